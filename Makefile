@@ -1,0 +1,46 @@
+# make test   everything a change must pass; CI runs this
+# make soak   the same tests again and again, and every fuzz target for FUZZTIME each
+# make demo   three replicas on http://127.0.0.1:8080
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+FUZZTIME ?= 5m
+COUNT    ?= 20
+
+# Modules of their own, so that what only tests need is no dependency of Wafer's users.
+NESTED := testdata/peers
+
+.PHONY: help test tools check unit nested soak demo
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+test: tools check unit nested
+
+tools:
+	@.ci/tools
+
+check:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+unit:
+	$(GO) test -race -timeout 7m ./...
+
+nested:
+	@for module in $(NESTED); do \
+		echo "cd $$module && $(GO) vet ./... && $(GO) test ./..."; \
+		(cd "$$module" && $(GO) vet ./... && $(GO) test ./...); \
+	done
+
+soak: tools
+	$(GO) test -race -count=$(COUNT) -timeout 60m ./...
+	FUZZTIME=$(FUZZTIME) GO=$(GO) .ci/fuzz
+
+demo:
+	$(GO) run ./cmd/wafer demo
