@@ -1,0 +1,225 @@
+package wafer_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+const module = "github.com/wafer-sessions/wafer"
+
+// arrows says which packages of this module each package may import, in its tests too unless testArrows adds some.
+// A package that is not here has no place yet: give it one before it grows.
+var arrows = map[string][]string{
+	"internal/jwe":              {},
+	"keys":                      {"internal/jwe"},
+	"keys/rediskeys":            {"keys", "internal/jwe"},
+	"token":                     {"keys", "internal/jwe"},
+	"revocation":                {},
+	"revocation/boltstore":      {"revocation"},
+	"revocation/redisstore":     {"revocation"},
+	"revocation/revocationtest": {"revocation"},
+	"httpmw":                    {"token", "keys", "revocation"},
+	"httpmw/admin":              {"token", "keys", "revocation"},
+	"httpmw/backchannel":        {"httpmw", "revocation"},
+	"httpmw/gorilla":            {"httpmw"},
+	"httpmw/prom":               {"httpmw", "token", "keys", "revocation"},
+	"httpmw/wafertest":          {"httpmw", "token", "keys", "revocation"},
+}
+
+// testArrows adds what the tests of a package may import.
+var testArrows = map[string][]string{
+	"revocation":            {"revocation/revocationtest"},
+	"revocation/boltstore":  {"revocation/revocationtest"},
+	"revocation/redisstore": {"revocation/revocationtest"},
+}
+
+// noHTTP are the packages that must work without net/http, down to the last dependency.
+var noHTTP = []string{"internal/jwe", "keys", "token", "revocation", "revocation/boltstore"}
+
+// outside says which packages may import a module of others, in code and in tests. What only tests use is in testOnly.
+var outside = map[string][]string{
+	"github.com/bits-and-blooms/bloom/v3": {"revocation"},
+	"github.com/fsnotify/fsnotify":        {"keys"},
+	"github.com/gorilla/securecookie":     {"httpmw/gorilla"},
+	"github.com/hashicorp/golang-lru/v2":  {"revocation"},
+	"github.com/lestrrat-go/jwx/v3":       {"httpmw/backchannel"},
+	"github.com/prometheus/client_golang": {"httpmw/prom"},
+	"github.com/redis/go-redis/v9":        {"keys/rediskeys", "revocation/redisstore"},
+	"github.com/spf13/cobra":              {"cmd/wafer"},
+	"go.etcd.io/bbolt":                    {"revocation/boltstore"},
+	"golang.org/x/crypto":                 {"keys"},
+	"golang.org/x/sync":                   {"keys", "keys/rediskeys", "revocation", "revocation/redisstore", "httpmw"},
+	"github.com/google/go-cmp":            nil,
+	"github.com/rogpeppe/go-internal":     nil,
+}
+
+var testOnly = []string{"github.com/google/go-cmp", "github.com/rogpeppe/go-internal"}
+
+func TestArrowsPointOneWay(t *testing.T) {
+	for _, p := range packages(t) {
+		name := p.name()
+		if name == "" || strings.HasPrefix(name, "cmd/") { // the tests of this folder; the command, which may use everything
+			continue
+		}
+		allowed, placed := arrows[name]
+		if !placed {
+			t.Errorf("%s has no place in the arrows", name)
+			continue
+		}
+		check := func(imports []string, kind string, allowed ...string) {
+			for _, path := range imports {
+				if to, own := ours(path); own && !slices.Contains(allowed, to) {
+					t.Errorf("%s %s %s", name, kind, to)
+				}
+			}
+		}
+		check(p.Imports, "imports", allowed...)
+		check(slices.Concat(p.TestImports, p.XTestImports), "imports in its tests", slices.Concat(allowed, testArrows[name], []string{name})...)
+	}
+}
+
+func TestSomePackagesKnowNoHTTP(t *testing.T) {
+	for _, p := range packages(t) {
+		if slices.Contains(noHTTP, p.name()) && slices.Contains(p.Deps, "net/http") {
+			t.Errorf("%s depends on net/http", p.name())
+		}
+	}
+}
+
+func TestNothingImportsTheCommand(t *testing.T) {
+	for _, p := range packages(t) {
+		if strings.HasPrefix(p.name(), "cmd/") {
+			continue
+		}
+		for _, path := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			if to, own := ours(path); own && strings.HasPrefix(to, "cmd/") {
+				t.Errorf("%s imports %s", p.name(), to)
+			}
+		}
+	}
+}
+
+func TestModulesOfOthersStayInTheirPlaces(t *testing.T) {
+	for path, users := range importedModules(t) {
+		allowed, known := outside[path]
+		if !known {
+			t.Errorf("%s is imported by %v and is not in the table: name the packages that may, and tell README.md why", path, users.code)
+			continue
+		}
+		if slices.Contains(testOnly, path) {
+			if len(users.code) > 0 {
+				t.Errorf("%s is for tests, and imported by %v", path, users.code)
+			}
+			continue
+		}
+		for _, user := range slices.Concat(users.code, users.tests) {
+			if !slices.Contains(allowed, user) {
+				t.Errorf("%s imports %s", user, path)
+			}
+		}
+	}
+}
+
+// listed is what this test reads of `go list -json`.
+type listed struct {
+	ImportPath                               string
+	Standard                                 bool
+	Module                                   *struct{ Path string }
+	Imports, TestImports, XTestImports, Deps []string
+}
+
+func (p listed) name() string { name, _ := ours(p.ImportPath); return name }
+
+// ours returns the path below the module's root, and whether the package is of this module.
+func ours(path string) (string, bool) {
+	if path == module {
+		return "", true
+	}
+	return strings.CutPrefix(path, module+"/")
+}
+
+// packages lists this module's packages.
+func packages(t *testing.T) []listed {
+	t.Helper()
+	list, err := own()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) < 5 {
+		t.Fatalf("only %d packages found", len(list))
+	}
+	return list
+}
+
+var (
+	own  = sync.OnceValues(func() ([]listed, error) { return goList("./...") })
+	deps = sync.OnceValues(func() ([]listed, error) { return goList("-deps", "-test", "./...") })
+)
+
+type users struct{ code, tests []string }
+
+// importedModules says which modules of others this module's packages import themselves, and which packages do.
+func importedModules(t *testing.T) map[string]*users {
+	t.Helper()
+	all, err := deps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	moduleOf := map[string]string{}
+	for _, p := range all {
+		if !p.Standard && p.Module != nil && p.Module.Path != module {
+			moduleOf[p.ImportPath] = p.Module.Path
+		}
+	}
+	found := map[string]*users{}
+	add := func(user string, imports []string, to func(*users) *[]string) {
+		for _, path := range imports {
+			m, other := moduleOf[path]
+			if !other {
+				continue
+			}
+			if found[m] == nil {
+				found[m] = new(users)
+			}
+			if list := to(found[m]); !slices.Contains(*list, user) {
+				*list = append(*list, user)
+			}
+		}
+	}
+	for _, p := range packages(t) {
+		add(p.name(), p.Imports, func(u *users) *[]string { return &u.code })
+		add(p.name(), slices.Concat(p.TestImports, p.XTestImports), func(u *users) *[]string { return &u.tests })
+	}
+	if len(found) == 0 {
+		t.Fatal("no module of others is imported: the list is not read well")
+	}
+	return found
+}
+
+func goList(args ...string) ([]listed, error) {
+	args = append([]string{"list", "-json=ImportPath,Standard,Module,Imports,TestImports,XTestImports,Deps"}, args...)
+	var stderr bytes.Buffer
+	cmd := exec.Command("go", args...)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, errors.New("go list: " + err.Error() + ": " + stderr.String())
+	}
+	var list []listed
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return list, nil
+		} else if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+}
