@@ -1,0 +1,34 @@
+package revocation
+
+import "errors"
+
+// Errors a caller can act on.
+var (
+	// ErrUnavailable: the store did not answer, or did not acknowledge in time. A
+	// revocation that returns it is refused by this replica at once, and sent
+	// again until the store takes it; other replicas may not know of it yet.
+	ErrUnavailable = errors.New("revocation: the store did not answer")
+	// ErrRevoked: what was to be continued or begun is revoked.
+	ErrRevoked = errors.New("revocation: revoked")
+	// ErrTarget: the target or the options name nothing that can be revoked.
+	ErrTarget = errors.New("revocation: no such target")
+	// ErrFuture: Options.Before lies beyond log time. Accepting it would make later
+	// revocations of the same target do nothing until then.
+	ErrFuture = errors.New("revocation: before lies in the future")
+	// ErrWrongKey: the list was begun with another list key, so no tag would match.
+	ErrWrongKey = errors.New("revocation: the list belongs to another key ring")
+	// ErrLayout: the store holds a list in a layout this version does not know.
+	ErrLayout = errors.New("revocation: unknown list layout")
+	// ErrDisabled: the list is the one made by Disabled.
+	ErrDisabled = errors.New("revocation: disabled")
+	// ErrClosed: the list was closed.
+	ErrClosed = errors.New("revocation: closed")
+)
+
+// Errors of a Store that the list mends by itself.
+var (
+	// ErrLost: the head or the log of the list is gone, as after FLUSHALL.
+	ErrLost = errors.New("revocation: the store lost the list")
+	// ErrGenesis: the store holds another list than the one asked for.
+	ErrGenesis = errors.New("revocation: the store holds another list")
+)

@@ -1,0 +1,94 @@
+package revocation
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config of a List.
+type Config struct {
+	// MaxIdle is the longest idle limit of any session this process makes, or its
+	// absolute limit where idle is off. The list remembers at least this long.
+	// Zero: 2 h.
+	MaxIdle time.Duration
+	// Within is S: a revocation is refused by every replica that reaches the store
+	// this long after it was acknowledged. Zero: 2 s.
+	Within time.Duration
+	// Grace is G: how long a replica that cannot reach the store goes on accepting
+	// the sessions its window can decide. Zero: 30 min.
+	Grace time.Duration
+	// Ack says when a revocation counts as acknowledged. Zero: when stored.
+	Ack Ack
+	// Report adds to what this replica says of itself, such as the ids of its keys.
+	// Zero: nothing.
+	Report func() map[string]string
+	// Logger gets what an operator should see. Zero: slog.Default().
+	Logger *slog.Logger
+}
+
+func (c Config) maxIdle() time.Duration { return orDefault(c.MaxIdle, 2*time.Hour) }
+func (c Config) within() time.Duration  { return orDefault(c.Within, 2*time.Second) }
+func (c Config) grace() time.Duration   { return orDefault(c.Grace, 30*time.Minute) }
+
+func (c Config) logger() *slog.Logger {
+	if c.Logger == nil {
+		return slog.Default()
+	}
+	return c.Logger
+}
+
+// retain is how long an entry must be remembered: a token minted just before it
+// dies of idleness at most this much later (REVOCATION, Values).
+func (c Config) retain() time.Duration { return c.maxIdle() + c.grace() + c.within() }
+
+// renewal is the longest time between two renewals of an active session.
+func (c Config) renewal() time.Duration {
+	return min(max(c.maxIdle()/10, time.Minute), 5*time.Minute, c.maxIdle()/2)
+}
+
+func orDefault(d, zero time.Duration) time.Duration {
+	if d == 0 {
+		return zero
+	}
+	return d
+}
+
+// Options of a revocation.
+type Options struct {
+	// Before: only sessions that began at or before it. It may not lie in the
+	// future, and means nothing for a session, which is revoked whenever it began.
+	// Zero: all that began until now.
+	Before time.Time
+	// Until: remember the revocation at least until then. Zero, or sooner than the
+	// list's retention: the retention.
+	Until time.Time
+	// Actor and Reason are for the audit log; the store never sees them.
+	Actor, Reason string
+}
+
+// A Receipt says what a revocation reached.
+type Receipt struct {
+	Position string // in the list; of the head if nothing had to be written
+	Changed  bool   // false: it was already revoked to that extent
+	Replicas int    // replicas of the store that acknowledged it
+	// Effective: from then on every replica that reaches the store refuses.
+	Effective time.Time
+	// WorstCase: from then on every replica refuses.
+	WorstCase time.Time
+}
+
+// Stats are counters and gauges of one List since it was opened.
+type Stats struct {
+	State     string        // "booting", "synced", "stale", "cut_off", "closed", "disabled"
+	Age       time.Duration // of the view
+	Window    time.Duration // how far back it reaches
+	Position  string        // newest applied
+	Entries   int64         // in the window
+	Bytes     int64         // of filters and exact ring
+	Outbox    int           // revocations not yet seen in the log
+	Decisions map[string]uint64 // by outcome of Decide
+	Refusals  map[string]uint64 // by reason
+	Confirms  map[string]uint64 // "store", "cached", "shared", "failed", "crowded"
+	Reads     map[string]uint64 // "ok", "failed"
+	Anomalies map[string]uint64 // "trimmed", "broken", "genesis", "lost", "forged", "settled_hit", "settled_miss", "republished"
+}

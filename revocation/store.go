@@ -1,0 +1,288 @@
+package revocation
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A Store keeps one list: its head, its log and the exact set of revocations
+// in force. Memory, boltstore and redisstore are stores; revocationtest.TestStore
+// is what every store must pass. A Store is safe for concurrent use and may serve
+// several Lists.
+//
+// Every method that names a list checks it before it does anything else (R1): a
+// store without a list, or one that lost a part of it, answers [ErrLost]; one
+// that holds another list answers [ErrGenesis]. Any other error means that the
+// store did not answer, and that a write may or may not have happened.
+//
+// Stores know no ids and no secrets: they see tags, and carry MACs they cannot
+// check.
+type Store interface {
+	// Create begins a list if there is none, and returns the head there is.
+	Create(ctx context.Context, f Founding) (Head, error)
+	// Read returns the head and a part of the log.
+	Read(ctx context.Context, c Cursor) (Page, error)
+	// Write adds entries, all or none.
+	Write(ctx context.Context, b Batch) (Written, error)
+	// Confirm answers a question from the exact set.
+	Confirm(ctx context.Context, q Question) (Answer, error)
+}
+
+// A Genesis names one list: 128 random bits chosen when it was begun.
+type Genesis [16]byte
+
+// Layout is the version of the head and of entries that this package writes.
+const Layout = 1
+
+// Forever is the W of a session: whenever it began, it is revoked.
+const Forever int64 = 1<<48 - 1
+
+// A Position is a place in the log: log time in ms, and the number of the
+// entry. Numbers are contiguous from 1.
+type Position struct {
+	MS int64
+	N  int64
+}
+
+// String returns "<ms>-<n>".
+func (p Position) String() string { return fmt.Sprintf("%d-%d", p.MS, p.N) }
+
+// Before orders positions of one list. Positions of two lists do not compare.
+func (p Position) Before(o Position) bool { return p.MS < o.MS || p.MS == o.MS && p.N < o.N }
+
+// A Line is the reign of one primary (ID) from Start (ms of log time) on. A
+// store that has one server has one line.
+type Line struct {
+	ID    uint32
+	Start int64
+}
+
+// A Raise says that entries written from From on (ms of log time) are kept for
+// Retain.
+type Raise struct {
+	From   int64
+	Retain time.Duration
+}
+
+// A Head describes a list. Its slices are not to be changed.
+type Head struct {
+	Layout  int
+	Genesis Genesis
+	Check   [16]byte // of the list key
+	Born    int64    // for chk < Born this store is not complete (R2)
+	N       int64    // number of the newest entry
+	MS      int64    // log time, never backwards
+	Chain   [8]byte  // of the newest entry
+	Floor   int64    // chk < Floor asks once (bulk)
+	Lines   []Line   // oldest first; the last one reigns
+	Raises  []Raise  // oldest first; the last one is in force
+}
+
+// Position returns the newest position of the list.
+func (h Head) Position() Position { return Position{h.MS, h.N} }
+
+// Line returns the line that reigns, zero if there is none.
+func (h Head) Line() uint32 {
+	if len(h.Lines) == 0 {
+		return 0
+	}
+	return h.Lines[len(h.Lines)-1].ID
+}
+
+// RetainAt returns how long the list remembers for a session last checked at
+// chk: the retention in force then, since entries written while a shorter one
+// was in force are forgotten sooner.
+func (h Head) RetainAt(chk int64) time.Duration {
+	var d time.Duration
+	for i, r := range h.Raises {
+		if i == 0 || r.From <= chk {
+			d = r.Retain
+		}
+	}
+	return d
+}
+
+// Retain returns the retention in force now.
+func (h Head) Retain() time.Duration {
+	if len(h.Raises) == 0 {
+		return 0
+	}
+	return h.Raises[len(h.Raises)-1].Retain
+}
+
+// A Founding is what a new list begins with. Anyone may begin one: first use
+// and loss need not be told apart, because Born keeps older sessions out (R2).
+type Founding struct {
+	Genesis Genesis
+	Check   [16]byte
+	Floor   int64 // highest log time the caller knows, ms
+	Retain  time.Duration
+}
+
+// An Entry is one revocation as the log holds it.
+type Entry struct {
+	Position Position
+	Version  byte
+	Scope    Scope
+	Tag      Tag
+	W        int64 // sessions begun at or before W are revoked; Forever for a session
+	Until    int64 // may be forgotten after this log time, ms
+	MAC      [8]byte
+	Chain    [8]byte // of this entry and all before it
+}
+
+// A Cursor says which part of the log to read.
+type Cursor struct {
+	List  Genesis
+	From  Position // the first position wanted, inclusive
+	Limit int      // at most this many entries
+	Floor int64    // highest log time the caller knows, ms (R3)
+	Marks bool     // also return every mark in force
+}
+
+// A Page is a part of the log, oldest first, with the head of the same moment.
+type Page struct {
+	Head    Head
+	Entries []Entry
+	More    bool          // the limit cut the page short
+	Oldest  Position      // of the log's oldest entry; zero if it is empty
+	Beat    time.Duration // age of the last beat; a store with one server has none and says 0
+	Marks   []Entry       // without positions, if asked for
+}
+
+// A When says how the store finds the W of an assertion.
+type When uint8
+
+const (
+	AsGiven When = iota // W as it stands: a repetition (JOIN); also of sessions, with Forever
+	AtNow               // log time + skew
+	Before              // W as it stands, refused with ErrFuture beyond log time
+)
+
+// An Assertion is an entry to be written.
+type Assertion struct {
+	Scope   Scope
+	Tag     Tag
+	When    When
+	W       int64
+	Until   int64 // keep at least until this log time, ms; zero: the retention decides (R4)
+	Version byte
+	MAC     [8]byte
+}
+
+// A Batch is written at once, in order, or not at all.
+type Batch struct {
+	List       Genesis
+	Floor      int64         // highest log time the caller knows, ms (R3)
+	Skew       time.Duration // ε: what AtNow adds
+	Assertions []Assertion
+	// Unless: if its answer is anything but "not revoked", nothing is written (R22).
+	Unless *Question
+	// Then is answered after the assertions were written, in the same moment.
+	Then *Question
+	// Born, Retain and Recheck raise the values of the head; lower ones change nothing.
+	Born    int64
+	Retain  time.Duration
+	Recheck bool // Floor of the head := log time
+	Ack     Ack
+}
+
+// An Ack says when a write counts as acknowledged (R7). The zero Ack is
+// "stored": the primary has it.
+type Ack struct {
+	Replicas int           // how many replicas must hold it too
+	Timeout  time.Duration // how long to wait for them; zero: 500 ms
+}
+
+// A Result tells what became of one assertion.
+type Result struct {
+	Position Position // of the entry; of the head if nothing changed (R6)
+	Changed  bool
+	W        int64 // in force now
+}
+
+// Written tells what became of a batch.
+type Written struct {
+	Head     Head
+	Done     bool // false only if Unless said so
+	Results  []Result
+	Unless   Answer
+	Then     Answer
+	Replicas int // that acknowledged
+}
+
+// A Question names everything that could revoke one session.
+type Question struct {
+	List    Genesis
+	Session Tag   // zero: none
+	Subject Tag   // zero: none
+	Groups  []Tag // at most 8
+	Keys    []Tag // at most 2
+	Epoch   int64
+	Checked int64
+	Skew    time.Duration // ε, and the tolerance for chk
+}
+
+// An Answer holds the W in force of everything asked for, 0 for none.
+type Answer struct {
+	Head     Head
+	Now      int64         // max(the store's clock, log time), ms
+	Beat     time.Duration // age of the last beat
+	Session  bool
+	Subject  int64
+	Groups   []int64
+	Keys     []int64
+	Everyone int64
+}
+
+// Highest returns the highest W of subject, groups and everyone.
+func (a Answer) Highest() int64 {
+	w := max(a.Subject, a.Everyone)
+	for _, g := range a.Groups {
+		w = max(w, g)
+	}
+	return w
+}
+
+// Judge decides q from a (R17). Stores use it for Batch.Unless; the list uses it
+// for everything else, so that there is one place where scopes are combined.
+// Scopes combine by OR: no mark of one scope ever hides another's.
+func (a Answer) Judge(q Question) (Finding, Reason) {
+	switch {
+	case a.Session:
+		return FoundRevoked, RevokedSession
+	case a.Everyone >= q.Epoch && a.Everyone > 0:
+		return FoundRevoked, RevokedEveryone
+	case a.Subject >= q.Epoch && a.Subject > 0:
+		return FoundRevoked, RevokedSubject
+	}
+	for _, w := range a.Groups {
+		if w >= q.Epoch && w > 0 {
+			return FoundRevoked, RevokedGroup
+		}
+	}
+	for _, w := range a.Keys {
+		if w > 0 {
+			return FoundRevoked, RevokedKey
+		}
+	}
+	skew := q.Skew.Milliseconds()
+	switch {
+	case q.Epoch > a.Now+skew+1:
+		return FoundAhead, Silent
+	case q.Checked < a.Head.Born || q.Checked > a.Head.MS+skew:
+		return FoundUnknown, ListLost
+	}
+	return FoundNothing, None
+}
+
+// A Finding is what the exact set says of a question.
+type Finding uint8
+
+const (
+	FoundNothing Finding = iota // not revoked
+	FoundRevoked
+	FoundUnknown // the store is not complete for a session last checked then
+	FoundAhead   // the session claims to have begun after now
+)
