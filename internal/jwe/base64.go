@@ -1,31 +1,133 @@
 package jwe
 
-import (
-	"encoding/base64"
+import "encoding/binary"
+
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" // RFC 4648 §5
+
+// foreign marks, in decodeTable, what is not in the alphabet. It lies above the
+// 24 bits that four characters hold.
+const foreign = 0xff << 24
+
+var (
+	// decodeTable has a row for each of four characters that make three bytes,
+	// with the six bits of the character where they belong.
+	decodeTable = makeDecodeTable()
+	// encodeTable has the two characters of each twelve bits, the first in the
+	// low byte.
+	encodeTable = makeEncodeTable()
 )
 
+func makeDecodeTable() (t [4][256]uint32) {
+	for row := range t {
+		for c := range t[row] {
+			t[row][c] = foreign
+		}
+		for v := range len(alphabet) {
+			t[row][alphabet[v]] = uint32(v) << (18 - 6*row)
+		}
+	}
+	return t
+}
+
+func makeEncodeTable() (t [1 << 12]uint16) {
+	for v := range t {
+		t[v] = uint16(alphabet[v>>6]) | uint16(alphabet[v&63])<<8
+	}
+	return t
+}
+
 // EncodedLen returns how many characters n bytes take.
-func EncodedLen(n int) int { return base64.RawURLEncoding.EncodedLen(n) }
+func EncodedLen(n int) int { return n/3*4 + (n%3*8+5)/6 }
 
 // DecodedLen returns how many bytes n characters hold.
-func DecodedLen(n int) int { return base64.RawURLEncoding.DecodedLen(n) }
+func DecodedLen(n int) int { return n/4*3 + n%4*6/8 }
 
-// AppendEncode appends src to dst in unpadded base64url (RFC 4648 §5).
+// AppendEncode appends src to dst in unpadded base64url (RFC 4648 §5). They must
+// not overlap.
 func AppendEncode(dst, src []byte) []byte {
-	return base64.RawURLEncoding.AppendEncode(dst, src)
+	n := EncodedLen(len(src))
+	dst = grow(dst, n)
+	out := dst[len(dst)-n:]
+	for len(src) >= 8 && len(out) >= 8 { // six bytes of eight
+		x := binary.BigEndian.Uint64(src)
+		binary.LittleEndian.PutUint64(out, uint64(encodeTable[x>>52])|
+			uint64(encodeTable[x>>40&0xfff])<<16|
+			uint64(encodeTable[x>>28&0xfff])<<32|
+			uint64(encodeTable[x>>16&0xfff])<<48)
+		src, out = src[6:], out[8:]
+	}
+	for len(src) >= 3 && len(out) >= 4 {
+		x := uint32(src[0])<<16 | uint32(src[1])<<8 | uint32(src[2])
+		binary.LittleEndian.PutUint32(out, uint32(encodeTable[x>>12])|uint32(encodeTable[x&0xfff])<<16)
+		src, out = src[3:], out[4:]
+	}
+	switch len(src) {
+	case 1:
+		binary.LittleEndian.PutUint16(out, encodeTable[uint32(src[0])<<4])
+	case 2:
+		x := uint32(src[0])<<10 | uint32(src[1])<<2
+		binary.LittleEndian.PutUint16(out, encodeTable[x>>6])
+		out[2] = alphabet[x&63]
+	}
+	return dst
 }
 
 // AppendDecode appends to dst what s holds in unpadded base64url and reports
 // whether s is the one spelling of it. Padding, line ends, the other alphabet,
 // a length that no encoding has and bits left over in the last character that are
-// not zero are all refused. If it reports false, what was appended means nothing.
+// not zero are all refused. (Package encoding/base64 skips CR and LF even when it
+// is strict.) If it reports false, what was appended means nothing.
 func AppendDecode[T ~string | ~[]byte](dst []byte, s T) ([]byte, bool) {
-	for i := range len(s) {
-		c := s[i]
-		if !('A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
-			return dst, false
-		}
+	n := DecodedLen(len(s))
+	dst = grow(dst, n)
+	return dst, decode(dst[len(dst)-n:], s)
+}
+
+// Decode16 reads 16 bytes from their 22 characters, under the rules of
+// [AppendDecode].
+func Decode16[T ~string | ~[]byte](dst *[16]byte, s T) bool {
+	return len(s) == tagChars && decode(dst[:], s)
+}
+
+// decode fills dst, which is DecodedLen(len(s)) bytes long.
+func decode[T ~string | ~[]byte](dst []byte, s T) bool {
+	t := &decodeTable
+	bad := uint32(0)
+	i := 0
+	for ; len(dst) >= 8 && len(s)-i >= 8; i += 8 { // eight bytes written for six
+		q := s[i : i+8]
+		x := t[0][q[0]] | t[1][q[1]] | t[2][q[2]] | t[3][q[3]]
+		y := t[0][q[4]] | t[1][q[5]] | t[2][q[6]] | t[3][q[7]]
+		bad |= x | y
+		binary.BigEndian.PutUint64(dst, uint64(x)<<40|uint64(y)<<16)
+		dst = dst[6:]
 	}
-	dst, err := base64.RawURLEncoding.Strict().AppendDecode(dst, []byte(s))
-	return dst, err == nil
+	for ; len(dst) >= 3 && len(s)-i >= 4; i += 4 {
+		q := s[i : i+4]
+		x := t[0][q[0]] | t[1][q[1]] | t[2][q[2]] | t[3][q[3]]
+		bad |= x
+		dst[0], dst[1], dst[2] = byte(x>>16), byte(x>>8), byte(x)
+		dst = dst[3:]
+	}
+	switch len(s) - i {
+	case 0:
+		return bad&foreign == 0
+	case 2:
+		x := t[0][s[i]] | t[1][s[i+1]]
+		dst[0] = byte(x >> 16)
+		return (bad|x)&foreign == 0 && x&0xffff == 0
+	case 3:
+		x := t[0][s[i]] | t[1][s[i+1]] | t[2][s[i+2]]
+		dst[0], dst[1] = byte(x>>16), byte(x>>8)
+		return (bad|x)&foreign == 0 && x&0xff == 0
+	}
+	return false // one character alone holds six bits and no byte
+}
+
+// grow returns dst longer by n bytes, whatever they hold.
+func grow(dst []byte, n int) []byte {
+	if n <= cap(dst)-len(dst) {
+		return dst[:len(dst)+n]
+	}
+	return append(dst, make([]byte, n)...)
 }

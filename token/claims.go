@@ -1,0 +1,143 @@
+package token
+
+import (
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/wafer-sessions/wafer/internal/jwe"
+)
+
+const (
+	// maxInteger bounds every number: what a double holds exactly (RFC 7493 §2.2).
+	maxInteger = 1<<53 - 1
+	// maxDigits is the length of maxInteger.
+	maxDigits = 16
+
+	// maxFixed is the longest a session's claims can be without audience, subject
+	// and data; maxSeen that of a seen token's.
+	maxFixed = len(`{"aud":"","sid":"","sub":"","stg":"","grp":[],"auth_time":,"ep":,"iat":,"exp":,"end":,"chk":,"ln":,"dat":}`) +
+		22 + 22 + MaxGroups*25 + 6*maxDigits + 10
+	maxSeen = len(`{"sid":"","iat":,"exp":,"chk":,"ln":}`) + 22 + 3*maxDigits + 10
+)
+
+func inRange(v int64) bool { return 0 <= v && v <= maxInteger }
+
+// sessionBound returns how long the claims of c may be at most, or why they cannot
+// be sealed.
+func sessionBound(c *Session) (int, error) {
+	if len(c.Subject) > MaxSubject || len(c.Audience) > MaxAudience || c.Groups > MaxGroups || len(c.Data) > MaxLength {
+		return 0, ErrTooLarge
+	}
+	if len(c.Audience) == 0 || c.Groups < 0 ||
+		!inRange(c.AuthTime) || !inRange(c.Epoch) || !inRange(c.IssuedAt) ||
+		!inRange(c.Expires) || !inRange(c.End) || !inRange(c.Checked) {
+		return 0, ErrMalformed
+	}
+	// Invalid UTF-8 is refused, not replaced: replaced, different subjects could
+	// become the same one.
+	aud, ok := quotedLen(c.Audience)
+	if !ok {
+		return 0, ErrMalformed
+	}
+	sub, ok := quotedLen(c.Subject)
+	if !ok {
+		return 0, ErrMalformed
+	}
+	return maxFixed + aud + sub + len(c.Data), nil
+}
+
+// appendSession appends the claims of c in the canonical form.
+func appendSession(b []byte, c *Session) []byte {
+	b = append(b, `{"aud":"`...)
+	b = appendQuoted(b, c.Audience)
+	b = append(b, `","sid":"`...)
+	b = jwe.AppendEncode(b, c.ID[:])
+	if len(c.Subject) > 0 {
+		b = append(b, `","sub":"`...)
+		b = appendQuoted(b, c.Subject)
+	}
+	if c.SubjectTag != (Tag{}) {
+		b = append(b, `","stg":"`...)
+		b = jwe.AppendEncode(b, c.SubjectTag[:])
+	}
+	if c.Groups > 0 {
+		b = append(b, `","grp":["`...)
+		for i := range c.Groups {
+			if i > 0 {
+				b = append(b, `","`...)
+			}
+			b = jwe.AppendEncode(b, c.GroupTags[i][:])
+		}
+		b = append(b, `"],"auth_time":`...)
+	} else {
+		b = append(b, `","auth_time":`...)
+	}
+	b = strconv.AppendInt(b, c.AuthTime, 10)
+	b = appendOptional(b, `,"ep":`, c.Epoch)
+	b = append(b, `,"iat":`...)
+	b = strconv.AppendInt(b, c.IssuedAt, 10)
+	b = append(b, `,"exp":`...)
+	b = strconv.AppendInt(b, c.Expires, 10)
+	b = append(b, `,"end":`...)
+	b = strconv.AppendInt(b, c.End, 10)
+	b = appendOptional(b, `,"chk":`, c.Checked)
+	b = appendOptional(b, `,"ln":`, int64(c.Line))
+	if len(c.Data) > 0 {
+		b = append(b, `,"dat":`...)
+		b = append(b, c.Data...)
+	}
+	return append(b, '}')
+}
+
+// appendSeen appends the claims of c in the canonical form.
+func appendSeen(b []byte, c *Seen) []byte {
+	b = append(b, `{"sid":"`...)
+	b = jwe.AppendEncode(b, c.ID[:])
+	b = append(b, `","iat":`...)
+	b = strconv.AppendInt(b, c.IssuedAt, 10)
+	b = append(b, `,"exp":`...)
+	b = strconv.AppendInt(b, c.Expires, 10)
+	b = appendOptional(b, `,"chk":`, c.Checked)
+	b = appendOptional(b, `,"ln":`, int64(c.Line))
+	return append(b, '}')
+}
+
+// appendOptional appends a member unless it is zero.
+func appendOptional(b []byte, name string, v int64) []byte {
+	if v == 0 {
+		return b
+	}
+	return strconv.AppendInt(append(b, name...), v, 10)
+}
+
+// quotedLen returns the length of s as [appendQuoted] writes it, and whether it is
+// UTF-8.
+func quotedLen(s []byte) (n int, ok bool) {
+	n = len(s)
+	for _, c := range s {
+		switch {
+		case c == '"' || c == '\\':
+			n++
+		case c < ' ':
+			n += len(`\u0000`) - 1
+		}
+	}
+	return n, utf8.Valid(s)
+}
+
+// appendQuoted appends s as it stands between the quotes of a JSON string: with as
+// few escapes as there can be.
+func appendQuoted(b, s []byte) []byte {
+	const digits = "0123456789abcdef"
+	for _, c := range s {
+		switch {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < ' ':
+			b = append(b, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
+}

@@ -1,0 +1,175 @@
+package token
+
+import (
+	"unicode/utf8"
+
+	"github.com/wafer-sessions/wafer/internal/jwe"
+)
+
+// scanSession reads claims in the canonical form: what appendSession writes, but
+// for strings that need an escape. It reports false for anything else, and has
+// then changed c; whether that is a session is for [parseSession] to say. Where it
+// reports true, parseSession reads the same.
+func scanSession(b []byte, c *Session) bool {
+	s := scanner{b: b}
+	s.expect(`{"aud":"`)
+	c.Audience = s.text(MaxAudience)
+	s.expect(`,"sid":"`)
+	s.bytes16((*[16]byte)(&c.ID))
+	if s.take(`,"sub":"`) {
+		c.Subject = s.text(MaxSubject)
+	}
+	if s.take(`,"stg":"`) {
+		s.bytes16((*[16]byte)(&c.SubjectTag))
+	}
+	if s.take(`,"grp":["`) {
+		s.bytes16((*[16]byte)(&c.GroupTags[0]))
+		for c.Groups = 1; c.Groups < MaxGroups && s.take(`,"`); c.Groups++ {
+			s.bytes16((*[16]byte)(&c.GroupTags[c.Groups]))
+		}
+		s.expect(`]`)
+	}
+	s.expect(`,"auth_time":`)
+	c.AuthTime = s.integer()
+	if s.take(`,"ep":`) {
+		c.Epoch = s.integer()
+	}
+	s.expect(`,"iat":`)
+	c.IssuedAt = s.integer()
+	s.expect(`,"exp":`)
+	c.Expires = s.integer()
+	s.expect(`,"end":`)
+	c.End = s.integer()
+	if s.take(`,"chk":`) {
+		c.Checked = s.integer()
+	}
+	if s.take(`,"ln":`) {
+		c.Line = s.line()
+	}
+	if s.take(`,"dat":`) {
+		c.Data = s.rest()
+	} else {
+		s.expect(`}`)
+	}
+	return !s.failed && len(s.b) == 0 && len(c.Audience) > 0
+}
+
+// scanSeen is to [parseSeen] what [scanSession] is to parseSession.
+func scanSeen(b []byte, c *Seen) bool {
+	s := scanner{b: b}
+	s.expect(`{"sid":"`)
+	s.bytes16((*[16]byte)(&c.ID))
+	s.expect(`,"iat":`)
+	c.IssuedAt = s.integer()
+	s.expect(`,"exp":`)
+	c.Expires = s.integer()
+	if s.take(`,"chk":`) {
+		c.Checked = s.integer()
+	}
+	if s.take(`,"ln":`) {
+		c.Line = s.line()
+	}
+	s.expect(`}`)
+	return !s.failed && len(s.b) == 0
+}
+
+// A scanner reads what it is told to expect. Once something was not there it has
+// failed, finds nothing any more and returns nothing of use.
+type scanner struct {
+	b      []byte // what is still to be read
+	failed bool
+}
+
+func (s *scanner) fail() { s.b, s.failed = nil, true }
+
+// take reads lit if it comes next.
+func (s *scanner) take(lit string) bool {
+	if len(s.b) >= len(lit) && string(s.b[:len(lit)]) == lit {
+		s.b = s.b[len(lit):]
+		return true
+	}
+	return false
+}
+
+// expect reads lit, which must come next.
+func (s *scanner) expect(lit string) {
+	if !s.take(lit) {
+		s.fail()
+	}
+}
+
+// text reads a string without escapes and the quote behind it.
+func (s *scanner) text(limit int) []byte {
+	var all byte
+	for i, c := range s.b {
+		if c == '"' {
+			t := s.b[:i:i]
+			if i > limit || all >= utf8.RuneSelf && !utf8.Valid(t) {
+				break
+			}
+			s.b = s.b[i+1:]
+			return t
+		}
+		if c < ' ' || c == '\\' {
+			break
+		}
+		all |= c
+	}
+	s.fail()
+	return nil
+}
+
+// bytes16 reads 16 bytes in base64url and the quote behind them.
+func (s *scanner) bytes16(dst *[16]byte) {
+	if len(s.b) <= 22 || s.b[22] != '"' || !jwe.Decode16(dst, s.b[:22]) {
+		s.fail()
+		return
+	}
+	s.b = s.b[23:]
+}
+
+func (s *scanner) integer() int64 {
+	v, n := integer(s.b)
+	if n == 0 {
+		s.fail()
+		return 0
+	}
+	s.b = s.b[n:]
+	return v
+}
+
+func (s *scanner) line() uint32 {
+	v := s.integer()
+	if v != int64(uint32(v)) {
+		s.fail()
+	}
+	return uint32(v)
+}
+
+// rest reads everything up to the brace that ends the claims, and that.
+func (s *scanner) rest() []byte {
+	end := len(s.b) - 1
+	if end < 0 || s.b[end] != '}' {
+		s.fail()
+		return nil
+	}
+	t := s.b[:end:end]
+	s.b = s.b[len(s.b):]
+	return t
+}
+
+// integer reads an integer in its one spelling at the beginning of b: digits
+// without a leading zero, below 2^53. It returns how many, 0 if there is none.
+func integer(b []byte) (v int64, n int) {
+	for n < len(b) && b[n]-'0' <= 9 {
+		if n == maxDigits {
+			return 0, 0
+		}
+		v = v*10 + int64(b[n]-'0')
+		n++
+	}
+	if v > maxInteger || n > 1 && b[0] == '0' {
+		return 0, 0
+	}
+	return v, n
+}

@@ -1,0 +1,157 @@
+package token
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/jwe"
+	"github.com/wafer-sessions/wafer/keys"
+)
+
+// maxSeals is how often a key may seal with nonces drawn at random (RFC 7518 §8.4,
+// NIST SP 800-38D §8.3): at 2^32 the chance that two nonces were the same is 2^-33.
+const maxSeals = 1 << 32
+
+// A Sealer seals and opens tokens under the keys of a ring. It is safe for
+// concurrent use. Make one with [New].
+type Sealer struct {
+	src keys.Source
+
+	// table is made from the ring that src had last. Calls load it; it is replaced
+	// under mu, which keeps those who find a new ring from each making their own.
+	table atomic.Pointer[table]
+	mu    sync.Mutex
+}
+
+// New returns a Sealer under the ring of src, and under the one that takes its
+// place whenever src has another.
+//
+// It counts how often each key sealed and refuses when a key is exhausted. The
+// count is that of this Sealer alone: have one per process, and keep the budget of
+// a fleet by rotating.
+func New(src keys.Source) *Sealer {
+	s := &Sealer{src: src}
+	s.current()
+	return s
+}
+
+// current returns the table of the ring that src has now. As long as that is the
+// same ring it costs two loads and a comparison.
+func (s *Sealer) current() *table {
+	if t := s.table.Load(); t != nil && t.ring == s.src.Ring() {
+		return t
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Asked again under the lock, so that a call that was slow on its way here
+	// does not bring an older ring back.
+	ring := s.src.Ring()
+	old := s.table.Load()
+	if old != nil && old.ring == ring {
+		return old
+	}
+	t := newTable(ring, old)
+	s.table.Store(t)
+	return t
+}
+
+// SealSession appends to dst the token that says what c says, under the key that
+// seals at now. c must be as [Session] describes it. Nothing is allocated if dst
+// has room for twice the token. The errors are [ErrTooLarge], [ErrNoKey],
+// [ErrExhausted] and [ErrMalformed]; dst is then returned as it was.
+func (s *Sealer) SealSession(dst []byte, c *Session, now time.Time) ([]byte, error) {
+	n, err := sessionBound(c)
+	if err != nil {
+		return dst, err
+	}
+	e, err := s.current().sealing(session, now)
+	if err != nil {
+		return dst, err
+	}
+	grown, room := jwe.Room(dst, e.header, n)
+	return e.seal(grown, appendSession(room, c))
+}
+
+// SealSeen appends to dst the token that says what c says, as [Sealer.SealSession]
+// does.
+func (s *Sealer) SealSeen(dst []byte, c *Seen, now time.Time) ([]byte, error) {
+	if !inRange(c.IssuedAt) || !inRange(c.Expires) || !inRange(c.Checked) {
+		return dst, ErrMalformed
+	}
+	e, err := s.current().sealing(seen, now)
+	if err != nil {
+		return dst, err
+	}
+	grown, room := jwe.Room(dst, e.header, maxSeen)
+	return e.seal(grown, appendSeen(room, c))
+}
+
+// OpenSession opens a session token and stores in c what it says. buf is scratch
+// space, overwritten up to its capacity; Subject, Audience and Data of c will
+// point into it. [MaxLength] bytes of capacity are always enough; if there is too
+// little, a buffer is allocated in its place.
+//
+// now decides only whether the key is still good. The errors are those that wrap
+// [ErrInvalid]; c is then zero.
+func (s *Sealer) OpenSession(buf []byte, compact string, c *Session, now time.Time) error {
+	*c = Session{}
+	plaintext, e, err := s.open(buf, compact, session, now)
+	if err != nil {
+		return err
+	}
+	if !scanSession(plaintext, c) && !parseSession(plaintext, c) {
+		*c = Session{}
+		return ErrMalformed
+	}
+	c.KeyID = e.kid
+	return nil
+}
+
+// OpenSeen opens a seen token and stores in c what it says, as
+// [Sealer.OpenSession] does.
+func (s *Sealer) OpenSeen(buf []byte, compact string, c *Seen, now time.Time) error {
+	*c = Seen{}
+	plaintext, e, err := s.open(buf, compact, seen, now)
+	if err != nil {
+		return err
+	}
+	if !scanSeen(plaintext, c) && !parseSeen(plaintext, c) {
+		*c = Seen{}
+		return ErrMalformed
+	}
+	c.KeyID = e.kid
+	return nil
+}
+
+// open returns the plaintext of a token of the given kind. One header, one key,
+// one attempt: GCM does not commit to its key, so a token must not be tried with
+// several.
+func (s *Sealer) open(buf []byte, compact string, k kind, now time.Time) ([]byte, *entry, error) {
+	if len(compact) > MaxLength {
+		return nil, nil, ErrTooLong
+	}
+	parts, err := jwe.Split(compact)
+	if err != nil {
+		return nil, nil, ErrMalformed
+	}
+	e, err := s.current().find(parts.Header)
+	if err != nil {
+		return nil, nil, err
+	}
+	if e.kind != k {
+		return nil, nil, ErrMalformed
+	}
+	if err := e.usable(now); err != nil {
+		return nil, nil, err
+	}
+	plaintext, err := parts.Open(buf, e.aead)
+	if err != nil {
+		if errors.Is(err, jwe.ErrTampered) {
+			return nil, nil, ErrTampered
+		}
+		return nil, nil, ErrMalformed
+	}
+	return plaintext, e, nil
+}
