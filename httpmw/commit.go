@@ -1,0 +1,190 @@
+package httpmw
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/token"
+)
+
+// sealSession returns the Set-Cookie lines of a session, or a *SizeError.
+func (c *core) sealSession(t *token.Session, now time.Time) ([]string, error) {
+	var lifetime int64
+	if _, remember := c.limits(t); remember {
+		lifetime = t.End - now.Unix()
+	}
+	value, err := c.sealer.SealSession(nil, t, now)
+	if errors.Is(err, token.ErrTooLarge) {
+		return nil, c.tooLarge(t, lifetime, now)
+	}
+	if err != nil {
+		return nil, err
+	}
+	line := c.cookie.line(c.cookie.session, string(value), lifetime)
+	if len(line) > maxLines {
+		return nil, c.tooLarge(t, lifetime, now)
+	}
+	return []string{line}, nil
+}
+
+// tooLarge measures a session that does not fit: it seals it without its data and adds what the data would take.
+func (c *core) tooLarge(t *token.Session, lifetime int64, now time.Time) error {
+	bare := *t
+	bare.Data = nil
+	value, err := c.sealer.SealSession(nil, &bare, now)
+	if err != nil {
+		return err
+	}
+	empty := len(c.cookie.line(c.cookie.session, string(value), lifetime))
+	const member = len(`,"dat":`)
+	// Three bytes of data become four of cookie. Whatever the remainder, this never promises too much.
+	size := empty + (len(t.Data)+member)*4/3 + 1
+	return &SizeError{Size: size, Max: maxLines, Data: len(t.Data), Cut: (size-maxLines)*3/4 + 1}
+}
+
+// commit puts the session's cookies into the header, once. It runs just before the header leaves.
+func (s *state) commit(h http.Header) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.committed {
+		return
+	}
+	s.committed = true
+	lines := s.leaving()
+	if len(lines) > 0 {
+		s.core.setCookies(h, lines)
+		noStore(h)
+		s.warnPlain()
+	}
+	if len(lines) > 0 || s.touched.Load() {
+		varyCookie(h)
+	}
+}
+
+// leaving returns the lines to be set: those of the session if it changed, else that of a renewal if one is due,
+// never both. It decides once more, without asking the store: a session revoked while the request ran gets no
+// cookie (R23).
+func (s *state) leaving() []string {
+	n := &s.core.count
+	if s.change == ended {
+		n.expired.Add(1)
+		return []string{s.core.cookie.expired(s.core.cookie.session), s.core.cookie.expired(s.core.cookie.seen)}
+	}
+	if s.status != alive {
+		return nil
+	}
+	now := time.Now()
+	if s.change != changed && !s.renewalDue(now) {
+		return nil
+	}
+	v := s.core.list.Decide(&s.query)
+	switch {
+	case v.Outcome == revocation.Refuse:
+		n.withheld.Add(1)
+		s.core.note(s.context(), listReason(v.Reason), now)
+		return nil
+	case s.change == changed:
+		n.written.Add(1)
+		return s.lines
+	case v.Outcome == revocation.Accept && v.Renew:
+		if line := s.renew(v, now); line != "" {
+			n.renewed.Add(1)
+			return []string{line}
+		}
+	}
+	return nil
+}
+
+func (s *state) context() context.Context {
+	if s.request == nil {
+		return context.Background()
+	}
+	return s.request.Context()
+}
+
+// setCookies adds our lines and removes what stood there of the same names.
+func (c *core) setCookies(h http.Header, lines []string) {
+	have := h["Set-Cookie"]
+	kept := make([]string, 0, len(have)+len(lines))
+	for _, line := range have {
+		if !c.cookie.ours(line) {
+			kept = append(kept, line)
+		}
+	}
+	h["Set-Cookie"] = append(kept, lines...)
+}
+
+// noStore keeps shared caches from storing an answer that sets a session, whatever the handler said, and leaves
+// alone what forbids even more.
+func noStore(h http.Header) {
+	kept := []string{"no-store"}
+	for _, field := range h["Cache-Control"] {
+		for directive := range strings.SplitSeq(field, ",") {
+			directive = strings.TrimSpace(directive)
+			name, _, _ := strings.Cut(directive, "=")
+			switch strings.ToLower(name) {
+			case "", "no-store", "public", "max-age", "s-maxage", "immutable", "stale-while-revalidate", "stale-if-error":
+			default:
+				kept = append(kept, directive)
+			}
+		}
+	}
+	h["Cache-Control"] = []string{strings.Join(kept, ", ")}
+	// What caches of a delivery network obey before Cache-Control (RFC 9213 and its forerunner).
+	for name := range h {
+		if strings.HasSuffix(name, "Cdn-Cache-Control") || name == "Surrogate-Control" {
+			h[name] = []string{"no-store"}
+		}
+	}
+}
+
+// varyCookie tells caches that the answer depends on the cookie, also when none came: else the page of somebody
+// signed out is served to everybody.
+func varyCookie(h http.Header) {
+	for _, field := range h["Vary"] {
+		for name := range strings.SplitSeq(field, ",") {
+			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, "Cookie") {
+				return
+			}
+		}
+	}
+	h["Vary"] = append(h["Vary"], "Cookie")
+}
+
+// warnPlain says once that browsers will drop the cookie. Behind a proxy that speaks https to the browser there
+// is a sign of that: a forwarding header, an https origin, or fetch metadata, which browsers send to no plain
+// http host but loopback.
+func (s *state) warnPlain() {
+	r := s.request
+	if !s.core.cookie.secure || r == nil || r.TLS != nil || s.core.count.plain.Load() {
+		return
+	}
+	for _, name := range [...]string{"X-Forwarded-Proto", "X-Forwarded-Ssl", "Forwarded", "Sec-Fetch-Site"} {
+		if r.Header.Get(name) != "" {
+			return
+		}
+	}
+	if strings.HasPrefix(r.Header.Get("Origin"), "https://") || isLoopback(r.Host) || s.core.count.plain.Swap(true) {
+		return
+	}
+	s.core.cfg.Logger.Warn("a Secure cookie was set over plain http, so browsers drop it: "+
+		"serve https, or set httpmw.Config.InsecureHTTP if it must be", "app", s.core.cfg.App)
+}
+
+func isLoopback(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.Trim(host, "[]"))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

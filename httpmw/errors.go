@@ -1,0 +1,84 @@
+package httpmw
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What Session.Err answers, and what the calls that need a session return. Each is one branch a caller may
+// take; the finer ones below wrap it.
+var (
+	// ErrInvalid: a cookie came that does not open: damaged, forged, of another application, sealed with a
+	// key that is unknown here.
+	ErrInvalid = errors.New("httpmw: invalid session")
+
+	// ErrExpired: the session ended by one of its limits.
+	ErrExpired = errors.New("httpmw: session expired")
+
+	// ErrRevoked: the session was revoked, or whatever it belongs to.
+	ErrRevoked = errors.New("httpmw: session revoked")
+
+	// ErrUndecided: a session came, but the revocation list cannot say now whether it was revoked.
+	ErrUndecided = errors.New("httpmw: cannot say now whether the session was revoked")
+
+	// ErrData: the session is good, but its data cannot be decoded into the application's type.
+	ErrData = errors.New("httpmw: session data cannot be decoded")
+
+	// ErrNoLogin: nobody is logged in. No cookie came, or the session is an anonymous one.
+	ErrNoLogin = errors.New("httpmw: not logged in")
+
+	// ErrForbidden: somebody is logged in, but not with what the route needs.
+	ErrForbidden = errors.New("httpmw: not allowed")
+
+	// ErrCommitted: the headers of the answer have left, so the session can no longer be changed.
+	ErrCommitted = errors.New("httpmw: the response headers have left already")
+
+	// ErrTooLarge: the session does not fit into its cookies. The error is a *SizeError.
+	ErrTooLarge = errors.New("httpmw: session too large")
+
+	// ErrIdentity: what Login, Switch or Issue was given cannot stand in a session.
+	ErrIdentity = errors.New("httpmw: unusable identity")
+)
+
+// Finer errors. errors.Is holds for them and for what they wrap.
+var (
+	ErrExpiredIdle     = fmt.Errorf("%w: not used for too long", ErrExpired)
+	ErrExpiredAbsolute = fmt.Errorf("%w: its time is over", ErrExpired)
+
+	ErrRevokedSession  = fmt.Errorf("%w: this session", ErrRevoked)
+	ErrRevokedSubject  = fmt.Errorf("%w: all of this subject", ErrRevoked)
+	ErrRevokedGroup    = fmt.Errorf("%w: all of a group", ErrRevoked)
+	ErrRevokedKey      = fmt.Errorf("%w: all of a key", ErrRevoked)
+	ErrRevokedEveryone = fmt.Errorf("%w: all there were", ErrRevoked)
+
+	// ErrListLost: the list lost its data and cannot vouch for a session this old.
+	ErrListLost = fmt.Errorf("%w: the list lost its memory of that time", ErrRevoked)
+
+	ErrUnknownKey    = fmt.Errorf("%w: unknown key", ErrInvalid)
+	ErrTampered      = fmt.Errorf("%w: tampered", ErrInvalid)
+	ErrMalformed     = fmt.Errorf("%w: malformed", ErrInvalid)
+	ErrTooLong       = fmt.Errorf("%w: too long", ErrInvalid)
+	ErrWrongAudience = fmt.Errorf("%w: of another application", ErrInvalid)
+
+	// ErrAmbiguous: two living sessions of different subjects came, under a Domain that others can write to.
+	ErrAmbiguous = fmt.Errorf("%w: two sessions of different subjects", ErrInvalid)
+
+	// ErrLoginTooOld: the login is longer ago than Need.LoginWithin allows.
+	ErrLoginTooOld = fmt.Errorf("%w: the login is too long ago", ErrNoLogin)
+)
+
+// SizeError says by how much a session is too large. errors.Is(err, ErrTooLarge) holds.
+type SizeError struct {
+	Size int // bytes of the Set-Cookie lines together
+	Max  int // what they may have
+	Data int // bytes of the encoded data within
+	Cut  int // bytes by which the encoded data must shrink
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("httpmw: session too large: %d bytes of Set-Cookie where %d may be: cut the data of %d bytes by %d",
+		e.Size, e.Max, e.Data, e.Cut)
+}
+
+// Is makes errors.Is(err, ErrTooLarge) hold.
+func (e *SizeError) Is(target error) bool { return target == ErrTooLarge }

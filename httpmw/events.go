@@ -1,0 +1,38 @@
+package httpmw
+
+import (
+	"context"
+	"net/http"
+)
+
+// An EventKind says what happened to a session.
+type EventKind string
+
+const (
+	EventLogin            EventKind = "login"             // a session of a subject began
+	EventSwitch           EventKind = "switch"            // it continues under a new id, with other groups
+	EventLogout           EventKind = "logout"            // it ended
+	EventLogoutOthers     EventKind = "logout_others"     // all others of its subject ended; it continues under a new id
+	EventLogoutEverywhere EventKind = "logout_everywhere" // all of its subject ended
+	EventRefused          EventKind = "refused"           // a cookie came and was refused, or could not be decided
+)
+
+// An Event tells of one change, for an audit log or for the application's own table of a user's devices.
+// Renewals are no events. That an event was told does not mean that the browser got the cookie.
+type Event struct {
+	Kind     EventKind
+	Session  string // id of the session; of a refused one only if its cookie opened
+	Previous string // id it had before; "" if it is new
+	Subject  string // "" if nobody was logged in
+	Reason   Reason // of a refusal
+	Err      error  // what a logout returned: the store may not have acknowledged it
+	// Request is the one being answered, nil for Check and Issue. Not to be changed.
+	Request *http.Request
+}
+
+// tell hands an event to the application. No lock of the session may be held: the application may use it.
+func (c *core) tell(ctx context.Context, e Event) {
+	if c.cfg.OnEvent != nil {
+		c.cfg.OnEvent(ctx, e)
+	}
+}

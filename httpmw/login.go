@@ -1,0 +1,332 @@
+package httpmw
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/token"
+)
+
+// An Identity is who logs in.
+type Identity struct {
+	// Subject names the user, 1 to 256 bytes of UTF-8. It can be read by who holds the key, and by the
+	// application, not by the browser.
+	Subject string
+
+	// Groups are whatever else this session may be revoked by, at most 8: "tenant:7", a device, the session at
+	// an identity provider. Zero: none.
+	Groups []string
+
+	// Remember gives the session the limits of Config.Remember and a cookie that outlives the browser.
+	// Zero: not remembered.
+	Remember bool
+
+	// Since is the list's Now from before the password was checked. If all sessions of the subject are revoked
+	// between the two, as after a change of that password, the login is refused with ErrRevoked.
+	// Zero: not checked.
+	Since revocation.Instant
+}
+
+const maxID = 256 // bytes of a subject or a group
+
+// Login begins a session of id under a new session id. Data is kept from an anonymous session and from one of
+// the same subject; anybody else's is dropped. A session that was logged in before ends for good, so Login also
+// serves to step up. Without a readable list the new session begins at the last moment known, and a
+// replacement is refused with ErrUndecided. ErrRevoked: see Identity.Since, or the session to be replaced was
+// revoked; then it is no session any more, and another Login would begin afresh.
+func (s *Session[T]) Login(ctx context.Context, id Identity) error { return s.st.login(ctx, id) }
+
+// Switch continues the session under a new session id with other groups: another tenant, say. Login time and
+// limits stay. It needs the store, and returns ErrUndecided if that is silent; then nothing was changed.
+func (s *Session[T]) Switch(ctx context.Context, groups []string) error {
+	return s.st.succeed(ctx, revocation.Switch, groups)
+}
+
+// LogoutOthers ends all other sessions of the subject, also those on other devices, and continues this one
+// under a new session id. It needs the store, and returns ErrUndecided if that is silent; then nothing was
+// changed here, and others may be ended or not.
+func (s *Session[T]) LogoutOthers(ctx context.Context) error {
+	return s.st.succeed(ctx, revocation.Others, nil)
+}
+
+// Logout ends the session and expires its cookies. If the store does not acknowledge it, the cookies are
+// expired all the same, this replica refuses the session at once and keeps trying, and the error is
+// revocation.ErrUnavailable. Without a session it does nothing but expire what cookies came. It is ErrCommitted
+// if the headers have left: then the session is revoked, but its cookies stay.
+func (s *Session[T]) Logout(ctx context.Context) error { return s.st.logout(ctx, false) }
+
+// LogoutEverywhere ends all sessions of the subject, this one included. A login right afterwards lives.
+// Errors are those of Logout, and revocation.ErrDisabled if there is no list to do it with.
+func (s *Session[T]) LogoutEverywhere(ctx context.Context) error { return s.st.logout(ctx, true) }
+
+// groupTags turns names into tags, each once.
+func (c *core) groupTags(names []string) (tags [len(token.Session{}.GroupTags)]revocation.Tag, n int, err error) {
+next:
+	for _, name := range names {
+		if name == "" || len(name) > maxID {
+			return tags, 0, fmt.Errorf("%w: a group has 1 to %d bytes", ErrIdentity, maxID)
+		}
+		tag := c.list.Tag(revocation.Group(name))
+		for _, have := range tags[:n] {
+			if have == tag {
+				continue next
+			}
+		}
+		if n == len(tags) {
+			return tags, 0, fmt.Errorf("%w: more than %d groups", ErrIdentity, len(tags))
+		}
+		tags[n] = tag
+		n++
+	}
+	return tags, n, nil
+}
+
+// identify begins a session of id, without what the list gives to it.
+func (c *core) identify(id Identity, l Limits, now time.Time) (opened, error) {
+	o := opened{status: alive}
+	if id.Subject == "" || len(id.Subject) > maxID || !utf8.ValidString(id.Subject) {
+		return o, fmt.Errorf("%w: a subject has 1 to %d bytes of UTF-8", ErrIdentity, maxID)
+	}
+	o.tok = token.Session{
+		Audience: []byte(c.cfg.App), ID: newID(),
+		Subject: []byte(id.Subject), SubjectTag: token.Tag(c.list.Tag(revocation.Subject(id.Subject))),
+		AuthTime: now.Unix(), IssuedAt: now.Unix(), End: now.Unix() + seconds(l.Absolute),
+	}
+	o.tok.Expires = min(now.Unix()+seconds(l.Idle), o.tok.End)
+	return o, o.setGroups(c, id.Groups)
+}
+
+func (o *opened) setGroups(c *core, names []string) (err error) {
+	o.groups, o.tok.Groups, err = c.groupTags(names)
+	o.tok.GroupTags = [len(o.groups)]token.Tag{}
+	for i, g := range o.groups[:o.tok.Groups] {
+		o.tok.GroupTags[i] = token.Tag(g)
+	}
+	return err
+}
+
+// begin gives a session what the list said of its beginning, and the query it will be decided by.
+func (o *opened) begin(s revocation.Start) {
+	o.tok.Epoch, o.tok.Checked, o.tok.Line = s.Epoch, s.Checked, s.Line
+	o.iat, o.exp, o.chk, o.line = o.tok.IssuedAt, o.tok.Expires, s.Checked, s.Line
+	o.query = revocation.Query{
+		Session: o.tok.ID, Subject: revocation.Tag(o.tok.SubjectTag), Groups: o.groups[:o.tok.Groups],
+		Epoch: s.Epoch, Checked: s.Checked, Line: s.Line,
+	}
+}
+
+// anonymous begins a session of nobody.
+func (c *core) anonymous(now time.Time) opened {
+	o := opened{status: alive}
+	o.tok = token.Session{
+		Audience: []byte(c.cfg.App), ID: newID(),
+		IssuedAt: now.Unix(), Expires: now.Unix() + seconds(c.cfg.Idle), End: now.Unix() + seconds(c.cfg.Absolute),
+	}
+	o.begin(c.list.Anonymous())
+	o.verdict = c.list.Decide(&o.query)
+	return o
+}
+
+func (s *state) login(ctx context.Context, id Identity) error {
+	event, err := s.lockedLogin(ctx, id)
+	if err == nil {
+		s.core.tell(ctx, event)
+	}
+	return err
+}
+
+func (s *state) lockedLogin(ctx context.Context, id Identity) (Event, error) {
+	unlock := s.read()
+	defer unlock()
+	if err := s.changeable(); err != nil {
+		return Event{}, err
+	}
+	now := time.Now()
+	limits := Limits{s.core.cfg.Idle, s.core.cfg.Absolute}
+	if id.Remember {
+		if limits = s.core.cfg.Remember; limits == (Limits{}) {
+			return Event{}, fmt.Errorf("%w: Remember is asked for, but Config.Remember is not set", ErrIdentity)
+		}
+	}
+	next, err := s.core.identify(id, limits, now)
+	if err != nil {
+		return Event{}, err
+	}
+	// Nobody inherits another's data.
+	if s.status == alive && (len(s.tok.Subject) == 0 || string(s.tok.Subject) == id.Subject) {
+		next.tok.Data = s.tok.Data
+	}
+	previous := s.sid()
+	login := revocation.Login{Subject: revocation.Tag(next.tok.SubjectTag), Groups: next.groups[:next.tok.Groups], Since: id.Since}
+	var start revocation.Start
+	if s.status == alive && len(s.tok.Subject) > 0 {
+		start, err = s.follow(ctx, &next, revocation.Succession{Kind: revocation.Relogin, Login: login}, now)
+	} else {
+		start, err = s.core.list.Begin(ctx, login)
+		err = listError(err)
+	}
+	if err != nil {
+		return Event{}, err
+	}
+	if err := s.succeeded(&next, start, now); err != nil {
+		return Event{}, err
+	}
+	return s.event(EventLogin, previous), nil
+}
+
+// succeed continues the session under a new id: with other groups, or as the only one of its subject.
+func (s *state) succeed(ctx context.Context, kind revocation.Kind, groups []string) error {
+	event, err := s.lockedSucceed(ctx, kind, groups)
+	if err == nil {
+		s.core.tell(ctx, event)
+	}
+	return err
+}
+
+func (s *state) lockedSucceed(ctx context.Context, kind revocation.Kind, groups []string) (Event, error) {
+	unlock := s.read()
+	defer unlock()
+	if err := s.changeable(); err != nil {
+		return Event{}, err
+	}
+	if s.status != alive || len(s.tok.Subject) == 0 {
+		if err := s.err(); err != nil {
+			return Event{}, err
+		}
+		return Event{}, ErrNoLogin
+	}
+	now := time.Now()
+	next := s.opened
+	what := EventLogoutOthers
+	if kind == revocation.Switch {
+		what = EventSwitch
+		if err := next.setGroups(s.core, groups); err != nil {
+			return Event{}, err
+		}
+	}
+	limits, _ := s.core.limits(&next.tok)
+	next.tok.ID = newID()
+	next.tok.IssuedAt = now.Unix()
+	next.tok.Expires = min(now.Unix()+seconds(limits.Idle), next.tok.End)
+	previous := s.sid()
+	start, err := s.follow(ctx, &next, revocation.Succession{Kind: kind, Login: revocation.Login{
+		Subject: s.query.Subject, Groups: next.groups[:next.tok.Groups],
+	}}, now)
+	if err != nil {
+		return Event{}, err
+	}
+	if err := s.succeeded(&next, start, now); err != nil {
+		return Event{}, err
+	}
+	return s.event(what, previous), nil
+}
+
+// follow ends the session in the list for another that follows it. Afterwards there is no way back, so it
+// makes sure first that the other can be sealed.
+func (s *state) follow(ctx context.Context, next *opened, how revocation.Succession, now time.Time) (revocation.Start, error) {
+	trial := next.tok
+	trial.Epoch, trial.Checked, trial.Line = now.UnixMilli(), now.UnixMilli(), ^uint32(0)
+	if _, err := s.core.sealSession(&trial, now); err != nil {
+		return revocation.Start{}, err
+	}
+	start, err := s.core.list.Succeed(ctx, &s.query, how)
+	if errors.Is(err, revocation.ErrRevoked) {
+		s.refused(ReasonRevokedSession)
+	}
+	return start, listError(err)
+}
+
+// succeeded makes next the session, unless what is known by now refuses it already.
+func (s *state) succeeded(next *opened, start revocation.Start, now time.Time) error {
+	next.begin(start)
+	next.verdict = s.core.list.Decide(&next.query)
+	if next.verdict.Outcome == revocation.Refuse {
+		return s.refused(listReason(next.verdict.Reason))
+	}
+	return s.replace(next, now)
+}
+
+func (s *state) logout(ctx context.Context, everywhere bool) error {
+	event, err := s.lockedLogout(ctx, everywhere)
+	if event.Session != "" {
+		event.Err = err
+		s.core.tell(ctx, event)
+	}
+	return err
+}
+
+func (s *state) lockedLogout(ctx context.Context, everywhere bool) (Event, error) {
+	unlock := s.read()
+	defer unlock()
+	event := s.event(EventLogout, "")
+	var err error
+	// One that expired or was revoked needs no entry, and one of nobody cannot have any.
+	if s.status != none && (len(s.tok.Subject) > 0 || s.tok.Groups > 0) {
+		target := revocation.Session(s.sid())
+		if everywhere && len(s.tok.Subject) > 0 {
+			event.Kind = EventLogoutEverywhere
+			target = revocation.Subject(string(s.tok.Subject))
+		}
+		_, err = s.core.list.Revoke(ctx, target, revocation.Options{Actor: "session", Reason: string(event.Kind)})
+		if !everywhere && errors.Is(err, revocation.ErrDisabled) {
+			err = nil // the written-down choice: logout only clears the cookie
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("httpmw: %s: %w", event.Kind, err)
+	}
+	if s.committed && s.request != nil && err == nil && s.came {
+		err = ErrCommitted
+	}
+	if s.status != none || s.came {
+		s.change = ended
+	}
+	s.opened, s.lines, s.undecoded = opened{}, nil, false
+	s.version++
+	return event, err
+}
+
+// changeable tells why the session cannot be replaced.
+func (s *state) changeable() error {
+	switch {
+	case s.committed:
+		return ErrCommitted
+	case s.status == undecided:
+		return ErrUndecided
+	}
+	return nil
+}
+
+func (s *state) sid() string {
+	if s.status == none {
+		return ""
+	}
+	return s.tok.ID.String()
+}
+
+func (s *state) event(k EventKind, previous string) Event {
+	return Event{Kind: k, Session: s.sid(), Previous: previous, Subject: string(s.tok.Subject), Request: s.request}
+}
+
+// listError turns an error of the list into one of ours, and keeps the list's own within.
+func listError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, revocation.ErrRevoked):
+		return fmt.Errorf("%w: %w", ErrRevoked, err)
+	case errors.Is(err, revocation.ErrUnavailable):
+		return fmt.Errorf("%w: %w", ErrUndecided, err)
+	}
+	return fmt.Errorf("httpmw: %w", err)
+}
+
+func newID() (id token.ID) {
+	rand.Read(id[:]) // never fails: the program ends first
+	return id
+}

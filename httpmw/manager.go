@@ -1,0 +1,101 @@
+package httpmw
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/token"
+)
+
+// A Manager opens, decides and writes the sessions of one application, whose data is of type T.
+type Manager[T any] struct{ core *core }
+
+// New makes a Manager of a key ring and a revocation list. It refuses a Config that could not keep its
+// promises, and a list opened with the list key of another ring. It starts nothing and has nothing to close.
+func New[T any](k keys.Source, l *revocation.List, c Config) (*Manager[T], error) {
+	c, err := c.withDefaults(k, l)
+	if err != nil {
+		return nil, err
+	}
+	return &Manager[T]{newCore(k, l, c)}, nil
+}
+
+// core is the part of a Manager that knows nothing of T.
+type core struct {
+	cfg      Config
+	keys     keys.Source
+	list     *revocation.List
+	sealer   *token.Sealer
+	cookie   cookieStyle
+	renewals renewals
+	look     lookup
+	count    counters
+}
+
+func newCore(k keys.Source, l *revocation.List, c Config) *core {
+	return &core{cfg: c, keys: k, list: l, sealer: token.New(k), cookie: newCookieStyle(c)}
+}
+
+// Handler opens the session of every request, refuses nobody, and writes cookies when the headers leave.
+// Within another Handler of the same Manager it does nothing.
+func (m *Manager[T]) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next) })
+}
+
+// From returns the session of a request's context: always one, though perhaps nobody is logged in. It panics
+// outside of this Manager's Handler, Require and RequireThat, which is a mistake in the set-up of routes.
+func (m *Manager[T]) From(ctx context.Context) *Session[T] {
+	s := m.find(ctx)
+	if s == nil {
+		panic("httpmw: From: this request did not pass the Manager's Handler or Require")
+	}
+	return s
+}
+
+func (m *Manager[T]) find(ctx context.Context) *Session[T] {
+	s, _ := ctx.Value(m).(*Session[T])
+	return s
+}
+
+// exchange is all a request needs, in one allocation.
+type exchange[T any] struct {
+	ctx     exchangeContext[T]
+	writer  writer
+	session Session[T]
+	state   state
+}
+
+// exchangeContext is the request's context with the session in it.
+type exchangeContext[T any] struct {
+	context.Context
+	m *Manager[T]
+	s *Session[T]
+}
+
+func (c *exchangeContext[T]) Value(key any) any {
+	if m, ok := key.(*Manager[T]); ok && m == c.m {
+		return c.s
+	}
+	return c.Context.Value(key)
+}
+
+func (m *Manager[T]) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	if m.find(r.Context()) != nil {
+		next.ServeHTTP(w, r)
+		return
+	}
+	x := &exchange[T]{}
+	x.ctx = exchangeContext[T]{r.Context(), m, &x.session}
+	x.session.st = &x.state
+	x.state.core, x.state.request = m.core, r
+	x.writer.inner, x.writer.st = w, &x.state
+	m.core.enter(r.Context(), &x.state, r.Header["Cookie"], time.Now())
+
+	// After a panic nothing is committed: a half-changed session must not leave.
+	defer x.state.close()
+	next.ServeHTTP(&x.writer, r.WithContext(&x.ctx))
+	x.writer.commit()
+}

@@ -1,0 +1,211 @@
+package httpmw
+
+import (
+	"bytes"
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/token"
+)
+
+// enter opens and decides what came in a request. Nobody else has s yet.
+func (c *core) enter(ctx context.Context, s *state, fields []string, now time.Time) {
+	var f found
+	if len(fields) > 0 {
+		c.cookie.scan(fields, &f)
+	}
+	if f.sessions == 0 {
+		// A renewal without its session says nothing; logout will expire it.
+		s.came = f.seens > 0
+		c.count.anonymous.Add(1)
+		return
+	}
+	s.came = true
+	if f.sessions == 1 {
+		c.open(ctx, &s.opened, f.session[0], &f, now)
+	} else {
+		c.choose(ctx, &s.opened, &f, now)
+	}
+	c.settle(ctx, s, now)
+}
+
+// settle counts the outcome, and tells the application of a refusal.
+func (c *core) settle(ctx context.Context, s *state, now time.Time) {
+	if s.status == alive {
+		c.count.accepted.Add(1)
+		return
+	}
+	c.note(ctx, s.reason, now)
+	if c.cfg.OnEvent != nil {
+		e := Event{Kind: EventRefused, Subject: string(s.tok.Subject), Reason: s.reason, Err: s.err(), Request: s.request}
+		if s.tok.ID != (token.ID{}) {
+			e.Session = s.tok.ID.String()
+		}
+		c.tell(ctx, e)
+	}
+}
+
+// open opens one session token, finds the seen token that belongs to it, and decides. Every step leaves in o why
+// there is no session, if there is none.
+func (c *core) open(ctx context.Context, o *opened, compact string, f *found, now time.Time) {
+	// One buffer for both tokens. What is too long is refused before anything is read.
+	var buf []byte
+	if len(compact) <= token.MaxLength {
+		buf = make([]byte, len(compact), len(compact)+f.seenRoom())
+	}
+	if err := c.sealer.OpenSession(buf, compact, &o.tok, now); err != nil {
+		o.reason = tokenReason(err)
+		if o.reason == ReasonUnknownKey {
+			c.lookForKey()
+		}
+		return
+	}
+	if string(o.tok.Audience) != c.cfg.App {
+		o.tok = token.Session{}
+		o.reason = ReasonWrongAudience
+		return
+	}
+	o.iat, o.exp, o.chk, o.line = o.tok.IssuedAt, min(o.tok.Expires, o.tok.End), o.tok.Checked, o.tok.Line
+	seenKey := c.readSeen(o, buf[len(buf):cap(buf)], f, now)
+	switch {
+	case now.Unix() >= o.tok.End:
+		o.reason = ReasonExpiredAbsolute
+	case now.Unix() >= o.exp:
+		o.reason = ReasonExpiredIdle
+	default:
+		o.ask(c, seenKey)
+		c.decide(ctx, o)
+	}
+}
+
+// readSeen applies the reading rule: the effective exp, chk and ln are those of the seen token if it is of the
+// same session, its key is good and it is no older; never a mixture; never beyond end. It returns the id of that
+// token's key, "" if none counts.
+func (c *core) readSeen(o *opened, buf []byte, f *found, now time.Time) (kid string) {
+	var seen token.Seen
+	for _, compact := range f.seen[:f.seens] {
+		if len(compact) > cap(buf) {
+			continue // longer than any we ever wrote
+		}
+		if err := c.sealer.OpenSeen(buf, compact, &seen, now); err != nil {
+			if tokenReason(err) == ReasonUnknownKey {
+				c.lookForKey()
+			}
+			continue
+		}
+		if seen.ID == o.tok.ID && seen.IssuedAt >= o.iat {
+			o.iat, o.exp, o.chk, o.line = seen.IssuedAt, min(seen.Expires, o.tok.End), seen.Checked, seen.Line
+			kid = seen.KeyID
+		}
+	}
+	return kid
+}
+
+// maxSeenToken bounds the renewal tokens that are looked at, in bytes; they have about 250.
+const maxSeenToken = 1024
+
+// seenRoom returns how much space the longest seen token needs to be opened.
+func (f *found) seenRoom() (n int) {
+	for _, s := range f.seen[:f.seens] {
+		if len(s) <= maxSeenToken {
+			n = max(n, len(s))
+		}
+	}
+	return n
+}
+
+// ask prepares the question to the list.
+func (o *opened) ask(c *core, seenKey string) {
+	for i, g := range o.tok.GroupTags[:o.tok.Groups] {
+		o.groups[i] = revocation.Tag(g)
+	}
+	o.query = revocation.Query{
+		Session: o.tok.ID, Subject: revocation.Tag(o.tok.SubjectTag), Groups: o.groups[:o.tok.Groups],
+		Keys: [2]string{o.tok.KeyID, seenKey}, Epoch: o.tok.Epoch, Checked: o.chk, Line: o.line,
+	}
+	// A token minted elsewhere may carry no tag of its subject. It can be revoked all the same.
+	if len(o.tok.Subject) > 0 && o.tok.SubjectTag == (token.Tag{}) {
+		o.query.Subject = c.list.Tag(revocation.Subject(string(o.tok.Subject)))
+		o.tok.SubjectTag = token.Tag(o.query.Subject)
+	}
+}
+
+// decide asks the list, which asks the store only if it must.
+func (c *core) decide(ctx context.Context, o *opened) {
+	o.verdict = c.list.Decide(&o.query)
+	if o.verdict.Outcome == revocation.Ask {
+		o.verdict = c.list.Confirm(ctx, &o.query)
+	}
+	switch o.verdict.Outcome {
+	case revocation.Accept:
+		o.status = alive
+	case revocation.Refuse:
+		o.reason = listReason(o.verdict.Reason)
+	default:
+		o.status, o.reason = undecided, ReasonUndecided
+	}
+}
+
+// choose opens several cookies of the session's name and takes the one that lives; of several, the one begun
+// last. Under a Domain, where any neighbouring host can plant a cookie, two of different subjects are none:
+// otherwise whoever planted one would have the user work in the attacker's account.
+func (c *core) choose(ctx context.Context, best *opened, f *found, now time.Time) {
+	ambiguous := false
+	for _, compact := range f.session[:f.sessions] {
+		var o opened
+		c.open(ctx, &o, compact, f, now)
+		if c.cfg.Domain != "" && o.status != none && best.status != none && !bytes.Equal(o.tok.Subject, best.tok.Subject) {
+			ambiguous = true
+		}
+		if o.better(best) {
+			*best = o
+			best.query.Groups = best.groups[:best.tok.Groups]
+		}
+	}
+	if ambiguous {
+		*best = opened{reason: ReasonAmbiguous}
+	}
+}
+
+// better orders what duplicates turned out to be: living, undecided, opened, not opened; then by when the session
+// began, then by when its token was sealed. Of equals the first stays.
+func (o *opened) better(than *opened) bool {
+	if than.reason == "" && than.status == none {
+		return true
+	}
+	rank := func(o *opened) int {
+		if o.status == none && o.tok.ID != (token.ID{}) {
+			return 0
+		}
+		return int(o.status)*2 - 1
+	}
+	if a, b := rank(o), rank(than); a != b {
+		return a > b
+	}
+	if o.tok.Epoch != than.tok.Epoch {
+		return o.tok.Epoch > than.tok.Epoch
+	}
+	return o.tok.IssuedAt > than.tok.IssuedAt
+}
+
+// lookup bounds the looks for an unknown key to one at a time. The source bounds how often they do anything.
+type lookup struct{ running atomic.Bool }
+
+const lookupTimeout = 10 * time.Second
+
+func (c *core) lookForKey() {
+	if !c.look.running.CompareAndSwap(false, true) {
+		return
+	}
+	c.count.lookups.Add(1)
+	go func() {
+		defer c.look.running.Store(false)
+		ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
+		defer cancel()
+		if err := c.keys.Refresh(ctx); err != nil {
+			c.cfg.Logger.Debug("looking for an unknown key failed", "app", c.cfg.App, "error", err.Error())
+		}
+	}()
+}

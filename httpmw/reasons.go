@@ -1,0 +1,145 @@
+package httpmw
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/token"
+)
+
+// A Reason says why a cookie was refused. Its text is the name in metrics and logs.
+type Reason string
+
+// Every Reason there is.
+const (
+	ReasonExpiredIdle     Reason = "expired_idle"
+	ReasonExpiredAbsolute Reason = "expired_absolute"
+	ReasonRevokedSession  Reason = "revoked_session"
+	ReasonRevokedSubject  Reason = "revoked_subject"
+	ReasonRevokedGroup    Reason = "revoked_group"
+	ReasonRevokedKey      Reason = "revoked_key"
+	ReasonRevokedEveryone Reason = "revoked_everyone"
+	ReasonListLost        Reason = "list_lost"
+	ReasonUnknownKey      Reason = "unknown_key"
+	ReasonTampered        Reason = "tampered"
+	ReasonMalformed       Reason = "malformed"
+	ReasonTooLong         Reason = "too_long"
+	ReasonWrongAudience   Reason = "wrong_audience"
+	ReasonAmbiguous       Reason = "ambiguous"
+	ReasonUndecided       Reason = "undecided"
+	ReasonData            Reason = "data"
+)
+
+// reasons maps each Reason to the error callers see. The ones an operator should look at are also warned of.
+var reasons = [...]struct {
+	reason Reason
+	err    error
+	warn   bool
+}{
+	{ReasonExpiredIdle, ErrExpiredIdle, false},
+	{ReasonExpiredAbsolute, ErrExpiredAbsolute, false},
+	{ReasonRevokedSession, ErrRevokedSession, false},
+	{ReasonRevokedSubject, ErrRevokedSubject, false},
+	{ReasonRevokedGroup, ErrRevokedGroup, false},
+	{ReasonRevokedKey, ErrRevokedKey, false},
+	{ReasonRevokedEveryone, ErrRevokedEveryone, false},
+	{ReasonListLost, ErrListLost, true},
+	{ReasonUnknownKey, ErrUnknownKey, true},
+	{ReasonTampered, ErrTampered, true},
+	{ReasonMalformed, ErrMalformed, false},
+	{ReasonTooLong, ErrTooLong, false},
+	{ReasonWrongAudience, ErrWrongAudience, true},
+	{ReasonAmbiguous, ErrAmbiguous, true},
+	{ReasonUndecided, ErrUndecided, true},
+	{ReasonData, ErrData, true},
+}
+
+// err returns the sentinel of a reason.
+func (r Reason) err() error {
+	for i := range reasons {
+		if reasons[i].reason == r {
+			return reasons[i].err
+		}
+	}
+	return ErrInvalid
+}
+
+// tokenReason names why a token did not open.
+func tokenReason(err error) Reason {
+	switch {
+	case errors.Is(err, token.ErrUnknownKey):
+		return ReasonUnknownKey
+	case errors.Is(err, token.ErrRevokedKey):
+		return ReasonRevokedKey
+	case errors.Is(err, token.ErrTampered):
+		return ReasonTampered
+	case errors.Is(err, token.ErrTooLong):
+		return ReasonTooLong
+	default:
+		return ReasonMalformed
+	}
+}
+
+// listReason names why the list refused. Its own names are ours.
+func listReason(r revocation.Reason) Reason { return Reason(r.String()) }
+
+// Stats are counters of one Manager since it was made.
+type Stats struct {
+	Anonymous uint64            // requests without any cookie of ours
+	Accepted  uint64            // sessions accepted
+	Refused   map[string]uint64 // cookies refused, by Reason; undecided among them
+	Written   uint64            // session cookies written
+	Renewed   uint64            // renewal cookies written
+	Shared    uint64            // of these, ones that an earlier request had sealed
+	Withheld  uint64            // cookies not written because the session was revoked meanwhile
+	Expired   uint64            // cookies expired by a logout
+	Lookups   uint64            // looks for a key that was unknown
+}
+
+type counters struct {
+	anonymous, accepted, written, renewed, shared, withheld, expired, lookups atomic.Uint64
+
+	refused [len(reasons)]atomic.Uint64
+	warned  [len(reasons)]atomic.Int64 // Unix second of the last warning
+	plain   atomic.Bool                // the warning about plain http was given
+}
+
+// Stats returns the counters of now.
+func (m *Manager[T]) Stats() Stats {
+	n := &m.core.count
+	s := Stats{
+		Anonymous: n.anonymous.Load(), Accepted: n.accepted.Load(), Written: n.written.Load(),
+		Renewed: n.renewed.Load(), Shared: n.shared.Load(), Withheld: n.withheld.Load(),
+		Expired: n.expired.Load(), Lookups: n.lookups.Load(),
+		Refused: make(map[string]uint64, len(reasons)),
+	}
+	for i := range reasons {
+		s.Refused[string(reasons[i].reason)] = n.refused[i].Load()
+	}
+	return s
+}
+
+// note counts and logs one refusal: each at debug level, and a warning once a minute for what an operator
+// should know.
+func (c *core) note(ctx context.Context, r Reason, now time.Time) {
+	for i := range reasons {
+		if reasons[i].reason != r {
+			continue
+		}
+		c.count.refused[i].Add(1)
+		log := c.cfg.Logger
+		if log.Enabled(ctx, slog.LevelDebug) {
+			log.LogAttrs(ctx, slog.LevelDebug, "session refused", slog.String("app", c.cfg.App), slog.String("reason", string(r)))
+		}
+		if last := c.count.warned[i].Load(); reasons[i].warn && now.Unix()-last >= 60 &&
+			c.count.warned[i].CompareAndSwap(last, now.Unix()) {
+			log.LogAttrs(ctx, slog.LevelWarn, "sessions are being refused", slog.String("app", c.cfg.App),
+				slog.String("reason", string(r)), slog.Uint64("so_far", c.count.refused[i].Load()))
+		}
+		return
+	}
+}

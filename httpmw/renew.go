@@ -1,0 +1,88 @@
+package httpmw
+
+import (
+	"sync"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/token"
+)
+
+const (
+	minThreshold = time.Minute
+	maxThreshold = 5 * time.Minute
+)
+
+// threshold returns how much of the idle limit must have passed before it is renewed: a tenth, at least a
+// minute, at most five, and never more than half of it.
+func threshold(idle time.Duration) time.Duration {
+	return min(max(idle/10, minThreshold), maxThreshold, idle/2)
+}
+
+// renewalDue reports whether the session's effective token is old enough to be renewed. The limit decides and
+// not the token's age alone, because a token that a replica out of touch sealed is new but was not renewed.
+func (s *state) renewalDue(now time.Time) bool {
+	limits, _ := s.core.limits(&s.tok)
+	t, idle := seconds(threshold(limits.Idle)), seconds(limits.Idle)
+	return now.Unix()-s.iat >= t || s.exp < s.tok.End && s.exp-now.Unix() <= idle-t
+}
+
+// renew returns the line of a renewal cookie, "" if none can be sealed.
+func (s *state) renew(v revocation.Verdict, now time.Time) string {
+	limits, remember := s.core.limits(&s.tok)
+	seen := token.Seen{
+		ID: s.tok.ID, IssuedAt: max(now.Unix(), s.iat), Expires: min(now.Unix()+seconds(limits.Idle), s.tok.End),
+		Checked: v.Checked, Line: v.Line,
+	}
+	var lifetime int64
+	if remember {
+		lifetime = s.tok.End - now.Unix()
+	}
+	return s.core.renewals.get(s.core, seen, lifetime, now)
+}
+
+// renewals remembers the renewals of the last seconds, so that the parallel requests of a page share one. It
+// keeps two generations, and forgets the older when the newer is full or old.
+type renewals struct {
+	mu       sync.Mutex // owns all below; held through sealing, so that a renewal is sealed once
+	now, old map[token.ID]renewal
+	since    int64 // Unix second when now was begun
+}
+
+type renewal struct {
+	seen token.Seen
+	line string
+}
+
+const (
+	shareFor  = 10 // seconds
+	shareSize = 4096
+)
+
+func (r *renewals) get(c *core, seen token.Seen, lifetime int64, now time.Time) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if have, ok := r.find(seen.ID); ok && now.Unix()-have.seen.IssuedAt < shareFor && have.seen.IssuedAt <= now.Unix() {
+		c.count.shared.Add(1)
+		return have.line
+	}
+	value, err := c.sealer.SealSeen(nil, &seen, now)
+	if err != nil {
+		c.cfg.Logger.Debug("renewal was not sealed", "app", c.cfg.App, "error", err.Error())
+		return ""
+	}
+	line := c.cookie.line(c.cookie.seen, string(value), lifetime)
+	if r.now == nil || len(r.now) >= shareSize || now.Unix()-r.since >= shareFor {
+		r.old, r.now, r.since = r.now, make(map[token.ID]renewal), now.Unix()
+	}
+	r.now[seen.ID] = renewal{seen, line}
+	return line
+}
+
+func (r *renewals) find(id token.ID) (renewal, bool) {
+	if have, ok := r.now[id]; ok {
+		return have, true
+	}
+	have, ok := r.old[id]
+	return have, ok
+}

@@ -1,0 +1,185 @@
+package httpmw
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// A Session is what is known of one request's client. It is usable by several goroutines. Asking it anything
+// marks the answer "Vary: Cookie".
+type Session[T any] struct {
+	m  *Manager[T]
+	st *state
+}
+
+// LoggedIn reports whether the session is good and has a subject. An anonymous session has none.
+func (s *Session[T]) LoggedIn() bool {
+	defer s.st.read()()
+	return s.st.status == alive && len(s.st.tok.Subject) > 0
+}
+
+// ID returns the session id, 22 characters that stay the same through renewals and writes and change at
+// Login, Switch and LogoutOthers; "" if there is no session. It is not a secret, but names one user's session.
+func (s *Session[T]) ID() string {
+	defer s.st.read()()
+	if s.st.status != alive {
+		return ""
+	}
+	return s.st.tok.ID.String()
+}
+
+// Subject returns who is logged in, "" for nobody.
+func (s *Session[T]) Subject() string {
+	defer s.st.read()()
+	if s.st.status != alive {
+		return ""
+	}
+	return string(s.st.tok.Subject)
+}
+
+// InGroup reports whether the session was given the group at Login or Switch. The names of a session's groups
+// cannot be listed: the cookie holds pseudonyms of them.
+func (s *Session[T]) InGroup(name string) bool {
+	if name == "" {
+		return false
+	}
+	defer s.st.read()()
+	if s.st.status != alive || s.st.tok.Groups == 0 {
+		return false
+	}
+	tag := s.st.core.list.Tag(revocation.Group(name))
+	for _, g := range s.st.tok.GroupTags[:s.st.tok.Groups] {
+		if revocation.Tag(g) == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// LoginTime returns when the subject logged in, which renewals, writes and Switch do not change; the zero time
+// if nobody is logged in.
+func (s *Session[T]) LoginTime() time.Time {
+	defer s.st.read()()
+	if s.st.status != alive || s.st.tok.AuthTime == 0 {
+		return time.Time{}
+	}
+	return time.Unix(s.st.tok.AuthTime, 0)
+}
+
+// Limits returns when the session ends if it is not used again, and when it ends in any case; zero times if
+// there is none.
+func (s *Session[T]) Limits() (idle, absolute time.Time) {
+	defer s.st.read()()
+	if s.st.status != alive {
+		return
+	}
+	return time.Unix(s.st.exp, 0), time.Unix(s.st.tok.End, 0)
+}
+
+// Err returns nil if there is a session or no cookie came, and otherwise why there is no session: ErrInvalid,
+// ErrExpired, ErrRevoked, ErrUndecided or a finer error that wraps one of them. It is ErrData, with a session,
+// after Value or Update could not decode the data.
+func (s *Session[T]) Err() error {
+	defer s.st.read()()
+	return s.st.err()
+}
+
+// fresh reports whether the session was decided by a list no older than its Within.
+func (s *Session[T]) fresh() bool {
+	defer s.st.read()()
+	return s.st.verdict.Fresh
+}
+
+// Value returns the session's data, decoded at each call, so the caller owns it. It is zero if there is none,
+// and also if it cannot be decoded: then Err is ErrData, and the session still stands.
+func (s *Session[T]) Value() T {
+	v, _ := s.value()
+	return v
+}
+
+// value decodes outside of the lock; raw data is never changed in place.
+func (s *Session[T]) value() (v T, err error) {
+	unlock := s.st.read()
+	raw, ok := s.st.tok.Data, s.st.status == alive
+	unlock()
+	if !ok || len(raw) == 0 {
+		return v, nil
+	}
+	if err := s.st.core.cfg.Codec.Unmarshal(raw, &v); err != nil {
+		s.st.undecodable()
+		var zero T
+		return zero, fmt.Errorf("%w: %w", ErrData, err)
+	}
+	return v, nil
+}
+
+// Set replaces the session's data. Without a session it begins an anonymous one. It returns ErrTooLarge (a
+// *SizeError), ErrCommitted, ErrUndecided, or ErrRevoked if the session was revoked since the request came;
+// then nothing was changed.
+func (s *Session[T]) Set(v T) error {
+	raw, err := s.encode(v)
+	if err != nil {
+		return err
+	}
+	_, err = s.st.setData(raw, nil)
+	return err
+}
+
+func (s *Session[T]) encode(v T) ([]byte, error) {
+	raw, err := s.st.core.cfg.Codec.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("httpmw: encode the session's data: %w", err)
+	}
+	if _, ours := s.st.core.cfg.Codec.(jsonCodec); !ours && !json.Valid(raw) {
+		return nil, errors.New("httpmw: the codec did not return one JSON value")
+	}
+	return raw, nil
+}
+
+// Update changes the data in place: it decodes it, calls f and stores the result, unless f returns an error,
+// which it returns. It refuses with ErrData to overwrite what it cannot decode. Updates of one request follow
+// one another, so f must not call Update; if the session is replaced or its data Set while f runs, f is called
+// again on the new data.
+func (s *Session[T]) Update(f func(*T) error) error {
+	s.st.updating.Lock()
+	defer s.st.updating.Unlock()
+	for {
+		unlock := s.st.read()
+		version := s.st.version
+		unlock()
+		v, err := s.value()
+		if err != nil {
+			return err
+		}
+		if err := f(&v); err != nil {
+			return err
+		}
+		raw, err := s.encode(v)
+		if err != nil {
+			return err
+		}
+		if done, err := s.st.setData(raw, &version); done || err != nil {
+			return err
+		}
+	}
+}
+
+type jsonCodec struct{}
+
+// Marshal leaves <, > and & as they are: the result goes into a cookie, sealed, never into HTML.
+func (jsonCodec) Marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+func (jsonCodec) Unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }

@@ -1,0 +1,174 @@
+package httpmw
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/token"
+)
+
+// state is one request's session, apart from the type of its data.
+type state struct {
+	core    *core
+	request *http.Request // nil outside of HTTP
+	touched atomic.Bool   // somebody asked the session something
+
+	updating sync.Mutex // held through one Update, also while its function runs
+
+	mu        sync.Mutex // owns all below; held through I/O, so that changes exclude each other
+	opened               // the session as it stands
+	came      bool       // a cookie of ours came
+	committed bool       // the headers have left, or there are none
+	change    change
+	lines     []string // Set-Cookie lines of a changed session
+	version   uint64   // counts changes
+	undecoded bool     // the data could not be decoded
+}
+
+type change uint8
+
+const (
+	unchanged change = iota
+	changed          // lines are to be written
+	ended            // both cookies are to be expired
+)
+
+type status uint8
+
+const (
+	none      status = iota // no session; reason may say why
+	undecided               // one that may be revoked
+	alive
+)
+
+// opened is one session as its cookies told it, with what was decided of it.
+type opened struct {
+	status status
+	reason Reason
+	tok    token.Session
+
+	// The effective values by the reading rule: those of the seen token if it counts, else the session
+	// token's own; exp never beyond end.
+	iat, exp, chk int64
+	line          uint32
+
+	query   revocation.Query
+	groups  [len(token.Session{}.GroupTags)]revocation.Tag // what query.Groups points into
+	verdict revocation.Verdict
+}
+
+// read locks for an accessor and notes that the answer depends on the cookie.
+func (s *state) read() (unlock func()) {
+	if !s.touched.Load() {
+		s.touched.Store(true)
+	}
+	s.mu.Lock()
+	return s.mu.Unlock
+}
+
+func (s *state) err() error {
+	switch {
+	case s.status == undecided:
+		return ErrUndecided
+	case s.status == none && s.reason != "":
+		return s.reason.err()
+	case s.undecoded:
+		return ErrData
+	}
+	return nil
+}
+
+// undecodable notes once that the data is not of the application's type.
+func (s *state) undecodable() {
+	s.mu.Lock()
+	first := !s.undecoded
+	s.undecoded = true
+	s.mu.Unlock()
+	if first {
+		s.core.note(s.context(), ReasonData, time.Now())
+	}
+}
+
+// close ends changes for good: also after a panic, when nothing was committed.
+func (s *state) close() {
+	s.mu.Lock()
+	s.committed = true
+	s.mu.Unlock()
+}
+
+// refused forgets a session that turned out to be revoked while the request ran.
+func (s *state) refused(r Reason) error {
+	s.opened = opened{reason: r}
+	s.change, s.lines = unchanged, nil
+	s.version++
+	return r.err()
+}
+
+// setData seals the session with other data. If version is given and the session has changed since, it does
+// nothing and returns false.
+func (s *state) setData(raw []byte, version *uint64) (done bool, err error) {
+	unlock := s.read()
+	defer unlock()
+	switch {
+	case s.committed:
+		return false, ErrCommitted
+	case version != nil && *version != s.version:
+		return false, nil
+	case s.status == undecided:
+		return false, ErrUndecided
+	}
+	now := time.Now()
+	next := s.opened
+	if s.status == none {
+		next = s.core.anonymous(now)
+	} else {
+		v := s.core.list.Decide(&s.query)
+		if v.Outcome == revocation.Refuse {
+			return false, s.refused(listReason(v.Reason))
+		}
+		s.core.extend(&next, v, now)
+	}
+	next.tok.Data = raw
+	return true, s.replace(&next, now)
+}
+
+// replace seals next and makes it the session, to be written at commit.
+func (s *state) replace(next *opened, now time.Time) error {
+	lines, err := s.core.sealSession(&next.tok, now)
+	if err != nil {
+		return err
+	}
+	s.opened = *next
+	s.query.Groups = s.groups[:s.tok.Groups]
+	s.change, s.lines = changed, lines
+	s.undecoded = false
+	s.version++
+	return nil
+}
+
+// extend prepares a session for being sealed again: renewed if the list allows it, else with the limits and
+// the check it had, so that a replica out of touch cannot carry it past a revocation (R24).
+func (c *core) extend(o *opened, v revocation.Verdict, now time.Time) {
+	if v.Outcome == revocation.Accept && v.Renew {
+		limits, _ := c.limits(&o.tok)
+		o.exp = min(now.Unix()+seconds(limits.Idle), o.tok.End)
+		o.chk, o.line = v.Checked, v.Line
+	}
+	// Never backwards: among tokens of one session the newest iat counts, whichever replica's clock it is from.
+	o.iat = max(now.Unix(), o.iat)
+	o.tok.IssuedAt, o.tok.Expires, o.tok.Checked, o.tok.Line = o.iat, o.exp, o.chk, o.line
+}
+
+// limits returns the limits of a session, and whether it is one to be remembered: it was given more time at
+// login than others get.
+func (c *core) limits(t *token.Session) (Limits, bool) {
+	if c.cfg.Remember.Absolute > 0 && t.AuthTime > 0 && t.End-t.AuthTime > seconds(c.cfg.Absolute) {
+		return c.cfg.Remember, true
+	}
+	return Limits{c.cfg.Idle, c.cfg.Absolute}, false
+}
+
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }
