@@ -1,0 +1,189 @@
+package keys
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Refresh implements [Source]. A look reads the file; the KEK is asked for, and a
+// passphrase worked out, only if its bytes changed.
+func (f *File) Refresh(ctx context.Context) error {
+	if f.closed() {
+		return ErrClosed
+	}
+	last, now := f.looked.Load(), f.now()
+	if last != 0 && now-last < int64(refreshGap) || !f.looked.CompareAndSwap(last, now) {
+		select {
+		case f.poke <- struct{}{}:
+		default: // asked already
+		}
+		return nil
+	}
+	return f.look(ctx)
+}
+
+// follow looks at the file when the system says so, when Refresh asked, and from
+// time to time.
+func (f *File) follow(ctx context.Context, w *watcher) {
+	defer close(f.done)
+	defer w.close()
+	poll := time.NewTicker(f.conf.Poll)
+	defer poll.Stop()
+	var due <-chan time.Time // nil: no look is due
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e, ok := <-w.events:
+			if !ok {
+				w.events = nil
+			} else if due == nil && w.concerns(e) {
+				due = time.After(settle)
+			}
+			continue
+		case _, ok := <-w.errors: // the queue ran over: look
+			if !ok {
+				w.errors = nil
+			}
+		case <-f.poke:
+			if due == nil {
+				due = time.After(max(refreshGap-time.Duration(f.now()-f.looked.Load()), 0))
+			}
+			continue
+		case <-due:
+		case <-poll.C:
+		}
+		due = nil
+		f.looked.Store(f.now())
+		bounded, cancel := context.WithTimeout(ctx, kekTimeout)
+		f.look(bounded) // the log is told
+		cancel()
+		w.follow(f.path)
+	}
+}
+
+// look reads the file and merges what it holds into the ring. The log is told of a
+// change, and of each kind of failure once.
+func (f *File) look(ctx context.Context) error {
+	if err := f.take(ctx); err != nil {
+		return err
+	}
+	defer f.give()
+	before := f.ring.Load()
+	err := f.load(ctx)
+	after := f.ring.Load()
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err // nobody's failure
+	case err != nil && (f.told == nil || f.told.Error() != err.Error()):
+		f.conf.Logger.Warn("keys: the ring cannot be read; the one in memory stays", "file", f.path, "error", err)
+	case err == nil && f.told != nil:
+		f.conf.Logger.Info("keys: the ring can be read again", "file", f.path)
+	}
+	f.told = err
+	if after != before {
+		f.conf.Logger.Info("keys: the ring changed", changes("file", f.path, before, after)...)
+	}
+	return err
+}
+
+// load reads the file, and opens it if its bytes are others than those that the
+// ring came from. Whoever calls it has the turn, or the File to itself.
+func (f *File) load(ctx context.Context) error {
+	disk, sum, err := f.read(ctx)
+	if err != nil || disk == nil {
+		return err
+	}
+	next := disk
+	if ring := f.ring.Load(); ring != nil {
+		if next, err = ring.Prune(time.Now()).Merge(disk); err != nil {
+			return err
+		}
+	}
+	f.publish(next, sum)
+	return nil
+}
+
+// read returns the ring in the file and the digest of its bytes; nil if the bytes
+// are those that the ring in memory came from.
+func (f *File) read(ctx context.Context) (*Ring, digest, error) {
+	doc, err := readSecretFile(f.path, maxAtRest)
+	if err != nil {
+		return nil, digest{}, fmt.Errorf("keys: %w", err)
+	}
+	sum := digest(sha256.Sum256(doc))
+	if f.ring.Load() != nil && sum == f.good {
+		return nil, sum, nil
+	}
+	material, err := f.kek.material(ctx)
+	if err != nil {
+		return nil, sum, fmt.Errorf("%w (%s)", err, f.path)
+	}
+	// What failed once fails again; the KDF is not run for it. But the KEK may
+	// have been put right while the ring stayed as it is.
+	both := digest(sha256.Sum256(append(append([]byte{}, sum[:]...), material...)))
+	if f.badErr != nil && both == f.bad {
+		return nil, sum, f.badErr
+	}
+	disk, err := f.kek.k.open(material, doc)
+	if err == nil {
+		if ring := f.ring.Load(); ring != nil {
+			_, err = ring.Merge(disk)
+		}
+	}
+	if err != nil {
+		f.bad, f.badErr = both, fmt.Errorf("%w (%s)", err, f.path)
+		return nil, sum, f.badErr
+	}
+	return disk, sum, nil
+}
+
+func (f *File) publish(r *Ring, sum digest) {
+	f.good = sum
+	if f.ring.Load() != r {
+		f.ring.Store(r)
+	}
+}
+
+// now returns nanoseconds since the file was opened, never 0.
+func (f *File) now() int64 { return int64(time.Since(f.opened)) + 1 }
+
+// take waits for the turn.
+func (f *File) take(ctx context.Context) error {
+	select {
+	case f.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (f *File) give() { <-f.turn }
+
+func (f *File) closed() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// changes names the keys that came and the ones that were revoked, for the log.
+func changes(what, where string, before, after *Ring) []any {
+	var came, revoked []string
+	for _, k := range after.keys {
+		old, ok := before.Key(k.id)
+		if !ok {
+			came = append(came, k.id)
+		}
+		if k.revoked != 0 && old.revoked == 0 {
+			revoked = append(revoked, k.id)
+		}
+	}
+	return []any{what, where, slog.Any("came", came), slog.Any("revoked", revoked)}
+}

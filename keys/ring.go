@@ -1,0 +1,146 @@
+package keys
+
+import (
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/jwe"
+)
+
+// LongestSession bounds what a ring can be made for.
+const LongestSession = 10 * 365 * 24 * time.Hour
+
+const (
+	defaultMaxSession = 24 * time.Hour
+	// slack is added to the life of a key that seals no more: clocks, and
+	// replicas that learn late that another key seals now.
+	slack    = 24 * time.Hour
+	maxKeys  = 1024
+	ringSize = 16
+)
+
+// A Ring is all keys with their lives, the list key, and the longest session they
+// are kept for. It never changes, and is safe for concurrent use.
+type Ring struct {
+	identity
+	maxSession int64 // s
+	keys       []Key // newest first
+	byID       map[string]int
+}
+
+// identity is what makes two documents copies of one ring. It never changes.
+type identity struct {
+	id      string
+	iat     int64 // s
+	listKey *secret
+}
+
+// Generate returns a new ring for sessions that live at most maxSession, rounded
+// up to the second; zero: 24 h. It holds one key, which seals at once. Panics if
+// maxSession is negative or above [LongestSession].
+func Generate(maxSession time.Duration) *Ring {
+	if err := checkMaxSession(maxSession); err != nil {
+		panic(err)
+	}
+	if maxSession == 0 {
+		maxSession = defaultMaxSession
+	}
+	now := time.Now().Unix()
+	id := make([]byte, ringSize)
+	rand.Read(id)
+	return newRing(
+		identity{encode(id), now, newSecret(randomSecret())},
+		int64((maxSession+time.Second-1)/time.Second),
+		[]Key{newKey(now, now)},
+	)
+}
+
+func checkMaxSession(d time.Duration) error {
+	if d < 0 || d > LongestSession {
+		return errors.New("keys: max session must be between 0 and 3650 days")
+	}
+	return nil
+}
+
+func newKey(iat, nbf int64) Key {
+	id := make([]byte, kidSize)
+	rand.Read(id)
+	return Key{id: encode(id), iat: iat, nbf: nbf, secret: newSecret(randomSecret())}
+}
+
+func randomSecret() (b [secretSize]byte) {
+	rand.Read(b[:])
+	return b
+}
+
+func encode(b []byte) string { return string(jwe.AppendEncode(nil, b)) }
+
+// newRing takes the keys over, puts them in order and works out when each stops
+// opening.
+func newRing(id identity, maxSession int64, keys []Key) *Ring {
+	r := &Ring{identity: id, maxSession: maxSession, keys: keys, byID: make(map[string]int, len(keys))}
+	slices.SortFunc(keys, func(a, b Key) int {
+		if b.before(a) {
+			return -1
+		}
+		return 1
+	})
+	for i := range keys {
+		k := &keys[i]
+		k.end = k.exp
+		if i > 0 {
+			// A key seals until the next one's time. That holds for a next one
+			// that was revoked too: else a key pruned elsewhere and brought
+			// back by an old copy would open again.
+			if end := keys[i-1].nbf + r.opens(); k.end == 0 || k.end > end {
+				k.end = end
+			}
+		}
+		r.byID[k.id] = i
+	}
+	return r
+}
+
+// opens is how long a key opens after another one took over, in seconds.
+func (r *Ring) opens() int64 { return r.maxSession + int64(slack/time.Second) }
+
+// ID returns the name of the ring: 128 random bits, 22 base64url characters. All
+// copies of a ring have it, whatever keys they hold.
+func (r *Ring) ID() string { return r.id }
+
+// IssuedAt returns when the ring was made. Of two rings that meet in one place the
+// older one is the one that sessions live by.
+func (r *Ring) IssuedAt() time.Time { return seconds(r.iat) }
+
+// MaxSession returns the longest life of a session that this ring is kept for. A
+// key that stops sealing opens for that long and 24 hours more.
+func (r *Ring) MaxSession() time.Duration { return time.Duration(r.maxSession) * time.Second }
+
+// Keys returns all keys, newest first.
+func (r *Ring) Keys() []Key { return slices.Clone(r.keys) }
+
+// Key returns the key of that id.
+func (r *Ring) Key(kid string) (Key, bool) {
+	i, ok := r.byID[kid]
+	if !ok {
+		return Key{}, false
+	}
+	return r.keys[i], true
+}
+
+// ListSecret returns the secret that the revocation list uses under this label:
+// HKDF-SHA-256 (RFC 5869) of the list key without salt, with "wafer list 1: " and
+// the label as info. Rotating, revoking and pruning leave it as it is: if it
+// changed, every entry of the list would be forgotten.
+func (r *Ring) ListSecret(label string) [32]byte {
+	listKey := r.listKey.bytes()
+	b, err := hkdf.Key(sha256.New, listKey[:], nil, "wafer list 1: "+label, 32)
+	if err != nil {
+		panic(err) // only lengths can be wrong, and these are right
+	}
+	return [32]byte(b)
+}
