@@ -13,10 +13,10 @@ const (
 	// maxDigits is the length of maxInteger.
 	maxDigits = 16
 
-	// maxFixed is the longest a session's claims can be without audience, subject
-	// and data; maxSeen that of a seen token's.
+	// maxFixed is the longest a session's claims can be without audience, subject,
+	// groups and data; maxSeen that of a seen token's.
 	maxFixed = len(`{"aud":"","sid":"","sub":"","stg":"","grp":[],"auth_time":,"ep":,"iat":,"exp":,"end":,"chk":,"ln":,"dat":}`) +
-		22 + 22 + MaxGroups*25 + 6*maxDigits + 10
+		22 + 22 + 6*maxDigits + 10
 	maxSeen = len(`{"sid":"","iat":,"exp":,"chk":,"ln":}`) + 22 + 3*maxDigits + 10
 )
 
@@ -43,7 +43,7 @@ func sessionBound(c *Session) (int, error) {
 	if !ok {
 		return 0, ErrMalformed
 	}
-	return maxFixed + aud + sub + len(c.Data), nil
+	return maxFixed + aud + sub + c.Groups*(22+len(`"",`)) + len(c.Data), nil
 }
 
 // appendSession appends the claims of c in the canonical form.

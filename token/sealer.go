@@ -58,8 +58,8 @@ func (s *Sealer) current() *table {
 }
 
 // SealSession appends to dst the token that says what c says, under the key that
-// seals at now. c must be as [Session] describes it. Nothing is allocated if dst
-// has room for twice the token. The errors are [ErrTooLarge], [ErrNoKey],
+// seals at now. c must be as [Session] describes it. Nothing is allocated if the
+// spare capacity of dst is [MaxLength] and somewhat more. The errors are [ErrTooLarge], [ErrNoKey],
 // [ErrExhausted] and [ErrMalformed]; dst is then returned as it was.
 func (s *Sealer) SealSession(dst []byte, c *Session, now time.Time) ([]byte, error) {
 	n, err := sessionBound(c)

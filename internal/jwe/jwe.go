@@ -71,13 +71,13 @@ func Len(header string, n int) int {
 
 // Room grows dst so that [SealRoom] can append a token to it without allocating,
 // and returns it beside an empty slice for the plaintext, which may be up to n
-// bytes long. The slice lies in the spare capacity of dst, behind the token's
-// place.
+// bytes long. The slice lies in the spare capacity of dst, in the token's place.
 func Room(dst []byte, header string, n int) (grown, plaintext []byte) {
-	at := len(dst) + Len(header, n)
-	end := at + n + Overhead
-	dst = slices.Grow(dst, end-len(dst))
-	return dst, dst[at:at:end]
+	size := Len(header, n)
+	dst = slices.Grow(dst, size)
+	end := len(dst) + size
+	start := end - n - Overhead
+	return dst, dst[start:start:end]
 }
 
 // SealRoom seals plaintext, which must have been appended to the slice that
@@ -87,6 +87,9 @@ func SealRoom(dst []byte, a cipher.AEAD, header string, plaintext []byte) []byte
 	start := len(dst)
 	dst = append(dst, header...)
 	sealed := a.Seal(plaintext[:0], nil, plaintext, dst[start:])
+	// What was sealed ends no earlier than the token will. So encoding it to its
+	// own place from the front never reaches what is still to be read: the end of
+	// the one runs after the end of the other and meets it at the end.
 	dst = append(dst, '.', '.')
 	dst = AppendEncode(dst, sealed[:ivSize])
 	dst = append(dst, '.')
