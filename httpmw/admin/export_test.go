@@ -1,0 +1,16 @@
+package admin
+
+// Routes lists "METHOD path" of every route, for the tests that walk them all.
+func Routes() []string {
+	var list []string
+	for _, r := range routes {
+		list = append(list, r.method+" "+r.path)
+	}
+	return list
+}
+
+// Parse is the parser of bodies.
+var Parse = parse
+
+// Burst is how many refusals are logged at once.
+const Burst = burst

@@ -1,0 +1,201 @@
+package admin_test
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/httpmw/admin"
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+func (f *fixture) states() map[string]string {
+	f.t.Helper()
+	got := f.request(http.MethodGet, "/keys", "")
+	got.want(f.t, http.StatusOK, "")
+	states := map[string]string{}
+	list, _ := got.body["keys"].([]any)
+	for _, item := range list {
+		k, _ := item.(map[string]any)
+		kid, _ := k["kid"].(string)
+		states[kid], _ = k["state"].(string)
+		for _, name := range []string{"iat", "nbf"} {
+			timeIn(f.t, k, name)
+		}
+	}
+	return states
+}
+
+func TestKeysAreListedWithoutSecrets(t *testing.T) {
+	f := start(t)
+	got := f.request(http.MethodGet, "/keys", "")
+	got.want(t, http.StatusOK, "")
+	if got.body["ring"] != f.keys.Ring().ID() {
+		t.Errorf("ring %v, want %v", got.body["ring"], f.keys.Ring().ID())
+	}
+	text := mustJSON(t, got.body)
+	for _, secret := range secretsOf(t, f.keys.Ring()) {
+		if strings.Contains(text, secret) {
+			t.Error("a secret of the ring is in the answer")
+		}
+	}
+	if want := f.keys.Ring().Keys()[0]; f.states()[want.ID()] != keys.Sealing.String() {
+		t.Errorf("states %v", f.states())
+	}
+}
+
+// secretsOf finds every text of 256 bits in a ring's document.
+func secretsOf(t *testing.T, r *keys.Ring) []string {
+	t.Helper()
+	found := regexp.MustCompile(`[A-Za-z0-9_-]{43}`).FindAllString(string(r.PlaintextJWKSet()), -1)
+	if len(found) < 2 {
+		t.Fatal("no secrets found in the ring's document")
+	}
+	return found
+}
+
+func TestRotate(t *testing.T) {
+	for _, row := range []struct {
+		name, body string
+		state      keys.State
+		after      time.Duration
+	}{
+		{"with no body", "", keys.Pending, 10 * time.Minute},
+		{"by default", `{}`, keys.Pending, 10 * time.Minute},
+		{"later", `{"after":3600,"reason":"yearly"}`, keys.Pending, time.Hour},
+		{"at once", `{"immediate":true}`, keys.Sealing, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := start(t)
+			old := f.keys.Ring().Keys()[0]
+			asked := time.Now()
+			f.post("/keys/rotate", row.body).want(t, http.StatusOK, "")
+			states := f.states()
+			if len(states) != 2 {
+				t.Fatalf("states %v", states)
+			}
+			for _, k := range f.keys.Ring().Keys() {
+				if k.ID() == old.ID() {
+					continue
+				}
+				if states[k.ID()] != row.state.String() {
+					t.Errorf("the new key is %s, want %s", states[k.ID()], row.state)
+				}
+				if d := k.NotBefore().Sub(asked); d < row.after-2*time.Second || d > row.after+time.Minute {
+					t.Errorf("the new key seals after %v, want %v", d, row.after)
+				}
+			}
+		})
+	}
+	f := start(t)
+	for _, body := range []string{`{"after":-1}`, `{"after":604801}`, `{"immediate":true,"after":60}`} {
+		f.post("/keys/rotate", body).want(t, http.StatusUnprocessableEntity, "invalid")
+	}
+	if n := len(f.states()); n != 1 {
+		t.Errorf("%d keys after refused rotations", n)
+	}
+	f.post("/keys/rotate", "").want(t, http.StatusOK, "")
+	f.post("/keys/rotate", "").want(t, http.StatusConflict, "pending")
+}
+
+// R25: the ring decides, the list announces, and everyone goes too unless that is declined.
+func TestRevokeKey(t *testing.T) {
+	for _, row := range []struct {
+		name, body string
+		everyone   bool
+	}{
+		{"and everyone", `{"reason":"leaked"}`, true},
+		{"alone", `{"key_only":true}`, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := start(t)
+			kid := f.keys.Ring().Keys()[0].ID()
+			got := f.post("/keys/"+kid+"/revoke", row.body)
+			got.want(t, http.StatusOK, "")
+			timeIn(t, got.body, "effective")
+			if states := f.states(); states[kid] != keys.Revoked.String() {
+				t.Errorf("states %v", states)
+			}
+			if _, ok := f.keys.Ring().Sealing(time.Now()); !ok {
+				t.Error("no key seals any more")
+			}
+			if _, ok, err := f.list.Revoked(t.Context(), revocation.Key(kid)); !ok || err != nil {
+				t.Errorf("the key is not announced: %v, %v", ok, err)
+			}
+			if _, ok, err := f.list.Revoked(t.Context(), revocation.Everyone()); ok != row.everyone || err != nil {
+				t.Errorf("everyone revoked: %v, %v", ok, err)
+			}
+		})
+	}
+}
+
+func TestRevokeKeyThatIsNone(t *testing.T) {
+	f := start(t)
+	f.post("/keys/AAAAAAAAAAA/revoke", "").want(t, http.StatusNotFound, "no_key")
+	if _, ok, err := f.list.Revoked(t.Context(), revocation.Everyone()); ok || err != nil {
+		t.Errorf("everyone revoked: %v, %v", ok, err)
+	}
+}
+
+func TestRevokeKeyWhileTheStoreIsSilent(t *testing.T) {
+	f := start(t)
+	kid := f.keys.Ring().Keys()[0].ID()
+	f.store.silent.Store(true)
+	f.post("/keys/"+kid+"/revoke", "").want(t, http.StatusServiceUnavailable, "unavailable")
+	if states := f.states(); states[kid] != keys.Revoked.String() {
+		t.Errorf("the ring was to be marked all the same: %v", states)
+	}
+}
+
+func TestARingThatCannotBeEdited(t *testing.T) {
+	f := start(t)
+	f.serve(keys.Static(f.keys.Ring()))
+	kid := f.keys.Ring().Keys()[0].ID()
+	f.post("/keys/rotate", "").want(t, http.StatusNotImplemented, "read_only")
+	f.post("/keys/"+kid+"/revoke", "").want(t, http.StatusNotImplemented, "read_only")
+	f.request(http.MethodGet, "/keys", "").want(t, http.StatusOK, "")
+}
+
+func TestWithoutAList(t *testing.T) {
+	f := start(t)
+	f.list = revocation.Disabled(f.keys.Ring())
+	f.serve(f.keys)
+	f.post("/revocations", `{"scope":"everyone"}`).want(t, http.StatusNotImplemented, "disabled")
+	f.request(http.MethodGet, "/status", "").want(t, http.StatusOK, "")
+}
+
+// The audit log names who, what and why, and no user, token or key.
+func TestAuditLog(t *testing.T) {
+	f := start(t, func(c *admin.Config) { c.Actor = "on-call" })
+	kid := f.keys.Ring().Keys()[0].ID()
+	f.post("/revocations", `{"scope":"subject","id":"ada@example.com","reason":"laptop stolen"}`).want(t, http.StatusOK, "")
+	f.post("/keys/rotate", `{"reason":"yearly"}`).want(t, http.StatusOK, "")
+	f.post("/keys/"+kid+"/revoke", `{"reason":"leaked"}`).want(t, http.StatusOK, "")
+	f.post("/revocations/lookup", `{"scope":"subject","id":"ada@example.com"}`).want(t, http.StatusOK, "")
+
+	entries := f.log.entries(t)
+	want := []struct{ msg, reason string }{
+		{"admin: revoked", "laptop stolen"}, {"admin: keys rotated", "yearly"}, {"admin: key revoked", "leaked"},
+	}
+	if len(entries) != len(want) {
+		t.Fatalf("%d lines: %s", len(entries), f.log)
+	}
+	for i, w := range want {
+		e := entries[i]
+		if e["msg"] != w.msg || e["reason"] != w.reason || e["actor"] != "on-call" || e["level"] != "INFO" {
+			t.Errorf("line %d is %v, want %v", i, e, w)
+		}
+	}
+	target, _ := entries[0]["target"].(map[string]any)
+	if tag, _ := target["tag"].(string); target["scope"] != "subject" || len(tag) != 32 {
+		t.Errorf("target %v", target)
+	}
+	for _, leak := range append(secretsOf(t, f.keys.Ring()), "ada@example.com", secret) {
+		if strings.Contains(f.log.String(), leak) {
+			t.Errorf("the log holds what it must not")
+		}
+	}
+}

@@ -1,0 +1,57 @@
+package admin
+
+import (
+	"net/http"
+	"strings"
+)
+
+// route is one method of one path. A path has at most one hole, {kid}.
+type route struct {
+	method, path string
+	serve        func(*api, *call) (any, error)
+}
+
+var routes = []route{
+	{http.MethodPost, "/revocations", (*api).revoke},
+	{http.MethodPost, "/revocations/lookup", (*api).lookup},
+	{http.MethodGet, "/status", (*api).status},
+	{http.MethodGet, "/keys", (*api).listKeys},
+	{http.MethodPost, "/keys/rotate", (*api).rotateKeys},
+	{http.MethodPost, "/keys/{kid}/revoke", (*api).revokeKey},
+	{http.MethodGet, "/openapi.json", (*api).openAPI},
+}
+
+// find returns the route of a request and what stands in its hole, or 404, or 405 with the methods that the path has.
+func find(r *http.Request) (rt route, kid string, refused *problem) {
+	var allow []string
+	for _, rt := range routes {
+		kid, ok := rt.match(r.URL.Path)
+		if !ok {
+			continue
+		}
+		if r.Method == rt.method || r.Method == http.MethodHead && rt.method == http.MethodGet {
+			return rt, kid, nil
+		}
+		allow = append(allow, rt.method)
+	}
+	if allow == nil {
+		return route{}, "", &problem{Status: http.StatusNotFound, Code: "not_found", Detail: "There is nothing at this path."}
+	}
+	return route{}, "", &problem{
+		Status: http.StatusMethodNotAllowed, Code: "method", Detail: "This path does not have this method.",
+		header: http.Header{"Allow": allow},
+	}
+}
+
+func (rt route) match(path string) (kid string, ok bool) {
+	before, after, hole := strings.Cut(rt.path, "{kid}")
+	if !hole {
+		return "", path == rt.path
+	}
+	rest, ok := strings.CutPrefix(path, before)
+	if !ok {
+		return "", false
+	}
+	kid, ok = strings.CutSuffix(rest, after)
+	return kid, ok && kid != "" && !strings.Contains(kid, "/")
+}

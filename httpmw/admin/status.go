@@ -1,0 +1,52 @@
+package admin
+
+import (
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// statusAnswer is the list as the replica that was asked sees it.
+type statusAnswer struct {
+	Ready    bool      `json:"ready"`
+	State    string    `json:"state"`  // booting, synced, stale, cut_off, closed, disabled
+	Age      float64   `json:"age"`    // of the view, seconds
+	Window   float64   `json:"window"` // how far back the view reaches, seconds
+	Position string    `json:"position"`
+	Entries  int64     `json:"entries"` // in the window
+	Bytes    int64     `json:"bytes"`   // what the window takes
+	Outbox   int       `json:"outbox"`  // revocations that the store has not acknowledged yet
+	Promise  promise   `json:"promise"`
+	Counters counters  `json:"counters"`
+	Now      time.Time `json:"now"`
+}
+
+// promise is what the list was configured with, seconds.
+type promise struct {
+	Within  float64 `json:"within"`   // a revocation is refused by then
+	Grace   float64 `json:"grace"`    // and by then where the store cannot be reached
+	MaxIdle float64 `json:"max_idle"` // of any session of this process
+}
+
+type counters struct {
+	Decisions map[string]uint64 `json:"decisions"`
+	Refusals  map[string]uint64 `json:"refusals"`
+	Confirms  map[string]uint64 `json:"confirms"`
+	Reads     map[string]uint64 `json:"reads"`
+	Anomalies map[string]uint64 `json:"anomalies"`
+}
+
+func (a *api) status(*call) (any, error) {
+	s := a.list.Stats()
+	return statusAnswer{
+		Ready: a.list.Ready(), State: s.State, Age: s.Age.Seconds(), Window: s.Window.Seconds(),
+		Position: s.Position, Entries: s.Entries, Bytes: s.Bytes, Outbox: s.Outbox,
+		Promise:  promise{Within: a.list.Within().Seconds(), Grace: a.list.Grace().Seconds(), MaxIdle: a.list.MaxIdle().Seconds()},
+		Counters: countersOf(s),
+		Now:      time.Now().UTC(),
+	}, nil
+}
+
+func countersOf(s revocation.Stats) counters {
+	return counters{Decisions: s.Decisions, Refusals: s.Refusals, Confirms: s.Confirms, Reads: s.Reads, Anomalies: s.Anomalies}
+}
