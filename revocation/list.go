@@ -79,13 +79,13 @@ type Receipt struct {
 
 // Stats are counters and gauges of one List since it was opened.
 type Stats struct {
-	State     string        // "booting", "synced", "stale", "cut_off", "closed", "disabled"
-	Age       time.Duration // of the view
-	Window    time.Duration // how far back it reaches
-	Position  string        // newest applied
-	Entries   int64         // in the window
-	Bytes     int64         // of filters and exact ring
-	Outbox    int           // revocations not yet seen in the log
+	State     string            // "booting", "synced", "stale", "cut_off", "closed", "disabled"
+	Age       time.Duration     // of the view
+	Window    time.Duration     // how far back it reaches
+	Position  string            // newest applied
+	Entries   int64             // in the window
+	Bytes     int64             // of filters and exact ring
+	Outbox    int               // revocations not yet seen in the log
 	Decisions map[string]uint64 // by outcome of Decide
 	Refusals  map[string]uint64 // by reason
 	Confirms  map[string]uint64 // "store", "cached", "shared", "failed", "crowded"

@@ -49,6 +49,8 @@ func ParseScope(name string) (Scope, bool) {
 	return 0, false
 }
 
+func (s Scope) known() bool { _, ok := ParseScope(s.String()); return ok }
+
 // A mark concerns sessions whatever their subject; replicas hold marks whole.
 func (s Scope) mark() bool { return s == ScopeKey || s == ScopeEveryone }
 

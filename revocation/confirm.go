@@ -1,0 +1,227 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+const (
+	confirmFor = 500 * time.Millisecond // one confirm, and how long others may join it (R18)
+	lostGrace  = time.Minute            // after a loss, before "unknown" becomes "log in again" (R17)
+)
+
+// clearKey names a confirmed session in the cache of those found not revoked.
+type clearKey struct {
+	session, subject Tag
+	groups           [8]Tag
+	epoch            int64
+}
+
+// A stamp is the chk and ln of a confirm.
+type stamp struct {
+	chk  int64
+	line uint32
+}
+
+var (
+	errCrowded = errors.New("revocation: too many confirms in flight")
+	errBehind  = errors.New("revocation: the store answers from a state this replica has not followed yet")
+)
+
+// Confirm settles what [List.Decide] answered with [Ask], by at most one read of
+// the exact set. It never returns Ask. If the store does not answer it decides
+// from the window, as far as that reaches, or returns [Undecided].
+func (l *List) Confirm(ctx context.Context, q *Query) Verdict {
+	v := l.confirm(ctx, q, time.Now())
+	if v.Outcome == Refuse {
+		l.counters.refused[v.Reason].Add(1)
+	}
+	return v
+}
+
+func (l *List) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
+	d := l.decide(q, now)
+	if d.Outcome != Ask {
+		return d
+	}
+	v := l.view.Load()
+	age := v.age(now)
+	synced := age <= l.Within()
+	key := clearKey{session: q.tag, subject: q.Subject, epoch: q.Epoch}
+	copy(key.groups[:], q.Groups)
+	if r := l.knownRevoked(q); r != None {
+		l.counters.confirms.add("cached")
+		return Verdict{Outcome: Refuse, Reason: r, Fresh: synced}
+	}
+	if synced {
+		// Found clear before: as good as a token stamped then, so it is decided again
+		// like one. What was revoked since shows in the window (R18).
+		if s, ok := l.cleared.Get(key); ok && s.chk > q.Checked {
+			again := *q
+			again.Checked, again.Line = s.chk, s.line
+			if d := l.decide(&again, now); d.Outcome != Ask {
+				l.counters.confirms.add("cached")
+				return d
+			}
+		}
+	}
+	question := l.question(q, v)
+	a, err := l.ask(ctx, question)
+	if err == nil && l.behind(a, v) {
+		err = errBehind
+	}
+	if err != nil {
+		if !errors.Is(err, errCrowded) && !errors.Is(err, errBehind) {
+			l.silent.Store(true)
+		}
+		return frozen(l.local(q, v, now), age, l.Grace())
+	}
+	found, reason := a.Judge(question)
+	at := stamp{max(a.Head.MS-1, a.Head.Born), a.Head.Line()}
+	accept := Verdict{Outcome: Accept, Fresh: true, Renew: synced, Checked: at.chk, Line: at.line}
+	switch found {
+	case FoundRevoked:
+		l.remember(q, a)
+		return Verdict{Outcome: Refuse, Reason: reason, Fresh: true}
+	case FoundAhead:
+		return Verdict{Reason: Silent}
+	case FoundUnknown:
+		switch l.settle(q, v) {
+		case miss:
+			l.counters.anomalies.add("settled_miss")
+			return accept
+		case revoked, maybe:
+			l.counters.anomalies.add("settled_hit")
+			return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}
+		}
+		if a.Now-a.Head.Born < lostGrace.Milliseconds() {
+			return Verdict{Reason: Silent}
+		}
+		return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}
+	}
+	l.cleared.Add(key, at)
+	return accept
+}
+
+const unsettled sight = 0xff
+
+// settle looks for q where the store cannot: in the windows of what was lost.
+// Only one that reaches back to q's chk counts, with nothing missing between it
+// and now (R17).
+func (l *List) settle(q *Query, v *view) sight {
+	all := append(v.before[:len(v.before):len(v.before)], v.now)
+	for i, w := range all {
+		if !w.covers(q.Checked) {
+			continue
+		}
+		worst := miss
+		for j, w := range all[i:] {
+			if j > 0 && !w.follows {
+				return unsettled
+			}
+			s, _ := w.look(q)
+			worst = max(worst, s)
+		}
+		return worst
+	}
+	return unsettled
+}
+
+func (l *List) question(q *Query, v *view) Question {
+	out := Question{
+		List: v.head.Genesis, Session: q.tag, Subject: q.Subject, Groups: q.Groups,
+		Epoch: q.Epoch, Checked: q.Checked, Skew: l.Within(),
+	}
+	for _, kid := range q.Keys {
+		if kid != "" {
+			out.Keys = append(out.Keys, l.kids.tag(l.tags, kid))
+		}
+	}
+	return out
+}
+
+// ask puts a question to the store, together with whoever asks about the same
+// session now. The answer holds what is in force and serves them all, whatever
+// their chk.
+func (l *List) ask(ctx context.Context, q Question) (Answer, error) {
+	name := make([]byte, 0, 256)
+	name = append(name, q.List[:]...)
+	name = append(name, q.Session[:]...)
+	name = append(name, q.Subject[:]...)
+	for _, t := range q.Groups {
+		name = append(name, t[:]...)
+	}
+	name = append(name, '|')
+	for _, t := range q.Keys {
+		name = append(name, t[:]...)
+	}
+	flight := l.flights.DoChan(string(name), func() (any, error) {
+		// Not the first one's ctx: it may leave without taking the answer from the rest.
+		return l.askAlone(context.WithoutCancel(ctx), q)
+	})
+	select {
+	case <-ctx.Done():
+		return Answer{}, errCrowded // says nothing about the store
+	case r := <-flight:
+		if r.Err != nil {
+			return Answer{}, r.Err
+		}
+		return r.Val.(Answer), nil
+	}
+}
+
+// askAlone puts a question to the store. One whose beat stopped is a primary
+// that nobody can write to: its answer may be old, so it is none.
+func (l *List) askAlone(ctx context.Context, q Question) (Answer, error) {
+	if !l.asking.TryAcquire(1) {
+		l.counters.confirms.add("crowded")
+		return Answer{}, errCrowded
+	}
+	defer l.asking.Release(1)
+	ctx, cancel := context.WithTimeout(ctx, confirmFor)
+	defer cancel()
+	a, err := l.store.Confirm(ctx, q)
+	if err == nil && a.Beat > l.Within() {
+		err = ErrUnavailable
+	}
+	if err != nil {
+		l.counters.confirms.add("failed")
+		return Answer{}, err
+	}
+	l.counters.confirms.add("store")
+	l.heard(a.Head.MS)
+	return a, nil
+}
+
+// knownRevoked looks for q among what the store once said is revoked. Nothing is
+// ever un-revoked, so that stays true; a W is compared, so that whoever logged in
+// again is not met by an older one (R18).
+func (l *List) knownRevoked(q *Query) Reason {
+	if _, ok := l.revoked.Get(exactKey{ScopeSession, q.tag}); ok {
+		return RevokedSession
+	}
+	if w, ok := l.revoked.Get(exactKey{ScopeSubject, q.Subject}); ok && w >= q.Epoch {
+		return RevokedSubject
+	}
+	for _, g := range q.Groups {
+		if w, ok := l.revoked.Get(exactKey{ScopeGroup, g}); ok && w >= q.Epoch {
+			return RevokedGroup
+		}
+	}
+	return None
+}
+
+func (l *List) remember(q *Query, a Answer) {
+	if a.Session {
+		l.revoked.Add(exactKey{ScopeSession, q.tag}, Forever)
+	}
+	if a.Subject > 0 {
+		l.revoked.Add(exactKey{ScopeSubject, q.Subject}, a.Subject)
+	}
+	for i, w := range a.Groups {
+		if w > 0 {
+			l.revoked.Add(exactKey{ScopeGroup, q.Groups[i]}, w)
+		}
+	}
+}

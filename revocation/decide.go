@@ -1,0 +1,121 @@
+package revocation
+
+import "time"
+
+// Decide says whether the session q describes is alive, from what this replica
+// holds in memory: no I/O, no lock, no allocation. On [Ask] call
+// [List.Confirm].
+//
+// A refusal is never a guess of a filter. An acceptance means: no revocation
+// this replica has read, and none it was asked to make, concerns q.
+func (l *List) Decide(q *Query) Verdict {
+	v := l.decide(q, time.Now())
+	l.counters.decided[v.Outcome].Add(1)
+	if v.Outcome == Refuse {
+		l.counters.refused[v.Reason].Add(1)
+	}
+	return v
+}
+
+func (l *List) decide(q *Query, now time.Time) Verdict {
+	if l.store == nil {
+		return Verdict{Outcome: Accept, Fresh: true, Renew: true}
+	}
+	if !q.tagged {
+		q.tag, q.tagged = l.tags.session(q.Session), true
+	}
+	// The outbox first: an entry leaves it only after a view that holds the entry
+	// was published, so one of the two has it (R20).
+	own := l.outbox.match(q, &l.kids, l.tags)
+	v := l.view.Load()
+	switch {
+	case v == nil:
+		return Verdict{Reason: Silent} // booting
+	case own != None:
+		return Verdict{Outcome: Refuse, Reason: own, Fresh: true}
+	}
+	d := l.local(q, v, now)
+	age := v.age(now)
+	d.Fresh = age <= l.Within()
+	switch {
+	case d.Fresh:
+		if d.Outcome == Accept {
+			d.Renew = true
+			d.Checked, d.Line = v.stamp() // R19
+		}
+		return d
+	case d.Outcome == Refuse || !q.listed():
+		return d // a refusal stays one, and what the list is not about needs no list
+	case l.silent.Load():
+		return frozen(d, age, l.Grace())
+	}
+	return Verdict{Outcome: Ask} // stale: accepted only after a confirm
+}
+
+// frozen is what a replica that is cut off makes of a local decision: what its
+// window decides stands until G, and nobody can be asked.
+func frozen(d Verdict, age, grace time.Duration) Verdict {
+	if d.Outcome == Ask || d.Outcome == Accept && age > grace {
+		return Verdict{Reason: Silent}
+	}
+	return Verdict{Outcome: d.Outcome, Reason: d.Reason}
+}
+
+// local decides from v alone, whatever its age (R16).
+func (l *List) local(q *Query, v *view, now time.Time) Verdict {
+	if r := l.marked(q, v); r != None {
+		return Verdict{Outcome: Refuse, Reason: r}
+	}
+	if !q.listed() {
+		return Verdict{Outcome: Accept}
+	}
+	if q.Checked < v.m.MS-v.head.RetainAt(q.Checked).Milliseconds() {
+		return Verdict{Outcome: Refuse, Reason: Stale} // by log time, whatever a wall clock made of exp
+	}
+	skew := l.Within().Milliseconds()
+	if q.Epoch > v.logTime(now, l.Within())+skew ||
+		q.Checked > v.m.MS+skew ||
+		q.Checked < max(v.now.from, v.head.Born, v.head.Floor) ||
+		!onLine(v.head.Lines, q.Line, q.Checked) {
+		// What is known here stays refused: the store may have lost it.
+		if r := v.known(q); r != None {
+			return Verdict{Outcome: Refuse, Reason: r}
+		}
+		return Verdict{Outcome: Ask}
+	}
+	switch s, r := v.now.look(q); s {
+	case revoked:
+		return Verdict{Outcome: Refuse, Reason: r}
+	case maybe:
+		return Verdict{Outcome: Ask}
+	}
+	return Verdict{Outcome: Accept}
+}
+
+// marked looks for everyone and for the keys of q among the marks.
+func (l *List) marked(q *Query, v *view) Reason {
+	if w := v.marks.everyone(); w > 0 && w >= q.Epoch {
+		return RevokedEveryone
+	}
+	if v.marks.keys() {
+		for _, kid := range q.Keys {
+			if _, found := v.marks[exactKey{ScopeKey, l.kids.tag(l.tags, kid)}]; found && kid != "" {
+				return RevokedKey
+			}
+		}
+	}
+	return None
+}
+
+// known looks for q in the exact rings of v, newest first, whatever its chk.
+func (v *view) known(q *Query) Reason {
+	if r := v.now.inRing(q); r != None {
+		return r
+	}
+	for _, w := range v.before {
+		if r := w.inRing(q); r != None {
+			return r
+		}
+	}
+	return None
+}

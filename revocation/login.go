@@ -1,0 +1,160 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// logTime is what this replica knows of log time at now: never ahead of the
+// store, and behind it by the age of the view at most.
+func (l *List) logTime(now time.Time) int64 {
+	return max(l.view.Load().logTime(now, l.Within()), l.seen.Load())
+}
+
+// Now returns the present moment for [Login.Since]. Take it before a password
+// is checked: a login that raced with a revocation of its subject is refused
+// then, instead of outliving it (R21).
+func (l *List) Now() Instant {
+	if l.store == nil {
+		return Instant{}
+	}
+	return Instant{l.logTime(time.Now()) + l.Within().Milliseconds()}
+}
+
+// Anonymous returns what the token of a session without a subject carries. It
+// does no I/O (R21).
+func (l *List) Anonymous() Start {
+	if l.store == nil {
+		return Start{Epoch: time.Now().UnixMilli()}
+	}
+	v := l.view.Load()
+	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.marks.everyone()+1)}
+	s.Checked, s.Line = v.stamp()
+	return s
+}
+
+// Begin returns what the token of a new session carries (R21). It reads the
+// store once. If the store is silent it answers from what this replica knows,
+// so that people can log in during an outage, until Config.Grace has passed: the
+// session may be refused later, it is never spared.
+//
+// It returns [ErrRevoked] if something was revoked after b.Since, and
+// [ErrUnavailable] past the grace.
+func (l *List) Begin(ctx context.Context, b Login) (Start, error) {
+	if l.store == nil {
+		return Start{Epoch: time.Now().UnixMilli()}, nil
+	}
+	now := time.Now()
+	v := l.view.Load()
+	a, err := l.askAlone(ctx, Question{List: v.head.Genesis, Subject: b.Subject, Groups: b.Groups, Skew: l.Within()})
+	if err == nil && l.behind(a, v) {
+		err = errBehind
+	}
+	if err != nil {
+		if v.age(now) > l.Grace() {
+			return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		// Log time as of the newest entry, so that no revocation is outrun that others
+		// may have made meanwhile; and checked through to before anything that could
+		// still match such an epoch.
+		s := Start{Epoch: v.m.MS, Line: v.head.Line()}
+		s.Checked = max(v.m.MS-l.Within().Milliseconds()-1, v.head.Born)
+		return s, nil
+	}
+	return started(a, b)
+}
+
+// started is what a session that begins at a carries: it began after every
+// revocation of its subject and groups there is.
+func started(a Answer, b Login) (Start, error) {
+	highest := a.Highest()
+	if !b.Since.IsZero() && highest > b.Since.ms {
+		return Start{}, fmt.Errorf("%w while the login was under way", ErrRevoked)
+	}
+	return Start{
+		Epoch:   max(a.Head.MS, highest+1),
+		Checked: max(a.Head.MS-1, a.Head.Born),
+		Line:    a.Head.Line(),
+	}, nil
+}
+
+// behind reports whether a comes from a store that went back behind v, or that v
+// has not followed under its present primary: then it may lack what this replica
+// knows, and the reader has to mend it first (R10, R17).
+func (l *List) behind(a Answer, v *view) bool {
+	return a.Head.MS < v.m.MS || a.Head.N < v.last.N || a.Head.Line() != v.head.Line()
+}
+
+// Succeed ends the session q and returns what the token of its successor
+// carries, in one step of the store (R22): whatever was revoked at that moment
+// has no successor. Any doubt is an error, and then nothing was minted:
+// [ErrRevoked], or [ErrUnavailable] when the store did not answer, in which case
+// the old session may or may not have ended.
+func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, error) {
+	if l.store == nil {
+		if s.Kind == Switch {
+			return Start{Epoch: q.Epoch}, nil
+		}
+		return Start{Epoch: time.Now().UnixMilli()}, nil
+	}
+	now := time.Now()
+	if l.closed.Load() {
+		return Start{}, ErrClosed
+	}
+	if d := l.decide(q, now); d.Outcome == Refuse {
+		return Start{}, fmt.Errorf("%w: %v", ErrRevoked, d.Reason)
+	}
+	v := l.view.Load()
+	unless := l.question(q, v)
+	if s.Kind == Switch {
+		unless.Groups = append(unless.Groups[:len(unless.Groups):len(unless.Groups)], s.Login.Groups...)
+	}
+	b := Batch{
+		List: v.head.Genesis, Floor: l.seen.Load(), Skew: l.Within(), Ack: l.config.Ack,
+		Unless:     &unless,
+		Assertions: []Assertion{l.join(v.head.Genesis, ScopeSession, q.tag, Forever, 0)},
+		Then:       &Question{List: v.head.Genesis, Subject: s.Login.Subject, Groups: s.Login.Groups, Skew: l.Within()},
+	}
+	if s.Kind == Others {
+		others := l.join(v.head.Genesis, ScopeSubject, q.Subject, 0, 0)
+		others.When = AtNow
+		b.Assertions = append(b.Assertions, others)
+	}
+	w, err := l.store.Write(ctx, b)
+	switch {
+	case err != nil:
+		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case !w.Done:
+		if found, reason := w.Unless.Judge(unless); found == FoundRevoked {
+			l.remember(q, w.Unless)
+			return Start{}, fmt.Errorf("%w: %v", ErrRevoked, reason)
+		}
+		return Start{}, fmt.Errorf("%w: it cannot tell whether this session was revoked", ErrUnavailable)
+	case w.Replicas < l.config.Ack.Replicas:
+		return Start{}, fmt.Errorf("%w: %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, l.config.Ack.Replicas)
+	}
+	l.heard(w.Head.MS)
+	for i, a := range b.Assertions {
+		l.keep(exactKey{a.Scope, a.Tag}, v.head.Genesis, w.Results[i])
+	}
+	if l.behind(Answer{Head: w.Head}, v) {
+		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, errBehind)
+	}
+	start, err := started(w.Then, s.Login)
+	if err != nil {
+		return Start{}, err
+	}
+	if s.Kind == Switch {
+		start.Epoch = q.Epoch
+	}
+	return start, nil
+}
+
+// keep refuses here at once what the store has just acknowledged.
+func (l *List) keep(k exactKey, list Genesis, r Result) {
+	if _, err := l.outbox.put(k, r.W, 0); !errors.Is(err, errFull) {
+		l.outbox.acknowledge(k, list, r)
+	}
+}

@@ -1,0 +1,345 @@
+package revocation
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"sort"
+	"sync"
+	"time"
+)
+
+// logKept is how far back a log reaches at most; the exact set reaches further.
+const logKept = 24 * time.Hour
+
+// forgetLate is how long after its time an entry of the exact set may linger.
+const forgetLate = time.Hour
+
+// Memory is a [Store] in the memory of one process. By itself it is for tests:
+// what it holds is gone when the process ends. [Restore] makes one that keeps a
+// journal, which is how a store on disk for one process is built.
+//
+// Its log time is the clock of the process, never backwards.
+type Memory struct {
+	commit func(Change) error
+
+	mu     sync.Mutex // owns everything below
+	head   Head       // Genesis zero: there is no list yet
+	log    []Entry
+	exact  map[exactKey]exactValue
+	swept  int64 // log time of the last look for what may be forgotten
+	closed bool
+}
+
+type exactKey struct {
+	scope Scope
+	tag   Tag
+}
+
+type exactValue struct{ w, until int64 }
+
+// A State is everything a journaled Memory begins with. Exact holds entries
+// without positions.
+type State struct {
+	Head    Head
+	Entries []Entry
+	Exact   []Entry
+}
+
+// A Change is what one call did to a Memory. Exact holds new values, Forgotten
+// what was dropped from the exact set, and the log now begins at Oldest.
+type Change struct {
+	Head      Head
+	Entries   []Entry
+	Exact     []Entry
+	Forgotten []Entry
+	Oldest    Position
+}
+
+var _ Store = (*Memory)(nil)
+
+// NewMemory returns an empty store without a journal.
+func NewMemory() *Memory {
+	return Restore(State{}, func(Change) error { return nil })
+}
+
+// Restore returns a store that begins with s and hands every change to commit
+// before it takes effect. If commit fails, nothing changed and the call fails.
+// commit is never called twice at once.
+func Restore(s State, commit func(Change) error) *Memory {
+	m := &Memory{commit: commit, head: s.Head, log: s.Entries, exact: make(map[exactKey]exactValue, len(s.Exact))}
+	for _, e := range s.Exact {
+		m.exact[exactKey{e.Scope, e.Tag}] = exactValue{e.W, e.Until}
+	}
+	return m
+}
+
+// Create implements [Store].
+func (m *Memory) Create(ctx context.Context, f Founding) (Head, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.head.Genesis != (Genesis{}) {
+		m.tick(f.Floor)
+		return m.head, nil
+	}
+	born := max(time.Now().UnixMilli(), f.Floor)
+	head := Head{
+		Layout:  Layout,
+		Genesis: f.Genesis,
+		Check:   f.Check,
+		Born:    born,
+		MS:      born + 1,
+		Lines:   []Line{{ID: 1, Start: born}},
+		Raises:  []Raise{{Retain: f.Retain}},
+	}
+	if err := m.commit(Change{Head: head}); err != nil {
+		return Head{}, err
+	}
+	m.head = head
+	return head, nil
+}
+
+// tick moves log time to now, or to what a caller has seen if that is later.
+// The caller holds mu.
+func (m *Memory) tick(floor int64) {
+	m.head.MS = max(m.head.MS, time.Now().UnixMilli(), floor)
+}
+
+func (m *Memory) guard(list Genesis) error {
+	switch m.head.Genesis {
+	case Genesis{}:
+		return ErrLost
+	case list:
+		return nil
+	}
+	return ErrGenesis
+}
+
+// Read implements [Store].
+func (m *Memory) Read(ctx context.Context, c Cursor) (Page, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.guard(c.List); err != nil {
+		return Page{}, err
+	}
+	m.tick(c.Floor)
+	from := sort.Search(len(m.log), func(i int) bool { return !m.log[i].Position.Before(c.From) })
+	to := min(len(m.log), from+c.Limit)
+	p := Page{Head: m.head, Entries: slices.Clone(m.log[from:to]), More: to < len(m.log)}
+	if len(m.log) > 0 {
+		p.Oldest = m.log[0].Position
+	}
+	if c.Marks {
+		for k, v := range m.exact {
+			if k.scope.mark() {
+				p.Marks = append(p.Marks, Entry{Scope: k.scope, Tag: k.tag, W: v.w, Until: v.until})
+			}
+		}
+	}
+	return p, nil
+}
+
+// Confirm implements [Store].
+func (m *Memory) Confirm(ctx context.Context, q Question) (Answer, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.guard(q.List); err != nil {
+		return Answer{}, err
+	}
+	m.tick(0)
+	return answer(m.head, q, m.lookup), nil
+}
+
+func (m *Memory) lookup(s Scope, t Tag) (exactValue, bool) {
+	v, ok := m.exact[exactKey{s, t}]
+	return v, ok
+}
+
+func answer(h Head, q Question, lookup func(Scope, Tag) (exactValue, bool)) Answer {
+	w := func(s Scope, t Tag) int64 {
+		v, _ := lookup(s, t)
+		return v.w
+	}
+	a := Answer{Head: h, Now: h.MS, Everyone: w(ScopeEveryone, Tag{})}
+	if q.Session != (Tag{}) {
+		_, a.Session = lookup(ScopeSession, q.Session)
+	}
+	if q.Subject != (Tag{}) {
+		a.Subject = w(ScopeSubject, q.Subject)
+	}
+	for _, t := range q.Groups {
+		a.Groups = append(a.Groups, w(ScopeGroup, t))
+	}
+	for _, t := range q.Keys {
+		a.Keys = append(a.Keys, w(ScopeKey, t))
+	}
+	return a
+}
+
+// Write implements [Store].
+func (m *Memory) Write(ctx context.Context, b Batch) (Written, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.guard(b.List); err != nil {
+		return Written{}, err
+	}
+	m.tick(b.Floor)
+	if b.Unless != nil {
+		a := answer(m.head, *b.Unless, m.lookup)
+		if found, _ := a.Judge(*b.Unless); found != FoundNothing {
+			return Written{Head: m.head, Unless: a}, nil
+		}
+	}
+	w := writing{head: m.head, skew: b.Skew.Milliseconds(), before: m.lookup, exact: map[exactKey]exactValue{}}
+	if err := w.all(b); err != nil {
+		return Written{}, err
+	}
+	out := Written{Head: w.head, Done: true, Results: w.results}
+	if b.Then != nil {
+		out.Then = answer(w.head, *b.Then, w.lookup)
+	}
+	if !w.changed {
+		return out, nil
+	}
+	c := Change{Head: w.head, Entries: w.entries, Forgotten: m.forgettable(w.head), Oldest: m.oldest(w)}
+	for k, v := range w.exact {
+		c.Exact = append(c.Exact, Entry{Scope: k.scope, Tag: k.tag, W: v.w, Until: v.until})
+	}
+	if err := m.commit(c); err != nil {
+		return Written{}, err
+	}
+	m.apply(c)
+	return out, nil
+}
+
+func (m *Memory) apply(c Change) {
+	m.head = c.Head
+	m.log = append(m.log, c.Entries...)
+	gone := sort.Search(len(m.log), func(i int) bool { return !m.log[i].Position.Before(c.Oldest) })
+	m.log = m.log[gone:]
+	for _, e := range c.Forgotten {
+		delete(m.exact, exactKey{e.Scope, e.Tag})
+	}
+	for _, e := range c.Exact {
+		m.exact[exactKey{e.Scope, e.Tag}] = exactValue{e.W, e.Until}
+	}
+}
+
+// forgettable lists what no token can still ask about. It looks now and then,
+// not at every write.
+func (m *Memory) forgettable(h Head) (out []Entry) {
+	if h.MS-m.swept < h.Retain().Milliseconds()/8 {
+		return nil
+	}
+	m.swept = h.MS
+	for k, v := range m.exact {
+		if v.until+forgetLate.Milliseconds() < h.MS {
+			out = append(out, Entry{Scope: k.scope, Tag: k.tag, W: v.w, Until: v.until})
+		}
+	}
+	return out
+}
+
+// oldest returns where the log begins after w: it is kept for min(retain, 24 h).
+func (m *Memory) oldest(w writing) Position {
+	limit := w.head.MS - min(w.head.Retain(), logKept).Milliseconds()
+	i := sort.Search(len(m.log), func(i int) bool { return m.log[i].Position.MS >= limit })
+	switch {
+	case i < len(m.log):
+		return m.log[i].Position
+	case len(w.entries) > 0:
+		return w.entries[0].Position
+	}
+	return w.head.Position()
+}
+
+// A writing is a batch being worked out; nothing of it is visible before it is
+// committed.
+type writing struct {
+	head    Head
+	skew    int64
+	before  func(Scope, Tag) (exactValue, bool)
+	exact   map[exactKey]exactValue
+	entries []Entry
+	results []Result
+	changed bool
+}
+
+func (w *writing) lookup(s Scope, t Tag) (exactValue, bool) {
+	if v, ok := w.exact[exactKey{s, t}]; ok {
+		return v, true
+	}
+	return w.before(s, t)
+}
+
+func (w *writing) all(b Batch) error {
+	if b.Born > w.head.Born {
+		w.head.Born, w.head.MS, w.changed = b.Born, max(w.head.MS, b.Born+1), true
+	}
+	if b.Retain > w.head.Retain() {
+		w.head.Raises = append(slices.Clone(w.head.Raises), Raise{From: w.head.MS, Retain: b.Retain})
+		w.changed = true
+	}
+	for _, a := range b.Assertions {
+		if a.When == Before && a.W > w.head.MS {
+			return ErrFuture // R5
+		}
+	}
+	for _, a := range b.Assertions {
+		w.assert(a)
+	}
+	if b.Recheck {
+		w.head.Floor, w.changed = w.head.MS, true
+	}
+	return nil
+}
+
+func (w *writing) assert(a Assertion) {
+	ms := w.head.MS
+	if a.Scope != ScopeSession {
+		ms++ // R3: a watermark never shares its ms with anything before it
+	}
+	value := a.W
+	switch {
+	case a.Scope == ScopeSession || a.Scope == ScopeKey:
+		value = Forever
+	case a.When == AtNow:
+		value = ms + w.skew
+	}
+	old, found := w.lookup(a.Scope, a.Tag)
+	until := max(ms+w.head.Retain().Milliseconds(), a.Until) // R4: never from W
+	if found && value <= old.w {
+		if a.Until > old.until { // asked to remember it for longer
+			w.exact[exactKey{a.Scope, a.Tag}] = exactValue{old.w, a.Until}
+			w.changed = true
+		}
+		w.results = append(w.results, Result{Position: w.head.Position(), W: old.w}) // R6
+		return
+	}
+	e := Entry{
+		Position: Position{ms, w.head.N + 1},
+		Version:  a.Version, Scope: a.Scope, Tag: a.Tag, W: value, Until: max(until, old.until), MAC: a.MAC,
+	}
+	e.Chain = chainAfter(w.head.Chain, e)
+	w.head.MS, w.head.N, w.head.Chain = ms, e.Position.N, e.Chain
+	w.exact[exactKey{a.Scope, a.Tag}] = exactValue{e.W, e.Until}
+	w.entries = append(w.entries, e)
+	w.results = append(w.results, Result{Position: e.Position, Changed: true, W: value})
+	w.changed = true
+}
+
+// chainAfter binds e to everything before it, so that a reader sees when the log
+// it follows is another one. It is not a MAC.
+func chainAfter(prev [8]byte, e Entry) (next [8]byte) {
+	b := append(make([]byte, 0, 80), prev[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Position.MS))
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Position.N))
+	b = append(b, e.Version, byte(e.Scope))
+	b = append(b, e.Tag[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.W))
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Until))
+	sum := sha256.Sum256(append(b, e.MAC[:]...))
+	copy(next[:], sum[:])
+	return next
+}

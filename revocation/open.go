@@ -1,0 +1,266 @@
+package revocation
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	mrand "math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	readEvery = 200 * time.Millisecond // R9
+	pageLimit = 10_000                 // entries of one read
+	askers    = 64                     // confirms in flight (R18)
+	cacheSize = 16_384                 // confirmed and known-revoked sessions (R18)
+)
+
+// A List is one replica's view of the list, and the way to write to it. It is
+// safe for concurrent use.
+type List struct {
+	config   Config
+	log      *slog.Logger
+	store    Store // nil: Disabled
+	tags     *tagger
+	counters counters
+
+	// view is replaced by the reader alone; whoever decides loads it once.
+	view atomic.Pointer[view]
+	// reading serialises the reader: the loop, and nobody else but Open.
+	reading sync.Mutex
+	filler  *filler // owned by reading
+
+	outbox outbox
+	// silent: the store did not answer the last confirm and has not been heard of
+	// since. Nobody waits for it until the reader has.
+	silent atomic.Bool
+	// seen is the highest log time heard of; every write passes it on (R3).
+	seen atomic.Int64
+
+	kids    kidTags
+	flights singleflight.Group
+	asking  *semaphore.Weighted
+	cleared *lru.Cache[clearKey, stamp] // confirmed not revoked, and up to where
+	revoked *lru.Cache[exactKey, int64] // known W
+	stop    context.CancelFunc
+	stopped chan struct{}
+	closed  atomic.Bool
+}
+
+// Open joins the list in s, beginning one if there is none, and returns when
+// this replica is ready to decide. Until then it tries again whenever the store
+// does not answer; ctx bounds that, and nothing later. k must be the ring whose
+// list key the list was begun with: [ErrWrongKey].
+//
+// The List reads the store until [List.Close], which leaves the store open.
+func Open(ctx context.Context, s Store, k Secrets, c Config) (*List, error) {
+	l, err := newList(s, k, c)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := l.boot(ctx, time.Now())
+		if err == nil {
+			break
+		}
+		if errors.Is(err, ErrWrongKey) || errors.Is(err, ErrLayout) {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("revocation: open: %w (%w)", ctx.Err(), err)
+		case <-time.After(readEvery):
+		}
+	}
+	running, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	go l.run(running)
+	return l, nil
+}
+
+func newList(s Store, k Secrets, c Config) (*List, error) {
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"MaxIdle", c.MaxIdle}, {"Within", c.Within}, {"Grace", c.Grace}} {
+		if d.value < 0 {
+			return nil, fmt.Errorf("revocation: Config.%s is negative", d.name)
+		}
+	}
+	tags, err := newTagger(k)
+	if err != nil {
+		return nil, err
+	}
+	cleared, err := lru.New[clearKey, stamp](cacheSize)
+	if err != nil {
+		return nil, err
+	}
+	revoked, err := lru.New[exactKey, int64](cacheSize)
+	if err != nil {
+		return nil, err
+	}
+	return &List{
+		config: c, log: c.logger(), store: s, tags: tags,
+		asking: semaphore.NewWeighted(askers), cleared: cleared, revoked: revoked,
+		stopped: make(chan struct{}),
+	}, nil
+}
+
+// Disabled returns a list that revokes nothing and refuses nobody: the
+// written-down choice of an application that lives with logout clearing the
+// cookie and nothing else. Revoke returns [ErrDisabled].
+func Disabled(k Secrets) *List {
+	l, err := newList(nil, k, Config{})
+	if err != nil {
+		panic(err) // a 16-byte AES key is always good
+	}
+	return l
+}
+
+// run reads until ctx ends. It is the only goroutine of a List.
+func (l *List) run(ctx context.Context) {
+	defer close(l.stopped)
+	for {
+		jitter := time.Duration(mrand.Int64N(int64(readEvery / 5))) // R9: ± 10 %
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(readEvery*9/10 + jitter):
+		}
+		l.step(ctx, time.Now())
+	}
+}
+
+// Close stops reading and gives revocations the store has not acknowledged a
+// last chance. It returns an error if some are left; they are lost to everybody
+// but whoever reads the log of this process.
+func (l *List) Close() error {
+	if l.closed.Swap(true) || l.store == nil {
+		return nil
+	}
+	l.stop()
+	<-l.stopped
+	ctx, cancel := context.WithTimeout(context.Background(), l.Within())
+	defer cancel()
+	l.flush(ctx)
+	if n := len(l.outbox.unsent()); n > 0 {
+		return fmt.Errorf("%w: %d revocations were not acknowledged before closing", ErrUnavailable, n)
+	}
+	return nil
+}
+
+// Ready reports whether the list has been joined and not closed. Losing the
+// store later does not make a replica unready: taking every replica out of
+// service would turn an outage of the store into one of the site (R15).
+func (l *List) Ready() bool { return !l.closed.Load() && (l.store == nil || l.view.Load() != nil) }
+
+// MaxIdle returns the longest idle limit the list remembers for.
+func (l *List) MaxIdle() time.Duration { return l.config.maxIdle() }
+
+// Within returns S.
+func (l *List) Within() time.Duration { return l.config.within() }
+
+// Grace returns G.
+func (l *List) Grace() time.Duration { return l.config.grace() }
+
+// Enabled reports whether l is not the list made by [Disabled].
+func (l *List) Enabled() bool { return l.store != nil }
+
+// SameSecrets reports whether l was opened with the list key of k.
+func (l *List) SameSecrets(k Secrets) bool {
+	t, err := newTagger(k)
+	return err == nil && t.check == l.tags.check
+}
+
+// Tag returns what stands for t in tokens and in the list.
+func (l *List) Tag(t Target) Tag { return l.tags.of(t) }
+
+// boot joins or begins the list and reads the end of its log (R15). now is when
+// it was called.
+func (l *List) boot(ctx context.Context, now time.Time) error {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	head, err := l.create(ctx)
+	if err != nil {
+		return err
+	}
+	if head.Retain() < l.config.retain() { // before the first seal
+		w, err := l.write(ctx, Batch{List: head.Genesis, Retain: l.config.retain()})
+		if err != nil {
+			return err
+		}
+		head = w.Head
+	}
+	from := head.MS - (2*l.config.renewal() + l.Within()).Milliseconds()
+	v, before, err := l.begin(ctx, head, from, now)
+	if err != nil {
+		return err
+	}
+	l.filler = newFiller(v, before)
+	l.view.Store(v)
+	return nil
+}
+
+func (l *List) create(ctx context.Context) (Head, error) {
+	var f Founding
+	rand.Read(f.Genesis[:]) // never fails
+	f.Check, f.Floor, f.Retain = l.tags.check, l.seen.Load(), l.config.retain()
+	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
+	defer cancel()
+	head, err := l.store.Create(ctx, f)
+	switch {
+	case err != nil:
+		return Head{}, err
+	case head.Layout != Layout:
+		return Head{}, fmt.Errorf("%w: %d", ErrLayout, head.Layout)
+	case head.Check != l.tags.check:
+		return Head{}, ErrWrongKey
+	}
+	l.heard(head.MS)
+	return head, nil
+}
+
+// begin returns a view of the log from a log time on, read to its end, and the
+// number of the last entry before it. now is when reading began.
+func (l *List) begin(ctx context.Context, head Head, from int64, now time.Time) (_ *view, before int64, _ error) {
+	v := &view{head: head, now: &window{}, m: Position{MS: max(from, 0)}, last: Position{N: -1}}
+	first := true
+	for {
+		p, err := l.fetch(ctx, head.Genesis, v.cursor(), first)
+		if err != nil {
+			return nil, 0, err
+		}
+		if first {
+			start := v.m.MS - 1 // every entry at or after from is there
+			if len(p.Entries) > 0 {
+				v.last.N = p.Entries[0].Position.N - 1
+			} else {
+				v.last.N, v.chain = p.Head.N, p.Head.Chain
+			}
+			before = v.last.N
+			if p.Oldest.N > 1 && p.Oldest.MS > start {
+				start = p.Oldest.MS
+			}
+			v.now.from = max(start, p.Head.Born)
+			v.now.ringFrom = v.now.from
+			v.marks = v.marks.with(p.Marks, p.Head.MS)
+			first = false
+		}
+		entries, err := v.follow(p)
+		if err != nil {
+			return nil, 0, err
+		}
+		v = l.advance(v, p, entries, now)
+		if !p.More {
+			return v, before, nil
+		}
+	}
+}

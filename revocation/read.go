@@ -1,0 +1,156 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// step is one turn of the reader: one read, what it brought, a piece of older
+// log, and revocations that still wait for the store. now is when it began.
+func (l *List) step(ctx context.Context, now time.Time) {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	if err := l.read(ctx, now); err != nil {
+		l.counters.reads.add("failed")
+		l.log.Debug("revocation: read", "error", err)
+		return
+	}
+	l.counters.reads.add("ok")
+	l.silent.Store(false)
+	l.flush(ctx)
+	l.fillBehind(ctx)
+}
+
+// read applies what the log has since the last view, and mends what it finds
+// broken. The caller holds reading.
+func (l *List) read(ctx context.Context, now time.Time) error {
+	for {
+		v := l.view.Load()
+		p, err := l.fetch(ctx, v.head.Genesis, v.cursor(), false)
+		switch {
+		case errors.Is(err, ErrLost):
+			l.counters.anomalies.add("lost")
+			return l.adopt(ctx, v, now)
+		case errors.Is(err, ErrGenesis):
+			l.counters.anomalies.add("genesis")
+			return l.adopt(ctx, v, now)
+		case err != nil:
+			return err
+		}
+		entries, err := v.follow(p)
+		switch {
+		case errors.Is(err, errBroken):
+			l.counters.anomalies.add("broken")
+			l.log.Warn("revocation: the store's log is not the one followed: mending it", "at", v.m.String())
+			return l.mend(ctx, v, now)
+		case errors.Is(err, errTrimmed):
+			l.counters.anomalies.add("trimmed")
+			at := p.Head.MS
+			if len(entries) > 0 {
+				at = entries[0].Position.MS
+			}
+			v = v.cut(at)
+			l.filler = nil
+		}
+		l.publish(l.advance(v, p, entries, now))
+		if !p.More {
+			return nil
+		}
+	}
+}
+
+// cursor is where v reads on: its last entry itself, so that a log that is not
+// the same any more shows (R9, R10).
+func (v *view) cursor() Position {
+	if v.last.MS != 0 {
+		return v.last
+	}
+	return Position{v.m.MS, v.last.N + 1}
+}
+
+// cut returns v with nothing known at or before log time at.
+func (v *view) cut(at int64) *view {
+	n, w := *v, *v.now
+	w.from, w.ringFrom, w.gens, w.ring = at, at, nil, nil
+	n.now = &w
+	return &n
+}
+
+// advance returns v with entries of p applied. A page that is not the end of the
+// log does not make the view younger.
+func (l *List) advance(v *view, p Page, entries []Entry, sent time.Time) *view {
+	n := *v
+	n.head = p.Head
+	n.m = p.Head.Position()
+	if len(entries) > 0 {
+		last := entries[len(entries)-1]
+		n.last, n.chain = last.Position, last.Chain
+	}
+	if p.More {
+		n.m = n.last
+	} else if p.Beat <= l.Within() {
+		n.sent = sent
+	}
+	good, forgedAt := l.verify(n.head.Genesis, entries)
+	w := n.now.add(good, n.m.MS, n.head.Retain())
+	if forgedAt > 0 {
+		w.from, w.ringFrom = max(w.from, forgedAt), max(w.ringFrom, forgedAt)
+	}
+	n.now = w
+	n.marks = n.marks.with(good, n.m.MS)
+	l.heard(n.m.MS)
+	return &n
+}
+
+// verify returns the entries whose MAC is right and whose meaning is known, and
+// the newest log time of the others. Those are never just skipped: the window
+// begins after them, so that the store is asked about everything before (R12).
+func (l *List) verify(g Genesis, entries []Entry) (good []Entry, forgedAt int64) {
+	good = make([]Entry, 0, len(entries))
+	for _, e := range entries {
+		if e.Version == Layout && e.Scope.known() && e.MAC == l.tags.entryMAC(g, e.Version, e.Scope, e.Tag) {
+			good = append(good, e)
+			continue
+		}
+		forgedAt = e.Position.MS
+		l.counters.anomalies.add("forged")
+	}
+	return good, forgedAt
+}
+
+// publish makes v the view decisions load, and lets go of revocations of our own
+// that it holds: in this order, so that no decision misses them in both places.
+func (l *List) publish(v *view) {
+	l.view.Store(v)
+	l.outbox.seen(v.head.Genesis, v.m)
+}
+
+// fetch and write are the two ways of the reader to the store. An attempt that
+// took longer than S/4 would leave no time for another (R9).
+func (l *List) fetch(ctx context.Context, g Genesis, from Position, marks bool) (Page, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
+	defer cancel()
+	return l.store.Read(ctx, Cursor{List: g, From: from, Limit: pageLimit, Floor: l.seen.Load(), Marks: marks})
+}
+
+func (l *List) write(ctx context.Context, b Batch) (Written, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
+	defer cancel()
+	b.Floor, b.Skew = l.seen.Load(), l.Within()
+	w, err := l.store.Write(ctx, b)
+	if err == nil {
+		l.heard(w.Head.MS)
+	}
+	return w, err
+}
+
+// heard remembers log time that came from the store (R3).
+func (l *List) heard(ms int64) {
+	for {
+		old := l.seen.Load()
+		if ms <= old || l.seen.CompareAndSwap(old, ms) {
+			return
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Revoke ends every session that t names, as o says. From the call on this
+// replica refuses them; when it returns without error the store has it, and
+// every replica that reaches the store refuses them from Receipt.Effective on.
+//
+// With [ErrUnavailable] the store has not acknowledged it. The replica keeps
+// refusing, and sends it again until the store takes it. Revoking twice changes
+// nothing and is no error.
+func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error) {
+	switch {
+	case l.store == nil:
+		return Receipt{}, ErrDisabled
+	case l.closed.Load():
+		return Receipt{}, ErrClosed
+	}
+	if err := t.check(); err != nil {
+		return Receipt{}, err
+	}
+	now := time.Now()
+	k, a, err := l.assertion(t, o, now)
+	if err != nil {
+		return Receipt{}, err
+	}
+	before, err := l.outbox.put(k, a.W, a.Until)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	list := l.view.Load().head.Genesis
+	a.MAC = l.tags.entryMAC(list, a.Version, a.Scope, a.Tag)
+	w, err := l.store.Write(ctx, Batch{
+		List: list, Floor: l.seen.Load(), Skew: l.Within(), Assertions: []Assertion{a}, Ack: l.config.Ack,
+	})
+	switch {
+	case errors.Is(err, ErrFuture):
+		l.outbox.withdraw(k, before)
+		return Receipt{}, err
+	case err != nil:
+		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	r := w.Results[0]
+	l.heard(w.Head.MS)
+	l.outbox.acknowledge(k, list, r)
+	if w.Replicas < l.config.Ack.Replicas {
+		return Receipt{}, fmt.Errorf("%w: stored, but %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, l.config.Ack.Replicas)
+	}
+	done := time.Now()
+	return Receipt{
+		Position: r.Position.String(), Changed: r.Changed, Replicas: w.Replicas,
+		Effective: done.Add(l.Within()), WorstCase: done.Add(l.Grace()),
+	}, nil
+}
+
+// assertion works out what to write for t. Its W is what this replica refuses by
+// until the store has answered: the store's own will not be lower.
+func (l *List) assertion(t Target, o Options, now time.Time) (exactKey, Assertion, error) {
+	a := Assertion{Scope: t.scope, Version: Layout, When: AtNow, W: l.logTime(now) + l.Within().Milliseconds()}
+	if t.scope != ScopeEveryone {
+		a.Tag = l.tags.of(t)
+	}
+	if !o.Until.IsZero() {
+		a.Until = o.Until.UnixMilli()
+	}
+	switch {
+	case t.scope == ScopeSession || t.scope == ScopeKey:
+		a.When, a.W = AsGiven, Forever
+	case !o.Before.IsZero():
+		a.When, a.W = Before, o.Before.UnixMilli()
+		if a.W < 0 {
+			return exactKey{}, a, fmt.Errorf("%w: before lies before 1970", ErrTarget)
+		}
+		if a.W > l.logTime(now)+l.Within().Milliseconds() {
+			return exactKey{}, a, ErrFuture
+		}
+	}
+	return exactKey{a.Scope, a.Tag}, a, nil
+}
+
+// flush sends what the store has not acknowledged, as it stands: a W that was
+// "now" the first time must not become a later now (R5, R20).
+func (l *List) flush(ctx context.Context) {
+	if l.outbox.n.Load() == 0 {
+		return
+	}
+	list := l.view.Load().head.Genesis
+	var keys []exactKey
+	var batch []Assertion
+	for k, s := range l.outbox.unsent() {
+		keys = append(keys, k)
+		batch = append(batch, l.join(list, k.scope, k.tag, s.w, s.until))
+		if len(keys) == joinBatch {
+			break // the rest at the next turn
+		}
+	}
+	if len(keys) == 0 {
+		return
+	}
+	w, err := l.write(ctx, Batch{List: list, Assertions: batch, Ack: l.config.Ack})
+	if err != nil {
+		return
+	}
+	for i, r := range w.Results {
+		l.outbox.acknowledge(keys[i], list, r)
+	}
+}
+
+// Revoked asks the store whether t is revoked. since is the moment of log time
+// at or before which sessions must have begun to be refused; it is zero for a
+// session and a key, which are refused whenever they began.
+func (l *List) Revoked(ctx context.Context, t Target) (since time.Time, ok bool, err error) {
+	if l.store == nil {
+		return time.Time{}, false, ErrDisabled
+	}
+	if err := t.check(); err != nil {
+		return time.Time{}, false, err
+	}
+	q := Question{List: l.view.Load().head.Genesis, Skew: l.Within()}
+	k := exactKey{scope: t.scope}
+	if t.scope != ScopeEveryone {
+		k.tag = l.tags.of(t)
+	}
+	switch t.scope {
+	case ScopeSession:
+		q.Session = k.tag
+	case ScopeSubject:
+		q.Subject = k.tag
+	case ScopeGroup:
+		q.Groups = []Tag{k.tag}
+	case ScopeKey:
+		q.Keys = []Tag{k.tag}
+	}
+	own := l.outbox.w(k)
+	a, err := l.store.Confirm(ctx, q)
+	if err != nil && own < 0 {
+		return time.Time{}, false, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	w := max(own, 0)
+	switch t.scope {
+	case ScopeSession:
+		return time.Time{}, a.Session || own >= 0, nil
+	case ScopeSubject:
+		w = max(w, a.Subject)
+	case ScopeGroup:
+		w = max(w, a.Highest())
+	case ScopeKey:
+		return time.Time{}, own >= 0 || err == nil && a.Keys[0] > 0, nil
+	case ScopeEveryone:
+		w = max(w, a.Everyone)
+	}
+	if w == 0 {
+		return time.Time{}, false, nil
+	}
+	return time.UnixMilli(w), true, nil
+}

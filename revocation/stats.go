@@ -1,0 +1,81 @@
+package revocation
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// counters of one List. Decisions are counted without a lock.
+type counters struct {
+	decided [Ask + 1]atomic.Uint64
+	refused [Silent + 1]atomic.Uint64
+
+	confirms, reads, anomalies tally
+}
+
+// A tally counts by name what happens seldom.
+type tally struct {
+	mu sync.Mutex // owns n
+	n  map[string]uint64
+}
+
+func (t *tally) add(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.n == nil {
+		t.n = map[string]uint64{}
+	}
+	t.n[name]++
+}
+
+func (t *tally) all() map[string]uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.n)
+}
+
+// Stats returns counters since Open and what the list looks like now.
+func (l *List) Stats() Stats {
+	s := Stats{
+		State:     "disabled",
+		Decisions: map[string]uint64{},
+		Refusals:  map[string]uint64{},
+		Confirms:  l.counters.confirms.all(),
+		Reads:     l.counters.reads.all(),
+		Anomalies: l.counters.anomalies.all(),
+		Outbox:    int(l.outbox.n.Load()),
+	}
+	for o := range l.counters.decided {
+		s.Decisions[Outcome(o).String()] = l.counters.decided[o].Load()
+	}
+	for r := range l.counters.refused {
+		if n := l.counters.refused[r].Load(); n > 0 {
+			s.Refusals[Reason(r).String()] = n
+		}
+	}
+	v := l.view.Load()
+	switch {
+	case l.store == nil:
+		return s
+	case v == nil:
+		s.State = "booting"
+		return s
+	}
+	s.Age = v.age(time.Now())
+	s.Window = time.Duration(v.m.MS-v.now.from) * time.Millisecond
+	s.Position = v.m.String()
+	s.Entries, s.Bytes = v.now.entries(), v.now.bytes()
+	switch {
+	case l.closed.Load():
+		s.State = "closed"
+	case s.Age <= l.Within():
+		s.State = "synced"
+	case l.silent.Load():
+		s.State = "cut_off"
+	default:
+		s.State = "stale"
+	}
+	return s
+}

@@ -1,0 +1,105 @@
+package revocation
+
+import (
+	"errors"
+	"time"
+)
+
+// A view is everything a decision needs, immutable, behind one pointer: a
+// decision that loads it sees one moment (R13).
+type view struct {
+	head  Head      // of the newest page applied
+	last  Position  // of the newest entry applied; MS is 0 if the view began after it
+	chain [8]byte   // of that entry
+	m     Position  // newest position applied: nothing at or before it is missing
+	sent  time.Time // when the read was sent that brought the view up to date
+	now   *window
+	marks marks
+	// before holds the windows of lists, or of parts of this one, that the store
+	// lost, oldest first: they settle what it calls unknown (R11, R17).
+	before []*window
+}
+
+// age is how old v is at now. A machine that slept shows in the wall clock only,
+// a wall clock that was set back in the monotonic one only, so the larger counts.
+func (v *view) age(now time.Time) time.Duration {
+	return max(now.Sub(v.sent), now.Round(0).Sub(v.sent.Round(0)))
+}
+
+// logTime grows with the monotonic time since the read that was applied, by
+// at most S (Values).
+func (v *view) logTime(now time.Time, within time.Duration) int64 {
+	return v.m.MS + min(max(now.Sub(v.sent), 0), within).Milliseconds()
+}
+
+// stamp is the chk and ln that a token gets from v (R19). One less than the
+// newest position, since more entries may come in the same ms.
+func (v *view) stamp() (chk int64, line uint32) {
+	return max(v.m.MS-1, v.head.Born), v.head.Line()
+}
+
+// onLine reports whether a chk said under a line still holds: the line is known,
+// and did not end before chk. Where two primaries reigned at once, a token
+// stamped by one says nothing of what the other took (R16).
+func onLine(lines []Line, line uint32, chk int64) bool {
+	for i := len(lines) - 1; i >= 0; i-- {
+		if lines[i].ID == line {
+			return i == len(lines)-1 || chk <= lines[i+1].Start
+		}
+	}
+	return false
+}
+
+// What can be wrong with a page (R10).
+var (
+	errTrimmed = errors.New("trimmed past this replica's position")
+	errBroken  = errors.New("another log than the one followed")
+)
+
+// follow returns the entries of p that v has not applied. With errTrimmed they
+// begin after a gap; with errBroken they mean nothing to v.
+func (v *view) follow(p Page) ([]Entry, error) {
+	fresh := p.Entries
+	gap := false
+	switch {
+	case len(fresh) > 0 && fresh[0].Position == v.last:
+		if fresh[0].Chain != v.chain {
+			return nil, errBroken
+		}
+		fresh = fresh[1:]
+	case v.last.MS != 0 && p.Oldest.N > v.last.N:
+		gap = true
+	case v.last.MS != 0 && p.Oldest.N > 0:
+		return nil, errBroken // the log reaches back far enough, and does not hold our last entry
+	}
+	at := v.last.N
+	if len(fresh) > 0 && fresh[0].Position.N > at+1 && p.Oldest.N > at {
+		gap, at = true, fresh[0].Position.N-1
+	}
+	ms := v.m.MS
+	for _, e := range fresh {
+		if e.Position.N != at+1 || e.Position.MS < ms {
+			return nil, errBroken
+		}
+		at, ms = e.Position.N, e.Position.MS
+	}
+	if p.Head.MS < ms || p.Head.N < at {
+		return nil, errBroken
+	}
+	if !p.More {
+		chain := v.chain
+		if len(fresh) > 0 {
+			chain = fresh[len(fresh)-1].Chain
+		}
+		switch {
+		case len(fresh) == 0 && p.Head.N > at && p.Oldest.N == 0:
+			gap = true // everything newer was trimmed, too
+		case p.Head.N != at || p.Head.Chain != chain:
+			return nil, errBroken
+		}
+	}
+	if gap {
+		return fresh, errTrimmed
+	}
+	return fresh, nil
+}

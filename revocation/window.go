@@ -1,0 +1,237 @@
+package revocation
+
+import (
+	"maps"
+	"slices"
+	"sort"
+	"time"
+)
+
+const (
+	ringKept    = 10 * time.Minute // how far back the exact ring reaches
+	ringLimit   = 1 << 17          // entries of the ring
+	filterLimit = 64 << 20         // bytes of filters in a window
+)
+
+// A window is what a replica knows of one stretch of the log: every entry newer
+// than from, up to to. It is immutable: what changes it returns another (R13).
+type window struct {
+	from, to int64 // log time, ms; H0 and M of the protocol
+	gens     []*generation
+
+	// ring holds every entry newer than ringFrom, oldest first. Windows share its
+	// backing array: an older one never looks past its own length.
+	ring     []Entry
+	ringFrom int64
+
+	// follows: nothing can lie between the window kept apart before this one and
+	// this one.
+	follows bool
+}
+
+// covers reports whether w knows of every entry newer than chk, up to its end.
+func (w *window) covers(chk int64) bool { return chk >= w.from && chk <= w.to }
+
+// A sight is what a window sees of a session.
+type sight uint8
+
+const (
+	miss    sight = iota // nothing newer than its chk
+	maybe                // a filter hit that the ring does not reach back to
+	revoked              // exactly
+)
+
+// look looks for entries about q that are newer than its chk.
+func (w *window) look(q *Query) (sight, Reason) {
+	worst, reason := w.sight(ScopeSession, q.tag, q), RevokedSession
+	if worst != revoked && q.Subject != (Tag{}) {
+		if s := w.sight(ScopeSubject, q.Subject, q); s > worst {
+			worst, reason = s, RevokedSubject
+		}
+	}
+	for _, g := range q.Groups {
+		if worst == revoked {
+			break
+		}
+		if s := w.sight(ScopeGroup, g, q); s > worst {
+			worst, reason = s, RevokedGroup
+		}
+	}
+	return worst, reason
+}
+
+func (w *window) sight(scope Scope, tag Tag, q *Query) sight {
+	if !w.hit(tag, q.Checked) {
+		return miss
+	}
+	first := sort.Search(len(w.ring), func(i int) bool { return w.ring[i].Position.MS > q.Checked })
+	for _, e := range w.ring[first:] {
+		if e.Tag == tag && e.Scope == scope && e.W >= q.Epoch {
+			return revoked
+		}
+	}
+	if q.Checked >= w.ringFrom {
+		return miss // the ring has everything newer, so the filter was wrong
+	}
+	return maybe
+}
+
+// hit reports whether tag may have an entry newer than chk.
+func (w *window) hit(tag Tag, chk int64) bool {
+	at := locate(tag)
+	for i := len(w.gens) - 1; i >= 0 && w.gens[i].newest > chk; i-- {
+		if w.gens[i].has(&at) {
+			return true
+		}
+	}
+	return false
+}
+
+// inRing looks for q in the ring alone.
+func (w *window) inRing(q *Query) Reason {
+	for _, e := range w.ring {
+		if e.W < q.Epoch {
+			continue
+		}
+		switch {
+		case e.Scope == ScopeSession && e.Tag == q.tag:
+			return RevokedSession
+		case e.Scope == ScopeSubject && e.Tag == q.Subject:
+			return RevokedSubject
+		case e.Scope == ScopeGroup && slices.Contains(q.Groups, e.Tag):
+			return RevokedGroup
+		}
+	}
+	return None
+}
+
+// add returns w with the entries that follow it, up to log time to. Only the
+// open generation is copied.
+func (w *window) add(entries []Entry, to int64, retain time.Duration) *window {
+	n := *w
+	n.to = to
+	n.gens = fill(slices.Clone(w.gens), entries, retain)
+	n.ring = append(n.ring, entries...)
+	n.trim(retain)
+	return &n
+}
+
+// behind returns w with older generations put before it, which begin at from.
+func (w *window) behind(gens []*generation, from int64, retain time.Duration) *window {
+	n := *w
+	n.from = from
+	n.gens = slices.Concat(gens, w.gens)
+	n.trim(retain)
+	return &n
+}
+
+// fill adds entries to gens. The generation that was open is replaced by a copy.
+func fill(gens []*generation, entries []Entry, retain time.Duration) []*generation {
+	width := max(time.Minute, retain/64).Milliseconds()
+	ours := false // whether the last generation is ours to write
+	for _, e := range entries {
+		last := len(gens) - 1
+		switch {
+		case last < 0:
+			gens, ours = append(gens, newGeneration(0, e.Position.MS)), true
+		case gens[last].full() || e.Position.MS-gens[last].first > width:
+			gens, ours = append(gens, newGeneration(gens[last].plan(width), e.Position.MS)), true
+		case !ours:
+			gens[last], ours = gens[last].clone(), true
+		}
+		gens[len(gens)-1].add(e.Tag, e.Position.MS)
+	}
+	return gens
+}
+
+// trim drops what lies further back than retain, counted from the newest
+// position and never from a clock: while the store is silent the window keeps
+// what it has (R14).
+func (w *window) trim(retain time.Duration) {
+	size := w.bytes()
+	for len(w.gens) > 0 {
+		g := w.gens[0]
+		if w.to-g.newest <= retain.Milliseconds() && (size <= filterLimit || len(w.gens) == 1) {
+			break
+		}
+		w.from = max(w.from, g.newest)
+		size -= g.bytes()
+		w.gens = w.gens[1:]
+	}
+	w.from = max(w.from, w.to-retain.Milliseconds())
+	old := sort.Search(len(w.ring), func(i int) bool {
+		return w.ring[i].Position.MS > w.to-ringKept.Milliseconds()
+	})
+	if old = max(old, len(w.ring)-ringLimit); old > 0 {
+		w.ringFrom = max(w.ringFrom, w.ring[old-1].Position.MS)
+		w.ring = w.ring[old:]
+	}
+}
+
+func (w *window) bytes() (n int64) {
+	for _, g := range w.gens {
+		n += g.bytes()
+	}
+	return n
+}
+
+func (w *window) entries() (n int64) {
+	for _, g := range w.gens {
+		n += int64(g.n)
+	}
+	return n
+}
+
+// marks are the few revocations that concern everyone or a key, held whole.
+type marks map[exactKey]exactValue
+
+// with returns m with those of entries that are marks, and without the ones
+// that may be forgotten. It is m itself if nothing changed.
+func (m marks) with(entries []Entry, now int64) marks {
+	n, ours := m, false
+	change := func() {
+		if !ours {
+			n, ours = maps.Clone(m), true
+			if n == nil {
+				n = marks{}
+			}
+		}
+	}
+	for k, v := range m {
+		if v.until < now {
+			change()
+			delete(n, k)
+		}
+	}
+	for _, e := range entries {
+		if !e.Scope.mark() {
+			continue
+		}
+		change()
+		k := exactKey{e.Scope, e.Tag}
+		n[k] = exactValue{max(n[k].w, e.W), max(n[k].until, e.Until)}
+	}
+	return n
+}
+
+// merge returns the marks of both.
+func (m marks) merge(o marks) marks {
+	var entries []Entry
+	for k, v := range o {
+		entries = append(entries, Entry{Scope: k.scope, Tag: k.tag, W: v.w, Until: v.until})
+	}
+	return m.with(entries, 0)
+}
+
+// everyone returns the W of everyone, 0 for none.
+func (m marks) everyone() int64 { return m[exactKey{ScopeEveryone, Tag{}}].w }
+
+// keys reports whether any key is marked.
+func (m marks) keys() bool {
+	for k := range m {
+		if k.scope == ScopeKey {
+			return true
+		}
+	}
+	return false
+}
