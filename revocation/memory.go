@@ -24,12 +24,11 @@ const forgetLate = time.Hour
 type Memory struct {
 	commit func(Change) error
 
-	mu     sync.Mutex // owns everything below
-	head   Head       // Genesis zero: there is no list yet
-	log    []Entry
-	exact  map[exactKey]exactValue
-	swept  int64 // log time of the last look for what may be forgotten
-	closed bool
+	mu    sync.Mutex // owns everything below
+	head  Head       // Genesis zero: there is no list yet
+	log   []Entry
+	exact map[exactKey]exactValue
+	swept int64 // log time of the last look for what may be forgotten
 }
 
 type exactKey struct {

@@ -1,0 +1,148 @@
+// Package boltstore keeps a revocation list in one file, for an application
+// that runs as one process. What was acknowledged survives a crash of the
+// process: every write is synced to disk before it returns.
+//
+// [Open] gives a revocation.Store. It may serve several lists of the process; a
+// second process is refused with [ErrInUse].
+//
+// The exact set is held in memory, about 100 bytes for each revocation in force.
+package boltstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// ErrInUse: another process has the file open.
+var ErrInUse = errors.New("boltstore: the list is in use by another process: use its admin endpoint (--admin)")
+
+// ErrCorrupt: the file is not a list this package wrote.
+var ErrCorrupt = errors.New("boltstore: not a revocation list")
+
+// A Store is a [revocation.Store] in a file.
+type Store struct {
+	*revocation.Memory
+	db *bolt.DB
+}
+
+var _ revocation.Store = (*Store)(nil)
+
+var (
+	headBucket  = []byte("head")  // "head" → the head as JSON
+	logBucket   = []byte("log")   // number, 8 bytes → entry
+	exactBucket = []byte("exact") // scope, tag → entry
+	headKey     = []byte("head")
+)
+
+// lockFor is how long Open waits for a process that is just ending.
+const lockFor = 200 * time.Millisecond
+
+// Open opens the list in the file at path, which is made with mode 0600 if it
+// does not exist. It holds a lock on the file until Close.
+func Open(path string) (*Store, error) {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockFor})
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, fmt.Errorf("%w: %s", ErrInUse, path)
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
+		return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, path, err)
+	case err != nil:
+		return nil, fmt.Errorf("boltstore: %w", err)
+	}
+	s := &Store{db: db}
+	state, err := s.load()
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	s.Memory = revocation.Restore(state, s.commit)
+	return s, nil
+}
+
+// Close gives the file free. Close the lists that use the store first: what they
+// ask of it afterwards fails.
+func (s *Store) Close() error { return s.db.Close() }
+
+func (s *Store) load() (state revocation.State, err error) {
+	err = s.db.Update(func(tx *bolt.Tx) error {
+		for _, name := range [][]byte{headBucket, logBucket, exactBucket} {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		head := tx.Bucket(headBucket).Get(headKey)
+		if head == nil {
+			return nil
+		}
+		if err := json.Unmarshal(head, &state.Head); err != nil {
+			return fmt.Errorf("%w: head: %w", ErrCorrupt, err)
+		}
+		read := func(name []byte, to *[]revocation.Entry) error {
+			return tx.Bucket(name).ForEach(func(_, v []byte) error {
+				e, err := parseEntry(v)
+				*to = append(*to, e)
+				return err
+			})
+		}
+		if err := read(logBucket, &state.Entries); err != nil {
+			return err
+		}
+		for i, e := range state.Entries {
+			if i > 0 && e.Position.N != state.Entries[i-1].Position.N+1 {
+				return fmt.Errorf("%w: the log has a gap", ErrCorrupt)
+			}
+		}
+		return read(exactBucket, &state.Exact)
+	})
+	return state, err
+}
+
+func (s *Store) commit(c revocation.Change) error {
+	return s.db.Update(func(tx *bolt.Tx) error {
+		head, err := json.Marshal(c.Head)
+		if err != nil {
+			return err
+		}
+		if err := tx.Bucket(headBucket).Put(headKey, head); err != nil {
+			return err
+		}
+		log, exact := tx.Bucket(logBucket), tx.Bucket(exactBucket)
+		cursor := log.Cursor()
+		for k, _ := cursor.First(); k != nil && bytes.Compare(k, number(c.Oldest.N)) < 0; k, _ = cursor.Next() {
+			if err := cursor.Delete(); err != nil {
+				return err
+			}
+		}
+		for _, e := range c.Entries {
+			if err := log.Put(number(e.Position.N), appendEntry(nil, e)); err != nil {
+				return err
+			}
+		}
+		for _, e := range c.Forgotten {
+			if err := exact.Delete(exactKey(e)); err != nil {
+				return err
+			}
+		}
+		for _, e := range c.Exact {
+			if err := exact.Put(exactKey(e), appendEntry(nil, e)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func number(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
+
+func exactKey(e revocation.Entry) []byte {
+	return append([]byte{byte(e.Scope)}, e.Tag[:]...)
+}
