@@ -103,7 +103,7 @@ func TestScan(t *testing.T) {
 func FuzzScan(f *testing.F) {
 	for _, s := range []string{
 		"", ";", "=", "s=a", "s=a; s-seen=b", "a=b; s=c;s=d", "s=a\ns=b", " s=a ", "s=a;;;s=b", "s==a", "S=a", "s =a",
-		"s=a; s=b; s=c; s=d; s=e; s=f", "\ts=a\t", "s-seen=; s", "s\u2000=a", "s=\u00e9", "s.1=a; s=b",
+		"s=a; s=b; s=c; s=d; s=e; s=f", "\ts=a\t", "s-seen=; s", "s\u2000=a", "s= a", "s=\u00e9", "s.1=a; s=b",
 		strings.Repeat("s=a;", 100), strings.Repeat(";", 1000) + "s=a",
 	} {
 		f.Add(s)
@@ -112,7 +112,7 @@ func FuzzScan(f *testing.F) {
 		fields := strings.Split(header, "\n")
 		session, seen := httpmw.ScanCookies(httpmw.Config{App: "s", InsecureHTTP: true}, fields)
 		for _, v := range slices.Concat(session, seen) {
-			if strings.ContainsAny(v, ";\n") || strings.Trim(v, " \t") != v {
+			if strings.ContainsAny(v, ";\n") || strings.TrimRight(v, " \t") != v {
 				t.Errorf("value %q has a separator in it", v)
 			}
 			if !strings.Contains(header, v) {

@@ -49,7 +49,7 @@ func (s *Session[T]) Switch(ctx context.Context, groups []string) error {
 
 // LogoutOthers ends all other sessions of the subject, also those on other devices, and continues this one
 // under a new session id. It needs the store, and returns ErrUndecided if that is silent; then nothing was
-// changed here, and others may be ended or not.
+// changed here, and others may be ended or not. It is revocation.ErrDisabled if there is no list.
 func (s *Session[T]) LogoutOthers(ctx context.Context) error {
 	return s.st.succeed(ctx, revocation.Others, nil)
 }
@@ -199,6 +199,9 @@ func (s *state) lockedSucceed(ctx context.Context, kind revocation.Kind, groups 
 			return Event{}, err
 		}
 		return Event{}, ErrNoLogin
+	}
+	if kind == revocation.Others && !s.core.list.Enabled() {
+		return Event{}, fmt.Errorf("httpmw: %s: %w", EventLogoutOthers, revocation.ErrDisabled)
 	}
 	now := time.Now()
 	next := s.opened
