@@ -1,0 +1,203 @@
+//go:build linux
+
+package keys_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"testing"
+
+	"github.com/wafer-sessions/wafer/keys"
+)
+
+// readOnly is what a child prints that could open a ring and not write it.
+var readOnly = regexp.MustCompile(`^[A-Za-z0-9_-]{22}\nerror: keys: read-only: `)
+
+func TestModes(t *testing.T) {
+	for mode, ok := range map[fs.FileMode]bool{
+		0o600: true, 0o400: true, 0o700: true,
+		0o640: false, 0o440: false, // ours, and the group reads
+		0o620: false, 0o660: false, 0o610: false,
+		0o604: false, 0o602: false, 0o601: false, 0o644: false, 0o666: false, 0o777: false, 0o444: false,
+	} {
+		t.Run(fmt.Sprintf("%#o", mode), func(t *testing.T) {
+			dir := t.TempDir()
+			path, kek, link := filepath.Join(dir, "ring"), filepath.Join(dir, "kek"), filepath.Join(dir, "link")
+			if err := keys.CreateFile(t.Context(), path, keys.KEKFile(kek), keys.Generate(0)); err != nil {
+				t.Fatal(err)
+			}
+			check := func(what, path string, k keys.KEK) {
+				t.Helper()
+				f, err := keys.OpenFile(t.Context(), path, k, keys.FileConfig{Logger: quiet})
+				if err == nil {
+					f.Close()
+				}
+				if (err == nil) != ok || err != nil && !errors.Is(err, keys.ErrExposed) {
+					t.Errorf("%s: %v, want it to open: %v", what, err, ok)
+				}
+			}
+			chmod(t, path, mode)
+			check("ring", path, keys.KEKFile(kek))
+			if err := os.Symlink(path, link); err != nil {
+				t.Fatal(err)
+			}
+			check("a link to it", link, keys.KEKFile(kek))
+			chmod(t, path, 0o600)
+			chmod(t, kek, mode)
+			check("kek", path, keys.KEKFile(kek))
+		})
+	}
+}
+
+func chmod(t *testing.T, path string, mode fs.FileMode) {
+	t.Helper()
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+}
+
+// Where the group is how a file was given to us, it may read.
+func TestModesOfFilesGivenByGroup(t *testing.T) {
+	needRoot(t)
+	const stranger = 54321
+	for _, c := range []struct {
+		name     string
+		uid, gid int
+		mode     fs.FileMode
+		ok       bool
+	}{
+		{"another user's, our group", stranger, os.Getegid(), 0o440, true},
+		{"another user's, our group, who may write", stranger, os.Getegid(), 0o640, true},
+		{"another user's, our group may write", stranger, os.Getegid(), 0o660, false},
+		{"another user's, all may read", stranger, os.Getegid(), 0o444, false},
+		{"another user's, another group", stranger, stranger, 0o440, false},
+		{"ours, another group", 0, stranger, 0o440, false},
+		{"another user's alone", stranger, stranger, 0o400, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := create(t, keys.InsecurePlaintext(), keys.Generate(0))
+			chmod(t, path, c.mode)
+			if err := os.Chown(path, c.uid, c.gid); err != nil {
+				t.Fatal(err)
+			}
+			f, err := keys.OpenFile(t.Context(), path, keys.InsecurePlaintext(), keys.FileConfig{Logger: quiet})
+			if err == nil {
+				f.Close()
+			}
+			if (err == nil) != c.ok || err != nil && !errors.Is(err, keys.ErrExposed) {
+				t.Errorf("%v, want it to open: %v", err, c.ok)
+			}
+		})
+	}
+}
+
+// What root edits stays the service's own.
+func TestEditKeepsTheOwner(t *testing.T) {
+	needRoot(t)
+	const service = 54321
+	kek := kekOf(goldenKEK)
+	path := create(t, kek, keys.Generate(0))
+	os.Remove(path + ".lock")
+	if err := os.Chown(path, service, service); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(t, path, kek, keys.FileConfig{}).Edit(t.Context(), rotate); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, path + ".lock"} {
+		var stat syscall.Stat_t
+		if err := syscall.Stat(name, &stat); err != nil || stat.Uid != service || stat.Gid != service || stat.Mode&0o777 != 0o600 {
+			t.Errorf("%s: owner %d:%d, mode %#o, %v", name, stat.Uid, stat.Gid, stat.Mode, err)
+		}
+	}
+}
+
+// A ring that cannot be written is read all the same.
+func TestReadOnlyFolder(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "ring.jwe")
+	open(t, path, keys.KEKFile(filepath.Join(dir, "kek")), keys.FileConfig{Create: true}).Close()
+	os.Remove(path + ".lock")
+	if os.Geteuid() == 0 {
+		for _, name := range []string{path, filepath.Join(dir, "kek")} {
+			if err := os.Chown(name, 65534, 65534); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	// The binary too must be where nobody can read it.
+	bin, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	self := filepath.Join(dir, "self")
+	if err := os.WriteFile(self, bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	chmod(t, self, 0o755)
+	chmod(t, filepath.Dir(dir), 0o755)
+	chmod(t, dir, 0o555)
+	t.Cleanup(func() { os.Chmod(dir, 0o755) })
+
+	cmd := exec.Command(self, path)
+	cmd.Dir = "/"
+	cmd.Env = append(os.Environ(), jobVariable+"=open")
+	if os.Geteuid() == 0 { // whom no mode keeps out
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
+	out, err := cmd.CombinedOutput()
+	if err == nil || !readOnly.MatchString(string(out)) {
+		t.Errorf("%v: %s\nwant a ring id, and then that it is read-only", err, out)
+	}
+}
+
+// A read-only mount, as Kubernetes makes of a secret for a pod that runs as root
+// with an fsGroup: mode 0440, our own, and nothing we could do about it.
+func TestReadOnlyMount(t *testing.T) {
+	needRoot(t)
+	cmd := exec.Command(os.Args[0], t.TempDir())
+	cmd.Env = append(os.Environ(), jobVariable+"=read-only mount")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, syscall.EPERM) || string(out) == "error: no mounts here\n" {
+		t.Skip("no mounts here")
+	}
+	if err == nil || !readOnly.MatchString(string(out)) {
+		t.Errorf("%v: %s\nwant a ring id, and then that it is read-only", err, out)
+	}
+}
+
+func readOnlyMount(dir string) error {
+	// Nothing that is mounted here may reach the world outside.
+	if syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "") != nil ||
+		syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m") != nil {
+		return errors.New("no mounts here")
+	}
+	path, kek := filepath.Join(dir, "ring.jwe"), filepath.Join(dir, "kek")
+	if err := keys.CreateFile(context.Background(), path, keys.KEKFile(kek), keys.Generate(0)); err != nil {
+		return err
+	}
+	os.Chmod(path, 0o440)
+	os.Chmod(kek, 0o440)
+	if _, err := keys.OpenFile(context.Background(), path, keys.KEKFile(kek), keys.FileConfig{}); !errors.Is(err, keys.ErrExposed) {
+		return fmt.Errorf("while it can be written: %w", err)
+	}
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		return err
+	}
+	return child("open", []string{path})
+}

@@ -1,0 +1,241 @@
+//go:build linux
+
+package keys_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/keys"
+)
+
+// The tests here start this binary again, with a job in the environment.
+const jobVariable = "WAFER_KEYS_TEST_JOB"
+
+func TestMain(m *testing.M) {
+	if job := os.Getenv(jobVariable); job != "" {
+		if err := child(job, os.Args[1:]); err != nil {
+			fmt.Println("error:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func child(job string, args []string) error {
+	ctx := context.Background()
+	path := args[0]
+	kek := keys.KEKFile(filepath.Join(filepath.Dir(path), "kek"))
+	switch job {
+	case "create": // when told to
+		fmt.Println("ready")
+		bufio.NewReader(os.Stdin).ReadString('\n')
+		f, err := keys.OpenFile(ctx, path, kek, keys.FileConfig{Create: true})
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		fmt.Println(f.Ring().ID(), f.Ring().Keys()[0].ID())
+	case "edit": // so many times
+		f, err := keys.OpenFile(ctx, path, kek, keys.FileConfig{Logger: quiet})
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		n, _ := strconv.Atoi(args[1])
+		for i := range n {
+			if err := f.Edit(ctx, rotate); err != nil {
+				return err
+			}
+			fmt.Println(i + 1)
+		}
+	case "open":
+		f, err := keys.OpenFile(ctx, path, kek, keys.FileConfig{Logger: quiet})
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		fmt.Println(f.Ring().ID())
+		return f.Edit(ctx, rotate)
+	case "read-only mount": // of a tmpfs that only this process sees
+		return readOnlyMount(path)
+	}
+	return nil
+}
+
+func start(job string, args ...string) (cmd *exec.Cmd, in io.WriteCloser, out *bufio.Reader, err error) {
+	cmd = exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), jobVariable+"="+job)
+	cmd.Stderr = os.Stderr
+	if in, err = cmd.StdinPipe(); err != nil {
+		return
+	}
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		return
+	}
+	return cmd, in, bufio.NewReader(pipe), cmd.Start()
+}
+
+func TestProcessesCreateOneRing(t *testing.T) {
+	for range 5 {
+		path := filepath.Join(t.TempDir(), "ring.jwe")
+		const n = 6
+		results := make([]string, n)
+		var ready, all sync.WaitGroup
+		begin := make(chan bool)
+		for i := range n {
+			cmd, in, out, err := start("create", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ready.Add(1)
+			all.Go(func() {
+				out.ReadString('\n')
+				ready.Done()
+				<-begin
+				fmt.Fprintln(in, "go")
+				rest, _ := io.ReadAll(out)
+				results[i] = string(rest)
+				if err := cmd.Wait(); err != nil {
+					t.Errorf("%v: %s", err, rest)
+				}
+			})
+		}
+		ready.Wait()
+		close(begin)
+		all.Wait()
+		for _, r := range results {
+			if r != results[0] || len(r) < 30 {
+				t.Fatalf("they ended with %q", results)
+			}
+		}
+	}
+}
+
+func TestProcessesLoseNoEdit(t *testing.T) {
+	dir := t.TempDir()
+	path, kek := filepath.Join(dir, "ring.jwe"), keys.KEKFile(filepath.Join(dir, "kek"))
+	f := open(t, path, kek, keys.FileConfig{Create: true})
+	var all sync.WaitGroup
+	const processes, edits = 4, 10
+	for range processes {
+		cmd, _, out, err := start("edit", path, strconv.Itoa(edits))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() {
+			got, _ := io.ReadAll(out)
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("%v: %s", err, got)
+			}
+		})
+	}
+	for range edits {
+		if err := f.Edit(t.Context(), rotate); err != nil {
+			t.Error(err)
+		}
+	}
+	all.Wait()
+	if n := len(open(t, path, kek, keys.FileConfig{}).Ring().Keys()); n != 1+(processes+1)*edits {
+		t.Errorf("%d keys, want %d", n, 1+(processes+1)*edits)
+	}
+}
+
+// A writer that is killed at any moment leaves the old ring or the new one, loses
+// nothing that it had reported, and keeps nobody from writing.
+func TestKilledWriter(t *testing.T) {
+	dir := t.TempDir()
+	path, kek := filepath.Join(dir, "ring.jwe"), keys.KEKFile(filepath.Join(dir, "kek"))
+	open(t, path, kek, keys.FileConfig{Create: true}).Close()
+	count := func() int {
+		f, err := keys.OpenFile(t.Context(), path, kek, keys.FileConfig{Logger: quiet})
+		if err != nil {
+			t.Fatalf("after a kill: %v", err)
+		}
+		defer f.Close()
+		return len(f.Ring().Keys())
+	}
+	had := count()
+	for round := range 25 {
+		cmd, _, out, err := start("edit", path, "1000")
+		if err != nil {
+			t.Fatal(err)
+		}
+		reported := 0
+		for range 1 + round%7 {
+			line, err := out.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			reported, _ = strconv.Atoi(strings.TrimSpace(line))
+		}
+		// Some way into the next one.
+		timer := time.After(time.Duration(round) * 150 * time.Microsecond)
+		<-timer
+		cmd.Process.Kill()
+		rest, _ := io.ReadAll(out)
+		cmd.Wait()
+		if lines := strings.Fields(string(rest)); len(lines) > 0 {
+			reported, _ = strconv.Atoi(lines[len(lines)-1])
+		}
+		got := count()
+		if got < had+reported || got > had+reported+1 {
+			t.Fatalf("%d keys, after %d and %d reported", got, had, reported)
+		}
+		had = got
+	}
+	f := open(t, path, kek, keys.FileConfig{})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := f.Edit(ctx, rotate); err != nil {
+		t.Errorf("after all that: %v", err)
+	}
+}
+
+// The same at every system call of a write, one after the other.
+func TestKilledAtEverySystemCall(t *testing.T) {
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("strace is not installed")
+	}
+	dir := t.TempDir()
+	path, kek := filepath.Join(dir, "ring.jwe"), keys.KEKFile(filepath.Join(dir, "kek"))
+	open(t, path, kek, keys.FileConfig{Create: true}).Close()
+	for _, call := range []string{"unlinkat", "write", "fsync", "close", "rename", "renameat", "flock"} {
+		for nth := 1; nth <= 4; nth++ {
+			before, err := keys.OpenFile(t.Context(), path, kek, keys.FileConfig{Logger: quiet})
+			if err != nil {
+				t.Fatal(err)
+			}
+			before.Close()
+			cmd := exec.Command(strace, "-f", "-qq", "-o", os.DevNull, "-P", path, "-P", path+".new", "-P", path+".lock", "-P", dir,
+				"-e", "trace="+call, "-e", "inject="+call+":signal=KILL:when="+strconv.Itoa(nth), os.Args[0], path, "1")
+			cmd.Env = append(os.Environ(), jobVariable+"=edit")
+			out, err := cmd.CombinedOutput()
+			if err != nil && strings.Contains(string(out), "ptrace") {
+				t.Skipf("strace may not trace here: %s", out)
+			}
+			after, err := keys.OpenFile(t.Context(), path, kek, keys.FileConfig{Logger: quiet})
+			if err != nil {
+				t.Fatalf("killed at %s no. %d: %v", call, nth, err)
+			}
+			was, is := len(before.Ring().Keys()), len(after.Ring().Keys())
+			if is != was && is != was+1 || len(out) > 0 && is != was+1 {
+				t.Errorf("killed at %s no. %d, %q: %d keys, then %d", call, nth, out, was, is)
+			}
+			after.Close()
+		}
+	}
+}
