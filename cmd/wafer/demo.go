@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wafer-sessions/wafer/cmd/wafer/internal/demo"
+)
+
+// demoCommand runs the demo until SIGINT or SIGTERM.
+func demoCommand() *cobra.Command {
+	var c demo.Config
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Run replicas behind one port and watch a session be served, copied and revoked",
+		Long: `Runs replicas of a small application behind one port. Each request goes to any of them; what they share is a key ring and a list of
+revocations, in one folder. With the same --dir the next run knows the sessions and the revocations of this one.
+
+The token of the admin API under /admin/ is printed, or taken from WAFER_ADMIN_TOKEN.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c.AdminToken = os.Getenv("WAFER_ADMIN_TOKEN")
+			c.Logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return runDemo(ctx, c, cmd.OutOrStdout())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.Addr, "addr", "127.0.0.1:8080", "host:port to listen on; port 0 takes a free one")
+	f.IntVar(&c.Replicas, "replicas", 3, "replicas to run")
+	f.StringVar(&c.Dir, "dir", "", "folder for ring and list (default: a temporary one, removed at exit)")
+	f.BoolVar(&c.AllowRemote, "allow-remote", false, "permit an address that other machines can reach, over plain http")
+	return cmd
+}
+
+func runDemo(ctx context.Context, c demo.Config, out io.Writer) error {
+	d, err := demo.Open(ctx, c)
+	if errors.Is(err, demo.ErrRemote) {
+		return fmt.Errorf("%w; --allow-remote permits it", err)
+	}
+	if err != nil {
+		return err
+	}
+	dir, temporary := d.Dir()
+	if temporary {
+		dir += " (removed at exit; --dir keeps it)"
+	}
+	fmt.Fprintf(out, `Wafer demo: %d replicas behind %s
+  page         %[2]s/
+  admin API    %[2]s/admin/
+  admin token  %s
+  folder       %s
+
+This is plain http, so the cookies go without "Secure" and without the prefix "__Host-Http-": good enough for this machine, and for nothing else.
+The admin API shares the port with the application here; give it a listener of its own elsewhere. Stop with Ctrl-C.
+`, d.Replicas(), d.URL(), tokenLine(c.AdminToken, d.AdminToken()), dir)
+	return errors.Join(d.Serve(ctx), d.Close())
+}
+
+// tokenLine does not repeat what the caller chose: terminals are recorded.
+func tokenLine(given, token string) string {
+	if given != "" {
+		return "the one in WAFER_ADMIN_TOKEN"
+	}
+	return token
+}

@@ -1,0 +1,96 @@
+package demo
+
+import (
+	"embed"
+	"math/rand/v2"
+	"net/http"
+	"sync/atomic"
+)
+
+//go:embed page
+var page embed.FS
+
+// front is the one port before all replicas, as a load balancer would be: it knows nothing of sessions.
+type front struct {
+	replicas []*replica
+	last     atomic.Int64 // who answered last, from 0; -1: nobody yet
+	stage    *stage
+	mux      *http.ServeMux
+}
+
+func newFront(replicas []*replica, url string) *front {
+	f := &front{replicas: replicas, stage: newStage(url), mux: http.NewServeMux()}
+	f.last.Store(-1)
+	f.mux.HandleFunc("/", f.spread)
+	f.mux.HandleFunc("GET /{$}", file("index.html", "text/html; charset=utf-8"))
+	f.mux.HandleFunc("GET /app.js", file("app.js", "text/javascript; charset=utf-8"))
+	f.mux.HandleFunc("GET /style.css", file("style.css", "text/css; charset=utf-8"))
+	f.mux.HandleFunc("GET /wafer.svg", file("wafer.svg", "image/svg+xml"))
+	f.mux.HandleFunc("GET /api/replicas", f.listReplicas)
+	f.mux.Handle("/stage/", http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(f.stage, maxForm)))
+	return f
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.mux.ServeHTTP(w, r) }
+
+// spread hands a request to any replica but the one that had the one before.
+func (f *front) spread(w http.ResponseWriter, r *http.Request) {
+	n := int64(len(f.replicas))
+	next := rand.Int64N(n)
+	if last := f.last.Load(); n > 1 && next == last {
+		next = (next + 1 + rand.Int64N(n-1)) % n
+	}
+	f.last.Store(next)
+	f.replicas[next].handler.ServeHTTP(w, r)
+}
+
+// listReplicas tells what each replica has done so far. It is the page's look behind the scenes, and no part of a session.
+func (f *front) listReplicas(w http.ResponseWriter, r *http.Request) {
+	type numbers struct {
+		Replica  int    `json:"replica"`
+		Accepted uint64 `json:"accepted"`
+		Refused  uint64 `json:"refused"`
+		Asked    uint64 `json:"asked"` // decisions for which the store was asked
+		Entries  int64  `json:"entries"`
+		Position string `json:"position"`
+		State    string `json:"state"`
+	}
+	list := make([]numbers, 0, len(f.replicas))
+	for _, replica := range f.replicas {
+		sessions, revocations := replica.sessions.Stats(), replica.list.Stats()
+		n := numbers{
+			Replica: replica.number, Accepted: sessions.Accepted, Asked: revocations.Confirms["store"],
+			Entries: revocations.Entries, Position: revocations.Position, State: revocations.State,
+		}
+		for _, count := range sessions.Refused {
+			n.Refused += count
+		}
+		list = append(list, n)
+	}
+	size := 0
+	for _, c := range ours(r) {
+		size += len(c.Name) + len("=") + len(c.Value)
+	}
+	writeJSON(w, http.StatusOK, map[string]any{
+		"replicas": list, "within": f.replicas[0].list.Within().Seconds(), "cookie_bytes": size,
+	})
+}
+
+// policy lets the page load what is served here and nothing else.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+func file(name, contentType string) http.HandlerFunc {
+	body, err := page.ReadFile("page/" + name)
+	if err != nil { // a file that is not embedded is a mistake made before this program was built
+		panic(err)
+	}
+	return func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", contentType)
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-cache")
+		_, _ = w.Write(body)
+	}
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package demo_test
+
+var buildFlags = []string{"-race"}

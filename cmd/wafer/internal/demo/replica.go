@@ -1,0 +1,226 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/admin"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// app names the cookies. Browsers keep cookies by host and not by port, so it says whose they are.
+const app = "wafer-demo"
+
+// idle is short enough for a renewal to be seen within a visit, and long enough to fetch a coffee.
+const idle = 30 * time.Minute
+
+const (
+	maxUser = 64
+	maxNote = 500
+	maxForm = 16 << 10
+)
+
+// Data is what the demo keeps in a session.
+type Data struct {
+	Note string `json:"note"`
+}
+
+// replica is one process of the application, had it a process of its own.
+type replica struct {
+	number   int
+	list     *revocation.List
+	sessions *httpmw.Manager[Data]
+	handler  http.Handler
+}
+
+func newReplica(ctx context.Context, number int, s *state, ac admin.Config, log *slog.Logger) (*replica, error) {
+	log = log.With(slog.Int("replica", number))
+	r := &replica{number: number}
+	var err error
+	if r.list, err = revocation.Open(ctx, s.store, s.ring.Ring(), revocation.Config{MaxIdle: idle, Logger: log}); err != nil {
+		return nil, fmt.Errorf("demo: replica %d: %w", number, err)
+	}
+	r.sessions, err = httpmw.New[Data](s.ring, r.list, httpmw.Config{
+		App:          app,
+		Idle:         idle,
+		InsecureHTTP: true, // the demo speaks plain http on loopback, and says so
+		Refuse:       r.refuse,
+		Logger:       log,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("demo: replica %d: %w", number, err), r.list.Close())
+	}
+	ac.Logger = log
+	adminAPI, err := admin.New(r.list, s.ring, ac)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("demo: %w", err), r.list.Close())
+	}
+	r.handler = r.routes(adminAPI)
+	return r, nil
+}
+
+func (r *replica) routes(adminAPI http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("POST /login", http.HandlerFunc(r.login))
+	mux.Handle("GET /api/session", r.sessions.Require(http.HandlerFunc(r.show)))
+	mux.Handle("POST /note", r.sessions.Require(http.HandlerFunc(r.note)))
+	mux.Handle("POST /logout", r.end((*httpmw.Session[Data]).Logout))
+	mux.Handle("POST /logout-others", r.sessions.Require(r.end((*httpmw.Session[Data]).LogoutOthers)))
+	mux.Handle("POST /logout-everywhere", r.sessions.Require(r.end((*httpmw.Session[Data]).LogoutEverywhere)))
+
+	root := http.NewServeMux()
+	root.Handle("/", http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(r.sessions.Handler(mux), maxForm)))
+	root.Handle("/admin/", http.StripPrefix("/admin", adminAPI))
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Wafer-Replica", strconv.Itoa(r.number))
+		root.ServeHTTP(w, req)
+	})
+}
+
+// login believes anyone who says a name. A real one takes the moment first, then checks the password, and passes the moment on: what was
+// revoked in between is not undone by a login that began before.
+func (r *replica) login(w http.ResponseWriter, req *http.Request) {
+	since := r.list.Now()
+	user := strings.TrimSpace(req.PostFormValue("user"))
+	if user == "" || len(user) > maxUser || !utf8.ValidString(user) {
+		writeJSON(w, http.StatusBadRequest, map[string]any{"error": "a user name has 1 to 64 bytes"})
+		return
+	}
+	s := r.sessions.From(req.Context())
+	if err := s.Login(req.Context(), httpmw.Identity{Subject: user, Since: since}); err != nil {
+		r.fail(w, req, err)
+		return
+	}
+	r.done(w, req)
+}
+
+func (r *replica) show(w http.ResponseWriter, req *http.Request) {
+	s := r.sessions.From(req.Context())
+	idleEnd, absoluteEnd := s.Limits()
+	expires := idleEnd
+	if absoluteEnd.Before(expires) {
+		expires = absoluteEnd
+	}
+	data := s.Value()
+	if err := s.Err(); err != nil {
+		r.fail(w, req, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, struct {
+		ID      string    `json:"sid"`
+		Subject string    `json:"subject"`
+		Started time.Time `json:"started"`
+		Expires time.Time `json:"expires"`
+		Data    Data      `json:"data"`
+		Replica int       `json:"replica"`
+	}{s.ID(), s.Subject(), s.LoginTime().UTC(), expires.UTC(), data, r.number})
+}
+
+func (r *replica) note(w http.ResponseWriter, req *http.Request) {
+	text := req.PostFormValue("text")
+	if len(text) > maxNote || !utf8.ValidString(text) {
+		writeJSON(w, http.StatusBadRequest, map[string]any{"error": "a note has at most 500 bytes"})
+		return
+	}
+	err := r.sessions.From(req.Context()).Update(func(d *Data) error {
+		d.Note = text
+		return nil
+	})
+	if err != nil {
+		r.fail(w, req, err)
+		return
+	}
+	r.done(w, req)
+}
+
+// end ends sessions in one of the three ways.
+func (r *replica) end(how func(*httpmw.Session[Data], context.Context) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if err := how(r.sessions.From(req.Context()), req.Context()); err != nil {
+			r.fail(w, req, err)
+			return
+		}
+		r.done(w, req)
+	})
+}
+
+// done sends a browser back to the page, and tells a script what it asked for.
+func (r *replica) done(w http.ResponseWriter, req *http.Request) {
+	if strings.Contains(req.Header.Get("Accept"), "application/json") {
+		writeJSON(w, http.StatusOK, map[string]any{"replica": r.number})
+		return
+	}
+	w.Header().Set("Location", "/")
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// fail answers for a call on the session that failed. What the store did not acknowledge is refused here already.
+func (r *replica) fail(w http.ResponseWriter, req *http.Request, err error) {
+	status := http.StatusInternalServerError
+	switch {
+	case errors.Is(err, httpmw.ErrUndecided), errors.Is(err, revocation.ErrUnavailable):
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "2")
+	case errors.Is(err, httpmw.ErrTooLarge):
+		status = http.StatusRequestEntityTooLarge
+	case reasonOf(err) != "":
+		status = http.StatusUnauthorized
+	}
+	r.refuse(w, req, status, err)
+}
+
+// refuse says why, so that one can learn from it. A real application says the same to everyone it refuses, and the why to its log.
+func (r *replica) refuse(w http.ResponseWriter, _ *http.Request, status int, err error) {
+	reason := reasonOf(err)
+	if reason == "" {
+		reason = "failed"
+	}
+	writeJSON(w, status, map[string]any{"error": reason, "replica": r.number})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // nothing written here can fail to encode
+		panic(err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // whoever asked is gone: nothing to do about it
+}
+
+// reasonOf names why there is no session, "" for what has another cause.
+func reasonOf(err error) string {
+	for _, known := range []struct {
+		err  error
+		name string
+	}{
+		{httpmw.ErrUndecided, "undecided"},
+		{httpmw.ErrRevokedSession, "revoked_session"},
+		{httpmw.ErrRevokedSubject, "revoked_subject"},
+		{httpmw.ErrRevokedGroup, "revoked_group"},
+		{httpmw.ErrRevokedKey, "revoked_key"},
+		{httpmw.ErrRevokedEveryone, "revoked_everyone"},
+		{httpmw.ErrRevoked, "revoked"},
+		{revocation.ErrRevoked, "revoked"},
+		{httpmw.ErrExpired, "expired"},
+		{httpmw.ErrInvalid, "invalid"},
+		{httpmw.ErrNoLogin, "not_logged_in"},
+	} {
+		if errors.Is(err, known.err) {
+			return known.name
+		}
+	}
+	return ""
+}
