@@ -36,7 +36,7 @@ func parseHeader(buf []byte, encoded string) (kid []byte, k kind, ok bool) {
 		if !first && !r.next(',') {
 			return nil, 0, false
 		}
-		name, ok := r.name()
+		name, ok := r.member()
 		if !ok {
 			return nil, 0, false
 		}

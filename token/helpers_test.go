@@ -1,11 +1,81 @@
 package token_test
 
 import (
+	"crypto/cipher"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/jwe"
+	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/token"
 )
+
+// The time of tokens that stay the same.
+const testSecond = 1_760_000_000
+
+var testTime = time.Unix(testSecond, 0)
+
+// bits returns n bytes that look random and are the same each time.
+func bits(label string, n int) []byte {
+	sum := sha256.Sum256([]byte("wafer test " + label))
+	return sum[:n]
+}
+
+func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// testKID returns the kid of the key of a label.
+func testKID(label string) string { return b64(bits("kid "+label, 8)) }
+
+// testJWK returns the key of a label as a JWK, which seals from an hour before
+// testTime. More members may follow, such as `,"exp":0`.
+func testJWK(label, more string) string {
+	return fmt.Sprintf(`{"kty":"oct","alg":"A256GCM","kid":%q,"k":%q,"iat":%d,"nbf":%d%s}`,
+		testKID(label), b64(bits("key "+label, 32)), testSecond-3600, testSecond-3600, more)
+}
+
+// testRing returns the ring of the given JWKs.
+func testRing(t testing.TB, jwks ...string) *keys.Ring {
+	t.Helper()
+	ring, err := keys.Parse(fmt.Appendf(nil, `{"ring":%q,"iat":%d,"max_session":86400,"list_key":%q,"keys":[%s]}`,
+		b64(bits("ring", 16)), testSecond-3600, b64(bits("list key", 32)), strings.Join(jwks, ",")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+// testSealer returns a sealer under one key, "a".
+func testSealer(t testing.TB) *token.Sealer {
+	t.Helper()
+	return token.New(staticRing(t, testJWK("a", "")))
+}
+
+// testAEAD returns A256GCM under the key of a label.
+func testAEAD(t testing.TB, label string) cipher.AEAD {
+	t.Helper()
+	a, err := jwe.AEAD(bits("key "+label, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// testHeader returns the header of a token under the key of a label, not encoded.
+func testHeader(label, typ string) string {
+	return fmt.Sprintf(`{"alg":"dir","enc":"A256GCM","kid":%q,"typ":%q}`, testKID(label), typ)
+}
+
+// mint seals whatever claims under whatever header with key "a", as someone else
+// with the key could.
+func mint(t testing.TB, header, claims string) string {
+	t.Helper()
+	return string(jwe.Seal(nil, testAEAD(t, "a"), b64([]byte(header)), []byte(claims)))
+}
 
 // sealed returns the token of c.
 func sealed(t testing.TB, s *token.Sealer, c *token.Session, now time.Time) string {
@@ -17,6 +87,75 @@ func sealed(t testing.TB, s *token.Sealer, c *token.Session, now time.Time) stri
 	return string(compact)
 }
 
+// sealedSeen returns the token of c.
+func sealedSeen(t testing.TB, s *token.Sealer, c *token.Seen, now time.Time) string {
+	t.Helper()
+	compact, err := s.SealSeen(nil, c, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(compact)
+}
+
+// opened returns what a token says.
+func opened(s *token.Sealer, compact string) (token.Session, error) {
+	var c token.Session
+	err := s.OpenSession(nil, compact, &c, testTime)
+	return c, err
+}
+
+// openedSeen returns what a token says.
+func openedSeen(s *token.Sealer, compact string) (token.Seen, error) {
+	var c token.Seen
+	err := s.OpenSeen(nil, compact, &c, testTime)
+	return c, err
+}
+
+// fullSession says everything there is to say.
+func fullSession() *token.Session {
+	return &token.Session{
+		Audience:   []byte("shop"),
+		ID:         token.ID(bits("sid", 16)),
+		Subject:    []byte("alice"),
+		SubjectTag: token.Tag(bits("stg", 16)),
+		GroupTags:  [token.MaxGroups]token.Tag{token.Tag(bits("grp 0", 16)), token.Tag(bits("grp 1", 16))},
+		Groups:     2,
+		AuthTime:   testSecond - 60,
+		Epoch:      1000*testSecond - 60_123,
+		IssuedAt:   testSecond,
+		Expires:    testSecond + 7200,
+		End:        testSecond + 86400 - 60,
+		Checked:    1000*testSecond - 17,
+		Line:       3,
+		Data:       []byte(`{"cart":["tea","cup"],"total":1250}`),
+	}
+}
+
+// fullSeen says everything there is to say.
+func fullSeen() *token.Seen {
+	return &token.Seen{
+		ID:       token.ID(bits("sid", 16)),
+		IssuedAt: testSecond + 720,
+		Expires:  testSecond + 720 + 7200,
+		Checked:  1000*testSecond + 719_990,
+		Line:     3,
+	}
+}
+
+// A swapSource is a source whose ring a test changes.
+type swapSource struct {
+	keys.Source
+	ring atomic.Pointer[keys.Ring]
+}
+
+func swapping(r *keys.Ring) *swapSource {
+	s := &swapSource{Source: keys.Static(r)}
+	s.ring.Store(r)
+	return s
+}
+
+func (s *swapSource) Ring() *keys.Ring { return s.ring.Load() }
+
 // changed returns compact with another tag.
 func changed(compact string) string {
 	i := len(compact) - 2
@@ -25,4 +164,10 @@ func changed(compact string) string {
 		c = 'B'
 	}
 	return compact[:i] + string(c) + compact[i+1:]
+}
+
+// staticRing returns a source of the ring of the given JWKs.
+func staticRing(t testing.TB, jwks ...string) keys.Source {
+	t.Helper()
+	return keys.Static(testRing(t, jwks...))
 }

@@ -5,7 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds how deep the value of a member that is not known may nest.
+// maxDepth bounds how deep the value of a member that is not known may nest, in
+// arrays and objects.
 const maxDepth = 16
 
 // A reader reads JSON (RFC 8259) strictly: UTF-8 only, no lone surrogates, and
@@ -40,8 +41,8 @@ func (r *reader) done() bool {
 	return r.i == len(r.b)
 }
 
-// name reads the name of a member and the colon.
-func (r *reader) name() ([]byte, bool) {
+// member reads the name of a member and the colon.
+func (r *reader) member() ([]byte, bool) {
 	name, ok := r.text()
 	return name, ok && r.next(':')
 }
@@ -154,10 +155,10 @@ func (r *reader) delimited() bool {
 	return false
 }
 
-// skip reads any value that nests at most depth levels deep.
+// skip reads any value whose arrays and objects nest at most depth levels deep.
 func (r *reader) skip(depth int) bool {
 	r.space()
-	if depth < 0 || r.i == len(r.b) {
+	if r.i == len(r.b) {
 		return false
 	}
 	switch c := r.b[r.i]; c {
@@ -165,13 +166,16 @@ func (r *reader) skip(depth int) bool {
 		_, ok := r.text()
 		return ok
 	case '{', '[':
+		if depth == 0 {
+			return false
+		}
 		r.i++
 		for first := true; !r.next(c + 2); first = false { // } is { + 2, ] is [ + 2
 			if !first && !r.next(',') {
 				return false
 			}
 			if c == '{' {
-				if _, ok := r.name(); !ok {
+				if _, ok := r.member(); !ok {
 					return false
 				}
 			}

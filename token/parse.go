@@ -32,47 +32,50 @@ func parseSession(b []byte, c *Session) bool {
 		end
 		required = 1<<iota - 1
 	)
-	var has int
-	ok := parseMembers(b, sessionNames, func(r *reader, name string) (ok bool) {
-		switch name {
+	has := 0
+	m := members{reader: reader{b: b}, known: sessionNames}
+	for m.more() {
+		ok := false
+		switch m.name {
 		case "aud":
 			has |= aud
-			c.Audience, ok = r.audience()
-			return ok && 0 < len(c.Audience) && len(c.Audience) <= MaxAudience
+			c.Audience, ok = m.audience()
 		case "sid":
 			has |= sid
-			return r.bytes16((*[16]byte)(&c.ID))
+			ok = m.bytes16((*[16]byte)(&c.ID))
 		case "sub":
-			c.Subject, ok = r.text()
-			return ok && len(c.Subject) <= MaxSubject
+			c.Subject, ok = m.text()
+			ok = ok && len(c.Subject) <= MaxSubject
 		case "stg":
-			return r.bytes16((*[16]byte)(&c.SubjectTag))
+			ok = m.bytes16((*[16]byte)(&c.SubjectTag))
 		case "grp":
-			return r.groups(c)
+			ok = m.groups(c)
 		case "auth_time":
 			has |= authTime
-			c.AuthTime, ok = r.integer()
+			c.AuthTime, ok = m.integer()
 		case "ep":
-			c.Epoch, ok = r.integer()
+			c.Epoch, ok = m.integer()
 		case "iat":
 			has |= iat
-			c.IssuedAt, ok = r.integer()
+			c.IssuedAt, ok = m.integer()
 		case "exp":
 			has |= exp
-			c.Expires, ok = r.integer()
+			c.Expires, ok = m.integer()
 		case "end":
 			has |= end
-			c.End, ok = r.integer()
+			c.End, ok = m.integer()
 		case "chk":
-			c.Checked, ok = r.integer()
+			c.Checked, ok = m.integer()
 		case "ln":
-			c.Line, ok = r.line()
+			c.Line, ok = m.line()
 		case "dat":
-			c.Data, ok = r.rest()
+			c.Data, ok = m.rest()
 		}
-		return ok
-	})
-	return ok && has == required
+		if !ok {
+			return false
+		}
+	}
+	return m.complete && has == required
 }
 
 // parseSeen reads the claims of a seen token under the rules of [parseSession].
@@ -84,26 +87,30 @@ func parseSeen(b []byte, c *Seen) bool {
 		exp
 		required = 1<<iota - 1
 	)
-	var has int
-	ok := parseMembers(b, seenNames, func(r *reader, name string) (ok bool) {
-		switch name {
+	has := 0
+	m := members{reader: reader{b: b}, known: seenNames}
+	for m.more() {
+		ok := false
+		switch m.name {
 		case "sid":
 			has |= sid
-			return r.bytes16((*[16]byte)(&c.ID))
+			ok = m.bytes16((*[16]byte)(&c.ID))
 		case "iat":
 			has |= iat
-			c.IssuedAt, ok = r.integer()
+			c.IssuedAt, ok = m.integer()
 		case "exp":
 			has |= exp
-			c.Expires, ok = r.integer()
+			c.Expires, ok = m.integer()
 		case "chk":
-			c.Checked, ok = r.integer()
+			c.Checked, ok = m.integer()
 		case "ln":
-			c.Line, ok = r.line()
+			c.Line, ok = m.line()
 		}
-		return ok
-	})
-	return ok && has == required
+		if !ok {
+			return false
+		}
+	}
+	return m.complete && has == required
 }
 
 // The names of the members that are known.
@@ -112,53 +119,64 @@ var (
 	seenNames    = []string{"sid", "iat", "exp", "chk", "ln"}
 )
 
-// parseMembers reads an object and has value read the value of each known member.
-func parseMembers(b []byte, known []string, value func(r *reader, name string) bool) bool {
-	r := reader{b: b}
-	var names [maxMembers][]byte
-	if !r.next('{') {
+// members goes through the members of an object, which is all there is to read.
+type members struct {
+	reader
+	known    []string
+	name     string // of the member whose value is to be read next
+	complete bool   // the object ended as it should
+	n        int
+	names    [maxMembers][]byte
+}
+
+// more reads up to the value of the next known member, which the caller must then
+// read. It reports false at the end of the object and where it is not one.
+func (m *members) more() bool {
+	if m.n == 0 && !m.next('{') {
 		return false
 	}
-	for n := 0; !r.next('}'); n++ {
-		if n == maxMembers || n > 0 && !r.next(',') {
+	for ; !m.next('}'); m.n++ {
+		if m.n == maxMembers || m.n > 0 && !m.next(',') {
 			return false
 		}
-		name, ok := r.name()
-		if !ok {
+		name, ok := m.member()
+		if !ok || m.repeated(name) {
 			return false
 		}
-		for _, other := range names[:n] {
-			if bytes.EqualFold(name, other) {
-				return false
+		m.names[m.n] = name
+		for _, known := range m.known {
+			if bytes.EqualFold(name, []byte(known)) {
+				m.n++
+				m.name = known
+				return string(name) == known
 			}
 		}
-		names[n] = name
-		k := -1
-		for i := range known {
-			if bytes.EqualFold(name, []byte(known[i])) {
-				k = i
-			}
-		}
-		switch {
-		case k < 0:
-			ok = r.skip(maxDepth)
-		default:
-			ok = string(name) == known[k] && value(&r, known[k])
-		}
-		if !ok {
+		if !m.skip(maxDepth) {
 			return false
 		}
 	}
-	return r.done()
+	m.complete = m.done()
+	return false
+}
+
+// repeated reports whether there was a member of this name already, in any case.
+func (m *members) repeated(name []byte) bool {
+	for _, other := range m.names[:m.n] {
+		if bytes.EqualFold(name, other) {
+			return true
+		}
+	}
+	return false
 }
 
 // audience reads aud, which may be an array of one (RFC 7519 §4.1.3).
 func (r *reader) audience() ([]byte, bool) {
-	if !r.next('[') {
-		return r.text()
-	}
+	array := r.next('[')
 	aud, ok := r.text()
-	return aud, ok && r.next(']')
+	if !ok || array && !r.next(']') {
+		return nil, false
+	}
+	return aud, 0 < len(aud) && len(aud) <= MaxAudience
 }
 
 func (r *reader) bytes16(dst *[16]byte) bool {

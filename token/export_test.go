@@ -1,0 +1,25 @@
+package token
+
+// For the tests of this folder: the two readers of claims, which must agree, and
+// the one of headers; the writers; and a count that no test could reach.
+var (
+	ScanSession   = scanSession
+	ParseSession  = parseSession
+	ScanSeen      = scanSeen
+	ParseSeen     = parseSeen
+	AppendSession = appendSession
+	AppendSeen    = appendSeen
+)
+
+// ParseHeader returns the kid and the typ of an encoded header.
+func ParseHeader(encoded string) (kid, typ string, ok bool) {
+	var buf [maxHeader]byte
+	b, k, ok := parseHeader(buf[:0], encoded)
+	return string(b), k.typ(), ok
+}
+
+// SetSeals sets how often a key sealed.
+func (s *Sealer) SetSeals(kid string, n uint64) { s.current().seals[kid].Store(n) }
+
+// MaxSeals is how often a key seals.
+const MaxSeals = maxSeals

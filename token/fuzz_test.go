@@ -1,0 +1,216 @@
+package token_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/wafer-sessions/wafer/token"
+)
+
+// FuzzOpen looks for panics, for errors that are none of ours, and for tokens of
+// another kind or without a key.
+func FuzzOpen(f *testing.F) {
+	s := testSealer(f)
+	for _, v := range vectors(f) {
+		f.Add(v.token)
+	}
+	f.Add("")
+	f.Add("....")
+	f.Add(mint(f, testHeader("a", "session+jwt"), leastClaims))
+	f.Fuzz(func(t *testing.T, compact string) {
+		openEither(t, s, compact)
+	})
+}
+
+// FuzzMalleability starts from tokens that open and looks for another spelling of
+// one: what opens must be what was sealed, byte for byte.
+func FuzzMalleability(f *testing.F) {
+	s := testSealer(f)
+	known := make(map[string]bool)
+	for _, v := range vectors(f) {
+		if v.expect == "opens" {
+			if !openEither(f, s, v.token) {
+				f.Fatalf("%s does not open", v.file)
+			}
+			known[v.token] = true
+			f.Add(v.token)
+		}
+	}
+	f.Fuzz(func(t *testing.T, compact string) {
+		if openEither(t, s, compact) && !known[compact] {
+			t.Errorf("opens, and was not sealed:\n%s", compact)
+		}
+	})
+}
+
+// openEither reports whether the token opens, as one kind or the other.
+func openEither(t testing.TB, s *token.Sealer, compact string) bool {
+	t.Helper()
+	c, err := opened(s, compact)
+	checkErr(t, err)
+	if err != nil && (c.KeyID != "" || c.Data != nil || c.ID != (token.ID{})) {
+		t.Errorf("refused and left %+v", c)
+	}
+	e, errSeen := openedSeen(s, compact)
+	checkErr(t, errSeen)
+	if err == nil && errSeen == nil {
+		t.Errorf("both a session and a seen token:\n%s", compact)
+	}
+	if err == nil && c.KeyID == "" || errSeen == nil && e.KeyID == "" {
+		t.Errorf("opens without a key:\n%s", compact)
+	}
+	return err == nil || errSeen == nil
+}
+
+func checkErr(t testing.TB, err error) {
+	t.Helper()
+	if err != nil && !slices.Contains([]error{token.ErrTooLong, token.ErrMalformed, token.ErrUnknownKey, token.ErrRevokedKey, token.ErrTampered}, err) {
+		t.Errorf("error that says nothing to callers: %v", err)
+	}
+}
+
+// FuzzScan holds the scanner of the canonical form against the strict parser: what
+// the one reads, the other reads alike. Of what the parser alone reads, it checks
+// that it is JSON, that encoding/json reads the same, and that it comes back from
+// the canonical form.
+func FuzzScan(f *testing.F) {
+	for _, v := range vectors(f) {
+		if v.claims != "" {
+			f.Add([]byte(v.claims))
+		}
+	}
+	f.Add([]byte(leastClaims))
+	f.Add([]byte(leastClaims + " "))
+	f.Add([]byte(strings.Replace(leastClaims, `"iat"`, `"sub":"\u0061\ud834\udd1e","x":[{"y":1e5}],"iat"`, 1)))
+	f.Add([]byte(leastClaims[:len(leastClaims)-1] + `,"dat":1,"sub":"mallory"}`))
+	f.Add([]byte(leastClaims[:len(leastClaims)-1] + `,"dat":}}`))
+	f.Add([]byte(leastClaims[:len(leastClaims)-1] + `,"dat":1}x`))
+	f.Add([]byte(`{"sid":"AAAAAAAAAAAAAAAAAAAAAA","iat":1,"exp":2,"chk":0}`))
+	f.Fuzz(func(t *testing.T, claims []byte) {
+		var scanned, parsed token.Session
+		canonical := token.ScanSession(slices.Clone(claims), &scanned)
+		ok := token.ParseSession(slices.Clone(claims), &parsed)
+		if canonical {
+			if diff := cmp.Diff(scanned, parsed, cmpopts.EquateEmpty()); !ok || diff != "" || (scanned.Data == nil) != (parsed.Data == nil) {
+				t.Fatalf("%q: scanned, parsed %v (-scanned +parsed):\n%s", claims, ok, diff)
+			}
+		}
+		if ok {
+			checkParsed(t, claims, &parsed)
+		}
+
+		var scannedSeen, parsedSeen token.Seen
+		canonical = token.ScanSeen(slices.Clone(claims), &scannedSeen)
+		ok = token.ParseSeen(slices.Clone(claims), &parsedSeen)
+		if canonical && (!ok || scannedSeen != parsedSeen) {
+			t.Fatalf("%q: scanned as %+v, parsed %v as %+v", claims, scannedSeen, ok, parsedSeen)
+		}
+		if ok {
+			if !json.Valid(claims) {
+				t.Fatalf("%q: parsed and no JSON", claims)
+			}
+			var back token.Seen
+			if again := token.AppendSeen(nil, &parsedSeen); !token.ScanSeen(again, &back) || back != parsedSeen {
+				t.Fatalf("%q: came back as %q", claims, again)
+			}
+		}
+	})
+}
+
+func checkParsed(t *testing.T, claims []byte, c *token.Session) {
+	t.Helper()
+	if c.Data == nil {
+		var m map[string]any
+		if err := json.Unmarshal(claims, &m); err != nil {
+			t.Fatalf("%q: parsed and no JSON: %v", claims, err)
+		}
+		aud, _ := m["aud"].(string)
+		if list, ok := m["aud"].([]any); ok {
+			aud, _ = list[0].(string)
+		}
+		sub, _ := m["sub"].(string)
+		if aud != string(c.Audience) || sub != string(c.Subject) || m["sid"] != c.ID.String() ||
+			m["iat"] != float64(c.IssuedAt) || m["exp"] != float64(c.Expires) || m["end"] != float64(c.End) {
+			t.Fatalf("%q: parsed as %+v, encoding/json has %v", claims, c, m)
+		}
+	}
+	if len(c.Data) == 0 {
+		c.Data = nil // written like that
+	}
+	again := token.AppendSession(nil, c)
+	var back token.Session
+	if !token.ScanSession(slices.Clone(again), &back) && !token.ParseSession(again, &back) {
+		t.Fatalf("%q: the canonical form %q is not read", claims, again)
+	}
+	if diff := cmp.Diff(*c, back, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("%q: came back as another (-parsed +back):\n%s", claims, diff)
+	}
+}
+
+// FuzzHeader holds the reader of headers against a slow one made of encoding/json.
+func FuzzHeader(f *testing.F) {
+	kid := testKID("a")
+	for _, h := range []string{
+		testHeader("a", "session+jwt"),
+		testHeader("a", "seen+jwt"),
+		`{"typ":"session+jwt","kid":"` + kid + `","enc":"A256GCM","alg":"dir"}`,
+		` {"\u0061lg":"dir", "enc":"A256GCM","kid":"` + kid + `","typ":"session\u002bjwt"}`,
+		`{"alg":"dir","enc":"A256GCM","kid":"` + kid + `","typ":"session+jwt","zip":"DEF"}`,
+		`{"alg":"dir","alg":"dir","enc":"A256GCM","kid":"` + kid + `","typ":"session+jwt"}`,
+		`{"alg":"dir"`, `{}`, ``,
+	} {
+		f.Add([]byte(h))
+	}
+	f.Fuzz(func(t *testing.T, header []byte) {
+		kid, typ, ok := token.ParseHeader(base64.RawURLEncoding.EncodeToString(header))
+		wantKid, wantTyp, want := modelHeader(header)
+		if ok != want || ok && (kid != wantKid || typ != wantTyp) {
+			t.Errorf("%q: %q %q %v, want %q %q %v", header, kid, typ, ok, wantKid, wantTyp, want)
+		}
+	})
+}
+
+func modelHeader(header []byte) (kid, typ string, ok bool) {
+	if len(header) > 384 {
+		return "", "", false
+	}
+	d := json.NewDecoder(bytes.NewReader(header))
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+		return "", "", false
+	}
+	members := make(map[string]string)
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return "", "", false
+		}
+		value, err := d.Token()
+		if err != nil {
+			return "", "", false
+		}
+		n, _ := name.(string)
+		v, isString := value.(string)
+		if _, twice := members[n]; twice || !isString {
+			return "", "", false
+		}
+		members[n] = v
+	}
+	if end, err := d.Token(); err != nil || end != json.Delim('}') {
+		return "", "", false
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return "", "", false
+	}
+	kid, typ = members["kid"], members["typ"]
+	id, err := base64.RawURLEncoding.Strict().DecodeString(kid)
+	return kid, typ, len(members) == 4 && members["alg"] == "dir" && members["enc"] == "A256GCM" &&
+		err == nil && len(id) == 8 && len(kid) == 11 && (typ == "session+jwt" || typ == "seen+jwt")
+}

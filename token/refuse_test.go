@@ -1,0 +1,237 @@
+package token_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wafer-sessions/wafer/token"
+)
+
+// tokens returns n session tokens of different sizes, and as many seen tokens.
+func tokens(t *testing.T, s *token.Sealer, n int) (sessions, seens []string) {
+	for i := range n {
+		c := fullSession()
+		c.ID = token.ID(bits(fmt.Sprint("id", i), 16))
+		c.Groups = i % 3
+		c.GroupTags = [8]token.Tag{}
+		for g := range c.Groups {
+			c.GroupTags[g] = token.Tag(bits(fmt.Sprint(i, g), 16))
+		}
+		c.Data = []byte(strings.Repeat("1", 1+7*i))
+		sessions = append(sessions, sealed(t, s, c, testTime))
+		e := fullSeen()
+		e.ID = c.ID
+		e.Expires = testSecond + int64(i)
+		seens = append(seens, sealedSeen(t, s, e, testTime))
+	}
+	return sessions, seens
+}
+
+// mustNotOpen fails the test if the token opens, as either kind, or fails in a way
+// that callers cannot tell from a mistake of theirs.
+func mustNotOpen(t *testing.T, s *token.Sealer, buf []byte, compact, what string) {
+	t.Helper()
+	var c token.Session
+	var e token.Seen
+	if err := s.OpenSession(buf, compact, &c, testTime); !errors.Is(err, token.ErrInvalid) {
+		t.Fatalf("%s: opens as a session, %v:\n%s", what, err, compact)
+	}
+	if err := s.OpenSeen(buf, compact, &e, testTime); !errors.Is(err, token.ErrInvalid) {
+		t.Fatalf("%s: opens as a seen token, %v:\n%s", what, err, compact)
+	}
+}
+
+func TestEveryBitOfManyTokens(t *testing.T) {
+	n := 48
+	if testing.Short() {
+		n = 4
+	}
+	s := testSealer(t)
+	sessions, seens := tokens(t, s, n)
+	buf := make([]byte, token.MaxLength)
+	for _, compact := range append(sessions, seens...) {
+		b := []byte(compact)
+		for i := range b {
+			for bit := range 8 {
+				b[i] ^= 1 << bit
+				mustNotOpen(t, s, buf, string(b), "one bit changed")
+				b[i] ^= 1 << bit
+			}
+		}
+	}
+}
+
+func TestEveryByteOfOneToken(t *testing.T) {
+	s := testSealer(t)
+	buf := make([]byte, token.MaxLength)
+	for _, compact := range []string{sealed(t, s, fullSession(), testTime), sealedSeen(t, s, fullSeen(), testTime)} {
+		b := []byte(compact)
+		for i, was := range b {
+			for c := range 256 {
+				if byte(c) != was {
+					b[i] = byte(c)
+					mustNotOpen(t, s, buf, string(b), "one byte changed")
+				}
+			}
+			b[i] = was
+		}
+	}
+}
+
+func TestCutAndExtended(t *testing.T) {
+	s := testSealer(t)
+	buf := make([]byte, token.MaxLength)
+	for _, compact := range []string{sealed(t, s, fullSession(), testTime), sealedSeen(t, s, fullSeen(), testTime)} {
+		for i := range compact {
+			mustNotOpen(t, s, buf, compact[:i], "the end cut off")
+			mustNotOpen(t, s, buf, compact[i+1:], "the beginning cut off")
+			mustNotOpen(t, s, buf, compact[:i]+compact[i+1:], "one byte taken out")
+			for _, c := range []string{"A", ".", "=", "\n", "\r", "\x00", " "} {
+				mustNotOpen(t, s, buf, compact[:i]+c+compact[i:], "one byte put in")
+			}
+		}
+		for _, tail := range []string{"A", "AA", "AAA", "AAAA", ".", "..", ".AAAA", "=", "==", "\n", "\r\n", " ", ";", ",", "\x00", "%", compact} {
+			mustNotOpen(t, s, buf, compact+tail, "extended")
+			mustNotOpen(t, s, buf, tail+compact, "something before")
+		}
+	}
+}
+
+// Tokens are whole: no part of one fits another, whatever the two have in common.
+func TestSwappedParts(t *testing.T) {
+	s := testSealer(t)
+	buf := make([]byte, token.MaxLength)
+	least := leastSession()
+	all := []string{
+		sealed(t, s, fullSession(), testTime),
+		sealed(t, s, fullSession(), testTime), // says the same
+		sealed(t, s, least, testTime),
+		sealedSeen(t, s, fullSeen(), testTime),
+		sealedSeen(t, s, fullSeen(), testTime),
+	}
+	for i, a := range all {
+		for j, b := range all {
+			if i == j {
+				continue
+			}
+			p, q := strings.Split(a, "."), strings.Split(b, ".")
+			for take := 1; take < 1<<5-1; take++ {
+				mixed := make([]string, 5)
+				for k := range mixed {
+					mixed[k] = p[k]
+					if take>>k&1 == 1 {
+						mixed[k] = q[k]
+					}
+				}
+				compact := strings.Join(mixed, ".")
+				if compact != a && compact != b {
+					mustNotOpen(t, s, buf, compact, "parts of two tokens")
+				}
+			}
+		}
+	}
+}
+
+// A token of one kind is not one of the other, whole or with its header changed.
+func TestSwappedKind(t *testing.T) {
+	s := testSealer(t)
+	session, seen := sealed(t, s, fullSession(), testTime), sealedSeen(t, s, fullSeen(), testTime)
+	if _, err := opened(s, seen); !errors.Is(err, token.ErrMalformed) {
+		t.Errorf("a seen token as a session: %v", err)
+	}
+	if _, err := openedSeen(s, session); !errors.Is(err, token.ErrMalformed) {
+		t.Errorf("a session as a seen token: %v", err)
+	}
+	header := func(compact string) string { return compact[:strings.IndexByte(compact, '.')] }
+	if _, err := opened(s, header(session)+strings.TrimPrefix(seen, header(seen))); !errors.Is(err, token.ErrTampered) {
+		t.Errorf("a seen token under the header of a session: %v", err)
+	}
+	if _, err := openedSeen(s, header(seen)+strings.TrimPrefix(session, header(session))); !errors.Is(err, token.ErrTampered) {
+		t.Errorf("a session under the header of a seen token: %v", err)
+	}
+}
+
+func TestJunk(t *testing.T) {
+	s := testSealer(t)
+	good := sealed(t, s, fullSession(), testTime)
+	p := strings.Split(good, ".")
+	join := func(parts ...string) string { return strings.Join(parts, ".") }
+	rows := []struct {
+		name, compact string
+		want          error
+	}{
+		{"empty", "", token.ErrMalformed},
+		{"dots", strings.Repeat(".", token.MaxLength), token.ErrMalformed},
+		{"1 MB of dots", strings.Repeat(".", 1<<20), token.ErrTooLong},
+		{"1 MB of letters", strings.Repeat("A", 1<<20), token.ErrTooLong},
+		{"1 MB behind a token", good + strings.Repeat(".", 1<<20), token.ErrTooLong},
+		{"one byte too long", good + strings.Repeat("A", token.MaxLength+1-len(good)), token.ErrTooLong},
+		{"just short enough", good + strings.Repeat("A", token.MaxLength-len(good)), token.ErrMalformed},
+		{"three parts, as a JWS", join(p[0], p[3], p[4]), token.ErrMalformed},
+		{"four parts", join(p[0], p[2], p[3], p[4]), token.ErrMalformed},
+		{"six parts", join(p[0], "", "", p[2], p[3], p[4]), token.ErrMalformed},
+		{"six parts, the last empty", good + ".", token.ErrMalformed},
+		{"padded", join(p[0], "", p[2], p[3], p[4]+"=="), token.ErrMalformed},
+		{"padded header", join(p[0]+"=", "", p[2], p[3], p[4]), token.ErrMalformed},
+		{"line feed behind", good + "\n", token.ErrMalformed},
+		{"CR LF in the ciphertext", join(p[0], "", p[2], p[3][:8]+"\r\n"+p[3][8:], p[4]), token.ErrMalformed},
+		{"IV of 64 bits", join(p[0], "", p[2][:11], p[3], p[4]), token.ErrMalformed},
+		{"tag of 96 bits", join(p[0], "", p[2], p[3], p[4][:16]), token.ErrMalformed},
+		{"no tag", join(p[0], "", p[2], p[3], ""), token.ErrMalformed},
+		{"no IV", join(p[0], "", "", p[3], p[4]), token.ErrMalformed},
+		{"no ciphertext", join(p[0], "", p[2], "", p[4]), token.ErrTampered},
+		{"no header", join("", "", p[2], p[3], p[4]), token.ErrMalformed},
+		{"flattened JSON", `{"protected":"` + p[0] + `","iv":"` + p[2] + `","ciphertext":"` + p[3] + `","tag":"` + p[4] + `"}`, token.ErrMalformed},
+		{"general JSON", `{"protected":"` + p[0] + `","recipients":[{}],"iv":"` + p[2] + `","ciphertext":"` + p[3] + `","tag":"` + p[4] + `"}`, token.ErrMalformed},
+		{"in quotes", `"` + good + `"`, token.ErrMalformed},
+		{"JSON behind", good + `{"a":1}`, token.ErrMalformed},
+		{"header in plain JSON", join(testHeader("a", "session+jwt"), "", p[2], p[3], p[4]), token.ErrMalformed},
+		{"not ASCII", "é" + good, token.ErrMalformed},
+	}
+	for n := range 81 {
+		if n > 0 {
+			rows = append(rows, struct {
+				name, compact string
+				want          error
+			}{"encrypted key", join(p[0], strings.Repeat("A", n), p[2], p[3], p[4]), token.ErrMalformed})
+		}
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			c := *fullSession()
+			if err := s.OpenSession(nil, row.compact, &c, testTime); !errors.Is(err, row.want) || !errors.Is(err, token.ErrInvalid) {
+				t.Errorf("%v, want %v", err, row.want)
+			}
+			if diff := cmp.Diff(token.Session{}, c); diff != "" {
+				t.Errorf("what was refused left something behind:\n%s", diff)
+			}
+			if n := testing.AllocsPerRun(5, func() { s.OpenSession(nil, row.compact, &c, testTime) }); n > 1 {
+				t.Errorf("refused with %v allocations", n)
+			}
+		})
+	}
+}
+
+// No error tells what was in the token.
+func TestErrorsSayNothing(t *testing.T) {
+	s := testSealer(t)
+	good := sealed(t, s, fullSession(), testTime)
+	for _, compact := range []string{
+		changed(good), good[1:], mint(t, testHeader("b", "session+jwt"), leastClaims),
+		mint(t, testHeader("a", "session+jwt"), `{"sub":"alice"}`), strings.Repeat("alice", 1000),
+	} {
+		_, err := opened(s, compact)
+		if err == nil {
+			t.Fatal("opened")
+		}
+		for _, secret := range []string{"alice", testKID("a"), testKID("b"), good[100:120]} {
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("%q is in %q", secret, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package token_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/token"
+)
+
+func TestRevokedKey(t *testing.T) {
+	ring := testRing(t, testJWK("a", ""))
+	src := swapping(ring)
+	s := token.New(src)
+	session, seen := sealed(t, s, fullSession(), testTime), sealedSeen(t, s, fullSeen(), testTime)
+	revoked, err := ring.Revoke(testTime, testKID("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	src.ring.Store(revoked)
+	if _, err := opened(s, session); !errors.Is(err, token.ErrRevokedKey) {
+		t.Errorf("session: %v", err)
+	}
+	if _, err := openedSeen(s, seen); !errors.Is(err, token.ErrRevokedKey) {
+		t.Errorf("seen token: %v", err)
+	}
+	elsewhere := mint(t, " "+testHeader("a", "session+jwt"), leastClaims)
+	if _, err := opened(s, elsewhere); !errors.Is(err, token.ErrRevokedKey) {
+		t.Errorf("token from elsewhere: %v", err)
+	}
+	// The ring has a new key, and what that seals opens.
+	got, err := opened(s, sealed(t, s, fullSession(), testTime))
+	if err != nil || got.KeyID == testKID("a") {
+		t.Errorf("sealed after the revocation: key %s, %v", got.KeyID, err)
+	}
+}
+
+// The sealer and the ring must not differ about when a key is good.
+func TestKeysByTime(t *testing.T) {
+	until := testTime.Add(time.Hour)
+	ring := testRing(t, testJWK("a", fmt.Sprintf(`,"exp":%d`, until.Unix())))
+	key, _ := ring.Key(testKID("a"))
+	s := token.New(keys.Static(ring))
+	compact := sealed(t, s, fullSession(), testTime)
+	for _, now := range []time.Time{
+		testTime.AddDate(-1, 0, 0), // not begun yet on this clock
+		testTime,
+		until.Add(-time.Second),
+		until.Add(-time.Nanosecond),
+		until,
+		until.Add(time.Nanosecond),
+		until.AddDate(1, 0, 0),
+	} {
+		var c token.Session
+		want := error(nil)
+		if ring.State(key, now) == keys.Expired {
+			want = token.ErrUnknownKey
+		}
+		if err := s.OpenSession(nil, compact, &c, now); !errors.Is(err, want) {
+			t.Errorf("%v from the end of the key: %v, want %v", now.Sub(until), err, want)
+		}
+		if _, err := s.SealSession(nil, fullSession(), now); (err == nil) != (ring.State(key, now) == keys.Sealing) {
+			t.Errorf("%v from the end of the key: sealing %v", now.Sub(until), err)
+		}
+	}
+	if _, err := s.SealSeen(nil, fullSeen(), until); !errors.Is(err, token.ErrNoKey) {
+		t.Errorf("sealing with an expired key: %v", err)
+	}
+}
+
+func TestRotationChangesTheKey(t *testing.T) {
+	ring := testRing(t, testJWK("a", ""))
+	src := swapping(ring)
+	s := token.New(src)
+	old := sealed(t, s, fullSession(), testTime)
+	rotated, err := ring.Rotate(testTime, keys.Rotation{Immediate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	src.ring.Store(rotated)
+	later := testTime.Add(time.Minute)
+	var c token.Session
+	if err := s.OpenSession(nil, sealed(t, s, fullSession(), later), &c, later); err != nil || c.KeyID == testKID("a") {
+		t.Errorf("sealed after the rotation: key %s, %v", c.KeyID, err)
+	}
+	if err := s.OpenSession(nil, old, &c, later); err != nil || c.KeyID != testKID("a") {
+		t.Errorf("sealed before the rotation: key %s, %v", c.KeyID, err)
+	}
+}
+
+func TestExhaustedKey(t *testing.T) {
+	ring := testRing(t, testJWK("a", ""))
+	src := swapping(ring)
+	s := token.New(src)
+	s.SetSeals(testKID("a"), token.MaxSeals-2)
+	// The last two, one of either kind: it is one key.
+	compact := sealed(t, s, fullSession(), testTime)
+	sealedSeen(t, s, fullSeen(), testTime)
+	exhausted := func(when string) {
+		t.Helper()
+		if got, err := s.SealSession([]byte("before"), fullSession(), testTime); !errors.Is(err, token.ErrExhausted) || string(got) != "before" {
+			t.Errorf("%s: session: %q, %v", when, got, err)
+		}
+		if got, err := s.SealSeen([]byte("before"), fullSeen(), testTime); !errors.Is(err, token.ErrExhausted) || string(got) != "before" {
+			t.Errorf("%s: seen token: %q, %v", when, got, err)
+		}
+	}
+	exhausted("after the last")
+	if _, err := opened(s, compact); err != nil {
+		t.Errorf("an exhausted key no longer opens: %v", err)
+	}
+
+	// A ring that is read again, or that comes back after another, has the same
+	// keys: nothing begins anew.
+	src.ring.Store(testRing(t, testJWK("a", "")))
+	exhausted("after a reload")
+	src.ring.Store(testRing(t, testJWK("b", "")))
+	sealed(t, s, fullSession(), testTime)
+	src.ring.Store(ring)
+	exhausted("after the key was away")
+
+	rotated, err := ring.Rotate(testTime, keys.Rotation{Immediate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	src.ring.Store(rotated)
+	sealed(t, s, fullSession(), testTime.Add(time.Minute))
+}
+
+// What is refused for its size spends nothing of the key.
+func TestTooLargeIsNotCounted(t *testing.T) {
+	s := testSealer(t)
+	s.SetSeals(testKID("a"), token.MaxSeals-1)
+	c := fullSession()
+	c.Data = make([]byte, 3500)
+	if _, err := s.SealSession(nil, c, testTime); !errors.Is(err, token.ErrTooLarge) {
+		t.Fatal(err)
+	}
+	sealed(t, s, fullSession(), testTime)
+}
+
+// Everybody seals and opens while rings change; what one sealed the next one opens.
+func TestConcurrentUse(t *testing.T) {
+	both := []*keys.Ring{
+		testRing(t, testJWK("a", ""), testJWK("b", "")),
+		testRing(t, testJWK("b", ""), testJWK("a", ""), testJWK("c", "")),
+	}
+	src := swapping(both[0])
+	s := token.New(src)
+	const workers, rounds = 4, 300
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			buf := make([]byte, token.MaxLength)
+			dst := make([]byte, 0, token.MaxLength)
+			for i := range rounds {
+				src.ring.Store(both[i%2])
+				c := fullSession()
+				c.IssuedAt = int64(i)
+				compact, err := s.SealSession(dst, c, testTime)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				var got token.Session
+				if err := s.OpenSession(buf, string(compact), &got, testTime); err != nil && !errors.Is(err, token.ErrUnknownKey) {
+					t.Error(err)
+					return
+				} else if err == nil && got.IssuedAt != int64(i) {
+					t.Errorf("sealed %d, opened %d", i, got.IssuedAt)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}

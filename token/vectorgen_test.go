@@ -1,0 +1,222 @@
+package token_test
+
+import (
+	"flag"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/cryptotest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wafer-sessions/wafer/internal/jwe"
+	"github.com/wafer-sessions/wafer/token"
+)
+
+var update = flag.Bool("update", false, "write the vectors anew")
+
+// TestVectorsAreReproducible makes every vector again, nonces included, and finds
+// the same bytes; with -update it writes them. A change of the format that old
+// replicas would notice shows here.
+func TestVectorsAreReproducible(t *testing.T) {
+	made := make(map[string]bool)
+	for _, v := range vectorTable(t) {
+		made[v.file] = true
+		t.Run(v.file, func(t *testing.T) {
+			h := fnv.New64a()
+			h.Write([]byte(v.file))
+			cryptotest.SetGlobalRandom(t, h.Sum64())
+			v.vector.token = v.make(t)
+			if v.kind == "" {
+				v.kind = "session"
+			}
+			if v.now == 0 {
+				v.now = testSecond
+			}
+			if v.keys == nil {
+				v.keys = []string{testJWK("a", "")}
+			}
+			path := filepath.Join(vectorDir, v.file+".txt")
+			if *update {
+				if err := os.WriteFile(path, []byte(v.String()), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(v.String(), string(b)); diff != "" {
+				t.Errorf("made anew it differs (-made +file):\n%s", diff)
+			}
+		})
+	}
+	for _, v := range vectors(t) {
+		if !made[v.file] {
+			t.Errorf("%s is not made here", v.file)
+		}
+	}
+}
+
+type madeVector struct {
+	vector
+	make func(t *testing.T) string
+}
+
+func vectorTable(t *testing.T) []madeVector {
+	session := func(change func(*token.Session)) func(*testing.T) string {
+		return func(t *testing.T) string {
+			c := fullSession()
+			change(c)
+			return sealed(t, testSealer(t), c, testTime)
+		}
+	}
+	full := session(func(*token.Session) {})
+	seen := func(t *testing.T) string { return sealedSeen(t, testSealer(t), fullSeen(), testTime) }
+	canonical := func(change func(*token.Session)) string {
+		c := fullSession()
+		change(c)
+		return string(token.AppendSession(nil, c))
+	}
+	fullClaims := canonical(func(*token.Session) {})
+	seenClaims := string(token.AppendSeen(nil, fullSeen()))
+	minted := func(header, claims string) func(*testing.T) string {
+		return func(t *testing.T) string { return mint(t, header, claims) }
+	}
+	h := testHeader("a", "session+jwt")
+	withHeader := func(members string) func(*testing.T) string {
+		return minted(strings.TrimSuffix(h, "}")+","+members+"}", fullClaims)
+	}
+	withClaims := func(old, with string) func(*testing.T) string {
+		if !strings.Contains(fullClaims, old) {
+			t.Fatalf("%s is not in the claims", old)
+		}
+		return minted(h, strings.Replace(fullClaims, old, with, 1))
+	}
+	parts := func(change func(p []string)) func(*testing.T) string {
+		return func(t *testing.T) string {
+			p := strings.Split(full(t), ".")
+			change(p)
+			return strings.Join(p, ".")
+		}
+	}
+	flip := func(part int) func(*testing.T) string {
+		return parts(func(p []string) {
+			b, ok := jwe.AppendDecode(nil, p[part])
+			if !ok {
+				t.Fatal("not base64url")
+			}
+			b[len(b)/2] ^= 1
+			p[part] = b64(b)
+		})
+	}
+	sid := token.ID(bits("sid", 16)).String()
+	until := fmt.Sprintf(`,"exp":%d`, testSecond+60)
+
+	opens := func(file, about, claims string, make func(*testing.T) string) madeVector {
+		return madeVector{vector{file: file, expect: "opens", about: about, claims: claims}, make}
+	}
+	fails := func(file, expect, about string, make func(*testing.T) string) madeVector {
+		return madeVector{vector{file: file, expect: expect, about: about}, make}
+	}
+	as := func(kind string, v madeVector) madeVector { v.kind = kind; return v }
+	with := func(v madeVector, now int64, keys ...string) madeVector { v.now, v.keys = now, keys; return v }
+
+	least := func(c *token.Session) { *c = token.Session{Audience: []byte("shop"), ID: c.ID} }
+	escapes := func(c *token.Session) { c.Subject = []byte("zoë \"Q\" \\ \x1f\u2028𝄞") }
+	notJSON := func(c *token.Session) { c.Data = []byte(`1,"sub":"mallory","exp":9e9}`) }
+	largest := func(c *token.Session) {
+		c.AuthTime, c.Epoch, c.IssuedAt, c.Expires, c.End, c.Checked, c.Line = 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<32-1
+		c.Subject = []byte(strings.Repeat("x", 256))
+		for i := range c.GroupTags {
+			c.GroupTags[i] = token.Tag(bits(fmt.Sprint("grp ", i), 16))
+		}
+		c.Groups = 8
+	}
+	elsewhere := strings.NewReplacer(`{"aud":"shop",`, `{ "iss":"https://example.com", "aud":[ "shop" ], `, `"alice"`, `"\u0061lice"`, `"iat"`, `"x":{"sub":["mallory",-1.5e3]},"iat"`).Replace(fullClaims)
+
+	return []madeVector{
+		opens("session", "everything a session can say, in the canonical form", fullClaims, full),
+		opens("session-least", "nothing that can be left out", canonical(least), session(least)),
+		opens("session-largest", "all bounds reached", canonical(largest), session(largest)),
+		opens("session-escapes", "a subject with escapes and beyond ASCII", canonical(escapes), session(escapes)),
+		opens("session-data-not-json", "data that is not one JSON value and would end the claims is data all the same", canonical(notJSON), session(notJSON)),
+		as("seen", opens("seen", "everything a seen token can say", seenClaims, seen)),
+		as("seen", opens("seen-least", "nothing that can be left out", `{"sid":"`+sid+`","iat":1,"exp":2}`, minted(testHeader("a", "seen+jwt"), `{"sid":"`+sid+`","iat":1,"exp":2}`))),
+		opens("header-order", "the members of the header in another order", fullClaims, minted(`{"typ":"session+jwt","kid":"`+testKID("a")+`","enc":"A256GCM","alg":"dir"}`, fullClaims)),
+		opens("header-spelling", "a header with white space and escapes", fullClaims, minted(`{ "alg":"dir", "enc":"A256GCM", "kid":"`+testKID("a")+`", "typ":"session\u002Bjwt" }`, fullClaims)),
+		opens("claims-spelling", "claims with white space, escapes, an audience in an array and members that are not known", fullClaims, minted(h, elsewhere)),
+		with(opens("key-opening", "sealed with a key that has been replaced and is still good", fullClaims, full), testSecond+59, testJWK("a", until), testJWK("b", "")),
+
+		with(fails("key-expired", "unknown key", "the key opens nothing from the second of its exp on", full), testSecond+60, testJWK("a", until), testJWK("b", "")),
+		with(fails("key-unknown", "unknown key", "the ring does not have the kid", full), testSecond, testJWK("b", "")),
+		with(fails("key-revoked", "revoked key", "the key was revoked", full), testSecond, testJWK("a", fmt.Sprintf(`,"revoked":%d`, testSecond)), testJWK("b", "")),
+		with(fails("key-other", "tampered", "the kid of one key over what another one sealed", minted(testHeader("b", "session+jwt"), fullClaims)), testSecond, testJWK("a", ""), testJWK("b", "")),
+
+		fails("kind-other", "malformed", "a good seen token where a session is wanted", seen),
+		fails("kind-swapped", "tampered", "a seen token under the header of a session", func(t *testing.T) string {
+			_, rest, _ := strings.Cut(seen(t), ".")
+			return b64([]byte(h)) + "." + rest
+		}),
+		fails("flip-iv", "tampered", "one bit of the IV changed", flip(2)),
+		fails("flip-ciphertext", "tampered", "one bit of the ciphertext changed", flip(3)),
+		fails("flip-tag", "tampered", "one bit of the tag changed", flip(4)),
+		fails("swapped-tag", "tampered", "the tag of another token that says the same", func(t *testing.T) string {
+			p, q := strings.Split(full(t), "."), strings.Split(full(t), ".")
+			p[4] = q[4]
+			return strings.Join(p, ".")
+		}),
+
+		fails("too-long", "too long", "one byte more than 4096", func(t *testing.T) string {
+			return full(t) + strings.Repeat("A", token.MaxLength+1-len(full(t)))
+		}),
+		fails("dots", "malformed", "nothing but dots", func(*testing.T) string { return strings.Repeat(".", 100) }),
+		fails("parts-four", "malformed", "the empty encrypted key left out", func(t *testing.T) string { return strings.Replace(full(t), "..", ".", 1) }),
+		fails("parts-six", "malformed", "a dot behind the tag", func(t *testing.T) string { return full(t) + "." }),
+		fails("encrypted-key", "malformed", "an encrypted key, which dir does not have", parts(func(p []string) { p[1] = b64(bits("key", 32)) })),
+		fails("iv-short", "malformed", "an IV of 88 bits", parts(func(p []string) { p[2] = p[2][:15] })),
+		fails("tag-short", "malformed", "a tag of 96 bits", parts(func(p []string) { p[4] = p[4][:16] })),
+		fails("json-serialization", "malformed", "flattened JSON in place of the compact form", func(t *testing.T) string {
+			p := strings.Split(full(t), ".")
+			return `{"protected":"` + p[0] + `","iv":"` + p[2] + `","ciphertext":"` + p[3] + `","tag":"` + p[4] + `"}`
+		}),
+		fails("base64-padding", "malformed", "base64url with padding", parts(func(p []string) { p[4] += "==" })),
+		fails("base64-line-feed", "malformed", "a line feed within the ciphertext", parts(func(p []string) { p[3] = p[3][:40] + "\n" + p[3][40:] })),
+		fails("base64-line-feed-behind", "malformed", "a line feed behind the token", func(t *testing.T) string { return full(t) + "\n" }),
+		fails("base64-trailing-bits", "malformed", "bits left over in the last character of the tag", parts(func(p []string) {
+			const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+			p[4] = p[4][:21] + string(alphabet[strings.IndexByte(alphabet, p[4][21])+1])
+		})),
+		fails("base64-alphabet", "malformed", "a slash in place of an underscore", parts(func(p []string) { p[3] = "/" + p[3][1:] })),
+
+		fails("header-zip", "malformed", "compression", withHeader(`"zip":"DEF"`)),
+		fails("header-crit", "malformed", "an extension that must be understood", withHeader(`"crit":["exp"],"exp":1`)),
+		fails("header-jku", "malformed", "the address of a key", withHeader(`"jku":"https://example.com/keys"`)),
+		fails("header-nested", "malformed", "a key in the header", withHeader(`"jwk":{"kty":"oct"}`)),
+		fails("header-twice", "malformed", "a member twice", withHeader(`"kid":"`+testKID("a")+`"`)),
+		fails("header-case", "malformed", "a member in another case", minted(strings.Replace(h, `"alg"`, `"ALG"`, 1), fullClaims)),
+		fails("header-alg", "malformed", "another algorithm", minted(strings.Replace(h, `"dir"`, `"A256KW"`, 1), fullClaims)),
+		fails("header-enc", "malformed", "another encryption", minted(strings.Replace(h, `"A256GCM"`, `"A128GCM"`, 1), fullClaims)),
+		fails("header-typ", "malformed", "another type", minted(strings.Replace(h, `"session+jwt"`, `"JWT"`, 1), fullClaims)),
+		fails("header-typ-missing", "malformed", "no type", minted(strings.Replace(h, `,"typ":"session+jwt"`, ``, 1), fullClaims)),
+
+		fails("claims-twice", "malformed", "a member twice", withClaims(`"iat"`, `"sub":"mallory","iat"`)),
+		fails("claims-case", "malformed", "a member in another case", withClaims(`"sub"`, `"SUB"`)),
+		fails("claims-fold", "malformed", "a member that is another one under Unicode case folding", withClaims(`"sub"`, `"ſub"`)),
+		fails("claims-missing", "malformed", "no absolute deadline", withClaims(fmt.Sprintf(`,"end":%d`, fullSession().End), ``)),
+		fails("claims-negative", "malformed", "a negative number", withClaims(`"ln":3`, `"ln":-3`)),
+		fails("claims-fraction", "malformed", "a number with a fraction", withClaims(`"ln":3`, `"ln":3.0`)),
+		fails("claims-exponent", "malformed", "a number with an exponent", withClaims(`"ln":3`, `"ln":3e0`)),
+		fails("claims-number-large", "malformed", "2^53", withClaims(fmt.Sprintf(`"exp":%d`, fullSession().Expires), `"exp":9007199254740992`)),
+		fails("claims-sid-trailing-bits", "malformed", "a sid in another spelling", withClaims(sid, sid[:21]+"B")),
+		fails("claims-aud-two", "malformed", "two audiences", withClaims(`"shop"`, `["shop","bank"]`)),
+		fails("claims-sub-long", "malformed", "a subject of 257 bytes", withClaims(`"alice"`, `"`+strings.Repeat("a", 257)+`"`)),
+		fails("claims-grp-nine", "malformed", "nine groups", withClaims(`"grp":[`, `"grp":[`+strings.Repeat(`"`+sid+`",`, 7))),
+		fails("claims-not-utf8", "malformed", "a subject that is not UTF-8", withClaims(`"alice"`, "\"al\xffce\"")),
+		fails("claims-data-early", "malformed", "data before claims, which makes them data", withClaims(`"iat"`, `"dat":1,"iat"`)),
+		fails("claims-behind", "malformed", "something behind the claims", minted(h, fullClaims+"x")),
+	}
+}
