@@ -339,6 +339,12 @@ func TestStatus(t *testing.T) {
 	if promise["within"] != f.list.Within().Seconds() || promise["grace"] != f.list.Grace().Seconds() || promise["max_idle"] != f.list.MaxIdle().Seconds() {
 		t.Errorf("promise %v", promise)
 	}
+	counters, _ := got.body["counters"].(map[string]any)
+	for _, name := range []string{"decisions", "refusals", "confirms", "reads", "anomalies"} {
+		if _, ok := counters[name].(map[string]any); !ok {
+			t.Errorf("counters: %s is %v", name, counters[name])
+		}
+	}
 	head := f.request(http.MethodHead, "/status", "")
 	if head.status != http.StatusOK || head.body != nil {
 		t.Errorf("HEAD answered %d %v", head.status, head.body)

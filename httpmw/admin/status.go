@@ -48,5 +48,16 @@ func (a *api) status(*call) (any, error) {
 }
 
 func countersOf(s revocation.Stats) counters {
-	return counters{Decisions: s.Decisions, Refusals: s.Refusals, Confirms: s.Confirms, Reads: s.Reads, Anomalies: s.Anomalies}
+	return counters{
+		Decisions: counted(s.Decisions), Refusals: counted(s.Refusals), Confirms: counted(s.Confirms),
+		Reads: counted(s.Reads), Anomalies: counted(s.Anomalies),
+	}
+}
+
+// counted makes an empty object of what was not counted yet.
+func counted(n map[string]uint64) map[string]uint64 {
+	if n == nil {
+		return map[string]uint64{}
+	}
+	return n
 }
