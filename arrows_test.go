@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +20,7 @@ const module = "github.com/wafer-sessions/wafer"
 // A package that is not here has no place yet: give it one before it grows.
 var arrows = map[string][]string{
 	"internal/jwe":              {},
+	"internal/redistest":        {},
 	"keys":                      {"internal/jwe"},
 	"keys/rediskeys":            {"keys", "internal/jwe"},
 	"token":                     {"keys", "internal/jwe"},
@@ -37,13 +40,15 @@ var arrows = map[string][]string{
 var testArrows = map[string][]string{
 	"revocation":            {"revocation/revocationtest"},
 	"revocation/boltstore":  {"revocation/revocationtest"},
-	"revocation/redisstore": {"revocation/revocationtest"},
+	"revocation/redisstore": {"revocation/revocationtest", "internal/redistest"},
+	"keys/rediskeys":        {"internal/redistest"},
 }
 
 // noHTTP are the packages that must work without net/http, down to the last dependency.
 var noHTTP = []string{"internal/jwe", "keys", "token", "revocation", "revocation/boltstore"}
 
-// outside says which packages may import a module of others, in code and in tests. What only tests use is in testOnly.
+// outside says which packages may import a module of others, in code and in tests. What is in testOnly is for all tests, and for the code of
+// the named packages, which are made for tests.
 var outside = map[string][]string{
 	"github.com/bits-and-blooms/bloom/v3": {"revocation"},
 	"github.com/fsnotify/fsnotify":        {"keys"},
@@ -56,7 +61,7 @@ var outside = map[string][]string{
 	"go.etcd.io/bbolt":                    {"revocation/boltstore"},
 	"golang.org/x/crypto":                 {"keys"},
 	"golang.org/x/sync":                   {"keys", "keys/rediskeys", "revocation", "revocation/redisstore", "httpmw"},
-	"github.com/google/go-cmp":            nil,
+	"github.com/google/go-cmp":            {"revocation/revocationtest", "httpmw/wafertest"},
 	"github.com/rogpeppe/go-internal":     nil,
 }
 
@@ -113,13 +118,11 @@ func TestModulesOfOthersStayInTheirPlaces(t *testing.T) {
 			t.Errorf("%s is imported by %v and is not in the table: name the packages that may, and tell README.md why", path, users.code)
 			continue
 		}
+		all := slices.Concat(users.code, users.tests)
 		if slices.Contains(testOnly, path) {
-			if len(users.code) > 0 {
-				t.Errorf("%s is for tests, and imported by %v", path, users.code)
-			}
-			continue
+			all = users.code
 		}
-		for _, user := range slices.Concat(users.code, users.tests) {
+		for _, user := range all {
 			if !slices.Contains(allowed, user) {
 				t.Errorf("%s imports %s", user, path)
 			}
@@ -204,6 +207,10 @@ func importedModules(t *testing.T) map[string]*users {
 }
 
 func goList(args ...string) ([]listed, error) {
+	// The test cache does not see what the go command reads. It sees what we look at, so we look at all of it.
+	if err := filepath.WalkDir(".", func(_ string, _ fs.DirEntry, err error) error { return err }); err != nil {
+		return nil, err
+	}
 	args = append([]string{"list", "-json=ImportPath,Standard,Module,Imports,TestImports,XTestImports,Deps"}, args...)
 	var stderr bytes.Buffer
 	cmd := exec.Command("go", args...)

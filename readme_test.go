@@ -1,0 +1,154 @@
+package wafer_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func readme(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// The program in the README is the Example of this folder, as a main package.
+func TestReadmeShowsTheExample(t *testing.T) {
+	source, err := os.ReadFile("example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.NewReplacer("package wafer_test\n", "package main\n", "func Example() {", "func main() {").Replace(string(source))
+	_, rest, found := strings.Cut(readme(t), "```go\n")
+	shown, _, closed := strings.Cut(rest, "```\n")
+	if !found || !closed {
+		t.Fatal("README.md holds no Go")
+	}
+	if shown != want {
+		t.Errorf("README.md shows another program than example_test.go; it should be\n%s", want)
+	}
+	if strings.Contains(rest[len(shown):], "```go") {
+		t.Error("README.md holds more Go, which nothing compiles")
+	}
+}
+
+// And that program does what it seems to do.
+func TestTheExampleWorks(t *testing.T) {
+	app, err := newApp(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(app)
+	defer server.Close()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada := &http.Client{Jar: jar}
+	ask := func(c *http.Client, method, path string, form url.Values) (int, string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if method == http.MethodPost {
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		resp, err := c.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(body)
+	}
+	want := func(c *http.Client, method, path string, form url.Values, status int, text string) {
+		t.Helper()
+		if got, body := ask(c, method, path, form); got != status || !strings.Contains(body, text) {
+			t.Fatalf("%s %s: %d %q, want %d %q", method, path, got, body, status, text)
+		}
+	}
+
+	want(ada, "GET", "/", nil, http.StatusUnauthorized, "")
+	want(ada, "POST", "/login", url.Values{"user": {"ada"}}, http.StatusOK, "")
+	want(ada, "POST", "/basket", url.Values{"item": {"bread"}}, http.StatusOK, "")
+	want(ada, "GET", "/", nil, http.StatusOK, `ada has ["bread"]`)
+
+	stolen, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	home, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stolen.SetCookies(home, jar.Cookies(home))
+	thief := &http.Client{Jar: stolen}
+	want(thief, "GET", "/", nil, http.StatusOK, "ada")
+	want(ada, "POST", "/logout", nil, http.StatusOK, "")
+	for deadline := time.Now().Add(2 * time.Second); ; {
+		status, _ := ask(thief, "GET", "/", nil)
+		if status == http.StatusUnauthorized {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a copied cookie outlived the logout")
+		}
+	}
+}
+
+// The README's table of dependencies names every module that is imported, in the places where it may be, and no other.
+func TestReadmeNamesEveryDependency(t *testing.T) {
+	rows := map[string][]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^` ]+/[^` ]+)` \\| ([^|]*) \\| [^|]{10,} \\|$").FindAllStringSubmatch(readme(t), -1) {
+		rows[m[1]] = regexp.MustCompile("[a-z/]+").FindAllString(m[2], -1)
+	}
+	imported := importedModules(t)
+	for path, users := range imported {
+		in, listed := rows[path]
+		if !listed {
+			t.Errorf("README.md does not say why %s is needed", path)
+			continue
+		}
+		want := slices.Clone(users.code)
+		if slices.Contains(testOnly, path) {
+			want = []string{"tests"}
+		}
+		slices.Sort(want)
+		if !slices.Equal(in, want) {
+			t.Errorf("README.md says that %s is used in %v, and it is in %v", path, in, want)
+		}
+	}
+	for path := range rows {
+		if imported[path] == nil {
+			t.Errorf("README.md lists %s, which nothing imports", path)
+		}
+	}
+}
+
+// Files that the README points to are there.
+func TestReadmeLinks(t *testing.T) {
+	links := regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(readme(t), -1)
+	if len(links) == 0 {
+		t.Fatal("no links found")
+	}
+	for _, link := range links {
+		if _, err := os.Stat(link[1]); err != nil {
+			t.Error(err)
+		}
+	}
+}
