@@ -61,7 +61,8 @@ func (s *Session[T]) LogoutOthers(ctx context.Context) error {
 func (s *Session[T]) Logout(ctx context.Context) error { return s.st.logout(ctx, false) }
 
 // LogoutEverywhere ends all sessions of the subject, this one included. A login right afterwards lives.
-// Errors are those of Logout, and revocation.ErrDisabled if there is no list to do it with.
+// Errors are those of Logout, and revocation.ErrDisabled if there is no list to do it with. Who is not logged in
+// has no say about anybody's sessions: ErrNoLogin, or why there is no session; its cookies are expired.
 func (s *Session[T]) LogoutEverywhere(ctx context.Context) error { return s.st.logout(ctx, true) }
 
 // groupTags turns names into tags, each once.
@@ -282,6 +283,11 @@ func (s *state) lockedLogout(ctx context.Context, everywhere bool) (Event, error
 	}
 	if err != nil {
 		err = fmt.Errorf("httpmw: %s: %w", event.Kind, err)
+	}
+	if everywhere && event.Kind != EventLogoutEverywhere {
+		if err = s.err(); err == nil {
+			err = ErrNoLogin
+		}
 	}
 	if s.committed && s.request != nil && err == nil && s.came {
 		err = ErrCommitted

@@ -181,6 +181,33 @@ func TestLogout(t *testing.T) {
 	}
 }
 
+// A session that is none has no say about the others of its subject, and is told so.
+func TestLogoutEverywhereOfADeadSession(t *testing.T) {
+	f := newFixture(t, httpmw.Config{})
+	b, elsewhere := newBrowser(), newBrowser()
+	sid := f.login(t, b, httpmw.Identity{Subject: "ann"})
+	f.login(t, elsewhere, httpmw.Identity{Subject: "ann"})
+	if _, err := f.list.Revoke(t.Context(), revocation.Session(sid), revocation.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		who *browser
+		err error
+	}{{b, httpmw.ErrRevokedSession}, {newBrowser(), httpmw.ErrNoLogin}} {
+		f.in(row.who, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+			if err := s.LogoutEverywhere(r.Context()); err != row.err {
+				t.Errorf("got %v, want %v", err, row.err)
+			}
+		})
+		if len(row.who.jar) != 0 {
+			t.Errorf("jar %v", row.who.jar)
+		}
+	}
+	if subject, err := f.look(elsewhere); subject != "ann" || err != nil {
+		t.Errorf("the other browser is %q, %v", subject, err)
+	}
+}
+
 // await fails the test if a condition does not come true in good time.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()

@@ -1,0 +1,245 @@
+package httpmw_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// slow runs a request that waits between what it does to the session and its answer, while another one runs.
+func (f *fixture) slow(b *browser, act func(*httpmw.Session[cart], *http.Request), meanwhile func()) *http.Response {
+	return f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+		act(s, r)
+		meanwhile()
+	})
+}
+
+// A response that comes late cannot bring back what another request ended (R23).
+func TestLateResponseAfterALogout(t *testing.T) {
+	endings := map[string]func(f *fixture, b *browser) error{
+		"logout": func(f *fixture, b *browser) (err error) {
+			f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) { err = s.Logout(r.Context()) })
+			return err
+		},
+		"everywhere": func(f *fixture, b *browser) (err error) {
+			f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+				err = s.LogoutEverywhere(r.Context())
+			})
+			return err
+		},
+		"others, from elsewhere": func(f *fixture, _ *browser) (err error) {
+			other := newBrowser()
+			f.in(other, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+				if err = s.Login(r.Context(), httpmw.Identity{Subject: "ann"}); err == nil {
+					err = s.LogoutOthers(r.Context())
+				}
+			})
+			return err
+		},
+		"by an administrator": func(f *fixture, _ *browser) error {
+			_, err := f.list.Revoke(context.Background(), revocation.Everyone(), revocation.Options{})
+			return err
+		},
+	}
+	for name, end := range endings {
+		for what, act := range map[string]func(*httpmw.Session[cart], *http.Request){
+			"reader":  func(s *httpmw.Session[cart], _ *http.Request) { s.Subject() },
+			"writer":  func(s *httpmw.Session[cart], _ *http.Request) { _ = s.Set(cart{Note: "late"}) },
+			"stepper": func(s *httpmw.Session[cart], r *http.Request) { _ = s.Switch(r.Context(), []string{"g"}) },
+		} {
+			t.Run(name+"/"+what, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := newFixture(t, httpmw.Config{})
+					b := newBrowser()
+					f.login(t, b, httpmw.Identity{Subject: "ann"})
+					time.Sleep(10 * time.Minute) // a reader would renew
+					tab := b.copy()
+					res := f.slow(tab, act, func() {
+						err := end(f, b)
+						if revoked := what == "stepper" && name == "everywhere"; errors.Is(err, httpmw.ErrRevoked) != revoked || err != nil && !revoked {
+							t.Errorf("ending it: %v", err)
+						}
+					})
+					if what != "stepper" {
+						if got := setNames(res); len(got) != 0 || f.Stats().Withheld != 1 {
+							t.Errorf("the late response set %v", got)
+						}
+					}
+					if what == "stepper" && (name == "logout" || name == "everywhere") {
+						return // the session that was to end had been followed by another, and has no say any more
+					}
+					if subject, err := f.look(tab); subject != "" || err == nil {
+						t.Errorf("the session lives on as %q", subject)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A late response of a login over a login, a write, or a rotation elsewhere leaves a session that works.
+func TestLateResponseAfterOtherChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		b := newBrowser()
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		time.Sleep(10 * time.Minute)
+
+		// A reader that ends after a write does not take the write back.
+		f.slow(b, func(s *httpmw.Session[cart], _ *http.Request) { s.Value() }, func() {
+			f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+				if err := s.Set(cart{Note: "written"}); err != nil {
+					t.Error(err)
+				}
+			})
+			time.Sleep(time.Second)
+		})
+		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+			if diff := cmp.Diff(cart{Note: "written"}, s.Value()); diff != "" {
+				t.Error(diff)
+			}
+		})
+
+		// Of two writers the later response wins.
+		f.slow(b, func(s *httpmw.Session[cart], _ *http.Request) { _ = s.Set(cart{Note: "slow"}) }, func() {
+			f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) { _ = s.Set(cart{Note: "fast"}) })
+		})
+		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+			if s.Value().Note != "slow" || s.Subject() != "ann" {
+				t.Errorf("%q has %q", s.Subject(), s.Value().Note)
+			}
+		})
+
+		// A login elsewhere is nothing to this session.
+		f.slow(b, func(s *httpmw.Session[cart], _ *http.Request) { _ = s.Set(cart{Note: "here"}) }, func() {
+			f.login(t, newBrowser(), httpmw.Identity{Subject: "ann"})
+		})
+		if subject, err := f.look(b); subject != "ann" || err != nil {
+			t.Errorf("%q, %v", subject, err)
+		}
+
+		// A login over the session ends it: the late writer's cookie is withheld, and the browser has the new one.
+		var fresh string
+		f.slow(b, func(s *httpmw.Session[cart], _ *http.Request) { _ = s.Set(cart{Note: "late"}) }, func() {
+			fresh = f.login(t, b, httpmw.Identity{Subject: "ann"})
+		})
+		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+			if s.ID() != fresh || s.Value().Note == "late" {
+				t.Errorf("session %q with %q, want %q", s.ID(), s.Value().Note, fresh)
+			}
+		})
+	})
+}
+
+// A rotation while requests run logs nobody out, whichever replica has which ring.
+func TestRotationWhileARequestRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		rotated, err := f.ring.Rotate(time.Now(), keys.Rotation{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := newReplica(t, rotated, f.store.Store, httpmw.Config{})
+		b := newBrowser()
+		next.login(t, b, httpmw.Identity{Subject: "ann"}) // still sealed with the old key
+		for i := range 60 {
+			time.Sleep(time.Minute)
+			who := next
+			if i < 10 && i%2 == 0 {
+				who = f // has not heard of the rotation
+			}
+			res := who.slow(b, func(s *httpmw.Session[cart], _ *http.Request) {
+				if s.Subject() != "ann" {
+					t.Fatalf("minute %d: %v", i, s.Err())
+				}
+				if i%7 == 0 {
+					_ = s.Set(cart{})
+				}
+			}, func() { next.look(b) })
+			if res.StatusCode != 200 {
+				t.Errorf("status %d", res.StatusCode)
+			}
+		}
+	})
+}
+
+// A session begun in a request that takes long, and ended everywhere meanwhile, does not leave.
+func TestLoginRevokedBeforeItLeaves(t *testing.T) {
+	f := newFixture(t, httpmw.Config{})
+	b := newBrowser()
+	f.slow(b, func(s *httpmw.Session[cart], r *http.Request) {
+		if err := s.Login(r.Context(), httpmw.Identity{Subject: "ann"}); err != nil {
+			t.Error(err)
+		}
+	}, func() {
+		if _, err := f.list.Revoke(t.Context(), revocation.Subject("ann"), revocation.Options{}); err != nil {
+			t.Error(err)
+		}
+	})
+	if len(b.jar) != 0 {
+		t.Errorf("jar %v", b.jar)
+	}
+}
+
+// Real requests, overlapping over a real connection: readers and writers of one session, and a logout among them.
+func TestOverlappingRequests(t *testing.T) {
+	protocols(t, func(t *testing.T, http2 bool) {
+		f := newFixture(t, httpmw.Config{})
+		release, waiting := make(chan struct{}), make(chan struct{}, 16)
+		mux := http.NewServeMux()
+		mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
+			if err := f.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: "ann"}); err != nil {
+				t.Error(err)
+			}
+		})
+		mux.HandleFunc("/write", func(w http.ResponseWriter, r *http.Request) {
+			if err := f.From(r.Context()).Set(cart{Note: r.FormValue("note")}); err != nil {
+				t.Error(err)
+			}
+			waiting <- struct{}{}
+			<-release
+		})
+		mux.HandleFunc("/logout", func(w http.ResponseWriter, r *http.Request) {
+			if err := f.From(r.Context()).Logout(r.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		server, client := serve(t, f.Handler(mux), http2)
+		get := func(path string) []string {
+			res, err := client.Get(server.URL + path)
+			if err != nil {
+				t.Error(err)
+				return nil
+			}
+			res.Body.Close()
+			return setNames(res)
+		}
+		get("/login")
+		const writers = 8
+		late := make(chan []string, writers)
+		for range writers {
+			go func() { late <- get("/write?note=x") }()
+		}
+		for range writers {
+			<-waiting
+		}
+		if diff := cmp.Diff([]string{sessionName, seenName}, get("/logout")); diff != "" {
+			t.Error(diff)
+		}
+		close(release)
+		for range writers {
+			if got := <-late; len(got) != 0 {
+				t.Errorf("a response after the logout set %v", got)
+			}
+		}
+	})
+}
