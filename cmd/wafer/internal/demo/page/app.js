@@ -136,9 +136,12 @@ async function ask(key) {
       if (sent < rest) return;
       const answer = await call("/api/session");
       const signedIn = answer.status === 200;
-      if (answer.status === 401 && me) { left = answer.body.error; me = null; }
       if (signedIn) { me = answer.body; left = null; }
-      if (answer.status === 401 && answer.body.error === "not_logged_in") left = null;
+      if (answer.status === 401) {
+        left = answer.body.error === "not_logged_in" ? null : answer.body.error;
+        if (me && left) tell(`You were refused, by replica ${answer.replica}.`, `Not by a sign-out of yours: ${left.replaceAll("_", " ")}.`);
+        me = null;
+      }
       square(key, sent, answer.status, answer.replica, answer.body.error);
       if (!me) rest = sent + 4000; // perhaps another tab signs in
       showMe();
