@@ -82,7 +82,7 @@ func (l *List) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
 	accept := Verdict{Outcome: Accept, Fresh: true, Renew: synced, Checked: at.chk, Line: at.line}
 	switch found {
 	case FoundRevoked:
-		l.remember(q, a)
+		l.remember(question, a)
 		return Verdict{Outcome: Refuse, Reason: reason, Fresh: true}
 	case FoundAhead:
 		return Verdict{Reason: Silent}
@@ -108,11 +108,13 @@ const unsettled sight = 0xff
 
 // settle looks for q where the store cannot: in the windows of what was lost.
 // Only one that reaches back to q's chk counts, with nothing missing between it
-// and now (R17).
+// and now (R17). It must have ended under the line that q was stamped by: where
+// two primaries reigned, the window of one says nothing of what the other took.
+// For the same reason the present window, which lost nothing, settles nothing.
 func (l *List) settle(q *Query, v *view) sight {
 	all := append(v.before[:len(v.before):len(v.before)], v.now)
-	for i, w := range all {
-		if !w.covers(q.Checked) {
+	for i, w := range all[:len(v.before)] {
+		if !w.covers(q.Checked) || w.line != q.Line {
 			continue
 		}
 		worst := miss
@@ -212,9 +214,9 @@ func (l *List) knownRevoked(q *Query) Reason {
 	return None
 }
 
-func (l *List) remember(q *Query, a Answer) {
+func (l *List) remember(q Question, a Answer) {
 	if a.Session {
-		l.revoked.Add(exactKey{ScopeSession, q.tag}, Forever)
+		l.revoked.Add(exactKey{ScopeSession, q.Session}, Forever)
 	}
 	if a.Subject > 0 {
 		l.revoked.Add(exactKey{ScopeSubject, q.Subject}, a.Subject)

@@ -107,7 +107,9 @@ func (l *List) resume(ctx context.Context, v *view, head Head, from int64, whole
 	}
 	n.now.follows = whole
 	n.marks = n.marks.merge(v.marks)
-	for _, w := range append(v.before[:len(v.before):len(v.before)], v.now) {
+	lost := *v.now
+	lost.line = v.head.Line()
+	for _, w := range append(v.before[:len(v.before):len(v.before)], &lost) {
 		if n.m.MS-w.to <= n.head.Retain().Milliseconds() {
 			n.before = append(n.before, w)
 		}

@@ -2,7 +2,6 @@ package revocation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -128,7 +127,7 @@ func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, erro
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case !w.Done:
 		if found, reason := w.Unless.Judge(unless); found == FoundRevoked {
-			l.remember(q, w.Unless)
+			l.remember(unless, w.Unless)
 			return Start{}, fmt.Errorf("%w: %v", ErrRevoked, reason)
 		}
 		return Start{}, fmt.Errorf("%w: it cannot tell whether this session was revoked", ErrUnavailable)
@@ -137,7 +136,7 @@ func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, erro
 	}
 	l.heard(w.Head.MS)
 	for i, a := range b.Assertions {
-		l.keep(exactKey{a.Scope, a.Tag}, v.head.Genesis, w.Results[i])
+		l.keep(exactKey{a.Scope, a.Tag}, placeOf(w.Head), w.Results[i])
 	}
 	if l.behind(Answer{Head: w.Head}, v) {
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, errBehind)
@@ -153,8 +152,8 @@ func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, erro
 }
 
 // keep refuses here at once what the store has just acknowledged.
-func (l *List) keep(k exactKey, list Genesis, r Result) {
-	if _, err := l.outbox.put(k, r.W, 0); !errors.Is(err, errFull) {
-		l.outbox.acknowledge(k, list, r)
+func (l *List) keep(k exactKey, at place, r Result) {
+	if mine, _, err := l.outbox.put(k, sending{w: r.W}); err == nil {
+		l.outbox.acknowledge(k, mine, at, r)
 	}
 }

@@ -150,8 +150,14 @@ func (l *List) Close() error {
 	<-l.stopped
 	ctx, cancel := context.WithTimeout(context.Background(), l.Within())
 	defer cancel()
-	l.flush(ctx)
-	if n := len(l.outbox.unsent()); n > 0 {
+	for more := true; more; {
+		var err error
+		if more, err = l.flush(ctx); err != nil {
+			l.log.Error("revocation: closing with revocations that the store does not have", "error", err)
+			break
+		}
+	}
+	if n := len(l.outbox.unsent(outboxLimit)); n > 0 {
 		return fmt.Errorf("%w: %d revocations were not acknowledged before closing", ErrUnavailable, n)
 	}
 	return nil

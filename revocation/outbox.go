@@ -15,7 +15,7 @@ var errFull = errors.New("revocation: too many revocations wait for the store")
 // them: refused here at once, whatever the store does, and sent until the store
 // has them (R20).
 //
-// mu serialises changes; decisions read without it.
+// mu serialises changes; decisions and unsent read without it.
 type outbox struct {
 	n     atomic.Int64
 	items sync.Map // exactKey → *sending
@@ -26,12 +26,25 @@ type outbox struct {
 // A sending is immutable.
 type sending struct {
 	w, until int64
-	// position in list, once the store acknowledged it; zero before.
-	list     Genesis
-	position Position
+	// guess: w is this replica's idea of now, to refuse by until the store has said
+	// what it made of it.
+	guess bool
+	at    place // once the store acknowledged it; zero before
 }
 
-func (s *sending) acknowledged() bool { return s.position != (Position{}) }
+// A place is the state of a log right after a write.
+type place struct {
+	list  Genesis
+	last  Position
+	chain [8]byte
+}
+
+func placeOf(h Head) place { return place{h.Genesis, h.Position(), h.Chain} }
+
+func (s *sending) acknowledged() bool { return s.at != (place{}) }
+
+// unacknowledged returns s as something to be sent again.
+func (s *sending) unacknowledged() *sending { return &sending{w: s.w, until: s.until} }
 
 // match reports why q is refused by a revocation of this replica's own.
 func (o *outbox) match(q *Query, kids *kidTags, t *tagger) Reason {
@@ -65,87 +78,98 @@ func (o *outbox) match(q *Query, kids *kidTags, t *tagger) Reason {
 
 // w returns the W of k, or -1.
 func (o *outbox) w(k exactKey) int64 {
-	if v, ok := o.items.Load(k); ok {
-		return v.(*sending).w
+	if s := o.get(k); s != nil {
+		return s.w
 	}
 	return -1
 }
 
-// put adds a revocation that the store has not acknowledged, and returns what
-// stood there before, for withdraw.
-func (o *outbox) put(k exactKey, w, until int64) (before *sending, err error) {
+// put adds a revocation that the store has not acknowledged, for acknowledge or
+// withdraw, and returns what stood there before.
+func (o *outbox) put(k exactKey, s sending) (mine, before *sending, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if old, ok := o.items.Load(k); ok {
-		before = old.(*sending)
-		w, until = max(w, before.w), max(until, before.until)
+	if before = o.get(k); before != nil {
+		s.w, s.until = max(s.w, before.w), max(s.until, before.until)
 	} else if o.n.Load() >= outboxLimit {
-		return nil, errFull
-	}
-	o.set(k, &sending{w: w, until: until})
-	return before, nil
-}
-
-// acknowledge records where the store has k. W may have become higher.
-func (o *outbox) acknowledge(k exactKey, list Genesis, r Result) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	s := sending{w: r.W, list: list, position: r.Position}
-	if old, ok := o.items.Load(k); ok {
-		s.until = old.(*sending).until
-		if w := old.(*sending).w; w > s.w && k.scope != ScopeSession {
-			return // a later revocation of the same waits for its own answer
-		}
+		return nil, nil, errFull
 	}
 	o.set(k, &s)
+	return &s, before, nil
 }
 
-// withdraw takes back a revocation that the store refused to make.
-func (o *outbox) withdraw(k exactKey, before *sending) {
+// acknowledge records what the store made of mine, which put returned. The W of
+// the store counts, be it higher or lower than a guess.
+func (o *outbox) acknowledge(k exactKey, mine *sending, at place, r Result) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if before != nil {
+	s := &sending{w: r.W, until: mine.until, at: at}
+	switch now := o.get(k); {
+	case now == mine:
+		if r.W < mine.w && !mine.guess {
+			return // what stood there before goes further, and still has to be sent
+		}
+	case now == nil: // another answer came first, and the view shows that one
+	case r.W <= now.w:
+		return
+	case !now.acknowledged():
+		s = &sending{w: r.W, until: now.until} // a later revocation waits for its own answer
+	}
+	o.set(k, s)
+}
+
+// withdraw takes back mine, which the store refused to make.
+func (o *outbox) withdraw(k exactKey, mine, before *sending) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.get(k) != mine:
+	case before != nil:
 		o.set(k, before)
-	} else {
+	default:
 		o.drop(k)
 	}
 }
 
-// seen lets go of everything the view of that list shows up to m. What was
-// acknowledged by a list that is gone has to be sent again.
-func (o *outbox) seen(list Genesis, m Position) {
+// seen lets go of everything that v shows. What was acknowledged by a list that
+// is gone, or by a primary whose last entries are, has to be sent again: saying
+// it twice changes nothing.
+func (o *outbox) seen(v *view) {
 	if o.n.Load() == 0 {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for k, s := range o.all() {
+	o.items.Range(func(key, value any) bool {
+		k, s := key.(exactKey), value.(*sending)
 		switch {
 		case !s.acknowledged():
-		case s.list != list:
-			o.set(k, &sending{w: s.w, until: s.until})
-		case !m.Before(s.position):
+		case s.at.list == v.head.Genesis && v.m.Before(s.at.last):
+		case v.shows(s.at):
 			o.drop(k)
+		default:
+			o.set(k, s.unacknowledged())
 		}
-	}
-}
-
-// unsent returns what the store has not acknowledged.
-func (o *outbox) unsent() map[exactKey]*sending {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	m := o.all()
-	maps.DeleteFunc(m, func(_ exactKey, s *sending) bool { return s.acknowledged() })
-	return m
-}
-
-func (o *outbox) all() map[exactKey]*sending {
-	m := map[exactKey]*sending{}
-	o.items.Range(func(k, v any) bool {
-		m[k.(exactKey)] = v.(*sending)
 		return true
 	})
+}
+
+// unsent returns at most limit of what the store has not acknowledged.
+func (o *outbox) unsent(limit int) map[exactKey]*sending {
+	m := map[exactKey]*sending{}
+	o.items.Range(func(k, v any) bool {
+		if s := v.(*sending); !s.acknowledged() {
+			m[k.(exactKey)] = s
+		}
+		return len(m) < limit
+	})
 	return m
+}
+
+func (o *outbox) get(k exactKey) *sending {
+	v, _ := o.items.Load(k)
+	s, _ := v.(*sending)
+	return s
 }
 
 func (o *outbox) set(k exactKey, s *sending) {

@@ -82,7 +82,7 @@ func (v *view) cut(at int64) *view {
 func (l *List) advance(v *view, p Page, entries []Entry, sent time.Time) *view {
 	n := *v
 	n.head = p.Head
-	n.m = p.Head.Position()
+	n.m, n.got = p.Head.Position(), time.Now()
 	if len(entries) > 0 {
 		last := entries[len(entries)-1]
 		n.last, n.chain = last.Position, last.Chain
@@ -123,7 +123,7 @@ func (l *List) verify(g Genesis, entries []Entry) (good []Entry, forgedAt int64)
 // that it holds: in this order, so that no decision misses them in both places.
 func (l *List) publish(v *view) {
 	l.view.Store(v)
-	l.outbox.seen(v.head.Genesis, v.m)
+	l.outbox.seen(v)
 }
 
 // fetch and write are the two ways of the reader to the store. An attempt that

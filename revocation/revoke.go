@@ -29,7 +29,7 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 	if err != nil {
 		return Receipt{}, err
 	}
-	before, err := l.outbox.put(k, a.W, a.Until)
+	mine, before, err := l.outbox.put(k, sending{w: a.W, until: a.Until, guess: a.When == AtNow})
 	if err != nil {
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -40,14 +40,14 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 	})
 	switch {
 	case errors.Is(err, ErrFuture):
-		l.outbox.withdraw(k, before)
+		l.outbox.withdraw(k, mine, before)
 		return Receipt{}, err
 	case err != nil:
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	r := w.Results[0]
 	l.heard(w.Head.MS)
-	l.outbox.acknowledge(k, list, r)
+	l.outbox.acknowledge(k, mine, placeOf(w.Head), r)
 	if w.Replicas < l.config.Ack.Replicas {
 		return Receipt{}, fmt.Errorf("%w: stored, but %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, l.config.Ack.Replicas)
 	}
@@ -61,7 +61,11 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 // assertion works out what to write for t. Its W is what this replica refuses by
 // until the store has answered: the store's own will not be lower.
 func (l *List) assertion(t Target, o Options, now time.Time) (exactKey, Assertion, error) {
-	a := Assertion{Scope: t.scope, Version: Layout, When: AtNow, W: l.logTime(now) + l.Within().Milliseconds()}
+	v := l.view.Load()
+	// Not logTime: this replica may have been cut off for longer than that grows, and
+	// what began elsewhere meanwhile is meant, too (R5).
+	present := max(v.m.MS+now.Sub(v.got).Milliseconds(), l.seen.Load())
+	a := Assertion{Scope: t.scope, Version: Layout, When: AtNow, W: present + l.Within().Milliseconds()}
 	if t.scope != ScopeEveryone {
 		a.Tag = l.tags.of(t)
 	}
@@ -76,7 +80,7 @@ func (l *List) assertion(t Target, o Options, now time.Time) (exactKey, Assertio
 		if a.W < 0 {
 			return exactKey{}, a, fmt.Errorf("%w: before lies before 1970", ErrTarget)
 		}
-		if a.W > l.logTime(now)+l.Within().Milliseconds() {
+		if a.W > present+l.Within().Milliseconds() {
 			return exactKey{}, a, ErrFuture
 		}
 	}
@@ -84,31 +88,31 @@ func (l *List) assertion(t Target, o Options, now time.Time) (exactKey, Assertio
 }
 
 // flush sends what the store has not acknowledged, as it stands: a W that was
-// "now" the first time must not become a later now (R5, R20).
-func (l *List) flush(ctx context.Context) {
+// "now" the first time must not become a later now (R5, R20). It reports whether
+// anything is left to send.
+func (l *List) flush(ctx context.Context) (more bool, _ error) {
 	if l.outbox.n.Load() == 0 {
-		return
+		return false, nil
 	}
 	list := l.view.Load().head.Genesis
 	var keys []exactKey
 	var batch []Assertion
-	for k, s := range l.outbox.unsent() {
+	unsent := l.outbox.unsent(joinBatch)
+	for k, s := range unsent {
 		keys = append(keys, k)
 		batch = append(batch, l.join(list, k.scope, k.tag, s.w, s.until))
-		if len(keys) == joinBatch {
-			break // the rest at the next turn
-		}
 	}
 	if len(keys) == 0 {
-		return
+		return false, nil
 	}
 	w, err := l.write(ctx, Batch{List: list, Assertions: batch, Ack: l.config.Ack})
 	if err != nil {
-		return
+		return true, err
 	}
 	for i, r := range w.Results {
-		l.outbox.acknowledge(keys[i], list, r)
+		l.outbox.acknowledge(keys[i], unsent[keys[i]], placeOf(w.Head), r)
 	}
+	return len(keys) == joinBatch, nil
 }
 
 // Revoked asks the store whether t is revoked. since is the moment of log time

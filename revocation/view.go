@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"errors"
+	"sort"
 	"time"
 )
 
@@ -13,6 +14,7 @@ type view struct {
 	chain [8]byte   // of that entry
 	m     Position  // newest position applied: nothing at or before it is missing
 	sent  time.Time // when the read was sent that brought the view up to date
+	got   time.Time // when the answer came that m is of
 	now   *window
 	marks marks
 	// before holds the windows of lists, or of parts of this one, that the store
@@ -26,10 +28,10 @@ func (v *view) age(now time.Time) time.Duration {
 	return max(now.Sub(v.sent), now.Round(0).Sub(v.sent.Round(0)))
 }
 
-// logTime grows with the monotonic time since the read that was applied, by
-// at most S (Values).
+// logTime grows with the monotonic time since the answer that was applied, by
+// at most S (Values). Counted from its sending it would run ahead of the store.
 func (v *view) logTime(now time.Time, within time.Duration) int64 {
-	return v.m.MS + min(max(now.Sub(v.sent), 0), within).Milliseconds()
+	return v.m.MS + min(max(now.Sub(v.got), 0), within).Milliseconds()
 }
 
 // stamp is the chk and ln that a token gets from v (R19). One less than the
@@ -48,6 +50,20 @@ func onLine(lines []Line, line uint32, chk int64) bool {
 		}
 	}
 	return false
+}
+
+// shows reports whether v has followed its log through p. A log with another
+// entry at the same number is not the one p is of.
+func (v *view) shows(p place) bool {
+	if p.list != v.head.Genesis {
+		return false
+	}
+	if p.last.N == v.last.N {
+		return p.chain == v.chain
+	}
+	ring := v.now.ring
+	i := sort.Search(len(ring), func(i int) bool { return ring[i].Position.N >= p.last.N })
+	return i < len(ring) && ring[i].Position.N == p.last.N && ring[i].Chain == p.chain
 }
 
 // What can be wrong with a page (R10).

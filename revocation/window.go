@@ -24,6 +24,9 @@ type window struct {
 	ring     []Entry
 	ringFrom int64
 
+	// line reigned when this window was kept apart; zero in the present one.
+	line uint32
+
 	// follows: nothing can lie between the window kept apart before this one and
 	// this one.
 	follows bool

@@ -1,0 +1,253 @@
+package revocation_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+func sid(n int) string {
+	var id [16]byte
+	binary.BigEndian.PutUint64(id[8:], uint64(n))
+	return base64.RawURLEncoding.EncodeToString(id[:])
+}
+
+func TestR20ARevocationIsRefusedAtOnceWhateverTheStoreDoes(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		target revocation.Target
+		want   revocation.Reason
+	}{
+		{"session", revocation.Session(sid(1)), revocation.RevokedSession},
+		{"subject", revocation.Subject("ada"), revocation.RevokedSubject},
+		{"group", revocation.Group("tenant:7"), revocation.RevokedGroup},
+		{"key", revocation.Key("kid-one"), revocation.RevokedKey},
+		{"everyone", revocation.Everyone(), revocation.RevokedEveryone},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := script()
+				here, there := open(t, store), open(t, store)
+				q := login(t, here, 1, "ada", "tenant:7")
+				store.silence()
+				if _, err := here.Revoke(t.Context(), tt.target, revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
+					t.Fatalf("Revoke = %v", err)
+				}
+				wantVerdict(t, "here, at once", here.Decide(q), revocation.Refuse, tt.want)
+				if n := here.Stats().Outbox; n != 1 {
+					t.Errorf("Outbox = %d, want 1", n)
+				}
+				time.Sleep(time.Hour)
+				wantVerdict(t, "here, after G", here.Decide(q), revocation.Refuse, tt.want)
+
+				store.speak()
+				time.Sleep(time.Second)
+				if n := here.Stats().Outbox; n != 0 {
+					t.Errorf("Outbox = %d, want 0 once the log shows it", n)
+				}
+				wantVerdict(t, "here, from the log", verdict(t, here, q), revocation.Refuse, tt.want)
+				wantVerdict(t, "there", verdict(t, there, q), revocation.Refuse, tt.want)
+			})
+		})
+	}
+}
+
+func TestR20ARetryNeverMovesW(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		here, there := open(t, store), open(t, store)
+		old := login(t, there, 1, "ada")
+		refuse := func(context.Context, revocation.Batch) (revocation.Written, error) {
+			return revocation.Written{}, errSilent
+		}
+		store.set(func(s *scripted) { s.write = refuse })
+		if _, err := here.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{}); err == nil {
+			t.Fatal("the store does not write, and Revoke says it did")
+		}
+		time.Sleep(10 * time.Second) // longer than S, so "now" of the retry would cover the new login
+		later := login(t, there, 2, "ada")
+		store.speak()
+		time.Sleep(time.Second)
+		wantVerdict(t, "begun before", verdict(t, there, old), revocation.Refuse, revocation.RevokedSubject)
+		wantVerdict(t, "begun after, there", verdict(t, there, later), revocation.Accept, revocation.None)
+		wantVerdict(t, "begun after, here", verdict(t, here, later), revocation.Accept, revocation.None)
+		batches := store.written()
+		if last := batches[len(batches)-1].Assertions[0]; last.When != revocation.AsGiven {
+			t.Errorf("the retry asks for a W of its own: %+v", last)
+		}
+	})
+}
+
+// A replica whose reads take long must not think that log time is further on
+// than it is, or what it refuses by itself reaches past what the store has.
+func TestR20TheStoresWIsTheOneThatCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		store.set(func(s *scripted) {
+			s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+				time.Sleep(400 * time.Millisecond) // on the way there
+				return store.Store.Read(ctx, c)
+			}
+		})
+		l := open(t, store)
+		time.Sleep(time.Second)
+		for i := range 10 {
+			time.Sleep(73 * time.Millisecond)
+			revoke(t, l, revocation.Subject("ada"))
+			q := login(t, l, 1, "ada")
+			wantVerdict(t, "a login right after", verdict(t, l, q), revocation.Accept, revocation.None)
+			if len(store.written()) > 2+i {
+				t.Fatal("written again, though acknowledged")
+			}
+		}
+	})
+}
+
+// R5: what is revoked "now" includes what began elsewhere while this replica was
+// cut off.
+func TestR20NowIsNowAfterALongSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := revocation.NewMemory()
+		store := &scripted{Store: shared}
+		here, there := open(t, store), open(t, shared)
+		time.Sleep(time.Second)
+		store.silence()
+		time.Sleep(10 * time.Minute)
+		thief := login(t, there, 1, "ada")
+		time.Sleep(time.Minute)
+		if _, err := here.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
+			t.Fatalf("Revoke = %v", err)
+		}
+		wantVerdict(t, "here", here.Decide(thief), revocation.Refuse, revocation.RevokedSubject)
+		store.speak()
+		time.Sleep(within)
+		wantVerdict(t, "there", verdict(t, there, thief), revocation.Refuse, revocation.RevokedSubject)
+		wantVerdict(t, "a login since", verdict(t, there, login(t, there, 2, "ada")), revocation.Accept, revocation.None)
+	})
+}
+
+// An acknowledged write can be lost with a primary. The replica that made it
+// lives on and says it again.
+func TestR20WhatAFailoverLostIsSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		here, there := open(t, store), open(t, store)
+		q, other := login(t, here, 1, "ada"), login(t, here, 2, "bob")
+		time.Sleep(time.Second)
+		store.set(func(s *scripted) { // a primary that dies before it told anybody
+			s.write = func(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+				h, err := s.Store.Create(ctx, revocation.Founding{})
+				at := revocation.Position{MS: h.MS, N: h.N + 1}
+				h.N++
+				return revocation.Written{Head: h, Done: true, Results: []revocation.Result{{Position: at, Changed: true, W: revocation.Forever}}}, err
+			}
+		})
+		revoke(t, here, revocation.Session(sid(1)))
+		store.speak()
+		revoke(t, there, revocation.Session(sid(2))) // takes the number of the lost one
+		time.Sleep(within)
+		wantVerdict(t, "here", verdict(t, here, q), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "there", verdict(t, there, q), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "the other", verdict(t, here, other), revocation.Refuse, revocation.RevokedSession)
+		if n := here.Stats().Outbox; n != 0 {
+			t.Errorf("Outbox = %d", n)
+		}
+	})
+}
+
+// R20: drained at shutdown, however much there is.
+func TestR20CloseDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		here, there := open(t, store), open(t, store)
+		const many = 2500
+		last := login(t, there, 0, "ada")
+		store.silence()
+		for i := range many {
+			here.Revoke(t.Context(), revocation.Session(sid(i)), revocation.Options{})
+		}
+		store.speak()
+		if err := here.Close(); err != nil {
+			t.Errorf("Close = %v", err)
+		}
+		time.Sleep(within)
+		binary.BigEndian.PutUint64(last.Session[8:], many-1)
+		wantVerdict(t, "the last one", verdict(t, there, last), revocation.Refuse, revocation.RevokedSession)
+		if _, err := here.Revoke(t.Context(), revocation.Everyone(), revocation.Options{}); !errors.Is(err, revocation.ErrClosed) {
+			t.Errorf("Revoke after Close = %v", err)
+		}
+	})
+}
+
+func TestR20CloseSaysWhatIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		store.silence()
+		l.Revoke(t.Context(), revocation.Everyone(), revocation.Options{})
+		if err := l.Close(); !errors.Is(err, revocation.ErrUnavailable) {
+			t.Errorf("Close = %v", err)
+		}
+		if err := l.Close(); err != nil {
+			t.Errorf("a second Close = %v", err)
+		}
+	})
+}
+
+func TestR20TheOutboxIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("65,536 revocations")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		first := login(t, l, 0, "ada")
+		store.silence()
+		const limit = 1 << 16
+		for i := range limit + 10 {
+			if _, err := l.Revoke(t.Context(), revocation.Session(sid(i)), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
+				t.Fatalf("Revoke = %v", err)
+			}
+		}
+		if n := l.Stats().Outbox; n != limit {
+			t.Errorf("Outbox = %d, want %d", n, limit)
+		}
+		first.Session = [16]byte{}
+		wantVerdict(t, "the first one", l.Decide(first), revocation.Refuse, revocation.RevokedSession)
+		if _, err := l.Revoke(t.Context(), revocation.Session(sid(3)), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
+			t.Errorf("one that is there already: %v", err)
+		}
+		store.speak()
+		time.Sleep(20 * time.Second)
+		if n := l.Stats().Outbox; n != 0 {
+			t.Errorf("Outbox = %d when the store is back", n)
+		}
+	})
+}
+
+func TestR5BeforeTheFutureIsRefusedAndLeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := open(t, revocation.NewMemory())
+		q := login(t, l, 1, "ada")
+		for _, ahead := range []time.Duration{time.Second, within + time.Second, 24 * 365 * time.Hour} {
+			_, err := l.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{Before: time.Now().Add(ahead)})
+			if !errors.Is(err, revocation.ErrFuture) {
+				t.Errorf("before %v ahead: %v", ahead, err)
+			}
+		}
+		if n := l.Stats().Outbox; n != 0 {
+			t.Errorf("Outbox = %d", n)
+		}
+		wantVerdict(t, "after all that", l.Decide(q), revocation.Accept, revocation.None)
+		if _, err := l.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{Before: time.Now().Add(-time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		wantVerdict(t, "begun after Before", verdict(t, l, q), revocation.Accept, revocation.None)
+	})
+}
