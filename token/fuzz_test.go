@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -94,35 +95,84 @@ func FuzzScan(f *testing.F) {
 	f.Add([]byte(leastClaims[:len(leastClaims)-1] + `,"dat":}}`))
 	f.Add([]byte(leastClaims[:len(leastClaims)-1] + `,"dat":1}x`))
 	f.Add([]byte(`{"sid":"AAAAAAAAAAAAAAAAAAAAAA","iat":1,"exp":2,"chk":0}`))
-	f.Fuzz(func(t *testing.T, claims []byte) {
-		var scanned, parsed token.Session
-		canonical := token.ScanSession(slices.Clone(claims), &scanned)
-		ok := token.ParseSession(slices.Clone(claims), &parsed)
-		if canonical {
-			if diff := cmp.Diff(scanned, parsed, cmpopts.EquateEmpty()); !ok || diff != "" || (scanned.Data == nil) != (parsed.Data == nil) {
-				t.Fatalf("%q: scanned, parsed %v (-scanned +parsed):\n%s", claims, ok, diff)
-			}
-		}
-		if ok {
-			checkParsed(t, claims, &parsed)
-		}
+	f.Fuzz(func(t *testing.T, claims []byte) { checkClaims(t, claims) })
+}
 
-		var scannedSeen, parsedSeen token.Seen
-		canonical = token.ScanSeen(slices.Clone(claims), &scannedSeen)
-		ok = token.ParseSeen(slices.Clone(claims), &parsedSeen)
-		if canonical && (!ok || scannedSeen != parsedSeen) {
-			t.Fatalf("%q: scanned as %+v, parsed %v as %+v", claims, scannedSeen, ok, parsedSeen)
-		}
-		if ok {
-			if !json.Valid(claims) {
-				t.Fatalf("%q: parsed and no JSON", claims)
+// TestReadersAgree is FuzzScan over claims that are put together from pieces, which
+// gets further in a moment than changes of single bytes do.
+func TestReadersAgree(t *testing.T) {
+	pieces := strings.Split(`{ } [ ] , : " "" "," 0 1 01 -1 1.5 1e3 9007199254740991 9007199254740992 null true "x" "a":1 \u0061 \n \ é `+
+		"\xff \x00 \n "+`"aud":"shop" "aud":["shop"] "AUD":"x" "sid":"AAAAAAAAAAAAAAAAAAAAAA" "sid":"AAAAAAAAAAAAAAAAAAAAAB" "sub":"alice" "sub":"\u0061" "stg":"AAAAAAAAAAAAAAAAAAAAAQ"`+
+		` "grp":["AAAAAAAAAAAAAAAAAAAAAA"] "grp":[] "grp":["AAAAAAAAAAAAAAAAAAAAAA","AAAAAAAAAAAAAAAAAAAAAQ"] "auth_time":1 "ep":2 "iat":3 "exp":4 "end":5 "chk":6 "ln":7 "ln":4294967296`+
+		` "dat":{} "dat":1,"sub":"x" "dat": ,"dat": ,"sub":"a" ,"ep":2 ,"chk":6 ,"ln":7 ,"x":[{"y":0}] ,"exp":4`, " ")
+	r := rand.New(rand.NewPCG(1, 2))
+	bases := []string{leastClaims, string(token.AppendSession(nil, fullSession())), string(token.AppendSeen(nil, fullSeen()))}
+	rounds := 20_000
+	if testing.Short() {
+		rounds = 2000
+	}
+	scanned, parsed := 0, 0 // how often the claims are canonical, or claims all the same
+	for range rounds {
+		b := []byte(bases[r.IntN(len(bases))])
+		for range 1 + r.IntN(3) {
+			from := r.IntN(len(b) + 1)
+			to := min(len(b), from+r.IntN(2)*r.IntN(30))
+			piece := pieces[r.IntN(len(pieces))]
+			if comma := bytes.IndexByte(b[from:], ','); comma >= 0 && r.IntN(4) > 0 { // most that matters happens there
+				from += comma
+				to = from
+				if strings.Contains(piece, `":`) && r.IntN(4) > 0 {
+					piece = "," + strings.TrimPrefix(piece, ",")
+				} else if r.IntN(2) == 0 {
+					from, to, piece = from+1, from+1, " "
+				}
 			}
-			var back token.Seen
-			if again := token.AppendSeen(nil, &parsedSeen); !token.ScanSeen(again, &back) || back != parsedSeen {
-				t.Fatalf("%q: came back as %q", claims, again)
-			}
+			b = slices.Replace(b, from, to, []byte(piece)...)
 		}
-	})
+		switch canonical, ok := checkClaims(t, b); {
+		case canonical:
+			scanned++
+		case ok:
+			parsed++
+		}
+	}
+	t.Logf("of %d, %d are canonical and %d others are claims", rounds, scanned, parsed)
+	if scanned < rounds/100 || parsed < rounds/100 {
+		t.Error("too few of them are claims to say anything")
+	}
+}
+
+// checkClaims holds the readers of claims against each other and reports whether
+// they are claims of a session.
+func checkClaims(t *testing.T, claims []byte) (canonical, ok bool) {
+	var scanned, parsed token.Session
+	canonical = token.ScanSession(slices.Clone(claims), &scanned)
+	ok = token.ParseSession(slices.Clone(claims), &parsed)
+	if canonical {
+		if diff := cmp.Diff(scanned, parsed, cmpopts.EquateEmpty()); !ok || diff != "" || (scanned.Data == nil) != (parsed.Data == nil) {
+			t.Fatalf("%q: scanned, parsed %v (-scanned +parsed):\n%s", claims, ok, diff)
+		}
+	}
+	if ok {
+		checkParsed(t, claims, &parsed)
+	}
+
+	var scannedSeen, parsedSeen token.Seen
+	canonicalSeen := token.ScanSeen(slices.Clone(claims), &scannedSeen)
+	okSeen := token.ParseSeen(slices.Clone(claims), &parsedSeen)
+	if canonicalSeen && (!okSeen || scannedSeen != parsedSeen) {
+		t.Fatalf("%q: scanned as %+v, parsed %v as %+v", claims, scannedSeen, okSeen, parsedSeen)
+	}
+	if okSeen {
+		if !json.Valid(claims) {
+			t.Fatalf("%q: parsed and no JSON", claims)
+		}
+		var back token.Seen
+		if again := token.AppendSeen(nil, &parsedSeen); !token.ScanSeen(again, &back) || back != parsedSeen {
+			t.Fatalf("%q: came back as %q", claims, again)
+		}
+	}
+	return canonical, ok
 }
 
 func checkParsed(t *testing.T, claims []byte, c *token.Session) {

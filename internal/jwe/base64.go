@@ -126,8 +126,16 @@ func decode[T ~string | ~[]byte](dst []byte, s T) bool {
 
 // grow returns dst longer by n bytes, whatever they hold.
 func grow(dst []byte, n int) []byte {
+	return reserve(dst, n)[:len(dst)+n]
+}
+
+// reserve returns dst with room for n bytes more. It allocates at most once, with
+// the race detector too, and exactly what is needed.
+func reserve(dst []byte, n int) []byte {
 	if n <= cap(dst)-len(dst) {
-		return dst[:len(dst)+n]
+		return dst
 	}
-	return append(dst, make([]byte, n)...)
+	b := make([]byte, len(dst), len(dst)+n)
+	copy(b, dst)
+	return b
 }

@@ -18,7 +18,6 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"errors"
-	"slices"
 	"strings"
 )
 
@@ -74,7 +73,7 @@ func Len(header string, n int) int {
 // bytes long. The slice lies in the spare capacity of dst, in the token's place.
 func Room(dst []byte, header string, n int) (grown, plaintext []byte) {
 	size := Len(header, n)
-	dst = slices.Grow(dst, size)
+	dst = reserve(dst, size)
 	end := len(dst) + size
 	start := end - n - Overhead
 	return dst, dst[start:start:end]
@@ -142,7 +141,7 @@ func Split(compact string) (Parts, error) {
 // caller means to accept, and well encoded, the caller has to know.
 func (p Parts) Open(buf []byte, a cipher.AEAD) ([]byte, error) {
 	n := Overhead + DecodedLen(len(p.Ciphertext))
-	buf = slices.Grow(buf[:0], n+len(p.Header))
+	buf = reserve(buf[:0], n+len(p.Header))
 	sealed, ok := AppendDecode(buf, p.IV)
 	if !ok {
 		return nil, ErrMalformed

@@ -1,0 +1,27 @@
+package token_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// What is not linked in cannot be reached by a token: no decompression, no key
+// derivation that a header could ask for, no decoder that makes types up, no
+// network.
+func TestDependencies(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "../internal/jwe", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(out))
+	if len(deps) < 50 {
+		t.Fatalf("%d dependencies, that is too few to be true", len(deps))
+	}
+	for _, dep := range deps {
+		if strings.HasPrefix(dep, "compress/") || dep == "net" || strings.HasPrefix(dep, "net/") && dep != "net/netip" ||
+			dep == "crypto/pbkdf2" || dep == "encoding/gob" || dep == "crypto/tls" {
+			t.Errorf("depends on %s", dep)
+		}
+	}
+}
