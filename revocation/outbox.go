@@ -5,6 +5,7 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const outboxLimit = 1 << 16
@@ -35,13 +36,14 @@ type sending struct {
 // A place is the state of a log right after a write.
 type place struct {
 	list  Genesis
-	last  Position
+	n     int64 // of the newest entry
 	chain [8]byte
+	heard time.Time // when this replica learned of it
 }
 
-func placeOf(h Head) place { return place{h.Genesis, h.Position(), h.Chain} }
+func placeOf(h Head) place { return place{h.Genesis, h.N, h.Chain, time.Now()} }
 
-func (s *sending) acknowledged() bool { return s.at != (place{}) }
+func (s *sending) acknowledged() bool { return !s.at.heard.IsZero() }
 
 // unacknowledged returns s as something to be sent again.
 func (s *sending) unacknowledged() *sending { return &sending{w: s.w, until: s.until} }
@@ -144,7 +146,9 @@ func (o *outbox) seen(v *view) {
 		k, s := key.(exactKey), value.(*sending)
 		switch {
 		case !s.acknowledged():
-		case s.at.list == v.head.Genesis && v.m.Before(s.at.last):
+		case s.at.list == v.head.Genesis && v.m.N < s.at.n && !v.sent.After(s.at.heard):
+			// Not read yet. A view that was asked for later and is still behind follows a
+			// log that lost it, however far its log time has come.
 		case v.shows(s.at):
 			o.drop(k)
 		default:

@@ -58,12 +58,12 @@ func (v *view) shows(p place) bool {
 	if p.list != v.head.Genesis {
 		return false
 	}
-	if p.last.N == v.last.N {
+	if p.n == v.last.N {
 		return p.chain == v.chain
 	}
 	ring := v.now.ring
-	i := sort.Search(len(ring), func(i int) bool { return ring[i].Position.N >= p.last.N })
-	return i < len(ring) && ring[i].Position.N == p.last.N && ring[i].Chain == p.chain
+	i := sort.Search(len(ring), func(i int) bool { return ring[i].Position.N >= p.n })
+	return i < len(ring) && ring[i].Position.N == p.n && ring[i].Chain == p.chain
 }
 
 // What can be wrong with a page (R10).
