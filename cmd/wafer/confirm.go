@@ -1,0 +1,47 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+var errDeclined = errors.New("nothing was changed")
+
+// confirm says what is about to happen and asks whether it shall. With --yes it
+// says nothing. Where nobody can answer it is a usageError.
+func confirm(cmd *cobra.Command, what, question string) error {
+	if yes, _ := cmd.Flags().GetBool("yes"); yes {
+		return nil
+	}
+	nobody := usagef("%s needs a yes, and nobody is here to give one: run it in a terminal, or with --yes", cmd.CommandPath())
+	if !isTerminal(cmd.InOrStdin()) {
+		return nobody
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s\n%s [y/N] ", what, question)
+	answer, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+	if err == io.EOF && answer == "" { // /dev/null looks like a terminal too
+		fmt.Fprintln(cmd.ErrOrStderr())
+		return nobody
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return errDeclined
+}
+
+// isTerminal says whether f is a terminal, or a device that passes for one.
+func isTerminal(f any) bool {
+	file, ok := f.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/jwe"
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/token"
+)
+
+// The kinds of token, by typ.
+const (
+	typSession = "session+jwt"
+	typSeen    = "seen+jwt"
+)
+
+// inspection is what is known of a token; its JSON is what --json prints.
+type inspection struct {
+	compact string
+	parts   jwe.Parts
+	broken  bool // it does not open
+
+	Length int             `json:"length"`
+	Kind   string          `json:"kind,omitempty"` // session or seen
+	Header json.RawMessage `json:"header,omitempty"`
+	Key    *keyJSON        `json:"key,omitempty"`
+	Claims json.RawMessage `json:"claims,omitempty"`
+	Good   *bool           `json:"good,omitempty"`   // absent: not known, for want of the ring
+	Reason string          `json:"reason,omitempty"` // why it is not
+
+	kid string
+}
+
+func inspectHeader(compact string) *inspection {
+	in := &inspection{compact: compact, Length: len(compact)}
+	if len(compact) > token.MaxLength {
+		in.refuse("too_long")
+		return in
+	}
+	var err error
+	if in.parts, err = jwe.Split(compact); err != nil {
+		in.refuse("malformed")
+		return in
+	}
+	header, ok := jwe.AppendDecode(nil, in.parts.Header)
+	var h struct{ Kid, Typ string }
+	if !ok || json.Unmarshal(header, &h) != nil {
+		in.refuse("malformed")
+		return in
+	}
+	in.Header, in.kid = header, h.Kid
+	switch h.Typ {
+	case typSession:
+		in.Kind = "session"
+	case typSeen:
+		in.Kind = "seen"
+	default:
+		in.refuse("malformed")
+	}
+	return in
+}
+
+func (in *inspection) refuse(reason string) {
+	good := false
+	in.Good, in.Reason, in.broken = &good, reason, true
+}
+
+// open opens the token with the ring and says whether it is good. What a key that
+// expired or was revoked sealed is shown too, and is not good.
+func (in *inspection) open(r *keys.Ring, now time.Time) {
+	if in.broken {
+		return
+	}
+	k, known := r.Key(in.kid)
+	if known {
+		d := describeKey(r, k, now)
+		in.Key = &d
+		if claims, err := in.parts.Open(nil, k.AEAD()); err == nil && json.Valid(claims) {
+			in.Claims = claims
+		}
+	}
+	var (
+		sealer  = token.New(keys.Static(r))
+		session token.Session
+		seen    token.Seen
+		err     error
+	)
+	if in.Kind == "session" {
+		err = sealer.OpenSession(nil, in.compact, &session, now)
+	} else {
+		err = sealer.OpenSeen(nil, in.compact, &seen, now)
+	}
+	switch t := now.Unix(); {
+	case errors.Is(err, token.ErrRevokedKey):
+		in.refuse("revoked_key")
+	case errors.Is(err, token.ErrUnknownKey) && known:
+		in.refuse("expired_key")
+	case errors.Is(err, token.ErrUnknownKey):
+		in.refuse("unknown_key")
+	case errors.Is(err, token.ErrTampered):
+		in.refuse("tampered")
+	case err != nil:
+		in.refuse("malformed")
+	case in.Kind == "session" && session.End <= t:
+		in.refuse("expired_absolute")
+	case max(session.Expires, seen.Expires) <= t: // one of them is zero
+		in.refuse("expired_idle")
+	default:
+		good := true
+		in.Good = &good
+	}
+	in.broken = err != nil
+}
+
+// reasons say the reasons to people.
+var reasons = map[string]string{
+	"too_long":         "Not a token: longer than " + strconv.Itoa(token.MaxLength) + " bytes.",
+	"malformed":        "Malformed: not a token of Wafer's.",
+	"tampered":         "Tampered with: it was changed, or another key of that id sealed it.",
+	"unknown_key":      "Not good: the ring has no such key. Is it the right ring, and is it fresh?",
+	"expired_key":      "Not good: its key expired.",
+	"revoked_key":      "Not good: its key is revoked.",
+	"expired_idle":     "Not good: the idle deadline (exp) has passed.",
+	"expired_absolute": "Not good: the absolute deadline (end) has passed.",
+}
+
+func (in *inspection) print(w io.Writer, now time.Time) {
+	p := colours(w)
+	what := "A token"
+	if in.Kind != "" {
+		what = "A " + in.Kind + " token"
+	}
+	fmt.Fprintf(w, "%s, %d bytes\n", p.paint(bold, what), in.Length)
+	if in.Header != nil {
+		fmt.Fprintln(w)
+		var key string
+		if in.Key != nil {
+			key = in.Key.State.String()
+		}
+		printMembers(w, in.Header, func(name, _ string) string {
+			switch {
+			case name == "kid" && key != "":
+				return "the key is " + key
+			case name == "typ" && in.Kind == "session":
+				return "everything about a session"
+			case name == "typ" && in.Kind == "seen":
+				return "the last renewal"
+			}
+			return ""
+		})
+	}
+	if in.Claims != nil {
+		fmt.Fprintln(w)
+		printMembers(w, in.Claims, func(name, value string) string { return explain(name, value, now) })
+	}
+	fmt.Fprintln(w)
+	switch {
+	case in.Good == nil:
+		fmt.Fprintln(w, "The rest is sealed. With the ring (--file) it can be opened.")
+	case *in.Good:
+		fmt.Fprintln(w, p.paint(green, "Good:"), "the key opens it and no deadline has passed.")
+		fmt.Fprintln(w, p.paint(dim, "Whether the session was revoked only the list of revocations knows."))
+	default:
+		verdict, rest, _ := strings.Cut(reasons[in.Reason], ":")
+		fmt.Fprintln(w, p.paint(red, verdict+":")+rest)
+		if in.Reason == "malformed" && in.Header == nil {
+			fmt.Fprintln(w, notThis(in.compact))
+		}
+		if in.Reason == "expired_idle" && in.Kind == "session" {
+			fmt.Fprintln(w, p.paint(dim, "The seen cookie beside it may say a later one; inspect that too."))
+		}
+	}
+}
+
+// notThis says what something may be that is no token.
+func notThis(compact string) string {
+	switch strings.Count(compact, ".") {
+	case 2:
+		return "It looks like a signed JWT, which Wafer neither makes nor takes."
+	case 4:
+		return "It has the five parts of a JWE; is it whole, and nothing else with it?"
+	}
+	return "A token has five parts with dots between them, the second of them empty."
+}
+
+// printMembers prints the members of an object in their order, with a remark each.
+func printMembers(w io.Writer, object json.RawMessage, remark func(name, value string) string) {
+	dec := json.NewDecoder(bytes.NewReader(object))
+	dec.Token() // the brace
+	var rows [][]cell
+	for dec.More() {
+		name, err := dec.Token()
+		var value json.RawMessage
+		if err != nil || dec.Decode(&value) != nil {
+			break
+		}
+		shown := string(value)
+		var text string
+		if json.Unmarshal(value, &text) == nil {
+			shown = text
+		}
+		label := fmt.Sprint(name)
+		note := remark(label, shown)
+		if len(shown) > 60 && note != "" { // an application's data, perhaps: no column for that
+			note = ""
+		}
+		rows = append(rows, []cell{{safe(label), dim}, {safe(shown), ""}, {note, dim}})
+	}
+	table(w, "  ", rows)
+}
+
+// explain says what a claim means, and a time so that one can read it.
+func explain(name, value string, now time.Time) string {
+	about := map[string]string{
+		"aud": "the application", "sid": "the session", "sub": "who is logged in",
+		"stg": "tag of the subject in the list", "grp": "tags of the groups in the list",
+		"auth_time": "logged in", "ep": "began, by the list's clock", "iat": "sealed",
+		"exp": "idle deadline", "end": "absolute deadline",
+		"chk": "not revoked up to here, by the list's clock", "ln": "primary of the list then",
+		"dat": "the application's data",
+	}[name]
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || n <= 0 || n > 1<<53 {
+		return about
+	}
+	switch name {
+	case "auth_time", "iat", "exp", "end":
+		return about + " " + from(time.Unix(n, 0), now)
+	case "ep", "chk":
+		return about + " " + from(time.UnixMilli(n), now)
+	}
+	return about
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+const timeLayout = "2006-01-02 15:04:05Z"
+
+// utc prints a time for people; "-" if there is none.
+func utc(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(timeLayout)
+}
+
+// from prints a time and how far from now it is.
+func from(t, now time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return utc(t) + " (" + distance(t.Sub(now)) + ")"
+}
+
+// distance prints how far away something is: "in 10 min", "3 days ago", "now".
+func distance(d time.Duration) string {
+	switch {
+	case d.Abs() < time.Second:
+		return "now"
+	case d < 0:
+		return span(-d) + " ago"
+	}
+	return "in " + span(d)
+}
+
+// span prints a duration in the unit that suits it, rounded.
+func span(d time.Duration) string {
+	for _, u := range []struct {
+		unit time.Duration
+		one  string
+		many string
+	}{{24 * time.Hour, "day", "days"}, {time.Hour, "h", "h"}, {time.Minute, "min", "min"}, {time.Second, "s", "s"}} {
+		n := d.Round(u.unit) / u.unit
+		if d < 2*u.unit && (n != 1 || d != u.unit) && u.unit > time.Second {
+			continue // 90 min say more than 2 h
+		}
+		if n == 1 {
+			return "1 " + u.one
+		}
+		return fmt.Sprintf("%d %s", n, u.many)
+	}
+	return "0 s"
+}
+
+// A palette colours words, or leaves them as they are.
+type palette bool
+
+// colours says whether w wants colours: a terminal, unless NO_COLOR is set or the
+// terminal is a dumb one.
+func colours(w io.Writer) palette {
+	return palette(isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
+}
+
+const (
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+)
+
+func (p palette) paint(code, s string) string {
+	if !p || code == "" {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+// A cell is one place in a table.
+type cell struct{ text, colour string }
+
+// table prints rows in columns as wide as their longest cell.
+func table(w io.Writer, indent string, rows [][]cell) {
+	var widths []int
+	for _, row := range rows {
+		for i, c := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
+		}
+	}
+	p := colours(w)
+	for _, row := range rows {
+		line := indent
+		for i, c := range row {
+			line += p.paint(c.colour, c.text)
+			if i < len(row)-1 {
+				line += strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)+2)
+			}
+		}
+		fmt.Fprintln(w, strings.TrimRight(line, " "))
+	}
+}
+
+// safe prints text from outside so that it cannot speak to the terminal.
+func safe(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) && r != utf8.RuneError {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
