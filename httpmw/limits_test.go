@@ -3,6 +3,7 @@ package httpmw_test
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -213,7 +214,7 @@ func TestReadingRule(t *testing.T) {
 			"seen of another session":          {first.jar[sessionName], other.jar[seenName], 0},
 			"seen of another, session is live": {written.jar[sessionName], other.jar[seenName], 50 * time.Minute},
 			"seen that does not open":          {written.jar[sessionName], flip(renewed.jar[seenName]), 50 * time.Minute},
-			"seen that is too long":            {written.jar[sessionName], renewed.jar[seenName] + string(make([]byte, 2000)), 50 * time.Minute},
+			"seen that is too long":            {written.jar[sessionName], renewed.jar[seenName] + strings.Repeat("A", 2000), 50 * time.Minute},
 		} {
 			if got := limit(row.session, row.seen); got != row.left {
 				t.Errorf("%s: %v are left, want %v", name, got, row.left)

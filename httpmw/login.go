@@ -142,8 +142,8 @@ func (s *state) login(ctx context.Context, id Identity) error {
 }
 
 func (s *state) lockedLogin(ctx context.Context, id Identity) (Event, error) {
-	unlock := s.read()
-	defer unlock()
+	s.read()
+	defer s.mu.Unlock()
 	if err := s.changeable(); err != nil {
 		return Event{}, err
 	}
@@ -190,8 +190,8 @@ func (s *state) succeed(ctx context.Context, kind revocation.Kind, groups []stri
 }
 
 func (s *state) lockedSucceed(ctx context.Context, kind revocation.Kind, groups []string) (Event, error) {
-	unlock := s.read()
-	defer unlock()
+	s.read()
+	defer s.mu.Unlock()
 	if err := s.changeable(); err != nil {
 		return Event{}, err
 	}
@@ -265,8 +265,8 @@ func (s *state) logout(ctx context.Context, everywhere bool) error {
 }
 
 func (s *state) lockedLogout(ctx context.Context, everywhere bool) (Event, error) {
-	unlock := s.read()
-	defer unlock()
+	s.read()
+	defer s.mu.Unlock()
 	event := s.event(EventLogout, "")
 	var err error
 	// One that expired or was revoked needs no entry, and one of nobody cannot have any.

@@ -19,14 +19,16 @@ type Session[T any] struct {
 
 // LoggedIn reports whether the session is good and has a subject. An anonymous session has none.
 func (s *Session[T]) LoggedIn() bool {
-	defer s.st.read()()
+	s.st.read()
+	defer s.st.mu.Unlock()
 	return s.st.status == alive && len(s.st.tok.Subject) > 0
 }
 
 // ID returns the session id, 22 characters that stay the same through renewals and writes and change at
 // Login, Switch and LogoutOthers; "" if there is no session. It is not a secret, but names one user's session.
 func (s *Session[T]) ID() string {
-	defer s.st.read()()
+	s.st.read()
+	defer s.st.mu.Unlock()
 	if s.st.status != alive {
 		return ""
 	}
@@ -35,7 +37,8 @@ func (s *Session[T]) ID() string {
 
 // Subject returns who is logged in, "" for nobody.
 func (s *Session[T]) Subject() string {
-	defer s.st.read()()
+	s.st.read()
+	defer s.st.mu.Unlock()
 	if s.st.status != alive {
 		return ""
 	}
@@ -48,7 +51,8 @@ func (s *Session[T]) InGroup(name string) bool {
 	if name == "" {
 		return false
 	}
-	defer s.st.read()()
+	s.st.read()
+	defer s.st.mu.Unlock()
 	if s.st.status != alive || s.st.tok.Groups == 0 {
 		return false
 	}
@@ -64,7 +68,8 @@ func (s *Session[T]) InGroup(name string) bool {
 // LoginTime returns when the subject logged in, which renewals, writes and Switch do not change; the zero time
 // if nobody is logged in.
 func (s *Session[T]) LoginTime() time.Time {
-	defer s.st.read()()
+	s.st.read()
+	defer s.st.mu.Unlock()
 	if s.st.status != alive || s.st.tok.AuthTime == 0 {
 		return time.Time{}
 	}
@@ -74,7 +79,8 @@ func (s *Session[T]) LoginTime() time.Time {
 // Limits returns when the session ends if it is not used again, and when it ends in any case; zero times if
 // there is none.
 func (s *Session[T]) Limits() (idle, absolute time.Time) {
-	defer s.st.read()()
+	s.st.read()
+	defer s.st.mu.Unlock()
 	if s.st.status != alive {
 		return
 	}
@@ -85,13 +91,15 @@ func (s *Session[T]) Limits() (idle, absolute time.Time) {
 // ErrExpired, ErrRevoked, ErrUndecided or a finer error that wraps one of them. It is ErrData, with a session,
 // after Value or Update could not decode the data.
 func (s *Session[T]) Err() error {
-	defer s.st.read()()
+	s.st.read()
+	defer s.st.mu.Unlock()
 	return s.st.err()
 }
 
 // fresh reports whether the session was decided by a list no older than its Within.
 func (s *Session[T]) fresh() bool {
-	defer s.st.read()()
+	s.st.read()
+	defer s.st.mu.Unlock()
 	return s.st.verdict.Fresh
 }
 
@@ -104,9 +112,9 @@ func (s *Session[T]) Value() T {
 
 // value decodes outside of the lock; raw data is never changed in place.
 func (s *Session[T]) value() (v T, err error) {
-	unlock := s.st.read()
+	s.st.read()
 	raw, ok := s.st.tok.Data, s.st.status == alive
-	unlock()
+	s.st.mu.Unlock()
 	if !ok || len(raw) == 0 {
 		return v, nil
 	}
@@ -149,9 +157,9 @@ func (s *Session[T]) Update(f func(*T) error) error {
 	s.st.updating.Lock()
 	defer s.st.updating.Unlock()
 	for {
-		unlock := s.st.read()
+		s.st.read()
 		version := s.st.version
-		unlock()
+		s.st.mu.Unlock()
 		v, err := s.value()
 		if err != nil {
 			return err

@@ -60,13 +60,12 @@ type opened struct {
 	verdict revocation.Verdict
 }
 
-// read locks for an accessor and notes that the answer depends on the cookie.
-func (s *state) read() (unlock func()) {
+// read locks mu for an accessor, which unlocks it, and notes that the answer depends on the cookie.
+func (s *state) read() {
 	if !s.touched.Load() {
 		s.touched.Store(true)
 	}
 	s.mu.Lock()
-	return s.mu.Unlock
 }
 
 func (s *state) err() error {
@@ -110,8 +109,8 @@ func (s *state) refused(r Reason) error {
 // setData seals the session with other data. If version is given and the session has changed since, it does
 // nothing and returns false.
 func (s *state) setData(raw []byte, version *uint64) (done bool, err error) {
-	unlock := s.read()
-	defer unlock()
+	s.read()
+	defer s.mu.Unlock()
 	switch {
 	case s.committed:
 		return false, ErrCommitted

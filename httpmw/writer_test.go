@@ -43,6 +43,15 @@ func (f *fixture) mint(t testing.TB, b *browser, edit func(*token.Session)) {
 	b.jar[sessionName] = string(value)
 }
 
+// age makes a browser's session one that was last renewed so long ago.
+func (f *fixture) age(t testing.TB, b *browser, by time.Duration) {
+	t.Helper()
+	f.mint(t, b, func(tok *token.Session) {
+		tok.IssuedAt -= int64(by.Seconds())
+		tok.Expires -= int64(by.Seconds())
+	})
+}
+
 // A situation is what a handler finds and does before its answer leaves, and what that must lead to.
 type situation struct {
 	name string

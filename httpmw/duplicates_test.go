@@ -1,0 +1,185 @@
+package httpmw_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/token"
+)
+
+// with sends cookies in the order given, as a browser does that holds several of one name.
+func (f *fixture) with(pairs ...string) (subject string, err error) {
+	r := newBrowser().request()
+	r.Header["Cookie"] = []string{strings.Join(pairs, "; ")}
+	newBrowser().send(f.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		s := f.From(r.Context())
+		subject, err = s.Subject(), s.Err()
+	})), r)
+	return subject, err
+}
+
+func TestDuplicateCookies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{Idle: time.Hour})
+		cookie := func(value string) string { return sessionName + "=" + value }
+		seen := func(value string) string { return seenName + "=" + value }
+		session := func(subject string) string {
+			b := newBrowser()
+			f.login(t, b, httpmw.Identity{Subject: subject})
+			return b.jar[sessionName]
+		}
+		expired := session("old")
+		time.Sleep(2 * time.Hour)
+		early := session("early")
+		time.Sleep(time.Second)
+		late := newBrowser()
+		sid := f.login(t, late, httpmw.Identity{Subject: "late"})
+		lateFirst := late.jar[sessionName]
+		time.Sleep(40 * time.Minute)
+		f.in(late, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+			if err := s.Set(cart{Note: "newest"}); err != nil {
+				t.Error(err)
+			}
+		})
+		lateWritten := late.jar[sessionName]
+		renewed := newBrowser()
+		renewed.jar[sessionName] = early
+		f.look(renewed)
+		earlySeen := renewed.jar[seenName]
+
+		for name, row := range map[string]struct {
+			pairs   []string
+			subject string
+			err     error
+		}{
+			"junk first":                   {[]string{cookie("junk"), cookie(early)}, "early", nil},
+			"junk last":                    {[]string{cookie(early), cookie("junk")}, "early", nil},
+			"expired first":                {[]string{cookie(expired), cookie(early)}, "early", nil},
+			"expired last":                 {[]string{cookie(early), cookie(expired)}, "early", nil},
+			"begun last wins, first":       {[]string{cookie(lateFirst), cookie(early)}, "late", nil},
+			"begun last wins, last":        {[]string{cookie(early), cookie(lateFirst)}, "late", nil},
+			"junk and expired":             {[]string{cookie("junk"), cookie(expired)}, "", httpmw.ErrExpired},
+			"expired and junk":             {[]string{cookie(expired), cookie("junk")}, "", httpmw.ErrExpired},
+			"junk twice":                   {[]string{cookie("junk"), cookie("junk")}, "", httpmw.ErrMalformed},
+			"four of junk, then a session": {[]string{cookie("1"), cookie("2"), cookie("3"), cookie("4"), cookie(early)}, "", httpmw.ErrMalformed},
+			"three of junk":                {[]string{cookie("1"), cookie("2"), cookie("3"), cookie(early)}, "early", nil},
+		} {
+			if subject, err := f.with(row.pairs...); subject != row.subject || !errors.Is(err, row.err) {
+				t.Errorf("%s: %q, %v", name, subject, err)
+			}
+		}
+
+		// Of one session the newest token counts, wherever it stands.
+		for _, pairs := range [][]string{{cookie(lateFirst), cookie(lateWritten)}, {cookie(lateWritten), cookie(lateFirst)}} {
+			r := newBrowser().request()
+			r.Header["Cookie"] = []string{strings.Join(pairs, "; ")}
+			newBrowser().send(f.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if s := f.From(r.Context()); s.Value().Note != "newest" {
+					t.Errorf("read %q, %v", s.Value().Note, s.Err())
+				}
+			})), r)
+		}
+
+		// Renewals belong to their sessions, in whatever order they come.
+		time.Sleep(30 * time.Minute)
+		for name, pairs := range map[string][]string{
+			"own":                 {cookie(early), seen(earlySeen)},
+			"own among others":    {seen("junk"), seen(earlySeen), cookie(early), cookie("junk"), seen("junk")},
+			"two of own":          {seen(earlySeen), cookie(early), seen(earlySeen)},
+			"of two sessions":     {cookie(expired), cookie(early), seen(earlySeen)},
+			"header fields mixed": {seen(earlySeen), "other=1", cookie(early)},
+		} {
+			if subject, err := f.with(pairs...); subject != "early" || err != nil {
+				t.Errorf("%s: %q, %v", name, subject, err)
+			}
+		}
+		if _, err := f.with(cookie(early)); err != httpmw.ErrExpiredIdle {
+			t.Errorf("without its renewal: %v", err)
+		}
+
+		// A revoked one is no reason to refuse another that lives.
+		if _, err := f.list.Revoke(t.Context(), revocation.Session(sid), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if subject, err := f.with(cookie(lateWritten), cookie(early), seen(earlySeen)); subject != "early" || err != nil {
+			t.Errorf("beside a revoked one: %q, %v", subject, err)
+		}
+		if _, err := f.with(cookie("junk"), cookie(lateWritten)); err != httpmw.ErrRevokedSession {
+			t.Errorf("a revoked one alone: %v", err)
+		}
+	})
+}
+
+// Under a Domain any neighbouring host can plant a cookie. Two living sessions of different subjects are none:
+// otherwise the victim would work in the attacker's account.
+func TestPlantedCookies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const name = "__Secure-session"
+		f := newFixture(t, httpmw.Config{Domain: "example.com"})
+		session := func(subject string) string {
+			b := newBrowser()
+			time.Sleep(time.Second)
+			if subject == "" {
+				f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+					if err := s.Set(cart{}); err != nil {
+						t.Error(err)
+					}
+				})
+			} else {
+				f.login(t, b, httpmw.Identity{Subject: subject})
+			}
+			return name + "=" + b.jar[name]
+		}
+		ann, again, mallory, nobody := session("ann"), session("ann"), session("mallory"), session("")
+		for what, row := range map[string]struct {
+			pairs   []string
+			subject string
+			err     error
+		}{
+			"alone":              {[]string{ann}, "ann", nil},
+			"attacker's second":  {[]string{ann, mallory}, "", httpmw.ErrAmbiguous},
+			"attacker's first":   {[]string{mallory, ann}, "", httpmw.ErrAmbiguous},
+			"among three":        {[]string{ann, again, mallory}, "", httpmw.ErrAmbiguous},
+			"anonymous, planted": {[]string{ann, nobody}, "", httpmw.ErrAmbiguous},
+			"two of one subject": {[]string{ann, again}, "ann", nil},
+			"junk":               {[]string{name + "=junk", ann}, "ann", nil},
+		} {
+			if subject, err := f.with(row.pairs...); subject != row.subject || err != row.err {
+				t.Errorf("%s: %q, %v", what, subject, err)
+			}
+		}
+		if n := f.Stats().Refused["ambiguous"]; n != 4 {
+			t.Errorf("counted %d", n)
+		}
+		// Without a Domain the prefix of the name keeps neighbours out, and the session begun last is taken.
+		plain := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+		use := func(s string) string { return strings.Replace(s, name, sessionName, 1) }
+		if subject, err := plain.with(use(ann), use(mallory)); subject != "mallory" || err != nil {
+			t.Errorf("without a Domain: %q, %v", subject, err)
+		}
+	})
+}
+
+// A planted session cannot hide that another is undecided.
+func TestPlantedBesideUndecided(t *testing.T) {
+	const name = "__Secure-session"
+	f := newFixture(t, httpmw.Config{Domain: "example.com"})
+	b, m := newBrowser(), newBrowser()
+	f.login(t, b, httpmw.Identity{Subject: "ann"})
+	f.login(t, m, httpmw.Identity{Subject: "mallory"})
+	b.jar[sessionName] = b.jar[name]
+	f.mint(t, b, func(tok *token.Session) { tok.Checked += time.Minute.Milliseconds() })
+	f.store.down.Store(true)
+	if subject, err := f.with(name+"="+b.jar[sessionName], name+"="+m.jar[name]); subject != "" || err != httpmw.ErrAmbiguous {
+		t.Errorf("%q, %v", subject, err)
+	}
+	if subject, err := f.with(name+"="+b.jar[sessionName], name+"=junk"); subject != "" || err != httpmw.ErrUndecided {
+		t.Errorf("beside junk: %q, %v", subject, err)
+	}
+}
