@@ -48,11 +48,11 @@ func (l *List) fillBehind(ctx context.Context) {
 func (l *List) fillFrom(p Page) bool {
 	f, v := l.filler, l.view.Load()
 	if f.last == 0 {
-		if p.Oldest.N == 0 {
-			return false // all of it was trimmed
-		}
-		if p.Oldest.N > 1 {
+		switch {
+		case p.Oldest.N > 1:
 			f.from = max(f.from, p.Oldest.MS)
+		case p.Oldest.N == 0 && p.Head.N > 0:
+			return false // all of it was trimmed
 		}
 	}
 	wanted := p.Entries
@@ -72,11 +72,16 @@ func (l *List) fillFrom(p Page) bool {
 		return false
 	}
 	f.gens = fill(f.gens, good, v.head.Retain())
-	if f.last < f.end && len(wanted) == len(p.Entries) {
-		return p.More
+	if len(wanted) == len(p.Entries) && p.More {
+		return true
 	}
-	n := *v
-	n.now = v.now.behind(f.gens, f.from, v.head.Retain())
-	l.view.Store(&n)
+	if f.last != 0 && f.last != f.end {
+		return false // some of it is missing
+	}
+	if n := v.now.behind(f.gens, f.from, v.head.Retain()); n.from < v.now.from {
+		next := *v
+		next.now = n
+		l.view.Store(&next)
+	}
 	return false
 }

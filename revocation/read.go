@@ -95,7 +95,8 @@ func (l *List) advance(v *view, p Page, entries []Entry, sent time.Time) *view {
 	good, forgedAt := l.verify(n.head.Genesis, entries)
 	w := n.now.add(good, n.m.MS, n.head.Retain())
 	if forgedAt > 0 {
-		w.from, w.ringFrom = max(w.from, forgedAt), max(w.ringFrom, forgedAt)
+		w.cover(forgedAt)
+		w.ringFrom = max(w.ringFrom, forgedAt)
 	}
 	n.now = w
 	n.marks = n.marks.with(good, n.m.MS)

@@ -152,7 +152,9 @@ func (l *List) Revoked(ctx context.Context, t Target) (since time.Time, ok bool,
 	case ScopeSubject:
 		w = max(w, a.Subject)
 	case ScopeGroup:
-		w = max(w, a.Highest())
+		if err == nil {
+			w = max(w, a.Groups[0])
+		}
 	case ScopeKey:
 		return time.Time{}, own >= 0 || err == nil && a.Keys[0] > 0, nil
 	case ScopeEveryone:

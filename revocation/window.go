@@ -17,7 +17,10 @@ const (
 // than from, up to to. It is immutable: what changes it returns another (R13).
 type window struct {
 	from, to int64 // log time, ms; H0 and M of the protocol
-	gens     []*generation
+	// moved is where from was last moved to: something before it is not known,
+	// whatever is filled in behind (R12, R14).
+	moved int64
+	gens  []*generation
 
 	// ring holds every entry newer than ringFrom, oldest first. Windows share its
 	// backing array: an older one never looks past its own length.
@@ -122,7 +125,7 @@ func (w *window) add(entries []Entry, to int64, retain time.Duration) *window {
 // behind returns w with older generations put before it, which begin at from.
 func (w *window) behind(gens []*generation, from int64, retain time.Duration) *window {
 	n := *w
-	n.from = from
+	n.from = max(from, w.moved)
 	n.gens = slices.Concat(gens, w.gens)
 	n.trim(retain)
 	return &n
@@ -157,7 +160,7 @@ func (w *window) trim(retain time.Duration) {
 		if w.to-g.newest <= retain.Milliseconds() && (size <= filterLimit || len(w.gens) == 1) {
 			break
 		}
-		w.from = max(w.from, g.newest)
+		w.cover(g.newest)
 		size -= g.bytes()
 		w.gens = w.gens[1:]
 	}
@@ -169,6 +172,11 @@ func (w *window) trim(retain time.Duration) {
 		w.ringFrom = max(w.ringFrom, w.ring[old-1].Position.MS)
 		w.ring = w.ring[old:]
 	}
+}
+
+// cover moves the beginning of w to at, for good.
+func (w *window) cover(at int64) {
+	w.from, w.moved = max(w.from, at), max(w.moved, at)
 }
 
 func (w *window) bytes() (n int64) {

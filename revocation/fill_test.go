@@ -1,0 +1,240 @@
+package revocation_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// longLog returns a store whose log holds one revocation a minute of the last
+// two hours, the sessions 1 to 120, and a session that was last checked when it
+// began.
+func longLog(t *testing.T) (*scripted, *revocation.Query) {
+	t.Helper()
+	s := script()
+	l := open(t, s)
+	q := login(t, l, 200, "ada")
+	for i := range 120 {
+		time.Sleep(time.Minute)
+		revoke(t, l, revocation.Session(sid(i+1)))
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return s, q
+}
+
+// session returns what q would be under another session id.
+func session(q *revocation.Query, n byte) *revocation.Query {
+	return &revocation.Query{
+		Session: [16]byte{15: n}, Subject: q.Subject, Groups: q.Groups, Keys: q.Keys,
+		Epoch: q.Epoch, Checked: q.Checked, Line: q.Line,
+	}
+}
+
+func TestR15OlderLogIsFilledInBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, q := longLog(t)
+		l := open(t, store)
+		if w := l.Stats().Window; w > 11*time.Minute {
+			t.Fatalf("Window = %v at once: this shows nothing", w)
+		}
+		if v := l.Decide(q); v.Outcome != revocation.Ask {
+			t.Fatalf("before: %v", v.Outcome)
+		}
+		time.Sleep(time.Second)
+		if w := l.Stats().Window; w < 2*time.Hour {
+			t.Errorf("Window = %v, want all of the log", w)
+		}
+		if n := l.Stats().Entries; n != 120 {
+			t.Errorf("Entries = %d, want 120, each once", n)
+		}
+		wantVerdict(t, "checked before all of it", l.Decide(q), revocation.Accept, revocation.None)
+		for i := range 120 {
+			if v := verdict(t, l, session(q, byte(i+1))); v.Outcome != revocation.Refuse {
+				t.Fatalf("session %d: %v", i+1, v.Outcome)
+			}
+		}
+	})
+}
+
+func TestR15FillingGoesOnPastWhatHasNoEntries(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before func(*testing.T, *revocation.List)
+	}{
+		{"none ever", func(*testing.T, *revocation.List) {}},
+		{"only older ones than the window may reach", func(t *testing.T, l *revocation.List) {
+			revoke(t, l, revocation.Session(sid(1)))
+			time.Sleep(4 * time.Hour)
+		}},
+		{"only some behind", func(t *testing.T, l *revocation.List) { revoke(t, l, revocation.Session(sid(1))) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := script()
+				first := open(t, store)
+				tt.before(t, first)
+				q := login(t, first, 2, "ada")
+				time.Sleep(2 * time.Hour)
+				l := open(t, store)
+				time.Sleep(time.Second)
+				wantVerdict(t, "last checked two hours ago", l.Decide(q), revocation.Accept, revocation.None)
+			})
+		})
+	}
+}
+
+// A part of the log that a page skips must not be taken for known.
+func TestR15AGapEndsTheFilling(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		page func(revocation.Page) revocation.Page
+	}{
+		{"one entry is missing", func(p revocation.Page) revocation.Page {
+			p.Entries = append(p.Entries[:30:30], p.Entries[31:]...)
+			return p
+		}},
+		{"the last ones are missing", func(p revocation.Page) revocation.Page {
+			p.Entries, p.More = p.Entries[:20], false
+			return p
+		}},
+		{"all was trimmed meanwhile", func(p revocation.Page) revocation.Page {
+			p.Entries, p.Oldest = nil, revocation.Position{}
+			return p
+		}},
+		{"all but the newest was trimmed meanwhile", func(p revocation.Page) revocation.Page {
+			p.Entries = p.Entries[len(p.Entries)-1:]
+			p.Oldest = p.Entries[0].Position
+			return p
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, q := longLog(t)
+				store.set(func(s *scripted) {
+					s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+						p, err := s.Store.Read(ctx, c)
+						if err == nil && len(p.Entries) > 60 {
+							p = tt.page(p)
+						}
+						return p, err
+					}
+				})
+				l := open(t, store)
+				short := l.Stats().Window
+				time.Sleep(time.Second)
+				if w := l.Stats().Window; w < short || w > 11*time.Minute {
+					t.Errorf("Window = %v, was %v", w, short)
+				}
+				q = session(q, 25)
+				if v := l.Decide(q); v.Outcome != revocation.Ask {
+					t.Errorf("Decide = %v, want ask", v.Outcome)
+				}
+				wantVerdict(t, "revoked behind the gap", l.Confirm(t.Context(), q), revocation.Refuse, revocation.RevokedSession)
+			})
+		})
+	}
+}
+
+func TestR15FillingTakesManyPages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, q := longLog(t)
+		reads := 0
+		store.set(func(s *scripted) {
+			s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+				reads++
+				c.Limit = 7
+				return s.Store.Read(ctx, c)
+			}
+		})
+		l := open(t, store)
+		revoke(t, l, revocation.Session(sid(121))) // the log grows while it is filled
+		time.Sleep(10 * time.Second)
+		if reads < 120/7 {
+			t.Errorf("%d reads: this shows nothing", reads)
+		}
+		if n := l.Stats().Entries; n != 121 {
+			t.Errorf("Entries = %d, want 121", n)
+		}
+		wantVerdict(t, "checked before all of it", l.Decide(q), revocation.Accept, revocation.None)
+	})
+}
+
+// R12: what moved the beginning of the window stays moved, whatever is filled in
+// behind it.
+func TestR12FillingDoesNotUncoverAForgery(t *testing.T) {
+	for _, when := range []string{"before boot", "after boot"} {
+		t.Run(when, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, q := longLog(t)
+				victim := session(q, 199)
+				forge := func() {
+					// In the shape of a version to come: a real revocation this replica cannot read.
+					c := open(t, revocation.NewMemory())
+					forged(t, store.Store, revocation.Assertion{Scope: revocation.ScopeSession, Tag: c.Tag(revocation.Session(sid(199))), W: revocation.Forever, Version: 9})
+				}
+				if when == "before boot" {
+					forge()
+					time.Sleep(time.Minute)
+				}
+				slow := false
+				store.set(func(s *scripted) {
+					s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+						if slow {
+							c.Limit = 1 // a piece of 50 ms holds few of these
+							time.Sleep(20 * time.Millisecond)
+						}
+						return s.Store.Read(ctx, c)
+					}
+				})
+				l := open(t, store)
+				if when == "after boot" {
+					slow = true
+					time.Sleep(time.Second)
+					forge()
+					time.Sleep(time.Second)
+					slow = false
+				}
+				time.Sleep(time.Minute)
+				if n := l.Stats().Anomalies["forged"]; n == 0 {
+					t.Fatal("no forgery was seen")
+				}
+				if v := l.Decide(victim); v.Outcome != revocation.Ask {
+					t.Errorf("Decide = %v with a window of %v, want ask", v.Outcome, l.Stats().Window)
+				}
+				wantVerdict(t, "by the exact set", l.Confirm(t.Context(), victim), revocation.Refuse, revocation.RevokedSession)
+			})
+		})
+	}
+}
+
+func TestRevokedAsksForOneScopeOnly(t *testing.T) {
+	targets := []revocation.Target{
+		revocation.Session(sid(1)), revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Key("k"), revocation.Everyone(),
+	}
+	for i, target := range targets {
+		t.Run(fmt.Sprint(target.Scope()), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := open(t, revocation.NewMemory())
+				time.Sleep(time.Minute)
+				revoke(t, l, target)
+				time.Sleep(time.Second)
+				for j, other := range targets {
+					since, ok, err := l.Revoked(t.Context(), other)
+					if err != nil || ok != (i == j) {
+						t.Errorf("Revoked(%v) = %v, %v", other.Scope(), ok, err)
+					}
+					whenever := other.Scope() == revocation.ScopeSession || other.Scope() == revocation.ScopeKey
+					if ok && since.IsZero() != whenever {
+						t.Errorf("Revoked(%v) since %v", other.Scope(), since)
+					}
+				}
+			})
+		})
+	}
+}
