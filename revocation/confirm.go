@@ -87,9 +87,12 @@ func (l *List) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
 	case FoundAhead:
 		return Verdict{Reason: Silent}
 	case FoundUnknown:
-		switch l.settle(q, v) {
+		switch l.settle(q, v, a.Head) {
 		case miss:
 			l.counters.anomalies.add("settled_miss")
+			// Not renewed before every replica that reaches the store has had the time to
+			// say what it knows.
+			accept.Renew = accept.Renew && a.Now-a.Head.Born > l.Within().Milliseconds()
 			return accept
 		case revoked, maybe:
 			l.counters.anomalies.add("settled_hit")
@@ -106,28 +109,19 @@ func (l *List) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
 
 const unsettled sight = 0xff
 
-// settle looks for q where the store cannot: in the windows of what was lost.
-// Only one that reaches back to q's chk counts, with nothing missing between it
-// and now (R17). It must have ended under the line that q was stamped by: where
-// two primaries reigned, the window of one says nothing of what the other took.
-// For the same reason the present window, which lost nothing, settles nothing.
-func (l *List) settle(q *Query, v *view) sight {
-	all := append(v.before[:len(v.before):len(v.before)], v.now)
-	for i, w := range all[:len(v.before)] {
-		if !w.covers(q.Checked) || w.line != q.Line {
-			continue
-		}
-		worst := miss
-		for j, w := range all[i:] {
-			if j > 0 && !w.follows {
-				return unsettled
-			}
-			s, _ := w.look(q)
-			worst = max(worst, s)
-		}
-		return worst
+// settle looks for q where the store cannot: in the window of what it lost. That
+// window counts only if it reaches back to q's chk, and forward to the loss: no
+// other replica had come further in what was lost, by more than S. It must have
+// ended under the line that q was stamped by, since where two primaries reigned
+// the window of one says nothing of what the other took (R17).
+func (l *List) settle(q *Query, v *view, h Head) sight {
+	w := v.before
+	if w == nil || !w.joined || !w.covers(q.Checked) || w.line != q.Line || w.to < h.Known-l.Within().Milliseconds() {
+		return unsettled
 	}
-	return unsettled
+	before, _ := w.look(q)
+	since, _ := v.now.look(q)
+	return max(before, since)
 }
 
 func (l *List) question(q *Query, v *view) Question {

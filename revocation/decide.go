@@ -112,10 +112,8 @@ func (v *view) known(q *Query) Reason {
 	if r := v.now.inRing(q); r != None {
 		return r
 	}
-	for _, w := range v.before {
-		if r := w.inRing(q); r != None {
-			return r
-		}
+	if v.before != nil {
+		return v.before.inRing(q)
 	}
 	return None
 }

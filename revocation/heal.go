@@ -5,10 +5,7 @@ import (
 	"time"
 )
 
-const (
-	joinBatch = 1000 // assertions republished at once
-	losses    = 4    // windows kept apart, one for each loss
-)
+const joinBatch = 1000 // assertions republished at once
 
 // adopt follows the list the store holds now, after it lost the one v is of:
 // what this replica knows goes into it, and the window of v is kept apart to
@@ -98,23 +95,17 @@ func (l *List) join(g Genesis, s Scope, t Tag, w, until int64) Assertion {
 }
 
 // resume begins a view of the list from a log time on, with the window of v kept
-// apart. whole says that the new window, from there on, and the old one leave
+// apart. joined says that the new window, from there on, and the old one leave
 // nothing out between them.
-func (l *List) resume(ctx context.Context, v *view, head Head, from int64, whole bool, now time.Time) error {
+func (l *List) resume(ctx context.Context, v *view, head Head, from int64, joined bool, now time.Time) error {
 	n, _, err := l.begin(ctx, head, from, now)
 	if err != nil {
 		return err
 	}
-	n.now.follows = whole
 	n.marks = n.marks.merge(v.marks)
 	lost := *v.now
-	lost.line = v.head.Line()
-	for _, w := range append(v.before[:len(v.before):len(v.before)], &lost) {
-		if n.m.MS-w.to <= n.head.Retain().Milliseconds() {
-			n.before = append(n.before, w)
-		}
-	}
-	n.before = n.before[max(0, len(n.before)-losses):]
+	lost.line, lost.joined = v.head.Line(), joined
+	n.before = &lost
 	l.filler = nil
 	l.publish(n)
 	return nil

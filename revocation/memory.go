@@ -190,7 +190,7 @@ func (m *Memory) Write(ctx context.Context, b Batch) (Written, error) {
 			return Written{Head: m.head, Unless: a}, nil
 		}
 	}
-	w := writing{head: m.head, skew: b.Skew.Milliseconds(), before: m.lookup, exact: map[exactKey]exactValue{}}
+	w := writing{head: m.head, quiet: b.Quiet, skew: b.Skew.Milliseconds(), before: m.lookup, exact: map[exactKey]exactValue{}}
 	if err := w.all(b); err != nil {
 		return Written{}, err
 	}
@@ -257,6 +257,7 @@ func (m *Memory) oldest(w writing) Position {
 // committed.
 type writing struct {
 	head    Head
+	quiet   bool
 	skew    int64
 	before  func(Scope, Tag) (exactValue, bool)
 	exact   map[exactKey]exactValue
@@ -273,6 +274,9 @@ func (w *writing) lookup(s Scope, t Tag) (exactValue, bool) {
 }
 
 func (w *writing) all(b Batch) error {
+	if b.Born > w.head.Known {
+		w.head.Known, w.changed = b.Born, true
+	}
 	if b.Born > w.head.Born {
 		w.head.Born, w.head.MS, w.changed = b.Born, max(w.head.MS, b.Born+1), true
 	}
@@ -314,6 +318,12 @@ func (w *writing) assert(a Assertion) {
 			w.changed = true
 		}
 		w.results = append(w.results, Result{Position: w.head.Position(), W: old.w}) // R6
+		return
+	}
+	if w.quiet {
+		w.head.MS, w.changed = ms, true
+		w.exact[exactKey{a.Scope, a.Tag}] = exactValue{value, max(until, old.until)}
+		w.results = append(w.results, Result{Position: w.head.Position(), Changed: true, W: value})
 		return
 	}
 	e := Entry{

@@ -75,6 +75,7 @@ type Head struct {
 	MS      int64    // log time, never backwards
 	Chain   [8]byte  // of the newest entry
 	Floor   int64    // chk < Floor asks once (bulk)
+	Known   int64    // highest log time a replica had reached in what was lost, ms; 0: nothing was
 	Lines   []Line   // oldest first; the last one reigns
 	Raises  []Raise  // oldest first; the last one is in force
 }
@@ -182,10 +183,13 @@ type Batch struct {
 	// Then is answered after the assertions were written, in the same moment.
 	Then *Question
 	// Born, Retain and Recheck raise the values of the head; lower ones change nothing.
-	Born    int64
+	Born    int64 // of Born and of Known: the log time a replica had reached when the list was lost
 	Retain  time.Duration
 	Recheck bool // Floor of the head := log time
-	Ack     Ack
+	// Quiet keeps the assertions out of the log: replicas learn of them only by
+	// asking, so a batch that raises the floor has to follow (bulk).
+	Quiet bool
+	Ack   Ack
 }
 
 // An Ack says when a write counts as acknowledged (R7). The zero Ack is

@@ -17,9 +17,9 @@ type view struct {
 	got   time.Time // when the answer came that m is of
 	now   *window
 	marks marks
-	// before holds the windows of lists, or of parts of this one, that the store
-	// lost, oldest first: they settle what it calls unknown (R11, R17).
-	before []*window
+	// before is the window of a list, or of the part of this one, that the store
+	// lost: it settles what the store calls unknown (R11, R17).
+	before *window
 }
 
 // age is how old v is at now. A machine that slept shows in the wall clock only,

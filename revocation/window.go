@@ -27,12 +27,10 @@ type window struct {
 	ring     []Entry
 	ringFrom int64
 
-	// line reigned when this window was kept apart; zero in the present one.
-	line uint32
-
-	// follows: nothing can lie between the window kept apart before this one and
-	// this one.
-	follows bool
+	// Of a window that is kept apart: the line that reigned when it ended, and
+	// whether the window that follows begins where it ended.
+	line   uint32
+	joined bool
 }
 
 // covers reports whether w knows of every entry newer than chk, up to its end.
