@@ -81,7 +81,7 @@ func Example() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Println(method, path, res.StatusCode, strings.TrimSpace(string(body)))
+		fmt.Println(strings.TrimSpace(fmt.Sprint(method, " ", path, " ", res.StatusCode, " ", string(body))))
 	}
 	do("GET", "/account", "")
 	do("POST", "/basket", "item=tea")

@@ -12,10 +12,7 @@ import (
 
 // A Session is what is known of one request's client. It is usable by several goroutines. Asking it anything
 // marks the answer "Vary: Cookie".
-type Session[T any] struct {
-	m  *Manager[T]
-	st *state
-}
+type Session[T any] struct{ st *state }
 
 // LoggedIn reports whether the session is good and has a subject. An anonymous session has none.
 func (s *Session[T]) LoggedIn() bool {
