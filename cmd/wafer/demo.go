@@ -44,10 +44,12 @@ The token of the admin API under /admin/ is printed, or taken from WAFER_ADMIN_T
 
 func runDemo(ctx context.Context, c demo.Config, out io.Writer) error {
 	d, err := demo.Open(ctx, c)
-	if errors.Is(err, demo.ErrRemote) {
-		return fmt.Errorf("%w; --allow-remote permits it", err)
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, demo.ErrRemote):
+		return usagef("%w; --allow-remote permits it", err)
+	case errors.Is(err, demo.ErrConfig):
+		return usageError{err}
+	case err != nil:
 		return err
 	}
 	dir, temporary := d.Dir()

@@ -59,11 +59,14 @@ func Open(ctx context.Context, c Config) (*Demo, error) {
 	if c.Replicas == 0 {
 		c.Replicas = 3
 	}
-	if c.Replicas < 0 || c.Replicas > MaxReplicas {
-		return nil, fmt.Errorf("demo: %d replicas: 1 to %d are possible", c.Replicas, MaxReplicas)
+	if c.Replicas < 1 || c.Replicas > MaxReplicas {
+		return nil, fmt.Errorf("%w: %d replicas, where 1 to %d are possible", ErrConfig, c.Replicas, MaxReplicas)
 	}
 	if c.AdminToken == "" {
 		c.AdminToken = rand.Text() + rand.Text()
+	}
+	if len(c.AdminToken) < admin.MinToken {
+		return nil, fmt.Errorf("%w: the admin token has %d bytes, fewer than %d", ErrConfig, len(c.AdminToken), admin.MinToken)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -83,10 +86,10 @@ func Open(ctx context.Context, c Config) (*Demo, error) {
 func listen(ctx context.Context, addr string, allowRemote bool) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, fmt.Errorf("demo: address %q: %w", addr, err)
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	if ip, err := netip.ParseAddr(host); !allowRemote && host != "localhost" && (err != nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("demo: %q can be reached from other machines, and this is plain http: %w", addr, ErrRemote)
+		return nil, fmt.Errorf("%w: %s, and the demo speaks plain http", ErrRemote, addr)
 	}
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", addr)
@@ -96,8 +99,12 @@ func listen(ctx context.Context, addr string, allowRemote bool) (net.Listener, e
 	return listener, nil
 }
 
-// ErrRemote: the address is not one of this machine alone, and AllowRemote was not set.
-var ErrRemote = errors.New("demo: not a loopback address")
+var (
+	// ErrConfig: the configuration makes no sense.
+	ErrConfig = errors.New("demo: unusable configuration")
+	// ErrRemote: other machines can reach the address, and AllowRemote was not set. It wraps ErrConfig.
+	ErrRemote = fmt.Errorf("%w: other machines can reach this address", ErrConfig)
+)
 
 func (d *Demo) start(ctx context.Context, c Config) (err error) {
 	if d.state, err = openState(ctx, c.Dir, c.Logger); err != nil {

@@ -181,22 +181,24 @@ func TestWhatTheCommandRefuses(t *testing.T) {
 		name string
 		args []string
 		env  string
+		exit int
 		says string
 	}{
-		{"all addresses", []string{"--addr", "0.0.0.0:0"}, "", "--allow-remote"},
-		{"no host", []string{"--addr", ":0"}, "", "--allow-remote"},
-		{"a name that may be anywhere", []string{"--addr", "example.com:0"}, "", "--allow-remote"},
-		{"no port", []string{"--addr", "127.0.0.1"}, "", "address"},
-		{"too many replicas", []string{"--replicas", "33"}, "", "replicas"},
-		{"a folder in use", []string{"--dir", dir}, "", "another demo is running"},
-		{"a short token", nil, "WAFER_ADMIN_TOKEN=short", "Token"},
+		{"all addresses", []string{"--addr", "0.0.0.0:0"}, "", 2, "--allow-remote"},
+		{"no host", []string{"--addr", ":0"}, "", 2, "--allow-remote"},
+		{"a name that may be anywhere", []string{"--addr", "example.com:0"}, "", 2, "--allow-remote"},
+		{"no port", []string{"--addr", "127.0.0.1"}, "", 2, "missing port"},
+		{"no replicas", []string{"--replicas", "-1"}, "", 2, "replicas"},
+		{"too many replicas", []string{"--replicas", "33"}, "", 2, "replicas"},
+		{"a folder in use", []string{"--dir", dir}, "", 1, "another demo is running"},
+		{"a short token", nil, "WAFER_ADMIN_TOKEN=short", 2, "admin token"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			args := append([]string{"demo", "--addr", "127.0.0.1:0"}, row.args...)
 			cmd := exec.CommandContext(t.Context(), program, args...)
 			cmd.Env = append(os.Environ(), "WAFER_ADMIN_TOKEN=", row.env)
 			out, err := cmd.CombinedOutput()
-			if err == nil || !strings.Contains(string(out), row.says) {
+			if err == nil || cmd.ProcessState.ExitCode() != row.exit || !strings.Contains(string(out), row.says) {
 				t.Errorf("it ended with %v and said %s", err, out)
 			}
 		})
