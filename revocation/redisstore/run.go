@@ -1,0 +1,127 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/fips140"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+//go:embed lua/common.lua
+var commonLua string
+
+//go:embed lua/init.lua
+var initLua string
+
+//go:embed lua/read.lua
+var readLua string
+
+//go:embed lua/confirm.lua
+var confirmLua string
+
+//go:embed lua/write.lua
+var writeLua string
+
+// scripts are the steps of the store; each begins with the same helpers.
+type scripts struct{ create, read, confirm, write *redis.Script }
+
+func newScripts() (s scripts) {
+	// Redis names scripts by SHA-1. Nothing rests on it, so a FIPS-only process may.
+	fips140.WithoutEnforcement(func() {
+		s = scripts{
+			create:  redis.NewScript(commonLua + initLua),
+			read:    redis.NewScript(commonLua + readLua),
+			confirm: redis.NewScript(commonLua + confirmLua),
+			write:   redis.NewScript(commonLua + writeLua),
+		}
+	})
+	return s
+}
+
+// run runs a script on the primary, loading it if the server does not have it.
+func (s *Store) run(ctx context.Context, script *redis.Script, args ...any) (any, error) {
+	reply, err := script.Run(ctx, s.client, s.keys, args...).Result()
+	return reply, mapped(err)
+}
+
+// runAcked runs a script and waits on the same connection for replicas to hold
+// what was written before it answered: WAIT on another connection counts
+// replicas of another write (R7). A server that does not know the script is sent
+// both again.
+func (s *Store) runAcked(ctx context.Context, script *redis.Script, ack revocation.Ack, args ...any) (any, int, error) {
+	node, err := s.primary(ctx)
+	if err != nil {
+		return nil, 0, mapped(err)
+	}
+	timeout := ack.Timeout
+	if timeout == 0 {
+		timeout = 500 * time.Millisecond
+	}
+	conn := node.WithTimeout(timeout + 500*time.Millisecond).Conn()
+	defer conn.Close()
+	send := func(eval func(redis.Pipeliner) *redis.Cmd) (any, int, error) {
+		pipe := conn.Pipeline()
+		cmd := eval(pipe)
+		wait := redis.NewIntCmd(ctx, "wait", ack.Replicas, timeout.Milliseconds())
+		pipe.Process(ctx, wait)
+		pipe.Exec(ctx) // each command has its own error
+		reply, err := cmd.Result()
+		if err != nil {
+			return nil, 0, err
+		}
+		n, err := wait.Result()
+		return reply, int(n), err
+	}
+	reply, n, err := send(func(p redis.Pipeliner) *redis.Cmd { return script.EvalSha(ctx, p, s.keys, args...) })
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		reply, n, err = send(func(p redis.Pipeliner) *redis.Cmd { return script.Eval(ctx, p, s.keys, args...) })
+	}
+	return reply, n, mapped(err)
+}
+
+// primary returns a client of the one server that holds the list.
+func (s *Store) primary(ctx context.Context) (*redis.Client, error) {
+	switch c := s.client.(type) {
+	case *redis.Client:
+		return c, nil
+	case *redis.ClusterClient:
+		return c.MasterForKey(ctx, s.keys[0])
+	}
+	return nil, fmt.Errorf("redisstore: a client of type %T", s.client)
+}
+
+// mapped turns what the scripts and the server say into errors callers know.
+func mapped(err error) error {
+	if err == nil {
+		return nil
+	}
+	for prefix, known := range map[string]error{
+		"LOST": revocation.ErrLost, "GENESIS": revocation.ErrGenesis, "LAYOUT": revocation.ErrLayout, "FUTURE": revocation.ErrFuture,
+	} {
+		if redis.HasErrorPrefix(err, prefix) {
+			return known
+		}
+	}
+	return fmt.Errorf("redisstore: %w", err)
+}
+
+// permanent reports whether trying again cannot help.
+func permanent(err error) bool {
+	var r redis.Error
+	if !errors.As(err, &r) {
+		return false
+	}
+	for _, prefix := range []string{"NOPERM", "NOAUTH", "WRONGPASS"} {
+		if strings.Contains(r.Error(), prefix) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,230 @@
+package redisstore
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// maxNumber is the largest number that six bytes hold.
+const maxNumber = 1<<48 - 1
+
+// append6 appends n in six bytes, big endian. What is out of range becomes the
+// nearest that is in it.
+func append6(b []byte, n int64) []byte {
+	var all [8]byte
+	binary.BigEndian.PutUint64(all[:], uint64(min(max(n, 0), maxNumber)))
+	return append(b, all[2:]...)
+}
+
+func get6(b []byte) int64 {
+	return int64(binary.BigEndian.Uint16(b))<<32 | int64(binary.BigEndian.Uint32(b[2:]))
+}
+
+// appendAssertions appends 39 bytes for each: scope 1, when 1, tag 16, W 6,
+// until 6, version 1, MAC 8.
+func appendAssertions(b []byte, all []revocation.Assertion) []byte {
+	b = append(b, make([]byte, 0, 39*len(all))...)
+	for _, a := range all {
+		b = append(b, byte(a.Scope), byte(a.When))
+		b = append(b, a.Tag[:]...)
+		b = append6(append6(b, a.W), a.Until)
+		b = append(b, a.Version)
+		b = append(b, a.MAC[:]...)
+	}
+	return b
+}
+
+// appendQuestion appends session 16, subject 16, epoch 6, checked 6, skew 4,
+// the numbers of groups and keys 1 each, and their tags.
+func appendQuestion(b []byte, q revocation.Question) []byte {
+	b = append(b, q.Session[:]...)
+	b = append(b, q.Subject[:]...)
+	b = append6(append6(b, q.Epoch), q.Checked)
+	b = binary.BigEndian.AppendUint32(b, uint32(q.Skew.Milliseconds()))
+	groups, keys := q.Groups[:min(len(q.Groups), 255)], q.Keys[:min(len(q.Keys), 255)]
+	b = append(b, byte(len(groups)), byte(len(keys)))
+	for _, t := range groups {
+		b = append(b, t[:]...)
+	}
+	for _, t := range keys {
+		b = append(b, t[:]...)
+	}
+	return b
+}
+
+// A decoder reads replies of scripts and keeps the first thing that was not as
+// it must be.
+type decoder struct{ err error }
+
+func (d *decoder) fail(format string, args ...any) {
+	if d.err == nil {
+		d.err = fmt.Errorf("redisstore: a reply that makes no sense: "+format, args...)
+	}
+}
+
+// list returns an array of at least n parts, or makes one up.
+func (d *decoder) list(v any, n int) []any {
+	parts, ok := v.([]any)
+	if !ok || len(parts) < n {
+		d.fail("%T of %d parts, not %d", v, len(parts), n)
+		return make([]any, n)
+	}
+	return parts
+}
+
+func (d *decoder) text(v any) string {
+	s, ok := v.(string)
+	if !ok {
+		d.fail("%T is no text", v)
+	}
+	return s
+}
+
+// int reads a number, which scripts send as such or as digits.
+func (d *decoder) int(v any) int64 {
+	if n, ok := v.(int64); ok {
+		return n
+	}
+	n, err := strconv.ParseInt(d.text(v), 10, 64)
+	if err != nil {
+		d.fail("a number that is none")
+	}
+	return n
+}
+
+func (d *decoder) ms(v any) time.Duration { return time.Duration(d.int(v)) * time.Millisecond }
+
+// fixed reads exactly len(to) bytes.
+func (d *decoder) fixed(to []byte, v any) {
+	if s := d.text(v); copy(to, s) != len(s) || len(s) != len(to) {
+		d.fail("%d bytes of %d", len(s), len(to))
+	}
+}
+
+// records cuts text into parts of the same size.
+func (d *decoder) records(v any, size int) (out [][]byte) {
+	b := []byte(d.text(v))
+	if len(b)%size != 0 {
+		d.fail("%d bytes in records of %d", len(b), size)
+		return nil
+	}
+	for ; len(b) > 0; b = b[size:] {
+		out = append(out, b[:size])
+	}
+	return out
+}
+
+// head reads what told in common.lua makes.
+func (d *decoder) head(v any) (h revocation.Head) {
+	r := d.list(v, 11)
+	h.Layout = int(d.int(r[0]))
+	d.fixed(h.Genesis[:], r[1])
+	d.fixed(h.Check[:], r[2])
+	h.Born, h.N, h.MS = d.int(r[3]), d.int(r[4]), d.int(r[5])
+	d.fixed(h.Chain[:], r[6])
+	h.Floor, h.Known = d.int(r[7]), d.int(r[10])
+	for _, b := range d.records(r[8], 10) {
+		h.Lines = append(h.Lines, revocation.Line{ID: binary.BigEndian.Uint32(b), Start: get6(b[4:])})
+	}
+	for _, b := range d.records(r[9], 12) {
+		h.Raises = append(h.Raises, revocation.Raise{From: get6(b), Retain: time.Duration(get6(b[6:])) * time.Millisecond})
+	}
+	return h
+}
+
+func (d *decoder) answer(v any) (a revocation.Answer) {
+	r := d.list(v, 5)
+	a.Session, a.Subject, a.Everyone = d.int(r[0]) == 1, d.int(r[1]), d.int(r[2])
+	for _, w := range d.list(r[3], 0) {
+		a.Groups = append(a.Groups, d.int(w))
+	}
+	for _, w := range d.list(r[4], 0) {
+		a.Keys = append(a.Keys, d.int(w))
+	}
+	return a
+}
+
+func (d *decoder) results(v any) (out []revocation.Result) {
+	r := d.list(v, 0)
+	if len(r)%4 != 0 {
+		d.fail("%d numbers in results", len(r))
+		return nil
+	}
+	for ; len(r) > 0; r = r[4:] {
+		out = append(out, revocation.Result{
+			Position: revocation.Position{MS: d.int(r[0]), N: d.int(r[1])}, Changed: d.int(r[2]) == 1, W: d.int(r[3]),
+		})
+	}
+	return out
+}
+
+func (d *decoder) position(id string) (p revocation.Position) {
+	ms, n, ok := strings.Cut(id, "-")
+	if !ok {
+		d.fail("a position that is none")
+	}
+	return revocation.Position{MS: d.int(ms), N: d.int(n)}
+}
+
+// entry reads one part of the reply to XRANGE.
+func (d *decoder) entry(v any) revocation.Entry {
+	r := d.list(v, 2)
+	fields := d.list(r[1], 2)
+	return d.fields(d.text(r[0]), fields[1])
+}
+
+// fields reads an entry of the log: version 1, scope 1, tag 16, W 6 and until 6
+// unless it is of a session, MAC 8, chain 8. A form of another version is an
+// entry that its MAC does not fit, so that it is never just skipped.
+func (d *decoder) fields(id string, v any) (e revocation.Entry) {
+	e.Position = d.position(id)
+	b := []byte(d.text(v))
+	if len(b) < 26 {
+		return e
+	}
+	e.Version, e.Scope = b[0], revocation.Scope(b[1])
+	copy(e.Tag[:], b[2:])
+	copy(e.MAC[:], b[len(b)-16:])
+	copy(e.Chain[:], b[len(b)-8:])
+	switch {
+	case e.Scope == revocation.ScopeSession && len(b) == 34:
+		e.W = revocation.Forever
+	case e.Scope != revocation.ScopeSession && len(b) == 46:
+		e.W, e.Until = get6(b[18:]), get6(b[24:])
+	default:
+		e.Version = 0
+	}
+	return e
+}
+
+// fillUntil completes entries of sessions, whose end the log leaves out because
+// it follows from the retention of their time.
+func fillUntil(all []revocation.Entry, h revocation.Head) {
+	for i := range all {
+		if e := &all[i]; e.Scope == revocation.ScopeSession {
+			e.Until = e.Position.MS + h.RetainAt(e.Position.MS).Milliseconds()
+		}
+	}
+}
+
+// marks reads the hash of marks: scope 1 and tag 16, W 6 and until 6.
+func (d *decoder) marks(v any) []revocation.Entry {
+	r := d.list(v, 0)
+	out := []revocation.Entry{}
+	for ; len(r) > 1; r = r[2:] {
+		name, value := d.text(r[0]), []byte(d.text(r[1]))
+		if len(name) != 17 || len(value) != 12 {
+			d.fail("a mark of %d and %d bytes", len(name), len(value))
+			return nil
+		}
+		e := revocation.Entry{Scope: revocation.Scope(name[0]), W: get6(value), Until: get6(value[6:])}
+		copy(e.Tag[:], name[1:])
+		out = append(out, e)
+	}
+	return out
+}
