@@ -12,6 +12,24 @@ func (l *List) logTime(now time.Time) int64 {
 	return max(l.view.Load().logTime(now, l.Within()), l.seen.Load())
 }
 
+// present is what log time must be by now, however long this replica was cut
+// off. A revocation is meant to reach whatever began elsewhere meanwhile (R5).
+func (l *List) present(now time.Time) int64 {
+	v := l.view.Load()
+	return max(v.m.MS+now.Sub(v.got).Milliseconds(), l.seen.Load())
+}
+
+// floor is the log time a revocation passes on (R3). A primary that lost its
+// tail, or whose clock went back, may count from behind what others have seen: a
+// W from there would spare sessions that began before it. ε makes up for as much
+// as S; a replica that has not read for longer passes on what time it must be.
+func (l *List) floor(now time.Time) int64 {
+	if l.view.Load().age(now) > l.Within() {
+		return l.present(now)
+	}
+	return l.seen.Load()
+}
+
 // Now returns the present moment for [Login.Since]. Take it before a password
 // is checked: a login that raced with a revocation of its subject is refused
 // then, instead of outliving it (R21).
@@ -106,12 +124,15 @@ func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, erro
 		return Start{}, fmt.Errorf("%w: %v", ErrRevoked, d.Reason)
 	}
 	v := l.view.Load()
+	if v.young(l.Within()) {
+		return Start{}, fmt.Errorf("%w: its primary has just changed", ErrUnavailable)
+	}
 	unless := l.question(q, v)
 	if s.Kind == Switch {
 		unless.Groups = append(unless.Groups[:len(unless.Groups):len(unless.Groups)], s.Login.Groups...)
 	}
 	b := Batch{
-		List: v.head.Genesis, Floor: l.seen.Load(), Skew: l.Within(), Ack: l.config.Ack,
+		List: v.head.Genesis, Floor: l.floor(now), Skew: l.Within(), Ack: l.config.Ack,
 		Unless:     &unless,
 		Assertions: []Assertion{l.join(v.head.Genesis, ScopeSession, q.tag, Forever, 0)},
 		Then:       &Question{List: v.head.Genesis, Subject: s.Login.Subject, Groups: s.Login.Groups, Skew: l.Within()},

@@ -37,16 +37,19 @@ const modelS = 2 * time.Second
 
 // A modelSession is what the model knows of one session.
 type modelSession struct {
-	id      uint64
-	user    string
-	groups  []string
-	begun   time.Time // the login began
-	done    time.Time // the login was over
-	since   time.Time // the epoch's moment: the login, or the last "all but this one"
-	minted  time.Time // when making it began, if it follows another
-	parent  *modelSession
-	idle    time.Duration
-	silent  bool // begun while the store was silent
+	id     uint64
+	user   string
+	groups []string
+	begun  time.Time // the login began
+	done   time.Time // the login was over
+	since  time.Time // the epoch's moment: the login, or the last "all but this one"
+	minted time.Time // when making it began, if it follows another
+	parent *modelSession
+	idle   time.Duration
+	silent bool // begun while the store was silent
+	// blind: follows a session whose end neither the store that let it nor the
+	// replica that asked had heard of (another primary took it).
+	blind   bool
 	renewed time.Time
 }
 
@@ -65,7 +68,8 @@ type modelRevocation struct {
 	acked  time.Time // zero: never acknowledged
 	before time.Time // zero: all that began until then
 	by     *replica
-	lost   bool // nobody alive knows of it any more
+	number uint64 // of the session
+	lost   bool   // nobody alive knows of it any more
 }
 
 func (r *modelRevocation) names(s *modelSession) bool {
@@ -91,7 +95,7 @@ func (r *modelRevocation) ends(s *modelSession) bool {
 			return true
 		}
 		// A successor made after the end was acknowledged is the same session.
-		return s.parent != nil && s.minted.After(r.acked) && r.ends(s.parent)
+		return s.parent != nil && !s.blind && s.minted.After(r.acked) && r.ends(s.parent)
 	}
 	if !r.before.IsZero() {
 		return r.names(s) && s.done.Before(r.before.Add(-time.Hour*3)) // clocks may be off
@@ -435,6 +439,11 @@ func (h *history) succeed(r *replica, t *modelToken, q *Query) {
 	case Relogin:
 		s.user = modelUsers[h.pick(3)]
 	}
+	for _, rev := range h.revoked {
+		if rev.scope == ScopeSession && rev.ends(t.s) {
+			s.blind = s.blind || !h.knows(rev, r.link.to, []*replica{r})
+		}
+	}
 	called := time.Now()
 	start, err := r.l.Succeed(context.Background(), q, Succession{Kind: kind, Login: h.identity(r, s)})
 	h.say("%s succeeds %d by kind %d: %v", r.name, t.s.id, kind, err)
@@ -599,27 +608,29 @@ func (h *history) forget() {
 	}
 }
 
-func (h *history) known(rev *modelRevocation) bool {
+func (h *history) known(rev *modelRevocation) bool { return h.knows(rev, h.sim.reign, h.replicas) }
+
+// knows reports whether the node or one of the replicas has rev.
+func (h *history) knows(rev *modelRevocation, n *node, replicas []*replica) bool {
 	k := exactKey{scope: rev.scope}
 	l := h.replicas[0].l
 	switch rev.scope {
 	case ScopeSession:
-		var n uint64
-		fmt.Sscan(rev.id, &n)
 		var id [16]byte
-		binary.BigEndian.PutUint64(id[8:], n)
+		fmt.Sscan(rev.id, &rev.number)
+		binary.BigEndian.PutUint64(id[8:], rev.number)
 		k.tag = l.tags.session(id)
 	case ScopeSubject:
 		k.tag = l.Tag(Subject(rev.id))
 	case ScopeGroup:
 		k.tag = l.Tag(Group(rev.id))
 	}
-	if st := h.sim.reign.state; st != nil {
-		if _, ok := st.exact[k]; ok {
+	if n != nil && n.state != nil {
+		if _, ok := n.state.exact[k]; ok {
 			return true
 		}
 	}
-	for _, r := range h.replicas {
+	for _, r := range replicas {
 		if r.l.outbox.w(k) >= 0 {
 			return true
 		}

@@ -36,7 +36,7 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 	list := l.view.Load().head.Genesis
 	a.MAC = l.tags.entryMAC(list, a.Version, a.Scope, a.Tag)
 	w, err := l.store.Write(ctx, Batch{
-		List: list, Floor: l.seen.Load(), Skew: l.Within(), Assertions: []Assertion{a}, Ack: l.config.Ack,
+		List: list, Floor: l.floor(now), Skew: l.Within(), Assertions: []Assertion{a}, Ack: l.config.Ack,
 	})
 	switch {
 	case errors.Is(err, ErrFuture):
@@ -61,10 +61,7 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 // assertion works out what to write for t. Its W is what this replica refuses by
 // until the store has answered: the store's own will not be lower.
 func (l *List) assertion(t Target, o Options, now time.Time) (exactKey, Assertion, error) {
-	v := l.view.Load()
-	// Not logTime: this replica may have been cut off for longer than that grows, and
-	// what began elsewhere meanwhile is meant, too (R5).
-	present := max(v.m.MS+now.Sub(v.got).Milliseconds(), l.seen.Load())
+	present := l.present(now)
 	a := Assertion{Scope: t.scope, Version: Layout, When: AtNow, W: present + l.Within().Milliseconds()}
 	if t.scope != ScopeEveryone {
 		a.Tag = l.tags.of(t)
