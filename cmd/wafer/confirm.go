@@ -25,7 +25,7 @@ func confirm(cmd *cobra.Command, what, question string) error {
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s\n%s [y/N] ", what, question)
 	answer, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
-	if err == io.EOF && answer == "" { // /dev/null looks like a terminal too
+	if err == io.EOF && answer == "" {
 		fmt.Fprintln(cmd.ErrOrStderr())
 		return nobody
 	}
@@ -36,12 +36,17 @@ func confirm(cmd *cobra.Command, what, question string) error {
 	return errDeclined
 }
 
-// isTerminal says whether f is a terminal, or a device that passes for one.
+// isTerminal says whether f is a terminal, or a device that passes for one; the
+// null device does not.
 func isTerminal(f any) bool {
 	file, ok := f.(*os.File)
 	if !ok {
 		return false
 	}
 	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
 }

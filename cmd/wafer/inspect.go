@@ -221,9 +221,9 @@ func explain(name, value string, now time.Time) string {
 	about := map[string]string{
 		"aud": "the application", "sid": "the session", "sub": "who is logged in",
 		"stg": "tag of the subject in the list", "grp": "tags of the groups in the list",
-		"auth_time": "logged in", "ep": "began, by the list's clock", "iat": "sealed",
+		"auth_time": "logged in", "ep": "began (the list's clock)", "iat": "sealed",
 		"exp": "idle deadline", "end": "absolute deadline",
-		"chk": "not revoked up to here, by the list's clock", "ln": "primary of the list then",
+		"chk": "not revoked up to (the list's clock)", "ln": "primary of the list then",
 		"dat": "the application's data",
 	}[name]
 	n, err := strconv.ParseInt(value, 10, 64)

@@ -129,16 +129,18 @@ session. WAFER_KEK holds the same in a variable: 32 random bytes in unpadded bas
 		if err != nil {
 			return err
 		}
-		now := time.Now()
+		now, out, notes := time.Now(), cmd.OutOrStdout(), cmd.OutOrStdout()
 		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), describe(r, now))
+			notes = cmd.ErrOrStderr()
 		}
-		out := cmd.OutOrStdout()
 		if makesKEK {
-			fmt.Fprintf(out, "Made the key encryption key %s. Keep it apart from the ring: whoever has both can forge every session.\n", ring.kekFile)
+			fmt.Fprintf(notes, "Made the key encryption key %s. Keep it apart from the ring: whoever has both can forge every session.\n", ring.kekFile)
 		}
 		if ring.plaintext {
 			fmt.Fprintf(cmd.ErrOrStderr(), "The ring is in plain text: whoever reads %s can forge every session.\n", ring.file)
+		}
+		if *asJSON {
+			return printJSON(out, describe(r, now))
 		}
 		fmt.Fprintf(out, "Made the ring %s.\n\n", ring.file)
 		printRing(out, r, now)

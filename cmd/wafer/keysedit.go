@@ -53,6 +53,9 @@ With --now the new key seals at once. A replica that has not read the ring by th
 			return printJSON(cmd.OutOrStdout(), describe(r, at))
 		}
 		printRotated(cmd, before, r, at)
+		if now {
+			fmt.Fprintln(cmd.OutOrStdout(), "A replica that has not read the ring yet takes what the new key seals for no session, until it has.")
+		}
 		return nil
 	}
 	return cmd
@@ -128,7 +131,7 @@ Do this when a key may be known to somebody else. To replace a key that is merel
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), describe(r, now))
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "Key %s is revoked.\n", kid)
+		fmt.Fprintf(cmd.OutOrStdout(), "Key %s is revoked. Every replica refuses what it sealed as soon as it has read the ring.\n", kid)
 		printRotated(cmd, before, r, now)
 		return nil
 	}

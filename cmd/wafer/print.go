@@ -26,7 +26,7 @@ func from(t, now time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return utc(t) + " (" + distance(t.Sub(now)) + ")"
+	return utc(t) + " (" + distance(t.Sub(now.Truncate(time.Second))) + ")"
 }
 
 // distance prints how far away something is: "in 10 min", "3 days ago", "now".
@@ -40,23 +40,21 @@ func distance(d time.Duration) string {
 	return "in " + span(d)
 }
 
-// span prints a duration in the unit that suits it, rounded.
+// span prints a duration, rounded, in the largest unit of which it has at least
+// two, or exactly one: 90 min say more than 2 h.
 func span(d time.Duration) string {
 	for _, u := range []struct {
-		unit time.Duration
-		one  string
-		many string
-	}{{24 * time.Hour, "day", "days"}, {time.Hour, "h", "h"}, {time.Minute, "min", "min"}, {time.Second, "s", "s"}} {
-		n := d.Round(u.unit) / u.unit
-		if d < 2*u.unit && (n != 1 || d != u.unit) && u.unit > time.Second {
-			continue // 90 min say more than 2 h
-		}
-		if n == 1 {
+		unit      time.Duration
+		one, many string
+	}{{24 * time.Hour, "day", "days"}, {time.Hour, "h", "h"}, {time.Minute, "min", "min"}} {
+		if d == u.unit {
 			return "1 " + u.one
 		}
-		return fmt.Sprintf("%d %s", n, u.many)
+		if n := d.Round(u.unit) / u.unit; d >= 2*u.unit {
+			return fmt.Sprintf("%d %s", n, u.many)
+		}
 	}
-	return "0 s"
+	return fmt.Sprintf("%d s", d.Round(time.Second)/time.Second)
 }
 
 // A palette colours words, or leaves them as they are.

@@ -29,6 +29,8 @@ Exit codes: 0 done, 1 failed, 2 the command was not used right.`,
 	}
 	root.PersistentFlags().Bool("yes", false, "answer yes to every question")
 	root.AddCommand(demoCommand(), keysCommand(), tokenCommand(), versionCommand())
+	// A name for other commands is not one to run, though it has a RunE.
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	prepare(root)
 	return root
@@ -39,6 +41,7 @@ func prepare(cmd *cobra.Command) {
 	switch check := cmd.Args; {
 	case !cmd.Runnable(): // a name for others: `wafer keys`
 		cmd.Args = cobra.ArbitraryArgs
+		cmd.SuggestionsMinimumDistance = 2
 		cmd.FParseErrWhitelist.UnknownFlags = true // they are of the command that is meant
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -82,11 +85,9 @@ func run(ctx context.Context, root *cobra.Command, args []string) int {
 	if err == nil {
 		return 0
 	}
-	text := err.Error()
-	for _, prefix := range []string{"keys: ", "token: "} { // whose error it is, is the reader's least concern
-		text = strings.TrimPrefix(text, prefix)
-	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "wafer: %s\n", text)
+	// Which package says it is the reader's least concern.
+	text := strings.ReplaceAll(": "+err.Error(), ": keys: ", ": ")
+	fmt.Fprintf(cmd.ErrOrStderr(), "wafer%s\n", text)
 	if errors.As(err, new(usageError)) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "See '%s --help'.\n", cmd.CommandPath())
 		return exitUsage
