@@ -28,8 +28,8 @@ func readSecretFile(path string, limit int64) ([]byte, error) {
 	if info, err = file.Stat(); err != nil {
 		return nil, err
 	}
-	if why := exposed(path, info); why != "" {
-		return nil, fmt.Errorf("%w: %s: %s", ErrExposed, path, why)
+	if exposed(path, info) {
+		return nil, fmt.Errorf("%w: its mode is %#o; chmod 600 %s", ErrExposed, info.Mode().Perm(), path)
 	}
 	b, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err != nil {
@@ -118,8 +118,8 @@ func writeError(err error) error {
 			return fmt.Errorf("%w: %w", ErrReadOnly, err)
 		}
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("keys: the folder does not exist: %w", err)
+	if at := (*fs.PathError)(nil); errors.Is(err, fs.ErrNotExist) && errors.As(err, &at) {
+		return fmt.Errorf("keys: folder %s: %w", filepath.Dir(at.Path), fs.ErrNotExist)
 	}
 	return fmt.Errorf("keys: %w", err)
 }

@@ -16,7 +16,7 @@ const (
 )
 
 // exposed cannot say anything here: files have no owner, group and others.
-func exposed(string, fs.FileInfo) string { return "" }
+func exposed(string, fs.FileInfo) bool { return false }
 
 // lock takes the lock that writers of path take turns by: a file that only one of
 // them can make. One that a crash left behind is taken away after a while.

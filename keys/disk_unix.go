@@ -15,16 +15,10 @@ import (
 
 const lockRetry = 10 * time.Millisecond
 
-// exposed says why a file is not as closed as a secret must be; "": it is.
-func exposed(path string, info fs.FileInfo) string {
-	mode := info.Mode().Perm()
-	if mode&0o077 == 0 {
-		return ""
-	}
-	if mode&0o077 == 0o040 && givenByGroup(path, info) {
-		return ""
-	}
-	return fmt.Sprintf("its mode is %#o: chmod 600", mode)
+// exposed says whether a file is less closed than a secret must be.
+func exposed(path string, info fs.FileInfo) bool {
+	open := info.Mode().Perm() & 0o077
+	return open != 0 && (open != 0o040 || !givenByGroup(path, info))
 }
 
 // givenByGroup says whether the group is how a file was given to us, and we could

@@ -112,6 +112,9 @@ func (f *File) load(ctx context.Context) error {
 // are those that the ring in memory came from.
 func (f *File) read(ctx context.Context) (*Ring, digest, error) {
 	doc, err := readSecretFile(f.path, maxAtRest)
+	if errors.Is(err, ErrExposed) {
+		return nil, digest{}, err
+	}
 	if err != nil {
 		return nil, digest{}, fmt.Errorf("keys: %w", err)
 	}
