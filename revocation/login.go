@@ -12,22 +12,12 @@ func (l *List) logTime(now time.Time) int64 {
 	return max(l.view.Load().logTime(now, l.Within()), l.seen.Load())
 }
 
-// present is what log time must be by now, however long this replica was cut
-// off. A revocation is meant to reach whatever began elsewhere meanwhile (R5).
+// present is what log time must be by now, however long this replica was cut off
+// and whatever became of the store. A revocation passes it on: a primary that
+// lost its tail, or whose clock was set back, may count from behind what others
+// have seen, and a W from there would spare sessions that began before it (R3, R5).
 func (l *List) present(now time.Time) int64 {
-	v := l.view.Load()
-	return max(v.m.MS+now.Sub(v.got).Milliseconds(), l.seen.Load())
-}
-
-// floor is the log time a revocation passes on (R3). A primary that lost its
-// tail, or whose clock went back, may count from behind what others have seen: a
-// W from there would spare sessions that began before it. ε makes up for as much
-// as S; a replica that has not read for longer passes on what time it must be.
-func (l *List) floor(now time.Time) int64 {
-	if l.view.Load().age(now) > l.Within() {
-		return l.present(now)
-	}
-	return l.seen.Load()
+	return max(l.pace.Load()+now.Sub(l.begun).Milliseconds(), l.seen.Load())
 }
 
 // Now returns the present moment for [Login.Since]. Take it before a password
@@ -132,7 +122,7 @@ func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, erro
 		unless.Groups = append(unless.Groups[:len(unless.Groups):len(unless.Groups)], s.Login.Groups...)
 	}
 	b := Batch{
-		List: v.head.Genesis, Floor: l.floor(now), Skew: l.Within(), Ack: l.config.Ack,
+		List: v.head.Genesis, Floor: l.present(now), Skew: l.Within(), Ack: l.config.Ack,
 		Unless:     &unless,
 		Assertions: []Assertion{l.join(v.head.Genesis, ScopeSession, q.tag, Forever, 0)},
 		Then:       &Question{List: v.head.Genesis, Subject: s.Login.Subject, Groups: s.Login.Groups, Skew: l.Within()},

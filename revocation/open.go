@@ -44,6 +44,10 @@ type List struct {
 	silent atomic.Bool
 	// seen is the highest log time heard of; every write passes it on (R3).
 	seen atomic.Int64
+	// pace is the highest of log time heard of, less the time since begun: where log
+	// time must have come to, had it never stood still.
+	pace  atomic.Int64
+	begun time.Time
 
 	kids    kidTags
 	flights singleflight.Group
@@ -110,7 +114,7 @@ func newList(s Store, k Secrets, c Config) (*List, error) {
 	return &List{
 		config: c, log: c.logger(), store: s, tags: tags,
 		asking: semaphore.NewWeighted(askers), cleared: cleared, revoked: revoked,
-		stopped: make(chan struct{}),
+		stopped: make(chan struct{}), begun: time.Now(),
 	}, nil
 }
 

@@ -3,6 +3,7 @@ package revocation
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -148,9 +149,14 @@ func (l *List) write(ctx context.Context, b Batch) (Written, error) {
 
 // heard remembers log time that came from the store (R3).
 func (l *List) heard(ms int64) {
+	raise(&l.seen, ms)
+	raise(&l.pace, ms-time.Since(l.begun).Milliseconds())
+}
+
+func raise(a *atomic.Int64, to int64) {
 	for {
-		old := l.seen.Load()
-		if ms <= old || l.seen.CompareAndSwap(old, ms) {
+		old := a.Load()
+		if to <= old || a.CompareAndSwap(old, to) {
 			return
 		}
 	}

@@ -36,7 +36,7 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 	list := l.view.Load().head.Genesis
 	a.MAC = l.tags.entryMAC(list, a.Version, a.Scope, a.Tag)
 	w, err := l.store.Write(ctx, Batch{
-		List: list, Floor: l.floor(now), Skew: l.Within(), Assertions: []Assertion{a}, Ack: l.config.Ack,
+		List: list, Floor: l.present(now), Skew: l.Within(), Assertions: []Assertion{a}, Ack: l.config.Ack,
 	})
 	switch {
 	case errors.Is(err, ErrFuture):
