@@ -3,6 +3,7 @@ package httpmw
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -23,7 +24,7 @@ func (c *core) sealSession(t *token.Session, now time.Time) ([]string, error) {
 		return nil, c.tooLarge(t, lifetime, now)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("httpmw: %w", err)
 	}
 	line := c.cookie.line(c.cookie.session, string(value), lifetime)
 	if len(line) > maxLines {
@@ -32,19 +33,15 @@ func (c *core) sealSession(t *token.Session, now time.Time) ([]string, error) {
 	return []string{line}, nil
 }
 
-// tooLarge measures a session that does not fit: it seals it without its data and adds what the data would take.
+// tooLarge measures a session that does not fit, by sealing it without its data.
 func (c *core) tooLarge(t *token.Session, lifetime int64, now time.Time) error {
 	bare := *t
 	bare.Data = nil
 	value, err := c.sealer.SealSession(nil, &bare, now)
 	if err != nil {
-		return err
+		return fmt.Errorf("httpmw: %w", err)
 	}
-	empty := len(c.cookie.line(c.cookie.session, string(value), lifetime))
-	const member = len(`,"dat":`)
-	// Three bytes of data become four of cookie. Whatever the remainder, this never promises too much.
-	size := empty + (len(t.Data)+member)*4/3 + 1
-	return &SizeError{Size: size, Max: maxLines, Data: len(t.Data), Cut: (size-maxLines)*3/4 + 1}
+	return newSizeError(len(c.cookie.line(c.cookie.session, string(value), lifetime)), len(t.Data), maxLines)
 }
 
 // commit puts the session's cookies into the header, once. It runs just before the header leaves.
@@ -92,7 +89,7 @@ func (s *state) leaving() []string {
 		n.written.Add(1)
 		return s.lines
 	case v.Outcome == revocation.Accept && v.Renew:
-		if line := s.renew(v, now); line != "" {
+		if line := s.renew(v, now); line != "" { // which moves the idle limit
 			n.renewed.Add(1)
 			return []string{line}
 		}

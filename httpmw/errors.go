@@ -69,7 +69,7 @@ var (
 
 // SizeError says by how much a session is too large. errors.Is(err, ErrTooLarge) holds.
 type SizeError struct {
-	Size int // bytes of the Set-Cookie lines together
+	Size int // bytes of the Set-Cookie line, or of the token that Issue would return
 	Max  int // what they may have
 	Data int // bytes of the encoded data within
 	Cut  int // bytes by which the encoded data must shrink
@@ -78,6 +78,13 @@ type SizeError struct {
 func (e *SizeError) Error() string {
 	return fmt.Sprintf("httpmw: session too large: %d bytes of Set-Cookie where %d may be: cut the data of %d bytes by %d",
 		e.Size, e.Max, e.Data, e.Cut)
+}
+
+// newSizeError adds to the size of something without data what the data would take: three bytes of data become
+// four. Whatever the remainder, Cut never promises too much.
+func newSizeError(empty, data, most int) *SizeError {
+	size := empty + (data+len(`,"dat":`))*4/3 + 1
+	return &SizeError{Size: size, Max: most, Data: data, Cut: (size-most)*3/4 + 1}
 }
 
 // Is makes errors.Is(err, ErrTooLarge) hold.

@@ -38,7 +38,11 @@ func (s *state) renew(v revocation.Verdict, now time.Time) string {
 	if remember {
 		lifetime = s.tok.End - now.Unix()
 	}
-	return s.core.renewals.get(s.core, seen, lifetime, now)
+	r, ok := s.core.renewals.get(s.core, seen, lifetime, now)
+	if ok {
+		s.exp = r.seen.Expires // for whoever watches the session
+	}
+	return r.line
 }
 
 // renewals remembers the renewals of the last seconds, so that the parallel requests of a page share one. It
@@ -59,24 +63,25 @@ const (
 	shareSize = 4096
 )
 
-func (r *renewals) get(c *core, seen token.Seen, lifetime int64, now time.Time) string {
+func (r *renewals) get(c *core, seen token.Seen, lifetime int64, now time.Time) (renewal, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if have, ok := r.find(seen.ID); ok && now.Unix()-have.seen.IssuedAt < shareFor && have.seen.IssuedAt <= now.Unix() {
 		c.count.shared.Add(1)
-		return have.line
+		return have, true
 	}
 	value, err := c.sealer.SealSeen(nil, &seen, now)
 	if err != nil {
 		c.cfg.Logger.Debug("renewal was not sealed", "app", c.cfg.App, "error", err.Error())
-		return ""
+		return renewal{}, false
 	}
 	line := c.cookie.line(c.cookie.seen, string(value), lifetime)
 	if r.now == nil || len(r.now) >= shareSize || now.Unix()-r.since >= shareFor {
 		r.old, r.now, r.since = r.now, make(map[token.ID]renewal), now.Unix()
 	}
-	r.now[seen.ID] = renewal{seen, line}
-	return line
+	sealed := renewal{seen, line}
+	r.now[seen.ID] = sealed
+	return sealed, true
 }
 
 func (r *renewals) find(id token.ID) (renewal, bool) {

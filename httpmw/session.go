@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/wafer-sessions/wafer/revocation"
 )
@@ -127,23 +128,12 @@ func (s *Session[T]) value() (v T, err error) {
 // *SizeError), ErrCommitted, ErrUndecided, or ErrRevoked if the session was revoked since the request came;
 // then nothing was changed.
 func (s *Session[T]) Set(v T) error {
-	raw, err := s.encode(v)
+	raw, err := s.st.core.encode(v)
 	if err != nil {
 		return err
 	}
 	_, err = s.st.setData(raw, nil)
 	return err
-}
-
-func (s *Session[T]) encode(v T) ([]byte, error) {
-	raw, err := s.st.core.cfg.Codec.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("httpmw: encode the session's data: %w", err)
-	}
-	if _, ours := s.st.core.cfg.Codec.(jsonCodec); !ours && !json.Valid(raw) {
-		return nil, errors.New("httpmw: the codec did not return one JSON value")
-	}
-	return raw, nil
 }
 
 // Update changes the data in place: it decodes it, calls f and stores the result, unless f returns an error,
@@ -164,7 +154,7 @@ func (s *Session[T]) Update(f func(*T) error) error {
 		if err := f(&v); err != nil {
 			return err
 		}
-		raw, err := s.encode(v)
+		raw, err := s.st.core.encode(v)
 		if err != nil {
 			return err
 		}
@@ -172,6 +162,18 @@ func (s *Session[T]) Update(f func(*T) error) error {
 			return err
 		}
 	}
+}
+
+// encode turns application data into one JSON value.
+func (c *core) encode(v any) ([]byte, error) {
+	raw, err := c.cfg.Codec.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("httpmw: encode the session's data: %w", err)
+	}
+	if _, ours := c.cfg.Codec.(jsonCodec); !ours && (!json.Valid(raw) || !utf8.Valid(raw)) {
+		return nil, errors.New("httpmw: the codec did not return one JSON value in UTF-8")
+	}
+	return raw, nil
 }
 
 type jsonCodec struct{}

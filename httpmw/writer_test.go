@@ -144,7 +144,10 @@ var exits = []exit{
 	}},
 	{name: "204", status: 204, run: func(w http.ResponseWriter, _ *http.Request, act func()) { act(); w.WriteHeader(204) }},
 	{name: "304", status: 304, run: func(w http.ResponseWriter, _ *http.Request, act func()) { act(); w.WriteHeader(304) }},
-	{name: "redirect", status: 303, run: func(w http.ResponseWriter, r *http.Request, act func()) { act(); http.Redirect(w, r, "/", http.StatusSeeOther) },
+	{name: "redirect", status: 303, run: func(w http.ResponseWriter, r *http.Request, act func()) {
+		act()
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+	},
 		body: "<a href=\"/\">See Other</a>.\n\n"},
 	{name: "103, then Write", body: "body", run: func(w http.ResponseWriter, _ *http.Request, act func()) {
 		w.Header().Set("Link", "</a.css>; rel=preload")

@@ -1,0 +1,92 @@
+package httpmw
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/token"
+)
+
+// Check opens and decides a session without HTTP: a bearer token from Issue, or the values of the two cookies as
+// they came over another transport. seen may be "". It returns the session only if there is one, and otherwise what
+// Session.Err would say, ErrUndecided among it; ErrNoLogin if session is "".
+//
+// The session cannot be changed, only asked, watched and logged out: everything else returns ErrCommitted.
+func (m *Manager[T]) Check(ctx context.Context, session, seen string) (*Session[T], error) {
+	if session == "" {
+		return nil, ErrNoLogin
+	}
+	var f found
+	f.session[0], f.sessions = session, 1
+	if seen != "" {
+		f.seen[0], f.seens = seen, 1
+	}
+	now := time.Now()
+	st := &state{core: m.core, committed: true}
+	m.core.open(ctx, &st.opened, session, &f, now)
+	m.core.settle(ctx, st, now)
+	if st.status != alive {
+		return nil, st.err()
+	}
+	return &Session[T]{st}, nil
+}
+
+// Issue begins a session of id without HTTP and returns its token, for Check: a bearer token. It is never renewed
+// and lives for ttl, at most the list's MaxIdle and the ring's MaxSession; zero: Config.Idle. It is revoked like
+// any session, by its id, subject and groups. Identity.Remember means nothing here and is refused.
+func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Duration) (string, error) {
+	c := m.core
+	if ttl == 0 {
+		ttl = c.cfg.Idle
+	}
+	longest := min(c.list.MaxIdle(), c.keys.Ring().MaxSession())
+	switch {
+	case ttl < time.Second || ttl > longest:
+		return "", fmt.Errorf("%w: a token lives from a second to %v, not %v", ErrIdentity, longest, ttl)
+	case id.Remember:
+		return "", fmt.Errorf("%w: a token is not a cookie to remember", ErrIdentity)
+	}
+	raw, err := c.encode(data)
+	if err != nil {
+		return "", err
+	}
+	now := time.Now()
+	o, err := c.identify(id, Limits{ttl, ttl}, now)
+	if err != nil {
+		return "", err
+	}
+	o.tok.Data = raw
+	start, err := c.list.Begin(ctx, revocation.Login{
+		Subject: revocation.Tag(o.tok.SubjectTag), Groups: o.groups[:o.tok.Groups], Since: id.Since,
+	})
+	if err != nil {
+		return "", listError(err)
+	}
+	o.begin(start)
+	if v := c.list.Decide(&o.query); v.Outcome == revocation.Refuse {
+		return "", listReason(v.Reason).err()
+	}
+	value, err := c.sealer.SealSession(nil, &o.tok, now)
+	if errors.Is(err, token.ErrTooLarge) {
+		return "", c.tokenTooLarge(&o.tok, now)
+	}
+	if err != nil {
+		return "", fmt.Errorf("httpmw: %w", err)
+	}
+	c.tell(ctx, Event{Kind: EventLogin, Session: o.tok.ID.String(), Subject: id.Subject})
+	return string(value), nil
+}
+
+// tokenTooLarge measures a bare token as tooLarge measures a cookie.
+func (c *core) tokenTooLarge(t *token.Session, now time.Time) error {
+	bare := *t
+	bare.Data = nil
+	value, err := c.sealer.SealSession(nil, &bare, now)
+	if err != nil {
+		return fmt.Errorf("httpmw: %w", err)
+	}
+	return newSizeError(len(value), len(t.Data), token.MaxLength)
+}

@@ -1,0 +1,188 @@
+package httpmw_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/token"
+)
+
+func TestIssueAndCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var events []httpmw.Event
+		f := newFixture(t, httpmw.Config{OnEvent: func(_ context.Context, e httpmw.Event) { events = append(events, e) }})
+		bearer, err := f.Issue(t.Context(), httpmw.Identity{Subject: "ann", Groups: []string{"robots"}}, cart{Note: "tea"}, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := f.Check(t.Context(), bearer, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Subject() != "ann" || !s.LoggedIn() || !s.InGroup("robots") || s.Value().Note != "tea" || s.Err() != nil {
+			t.Errorf("%q, %v", s.Subject(), s.Err())
+		}
+		idle, absolute := s.Limits()
+		if want := time.Unix(time.Now().Unix(), 0).Add(time.Hour); !idle.Equal(want) || !absolute.Equal(want) {
+			t.Errorf("limits %v and %v, want %v", idle, absolute, want)
+		}
+		want := []httpmw.Event{{Kind: httpmw.EventLogin, Session: s.ID(), Subject: "ann"}}
+		if diff := cmp.Diff(want, events); diff != "" {
+			t.Error(diff)
+		}
+		// What would need an answer to carry it is refused.
+		for name, err := range map[string]error{
+			"Set":          s.Set(cart{}),
+			"Update":       s.Update(func(*cart) error { return nil }),
+			"Login":        s.Login(t.Context(), httpmw.Identity{Subject: "bob"}),
+			"Switch":       s.Switch(t.Context(), nil),
+			"LogoutOthers": s.LogoutOthers(t.Context()),
+		} {
+			if err != httpmw.ErrCommitted {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		time.Sleep(time.Hour - time.Second)
+		if _, err := f.Check(t.Context(), bearer, ""); err != nil {
+			t.Errorf("a second before its end: %v", err)
+		}
+		time.Sleep(time.Second)
+		if _, err := f.Check(t.Context(), bearer, ""); err != httpmw.ErrExpiredAbsolute {
+			t.Errorf("at its end: %v", err)
+		}
+	})
+}
+
+func TestBearerTokensAreRevoked(t *testing.T) {
+	f := newFixture(t, httpmw.Config{})
+	issue := func() (string, *httpmw.Session[cart]) {
+		bearer, err := f.Issue(t.Context(), httpmw.Identity{Subject: "ann"}, cart{}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := f.Check(t.Context(), bearer, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bearer, s
+	}
+	one, s := issue()
+	two, _ := issue()
+	if err := s.Logout(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := f.Check(t.Context(), one, ""); err != httpmw.ErrRevokedSession {
+		t.Errorf("after its logout: %v", err)
+	}
+	s, err := f.Check(t.Context(), two, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.LogoutEverywhere(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := f.Check(t.Context(), two, ""); err != httpmw.ErrRevokedSubject {
+		t.Errorf("after logout everywhere: %v", err)
+	}
+	three, _ := issue()
+	if _, err := f.Check(t.Context(), three, ""); err != nil {
+		t.Errorf("one issued afterwards: %v", err)
+	}
+}
+
+// Check takes the cookies of a browser as well, however they came.
+func TestCheckOfCookies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{Idle: time.Hour})
+		b := newBrowser()
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		time.Sleep(50 * time.Minute)
+		f.look(b)
+		time.Sleep(50 * time.Minute)
+		if _, err := f.Check(t.Context(), b.jar[sessionName], ""); err != httpmw.ErrExpiredIdle {
+			t.Errorf("without its renewal: %v", err)
+		}
+		if s, err := f.Check(t.Context(), b.jar[sessionName], b.jar[seenName]); err != nil || s.Subject() != "ann" {
+			t.Errorf("with it: %v", err)
+		}
+		if _, err := f.Check(t.Context(), "", ""); err != httpmw.ErrNoLogin {
+			t.Errorf("nothing: %v", err)
+		}
+		if _, err := f.Check(t.Context(), "junk", "junk"); err != httpmw.ErrMalformed {
+			t.Errorf("junk: %v", err)
+		}
+		f.mint(t, b, func(tok *token.Session) {
+			tok.Checked = time.Now().Add(time.Minute).UnixMilli()
+			tok.Expires += 3600
+		})
+		f.store.down.Store(true)
+		if s, err := f.Check(t.Context(), b.jar[sessionName], ""); err != httpmw.ErrUndecided || s != nil {
+			t.Errorf("undecided: %v", err)
+		}
+	})
+}
+
+func TestUnusableTokens(t *testing.T) {
+	f := newFixture(t, httpmw.Config{})
+	for name, row := range map[string]struct {
+		id  httpmw.Identity
+		ttl time.Duration
+	}{
+		"no subject": {httpmw.Identity{}, 0},
+		"remember":   {httpmw.Identity{Subject: "ann", Remember: true}, 0},
+		// It is not renewed, so the list would forget what revoked it before it ends.
+		"beyond MaxIdle": {httpmw.Identity{Subject: "ann"}, 2*time.Hour + time.Second},
+		"negative":       {httpmw.Identity{Subject: "ann"}, -time.Hour},
+	} {
+		if got, err := f.Issue(t.Context(), row.id, cart{}, row.ttl); !errors.Is(err, httpmw.ErrIdentity) || got != "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, size := range []int{3000, 5000, 1 << 20} {
+		_, err := f.Issue(t.Context(), httpmw.Identity{Subject: "ann"}, cart{Note: strings.Repeat("x", size)}, 0)
+		var tooLarge *httpmw.SizeError
+		if !errors.As(err, &tooLarge) || tooLarge.Max != token.MaxLength {
+			t.Fatalf("%d bytes: %v", size, err)
+		}
+		if _, err := f.Issue(t.Context(), httpmw.Identity{Subject: "ann"}, cart{Note: strings.Repeat("x", size-tooLarge.Cut)}, 0); err != nil {
+			t.Errorf("%d bytes, cut as told: %v", size, err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		since := f.list.Now()
+		time.Sleep(time.Minute)
+		if _, err := f.list.Revoke(t.Context(), revocation.Subject("ann"), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Issue(t.Context(), httpmw.Identity{Subject: "ann", Since: since}, cart{}, 0); !errors.Is(err, httpmw.ErrRevoked) {
+			t.Errorf("a token whose password check began before the revocation: %v", err)
+		}
+		f.store.down.Store(true)
+		time.Sleep(grace + time.Minute)
+		if _, err := f.Issue(t.Context(), httpmw.Identity{Subject: "ann"}, cart{}, 0); !errors.Is(err, httpmw.ErrUndecided) {
+			t.Errorf("past the grace: %v", err)
+		}
+	})
+}
+
+// A bearer token is no cookie of another application, and the other way round.
+func TestBearerAudience(t *testing.T) {
+	shop := newFixture(t, httpmw.Config{App: "shop"})
+	desk := newReplica(t, shop.ring, shop.store.Store, httpmw.Config{App: "desk"})
+	bearer, err := shop.Issue(t.Context(), httpmw.Identity{Subject: "ann"}, cart{}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := desk.Check(t.Context(), bearer, ""); err != httpmw.ErrWrongAudience {
+		t.Errorf("got %v", err)
+	}
+}

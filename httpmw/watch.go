@@ -1,0 +1,111 @@
+package httpmw
+
+import (
+	"context"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// Watch returns a context that ends when the session does, for answers that go on and on: server-sent events,
+// WebSockets, long downloads. It ends at the latest a Within and a quarter after a revocation was acknowledged, at
+// the session's limits, and when the list could not be read for longer than its Grace; context.Cause is then the
+// error that Session.Err would give. It ends with ctx, too, and with the returned function, which must be called.
+//
+// Watching is not using: the idle limit is the one that stood when the headers left. A client that connects again
+// brings the cookies that its other requests renewed meanwhile.
+//
+// Without a session the context has ended already, with Err or ErrNoLogin for a cause.
+//
+// A server's Shutdown waits for handlers and does not end their contexts: derive ctx from one that
+// http.Server.RegisterOnShutdown ends.
+func (s *Session[T]) Watch(ctx context.Context) (context.Context, context.CancelFunc) {
+	watched, cancel := context.WithCancelCause(ctx)
+	w, err := s.st.watch()
+	if err != nil {
+		cancel(err)
+	} else {
+		go w.run(watched, cancel)
+	}
+	return watched, func() { cancel(context.Canceled) }
+}
+
+// watch is one session being looked at again and again.
+type watch struct {
+	st     *state
+	end    int64 // Unix seconds
+	query  revocation.Query
+	groups [len(opened{}.groups)]revocation.Tag // what query.Groups points into
+}
+
+func (s *state) watch() (*watch, error) {
+	s.read()
+	defer s.mu.Unlock()
+	if s.status != alive {
+		if err := s.err(); err != nil {
+			return nil, err
+		}
+		return nil, ErrNoLogin
+	}
+	w := &watch{st: s, end: s.tok.End, groups: s.groups, query: s.query}
+	w.query.Groups = w.groups[:s.tok.Groups]
+	return w, nil
+}
+
+// run looks often enough that a revocation is noticed a quarter of the list's Within after the list has it.
+func (w *watch) run(ctx context.Context, cancel context.CancelCauseFunc) {
+	ticker := time.NewTicker(max(w.st.core.list.Within()/4, time.Millisecond))
+	defer ticker.Stop()
+	for {
+		if err := w.look(ctx, time.Now()); err != nil {
+			cancel(err)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// look decides once more.
+func (w *watch) look(ctx context.Context, now time.Time) error {
+	switch {
+	case now.Unix() >= w.end:
+		return ErrExpiredAbsolute
+	case now.Unix() >= w.st.idleLimit(w.query.Session):
+		return ErrExpiredIdle
+	}
+	list := w.st.core.list
+	v := list.Decide(&w.query)
+	if v.Outcome == revocation.Ask {
+		v = list.Confirm(ctx, &w.query)
+	}
+	switch v.Outcome {
+	case revocation.Accept:
+		// What was checked up to here need not be checked again: else a stream that outlives the window would
+		// ask the store at every look.
+		if v.Renew {
+			w.query.Checked, w.query.Line = v.Checked, v.Line
+		}
+		return nil
+	case revocation.Refuse:
+		return listReason(v.Reason).err()
+	}
+	if ctx.Err() != nil {
+		return nil // nobody is watching any more
+	}
+	return ErrUndecided
+}
+
+// idleLimit returns until when a session may be idle, in Unix seconds: that of a renewal that left with this very
+// answer counts. If the request has replaced the session since, the list tells.
+func (s *state) idleLimit(id [16]byte) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.status == alive && s.tok.ID == id {
+		return s.exp
+	}
+	return 1<<63 - 1
+}
