@@ -68,6 +68,9 @@ type modelRevocation struct {
 	acked  time.Time // zero: never acknowledged
 	before time.Time // zero: all that began until then
 	by     *replica
+	// shaky: the store had just been upset. A session may then carry an epoch up to ε
+	// ahead from a primary that is gone, and only what is older is certain to end.
+	shaky  bool
 	number uint64 // of the session
 	lost   bool   // nobody alive knows of it any more
 }
@@ -99,6 +102,9 @@ func (r *modelRevocation) ends(s *modelSession) bool {
 	}
 	if !r.before.IsZero() {
 		return r.names(s) && s.done.Before(r.before.Add(-time.Hour*3)) // clocks may be off
+	}
+	if r.shaky {
+		return r.names(s) && s.done.Before(r.called.Add(-2*modelS))
 	}
 	return r.names(s) && s.done.Before(r.called)
 }
@@ -255,10 +261,17 @@ func (h *history) advance() {
 	wait := d[h.pick(n)]
 	h.say("%v pass", wait)
 	time.Sleep(wait)
+	var reading []*replica
 	for _, r := range h.replicas {
 		if h.pick(5) > 0 {
+			reading = append(reading, r)
+		}
+	}
+	for range 2 { // what one brings back, the others read the next time
+		for _, r := range reading {
 			h.step(r)
 		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -273,13 +286,16 @@ func (h *history) login(r *replica) {
 		}
 	}
 	b := h.identity(r, s)
-	failed := r.l.counters.confirms.all()["failed"] + r.l.counters.confirms.all()["crowded"]
+	want := int64(-1) // what the store would say
+	if n := r.link.to; n != nil && n.state != nil {
+		a := n.answer(Question{Subject: b.Subject, Groups: b.Groups})
+		want = max(a.Head.MS, a.Highest()+1)
+	}
 	start, err := r.l.Begin(context.Background(), b)
-	after := r.l.counters.confirms.all()["failed"] + r.l.counters.confirms.all()["crowded"]
 	if err != nil {
 		return
 	}
-	s.silent = after > failed || r.link.to != h.sim.reign || start.Checked != start.Epoch-1
+	s.silent = start.Epoch != want
 	h.mint(r, s, start, nil)
 	h.say("%s logs %s in as %d: ep %d chk %d", r.name, s.user, s.id, start.Epoch, start.Checked)
 }
@@ -333,11 +349,13 @@ func (h *history) request(r *replica, t *modelToken) {
 	}
 }
 
-// whole reports whether every replica reaches the store that reigns: one that
-// does not may be the only one that knows of a lost write.
+func (h *history) shaky() bool { return time.Since(h.sim.upset) < 2*modelS }
+
+// whole reports whether every replica reaches the store that reigns and reads
+// it: one that does not may be the only one that knows of a lost write.
 func (h *history) whole() bool {
 	for _, r := range h.replicas {
-		if r.link.to != h.sim.reign || r.link.loss > 0 {
+		if r.link.to != h.sim.reign || r.link.loss > 0 || r.l.view.Load().age(time.Now()) > modelS {
 			return false
 		}
 	}
@@ -448,7 +466,7 @@ func (h *history) succeed(r *replica, t *modelToken, q *Query) {
 	start, err := r.l.Succeed(context.Background(), q, Succession{Kind: kind, Login: h.identity(r, s)})
 	h.say("%s succeeds %d by kind %d: %v", r.name, t.s.id, kind, err)
 	rev := &modelRevocation{scope: ScopeSession, id: fmt.Sprint(t.s.id), called: called, by: r}
-	others := &modelRevocation{scope: ScopeSubject, id: t.s.user, called: called, by: r}
+	others := &modelRevocation{scope: ScopeSubject, id: t.s.user, called: called, by: r, shaky: h.shaky()}
 	h.revoked = append(h.revoked, rev)
 	if kind == Others {
 		h.revoked = append(h.revoked, others)
@@ -474,7 +492,7 @@ func (h *history) succeed(r *replica, t *modelToken, q *Query) {
 }
 
 func (h *history) revoke(r *replica, scope Scope, id string, target Target, o Options) {
-	rev := &modelRevocation{scope: scope, id: id, called: time.Now(), before: o.Before, by: r}
+	rev := &modelRevocation{scope: scope, id: id, called: time.Now(), before: o.Before, by: r, shaky: h.shaky()}
 	h.revoked = append(h.revoked, rev)
 	receipt, err := r.l.Revoke(context.Background(), target, o)
 	h.say("%s revokes %v %s: %v %v", r.name, scope, id, receipt.Position, err)
