@@ -21,5 +21,13 @@ func ParseHeader(encoded string) (kid, typ string, ok bool) {
 // SetSeals sets how often a key sealed.
 func (s *Sealer) SetSeals(kid string, n uint64) { s.current().seals[kid].Store(n) }
 
-// MaxSeals is how often a key seals.
-const MaxSeals = maxSeals
+// SessionNames are the members of a session, in the canonical order.
+var SessionNames = sessionNames
+
+// Bounds that callers need not know.
+const (
+	MaxSeals   = maxSeals
+	MaxHeader  = maxHeader
+	MaxMembers = maxMembers
+	MaxDepth   = maxDepth
+)

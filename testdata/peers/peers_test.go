@@ -1,6 +1,7 @@
-// Package peers_test holds Wafer's tokens against other people's libraries: they
-// open ours, we open theirs, and how long each takes. It is a module of its own so
-// that none of them is a dependency of Wafer's users.
+// Package peers_test holds Wafer's tokens against other people's libraries and
+// against a second implementation of the format: they open ours, we open theirs,
+// and how long each takes. It is a module of its own, so that none of them is a
+// dependency of Wafer's users.
 package peers_test
 
 import (

@@ -1,0 +1,83 @@
+package token_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/wafer-sessions/wafer/token"
+)
+
+// The page that others implement from says what the code does: its example is one
+// of the vectors, part by part, and its bounds are these.
+func TestFormatPage(t *testing.T) {
+	b, err := os.ReadFile("../docs/format.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(b)
+	code := make(map[string]bool) // the lines that are set as code
+	for line := range strings.SplitSeq(page, "\n") {
+		if text, ok := strings.CutPrefix(line, "    "); ok {
+			code[text] = true
+		}
+	}
+	var v vector
+	for _, v = range vectors(t) {
+		if v.file == "session" {
+			break
+		}
+	}
+	p := strings.Split(v.token, ".")
+	header, err := base64.RawURLEncoding.DecodeString(p[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"key": v.keys[0], "header": string(header), "encoded header": p[0], "claims": v.claims,
+		"IV": p[2], "ciphertext": p[3], "tag": p[4], "token": v.token,
+	} {
+		if !code[text] {
+			t.Errorf("%s of the vector is not in the example: %s", name, text)
+		}
+	}
+
+	for _, text := range []string{
+		"`testdata/vectors/session.txt`",
+		fmt.Sprintf("canonical, %d bytes", len(v.claims)),
+		"**4,096**\ncharacters", "at most 4,096 characters",
+		fmt.Sprintf("1 to %d bytes", token.MaxAudience),
+		fmt.Sprintf("at most %d bytes | who", token.MaxSubject),
+		fmt.Sprintf("at most %d of 16 bytes", token.MaxGroups),
+		fmt.Sprintf("JSON of at most %d bytes", token.MaxHeader),
+		fmt.Sprintf("at most %d members", token.MaxMembers),
+		fmt.Sprintf("nest more than %d levels", token.MaxDepth),
+	} {
+		if !strings.Contains(page, text) {
+			t.Errorf("the page does not say %q", text)
+		}
+	}
+	if token.MaxLength != 4096 {
+		t.Errorf("the page says 4,096 characters, the code %d", token.MaxLength)
+	}
+	for expect := range vectorErrors {
+		if !strings.Contains(page, "`"+expect+"`") {
+			t.Errorf("the page does not know the reason %q", expect)
+		}
+	}
+	// The order of the table is the canonical one.
+	rest := page
+	for _, name := range token.SessionNames {
+		_, after, found := strings.Cut(rest, "\n| `"+name+"` |")
+		if !found {
+			t.Errorf("%s is not in the table, or not in its place", name)
+			break
+		}
+		rest = after
+		if !strings.Contains(v.claims, `"`+name+`":`) {
+			t.Errorf("%s is not in the example", name)
+		}
+	}
+}
