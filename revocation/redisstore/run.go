@@ -29,8 +29,11 @@ var confirmLua string
 //go:embed lua/write.lua
 var writeLua string
 
+//go:embed lua/probe.lua
+var probeLua string
+
 // scripts are the steps of the store; each begins with the same helpers.
-type scripts struct{ create, read, confirm, write *redis.Script }
+type scripts struct{ create, read, confirm, write, probe *redis.Script }
 
 func newScripts() (s scripts) {
 	// Redis names scripts by SHA-1. Nothing rests on it, so a FIPS-only process may.
@@ -40,6 +43,7 @@ func newScripts() (s scripts) {
 			read:    redis.NewScript(commonLua + readLua),
 			confirm: redis.NewScript(commonLua + confirmLua),
 			write:   redis.NewScript(commonLua + writeLua),
+			probe:   redis.NewScript(probeLua),
 		}
 	})
 	return s

@@ -1,0 +1,168 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/redisstore"
+)
+
+// minimalUser is the user of docs/redis.md.
+var minimalUser = strings.Fields("ACL SETUSER wafer on >secret resetkeys ~{wafer}:* resetchannels -@all " +
+	"+eval +evalsha +info +time +ping +hello +wait +persist +del +exists +hset +hget +hmget +hexists +hgetall +hdel " +
+	"+xadd +xrange +set +get +mget +pexpireat +pexpiretime +zadd +zrangebyscore +zremrangebyscore")
+
+// clusterUser adds what a client of a Cluster asks for.
+var clusterUser = []string{"+command", "+cluster|slots", "+cluster|shards", "+cluster|nodes", "+asking"}
+
+func TestOpenRefusesUnsafe(t *testing.T) {
+	s := redistest.Start(t)
+	o := redis.UniversalOptions{Addrs: []string{s.Addr}}
+	aof := func() { s.Do("CONFIG", "SET", "appendonly", "yes") }
+	for _, tt := range []struct {
+		name  string
+		set   func()
+		o     func(o *redis.UniversalOptions)
+		c     redisstore.Config
+		wants string // in the message; "" if it opens
+	}{
+		{name: "volatile", wants: "appendonly"},
+		{name: "AllowVolatile", c: redisstore.Config{AllowVolatile: true}},
+		{name: "append-only file", set: aof},
+		{name: "eviction", set: func() { s.Do("CONFIG", "SET", "maxmemory-policy", "allkeys-lru") }, wants: "maxmemory-policy noeviction"},
+		{name: "eviction is refused even so", c: redisstore.Config{AllowVolatile: true, AllowSplit: true}, wants: "noeviction"},
+		{name: "eviction mended", set: func() { s.Do("CONFIG", "SET", "maxmemory-policy", "noeviction") }},
+		{name: "reads from replicas", o: func(o *redis.UniversalOptions) { o.RouteByLatency = true }, wants: "RouteByLatency"},
+		{name: "a brace in the prefix", c: redisstore.Config{Prefix: "a}b"}, wants: "Prefix"},
+		{name: "a user that may do nothing", set: func() { s.Do("ACL", "SETUSER", "nobody", "on", ">x", "+hello") },
+			o: func(o *redis.UniversalOptions) { o.Username, o.Password = "nobody", "x" }, wants: "+info"},
+		{name: "a user that lacks one command", set: func() { s.Do(slices.Concat(minimalUser, []string{"-xadd"})...) },
+			o: func(o *redis.UniversalOptions) { o.Username, o.Password = "wafer", "secret" }, wants: "+xadd"},
+		{name: "a user of other keys", set: func() { s.Do(minimalUser...) }, c: redisstore.Config{Prefix: "other"},
+			o: func(o *redis.UniversalOptions) { o.Username, o.Password = "wafer", "secret" }, wants: "scripts on {other}:"},
+		{name: "wrong password", o: func(o *redis.UniversalOptions) { o.Username, o.Password = "wafer", "wrong" }, wants: "WRONGPASS"},
+		{name: "the minimal user", o: func(o *redis.UniversalOptions) { o.Username, o.Password = "wafer", "secret" }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.set != nil {
+				tt.set()
+			}
+			o := o
+			if tt.o != nil {
+				tt.o(&o)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			st, err := redisstore.Open(ctx, &o, tt.c)
+			if err == nil {
+				st.Close()
+			}
+			switch {
+			case tt.wants == "" && err != nil:
+				t.Error(err)
+			case tt.wants != "" && (err == nil || !strings.Contains(err.Error(), tt.wants)):
+				t.Errorf("%v, does not name %q", err, tt.wants)
+			case ctx.Err() != nil:
+				t.Error("tried for long what cannot succeed")
+			}
+		})
+	}
+}
+
+func TestOpenRefusesAReplica(t *testing.T) {
+	g := redistest.StartSentinel(t, "--appendonly", "yes")
+	_, err := redisstore.Open(t.Context(), &redis.UniversalOptions{Addrs: []string{g.Servers[1].Addr}}, redisstore.Config{})
+	if !errors.Is(err, redisstore.ErrUnsafe) || !strings.Contains(err.Error(), "MasterName") {
+		t.Errorf("Open on a replica = %v", err)
+	}
+	sentinel := &redis.UniversalOptions{Addrs: []string{g.Addr}, MasterName: "wafer"}
+	_, err = redisstore.Open(t.Context(), sentinel, redisstore.Config{})
+	if !errors.Is(err, redisstore.ErrUnsafe) || !strings.Contains(err.Error(), "min-replicas-to-write 1") {
+		t.Errorf("Open without min-replicas-to-write = %v", err)
+	}
+	g.Servers[0].Do("CONFIG", "SET", "min-replicas-to-write", "1")
+	open(t, sentinel, redisstore.Config{})
+	findings, err := redisstore.Examine(t.Context(), sentinel, redisstore.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range findings {
+		if f.Check == "max lag" && (f.Level != redisstore.Warning || !strings.Contains(f.Fix, "min-replicas-max-lag 2")) {
+			t.Errorf("a lag of 10 s: %+v", f)
+		}
+	}
+}
+
+// The replica of a primary that is gone must not be read, even by a client that
+// was connected before.
+func TestDemotedPrimaryIsNotRead(t *testing.T) {
+	s, other := redistest.Start(t), redistest.Start(t)
+	st := open(t, &redis.UniversalOptions{Addrs: []string{s.Addr}}, redisstore.Config{AllowVolatile: true})
+	list := revocation.Genesis{1}
+	if _, err := st.Create(t.Context(), revocation.Founding{Genesis: list, Retain: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	s.Do("REPLICAOF", "127.0.0.1", other.Port)
+	redistest.Await(t, "it is a replica and has nothing", func() bool { return s.Info("master_link_status") == "up" })
+	s.Do("REPLICAOF", "NO", "ONE")
+	if _, err := st.Read(t.Context(), revocation.Cursor{List: list, Limit: 1}); !errors.Is(err, revocation.ErrLost) {
+		t.Errorf("Read of what was overwritten = %v", err)
+	}
+	if _, err := st.Create(t.Context(), revocation.Founding{Genesis: list, Retain: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	other.Kill()
+	s.Do("REPLICAOF", "127.0.0.1", other.Port)
+	if _, err := st.Read(t.Context(), revocation.Cursor{List: list, Limit: 1}); err == nil {
+		t.Error("a replica was read")
+	}
+	if _, err := st.Confirm(t.Context(), revocation.Question{List: list}); err == nil {
+		t.Error("a replica confirmed")
+	}
+}
+
+func TestExamine(t *testing.T) {
+	s := redistest.Start(t, "--appendonly", "yes")
+	findings, err := redisstore.Examine(t.Context(), &redis.UniversalOptions{Addrs: []string{s.Addr}}, redisstore.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checks := map[string]redisstore.Finding{}
+	for _, f := range findings {
+		checks[f.Check] = f
+		if f.Level != redisstore.Good && f.Fix == "" {
+			t.Errorf("no fix for %+v", f)
+		}
+	}
+	for _, name := range []string{"version", "role", "eviction", "persistence", "replicas", "max lag", "memory", "acl", "clock", "latency"} {
+		if _, ok := checks[name]; !ok {
+			t.Errorf("%s was not examined", name)
+		}
+	}
+	used, err := strconv.Atoi(s.Info("used_memory"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Do("CONFIG", "SET", "maxmemory", strconv.Itoa(used*5/4))
+	findings, err = redisstore.Examine(t.Context(), &redis.UniversalOptions{Addrs: []string{s.Addr}}, redisstore.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range findings {
+		if f.Check == "memory" && f.Level.String() != "warning" {
+			t.Errorf("of 2 MB there is used %s: %+v", s.Info("used_memory"), f)
+		}
+	}
+	if got := s.Do("KEYS", "{wafer}*"); got != "" {
+		t.Errorf("Examine left %q", got)
+	}
+}
