@@ -22,7 +22,8 @@ func (l *List) decide(q *Query, now time.Time) Verdict {
 		return Verdict{Outcome: Accept, Fresh: true, Renew: true}
 	}
 	if !q.tagged {
-		q.tag, q.tagged = l.tags.session(q.Session), true
+		l.tags.seal(&q.tag, &q.Session)
+		q.tagged = true
 	}
 	// The outbox first: an entry leaves it only after a view that holds the entry
 	// was published, so one of the two has it (R20).

@@ -82,7 +82,7 @@ func (w *window) sight(scope Scope, tag Tag, q *Query) sight {
 
 // hit reports whether tag may have an entry newer than chk.
 func (w *window) hit(tag Tag, chk int64) bool {
-	at := locate(tag)
+	at := halves(tag)
 	for i := len(w.gens) - 1; i >= 0 && w.gens[i].newest > chk; i-- {
 		if w.gens[i].has(&at) {
 			return true
