@@ -1,14 +1,16 @@
 # make test   everything a change must pass; CI runs this
-# make soak   the same tests again and again, and every fuzz target for FUZZTIME each
+# make soak   the same tests again and again, HISTORIES of the list against its model, every fuzz target for FUZZTIME
 # make demo   three replicas on http://127.0.0.1:8080
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-GO       ?= go
-FUZZTIME ?= 5m
-COUNT    ?= 20
+GO        ?= go
+FUZZTIME  ?= 5m
+COUNT     ?= 20
+# random histories of the list, run against its model
+HISTORIES ?= 1000000
 
 # Modules of their own, so that what only tests need is no dependency of Wafer's users.
 NESTED := testdata/peers
@@ -39,7 +41,8 @@ nested:
 	done
 
 soak: tools
-	$(GO) test -race -count=$(COUNT) -timeout 60m ./...
+	$(GO) test -race -count=$(COUNT) -timeout 6h ./...
+	$(GO) test -timeout 6h -run 'Model' ./revocation -model.histories=$(HISTORIES)
 	FUZZTIME=$(FUZZTIME) GO=$(GO) .ci/fuzz
 
 demo:
