@@ -202,12 +202,8 @@ func (l *List) boot(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if head.Retain() < l.config.retain() { // before the first seal
-		w, err := l.write(ctx, Batch{List: head.Genesis, Retain: l.config.retain()})
-		if err != nil {
-			return err
-		}
-		head = w.Head
+	if err := l.keepRetain(ctx, head); err != nil { // before the first seal
+		return err
 	}
 	from := head.MS - (2*l.config.renewal() + l.Within()).Milliseconds()
 	v, before, err := l.begin(ctx, head, from, now)

@@ -56,9 +56,19 @@ func (l *List) read(ctx context.Context, now time.Time) error {
 		}
 		l.publish(l.advance(v, p, entries, now))
 		if !p.More {
-			return nil
+			return l.keepRetain(ctx, p.Head)
 		}
 	}
+}
+
+// keepRetain raises the retention of the list again if another replica founded
+// it, or a snapshot brought back one from before this process raised it (R4).
+func (l *List) keepRetain(ctx context.Context, h Head) error {
+	if h.Retain() >= l.config.retain() {
+		return nil
+	}
+	_, err := l.write(ctx, Batch{List: h.Genesis, Retain: l.config.retain()})
+	return err
 }
 
 // cursor is where v reads on: its last entry itself, so that a log that is not
@@ -73,7 +83,7 @@ func (v *view) cursor() Position {
 // cut returns v with nothing known at or before log time at.
 func (v *view) cut(at int64) *view {
 	n, w := *v, *v.now
-	w.from, w.ringFrom, w.gens, w.ring = at, at, nil, nil
+	w.from, w.ringFrom, w.gens, w.ring, w.blocks = at, at, nil, nil, nil
 	n.now = &w
 	return &n
 }

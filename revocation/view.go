@@ -83,6 +83,9 @@ var (
 // follow returns the entries of p that v has not applied. With errTrimmed they
 // begin after a gap; with errBroken they mean nothing to v.
 func (v *view) follow(p Page) ([]Entry, error) {
+	if h := p.Head; h.Born < v.head.Born || h.Known < v.head.Known || h.Floor < v.head.Floor {
+		return nil, errBroken // restored from before one was raised, even if no entry is missing
+	}
 	fresh := p.Entries
 	gap := false
 	switch {
