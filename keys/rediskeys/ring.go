@@ -1,0 +1,246 @@
+package rediskeys
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wafer-sessions/wafer/keys"
+)
+
+// Config is how a [Ring] behaves. The zero value is good for production.
+type Config struct {
+	// Prefix names the application: the ring is kept under {<prefix>}:ring, beside
+	// the revocation list of the same prefix. Zero: "wafer".
+	Prefix string
+	// Create makes the ring if there is none. Of several processes that do so at
+	// once one makes the ring and all end with it. Zero: [ErrMissing].
+	Create bool
+	// MaxSession is what a created ring is for, see keys.Generate; a ring that
+	// exists keeps its own. Zero: 24 h.
+	MaxSession time.Duration
+	// Poll is how often Redis is asked whether the ring changed. Zero: 5 s.
+	Poll time.Duration
+	// Logger is told when the ring changes, and once when it cannot be read any
+	// more. Zero: slog.Default.
+	Logger *slog.Logger
+}
+
+const (
+	defaultPoll = 5 * time.Second
+	refreshGap  = time.Second // between looks that Refresh asks for
+	lookFor     = 5 * time.Second
+	retryEvery  = 200 * time.Millisecond
+	conflicts   = 20 // times an edit is tried again
+	maxDocument = 1 << 20
+)
+
+// ErrMissing: there is no ring in Redis, and Config.Create is not set.
+var ErrMissing = fmt.Errorf("rediskeys: there is no ring in Redis: %w", fs.ErrNotExist)
+
+var errConflict = errors.New("rediskeys: others changed the ring again and again")
+
+// A Ring is a key ring in Redis. It is safe for concurrent use.
+type Ring struct {
+	client redis.UniversalClient
+	key    string
+	kek    keys.KEK
+	conf   Config
+
+	ring   atomic.Pointer[keys.Ring]
+	looked atomic.Int64 // unix ns, when the last look began
+	poke   chan struct{}
+
+	mu   sync.Mutex // one look or edit at a time; owns what follows
+	doc  []byte     // that the ring last came from
+	told string     // what the log was last told is wrong; "": that all is well
+
+	stop context.CancelFunc
+	done chan struct{}
+	once sync.Once
+}
+
+var _ keys.Editor = (*Ring)(nil)
+
+// Open opens the ring in Redis under a key encryption key and follows its changes
+// until [Ring.Close]. While Redis does not answer it tries again; ctx bounds
+// that, and nothing later.
+func Open(ctx context.Context, o *redis.UniversalOptions, k keys.KEK, c Config) (*Ring, error) {
+	if o == nil {
+		return nil, errors.New("rediskeys: no options")
+	}
+	if c.Poll < 0 || c.MaxSession < 0 {
+		return nil, errors.New("rediskeys: a duration is negative")
+	}
+	if c.Prefix == "" {
+		c.Prefix = "wafer"
+	}
+	if strings.ContainsAny(c.Prefix, "{}") {
+		return nil, errors.New("rediskeys: Config.Prefix holds a brace")
+	}
+	if c.Poll == 0 {
+		c.Poll = defaultPoll
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	r := &Ring{
+		client: redis.NewUniversalClient(ourOptions(o)), key: "{" + c.Prefix + "}:ring", kek: k, conf: c,
+		poke: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	if err := r.first(ctx); err != nil {
+		r.client.Close()
+		return nil, err
+	}
+	ctx, r.stop = context.WithCancel(context.Background())
+	go r.follow(ctx)
+	return r, nil
+}
+
+// first reads the ring, or makes it.
+func (r *Ring) first(ctx context.Context) error {
+	for {
+		err := r.load(ctx)
+		if errors.Is(err, ErrMissing) && r.conf.Create {
+			if err = r.create(ctx); err == nil {
+				err = r.load(ctx) // whoever was first made it
+			}
+		}
+		var refused redis.Error
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, ErrMissing), errors.Is(err, keys.ErrKEK), errors.Is(err, keys.ErrDocument):
+			return err
+		case errors.As(err, &refused) && !strings.HasPrefix(refused.Error(), "LOADING"):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("rediskeys: open: %w (%w)", ctx.Err(), err)
+		case <-time.After(retryEvery):
+		}
+	}
+}
+
+func (r *Ring) create(ctx context.Context) error {
+	doc, err := r.kek.Seal(ctx, keys.Generate(r.conf.MaxSession))
+	if err != nil {
+		return err
+	}
+	_, err = r.swap(ctx, nil, doc)
+	return err
+}
+
+// Ring implements keys.Source.
+func (r *Ring) Ring() *keys.Ring { return r.ring.Load() }
+
+// Close stops following Redis and closes the connections. The ring as it was
+// stays readable.
+func (r *Ring) Close() error {
+	r.once.Do(r.stop)
+	<-r.done
+	return r.client.Close()
+}
+
+// Edit implements keys.Editor. A write counts as durable when the primary has it.
+func (r *Ring) Edit(ctx context.Context, edit func(*keys.Ring) (*keys.Ring, error)) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for range conflicts {
+		if err := r.load(ctx); err != nil && !errors.Is(err, ErrMissing) {
+			return err // only a ring that is gone may be written over
+		}
+		base, doc := r.ring.Load(), r.doc
+		next, err := edit(base)
+		switch {
+		case err != nil:
+			return err
+		case next == nil:
+			return errors.New("rediskeys: an edit returned no ring")
+		case next == base:
+			return nil
+		}
+		if next, err = next.Merge(base.Prune(time.Now())); err != nil {
+			return err
+		}
+		if done, err := r.put(ctx, doc, next); done || err != nil {
+			return err
+		}
+	}
+	return errConflict
+}
+
+// put writes next in the place of doc, which nil says there is none of.
+func (r *Ring) put(ctx context.Context, doc []byte, next *keys.Ring) (bool, error) {
+	sealed, err := r.kek.Seal(ctx, next)
+	if err != nil {
+		return false, err
+	}
+	done, err := r.swap(ctx, doc, sealed)
+	if err != nil || !done {
+		return false, err
+	}
+	r.doc = sealed
+	r.ring.Store(next)
+	return true, nil
+}
+
+// load reads the ring and merges what it holds into ours. The caller holds mu, or
+// has the Ring to itself.
+func (r *Ring) load(ctx context.Context) error {
+	doc, err := r.client.Get(ctx, r.key).Bytes()
+	switch {
+	case errors.Is(err, redis.Nil):
+		r.doc = nil
+		return ErrMissing
+	case err != nil:
+		return fmt.Errorf("rediskeys: %w", err)
+	case bytes.Equal(doc, r.doc):
+		return nil
+	case len(doc) > maxDocument:
+		return fmt.Errorf("%w: %d bytes", keys.ErrDocument, len(doc))
+	}
+	theirs, err := r.kek.Open(ctx, doc)
+	if err != nil {
+		return err
+	}
+	next := theirs
+	if ours := r.ring.Load(); ours != nil {
+		if next, err = ours.Prune(time.Now()).Merge(theirs); err != nil {
+			return err
+		}
+	}
+	r.doc = doc
+	if next != r.ring.Load() {
+		r.ring.Store(next)
+	}
+	return nil
+}
+
+// String returns the name of the key. No other form of printing shows more.
+func (r *Ring) String() string {
+	if r == nil {
+		return "rediskeys.Ring(nil)"
+	}
+	return "rediskeys.Ring(" + r.key + ")"
+}
+
+// Format implements fmt.Formatter: every verb prints what String returns.
+func (r *Ring) Format(s fmt.State, _ rune) { fmt.Fprint(s, r.String()) }
+
+// LogValue implements slog.LogValuer.
+func (r *Ring) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+// MarshalJSON returns what String returns, as a JSON string.
+func (r *Ring) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }
