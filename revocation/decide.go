@@ -95,6 +95,9 @@ func (l *List) local(q *Query, v *view, now time.Time) Verdict {
 
 // marked looks for everyone and for the keys of q among the marks.
 func (l *List) marked(q *Query, v *view) Reason {
+	if len(v.marks) == 0 {
+		return None
+	}
 	if w := v.marks.everyone(); w > 0 && w >= q.Epoch {
 		return RevokedEveryone
 	}

@@ -21,7 +21,7 @@ const (
 // view is immutable.
 type generation struct {
 	filter   *bloom.BloomFilter
-	lines    uint64 // of the filter
+	words    []uint64 // of filter
 	capacity int
 	n        int
 	first    int64 // log time of its first entry, ms
@@ -31,15 +31,15 @@ type generation struct {
 func newGeneration(capacity int, first int64) *generation {
 	capacity = max(capacity, minCapacity)
 	lines := (uint(capacity)*bitsPerKey + lineBits - 1) / lineBits
-	return &generation{
-		filter: bloom.New(lines*lineBits, positions), lines: uint64(lines),
-		capacity: capacity, first: first, newest: first,
-	}
+	g := &generation{filter: bloom.New(lines*lineBits, positions), capacity: capacity, first: first, newest: first}
+	g.words = g.filter.BitSet().Words()
+	return g
 }
 
 func (g *generation) clone() *generation {
 	c := *g
 	c.filter = g.filter.Copy()
+	c.words = c.filter.BitSet().Words()
 	return &c
 }
 
@@ -48,11 +48,11 @@ func (g *generation) full() bool { return g.n >= g.capacity }
 func (g *generation) bytes() int64 { return int64(g.filter.Cap() / 8) }
 
 func (g *generation) add(tag Tag, ms int64) {
-	set := g.filter.BitSet()
 	for _, half := range halves(tag) {
 		line := g.line(half)
-		for i := range uint(positions / 2) {
-			set.Set(line | position(half, i))
+		for range positions / 2 {
+			line[half/64%8] |= 1 << (half % 64)
+			half >>= 9
 		}
 	}
 	g.n++
@@ -60,13 +60,15 @@ func (g *generation) add(tag Tag, ms int64) {
 }
 
 func (g *generation) has(at *[2]uint64) bool {
-	set := g.filter.BitSet()
 	for _, half := range at {
 		line := g.line(half)
-		for i := range uint(positions / 2) {
-			if !set.Test(line | position(half, i)) {
-				return false
-			}
+		all := uint64(1)
+		for range positions / 2 { // one branch for five bits: each of them is a coin toss
+			all &= line[half/64%8] >> (half % 64)
+			half >>= 9
+		}
+		if all == 0 {
+			return false
 		}
 	}
 	return true
@@ -81,14 +83,11 @@ func halves(tag Tag) [2]uint64 {
 	return [2]uint64{binary.LittleEndian.Uint64(tag[:8]), binary.LittleEndian.Uint64(tag[8:])}
 }
 
-// line returns the first position of the line that half falls into.
-func (g *generation) line(half uint64) uint {
-	line, _ := bits.Mul64(half, g.lines)
-	return uint(line) * lineBits
+// line returns the line of the filter that half falls into.
+func (g *generation) line(half uint64) *[lineBits / 64]uint64 {
+	line, _ := bits.Mul64(half, uint64(len(g.words)*64/lineBits))
+	return (*[lineBits / 64]uint64)(g.words[line*lineBits/64:])
 }
-
-// position returns the i-th position of half in its line.
-func position(half uint64, i uint) uint { return uint(half>>(9*i)) % lineBits }
 
 // plan returns the capacity of the generation that follows g: what came in g's
 // time, stretched to a whole width. One that fills up sooner is closed sooner,

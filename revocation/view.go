@@ -25,7 +25,7 @@ type view struct {
 // age is how old v is at now. A machine that slept shows in the wall clock only,
 // a wall clock that was set back in the monotonic one only, so the larger counts.
 func (v *view) age(now time.Time) time.Duration {
-	return max(now.Sub(v.sent), now.Round(0).Sub(v.sent.Round(0)))
+	return max(now.Sub(v.sent), time.Duration(now.UnixNano()-v.sent.UnixNano()))
 }
 
 // logTime grows with the monotonic time since the answer that was applied, by

@@ -22,10 +22,13 @@ type window struct {
 	moved int64
 	gens  []*generation
 
-	// ring holds every entry newer than ringFrom, oldest first. Windows share its
-	// backing array: an older one never looks past its own length.
+	// ring holds every entry newer than ringFrom, oldest first; trimmed counts those
+	// that stood before, and blocks find the others by tag. Windows share the arrays
+	// of ring and blocks: an older one never looks past its own length.
 	ring     []Entry
 	ringFrom int64
+	trimmed  int
+	blocks   []*block
 
 	// Of a window that is kept apart: the line that reigned when it ended, and
 	// whether the window that follows begins where it ended.
@@ -68,11 +71,8 @@ func (w *window) sight(scope Scope, tag Tag, q *Query) sight {
 	if !w.hit(tag, q.Checked) {
 		return miss
 	}
-	first := sort.Search(len(w.ring), func(i int) bool { return w.ring[i].Position.MS > q.Checked })
-	for _, e := range w.ring[first:] {
-		if e.Tag == tag && e.Scope == scope && e.W >= q.Epoch {
-			return revoked
-		}
+	if w.holds(scope, tag, q.Checked, q.Epoch) {
+		return revoked
 	}
 	if q.Checked >= w.ringFrom {
 		return miss // the ring has everything newer, so the filter was wrong
@@ -89,24 +89,6 @@ func (w *window) hit(tag Tag, chk int64) bool {
 		}
 	}
 	return false
-}
-
-// inRing looks for q in the ring alone.
-func (w *window) inRing(q *Query) Reason {
-	for _, e := range w.ring {
-		if e.W < q.Epoch {
-			continue
-		}
-		switch {
-		case e.Scope == ScopeSession && e.Tag == q.tag:
-			return RevokedSession
-		case e.Scope == ScopeSubject && e.Tag == q.Subject:
-			return RevokedSubject
-		case e.Scope == ScopeGroup && slices.Contains(q.Groups, e.Tag):
-			return RevokedGroup
-		}
-	}
-	return None
 }
 
 // add returns w with the entries that follow it, up to log time to. Only the
@@ -131,7 +113,7 @@ func (w *window) behind(gens []*generation, from int64, retain time.Duration) *w
 
 // fill adds entries to gens. The generation that was open is replaced by a copy.
 func fill(gens []*generation, entries []Entry, retain time.Duration) []*generation {
-	width := max(time.Minute, retain/64).Milliseconds()
+	width := max(time.Minute, retain/32).Milliseconds()
 	ours := false // whether the last generation is ours to write
 	for _, e := range entries {
 		last := len(gens) - 1
@@ -168,8 +150,9 @@ func (w *window) trim(retain time.Duration) {
 	})
 	if old = max(old, len(w.ring)-ringLimit); old > 0 {
 		w.ringFrom = max(w.ringFrom, w.ring[old-1].Position.MS)
-		w.ring = w.ring[old:]
+		w.ring, w.trimmed = w.ring[old:], w.trimmed+old
 	}
+	w.index()
 }
 
 // cover moves the beginning of w to at, for good.
