@@ -21,16 +21,24 @@ func (c *core) sealSession(t *token.Session, now time.Time) ([]string, error) {
 	}
 	value, err := c.sealer.SealSession(nil, t, now)
 	if errors.Is(err, token.ErrTooLarge) {
-		return nil, c.tooLarge(t, lifetime, now)
+		return c.sealLarge(t, lifetime, now)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("httpmw: %w", err)
 	}
 	line := c.cookie.line(c.cookie.session, string(value), lifetime)
 	if len(line) > maxLines {
-		return nil, c.tooLarge(t, lifetime, now)
+		return c.sealLarge(t, lifetime, now)
 	}
 	return []string{line}, nil
+}
+
+// sealLarge seals what is too large for one cookie, if it may.
+func (c *core) sealLarge(t *token.Session, lifetime int64, now time.Time) ([]string, error) {
+	if c.cfg.MaxCookies == 1 {
+		return nil, c.tooLarge(t, lifetime, now)
+	}
+	return c.sealPieces(t, lifetime, now)
 }
 
 // tooLarge measures a session that does not fit, by sealing it without its data.
@@ -70,7 +78,8 @@ func (s *state) leaving() []string {
 	n := &s.core.count
 	if s.change == ended {
 		n.expired.Add(1)
-		return []string{s.core.cookie.expired(s.core.cookie.session), s.core.cookie.expired(s.core.cookie.seen)}
+		k := &s.core.cookie
+		return append([]string{k.expired(k.session), k.expired(k.seen)}, s.staleTails(1)...)
 	}
 	if s.status != alive {
 		return nil
@@ -87,7 +96,7 @@ func (s *state) leaving() []string {
 		return nil
 	case s.change == changed:
 		n.written.Add(1)
-		return s.lines
+		return append(s.lines, s.staleTails(len(s.lines))...)
 	case v.Outcome == revocation.Accept && v.Renew:
 		if line := s.renew(v, now); line != "" { // which moves the idle limit
 			n.renewed.Add(1)
@@ -95,6 +104,16 @@ func (s *state) leaving() []string {
 		}
 	}
 	return nil
+}
+
+// staleTails returns lines that expire the tails that came, from an index on.
+func (s *state) staleTails(from int) (lines []string) {
+	for i := from; i < maxCookies; i++ {
+		if s.tails[i-1] {
+			lines = append(lines, s.core.cookie.expired(s.core.cookie.tailName(i)))
+		}
+	}
+	return lines
 }
 
 func (s *state) context() context.Context {

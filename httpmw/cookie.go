@@ -72,5 +72,9 @@ func (k *cookieStyle) expired(name string) string {
 // ours reports whether a Set-Cookie line sets one of our cookies.
 func (k *cookieStyle) ours(line string) bool {
 	rest, ok := strings.CutPrefix(line, k.session)
-	return ok && (strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, seenSuffix+"="))
+	if !ok {
+		return false
+	}
+	_, _, tail := cutTail(rest)
+	return tail || strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, seenSuffix+"=")
 }

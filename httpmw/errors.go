@@ -63,20 +63,23 @@ var (
 	// ErrAmbiguous: two living sessions of different subjects came, under a Domain that others can write to.
 	ErrAmbiguous = fmt.Errorf("%w: two sessions of different subjects", ErrInvalid)
 
+	// ErrIncomplete: the session was spread over several cookies, and not all of one write came.
+	ErrIncomplete = fmt.Errorf("%w: not all of its cookies", ErrInvalid)
+
 	// ErrLoginTooOld: the login is longer ago than Need.LoginWithin allows.
 	ErrLoginTooOld = fmt.Errorf("%w: the login is too long ago", ErrNoLogin)
 )
 
 // SizeError says by how much a session is too large. errors.Is(err, ErrTooLarge) holds.
 type SizeError struct {
-	Size int // bytes of the Set-Cookie line, or of the token that Issue would return
-	Max  int // what they may have
+	Size int // bytes of the Set-Cookie line; of the token of Issue; of all cookies, where there may be several
+	Max  int // what it may have
 	Data int // bytes of the encoded data within
-	Cut  int // bytes by which the encoded data must shrink
+	Cut  int // bytes by which the encoded data must shrink, at its end where there may be several cookies
 }
 
 func (e *SizeError) Error() string {
-	return fmt.Sprintf("httpmw: session too large: %d bytes of Set-Cookie where %d may be: cut the data of %d bytes by %d",
+	return fmt.Sprintf("httpmw: session too large: %d bytes where %d may be: cut the data of %d bytes by %d",
 		e.Size, e.Max, e.Data, e.Cut)
 }
 

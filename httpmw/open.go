@@ -17,12 +17,13 @@ func (c *core) enter(ctx context.Context, s *state, fields []string, now time.Ti
 		c.cookie.scan(fields, &f)
 	}
 	if f.sessions == 0 {
-		// A renewal without its session says nothing; logout will expire it.
-		s.came = f.seens > 0
+		// What is left of a session says nothing; logout will expire it.
+		s.came = f.seens > 0 || f.tails != [maxCookies - 1]int{}
+		s.tails = f.came()
 		c.count.anonymous.Add(1)
 		return
 	}
-	s.came = true
+	s.came, s.tails = true, f.came()
 	if f.sessions == 1 {
 		c.open(ctx, &s.opened, f.session[0], &f, now)
 	} else {
@@ -62,10 +63,18 @@ func (c *core) open(ctx context.Context, o *opened, compact string, f *found, no
 		}
 		return
 	}
-	if string(o.tok.Audience) != c.cfg.App {
+	switch {
+	case string(o.tok.Audience) == c.cfg.App:
+	case !c.isPiece(&o.tok):
 		o.tok = token.Session{}
 		o.reason = ReasonWrongAudience
 		return
+	case !c.gather(o, f, now):
+		o.tok.Data = nil
+		o.reason = ReasonIncomplete
+		return
+	default:
+		o.tok.Audience = []byte(c.cfg.App)
 	}
 	o.iat, o.exp, o.chk, o.line = o.tok.IssuedAt, min(o.tok.Expires, o.tok.End), o.tok.Checked, o.tok.Line
 	seenKey := c.readSeen(o, buf[len(buf):cap(buf)], f, now)
@@ -101,6 +110,14 @@ func (c *core) readSeen(o *opened, buf []byte, f *found, now time.Time) (kid str
 		}
 	}
 	return kid
+}
+
+// came tells which tails came.
+func (f *found) came() (tails [maxCookies - 1]bool) {
+	for i, n := range f.tails {
+		tails[i] = n > 0
+	}
+	return tails
 }
 
 // maxSeenToken bounds the renewal tokens that are looked at, in bytes; they have about 250.

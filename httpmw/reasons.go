@@ -30,6 +30,7 @@ const (
 	ReasonTooLong         Reason = "too_long"
 	ReasonWrongAudience   Reason = "wrong_audience"
 	ReasonAmbiguous       Reason = "ambiguous"
+	ReasonIncomplete      Reason = "incomplete"
 	ReasonUndecided       Reason = "undecided"
 	ReasonData            Reason = "data"
 )
@@ -54,6 +55,7 @@ var reasons = [...]struct {
 	{ReasonTooLong, ErrTooLong, false},
 	{ReasonWrongAudience, ErrWrongAudience, true},
 	{ReasonAmbiguous, ErrAmbiguous, true},
+	{ReasonIncomplete, ErrIncomplete, true},
 	{ReasonUndecided, ErrUndecided, true},
 	{ReasonData, ErrData, true},
 }

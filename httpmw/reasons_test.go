@@ -124,8 +124,8 @@ func TestReasons(t *testing.T) {
 			})
 		})
 	}
-	// list_lost, ambiguous and data have tests of their own.
-	if got := len(rows) + 3; got != len(newFixture(t, httpmw.Config{}).Stats().Refused) {
+	// list_lost, ambiguous, incomplete and data have tests of their own.
+	if got := len(rows) + 4; got != len(newFixture(t, httpmw.Config{}).Stats().Refused) {
 		t.Errorf("%d reasons are tested, %d are counted", got, len(newFixture(t, httpmw.Config{}).Stats().Refused))
 	}
 }

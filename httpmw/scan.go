@@ -10,6 +10,8 @@ const maxSame = 4
 type found struct {
 	session, seen   [maxSame]string
 	sessions, seens int
+	tail            [maxCookies - 1][maxSame]string
+	tails           [maxCookies - 1]int
 }
 
 // scan looks for our cookies in the Cookie header fields. Names must match to the letter: browsers protect a
@@ -25,17 +27,35 @@ func (k *cookieStyle) scan(fields []string, f *found) {
 			if !ok || tail == "" {
 				continue
 			}
-			if tail[0] == '=' {
-				if f.sessions < maxSame {
-					f.session[f.sessions] = tail[1:]
-					f.sessions++
+			switch {
+			case tail[0] == '=':
+				f.sessions = keep(&f.session, f.sessions, tail[1:])
+			case strings.HasPrefix(tail, seenSuffix+"="):
+				f.seens = keep(&f.seen, f.seens, tail[len(seenSuffix)+1:])
+			default:
+				if i, v, ok := cutTail(tail); ok {
+					f.tails[i-1] = keep(&f.tail[i-1], f.tails[i-1], v)
 				}
-			} else if v, ok := strings.CutPrefix(tail, seenSuffix+"="); ok && f.seens < maxSame {
-				f.seen[f.seens] = v
-				f.seens++
 			}
 		}
 	}
+}
+
+// keep adds a value to those of its name, unless there are enough.
+func keep(values *[maxSame]string, n int, v string) int {
+	if n == maxSame {
+		return n
+	}
+	values[n] = v
+	return n + 1
+}
+
+// cutTail splits what follows the session's name in the cookie of a tail: ".1=value".
+func cutTail(s string) (i int, value string, ok bool) {
+	if len(s) < 3 || s[0] != '.' || s[1] < '1' || s[1] >= '0'+maxCookies || s[2] != '=' {
+		return 0, "", false
+	}
+	return int(s[1] - '0'), s[3:], true
 }
 
 // trimSpace removes the white space that may stand around a pair: blanks and tabs, nothing of Unicode.

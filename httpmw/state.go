@@ -18,10 +18,11 @@ type state struct {
 
 	updating sync.Mutex // held through one Update, also while its function runs
 
-	mu        sync.Mutex // owns all below; held through I/O, so that changes exclude each other
-	opened               // the session as it stands
-	came      bool       // a cookie of ours came
-	committed bool       // the headers have left, or there are none
+	mu        sync.Mutex           // owns all below; held through I/O, so that changes exclude each other
+	opened                         // the session as it stands
+	came      bool                 // a cookie of ours came
+	tails     [maxCookies - 1]bool // which tails came
+	committed bool                 // the headers have left, or there are none
 	change    change
 	lines     []string // Set-Cookie lines of a changed session
 	version   uint64   // counts changes
