@@ -161,11 +161,15 @@ func (s *scanner) rest() []byte {
 // integer reads an integer in its one spelling at the beginning of b: digits
 // without a leading zero, below 2^53. It returns how many, 0 if there is none.
 func integer(b []byte) (v int64, n int) {
-	for n < len(b) && b[n]-'0' <= 9 {
-		if n == maxDigits {
-			return 0, 0
+	if len(b) > maxDigits+1 {
+		b = b[:maxDigits+1] // one more than there may be cannot overflow
+	}
+	for _, c := range b {
+		c -= '0'
+		if c > 9 {
+			break
 		}
-		v = v*10 + int64(b[n]-'0')
+		v = v*10 + int64(c)
 		n++
 	}
 	if v > maxInteger || n > 1 && b[0] == '0' {

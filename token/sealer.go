@@ -59,8 +59,9 @@ func (s *Sealer) current() *table {
 
 // SealSession appends to dst the token that says what c says, under the key that
 // seals at now. c must be as [Session] describes it. Nothing is allocated if the
-// spare capacity of dst is [MaxLength] and somewhat more. The errors are [ErrTooLarge], [ErrNoKey],
-// [ErrExhausted] and [ErrMalformed]; dst is then returned as it was.
+// spare capacity of dst is that of the token and 300 bytes. The errors are
+// [ErrTooLarge], [ErrNoKey], [ErrExhausted] and [ErrMalformed]; dst is then
+// returned as it was.
 func (s *Sealer) SealSession(dst []byte, c *Session, now time.Time) ([]byte, error) {
 	n, err := sessionBound(c)
 	if err != nil {

@@ -253,6 +253,25 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
+// The capacity that the documentation asks for is enough, whatever is left out.
+func TestSealIntoLittleRoom(t *testing.T) {
+	s := testSealer(t)
+	full := fullSession()
+	full.Subject = []byte(strings.Repeat("\"", token.MaxSubject))
+	for _, c := range []*token.Session{leastSession(), fullSession(), full} {
+		dst := make([]byte, 0, len(sealed(t, s, c, testTime))+300)
+		if n := testing.AllocsPerRun(20, func() { s.SealSession(dst, c, testTime) }); n != 0 {
+			t.Errorf("a session allocates %v times", n)
+		}
+	}
+	for _, c := range []*token.Seen{{}, fullSeen()} {
+		dst := make([]byte, 0, len(sealedSeen(t, s, c, testTime))+300)
+		if n := testing.AllocsPerRun(20, func() { s.SealSeen(dst, c, testTime) }); n != 0 {
+			t.Errorf("a seen token allocates %v times", n)
+		}
+	}
+}
+
 func refused(err error) error {
 	if err == nil {
 		return errors.New("it opens")

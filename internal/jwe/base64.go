@@ -94,13 +94,16 @@ func decode[T ~string | ~[]byte](dst []byte, s T) bool {
 	t := &decodeTable
 	bad := uint32(0)
 	i := 0
-	for ; len(dst) >= 8 && len(s)-i >= 8; i += 8 { // eight bytes written for six
-		q := s[i : i+8]
-		x := t[0][q[0]] | t[1][q[1]] | t[2][q[2]] | t[3][q[3]]
-		y := t[0][q[4]] | t[1][q[5]] | t[2][q[6]] | t[3][q[7]]
-		bad |= x | y
-		binary.BigEndian.PutUint64(dst, uint64(x)<<40|uint64(y)<<16)
-		dst = dst[6:]
+	for ; len(dst) >= 14 && len(s)-i >= 16; i += 16 { // fourteen bytes written for twelve
+		q := s[i : i+16]
+		v := t[0][q[0]] | t[1][q[1]] | t[2][q[2]] | t[3][q[3]]
+		w := t[0][q[4]] | t[1][q[5]] | t[2][q[6]] | t[3][q[7]]
+		x := t[0][q[8]] | t[1][q[9]] | t[2][q[10]] | t[3][q[11]]
+		y := t[0][q[12]] | t[1][q[13]] | t[2][q[14]] | t[3][q[15]]
+		bad |= v | w | x | y
+		binary.BigEndian.PutUint64(dst, uint64(v)<<40|uint64(w)<<16)
+		binary.BigEndian.PutUint64(dst[6:], uint64(x)<<40|uint64(y)<<16)
+		dst = dst[12:]
 	}
 	for ; len(dst) >= 3 && len(s)-i >= 4; i += 4 {
 		q := s[i : i+4]
