@@ -187,15 +187,13 @@ func serve(t testing.TB, h http.Handler, http2 bool) (*httptest.Server, *http.Cl
 	s.Config.ErrorLog = slog.NewLogLogger(quiet().Handler(), slog.LevelError)
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	client := s.Client()
-	client.Jar = jar
+	client.Jar = must(newJar())
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return s, client
 }
+
+func newJar() (http.CookieJar, error) { return cookiejar.New(nil) }
 
 // protocols runs a test over HTTP/1.1 and over HTTP/2.
 func protocols(t *testing.T, f func(t *testing.T, http2 bool)) {

@@ -1,0 +1,269 @@
+package httpmw_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha1"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wafer-sessions/wafer/httpmw"
+)
+
+// events serves server-sent events to who is logged in, until the session ends, the client leaves or stopping does.
+// A server's Shutdown waits for handlers without telling them: let stopping end by http.Server.RegisterOnShutdown.
+func events[T any](sessions *httpmw.Manager[T], stopping context.Context, news <-chan string) http.Handler {
+	return sessions.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := sessions.From(r.Context()).Watch(r.Context())
+		defer cancel()
+		defer context.AfterFunc(stopping, cancel)()
+		w.Header().Set("Content-Type", "text/event-stream")
+		control := http.NewResponseController(w)
+		for {
+			if err := control.Flush(); err != nil { // the first one sends the headers, and cookies with them
+				return
+			}
+			select {
+			case line := <-news:
+				fmt.Fprintf(w, "data: %s\n\n", line)
+			case <-ctx.Done():
+				// An EventSource connects again by itself, which is right after a shutdown, and is told 401 or 503
+				// then. The page can do better if it hears why.
+				if cause := context.Cause(ctx); errors.Is(cause, httpmw.ErrRevoked) || errors.Is(cause, httpmw.ErrExpired) {
+					fmt.Fprint(w, "event: logout\ndata:\n\n")
+				}
+				return
+			}
+		}
+	}))
+}
+
+// socket serves a WebSocket (RFC 6455) to who is logged in, as events does. It shows what to do around a library: look
+// at Origin, watch the session, and let the 101 carry what Header holds.
+func socket[T any](sessions *httpmw.Manager[T], stopping context.Context, news <-chan string) http.Handler {
+	return sessions.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The handshake is a GET, which CrossOriginProtection lets pass, and browsers send cookies with those of
+		// neighbouring hosts.
+		if origin, err := url.Parse(r.Header.Get("Origin")); err != nil || origin.Host != r.Host {
+			http.Error(w, "wrong origin", http.StatusForbidden)
+			return
+		}
+		ctx, cancel := sessions.From(r.Context()).Watch(r.Context())
+		defer cancel()
+		defer context.AfterFunc(stopping, cancel)()
+
+		accept := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(accept[:]))
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		conn, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		go func() { // reading is how one learns that the client left
+			defer cancel()
+			io.Copy(io.Discard, buffered)
+		}()
+		for {
+			select {
+			case line := <-news:
+				if _, err := conn.Write(frame(opText, []byte(line))); err != nil {
+					return
+				}
+			case <-ctx.Done():
+				status := uint16(1001) // going away
+				if cause := context.Cause(ctx); errors.Is(cause, httpmw.ErrRevoked) || errors.Is(cause, httpmw.ErrExpired) {
+					status = 4401 // a number of the application's own: log in again
+				}
+				conn.Write(frame(opClose, binary.BigEndian.AppendUint16(nil, status)))
+				return
+			}
+		}
+	}))
+}
+
+const (
+	opText  = 0x1
+	opClose = 0x8
+)
+
+// frame is a short, final WebSocket frame of a server.
+func frame(op byte, payload []byte) []byte {
+	return append([]byte{0x80 | op, byte(len(payload))}, payload...)
+}
+
+// streaming is a server with both streams, and a client that is logged in.
+type streaming struct {
+	*fixture
+	server *httptest.Server
+	client *http.Client
+	news   chan string
+}
+
+func newStreaming(t *testing.T) *streaming {
+	s := &streaming{fixture: newFixture(t, httpmw.Config{InsecureHTTP: true}), news: make(chan string)}
+	stopping, stop := context.WithCancel(t.Context())
+	mux := http.NewServeMux()
+	mux.Handle("/events", events(s.Manager, stopping, s.news))
+	mux.Handle("/socket", socket(s.Manager, stopping, s.news))
+	mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: "ann"}); err != nil {
+			t.Error(err)
+		}
+	})
+	mux.HandleFunc("/logout", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.From(r.Context()).Logout(r.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	s.server = httptest.NewUnstartedServer(s.Handler(mux))
+	s.server.Config.RegisterOnShutdown(stop)
+	s.server.Start()
+	t.Cleanup(s.server.Close)
+	s.client = s.server.Client()
+	s.client.Jar = must(newJar())
+	s.get(t, "/login", nil).Body.Close()
+	return s
+}
+
+func (s *streaming) get(t *testing.T, path string, header http.Header) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", s.server.URL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range header {
+		r.Header[k] = v
+	}
+	res, err := s.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+func (s *streaming) shutdown(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := s.server.Config.Shutdown(ctx); err != nil {
+		t.Errorf("a shutdown waited for the stream: %v", err)
+	}
+}
+
+func TestServerSentEvents(t *testing.T) {
+	for name, row := range map[string]struct {
+		end  func(*testing.T, *streaming)
+		last string
+	}{
+		"logout":   {func(t *testing.T, s *streaming) { s.get(t, "/logout", nil).Body.Close() }, "event: logout\ndata:\n\n"},
+		"shutdown": {func(t *testing.T, s *streaming) { s.shutdown(t) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStreaming(t)
+			res := s.get(t, "/events", nil)
+			defer res.Body.Close()
+			if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" {
+				t.Fatalf("status %d, header %v", res.StatusCode, res.Header)
+			}
+			body := bufio.NewReader(res.Body)
+			s.news <- "hello"
+			if line, err := body.ReadString('\n'); line != "data: hello\n" || err != nil {
+				t.Errorf("read %q, %v", line, err)
+			}
+			if _, err := body.ReadString('\n'); err != nil {
+				t.Error(err)
+			}
+			row.end(t, s)
+			if rest, err := io.ReadAll(body); string(rest) != row.last || err != nil {
+				t.Errorf("it ended with %q, %v, want %q", rest, err, row.last)
+			}
+		})
+	}
+}
+
+func TestServerSentEventsExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{Idle: time.Hour})
+		b := newBrowser()
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		start := time.Now()
+		w := httptest.NewRecorder()
+		events(f.Manager, t.Context(), nil).ServeHTTP(w, b.request())
+		if d := time.Since(start); d < time.Hour || d > time.Hour+within || w.Body.String() != "event: logout\ndata:\n\n" {
+			t.Errorf("after %v: %q", d, w.Body)
+		}
+	})
+}
+
+func TestWebSocket(t *testing.T) {
+	for name, row := range map[string]struct {
+		end    func(*testing.T, *streaming)
+		status uint16
+	}{
+		"logout":   {func(t *testing.T, s *streaming) { s.get(t, "/logout", nil).Body.Close() }, 4401},
+		"shutdown": {func(t *testing.T, s *streaming) { s.shutdown(t) }, 1001},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStreaming(t)
+			header := http.Header{
+				"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
+				"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}, "Origin": {s.server.URL},
+			}
+			res := s.get(t, "/socket", header)
+			defer res.Body.Close()
+			if res.StatusCode != 101 || res.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+				t.Fatalf("status %d, header %v", res.StatusCode, res.Header)
+			}
+			read := func(op byte) []byte {
+				t.Helper()
+				var head [2]byte
+				if _, err := io.ReadFull(res.Body, head[:]); err != nil || head[0] != 0x80|op {
+					t.Fatalf("frame %x, %v, want %x", head[0], err, 0x80|op)
+				}
+				payload := make([]byte, head[1])
+				if _, err := io.ReadFull(res.Body, payload); err != nil {
+					t.Fatal(err)
+				}
+				return payload
+			}
+			s.news <- "hello"
+			if got := read(opText); string(got) != "hello" {
+				t.Errorf("read %q", got)
+			}
+			row.end(t, s)
+			if got := binary.BigEndian.Uint16(read(opClose)); got != row.status {
+				t.Errorf("closed with %d, want %d", got, row.status)
+			}
+		})
+	}
+}
+
+// A WebSocket of a page elsewhere, and one without a login, do not begin.
+func TestWebSocketRefused(t *testing.T) {
+	s := newStreaming(t)
+	for origin, want := range map[string]int{"http://evil.test": 403, "": 403, "null": 403} {
+		res := s.get(t, "/socket", http.Header{"Origin": {origin}})
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("origin %q: %d", origin, res.StatusCode)
+		}
+	}
+	s.get(t, "/logout", nil).Body.Close()
+	res := s.get(t, "/socket", http.Header{"Origin": {strings.TrimSuffix(s.server.URL, "/")}})
+	res.Body.Close()
+	if res.StatusCode != 401 {
+		t.Errorf("without a login: %d", res.StatusCode)
+	}
+}
