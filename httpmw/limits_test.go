@@ -1,7 +1,10 @@
 package httpmw_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -130,6 +133,44 @@ func TestRenewalIsNotCached(t *testing.T) {
 		got.Del("Set-Cookie")
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// If no key can seal, sessions live on until their limit, and an operator is told.
+func TestRenewalWithoutAKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		b := newBrowser()
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		nbf := fmt.Sprintf(`"nbf":%d`, time.Now().Unix())
+		later := fmt.Sprintf(`"nbf":%d`, time.Now().Add(24*time.Hour).Unix())
+		doc := bytes.Replace(f.ring.PlaintextJWKSet(), []byte(nbf), []byte(later), 1)
+		pending, err := keys.Parse(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out logs
+		other := newReplica(t, pending, f.store.Store, httpmw.Config{Logger: out.logger(slog.LevelWarn)})
+		time.Sleep(10 * time.Minute)
+		for range 3 {
+			res := other.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+				if s.Subject() != "ann" {
+					t.Errorf("got %v", s.Err())
+				}
+				if err := s.Set(cart{}); !errors.Is(err, token.ErrNoKey) {
+					t.Errorf("Set: %v", err)
+				}
+			})
+			if got := setNames(res); len(got) != 0 {
+				t.Errorf("set %v", got)
+			}
+		}
+		if n := other.Stats(); n.Unsealed != 3 || n.Renewed != 0 {
+			t.Errorf("%d unsealed, %d renewed", n.Unsealed, n.Renewed)
+		}
+		if n := out.count("cannot be renewed"); n != 1 {
+			t.Errorf("%d warnings", n)
 		}
 	})
 }

@@ -94,8 +94,23 @@ func (m *Manager[T]) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	x.writer.inner, x.writer.st = w, &x.state
 	m.core.enter(r.Context(), &x.state, r.Header["Cookie"], time.Now())
 
-	// After a panic nothing is committed: a half-changed session must not leave.
-	defer x.state.close()
-	next.ServeHTTP(&x.writer, r.WithContext(&x.ctx))
+	own := r.WithContext(&x.ctx)
+	defer func() {
+		// After a panic nothing is committed: a half-changed session must not leave.
+		x.state.close()
+		giveBack(r, own)
+	}()
+	next.ServeHTTP(&x.writer, own)
 	x.writer.commit()
+}
+
+// giveBack shows the request that was given to Handler what was found on the copy that handlers got: the server
+// removes the temporary files of a form it can see, and outer handlers count by pattern.
+func giveBack(r, own *http.Request) {
+	if r.MultipartForm == nil {
+		r.MultipartForm = own.MultipartForm
+	}
+	if r.Pattern == "" {
+		r.Pattern = own.Pattern
+	}
 }

@@ -97,13 +97,14 @@ type Stats struct {
 	Written   uint64            // session cookies written
 	Renewed   uint64            // renewal cookies written
 	Shared    uint64            // of these, ones that an earlier request had sealed
+	Unsealed  uint64            // renewals due that no key could seal
 	Withheld  uint64            // cookies not written because the session was revoked meanwhile
 	Expired   uint64            // cookies expired by a logout
 	Lookups   uint64            // looks for a key that was unknown
 }
 
 type counters struct {
-	anonymous, accepted, written, renewed, shared, withheld, expired, lookups atomic.Uint64
+	anonymous, accepted, written, renewed, shared, unsealed, withheld, expired, lookups atomic.Uint64
 
 	refused [len(reasons)]atomic.Uint64
 	warned  [len(reasons)]atomic.Int64 // Unix second of the last warning
@@ -115,7 +116,7 @@ func (m *Manager[T]) Stats() Stats {
 	n := &m.core.count
 	s := Stats{
 		Anonymous: n.anonymous.Load(), Accepted: n.accepted.Load(), Written: n.written.Load(),
-		Renewed: n.renewed.Load(), Shared: n.shared.Load(), Withheld: n.withheld.Load(),
+		Renewed: n.renewed.Load(), Shared: n.shared.Load(), Unsealed: n.unsealed.Load(), Withheld: n.withheld.Load(),
 		Expired: n.expired.Load(), Lookups: n.lookups.Load(),
 		Refused: make(map[string]uint64, len(reasons)),
 	}

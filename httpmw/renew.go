@@ -51,6 +51,7 @@ type renewals struct {
 	mu       sync.Mutex // owns all below; held through sealing, so that a renewal is sealed once
 	now, old map[token.ID]renewal
 	since    int64 // Unix second when now was begun
+	warned   int64 // Unix second of the last warning
 }
 
 type renewal struct {
@@ -72,7 +73,11 @@ func (r *renewals) get(c *core, seen token.Seen, lifetime int64, now time.Time) 
 	}
 	value, err := c.sealer.SealSeen(nil, &seen, now)
 	if err != nil {
-		c.cfg.Logger.Debug("renewal was not sealed", "app", c.cfg.App, "error", err.Error())
+		c.count.unsealed.Add(1)
+		if now.Unix()-r.warned >= 60 {
+			r.warned = now.Unix()
+			c.cfg.Logger.Warn("sessions cannot be renewed and will end early", "app", c.cfg.App, "error", err.Error())
+		}
 		return renewal{}, false
 	}
 	line := c.cookie.line(c.cookie.seen, string(value), lifetime)

@@ -1,11 +1,14 @@
 package httpmw_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -492,5 +495,40 @@ func TestRevokingAKey(t *testing.T) {
 	}
 	if subject, err := f.look(b); subject != "" || err != httpmw.ErrRevokedKey {
 		t.Errorf("got %q, %v", subject, err)
+	}
+}
+
+// What handlers find on their copy of the request, the server and outer handlers find on theirs: a form's temporary
+// files are removed, and the pattern can be counted by.
+func TestRequestIsGivenBack(t *testing.T) {
+	f := newFixture(t, httpmw.Config{})
+	for _, panics := range []bool{false, true} {
+		var body bytes.Buffer
+		form := multipart.NewWriter(&body)
+		part, err := form.CreateFormFile("file", "a.txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := part.Write(make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+		form.Close()
+		mux := http.NewServeMux()
+		mux.HandleFunc("POST /upload/{id}", func(w http.ResponseWriter, r *http.Request) {
+			if err := r.ParseMultipartForm(1); err != nil {
+				t.Error(err)
+			}
+			if panics {
+				panic("on purpose")
+			}
+		})
+		r := httptest.NewRequest("POST", "https://app.test/upload/7", &body)
+		r.Header.Set("Content-Type", form.FormDataContentType())
+		catchPanics(f.Handler(mux)).ServeHTTP(httptest.NewRecorder(), r)
+		if r.Pattern != "POST /upload/{id}" || r.MultipartForm == nil || len(r.MultipartForm.File["file"]) != 1 {
+			t.Errorf("pattern %q, form %v", r.Pattern, r.MultipartForm)
+		} else if err := r.MultipartForm.RemoveAll(); err != nil {
+			t.Error(err)
+		}
 	}
 }
