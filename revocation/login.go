@@ -36,8 +36,9 @@ func (l *List) Anonymous() Start {
 	if l.store == nil {
 		return Start{Epoch: time.Now().UnixMilli()}
 	}
+	own := l.outbox.w(exactKey{scope: ScopeEveryone}) // before the view, as in Decide
 	v := l.view.Load()
-	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.marks.everyone()+1)}
+	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.marks.everyone()+1, own+1)}
 	s.Checked, s.Line = v.stamp()
 	return s
 }

@@ -60,6 +60,9 @@ func (s *scripted) speak() {
 	s.set(func(s *scripted) { s.read, s.write, s.confirm, s.create = nil, nil, nil, nil })
 }
 
+// flush makes the store forget everything, as FLUSHALL does.
+func (s *scripted) flush() { s.set(func(s *scripted) { s.Store = revocation.NewMemory() }) }
+
 func (s *scripted) asked() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,44 +77,44 @@ func (s *scripted) written() []revocation.Batch {
 
 func (s *scripted) Read(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
 	s.mu.Lock()
-	f := s.read
+	f, store := s.read, s.Store
 	s.mu.Unlock()
 	if f != nil {
 		return f(ctx, c)
 	}
-	return s.Store.Read(ctx, c)
+	return store.Read(ctx, c)
 }
 
 func (s *scripted) Write(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
 	s.mu.Lock()
-	f := s.write
+	f, store := s.write, s.Store
 	s.writes = append(s.writes, b)
 	s.mu.Unlock()
 	if f != nil {
 		return f(ctx, b)
 	}
-	return s.Store.Write(ctx, b)
+	return store.Write(ctx, b)
 }
 
 func (s *scripted) Confirm(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
 	s.mu.Lock()
-	f := s.confirm
+	f, store := s.confirm, s.Store
 	s.confirms++
 	s.mu.Unlock()
 	if f != nil {
 		return f(ctx, q)
 	}
-	return s.Store.Confirm(ctx, q)
+	return store.Confirm(ctx, q)
 }
 
 func (s *scripted) Create(ctx context.Context, f revocation.Founding) (revocation.Head, error) {
 	s.mu.Lock()
-	g := s.create
+	g, store := s.create, s.Store
 	s.mu.Unlock()
 	if g != nil {
 		return g(ctx, f)
 	}
-	return s.Store.Create(ctx, f)
+	return store.Create(ctx, f)
 }
 
 func openWith(t *testing.T, s revocation.Store, c revocation.Config) *revocation.List {

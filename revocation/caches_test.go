@@ -1,0 +1,284 @@
+package revocation_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// R18: whoever sends one token again and again does not reach the store.
+func TestR18AMillionReplaysAskTheStoreAFewTimes(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(t *testing.T, l *revocation.List, q *revocation.Query)
+		want   revocation.Outcome
+	}{
+		{"revoked, beyond the ring", func(t *testing.T, l *revocation.List, q *revocation.Query) {
+			revoke(t, l, revocation.Session(sid(1)))
+			time.Sleep(20 * time.Minute)
+		}, revocation.Refuse},
+		{"subject revoked, beyond the ring", func(t *testing.T, l *revocation.List, q *revocation.Query) {
+			revoke(t, l, revocation.Subject("ada"))
+			time.Sleep(20 * time.Minute)
+		}, revocation.Refuse},
+		{"group revoked, beyond the ring", func(t *testing.T, l *revocation.List, q *revocation.Query) {
+			revoke(t, l, revocation.Group("tenant:7"))
+			time.Sleep(20 * time.Minute)
+		}, revocation.Refuse},
+		{"under another line", func(_ *testing.T, _ *revocation.List, q *revocation.Query) {
+			q.Line = 99
+		}, revocation.Accept},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := script()
+				l := open(t, store)
+				q := login(t, l, 1, "ada", "tenant:7")
+				time.Sleep(time.Second)
+				tt.change(t, l, q)
+				before := store.asked()
+				for i := range replays {
+					c := *q
+					v := l.Decide(&c)
+					if v.Outcome != revocation.Ask {
+						t.Fatalf("replay %d: %v without asking: this shows nothing", i, v.Outcome)
+					}
+					if v = l.Confirm(t.Context(), &c); v.Outcome != tt.want {
+						t.Fatalf("replay %d: %v", i, v.Outcome)
+					}
+					if i%(replays/10) == 0 {
+						time.Sleep(300 * time.Millisecond) // the view moves on
+					}
+				}
+				if n := store.asked() - before; n > 10 || n == 0 {
+					t.Errorf("%d confirms of %d replays", n, replays)
+				}
+			})
+		})
+	}
+}
+
+// R18: a known revocation compares ep, so that it does not meet whoever logged in
+// again.
+func TestR18KnownRevokedComparesEpoch(t *testing.T) {
+	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7")} {
+		t.Run(target.Scope().String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := open(t, script())
+				q := login(t, l, 1, "ada", "tenant:7")
+				time.Sleep(time.Second)
+				revoke(t, l, target)
+				time.Sleep(20 * time.Minute)
+				if v := verdict(t, l, q); v.Outcome != revocation.Refuse {
+					t.Fatalf("%v", v.Outcome)
+				}
+				again := login(t, l, 2, "ada", "tenant:7")
+				again.Line = 99 // so that it is asked about
+				wantVerdict(t, "logged in again", verdict(t, l, again), revocation.Accept, revocation.None)
+				wantVerdict(t, "the old one", verdict(t, l, q), revocation.Refuse, map[revocation.Scope]revocation.Reason{
+					revocation.ScopeSubject: revocation.RevokedSubject, revocation.ScopeGroup: revocation.RevokedGroup,
+				}[target.Scope()])
+			})
+		})
+	}
+}
+
+// R18: what was found clear serves only while synced, and not past a revocation.
+func TestR18FoundClearDoesNotOutliveS(t *testing.T) {
+	for _, target := range []revocation.Target{
+		revocation.Session(sid(1)), revocation.Subject("ada"), revocation.Group("tenant:7"),
+		revocation.Key("kid-one"), revocation.Everyone(),
+	} {
+		t.Run(target.Scope().String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				shared := revocation.NewMemory()
+				store := &scripted{Store: shared}
+				here, there := open(t, store), open(t, shared)
+				q := login(t, here, 1, "ada", "tenant:7")
+				q.Line = 99
+				time.Sleep(time.Second)
+				for range 3 {
+					wantVerdict(t, "clear", verdict(t, here, q), revocation.Accept, revocation.None)
+				}
+				if n := store.asked(); n != 2 { // one of them the login
+					t.Fatalf("%d confirms: not cached", n)
+				}
+				revoke(t, there, target)
+				time.Sleep(within)
+				if v := verdict(t, here, q); v.Outcome != revocation.Refuse {
+					t.Errorf("after S: %v", v.Outcome)
+				}
+			})
+		})
+	}
+	t.Run("stale", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			store := script()
+			l := open(t, store)
+			q := login(t, l, 1, "ada")
+			q.Line = 99
+			wantVerdict(t, "clear", verdict(t, l, q), revocation.Accept, revocation.None)
+			store.set((*scripted).silenceReads)
+			time.Sleep(within + time.Second)
+			before := store.asked()
+			for range 3 {
+				wantVerdict(t, "stale", verdict(t, l, q), revocation.Accept, revocation.None)
+			}
+			if n := store.asked() - before; n != 3 {
+				t.Errorf("%d confirms of 3: answered from before the silence", n)
+			}
+		})
+	})
+}
+
+// holdConfirms makes questions wait until release is called, and counts those
+// that wait.
+func (s *scripted) holdConfirms() (waiting *atomic.Int64, release func()) {
+	gate := make(chan struct{})
+	waiting = new(atomic.Int64)
+	s.set(func(s *scripted) {
+		in := s.Store
+		s.confirm = func(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+			waiting.Add(1)
+			defer waiting.Add(-1)
+			select {
+			case <-gate:
+				return in.Confirm(ctx, q)
+			case <-ctx.Done():
+				return revocation.Answer{}, ctx.Err()
+			}
+		}
+	})
+	return waiting, func() { close(gate) }
+}
+
+// R18: whoever asks about the same session at the same time shares one answer.
+func TestR18OneQuestionForManyWhoAsk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		q := login(t, l, 1, "ada", "tenant:7")
+		q.Line = 99
+		before := store.asked()
+		_, release := store.holdConfirms()
+		gone, leave := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		verdicts := make([]revocation.Verdict, 64)
+		for i := range verdicts {
+			all.Go(func() {
+				ctx := t.Context()
+				if i == 0 {
+					ctx = gone
+				}
+				c := *q
+				verdicts[i] = l.Confirm(ctx, &c)
+			})
+			if i == 0 {
+				synctest.Wait() // so that the one who leaves is the one who asked
+			}
+		}
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		release()
+		all.Wait()
+		if n := store.asked() - before; n != 1 {
+			t.Errorf("%d store calls, want 1", n)
+		}
+		wantVerdict(t, "the one who left", verdicts[0], revocation.Undecided, revocation.Silent)
+		for i, v := range verdicts[1:] {
+			wantVerdict(t, fmt.Sprint("goroutine ", i+1), v, revocation.Accept, revocation.None)
+		}
+		if s := l.Stats().State; s != "synced" {
+			t.Errorf("State = %q: one who leaves says nothing about the store", s)
+		}
+	})
+}
+
+// R18: what is the same session, but another question, is not answered with it.
+func TestR18OtherKeysAreAnotherQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		q := login(t, l, 1, "ada")
+		q.Line = 99
+		waiting, release := store.holdConfirms()
+		var all sync.WaitGroup
+		for _, keys := range [][2]string{{"a"}, {"b"}, {"a", "b"}} {
+			all.Go(func() {
+				c := *q
+				c.Keys = keys
+				l.Confirm(t.Context(), &c)
+			})
+		}
+		synctest.Wait()
+		if n := waiting.Load(); n != 3 {
+			t.Errorf("%d questions, want 3", n)
+		}
+		release()
+		all.Wait()
+	})
+}
+
+// R18: at most 64 in flight; who comes too many is cut off for this request only.
+func TestR18AtMost64InFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		q := login(t, l, 1, "ada")
+		q.Line = 99
+		waiting, release := store.holdConfirms()
+		var all sync.WaitGroup
+		verdicts := make([]revocation.Verdict, 100)
+		for i := range verdicts {
+			all.Go(func() { verdicts[i] = l.Confirm(t.Context(), session(q, byte(i+10))) })
+		}
+		synctest.Wait()
+		if n := waiting.Load(); n != 64 {
+			t.Errorf("%d in flight, want 64", n)
+		}
+		release()
+		all.Wait()
+		accepted, crowded := 0, 0
+		for _, v := range verdicts {
+			switch {
+			case v.Outcome == revocation.Accept:
+				accepted++
+			case v.Outcome == revocation.Undecided && v.Reason == revocation.Silent:
+				crowded++
+			}
+		}
+		if accepted != 64 || crowded != 36 {
+			t.Errorf("%d accepted and %d cut off of 100", accepted, crowded)
+		}
+		if n := l.Stats().Confirms["crowded"]; n != 36 {
+			t.Errorf("counted %d", n)
+		}
+		if s := l.Stats().State; s != "synced" {
+			t.Errorf("State = %q", s)
+		}
+		wantVerdict(t, "the next request", verdict(t, l, q), revocation.Accept, revocation.None)
+	})
+}
+
+// A store that hangs holds a request for half a second, not for ever.
+func TestConfirmGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		q := login(t, l, 1, "ada")
+		q.Line = 99
+		store.holdConfirms()
+		start := time.Now()
+		wantVerdict(t, "Confirm", verdict(t, l, q), revocation.Undecided, revocation.Silent)
+		if d := time.Since(start); d > 500*time.Millisecond {
+			t.Errorf("after %v", d)
+		}
+	})
+}

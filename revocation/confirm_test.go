@@ -1,0 +1,385 @@
+package revocation_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+func TestR17Judge(t *testing.T) {
+	const ep, ms = 1000, 5000
+	question := revocation.Question{Epoch: ep, Checked: 900, Skew: within}
+	skew := within.Milliseconds()
+	head := revocation.Head{Born: 500, MS: ms}
+	for _, tt := range []struct {
+		name   string
+		answer revocation.Answer
+		change func(*revocation.Question)
+		want   revocation.Finding
+		reason revocation.Reason
+	}{
+		{name: "nothing", want: revocation.FoundNothing},
+		{name: "session", answer: revocation.Answer{Session: true}, want: revocation.FoundRevoked, reason: revocation.RevokedSession},
+		{name: "subject at ep", answer: revocation.Answer{Subject: ep}, want: revocation.FoundRevoked, reason: revocation.RevokedSubject},
+		{name: "subject before ep", answer: revocation.Answer{Subject: ep - 1}, want: revocation.FoundNothing},
+		{name: "group at ep", answer: revocation.Answer{Groups: []int64{0, ep}}, want: revocation.FoundRevoked, reason: revocation.RevokedGroup},
+		{name: "groups before ep", answer: revocation.Answer{Groups: []int64{ep - 1, ep - 1}}, want: revocation.FoundNothing},
+		{name: "everyone at ep", answer: revocation.Answer{Everyone: ep}, want: revocation.FoundRevoked, reason: revocation.RevokedEveryone},
+		{name: "everyone before ep", answer: revocation.Answer{Everyone: ep - 1}, want: revocation.FoundNothing},
+		{name: "second key", answer: revocation.Answer{Keys: []int64{0, revocation.Forever}}, want: revocation.FoundRevoked, reason: revocation.RevokedKey},
+		{name: "nothing at all, missing ep", change: func(q *revocation.Question) { q.Epoch = 0 }, want: revocation.FoundNothing},
+		{name: "chk at born", change: func(q *revocation.Question) { q.Checked = 500 }, want: revocation.FoundNothing},
+		{name: "chk before born", change: func(q *revocation.Question) { q.Checked = 499 }, want: revocation.FoundUnknown, reason: revocation.ListLost},
+		{name: "chk at ms + S", change: func(q *revocation.Question) { q.Checked = ms + skew }, want: revocation.FoundNothing},
+		{name: "chk past ms + S", change: func(q *revocation.Question) { q.Checked = ms + skew + 1 }, want: revocation.FoundUnknown, reason: revocation.ListLost},
+		{name: "ep at now + ε + 1", change: func(q *revocation.Question) { q.Epoch = ms + skew + 1 }, want: revocation.FoundNothing},
+		{name: "ep past now + ε + 1", change: func(q *revocation.Question) { q.Epoch = ms + skew + 2 }, want: revocation.FoundAhead, reason: revocation.Silent},
+		{name: "unknown, and revoked all the same", answer: revocation.Answer{Subject: ep}, change: func(q *revocation.Question) { q.Checked = 0 }, want: revocation.FoundRevoked, reason: revocation.RevokedSubject},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, q := tt.answer, question
+			a.Head, a.Now = head, ms
+			if tt.change != nil {
+				tt.change(&q)
+			}
+			if found, reason := a.Judge(q); found != tt.want || reason != tt.reason {
+				t.Errorf("Judge = %v %v, want %v %v", found, reason, tt.want, tt.reason)
+			}
+		})
+	}
+}
+
+// A hit beyond the ring is settled by the exact set, one way or the other.
+func TestR17AskSettlesWhatTheFilterCannot(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		target  revocation.Target
+		options revocation.Options
+		want    revocation.Outcome
+		reason  revocation.Reason
+	}{
+		{name: "session", target: revocation.Session(sid(1)), want: revocation.Refuse, reason: revocation.RevokedSession},
+		{name: "subject", target: revocation.Subject("ada"), want: revocation.Refuse, reason: revocation.RevokedSubject},
+		{name: "group", target: revocation.Group("tenant:7"), want: revocation.Refuse, reason: revocation.RevokedGroup},
+		{name: "subject, older sessions only", target: revocation.Subject("ada"), options: revocation.Options{Before: time.Date(2000, 1, 1, 0, 30, 0, 0, time.UTC)}, want: revocation.Accept},
+		{name: "group, older sessions only", target: revocation.Group("tenant:7"), options: revocation.Options{Before: time.Date(2000, 1, 1, 0, 30, 0, 0, time.UTC)}, want: revocation.Accept},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // begins at 2000-01-01
+				store := script()
+				l := open(t, store)
+				time.Sleep(time.Hour)
+				q := login(t, l, 1, "ada", "tenant:7")
+				time.Sleep(time.Minute)
+				if _, err := l.Revoke(t.Context(), tt.target, tt.options); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(20 * time.Minute)
+				if v := l.Decide(q); v.Outcome != revocation.Ask || !v.Fresh {
+					t.Fatalf("Decide = %+v, want ask", v)
+				}
+				before := store.asked()
+				v := l.Confirm(t.Context(), q)
+				wantVerdict(t, "Confirm", v, tt.want, tt.reason)
+				if !v.Fresh || store.asked() != before+1 {
+					t.Errorf("Fresh %v after %d confirms", v.Fresh, store.asked()-before)
+				}
+				if tt.want == revocation.Accept { // R19
+					if !v.Renew || v.Checked <= q.Checked || v.Line != q.Line {
+						t.Fatalf("no renewal to the confirmed position: %+v", v)
+					}
+					q.Checked = v.Checked
+					wantVerdict(t, "renewed", l.Decide(q), revocation.Accept, revocation.None)
+				}
+			})
+		})
+	}
+}
+
+// Sessions without a subject are none of the list's business.
+func TestR16AnonymousSessionsAreNeverWrittenOrAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		time.Sleep(time.Minute)
+		s := l.Anonymous()
+		q := &revocation.Query{Session: [16]byte{15: 1}, Keys: [2]string{"kid-one"}, Epoch: s.Epoch, Checked: s.Checked, Line: s.Line}
+		revoke(t, l, revocation.Session(sid(1))) // somebody may still try
+		before := store.asked()
+		check := func(what string, fresh bool) {
+			t.Helper()
+			v := l.Decide(q)
+			wantVerdict(t, what, v, revocation.Accept, revocation.None)
+			if v.Fresh != fresh || v.Renew != fresh {
+				t.Errorf("%s: %+v", what, v)
+			}
+			wantVerdict(t, what+", confirmed", l.Confirm(t.Context(), q), revocation.Accept, revocation.None)
+		}
+		check("synced", true)
+		time.Sleep(5 * time.Hour)
+		check("long unseen", true)
+		store.silence()
+		time.Sleep(time.Hour)
+		check("cut off, past G", false)
+		if n := store.asked() - before; n != 0 {
+			t.Errorf("asked %d times", n)
+		}
+		store.speak()
+		time.Sleep(time.Second)
+		revoke(t, l, revocation.Everyone())
+		wantVerdict(t, "everyone", l.Decide(q), revocation.Refuse, revocation.RevokedEveryone)
+		if s := l.Anonymous(); s.Epoch <= q.Epoch {
+			t.Errorf("Epoch = %d", s.Epoch)
+		} else {
+			q := &revocation.Query{Session: [16]byte{15: 2}, Epoch: s.Epoch, Checked: s.Checked, Line: s.Line}
+			wantVerdict(t, "begun after everyone", l.Decide(q), revocation.Accept, revocation.None)
+		}
+	})
+}
+
+// The state table of the protocol.
+func TestStates(t *testing.T) {
+	type seen struct {
+		Outcome revocation.Outcome
+		Reason  revocation.Reason
+		Fresh   bool
+		Renew   bool
+	}
+	lost := func(s *scripted) {
+		s.silence()
+		s.set(func(s *scripted) {
+			s.read = func(context.Context, revocation.Cursor) (revocation.Page, error) {
+				return revocation.Page{}, revocation.ErrLost
+			}
+			s.confirm = func(context.Context, revocation.Question) (revocation.Answer, error) {
+				return revocation.Answer{}, revocation.ErrLost
+			}
+		})
+	}
+	refusing := func(s *scripted) {
+		s.set(func(s *scripted) {
+			s.silenceReads()
+			s.confirm = func(context.Context, revocation.Question) (revocation.Answer, error) {
+				return revocation.Answer{}, errors.New("refused")
+			}
+		})
+	}
+	// A primary that nobody can write to any more: it answers, but does not beat.
+	beatless := func(s *scripted) {
+		s.set(func(s *scripted) {
+			in, read := s.Store, s.read
+			s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+				p, err := read(ctx, c)
+				p.Beat = within + time.Second
+				return p, err
+			}
+			s.confirm = func(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+				a, err := in.Confirm(ctx, q)
+				a.Beat = within + time.Second
+				return a, err
+			}
+		})
+	}
+	stale := func(s *scripted) { s.set((*scripted).silenceReads) }
+	accepted := seen{Outcome: revocation.Accept, Fresh: true, Renew: true}
+	frozen := seen{Outcome: revocation.Accept}
+	undecided := seen{Reason: revocation.Silent}
+	refused := seen{Outcome: revocation.Refuse, Reason: revocation.RevokedSession}
+	for _, tt := range []struct {
+		name  string
+		state string
+		do    func(*scripted)
+		after time.Duration
+		clear seen // a session the window decides
+		dead  seen // one it knows to be revoked
+		old   seen // one it must ask about
+		asks  bool // whether clear is asked about
+	}{
+		{"synced", "synced", func(*scripted) {}, time.Second, accepted, seen{revocation.Refuse, revocation.RevokedSession, true, false}, accepted, false},
+		{"silent for less than S", "synced", (*scripted).silence, within - 500*time.Millisecond, accepted, seen{revocation.Refuse, revocation.RevokedSession, true, false}, undecided, false},
+		{"stale", "stale", stale, within + time.Second, seen{revocation.Accept, revocation.None, true, false}, refused, seen{revocation.Accept, revocation.None, true, false}, true},
+		{"stale, past G", "stale", stale, grace + time.Minute, seen{revocation.Accept, revocation.None, true, false}, refused, seen{revocation.Accept, revocation.None, true, false}, true},
+		{"cut off", "cut_off", (*scripted).silence, within + time.Second, frozen, refused, undecided, true},
+		{"cut off, nearly G", "cut_off", (*scripted).silence, grace - time.Second, frozen, refused, undecided, true},
+		{"cut off, past G", "cut_off", (*scripted).silence, grace + time.Second, undecided, refused, undecided, true},
+		{"lost", "cut_off", lost, within + time.Second, frozen, refused, undecided, true},
+		{"refused", "cut_off", refusing, within + time.Second, frozen, refused, undecided, true},
+		{"a store whose beat stopped", "cut_off", beatless, within + time.Second, frozen, refused, undecided, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := script()
+				first := open(t, store)
+				old := login(t, first, 3, "ada")
+				time.Sleep(time.Hour)
+				revoke(t, first, revocation.Session(sid(99)))
+				time.Sleep(time.Hour)
+				store.set(func(s *scripted) { // nothing is filled in behind
+					in := s.Store
+					s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+						if c.From.N == 0 && time.Now().UnixMilli()-c.From.MS > 30*60_000 {
+							return revocation.Page{}, errSilent
+						}
+						return in.Read(ctx, c)
+					}
+				})
+				l := open(t, store)
+				clear, dead := login(t, l, 1, "ada"), login(t, l, 2, "ada")
+				revoke(t, l, revocation.Session(sid(2)))
+				time.Sleep(time.Second)
+				tt.do(store)
+				time.Sleep(tt.after)
+				before := store.asked()
+				get := func(q *revocation.Query) seen {
+					v := verdict(t, l, q)
+					return seen{v.Outcome, v.Reason, v.Fresh, v.Renew}
+				}
+				if got := get(clear); got != tt.clear {
+					t.Errorf("clear: %+v, want %+v", got, tt.clear)
+				}
+				if asked := store.asked() > before; asked != tt.asks {
+					t.Errorf("clear: asked %v", asked)
+				}
+				before = store.asked()
+				if got := get(dead); got != tt.dead {
+					t.Errorf("revoked: %+v, want %+v", got, tt.dead)
+				}
+				if store.asked() != before {
+					t.Error("asked about what is known to be revoked")
+				}
+				if got := get(old); got != tt.old {
+					t.Errorf("long unseen: %+v, want %+v", got, tt.old)
+				}
+				if s := l.Stats(); s.State != tt.state {
+					t.Errorf("State = %q, want %q", s.State, tt.state)
+				}
+				if !l.Ready() { // R15: an outage of the store is not one of the site
+					t.Error("not ready")
+				}
+
+				store.speak()
+				time.Sleep(time.Second)
+				if got := get(clear); got != accepted && tt.name != "lost" {
+					t.Errorf("clear, when all is well again: %+v", got)
+				}
+				if s := l.Stats(); s.State != "synced" {
+					t.Errorf("State = %q when all is well again", s.State)
+				}
+			})
+		})
+	}
+}
+
+// What is silent once is not waited for again by every request.
+func TestCutOffAsksNoMoreUntilTheReaderHears(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		q := login(t, l, 1, "ada")
+		store.silence()
+		time.Sleep(within + time.Second)
+		for range 1000 {
+			wantVerdict(t, "cut off", verdict(t, l, session(q, 1)), revocation.Accept, revocation.None)
+		}
+		if n := store.asked(); n > 3 { // of these, the login asked one
+			t.Errorf("%d confirms", n)
+		}
+	})
+}
+
+// R10, R17: an answer from a store that went back is none.
+func TestR17AStoreBehindThisReplicaIsNoAnswer(t *testing.T) {
+	for name, change := range map[string]func(*revocation.Head){
+		"log time":   func(h *revocation.Head) { h.MS -= 60_000 },
+		"entries":    func(h *revocation.Head) { h.N -= 2 },
+		"other line": func(h *revocation.Head) { h.Lines = []revocation.Line{{ID: 99, Start: h.Born}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := script()
+				l := open(t, store)
+				q := login(t, l, 1, "ada")
+				for i := range 3 {
+					revoke(t, l, revocation.Session(sid(100+i)))
+				}
+				time.Sleep(time.Second)
+				store.set(func(s *scripted) {
+					in := s.Store
+					s.silenceReads()
+					s.confirm = func(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+						a, err := in.Confirm(ctx, q)
+						change(&a.Head)
+						return a, err
+					}
+				})
+				time.Sleep(within + time.Second)
+				v := verdict(t, l, q)
+				wantVerdict(t, "what the window decides", v, revocation.Accept, revocation.None)
+				if v.Fresh || v.Renew {
+					t.Errorf("taken for an answer: %+v", v)
+				}
+				q.Line = 12345
+				wantVerdict(t, "what it cannot decide", verdict(t, l, q), revocation.Undecided, revocation.Silent)
+				start, err := l.Begin(t.Context(), revocation.Login{Subject: q.Subject})
+				if err != nil || start.Epoch > time.Now().Add(-within).UnixMilli() {
+					t.Errorf("Begin = %+v, %v: as if the store had answered", start, err) // R21
+				}
+			})
+		})
+	}
+}
+
+// R17: what the store lost is settled by the window of what was lost, or not at all.
+func TestR17UnknownAfterALoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		clear, dead, early := login(t, l, 1, "ada"), login(t, l, 2, "bob"), login(t, l, 3, "eve")
+		time.Sleep(time.Minute)
+		revoke(t, l, revocation.Session(sid(2)))
+		revoke(t, l, revocation.Session(sid(3)))
+		time.Sleep(20 * time.Minute) // beyond the ring: nothing can say it again
+		fresh := login(t, l, 4, "ada")
+		revoke(t, l, revocation.Session(sid(4)))
+		time.Sleep(time.Second)
+		store.flush()
+		time.Sleep(10 * time.Second)
+		if n := l.Stats().Anomalies["lost"]; n != 1 {
+			t.Fatalf("lost %d times", n)
+		}
+		v := verdict(t, l, clear)
+		wantVerdict(t, "no hit", v, revocation.Accept, revocation.None)
+		if !v.Renew {
+			t.Error("no hit: not renewed, so it will be asked about for ever")
+		}
+		wantVerdict(t, "hit", verdict(t, l, dead), revocation.Refuse, revocation.ListLost)
+		wantVerdict(t, "in the ring", verdict(t, l, fresh), revocation.Refuse, revocation.RevokedSession)
+		if a := l.Stats().Anomalies; a["settled_miss"] == 0 || a["settled_hit"] == 0 {
+			t.Errorf("not counted: %v", a)
+		}
+
+		booted := open(t, store) // knows nothing of what was lost
+		wantVerdict(t, "booted, within a minute", verdict(t, booted, early), revocation.Undecided, revocation.Silent)
+		wantVerdict(t, "booted, in the ring of the other", verdict(t, booted, fresh), revocation.Refuse, revocation.RevokedSession)
+		time.Sleep(time.Minute)
+		wantVerdict(t, "booted, later", verdict(t, booted, early), revocation.Refuse, revocation.ListLost)
+		wantVerdict(t, "booted, a new login", verdict(t, booted, login(t, booted, 5, "ada")), revocation.Accept, revocation.None)
+		clear.Checked, clear.Line = v.Checked, v.Line
+		wantVerdict(t, "booted, the renewed one", verdict(t, booted, clear), revocation.Accept, revocation.None)
+	})
+}
+
+// R23: the decision at commit sees what was revoked during the request.
+func TestR23DecideAtCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := open(t, revocation.NewMemory())
+		q := login(t, l, 1, "ada")
+		wantVerdict(t, "on entry", l.Decide(q), revocation.Accept, revocation.None)
+		revoke(t, l, revocation.Session(sid(1)))
+		wantVerdict(t, "at commit", l.Decide(q), revocation.Refuse, revocation.RevokedSession)
+	})
+}
