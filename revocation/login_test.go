@@ -1,0 +1,304 @@
+package revocation_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+func token(l *revocation.List, n byte, s revocation.Start, user string, groups ...string) *revocation.Query {
+	q := &revocation.Query{Session: [16]byte{15: n}, Subject: l.Tag(revocation.Subject(user)),
+		Epoch: s.Epoch, Checked: s.Checked, Line: s.Line}
+	for _, g := range groups {
+		q.Groups = append(q.Groups, l.Tag(revocation.Group(g)))
+	}
+	return q
+}
+
+func TestR21ALoginBeginsAfterEveryRevocationThereIs(t *testing.T) {
+	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Everyone()} {
+		t.Run(target.Scope().String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := revocation.NewMemory()
+				here, there := open(t, store), open(t, store)
+				time.Sleep(time.Second)
+				revoke(t, there, target) // this replica has not read it yet
+				since, ok, err := here.Revoked(t.Context(), target)
+				if err != nil || !ok {
+					t.Fatalf("Revoked = %v, %v", ok, err)
+				}
+				s, err := here.Begin(t.Context(), revocation.Login{
+					Subject: here.Tag(revocation.Subject("ada")), Groups: []revocation.Tag{here.Tag(revocation.Group("tenant:7"))},
+				})
+				if err != nil || s.Epoch != since.UnixMilli()+1 {
+					t.Errorf("Epoch = %d, %v, want W + 1 = %d", s.Epoch, err, since.UnixMilli()+1)
+				}
+				if at := since.Add(-within).UnixMilli(); s.Checked >= at {
+					t.Errorf("Checked = %d, want before the newest entry at %d, since more may come in its ms", s.Checked, at)
+				}
+				q := token(here, 1, s, "ada", "tenant:7")
+				for _, l := range []*revocation.List{here, there} {
+					wantVerdict(t, "at once", verdict(t, l, q), revocation.Accept, revocation.None)
+				}
+				time.Sleep(time.Hour)
+				for _, l := range []*revocation.List{here, there} {
+					wantVerdict(t, "later", verdict(t, l, q), revocation.Accept, revocation.None)
+				}
+			})
+		})
+	}
+}
+
+func TestR21SinceIsWhenThePasswordBeganToBeChecked(t *testing.T) {
+	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Everyone()} {
+		t.Run(target.Scope().String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := script()
+				store.set(func(s *scripted) { // a slow server, whose log time is hard to know
+					in := s.Store
+					s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+						time.Sleep(300 * time.Millisecond)
+						p, err := in.Read(ctx, c)
+						time.Sleep(100 * time.Millisecond)
+						return p, err
+					}
+				})
+				here, there := open(t, store), open(t, store)
+				time.Sleep(time.Minute)
+				b := revocation.Login{Subject: here.Tag(revocation.Subject("ada")), Groups: []revocation.Tag{here.Tag(revocation.Group("tenant:7"))}}
+				for i := range 20 {
+					time.Sleep(37 * time.Millisecond)
+					b.Since = here.Now()
+					time.Sleep(time.Duration(1+i) * time.Millisecond)
+					revoke(t, there, target)
+					if _, err := here.Begin(t.Context(), b); i > 0 && !errors.Is(err, revocation.ErrRevoked) {
+						t.Fatalf("revoked %d ms into the login: %v", 1+i, err)
+					}
+					time.Sleep(500 * time.Millisecond)
+					b.Since = here.Now()
+					if _, err := here.Begin(t.Context(), b); err != nil {
+						t.Fatalf("revoked half a second before: %v", err)
+					}
+				}
+				b.Since = revocation.Instant{}
+				revoke(t, there, target)
+				if _, err := here.Begin(t.Context(), b); err != nil {
+					t.Errorf("no Since given: %v", err)
+				}
+			})
+		})
+	}
+	if !(revocation.Instant{}).IsZero() {
+		t.Error("the zero Instant is a moment")
+	}
+}
+
+// R21: a login while the store is silent may be refused later, it is never spared.
+func TestR21LoginWhileTheStoreIsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := revocation.NewMemory()
+		store := &scripted{Store: shared}
+		here, there := open(t, store), open(t, shared)
+		time.Sleep(time.Minute)
+		store.silence()
+		cut := time.Now().UnixMilli()
+		time.Sleep(time.Minute)
+		revoke(t, there, revocation.Subject("eve")) // before her login, which cannot know of it
+		time.Sleep(time.Minute)
+		login := func(user string, n byte) *revocation.Query {
+			s, err := here.Begin(t.Context(), revocation.Login{Subject: here.Tag(revocation.Subject(user)), Since: here.Now()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Epoch > cut || s.Checked >= s.Epoch {
+				t.Errorf("%+v: later than what this replica knows, %d", s, cut)
+			}
+			return token(here, n, s, user)
+		}
+		ada, eve := login("ada", 1), login("eve", 2)
+		wantVerdict(t, "meanwhile", verdict(t, here, ada), revocation.Accept, revocation.None)
+		wantVerdict(t, "there", verdict(t, there, ada), revocation.Accept, revocation.None)
+		wantVerdict(t, "there, revoked before the login", verdict(t, there, eve), revocation.Refuse, revocation.RevokedSubject)
+		store.speak()
+		time.Sleep(within)
+		wantVerdict(t, "when it is back", verdict(t, here, ada), revocation.Accept, revocation.None)
+		wantVerdict(t, "when it is back, revoked", verdict(t, here, eve), revocation.Refuse, revocation.RevokedSubject)
+
+		store.silence()
+		time.Sleep(grace + time.Second)
+		if _, err := here.Begin(t.Context(), revocation.Login{Subject: ada.Subject}); !errors.Is(err, revocation.ErrUnavailable) {
+			t.Errorf("past G: %v", err)
+		}
+	})
+}
+
+func TestR22Succeed(t *testing.T) {
+	groups := func(l *revocation.List, names ...string) (out []revocation.Tag) {
+		for _, n := range names {
+			out = append(out, l.Tag(revocation.Group(n)))
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		name   string
+		kind   revocation.Kind
+		groups []string
+		before func(t *testing.T, there *revocation.List, store *scripted, q *revocation.Query)
+		since  bool // given, from before
+		want   error
+		ended  bool // whether the old session ends all the same
+	}{
+		{name: "switch", kind: revocation.Switch, groups: []string{"tenant:8"}, ended: true},
+		{name: "others", kind: revocation.Others, groups: []string{"tenant:7"}, ended: true},
+		{name: "login over it", kind: revocation.Relogin, groups: []string{"tenant:8"}, ended: true},
+		{name: "switch of a session revoked elsewhere", kind: revocation.Switch, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+			revoke(t, there, revocation.Session(sid(1)))
+		}, want: revocation.ErrRevoked, ended: true},
+		{name: "others of a session revoked elsewhere", kind: revocation.Others, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+			revoke(t, there, revocation.Session(sid(1)))
+		}, want: revocation.ErrRevoked, ended: true},
+		{name: "login over a session revoked elsewhere", kind: revocation.Relogin, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+			revoke(t, there, revocation.Session(sid(1)))
+		}, want: revocation.ErrRevoked, ended: true},
+		{name: "subject revoked elsewhere", kind: revocation.Switch, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+			revoke(t, there, revocation.Subject("ada"))
+		}, want: revocation.ErrRevoked, ended: true},
+		{name: "old group revoked elsewhere", kind: revocation.Switch, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+			revoke(t, there, revocation.Group("tenant:7"))
+		}, want: revocation.ErrRevoked, ended: true},
+		{name: "everyone revoked elsewhere", kind: revocation.Others, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+			revoke(t, there, revocation.Everyone())
+		}, want: revocation.ErrRevoked, ended: true},
+		{name: "its key revoked elsewhere", kind: revocation.Switch, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+			revoke(t, there, revocation.Key("kid-one"))
+		}, want: revocation.ErrRevoked, ended: true},
+		{name: "switch into a revoked group", kind: revocation.Switch, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+			revoke(t, there, revocation.Group("tenant:8"))
+		}, want: revocation.ErrRevoked},
+		{name: "login over it into a group revoked before", kind: revocation.Relogin, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+			revoke(t, there, revocation.Group("tenant:8"))
+		}, ended: true},
+		{name: "login over it, revoked while the password was checked", kind: revocation.Relogin, since: true, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+			revoke(t, there, revocation.Group("tenant:8"))
+		}, want: revocation.ErrRevoked, ended: true},
+		{name: "in doubt: before born", kind: revocation.Switch, before: func(_ *testing.T, _ *revocation.List, _ *scripted, q *revocation.Query) {
+			q.Checked -= 3 * 60_000
+		}, want: revocation.ErrUnavailable},
+		{name: "in doubt: ahead", kind: revocation.Others, before: func(_ *testing.T, _ *revocation.List, _ *scripted, q *revocation.Query) {
+			q.Epoch += 3 * 60_000
+		}, want: revocation.ErrUnavailable},
+		{name: "silent", kind: revocation.Others, before: func(_ *testing.T, _ *revocation.List, s *scripted, _ *revocation.Query) {
+			s.silence()
+		}, want: revocation.ErrUnavailable},
+		{name: "lost", kind: revocation.Switch, before: func(_ *testing.T, _ *revocation.List, s *scripted, _ *revocation.Query) {
+			s.flush()
+		}, want: revocation.ErrUnavailable},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := script()
+				here, there := open(t, store), open(t, store)
+				time.Sleep(time.Minute)
+				other := login(t, here, 9, "ada", "tenant:7")
+				q := login(t, here, 1, "ada", "tenant:7")
+				time.Sleep(time.Minute)
+				how := revocation.Succession{Kind: tt.kind, Login: revocation.Login{Subject: q.Subject, Groups: groups(here, tt.groups...)}}
+				if tt.since {
+					how.Login.Since = here.Now()
+					time.Sleep(10 * time.Millisecond)
+				}
+				store.set((*scripted).silenceReads) // this replica lags, as a thief would have it
+				if tt.before != nil {
+					tt.before(t, there, store, q)
+				}
+				old := *q
+				s, err := here.Succeed(t.Context(), q, how)
+				if !errors.Is(err, tt.want) {
+					t.Fatalf("Succeed = %v, want %v", err, tt.want)
+				}
+				if err != nil && s != (revocation.Start{}) {
+					t.Errorf("minted %+v", s)
+				}
+				if tt.ended && tt.want == nil {
+					wantVerdict(t, "the old one, here at once", verdict(t, here, &old), revocation.Refuse, revocation.RevokedSession)
+				}
+				store.speak()
+				time.Sleep(within)
+				if v := verdict(t, there, &old); (v.Outcome == revocation.Refuse) != tt.ended && tt.want != revocation.ErrUnavailable {
+					t.Errorf("the old one, there: %v", v.Outcome)
+				}
+				if err != nil {
+					return
+				}
+				next := token(here, 2, s, "ada", tt.groups...)
+				for _, l := range []*revocation.List{here, there} {
+					wantVerdict(t, "the new one", verdict(t, l, next), revocation.Accept, revocation.None)
+				}
+				if keeps := s.Epoch == old.Epoch; keeps != (tt.kind == revocation.Switch) {
+					t.Errorf("Epoch = %d, was %d", s.Epoch, old.Epoch)
+				}
+				want := revocation.Accept
+				if tt.kind == revocation.Others {
+					want = revocation.Refuse
+				}
+				if v := verdict(t, there, other); v.Outcome != want {
+					t.Errorf("another session of the subject: %v, want %v", v.Outcome, want)
+				}
+			})
+		})
+	}
+}
+
+// R7, R22: fewer replicas than asked for is no acknowledgement.
+func TestR7FewerReplicasThanAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		l := openWith(t, store, revocation.Config{Ack: revocation.Ack{Replicas: 1}})
+		q, old := login(t, l, 1, "ada"), login(t, l, 2, "bob")
+		if _, err := l.Succeed(t.Context(), q, revocation.Succession{Kind: revocation.Others, Login: revocation.Login{Subject: q.Subject}}); !errors.Is(err, revocation.ErrUnavailable) {
+			t.Errorf("Succeed = %v", err)
+		}
+		if _, err := l.Revoke(t.Context(), revocation.Session(sid(2)), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
+			t.Errorf("Revoke = %v", err)
+		}
+		wantVerdict(t, "refused all the same", l.Decide(old), revocation.Refuse, revocation.RevokedSession)
+	})
+}
+
+func TestClosedAndDisabledLists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := open(t, revocation.NewMemory())
+		q := login(t, l, 1, "ada")
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Succeed(t.Context(), q, revocation.Succession{Kind: revocation.Relogin}); !errors.Is(err, revocation.ErrClosed) {
+			t.Errorf("Succeed after Close = %v", err)
+		}
+		if l.Ready() || l.Stats().State != "closed" {
+			t.Errorf("Ready %v, State %q", l.Ready(), l.Stats().State)
+		}
+
+		d := revocation.Disabled(secrets(1))
+		now := time.Now().UnixMilli()
+		if s := d.Anonymous(); s.Epoch < now {
+			t.Errorf("Anonymous = %+v", s)
+		}
+		if s, err := d.Begin(t.Context(), revocation.Login{Since: d.Now()}); err != nil || s.Epoch < now {
+			t.Errorf("Begin = %+v, %v", s, err)
+		}
+		if s, err := d.Succeed(t.Context(), q, revocation.Succession{Kind: revocation.Switch}); err != nil || s.Epoch != q.Epoch {
+			t.Errorf("Switch = %+v, %v", s, err)
+		}
+		if s, err := d.Succeed(t.Context(), q, revocation.Succession{Kind: revocation.Relogin}); err != nil || s.Epoch < now {
+			t.Errorf("Relogin = %+v, %v", s, err)
+		}
+		if !d.SameSecrets(secrets(1)) || d.SameSecrets(secrets(2)) {
+			t.Error("SameSecrets")
+		}
+	})
+}
