@@ -18,8 +18,9 @@ func keysCommand() *cobra.Command {
 		Use:   "keys",
 		Short: "Make and keep the ring of keys that seal sessions",
 		Long: `Makes and keeps the ring: the keys that seal sessions, in one encrypted file.
+Running replicas follow the file.
 
-Running replicas follow the file. Every day or week, rotate; after a leak, revoke.`,
+Every day or week, rotate. After a leak, revoke.`,
 	}
 	cmd.AddCommand(keysNew(), keysList(), keysRotate(), keysRevoke(), keysPrune())
 	return cmd
@@ -97,10 +98,12 @@ func keysNew() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new --file FILE",
 		Short: "Make a ring",
-		Long: `Makes a ring with one key, encrypted under a key encryption key (KEK). It never overwrites a ring.
+		Long: `Makes a ring with one key, encrypted under a key encryption key (KEK). It
+never overwrites a ring.
 
-If the file of --kek-file does not exist, it is made too. Keep it apart from the ring and from its backups: whoever has both can forge every
-session. WAFER_KEK holds the same in a variable: 32 random bytes in unpadded base64url.`,
+If the file of --kek-file does not exist, it is made too. Keep it apart from
+the ring and from its backups: whoever has both can forge every session.
+WAFER_KEK holds the same in a variable: 32 random bytes in unpadded base64url.`,
 		Example: `  wafer keys new --file ring.jwe --kek-file kek
   WAFER_KEK=$(openssl rand 32 | basenc --base64url | tr -d '=\n') wafer keys new --file ring.jwe`,
 		Args: cobra.NoArgs,
@@ -154,8 +157,9 @@ func keysList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list --file FILE",
 		Short: "Show the keys and where each is in its life",
-		Long: `Shows the keys, newest first. A key is pending until its time to seal comes, sealing until a newer one takes over,
-opening while sessions it sealed may live, and then expired; or it is revoked. Secrets are not shown.`,
+		Long: `Shows the keys, newest first. A key is pending until its time to seal comes,
+sealing until a newer one takes over, opening while sessions it sealed may
+live, and then expired; or it is revoked. Secrets are not shown.`,
 		Example: `  wafer keys list --file ring.jwe --kek-file kek
   wafer keys list --file ring.jwe --kek-file kek --json | jq -r '.keys[] | select(.state == "sealing").kid'`,
 		Args: cobra.NoArgs,

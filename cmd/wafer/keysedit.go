@@ -20,10 +20,12 @@ func keysRotate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate --file FILE",
 		Short: "Bring in a new key; nobody is logged out",
-		Long: `Adds a key that begins to seal after some time, so that every replica has it by then. The key that seals until then goes on opening for as
-long as a session may live. Nobody is logged out.
+		Long: `Adds a key that begins to seal after some time, so that every replica has it
+by then. The key that seals until then goes on opening for as long as a
+session may live. Nobody is logged out.
 
-With --now the new key seals at once. A replica that has not read the ring by then takes sessions sealed with it for none, until it has.`,
+With --now the new key seals at once. A replica that has not read the ring by
+then takes sessions sealed with it for none, until it has.`,
 		Example: `  wafer keys rotate --file ring.jwe --kek-file kek
   wafer keys rotate --file ring.jwe --kek-file kek --after 1h`,
 		Args: cobra.NoArgs,
@@ -86,10 +88,12 @@ func keysRevoke() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke --file FILE KID",
 		Short: "Refuse everything a key sealed",
-		Long: `Marks a key as revoked. Every replica refuses what the key sealed as soon as it has read the ring, and it can never be undone.
-If the key seals, a new one takes over at once.
+		Long: `Marks a key as revoked. Every replica refuses what the key sealed as soon as
+it has read the ring, and it can never be undone. If the key seals, a new one
+takes over at once.
 
-Do this when a key may be known to somebody else. To replace a key that is merely old, rotate.`,
+Do this when a key may be known to somebody else. To replace a key that is
+merely old, rotate.`,
 		Example: `  wafer keys revoke --file ring.jwe --kek-file kek Qm9vaDEyMzQ`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -159,9 +163,10 @@ func whatRevokingDoes(r *keys.Ring, k keys.Key, now time.Time) string {
 func keysPrune() *cobra.Command {
 	var ring ringFlags
 	cmd := &cobra.Command{
-		Use:     "prune --file FILE",
-		Short:   "Drop the keys that expired",
-		Long:    `Drops the keys that expired. They open nothing any more, so nobody is logged out; what they sealed can never be opened again.`,
+		Use:   "prune --file FILE",
+		Short: "Drop the keys that expired",
+		Long: `Drops the keys that expired. They open nothing any more, so nobody is logged
+out; what they sealed can never be opened again.`,
 		Example: `  wafer keys prune --file ring.jwe --kek-file kek`,
 		Args:    cobra.NoArgs,
 	}

@@ -50,8 +50,8 @@ func span(d time.Duration) string {
 		if d == u.unit {
 			return "1 " + u.one
 		}
-		if n := d.Round(u.unit) / u.unit; d >= 2*u.unit {
-			return fmt.Sprintf("%d %s", n, u.many)
+		if d >= 2*u.unit-u.unit/24 { // an hour less is two days too
+			return fmt.Sprintf("%d %s", d.Round(u.unit)/u.unit, u.many)
 		}
 	}
 	return fmt.Sprintf("%d s", d.Round(time.Second)/time.Second)

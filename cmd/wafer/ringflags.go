@@ -26,10 +26,10 @@ type ringFlags struct {
 
 func (f *ringFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.file, "file", "", "the ring")
-	flags.StringVar(&f.kekFile, "kek-file", "", "the key encryption key: 32 bytes, raw or in unpadded base64url (else "+kekVariable+")")
-	flags.StringVar(&f.passphraseFile, "passphrase-file", "", "a passphrase in place of the key encryption key")
-	flags.BoolVar(&f.plaintext, "insecure-plaintext", false, "the ring is not encrypted: whoever reads the file can forge every session")
+	flags.StringVar(&f.file, "file", "", "`FILE` with the ring")
+	flags.StringVar(&f.kekFile, "kek-file", "", "`FILE` with the key encryption key: 32 bytes, raw or in unpadded\nbase64url; without it, "+kekVariable)
+	flags.StringVar(&f.passphraseFile, "passphrase-file", "", "`FILE` with a passphrase, in place of the key encryption key")
+	flags.BoolVar(&f.plaintext, "insecure-plaintext", false, "the ring is not encrypted: whoever reads the file can forge\nevery session")
 	for _, name := range []string{"file", "kek-file", "passphrase-file"} {
 		cmd.MarkFlagFilename(name)
 	}

@@ -27,13 +27,16 @@ func tokenInspect() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect [--file FILE] [TOKEN | -]",
 		Short: "Show what a token says, and whether it is good",
-		Long: `Shows the header of a token and, with the ring, what is sealed in it, and whether it is good. The value of a cookie is a token.
+		Long: `Shows the header of a token and, with the ring, what is sealed in it, and
+whether it is good. The value of a cookie is a token.
 
-A token is as good as a password until its session ends. Give it on standard input, so that it stays out of the history of the shell: without
-TOKEN, or with -, it is read from there.
+A token is as good as a password until its session ends. Give it on standard
+input, so that it stays out of the history of the shell: without TOKEN, or
+with -, it is read from there.
 
-Whether the session was revoked is not in the token; the list of revocations knows. With the ring, the exit code is 1 for a token that does
-not open.`,
+Whether the session was revoked is not in the token; the list of revocations
+knows. The exit code is 1 for what is no token and, with the ring, for a token
+that does not open.`,
 		Example: `  wafer token inspect < token.txt
   xclip -o | wafer token inspect --file ring.jwe --kek-file kek`,
 		Args: cobra.MaximumNArgs(1),

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+	"time"
+)
+
+func TestDistances(t *testing.T) {
+	const day = 24 * time.Hour
+	for d, want := range map[time.Duration]string{
+		0:                                 "now",
+		500 * time.Millisecond:            "now",
+		-time.Second:                      "1 s ago",
+		time.Minute:                       "in 1 min",
+		90 * time.Second:                  "in 90 s",
+		10 * time.Minute:                  "in 10 min",
+		10*time.Minute - time.Second:      "in 10 min",
+		90 * time.Minute:                  "in 90 min",
+		time.Hour:                         "in 1 h",
+		-36 * time.Hour:                   "36 h ago",
+		day:                               "in 1 day",
+		day + 13*time.Hour:                "in 37 h",
+		2*day - 2*time.Second:             "in 2 days",
+		-400 * day:                        "400 days ago",
+		2*time.Hour - 3*time.Minute:       "in 117 min",
+		2*time.Minute - 3*time.Second + 1: "in 117 s",
+	} {
+		if got := distance(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestDays(t *testing.T) {
+	for s, want := range map[string]time.Duration{
+		"30d": 720 * time.Hour, "1d": 24 * time.Hour, "12h": 12 * time.Hour, "1h30m": 90 * time.Minute,
+		"": 0, "0": 0, "0d": 0, "-1d": 0, "-1h": 0, "1.5d": 0, "36501d": 0, "d": 0, "99999999999999999999d": 0, "1w": 0,
+	} {
+		var d days
+		err := d.Set(s)
+		if time.Duration(d) != want || (err == nil) != (want > 0) {
+			t.Errorf("%q: %v, %v", s, time.Duration(d), err)
+		}
+	}
+}
+
+func TestSafe(t *testing.T) {
+	for s, want := range map[string]string{
+		"ada lovelace, Ω 漢": "ada lovelace, Ω 漢",
+		"a\x1b[31mb":        `a\u001b[31mb`,
+		"a\u009bb":          `a\u009bb`,
+		"a\u202eb":          `a\u202eb`,
+		"a\xffb":            `a\ufffdb`,
+		"a\nb\tc":           `a\u000ab\u0009c`,
+	} {
+		if got := safe(s); got != want {
+			t.Errorf("%q: %q, want %q", s, got, want)
+		}
+	}
+}
+
+func TestNoColoursInFiles(t *testing.T) {
+	if colours(&bytes.Buffer{}) {
+		t.Error("a buffer is no terminal")
+	}
+}
