@@ -113,6 +113,33 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+// Sealing again keeps the salt, which saves every reader a run of the KDF, until
+// there is another passphrase.
+func TestSaltStaysWithThePassphrase(t *testing.T) {
+	passphrase := []byte("correct horse battery staple")
+	kek := keys.Passphrase(func(context.Context) ([]byte, error) { return passphrase, nil })
+	r := keys.Generate(0)
+	salt := func() string {
+		header, _, _ := strings.Cut(string(must(kek.Seal(t.Context(), r))), ".")
+		return header
+	}
+	first := salt()
+	if salt() != first {
+		t.Error("another salt for the same passphrase")
+	}
+	passphrase = []byte("another horse battery staple")
+	if salt() == first {
+		t.Error("the same salt for another passphrase")
+	}
+	sealed := must(kek.Seal(t.Context(), r))
+	if _, err := kek.Open(t.Context(), sealed); err != nil {
+		t.Error(err)
+	}
+	if _, err := passphraseOf(goldenPassphrase).Open(t.Context(), sealed); !errors.Is(err, keys.ErrKEK) {
+		t.Errorf("with the old passphrase: %v, want ErrKEK", err)
+	}
+}
+
 // reseal encrypts the golden document under any header.
 func reseal(header string) []byte {
 	a := must(jwe.AEAD(goldenKEK))
