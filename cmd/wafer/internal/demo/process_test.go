@@ -85,7 +85,7 @@ func launch(t *testing.T, args ...string) *process {
 	defer cancel()
 	p := &process{t: t, ended: make(chan error, 1), said: new(strings.Builder)}
 	p.cmd = exec.Command(program, append([]string{"demo", "--addr", "127.0.0.1:0"}, args...)...)
-	p.cmd.Env = append(os.Environ(), "WAFER_ADMIN_TOKEN=")
+	p.cmd.Env = append(os.Environ(), "WAFER_ADMIN_TOKEN=", "TMPDIR="+t.TempDir()) // one that is killed leaves its folder
 	p.cmd.Stderr = p.said
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
