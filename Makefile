@@ -33,6 +33,7 @@ check:
 
 unit:
 	$(GO) test -race -timeout 7m ./...
+	$(GO) test -timeout 7m -run 'TestModel' ./revocation -model.histories=10000
 
 nested:
 	@for module in $(NESTED); do \

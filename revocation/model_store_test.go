@@ -295,7 +295,7 @@ func (n *node) assert(sim *sim, a Assertion, b Batch) Result {
 	}
 	until := ms + s.head.Retain().Milliseconds()
 	if sim.weak == "R4" && w != Forever {
-		until = w + s.head.Retain().Milliseconds()
+		until = w + s.head.Retain().Milliseconds() - forgetLate.Milliseconds()
 	}
 	e := Entry{
 		Position: Position{ms, s.head.N + 1}, Version: a.Version, Scope: a.Scope, Tag: a.Tag,
