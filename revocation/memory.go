@@ -22,7 +22,8 @@ const forgetLate = time.Hour
 //
 // Its log time is the clock of the process, never backwards.
 type Memory struct {
-	commit func(Change) error
+	commit   func(Change) error
+	replicas registry
 
 	mu    sync.Mutex // owns everything below
 	head  Head       // Genesis zero: there is no list yet
@@ -293,7 +294,9 @@ func (w *writing) all(b Batch) error {
 		w.assert(a)
 	}
 	if b.Recheck {
-		w.head.Floor, w.changed = w.head.MS, true
+		// The next ms begins, so that whoever is asked about from now on is not asked
+		// about again.
+		w.head.Floor, w.head.MS, w.changed = w.head.MS, w.head.MS+1, true
 	}
 	return nil
 }
@@ -321,7 +324,7 @@ func (w *writing) assert(a Assertion) {
 		return
 	}
 	if w.quiet {
-		w.head.MS, w.changed = ms, true
+		w.changed = true // and log time stays: a million of these may not carry it away
 		w.exact[exactKey{a.Scope, a.Tag}] = exactValue{value, max(until, old.until)}
 		w.results = append(w.results, Result{Position: w.head.Position(), Changed: true, W: value})
 		return

@@ -49,6 +49,8 @@ type List struct {
 	pace  atomic.Int64
 	begun time.Time
 
+	identity identity // what it calls itself among the readers of the store
+
 	kids    kidTags
 	flights singleflight.Group
 	asking  *semaphore.Weighted

@@ -21,6 +21,7 @@ func (l *List) step(ctx context.Context, now time.Time) {
 	l.silent.Store(false)
 	l.flush(ctx)
 	l.fillBehind(ctx)
+	l.register(ctx, now)
 }
 
 // read applies what the log has since the last view, and mends what it finds
@@ -105,6 +106,7 @@ func (l *List) advance(v *view, p Page, entries []Entry, sent time.Time) *view {
 	}
 	good, forgedAt := l.verify(n.head.Genesis, entries)
 	w := n.now.add(good, n.m.MS, n.head.Retain())
+	w.cover(n.head.Floor) // what was revoked in bulk before it is in no window
 	if forgedAt > 0 {
 		w.cover(forgedAt)
 		w.ringFrom = max(w.ringFrom, forgedAt)

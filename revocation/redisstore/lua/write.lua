@@ -132,7 +132,7 @@ for _, a in ipairs(all) do
   results[#results + 1], results[#results + 2] = h.ms, h.n
   results[#results + 1], results[#results + 2] = changed and 1 or 0, w
 end
-if ARGV[9] == '1' then h.f = h.ms; set[#set + 1], set[#set + 2] = 'f', dec(h.f) end
+if ARGV[9] == '1' then h.f, h.ms = h.ms, h.ms + 1; set[#set + 1], set[#set + 2] = 'f', dec(h.f) end
 if moved then
   local raw = {}
   for _, c in ipairs(e.closed) do

@@ -1,0 +1,122 @@
+package revocation_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+type bulkSecrets struct{}
+
+func (bulkSecrets) ListSecret(label string) (out [32]byte) {
+	copy(out[:], label)
+	return out
+}
+
+func openBulk(t *testing.T, s revocation.Store, c revocation.Config) *revocation.List {
+	t.Helper()
+	c.Logger = slog.New(slog.DiscardHandler)
+	l, err := revocation.Open(t.Context(), s, bulkSecrets{}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// Every session is asked about once after RevokeMany, those of the list are
+// refused by every replica, and the log does not grow.
+func TestRevokeMany(t *testing.T) {
+	store := revocation.NewMemory()
+	a, b := openBulk(t, store, revocation.Config{}), openBulk(t, store, revocation.Config{})
+	var targets []revocation.Target
+	for i := range 2500 {
+		targets = append(targets, revocation.Subject(fmt.Sprint("user", i)))
+	}
+	query := func(l *revocation.List, name string) *revocation.Query {
+		start, err := l.Begin(t.Context(), revocation.Login{Subject: l.Tag(revocation.Subject(name))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &revocation.Query{
+			Session: [16]byte{1}, Subject: l.Tag(revocation.Subject(name)),
+			Epoch: start.Epoch, Checked: start.Checked, Line: start.Line,
+		}
+	}
+	bad, good := query(b, "user2499"), query(b, "somebody else")
+	calls := []int{}
+	receipt, err := a.RevokeMany(t.Context(), slices.Values(targets), func(n int) { calls = append(calls, n) })
+	if err != nil || !receipt.Changed || !slices.Equal(calls, []int{1000, 2000, 2500, 2500}) {
+		t.Fatalf("RevokeMany = %+v, %v, progress %v", receipt, err, calls)
+	}
+	if n := a.Stats().Entries; n != 0 {
+		t.Errorf("%d entries went into the log", n)
+	}
+	await(t, "the floor is known", func() bool { return b.Decide(good).Outcome == revocation.Ask })
+	if v := b.Confirm(t.Context(), bad); v.Reason != revocation.RevokedSubject {
+		t.Errorf("one of the list: %+v", v)
+	}
+	v := b.Confirm(t.Context(), good)
+	if v.Outcome != revocation.Accept || !v.Renew {
+		t.Fatalf("another: %+v", v)
+	}
+	good.Checked, good.Line = v.Checked, v.Line
+	if v := b.Decide(good); v.Outcome != revocation.Accept {
+		t.Errorf("asked about a second time: %+v", v)
+	}
+	for _, target := range []revocation.Target{revocation.Everyone(), revocation.Key("k"), revocation.Session("short")} {
+		if _, err := a.RevokeMany(t.Context(), slices.Values([]revocation.Target{target}), nil); !errors.Is(err, revocation.ErrTarget) {
+			t.Errorf("%v: %v", target, err)
+		}
+	}
+}
+
+// await polls, since the lists of this test run on their own clocks.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); {
+		if time.Now().After(deadline) {
+			t.Fatal("still waiting: " + what)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+func TestReplicas(t *testing.T) {
+	store := revocation.NewMemory()
+	report := func() map[string]string { return map[string]string{"keys": "abc"} }
+	a := openBulk(t, store, revocation.Config{Report: report})
+	openBulk(t, store, revocation.Config{})
+	var all []revocation.Replica
+	await(t, "both are registered", func() (ok bool) {
+		var err error
+		if all, err = a.Replicas(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return len(all) == 2
+	})
+	reports := 0
+	for _, r := range all {
+		if r.ID == "" || r.Host == "" || r.Version == "" || r.State != "synced" || r.Position == "" || r.Seen.IsZero() {
+			t.Errorf("%+v", r)
+		}
+		if r.Report["keys"] == "abc" {
+			reports++
+		}
+	}
+	if reports != 1 || all[0].ID == all[1].ID {
+		t.Errorf("%+v", all)
+	}
+	if err := store.Register(context.Background(), revocation.Replica{ID: "brief"}, -time.Second); err != nil {
+		t.Error(err)
+	}
+	if all, _ := a.Replicas(t.Context()); len(all) != 2 {
+		t.Errorf("one that expired is still there: %+v", all)
+	}
+}
