@@ -92,7 +92,8 @@ func started(a Answer, b Login) (Start, error) {
 // has not followed under its present primary: then it may lack what this replica
 // knows, and the reader has to mend it first (R10, R17).
 func (l *List) behind(a Answer, v *view) bool {
-	return a.Head.MS < v.m.MS || a.Head.N < v.last.N || a.Head.Line() != v.head.Line()
+	return a.Head.MS < v.m.MS || a.Head.N < v.last.N || a.Head.Line() != v.head.Line() ||
+		a.Head.N == v.last.N && a.Head.Chain != v.chain
 }
 
 // Succeed ends the session q and returns what the token of its successor

@@ -71,7 +71,11 @@ func (w *window) holds(scope Scope, tag Tag, chk, epoch int64) bool {
 
 // inRing looks for q in the ring alone, whatever its chk.
 func (w *window) inRing(q *Query) Reason {
-	in := func(s Scope, t Tag) bool { return w.hit(t, w.ringFrom) && w.holds(s, t, 0, q.Epoch) }
+	if len(w.ring) == 0 {
+		return None
+	}
+	before := w.ring[0].Position.MS - 1 // not ringFrom, which may have moved past it
+	in := func(s Scope, t Tag) bool { return w.hit(t, before) && w.holds(s, t, before, q.Epoch) }
 	switch {
 	case in(ScopeSession, q.tag):
 		return RevokedSession
