@@ -1,0 +1,159 @@
+package revocation_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// R11: after FLUSHALL the replicas put back what they hold exactly, whoever
+// begins the new list, and a pod that boots meanwhile resurrects nobody.
+func TestR11WhatTheStoreLostIsPutBack(t *testing.T) {
+	for _, first := range []string{"a replica begins the new list", "a booting pod begins the new list"} {
+		t.Run(first, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := script()
+				here, there := open(t, store), open(t, store)
+				time.Sleep(time.Minute)
+				clear := login(t, here, 9, "zoe", "tenant:1")
+				victims := map[string]*revocation.Query{}
+				for i, target := range []revocation.Target{
+					revocation.Session(sid(1)), revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Key("kid-two"),
+				} {
+					q := login(t, here, byte(i+1), "ada", "tenant:7")
+					if target.Scope() == revocation.ScopeSession {
+						q.Subject, q.Groups = here.Tag(revocation.Subject("bob")), nil
+					}
+					if target.Scope() == revocation.ScopeKey {
+						q.Subject, q.Groups, q.Keys[1] = here.Tag(revocation.Subject("bob")), nil, "kid-two"
+					}
+					if target.Scope() == revocation.ScopeGroup {
+						q.Subject = here.Tag(revocation.Subject("bob"))
+					}
+					victims[target.Scope().String()] = q
+					time.Sleep(time.Second)
+					revoke(t, here, target)
+				}
+				time.Sleep(time.Second)
+				store.flush()
+				var booted *revocation.List
+				if first == "a booting pod begins the new list" {
+					booted = open(t, store)
+				}
+				time.Sleep(within)
+				if booted == nil {
+					booted = open(t, store)
+				}
+				time.Sleep(time.Second)
+				for name, l := range map[string]*revocation.List{"here": here, "there": there, "booted": booted} {
+					for scope, q := range victims {
+						c := *q
+						if v := verdict(t, l, &c); v.Outcome != revocation.Refuse {
+							t.Errorf("%s, %s: %v", name, scope, v.Outcome)
+						}
+					}
+				}
+				wantVerdict(t, "here, clear", verdict(t, here, clear), revocation.Accept, revocation.None)
+				c := *clear
+				wantVerdict(t, "booted, clear", verdict(t, booted, &c), revocation.Undecided, revocation.Silent)
+				for _, l := range []*revocation.List{here, there, booted} {
+					q := login(t, l, 50, "ada", "tenant:7")
+					q.Keys = [2]string{}
+					wantVerdict(t, "a new login", verdict(t, l, q), revocation.Accept, revocation.None)
+				}
+				if a := here.Stats().Anomalies; a["lost"]+a["genesis"] == 0 || a["republished"] == 0 {
+					t.Errorf("not counted: %v", a)
+				}
+			})
+		})
+	}
+}
+
+// R10: a log trimmed past this replica's position is not skipped over.
+func TestR10TrimmedMovesH0(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := revocation.NewMemory()
+		store := &scripted{Store: shared}
+		here, there := open(t, store), open(t, shared)
+		q := login(t, here, 1, "ada")
+		revoke(t, there, revocation.Session(sid(99)))
+		time.Sleep(time.Second)
+		store.silence()
+		time.Sleep(time.Minute)
+		revoke(t, there, revocation.Session(sid(1)))
+		time.Sleep(time.Minute)
+		revoke(t, there, revocation.Session(sid(98)))
+		store.speak()
+		store.set(func(s *scripted) {
+			s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+				p, err := shared.Read(ctx, c)
+				for len(p.Entries) > 0 && p.Entries[0].Position.N < 3 {
+					p.Entries = p.Entries[1:]
+				}
+				if len(p.Entries) > 0 {
+					p.Oldest = p.Entries[0].Position
+				}
+				return p, err
+			}
+		})
+		time.Sleep(time.Second)
+		if n := here.Stats().Anomalies["trimmed"]; n != 1 {
+			t.Errorf("trimmed %d times", n)
+		}
+		if v := here.Decide(q); v.Outcome != revocation.Ask {
+			t.Errorf("Decide = %v, want ask: what was trimmed is not known", v.Outcome)
+		}
+		wantVerdict(t, "by the exact set", here.Confirm(t.Context(), q), revocation.Refuse, revocation.RevokedSession)
+		if s := here.Stats().State; s != "synced" {
+			t.Errorf("State = %q", s)
+		}
+	})
+}
+
+// R10: after a failover that lost the tail of the log, whoever read the tail
+// writes it again.
+func TestR10ALostTailIsWrittenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := revocation.NewMemory()
+		store := &scripted{Store: shared}
+		here := open(t, store)
+		q := login(t, here, 1, "ada")
+		for i := range 5 {
+			revoke(t, here, revocation.Session(sid(10+i)))
+		}
+		time.Sleep(time.Second)
+
+		// The replica that becomes primary has all but the last revocation.
+		head, err := shared.Create(t.Context(), revocation.Founding{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := shared.Read(t.Context(), revocation.Cursor{List: head.Genesis, Limit: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		state := revocation.State{Head: p.Head, Entries: p.Entries}
+		state.Head.MS = p.Head.MS
+		for _, e := range p.Entries {
+			state.Exact = append(state.Exact, revocation.Entry{Scope: e.Scope, Tag: e.Tag, W: e.W, Until: e.Until})
+		}
+		revoke(t, here, revocation.Session(sid(1)))
+		time.Sleep(time.Second)
+		promoted := revocation.Restore(state, func(revocation.Change) error { return nil })
+		store.set(func(s *scripted) { s.Store = promoted })
+		time.Sleep(within)
+		if n := here.Stats().Anomalies["broken"]; n != 1 {
+			t.Errorf("broken %d times", n)
+		}
+		wantVerdict(t, "here", verdict(t, here, q), revocation.Refuse, revocation.RevokedSession)
+		booted := open(t, store)
+		c := *q
+		wantVerdict(t, "booted", verdict(t, booted, &c), revocation.Refuse, revocation.RevokedSession)
+		if a, err := promoted.Confirm(t.Context(), revocation.Question{List: head.Genesis, Session: here.Tag(revocation.Session(sid(1)))}); err != nil || !a.Session {
+			t.Errorf("the new primary does not have it: %+v, %v", a, err)
+		}
+	})
+}
