@@ -321,6 +321,21 @@ func must2[T any](v T, ok bool) T {
 	return v
 }
 
+// Encrypted anew, a ring is the same ring, expired keys and all.
+func TestSameRingSamePointer(t *testing.T) {
+	kek, old := kekOf(goldenKEK), must(keys.Parse(testdata(t, "ring.json")))
+	path := create(t, kek, old)
+	f := open(t, path, kek, keys.FileConfig{PollOnly: true, Poll: time.Hour})
+	had := f.Ring()
+	write(t, path, must(kek.Seal(t.Context(), old)))
+	if err := f.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if f.Ring() != had {
+		t.Error("the ring is another pointer, though nothing changed")
+	}
+}
+
 // Whatever happens to the file, the ring in memory stays, the log says so once, and
 // once more when all is well again.
 func TestFileThatCannotBeRead(t *testing.T) {

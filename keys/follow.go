@@ -147,7 +147,7 @@ func (f *File) read(ctx context.Context) (*Ring, digest, error) {
 
 func (f *File) publish(r *Ring, sum digest) {
 	f.good = sum
-	if f.ring.Load() != r {
+	if old := f.ring.Load(); old == nil || !r.same(old) {
 		f.ring.Store(r)
 	}
 }
