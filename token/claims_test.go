@@ -156,6 +156,7 @@ func TestClaimsRefused(t *testing.T) {
 		{"sid padded", replace("AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAA==")},
 		{"sid in the other alphabet", replace("AAAAAAAAAAAAAAAAAAAAAA", "+/AAAAAAAAAAAAAAAAAAAA")},
 		{"sid with a line feed", replace("AAAAAAAAAAAAAAAAAAAAAA", `AAAAAAAAAA\nAAAAAAAAAAA`)},
+		{"sid without its quote", replace(`AAAA"`, `AAAAx`)},
 		{"sid a number", replace(`"AAAAAAAAAAAAAAAAAAAAAA"`, "1")},
 
 		{"sub too long", insert(`"sub":"` + strings.Repeat("a", 257) + `"`)},

@@ -12,7 +12,8 @@ const maxDepth = 16
 // A reader reads JSON (RFC 8259) strictly: UTF-8 only, no lone surrogates, and
 // whatever it skips is checked as well. It allocates nothing: strings are unescaped
 // where they lie, which never makes them longer. A method that reports false leaves
-// the reader somewhere, and nothing more can be done with it.
+// the reader somewhere, and nothing more can be done with it. What stands behind a
+// number or a word is for the next call to accept, which knows what may follow.
 type reader struct {
 	b []byte
 	i int
@@ -140,19 +141,7 @@ func (r *reader) integer() (int64, bool) {
 	r.space()
 	v, n := integer(r.b[r.i:])
 	r.i += n
-	return v, n > 0 && r.delimited()
-}
-
-// delimited reports whether what was read ends here.
-func (r *reader) delimited() bool {
-	if r.i == len(r.b) {
-		return true
-	}
-	switch r.b[r.i] {
-	case ' ', '\t', '\n', '\r', ',', '}', ']':
-		return true
-	}
-	return false
+	return v, n > 0
 }
 
 // skip reads any value whose arrays and objects nest at most depth levels deep.
@@ -199,7 +188,7 @@ func (r *reader) word(w string) bool {
 		return false
 	}
 	r.i += len(w)
-	return r.delimited()
+	return true
 }
 
 // number reads any number.
@@ -219,7 +208,7 @@ func (r *reader) number() bool {
 			return false
 		}
 	}
-	return r.delimited()
+	return true
 }
 
 func (r *reader) accept(c byte) bool {
