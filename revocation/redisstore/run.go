@@ -32,8 +32,14 @@ var writeLua string
 //go:embed lua/probe.lua
 var probeLua string
 
+//go:embed lua/register.lua
+var registerLua string
+
+//go:embed lua/replicas.lua
+var replicasLua string
+
 // scripts are the steps of the store; each begins with the same helpers.
-type scripts struct{ create, read, confirm, write, probe *redis.Script }
+type scripts struct{ create, read, confirm, write, probe, register, replicas *redis.Script }
 
 func newScripts() (s scripts) {
 	// Redis names scripts by SHA-1. Nothing rests on it, so a FIPS-only process may.
@@ -44,6 +50,9 @@ func newScripts() (s scripts) {
 			confirm: redis.NewScript(commonLua + confirmLua),
 			write:   redis.NewScript(commonLua + writeLua),
 			probe:   redis.NewScript(probeLua),
+
+			register: redis.NewScript(registerLua),
+			replicas: redis.NewScript(replicasLua),
 		}
 	})
 	return s

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wafer-sessions/wafer/internal/redistest"
@@ -43,9 +46,19 @@ func open(t testing.TB, o *redis.UniversalOptions, c redisstore.Config) *redisst
 	return s
 }
 
+// asUser makes the user of docs/redis.md, for the lists of the kit.
+func asUser(s *redistest.Server, more ...string) (name, password string) {
+	user := slices.Concat(minimalUser, more)
+	user[slices.Index(user, "~{wafer}:*")] = "~{kit*}:*"
+	s.Do(user...)
+	return "wafer", "secret"
+}
+
 func TestStore(t *testing.T) {
 	s := redistest.Start(t)
-	kit(t, &redis.UniversalOptions{Addrs: []string{s.Addr}})
+	o := &redis.UniversalOptions{Addrs: []string{s.Addr}}
+	o.Username, o.Password = asUser(s)
+	kit(t, o)
 }
 
 func TestStoreUnderSentinel(t *testing.T) {
@@ -55,5 +68,45 @@ func TestStoreUnderSentinel(t *testing.T) {
 
 func TestStoreInCluster(t *testing.T) {
 	nodes := redistest.StartCluster(t)
-	kit(t, &redis.UniversalOptions{Addrs: []string{nodes[0].Addr}, IsClusterMode: true})
+	o := &redis.UniversalOptions{Addrs: []string{nodes[0].Addr}, IsClusterMode: true}
+	for _, n := range nodes {
+		o.Username, o.Password = asUser(n, clusterUser...)
+	}
+	kit(t, o)
+}
+
+func TestReplicas(t *testing.T) {
+	s := redistest.Start(t)
+	st := open(t, &redis.UniversalOptions{Addrs: []string{s.Addr}}, redisstore.Config{AllowVolatile: true})
+	a := revocation.Replica{
+		ID: "a", Host: "h", Version: "v1", State: "synced", Age: 20 * time.Millisecond, Window: time.Hour,
+		Position: "5-1", Report: map[string]string{"keys": "k1,k2"},
+	}
+	if err := st.Register(t.Context(), a, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Register(t.Context(), revocation.Replica{ID: "b"}, 50*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	var all []revocation.Replica
+	redistest.Await(t, "b expires", func() bool {
+		var err error
+		if all, err = st.Replicas(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return len(all) == 1
+	})
+	if off := time.Since(all[0].Seen).Abs(); off > time.Minute {
+		t.Errorf("seen %v from now", off)
+	}
+	all[0].Seen = time.Time{}
+	if d := cmp.Diff([]revocation.Replica{a}, all); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if err := st.Register(t.Context(), revocation.Replica{}, time.Minute); err == nil {
+		t.Error("a replica without an id was registered")
+	}
+	if ttl := s.Do("PTTL", "{wafer}:replicas"); ttl == "-1" {
+		t.Error("the list of replicas never expires")
+	}
 }

@@ -1,0 +1,63 @@
+package redisstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+var _ revocation.Registrar = (*Store)(nil)
+
+// A wireReplica is what stands in Redis of a replica.
+type wireReplica struct {
+	ID       string            `json:"id"`
+	Host     string            `json:"host"`
+	Version  string            `json:"version"`
+	State    string            `json:"state"`
+	AgeMS    int64             `json:"age_ms"`
+	WindowMS int64             `json:"window_ms"`
+	Position string            `json:"position"`
+	Report   map[string]string `json:"report,omitempty"`
+}
+
+// Register implements [revocation.Registrar].
+func (s *Store) Register(ctx context.Context, r revocation.Replica, keep time.Duration) error {
+	if r.ID == "" || len(r.ID) > 64 || keep < time.Millisecond {
+		return errors.New("redisstore: a replica without an id, or kept for no time")
+	}
+	doc, err := json.Marshal(wireReplica{
+		r.ID, r.Host, r.Version, r.State, r.Age.Milliseconds(), r.Window.Milliseconds(), r.Position, r.Report,
+	})
+	if err != nil {
+		return err
+	}
+	keys := []string{s.prefix + "replicas", s.prefix + "r:" + r.ID}
+	return mapped(s.scripts.register.Run(ctx, s.client, keys, r.ID, doc, keep.Milliseconds()).Err())
+}
+
+// Replicas implements [revocation.Registrar].
+func (s *Store) Replicas(ctx context.Context) (out []revocation.Replica, _ error) {
+	all, err := s.scripts.replicas.Run(ctx, s.client, []string{s.prefix + "replicas", s.prefix + "r:"}).StringSlice()
+	if err != nil {
+		return nil, mapped(err)
+	}
+	for _, text := range all {
+		seen, doc, _ := strings.Cut(text, " ")
+		ms, err := strconv.ParseInt(seen, 10, 64)
+		var r wireReplica
+		if err != nil || json.Unmarshal([]byte(doc), &r) != nil {
+			continue // expired between two commands, or of a later version
+		}
+		out = append(out, revocation.Replica{
+			ID: r.ID, Host: r.Host, Version: r.Version, State: r.State,
+			Age: time.Duration(r.AgeMS) * time.Millisecond, Window: time.Duration(r.WindowMS) * time.Millisecond,
+			Position: r.Position, Report: r.Report, Seen: time.UnixMilli(ms),
+		})
+	}
+	return out, nil
+}
