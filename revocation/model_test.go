@@ -60,7 +60,6 @@ type history struct {
 	shaken   time.Time // when a link, a node or a clock last changed
 	clocks   bool      // a node's clock was ever stepped
 	split    bool      // two nodes ever served at once
-	resealed bool
 }
 
 func (h *history) say(format string, args ...any) {

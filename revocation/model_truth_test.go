@@ -22,8 +22,7 @@ type modelSession struct {
 	silent bool // begun while the store was silent
 	// blind: follows a session whose end neither the store that let it nor the
 	// replica that asked had heard of (another primary took it).
-	blind   bool
-	renewed time.Time
+	blind bool
 }
 
 // A modelToken is one copy of a session's token; a thief keeps them all.
