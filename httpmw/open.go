@@ -158,6 +158,11 @@ func (c *core) decide(ctx context.Context, o *opened) {
 	switch o.verdict.Outcome {
 	case revocation.Accept:
 		o.status = alive
+		// Nothing up to there matched, so the decisions at writes and at commit go on from there. Else a session that
+		// had to be asked about could not be renewed without asking again.
+		if o.verdict.Renew {
+			o.query.Checked, o.query.Line = o.verdict.Checked, o.verdict.Line
+		}
 	case revocation.Refuse:
 		o.reason = listReason(o.verdict.Reason)
 	default:

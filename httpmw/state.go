@@ -157,7 +157,11 @@ func (c *core) extend(o *opened, v revocation.Verdict, now time.Time) {
 		o.exp = min(now.Unix()+seconds(limits.Idle), o.tok.End)
 		o.chk, o.line = v.Checked, v.Line
 	}
-	// Never backwards: among tokens of one session the newest iat counts, whichever replica's clock it is from.
+	// Never backwards: among tokens of one session the newest iat counts, whichever replica's clock it is from. And
+	// ahead of the renewal that came with it, which counts in a tie.
+	if o.query.Keys[1] != "" {
+		o.iat++
+	}
 	o.iat = max(now.Unix(), o.iat)
 	o.tok.IssuedAt, o.tok.Expires, o.tok.Checked, o.tok.Line = o.iat, o.exp, o.chk, o.line
 }

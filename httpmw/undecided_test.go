@@ -240,8 +240,13 @@ func TestAskOnceAfterALongPause(t *testing.T) {
 		time.Sleep(time.Hour)
 		// A replica that started lately knows only the end of the log until it has filled up.
 		late := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
-		if subject, err := late.look(b); subject != "ann" || err != nil {
-			t.Fatalf("%q, %v", subject, err)
+		res := late.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+			if s.Subject() != "ann" {
+				t.Errorf("got %v", s.Err())
+			}
+		})
+		if diff := cmp.Diff([]string{seenName}, setNames(res)); diff != "" {
+			t.Errorf("what was asked was not written down: %s", diff)
 		}
 		asked := late.store.confirms.Load()
 		for range 5 {
@@ -250,6 +255,33 @@ func TestAskOnceAfterALongPause(t *testing.T) {
 			}
 		}
 		if n := late.store.confirms.Load(); asked != 1 || n != asked {
+			t.Errorf("asked %d times, then %d times more", asked, n-asked)
+		}
+	})
+}
+
+// A session that had to be asked about is renewed by what it writes, like any other: the answer is good for the
+// whole request.
+func TestWriteAfterALongPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		b := newBrowser()
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		time.Sleep(time.Hour)
+		late := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+		late.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+			if err := s.Set(cart{Note: "x"}); err != nil {
+				t.Error(err)
+			}
+			if idle, _ := s.Limits(); !idle.Equal(time.Unix(time.Now().Unix(), 0).Add(2 * time.Hour)) {
+				t.Errorf("the idle limit is %v from now", time.Until(idle))
+			}
+		})
+		asked := late.store.confirms.Load()
+		if subject, err := late.look(b); subject != "ann" || err != nil {
+			t.Errorf("%q, %v", subject, err)
+		}
+		if n := late.store.confirms.Load(); asked != 1 || n != 1 {
 			t.Errorf("asked %d times, then %d times more", asked, n-asked)
 		}
 	})

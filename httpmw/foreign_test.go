@@ -1,0 +1,154 @@
+package httpmw_test
+
+import (
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/token"
+)
+
+// mintSeen seals a renewal token for a browser's session.
+func (f *fixture) mintSeen(t testing.TB, b *browser, ring *keys.Ring, edit func(*token.Seen)) {
+	t.Helper()
+	sealer := token.New(keys.Static(ring))
+	var tok token.Session
+	if err := sealer.OpenSession(nil, b.jar[sessionName], &tok, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	seen := token.Seen{ID: tok.ID, IssuedAt: tok.IssuedAt, Expires: tok.Expires, Checked: tok.Checked, Line: tok.Line}
+	edit(&seen)
+	value, err := sealer.SealSeen(nil, &seen, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.jar[seenName] = string(value)
+}
+
+// Whoever holds the key may mint tokens with any JOSE library, and leave out what is optional. Such a session can be
+// revoked like any other.
+func TestTokensMintedElsewhere(t *testing.T) {
+	bare := func(tok *token.Session) {
+		tok.SubjectTag, tok.GroupTags, tok.Groups = token.Tag{}, [token.MaxGroups]token.Tag{}, 0
+		tok.Epoch, tok.Checked, tok.Line, tok.Data = 0, 0, 0, nil
+	}
+	for name, do := range map[string]func(t *testing.T, f *fixture, b *browser){
+		"by subject": revoke(revocation.Subject("ann")),
+		"by logout": func(t *testing.T, f *fixture, b *browser) {
+			f.in(b.copy(), func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+				if err := s.Logout(r.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, httpmw.Config{})
+			b := newBrowser()
+			f.login(t, b, httpmw.Identity{Subject: "ann"})
+			f.mint(t, b, func(tok *token.Session) {
+				tok.SubjectTag = token.Tag{}
+				tok.ID[0] ^= 1 // a session of its own
+			})
+			if subject, err := f.look(b); subject != "ann" || err != nil {
+				t.Fatalf("%q, %v", subject, err)
+			}
+			do(t, f, b)
+			if _, err := f.look(b); err != httpmw.ErrRevokedSubject && err != httpmw.ErrRevokedSession {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	// Without ep and chk nothing vouches for it, and it is not accepted.
+	f := newFixture(t, httpmw.Config{})
+	b := newBrowser()
+	f.login(t, b, httpmw.Identity{Subject: "ann"})
+	f.mint(t, b, bare)
+	if subject, err := f.look(b); subject != "" || err == nil {
+		t.Errorf("a session that says nothing of when it began is %q, %v", subject, err)
+	}
+}
+
+// A write counts over the renewal that the request brought, though that is of a replica whose clock is fast.
+func TestWriteOverASeenFromAFastClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		b := newBrowser()
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		f.mintSeen(t, b, f.ring, func(seen *token.Seen) { seen.IssuedAt, seen.Expires = seen.IssuedAt+3600, seen.Expires-3600 })
+		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+			if err := s.Set(cart{Note: "x"}); err != nil {
+				t.Error(err)
+			}
+		})
+		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+			if idle, _ := s.Limits(); !idle.Equal(time.Unix(time.Now().Unix(), 0).Add(2 * time.Hour)) {
+				t.Errorf("the idle limit is %v from now", time.Until(idle))
+			}
+		})
+	})
+}
+
+// No renewal goes beyond the end, whatever it says.
+func TestSeenBeyondTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{Idle: time.Hour, Absolute: 2 * time.Hour})
+		b := newBrowser()
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		end := time.Unix(time.Now().Unix(), 0).Add(2 * time.Hour)
+		f.mintSeen(t, b, f.ring, func(seen *token.Seen) { seen.Expires += 10 * 3600 })
+		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+			if idle, absolute := s.Limits(); !idle.Equal(end) || !absolute.Equal(end) {
+				t.Errorf("limits %v and %v, want %v", idle, absolute, end)
+			}
+		})
+		// And none of ours says so.
+		time.Sleep(90 * time.Minute)
+		f.look(b)
+		var seen token.Seen
+		if err := token.New(keys.Static(f.ring)).OpenSeen(nil, b.jar[seenName], &seen, time.Now()); err != nil || seen.Expires != end.Unix() {
+			t.Errorf("a renewal says %v, %v, want %v", time.Unix(seen.Expires, 0), err, end)
+		}
+		time.Sleep(30 * time.Minute)
+		if _, err := f.look(b); err != httpmw.ErrExpiredAbsolute {
+			t.Errorf("at the end: %v", err)
+		}
+	})
+}
+
+// The key of a renewal that counts is asked about too: the list knows of a stolen key before the ring does.
+func TestSeenOfAKeyTheListRevokes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		b := newBrowser()
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		rotated, err := f.ring.Rotate(time.Now(), keys.Rotation{Immediate: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		newest, ok := rotated.Sealing(time.Now())
+		if !ok {
+			t.Fatal("no key seals")
+		}
+		next := newReplica(t, rotated, f.store.Store, httpmw.Config{})
+		next.mintSeen(t, b, rotated, func(*token.Seen) {})
+		if subject, err := next.look(b); subject != "ann" || err != nil {
+			t.Fatalf("%q, %v", subject, err)
+		}
+		if _, err := next.list.Revoke(t.Context(), revocation.Key(newest.ID()), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := next.look(b); err != httpmw.ErrRevokedKey {
+			t.Errorf("with a renewal of the revoked key: %v", err)
+		}
+		delete(b.jar, seenName)
+		if subject, err := next.look(b); subject != "ann" || err != nil {
+			t.Errorf("without it: %q, %v", subject, err)
+		}
+	})
+}
