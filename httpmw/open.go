@@ -106,7 +106,7 @@ func (c *core) readSeen(o *opened, buf []byte, f *found, now time.Time) (kid str
 		}
 		if seen.ID == o.tok.ID && seen.IssuedAt >= o.iat {
 			o.iat, o.exp, o.chk, o.line = seen.IssuedAt, min(seen.Expires, o.tok.End), seen.Checked, seen.Line
-			kid = seen.KeyID
+			o.seen, kid = seen.IssuedAt, seen.KeyID
 		}
 	}
 	return kid

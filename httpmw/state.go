@@ -55,6 +55,7 @@ type opened struct {
 	// token's own; exp never beyond end.
 	iat, exp, chk int64
 	line          uint32
+	seen          int64 // iat of the seen token that counts; 0 for none
 
 	query   revocation.Query
 	groups  [len(token.Session{}.GroupTags)]revocation.Tag // what query.Groups points into
@@ -159,10 +160,7 @@ func (c *core) extend(o *opened, v revocation.Verdict, now time.Time) {
 	}
 	// Never backwards: among tokens of one session the newest iat counts, whichever replica's clock it is from. And
 	// ahead of the renewal that came with it, which counts in a tie.
-	if o.query.Keys[1] != "" {
-		o.iat++
-	}
-	o.iat = max(now.Unix(), o.iat)
+	o.iat = max(now.Unix(), o.tok.IssuedAt, o.seen+1)
 	o.tok.IssuedAt, o.tok.Expires, o.tok.Checked, o.tok.Line = o.iat, o.exp, o.chk, o.line
 }
 
