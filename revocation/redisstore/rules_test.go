@@ -1,0 +1,362 @@
+package redisstore_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/redisstore"
+)
+
+var list = revocation.Genesis{1}
+
+func create(t testing.TB, st *redisstore.Store, retain time.Duration) revocation.Head {
+	t.Helper()
+	h, err := st.Create(t.Context(), revocation.Founding{Genesis: list, Retain: retain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func session(n int) revocation.Assertion {
+	return revocation.Assertion{Scope: revocation.ScopeSession, Tag: tagOf(n), W: revocation.Forever, Version: revocation.Layout}
+}
+
+// tagOf spreads as real tags do.
+func tagOf(n int) revocation.Tag {
+	sum := sha256.Sum256([]byte(strconv.Itoa(n)))
+	return revocation.Tag(sum[:16])
+}
+
+func write(t testing.TB, st *redisstore.Store, b revocation.Batch) revocation.Written {
+	t.Helper()
+	b.List = list
+	w, err := st.Write(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func volatile(t testing.TB, args ...string) (*redistest.Server, *redisstore.Store) {
+	t.Helper()
+	s := redistest.Start(t, args...)
+	return s, open(t, &redis.UniversalOptions{Addrs: []string{s.Addr}}, redisstore.Config{AllowVolatile: true})
+}
+
+// R1: a head without a log, and a log without a head, are lost lists, and a log
+// that was trimmed to nothing is not.
+func TestR1LostAndEmptied(t *testing.T) {
+	s, st := volatile(t)
+	create(t, st, time.Hour)
+	write(t, st, revocation.Batch{Assertions: []revocation.Assertion{session(1)}})
+	s.Do("XTRIM", "{wafer}:log", "MAXLEN", "0")
+	p, err := st.Read(t.Context(), revocation.Cursor{List: list, Limit: 10})
+	if err != nil || p.Oldest.N != 0 || p.Head.N != 1 {
+		t.Errorf("an emptied log reads as %+v, %v", p, err)
+	}
+	w := write(t, st, revocation.Batch{Assertions: []revocation.Assertion{session(2)}})
+	if w.Head.N != 2 {
+		t.Errorf("after it the log goes on at %d", w.Head.N)
+	}
+	for _, key := range []string{"{wafer}:log", "{wafer}:head"} {
+		old := create(t, st, time.Hour)
+		s.Do("DEL", key)
+		if _, err := st.Read(t.Context(), revocation.Cursor{List: list, Limit: 10}); !errors.Is(err, revocation.ErrLost) {
+			t.Errorf("Read without %s = %v", key, err)
+		}
+		_, err := st.Write(t.Context(), revocation.Batch{List: list, Assertions: []revocation.Assertion{session(3)}})
+		if !errors.Is(err, revocation.ErrLost) {
+			t.Errorf("Write without %s = %v", key, err)
+		}
+		if _, err := st.Confirm(t.Context(), revocation.Question{List: list, Session: tagOf(3)}); !errors.Is(err, revocation.ErrLost) {
+			t.Errorf("Confirm without %s = %v", key, err)
+		}
+		if h := create(t, st, time.Hour); h.Born < old.Born || h.N != 0 {
+			t.Errorf("begun anew: %+v", h)
+		}
+	}
+	s.Do("HSET", "{wafer}:head", "v", "9")
+	if _, err := st.Read(t.Context(), revocation.Cursor{List: list, Limit: 10}); !errors.Is(err, revocation.ErrLayout) {
+		t.Errorf("Read of layout 9 = %v", err)
+	}
+}
+
+// What the exact set holds outlives the loss of the log alone.
+func TestR2ExactOutlivesTheLog(t *testing.T) {
+	s, st := volatile(t)
+	create(t, st, time.Hour)
+	write(t, st, revocation.Batch{Assertions: []revocation.Assertion{session(1)}})
+	s.Do("DEL", "{wafer}:log")
+	create(t, st, time.Hour)
+	if a, err := st.Confirm(t.Context(), revocation.Question{List: list, Session: tagOf(1)}); err != nil || !a.Session {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// R3: a line opens when another primary reigns; a beat comes twice a second.
+func TestR3LinesAndBeats(t *testing.T) {
+	g := redistest.StartSentinel(t)
+	st := open(t, &redis.UniversalOptions{Addrs: []string{g.Addr}, MasterName: "wafer"}, redisstore.Config{AllowVolatile: true, AllowSplit: true})
+	first := create(t, st, time.Hour)
+	read := func() (p revocation.Page, err error) {
+		return st.Read(t.Context(), revocation.Cursor{List: list, Limit: 1})
+	}
+	redistest.Await(t, "a beat moves log time", func() bool {
+		p, err := read()
+		return err == nil && p.Head.MS >= first.MS+1000 && p.Beat < time.Second
+	})
+	write(t, st, revocation.Batch{Assertions: []revocation.Assertion{session(1)}, Ack: revocation.Ack{Replicas: 1, Timeout: 5 * time.Second}})
+	g.Servers[0].Kill()
+	var p revocation.Page
+	redistest.Await(t, "the new primary is read", func() (ok bool) {
+		var err error
+		p, err = read()
+		return err == nil && p.Head.Line() != first.Line()
+	})
+	lines := p.Head.Lines
+	if len(lines) != 2 || lines[0].ID != first.Line() || lines[1].Start < lines[0].Start || lines[1].Start > p.Head.MS || p.Head.N != 1 {
+		t.Errorf("after the failover: %+v", p.Head)
+	}
+}
+
+// R7: the replicas counted are those of this very write.
+func TestR7Replicated(t *testing.T) {
+	g := redistest.StartSentinel(t)
+	primary, replica := g.Servers[0], g.Servers[1]
+	st := open(t, &redis.UniversalOptions{Addrs: []string{primary.Addr}}, redisstore.Config{AllowVolatile: true})
+	create(t, st, time.Hour)
+	one := revocation.Batch{Assertions: []revocation.Assertion{session(1)}, Ack: revocation.Ack{Replicas: 1, Timeout: 10 * time.Second}}
+	if w := write(t, st, one); w.Replicas != 1 {
+		t.Errorf("%d replicas acknowledged", w.Replicas)
+	}
+	primary.Do("SCRIPT", "FLUSH")
+	one.Assertions[0] = session(2)
+	if w := write(t, st, one); w.Replicas != 1 || !w.Results[0].Changed {
+		t.Errorf("after SCRIPT FLUSH: %+v", w)
+	}
+	replica.Pause()
+	defer replica.Resume()
+	one.Assertions[0], one.Ack.Timeout = session(3), 200*time.Millisecond
+	if w := write(t, st, one); w.Replicas != 0 || !w.Results[0].Changed {
+		t.Errorf("with the replica stopped: %+v", w)
+	}
+	if w := write(t, st, one); w.Replicas != 0 || w.Results[0].Changed {
+		t.Errorf("written again: %+v", w) // it is stored, and still nobody else has it
+	}
+	replica.Resume()
+	one.Ack.Timeout = 10 * time.Second
+	if w := write(t, st, one); w.Replicas != 1 {
+		t.Errorf("with the replica back: %+v", w)
+	}
+}
+
+// R7 in a Cluster: the node asked to wait is the one that holds the list.
+func TestR7ReplicatedInCluster(t *testing.T) {
+	nodes := redistest.StartCluster(t)
+	for i := range 3 {
+		st := open(t, &redis.UniversalOptions{Addrs: []string{nodes[i].Addr}, IsClusterMode: true},
+			redisstore.Config{Prefix: fmt.Sprint("list", i), AllowVolatile: true, AllowSplit: true})
+		create(t, st, time.Hour)
+		w := write(t, st, revocation.Batch{
+			Assertions: []revocation.Assertion{session(1)}, Ack: revocation.Ack{Replicas: 1, Timeout: 50 * time.Millisecond},
+		})
+		if w.Replicas != 0 || !w.Results[0].Changed {
+			t.Errorf("no node has a replica, and of one it says %+v", w)
+		}
+	}
+}
+
+// R9: a server that is full is read on, its beat goes through, and a revocation
+// is refused as a whole; one that writes to no replica is read, without a beat.
+func TestR9ServerThatRefusesWrites(t *testing.T) {
+	s, st := volatile(t)
+	create(t, st, time.Hour)
+	write(t, st, revocation.Batch{Assertions: []revocation.Assertion{session(1)}})
+	s.Do("CONFIG", "SET", "maxmemory", "1")
+	_, err := st.Write(t.Context(), revocation.Batch{List: list, Assertions: []revocation.Assertion{session(2)}})
+	if err == nil || !strings.Contains(err.Error(), "OOM") {
+		t.Errorf("Write to a full server = %v", err)
+	}
+	read := func() revocation.Page {
+		p, err := st.Read(t.Context(), revocation.Cursor{List: list, Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	before := read().Head.MS
+	redistest.Await(t, "the beat goes on", func() bool { p := read(); return p.Head.MS > before && p.Beat < 600*time.Millisecond })
+	if p := read(); len(p.Entries) != 1 || p.Head.N != 1 {
+		t.Errorf("half of a write is there: %+v", p)
+	}
+	s.Do("CONFIG", "SET", "maxmemory", "0")
+	s.Do("CONFIG", "SET", "min-replicas-to-write", "1")
+	redistest.Await(t, "no beat without replicas", func() bool { return read().Beat > 700*time.Millisecond })
+	a, err := st.Confirm(t.Context(), revocation.Question{List: list, Session: tagOf(1)})
+	if err != nil || !a.Session || a.Beat < 700*time.Millisecond {
+		t.Errorf("Confirm without replicas = %+v, %v", a, err)
+	}
+}
+
+// An eviction nobody should have allowed is noticed: the list stops claiming to
+// be complete.
+func TestEvictionRaisesBorn(t *testing.T) {
+	s, st := volatile(t)
+	h := create(t, st, time.Hour)
+	s.Do("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
+	for i := range 40 {
+		s.Do("SET", fmt.Sprint("victim", i), strings.Repeat("x", 10_000), "EX", "5")
+	}
+	s.Do("CONFIG", "SET", "maxmemory", strconv.Itoa(must(strconv.Atoi(s.Info("used_memory")))-100_000))
+	s.Try("SET", "one more", "x")
+	redistest.Await(t, "keys are evicted", func() bool { return s.Info("evicted_keys") != "0" })
+	redistest.Await(t, "born is raised", func() bool {
+		p, err := st.Read(t.Context(), revocation.Cursor{List: list, Limit: 1})
+		return err == nil && p.Head.Born > h.Born && p.Head.Known == p.Head.Born && p.Head.MS > p.Head.Born
+	})
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// Sessions stay in small hashes however many there are, epochs close, and
+// Confirm finds a session in every one of them.
+func TestEpochs(t *testing.T) {
+	s, st := volatile(t)
+	h := create(t, st, time.Hour)
+	const each, rounds = 5000, 4
+	for round := range rounds {
+		for at := 0; at < each; at += 1000 {
+			var b revocation.Batch
+			b.Floor = h.MS + int64(round)*time.Hour.Milliseconds()/8 // R3: an eighth of the retention later
+			for n := range 1000 {
+				b.Assertions = append(b.Assertions, session(round*each+at+n))
+			}
+			b.Quiet = round == 1
+			write(t, st, b)
+		}
+	}
+	for n := 0; n < each*rounds; n += 997 {
+		a, err := st.Confirm(t.Context(), revocation.Question{List: list, Session: tagOf(n)})
+		if err != nil || !a.Session {
+			t.Fatalf("session %d: %+v, %v", n, a, err)
+		}
+	}
+	if a, err := st.Confirm(t.Context(), revocation.Question{List: list, Session: tagOf(each * rounds)}); err != nil || a.Session {
+		t.Errorf("a session nobody revoked: %+v, %v", a, err)
+	}
+	epochs := map[string]bool{}
+	for key := range strings.SplitSeq(s.Do("KEYS", "{wafer}:x:*"), "\n") {
+		epochs[strings.Split(key, ":")[2]] = true
+		if n := must(strconv.Atoi(s.Do("HLEN", key))); n > 160 {
+			t.Errorf("%s holds %d", key, n)
+		}
+		if enc := s.Do("OBJECT", "ENCODING", key); enc != "listpack" {
+			t.Errorf("%s is a %s", key, enc)
+		}
+		if ttl := must(strconv.Atoi(s.Do("PTTL", key))); ttl < int(2*time.Hour.Milliseconds())-60_000 {
+			t.Errorf("%s is forgotten in %d ms", key, ttl)
+		}
+	}
+	if len(epochs) < rounds {
+		t.Errorf("%d epochs", len(epochs))
+	}
+	// Long after, the list of epochs is short again.
+	b := revocation.Batch{Floor: h.MS + 5*time.Hour.Milliseconds(), Assertions: []revocation.Assertion{session(1 << 20)}}
+	write(t, st, b)
+	if n := len(s.Do("HGET", "{wafer}:head", "x")); n > 0 {
+		t.Errorf("%d bytes of epochs that are over", n)
+	}
+	p, err := st.Read(t.Context(), revocation.Cursor{List: list, From: revocation.Position{}, Limit: 10})
+	if err != nil || p.Oldest.N == 1 {
+		t.Errorf("the log was not trimmed: it begins at %v (%v)", p.Oldest, err)
+	}
+}
+
+// Marks that nobody needs are dropped when another is written.
+func TestMarksArePruned(t *testing.T) {
+	s, st := volatile(t)
+	h := create(t, st, time.Minute)
+	key := func(n int) revocation.Assertion {
+		return revocation.Assertion{Scope: revocation.ScopeKey, Tag: tagOf(n), W: revocation.Forever, Version: revocation.Layout}
+	}
+	write(t, st, revocation.Batch{Assertions: []revocation.Assertion{key(1)}})
+	write(t, st, revocation.Batch{Floor: h.MS + 3*time.Hour.Milliseconds(), Assertions: []revocation.Assertion{key(2)}})
+	if n := s.Do("HLEN", "{wafer}:marks"); n != "1" {
+		t.Errorf("%s marks", n)
+	}
+}
+
+// A long log is read in pages of plain XRANGE, all of it and once.
+func TestReadLong(t *testing.T) {
+	_, st := volatile(t)
+	create(t, st, time.Hour)
+	const all = 10_500
+	for n := 0; n < all; n += 500 {
+		var b revocation.Batch
+		for i := range 500 {
+			b.Assertions = append(b.Assertions, session(n+i))
+		}
+		write(t, st, b)
+	}
+	var from revocation.Position
+	got, pages := 0, 0
+	for {
+		p, err := st.Read(t.Context(), revocation.Cursor{List: list, From: from, Limit: 10_000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages++
+		for _, e := range p.Entries {
+			got++
+			if e.Position.N != int64(got) || e.Tag != tagOf(got-1) || e.Until != e.Position.MS+time.Hour.Milliseconds() {
+				t.Fatalf("entry %d is %+v", got, e)
+			}
+		}
+		last := p.Entries[len(p.Entries)-1].Position
+		from = revocation.Position{MS: last.MS, N: last.N + 1}
+		if !p.More {
+			break
+		}
+	}
+	if got != all || pages > 4 {
+		t.Errorf("%d entries in %d pages", got, pages)
+	}
+}
+
+// A server that hangs is given up within the time of one attempt and its retry.
+func TestHungServer(t *testing.T) {
+	s, st := volatile(t)
+	create(t, st, time.Hour)
+	s.Pause()
+	defer s.Resume()
+	began := time.Now()
+	if _, err := st.Confirm(context.Background(), revocation.Question{List: list}); err == nil {
+		t.Error("it answered")
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("gave up after %v", took)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	began = time.Now()
+	st.Confirm(ctx, revocation.Question{List: list})
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("a context of 50 ms ended after %v", took)
+	}
+}
