@@ -58,11 +58,10 @@ type File struct {
 	opened time.Time
 	poke   chan struct{} // asks the background for a look in good time
 
-	turn   chan struct{} // held by whoever looks or edits; owns what follows
-	good   digest        // of the bytes that the ring last came from
-	bad    digest        // of the bytes and the KEK that last failed
-	badErr error         // what they failed with
-	told   error         // what the log was last told; nil: that all is well
+	turn   chan struct{}      // held by whoever looks or edits; owns what follows
+	good   digest             // of the bytes that the ring last came from
+	failed func(digest) error // what bytes and KEK of that digest failed with, the last that did; nil: these did not
+	told   error              // what the log was last told; nil: that all is well
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -98,6 +97,7 @@ func OpenFile(ctx context.Context, path string, k KEK, c FileConfig) (*File, err
 		path: path, kek: k, conf: c,
 		opened: time.Now(), poke: make(chan struct{}, 1),
 		turn: make(chan struct{}, 1), done: make(chan struct{}),
+		failed: func(digest) error { return nil },
 	}
 	err := f.load(ctx)
 	if c.Create && errors.Is(err, fs.ErrNotExist) {

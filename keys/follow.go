@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -128,9 +129,9 @@ func (f *File) read(ctx context.Context) (*Ring, digest, error) {
 	}
 	// What failed once fails again; the KDF is not run for it. But the KEK may
 	// have been put right while the ring stayed as it is.
-	both := digest(sha256.Sum256(append(append([]byte{}, sum[:]...), material...)))
-	if f.badErr != nil && both == f.bad {
-		return nil, sum, f.badErr
+	both := digest(sha256.Sum256(append(bytes.Clone(sum[:]), material...)))
+	if err := f.failed(both); err != nil {
+		return nil, sum, err
 	}
 	disk, err := f.kek.k.open(material, doc)
 	if err == nil {
@@ -139,8 +140,14 @@ func (f *File) read(ctx context.Context) (*Ring, digest, error) {
 		}
 	}
 	if err != nil {
-		f.bad, f.badErr = both, fmt.Errorf("%w (%s)", err, f.path)
-		return nil, sum, f.badErr
+		err = fmt.Errorf("%w (%s)", err, f.path)
+		f.failed = func(d digest) error { // which hides the digest of a passphrase from printers
+			if d == both {
+				return err
+			}
+			return nil
+		}
+		return nil, sum, err
 	}
 	return disk, sum, nil
 }

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wafer-sessions/wafer/internal/jwe"
 	"github.com/wafer-sessions/wafer/keys"
@@ -82,7 +83,7 @@ func TestNoSecretPrints(t *testing.T) {
 	if err := keys.CreateFile(ctx, path, pass, r); err != nil {
 		t.Fatal(err)
 	}
-	file, err := keys.OpenFile(ctx, path, pass, keys.FileConfig{})
+	file, err := keys.OpenFile(ctx, path, pass, keys.FileConfig{Poll: time.Hour, PollOnly: true}) // whose background rests while it is printed
 	if err != nil {
 		t.Fatal(err)
 	}
