@@ -1,6 +1,7 @@
 package httpmw_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -107,6 +108,35 @@ func TestLoginOverALoginEndsTheFirst(t *testing.T) {
 			t.Errorf("LogoutOthers: %v", err)
 		}
 	})
+}
+
+// A session that would be too large for its cookies is refused before the one it is to follow has ended.
+func TestLoginTooLarge(t *testing.T) {
+	f := newFixture(t, httpmw.Config{})
+	groups := strings.Split("a b c d e f g h", " ")
+	for name, do := range map[string]func(s *httpmw.Session[cart], ctx context.Context) error{
+		"login": func(s *httpmw.Session[cart], ctx context.Context) error {
+			return s.Login(ctx, httpmw.Identity{Subject: "ann", Groups: groups})
+		},
+		"switch": func(s *httpmw.Session[cart], ctx context.Context) error { return s.Switch(ctx, groups) },
+	} {
+		b := newBrowser()
+		sid := f.login(t, b, httpmw.Identity{Subject: "ann"})
+		note := cart{Note: strings.Repeat("x", 2100)}
+		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+			if err := s.Set(note); err != nil {
+				t.Fatal(err)
+			}
+			if err := do(s, r.Context()); !errors.Is(err, httpmw.ErrTooLarge) || s.ID() != sid {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+			if diff := cmp.Diff(note, s.Value()); diff != "" || s.ID() != sid {
+				t.Errorf("%s: the session is %q, %v", name, s.ID(), s.Err())
+			}
+		})
+	}
 }
 
 func TestUnusableIdentities(t *testing.T) {

@@ -122,6 +122,30 @@ func TestLogoutWhileTheStoreIsSilent(t *testing.T) {
 	}
 }
 
+// A login that what is known here refuses already says so, instead of returning no error and setting no cookie.
+func TestLoginAfterLogoutEverywhereWhileTheStoreIsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		b := newBrowser()
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		f.store.down.Store(true)
+		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+			if err := s.LogoutEverywhere(r.Context()); !errors.Is(err, revocation.ErrUnavailable) {
+				t.Errorf("got %v", err)
+			}
+			if err := s.Login(r.Context(), httpmw.Identity{Subject: "ann"}); err != httpmw.ErrRevokedSubject || s.LoggedIn() {
+				t.Errorf("got %v", err)
+			}
+		})
+		f.store.down.Store(false)
+		time.Sleep(2 * within)
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		if subject, err := f.look(b); subject != "ann" || err != nil {
+			t.Errorf("in touch again: %q, %v", subject, err)
+		}
+	})
+}
+
 // While the store is silent what the window decides is accepted, but nothing is renewed, and what must mint a
 // successor is refused and changes nothing.
 func TestSilentStoreWithinGrace(t *testing.T) {
