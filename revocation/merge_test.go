@@ -219,7 +219,6 @@ func TestR5NoScopeMasksAnother(t *testing.T) {
 						case "exact set":
 							time.Sleep(time.Second)
 							store.set((*scripted).silenceReads)
-							time.Sleep(time.Minute)
 							l = bypass(t, l, store)
 							q.Line = 99
 						}

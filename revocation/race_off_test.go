@@ -2,4 +2,7 @@
 
 package revocation_test
 
-const replays = 1_000_000
+const (
+	racing  = false
+	replays = 1_000_000
+)

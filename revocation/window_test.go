@@ -215,10 +215,10 @@ func TestTheRingKeepsTenMinutesAndIsBounded(t *testing.T) {
 		t.Errorf("%d entries newer than %d", len(w.ring), w.ringFrom-testM)
 	}
 	w = newWindow(testM)
-	const n = ringLimit + 5000
+	const n = ringLimit + 3*blockSize
 	all := steady(0, n, testM+1, time.Minute)
-	for i := 0; i < n; i += 3000 {
-		w = w.add(all[i:min(i+3000, n)], testM+minuteMS, retain)
+	for i := 0; i < n; i += 5000 {
+		w = w.add(all[i:min(i+5000, n)], testM+minuteMS, retain)
 	}
 	if len(w.ring) > ringLimit {
 		t.Errorf("%d entries", len(w.ring))
@@ -226,7 +226,7 @@ func TestTheRingKeepsTenMinutesAndIsBounded(t *testing.T) {
 	if first := w.ring[0].Position.MS; w.ringFrom > first {
 		t.Errorf("ringFrom %d is newer than what it has, %d", w.ringFrom, first)
 	}
-	for i := 0; i < n; i += 13 {
+	for i := 0; i < n; i += 101 {
 		in := i >= n-len(w.ring)
 		if got := w.holds(ScopeSession, all[i].Tag, testM, 0); got != in {
 			t.Fatalf("entry %d of %d: in the ring %v, found %v", i, n, in, got)
@@ -239,9 +239,9 @@ func TestTheRingFindsByTag(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	scopes := []Scope{ScopeSession, ScopeSubject, ScopeGroup}
 	w := newWindow(testM)
-	for range 60 {
+	for range 40 {
 		var page []Entry
-		for range r.IntN(300) {
+		for range r.IntN(500) {
 			e := entryAt(w.to+1+r.Int64N(50), scopes[r.IntN(3)], numbered(r.IntN(500)), testM+r.Int64N(1000))
 			if n := len(page); n > 0 {
 				e.Position.MS = max(e.Position.MS, page[n-1].Position.MS)
@@ -250,7 +250,7 @@ func TestTheRingFindsByTag(t *testing.T) {
 		}
 		to := w.to + 20_000
 		w = w.add(page, to, retain)
-		for range 200 {
+		for range 50 {
 			s, tag := scopes[r.IntN(3)], numbered(r.IntN(600))
 			chk, epoch := w.ringFrom-1000+r.Int64N(w.to-w.ringFrom+2000), testM+r.Int64N(1100)
 			want := false
