@@ -20,6 +20,13 @@ import (
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(quiet{}) // the client logs every failover, and tests make many
+	if addr := os.Getenv("REDISSTORE_CHILD"); addr != "" {
+		if err := child(addr); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 

@@ -8,18 +8,19 @@ if ok and (math.abs(now - h.t) >= 500 or floor > h.ms) then
   local info = redis.call('INFO', 'replication') .. redis.call('INFO', 'stats')
   local line = math.max(tonumber(string.match(info, 'master_replid:(%x%x%x%x%x%x%x%x)'), 16), 1)
   local evicted = tonumber(string.match(info, 'evicted_keys:(%d+)'))
-  local set = {'t', dec(now), 'ev', dec(evicted)}
+  local evicted_before = h.ev
+  local set = {'t', dec(now)}
   local ms = math.max(now, h.ms, floor)
   if struct.unpack('>I4', h.l, #h.l - 9) ~= line then
     h.l = string.sub(h.l .. struct.pack('>I4I6', line, h.m), -320) -- the 32 newest
     set[#set + 1], set[#set + 2] = 'l', h.l
-  elseif evicted > h.ev then -- something is gone, and it may have been of this list
-    h.b = ms
-    ms = ms + 1
-    set[#set + 1], set[#set + 2] = 'b', dec(h.b)
-    h.kn = h.b
-    set[#set + 1], set[#set + 2] = 'kn', dec(h.kn)
+    evicted_before = evicted
+  elseif evicted > h.ev and now - h.b > 60000 then
+    -- Something is gone, and it may have been of this list: one that is incomplete without saying so is worse than none.
+    redis.call('DEL', KEYS[2])
+    return redis.error_reply('LOST keys were evicted')
   end
+  set[#set + 1], set[#set + 2] = 'ev', dec(math.min(evicted_before, evicted)) -- a server counts from its start
   set[#set + 1], set[#set + 2] = 'ms', dec(ms)
   set[#set + 1], set[#set + 2] = 'm', dec(ms)
   local done = redis.pcall('HSET', KEYS[1], unpack(set))

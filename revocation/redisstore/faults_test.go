@@ -1,0 +1,303 @@
+package redisstore_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// Each fault ends in the state that REVOCATION names, moves its metric, and while
+// it lasts no replica accepts what it knew to be revoked.
+func TestFaults(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		args   []string // of the server
+		fault  func(f *fleet, s *redistest.Server)
+		counts []string // anomalies, or "failed" reads
+	}{
+		{"kill -9 and restart, append-only file", []string{"--appendonly", "yes"}, func(f *fleet, s *redistest.Server) {
+			s.Kill()
+			f.counted("failed")
+			s.Restart()
+		}, []string{"failed"}},
+		{"kill -9 and restart, empty", nil, func(f *fleet, s *redistest.Server) {
+			s.Restart()
+		}, []string{"lost", "republished"}},
+		{"kill -9 and restart from an older snapshot", []string{"--dbfilename", "dump.rdb"}, func(f *fleet, s *redistest.Server) {
+			s.Do("SAVE")
+			for range 5 {
+				f.revoke(f.lists[0])
+			}
+			f.known()
+			s.Restart()
+		}, []string{"broken", "republished"}},
+		{"FLUSHALL", nil, func(f *fleet, s *redistest.Server) {
+			s.Do("FLUSHALL")
+		}, []string{"lost", "republished"}},
+		{"the stream is deleted", nil, func(f *fleet, s *redistest.Server) {
+			s.Do("DEL", "{wafer}:log")
+		}, []string{"lost", "republished"}},
+		{"the head is deleted", nil, func(f *fleet, s *redistest.Server) {
+			s.Do("DEL", "{wafer}:head")
+		}, []string{"lost", "republished"}},
+		{"SCRIPT FLUSH", nil, func(f *fleet, s *redistest.Server) {
+			for range 20 {
+				s.Do("SCRIPT", "FLUSH")
+			}
+		}, nil},
+		{"storm of CLIENT KILL", nil, func(f *fleet, s *redistest.Server) {
+			for range 100 {
+				s.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+			}
+		}, nil},
+		{"eviction", nil, func(f *fleet, s *redistest.Server) {
+			aged(s)
+			evict(t, s)
+			f.counted("lost")
+		}, []string{"republished"}},
+		{"the process is stopped for 1 s", nil, func(f *fleet, s *redistest.Server) {
+			s.Pause()
+			<-time.After(time.Second)
+			s.Resume()
+		}, nil},
+		{"the process is stopped for five times S", nil, func(f *fleet, s *redistest.Server) {
+			s.Pause()
+			defer s.Resume()
+			f.state("cut_off", f.lists...)
+			<-time.After(4 * within)
+		}, []string{"failed"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t, tt.args...)
+			f := newFleet(t, s.Addr, s.Addr, s.Addr)
+			tt.fault(f, s)
+			f.mended(tt.counts...)
+		})
+	}
+}
+
+// A replica that boots right after FLUSHALL begins an empty list before the
+// others notice. It may not accept what they know to be revoked, and they teach
+// it (R2, R11).
+func TestFaultFlushAllAndABoot(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	f := newFleet(t, s.Addr, s.Addr)
+	s.Do("FLUSHALL")
+	booted := f.join(s.Addr)
+	for _, q := range append(f.dead, f.live...) {
+		if v := verdict(booted, q); v.Outcome == revocation.Accept {
+			t.Errorf("the replica that booted accepts what it cannot know: %+v", v)
+		}
+	}
+	f.lists = f.lists[:2] // sessions from before it was begun stay undecided there for a minute
+	f.mended("republished")
+	for _, q := range f.dead {
+		redistest.Await(t, "the replica that booted refuses", func() bool { return verdict(booted, q).Outcome == revocation.Refuse })
+	}
+	for _, q := range f.live[:5] {
+		if v := verdict(booted, q); v.Outcome == revocation.Refuse {
+			t.Errorf("the replica that booted refuses a session that lives: %+v", v)
+		}
+	}
+}
+
+// A replica that was cut off while the log was trimmed past its position.
+func TestFaultTrimmedPastACursor(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	p := redistest.NewProxy(t, s.Addr)
+	f := newFleet(t, s.Addr, p.Addr)
+	p.Blackhole()
+	for range 5 {
+		f.revoke(f.lists[0])
+	}
+	s.Do("XTRIM", "{wafer}:log", "MAXLEN", "1")
+	p.Restore()
+	f.mended("trimmed")
+}
+
+// A network that swallows packets: until G the replica decides what its window
+// can and renews nothing, then nobody is accepted, and nobody is logged out.
+func TestFaultBlackhole(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	p := redistest.NewProxy(t, s.Addr)
+	f := newFleet(t, s.Addr, p.Addr)
+	cut := f.lists[1]
+	p.Blackhole()
+	began := time.Now()
+	f.state("cut_off", cut)
+	q := f.live[len(f.live)-1]
+	if v := verdict(cut, q); v.Outcome == revocation.Accept && (v.Renew || v.Fresh) {
+		t.Errorf("a replica that is cut off renews: %+v", v)
+	} else if v.Outcome != revocation.Accept && time.Since(began) < grace {
+		t.Errorf("before G: %+v", v)
+	}
+	old := q
+	old.Checked = 0 // the window cannot decide it
+	if v := verdict(cut, old); v.Outcome == revocation.Accept {
+		t.Errorf("what the window does not reach was accepted: %+v", v)
+	}
+	f.mu.Lock()
+	quietly := f.live[0]
+	f.live = f.live[1:]
+	f.mu.Unlock()
+	if _, err := cut.Revoke(t.Context(), revocation.Session(encode(quietly.Session)), revocation.Options{}); err == nil {
+		t.Error("a revocation nobody heard was acknowledged")
+	}
+	if v := verdict(cut, quietly); v.Outcome != revocation.Refuse {
+		t.Errorf("and is not refused here: %+v", v)
+	}
+	redistest.Await(t, "past G nobody is accepted", func() bool { return verdict(cut, q).Outcome == revocation.Undecided })
+	if took := time.Since(began); took < grace-time.Second { // counted from the last read before
+		t.Errorf("that was after %v", took)
+	}
+	p.Restore()
+	redistest.Await(t, "the revocation made in the dark reaches the others", func() bool {
+		return verdict(f.lists[0], quietly).Outcome == revocation.Refuse
+	})
+	f.mended("failed")
+}
+
+func encode(sid [16]byte) string { return base64.RawURLEncoding.EncodeToString(sid[:]) }
+
+// A primary that dies with its replica behind it: Sentinel promotes, a line opens,
+// and what was acknowledged by the replica is there.
+func TestFaultFailover(t *testing.T) {
+	t.Parallel()
+	g := redistest.StartSentinel(t)
+	f := &fleet{t: t, done: make(chan struct{})}
+	o := &redis.UniversalOptions{Addrs: []string{g.Addr}, MasterName: "wafer"}
+	for range 2 {
+		f.lists = append(f.lists, openList(t, o))
+	}
+	for i := range 20 {
+		f.login(fmt.Sprint("user", i))
+	}
+	for range 15 {
+		f.revoke(f.lists[0])
+	}
+	f.known()
+	f.wg.Add(1)
+	go f.watch()
+	t.Cleanup(f.rest)
+	g.Servers[0].Kill()
+	f.mended("failed")
+}
+
+// A replica whose process is stopped, as by a pause of its machine, and goes on
+// as if nothing had been: the first decision already knows that its list is old.
+func TestFaultReaderPaused(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	f := newFleet(t, s.Addr)
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), "REDISSTORE_CHILD="+s.Addr)
+	child.Stderr = os.Stderr
+	in, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { child.Process.Kill(); child.Wait() })
+	answers := bufio.NewScanner(out)
+	ask := func(q revocation.Query) revocation.Verdict {
+		t.Helper()
+		json.NewEncoder(in).Encode(q)
+		var v revocation.Verdict
+		if !answers.Scan() || json.Unmarshal(answers.Bytes(), &v) != nil {
+			t.Fatalf("the child said %q", answers.Text())
+		}
+		return v
+	}
+	q := f.live[0]
+	if v := ask(q); v.Outcome != revocation.Accept {
+		t.Fatalf("before the pause: %+v", v)
+	}
+	child.Process.Signal(syscall.SIGSTOP)
+	f.revoke(f.lists[0])
+	<-time.After(3 * within)
+	json.NewEncoder(in).Encode(q) // it lies there when the process wakes up
+	child.Process.Signal(syscall.SIGCONT)
+	var v revocation.Verdict
+	if !answers.Scan() || json.Unmarshal(answers.Bytes(), &v) != nil || v.Outcome == revocation.Accept {
+		t.Errorf("the first decision after the pause: %+v", v)
+	}
+	redistest.Await(t, "it refuses", func() bool { return ask(q).Outcome == revocation.Refuse })
+	if v := ask(f.live[0]); v.Outcome != revocation.Accept {
+		t.Errorf("another session: %+v", v)
+	}
+}
+
+// child is a replica that decides what comes on its standard input.
+func child(addr string) error {
+	st, l, err := connect(context.Background(), &redis.UniversalOptions{Addrs: []string{addr}})
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	defer l.Close()
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		var q revocation.Query
+		if err := json.Unmarshal(lines.Bytes(), &q); err != nil {
+			return err
+		}
+		if err := json.NewEncoder(os.Stdout).Encode(verdict(l, q)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Redis holds no id: neither in a key nor in a value, however it is written.
+func TestRedisHoldsNoIDs(t *testing.T) {
+	s := redistest.Start(t, "--dbfilename", "dump.rdb", "--rdbcompression", "no")
+	l := openList(t, &redis.UniversalOptions{Addrs: []string{s.Addr}})
+	sid := [16]byte{}
+	copy(sid[:], "sixteen bytes id")
+	const subject, group, kid, actor = "ada.lovelace@example.org", "tenant:analytical", "kid-of-a-key", "admin-charles"
+	for _, target := range []revocation.Target{
+		revocation.Session(encode(sid)), revocation.Subject(subject), revocation.Group(group), revocation.Key(kid), revocation.Everyone(),
+	} {
+		if _, err := l.Revoke(t.Context(), target, revocation.Options{Actor: actor, Reason: "stolen laptop"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.RevokeMany(t.Context(), func(yield func(revocation.Target) bool) { yield(revocation.Subject("bulk-" + subject)) }, nil); err != nil {
+		t.Fatal(err)
+	}
+	redistest.Await(t, "the replica is registered", func() bool { return s.Do("EXISTS", "{wafer}:replicas") == "1" })
+	s.Do("SAVE")
+	dump := must(os.ReadFile(filepath.Join(s.Dir, "dump.rdb")))
+	if !strings.Contains(string(dump), "{wafer}:head") || len(s.Do("KEYS", "*")) < 50 {
+		t.Fatal("there is nothing in the dump")
+	}
+	for _, id := range []string{string(sid[:]), encode(sid), subject, group, kid, actor, "stolen laptop", "lovelace", "analytical"} {
+		if strings.Contains(string(dump), id) {
+			t.Errorf("Redis holds %q", id)
+		}
+	}
+}
