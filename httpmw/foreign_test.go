@@ -120,6 +120,24 @@ func TestSeenBeyondTheEnd(t *testing.T) {
 	})
 }
 
+// A renewal sealed with a key this replica does not know yet does not count, and has the key looked for.
+func TestSeenOfAnUnknownKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		b := newBrowser()
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		rotated, err := f.ring.Rotate(time.Now(), keys.Rotation{Immediate: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		f.mintSeen(t, b, rotated, func(seen *token.Seen) { seen.Expires += 60 })
+		if subject, err := f.look(b); subject != "ann" || err != nil || f.Stats().Lookups != 1 {
+			t.Errorf("%q, %v, %d lookups", subject, err, f.Stats().Lookups)
+		}
+	})
+}
+
 // The key of a renewal that counts is asked about too: the list knows of a stolen key before the ring does.
 func TestSeenOfAKeyTheListRevokes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

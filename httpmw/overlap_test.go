@@ -86,6 +86,61 @@ func TestLateResponseAfterALogout(t *testing.T) {
 	}
 }
 
+// A session that is revoked while a request runs cannot be written any more, and says why.
+func TestWriteAfterARevocation(t *testing.T) {
+	f := newFixture(t, httpmw.Config{})
+	b := newBrowser()
+	f.login(t, b, httpmw.Identity{Subject: "ann"})
+	res := f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+		revoke(revocation.Subject("ann"))(t, f, b)
+		if err := s.Set(cart{Note: "x"}); err != httpmw.ErrRevokedSubject {
+			t.Errorf("Set: %v", err)
+		}
+		if s.LoggedIn() || s.Err() != httpmw.ErrRevokedSubject {
+			t.Errorf("afterwards %q, %v", s.Subject(), s.Err())
+		}
+	})
+	if got := setNames(res); len(got) != 0 {
+		t.Errorf("set %v", got)
+	}
+}
+
+// What mints a successor asks the store itself: a replica that lags behind a revocation mints nothing (R22).
+func TestSuccessorOfASessionRevokedElsewhere(t *testing.T) {
+	for name, do := range map[string]func(*httpmw.Session[cart], *http.Request) error{
+		"switch": func(s *httpmw.Session[cart], r *http.Request) error { return s.Switch(r.Context(), []string{"g"}) },
+		"others": func(s *httpmw.Session[cart], r *http.Request) error { return s.LogoutOthers(r.Context()) },
+		"login": func(s *httpmw.Session[cart], r *http.Request) error {
+			return s.Login(r.Context(), httpmw.Identity{Subject: "ann"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, httpmw.Config{})
+				lagging := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+				b := newBrowser()
+				f.login(t, b, httpmw.Identity{Subject: "ann"})
+				time.Sleep(time.Second)
+				revoke(revocation.Subject("ann"))(t, f, b)
+				res := lagging.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+					if !s.LoggedIn() {
+						t.Fatalf("it has heard already: %v", s.Err())
+					}
+					if err := do(s, r); !errors.Is(err, httpmw.ErrRevoked) || !errors.Is(err, revocation.ErrRevoked) {
+						t.Errorf("got %v", err)
+					}
+					if s.LoggedIn() || !errors.Is(s.Err(), httpmw.ErrRevoked) {
+						t.Errorf("afterwards %q, %v", s.Subject(), s.Err())
+					}
+				})
+				if got := setNames(res); len(got) != 0 {
+					t.Errorf("set %v", got)
+				}
+			})
+		})
+	}
+}
+
 // A late response of a login over a login, a write, or a rotation elsewhere leaves a session that works.
 func TestLateResponseAfterOtherChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -80,6 +80,33 @@ func TestWatchAsksNobody(t *testing.T) {
 	})
 }
 
+// A stream of a session that only the store can decide asks it, at first.
+func TestWatchOnAReplicaThatStartedLately(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		b := newBrowser()
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		time.Sleep(time.Hour)
+		late := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+		late.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+			ctx, cancel := s.Watch(r.Context())
+			defer cancel()
+			time.Sleep(30 * time.Minute)
+			if n := late.store.confirms.Load(); n != 1 || ctx.Err() != nil {
+				t.Errorf("asked %d times, ended with %v", n, context.Cause(ctx))
+			}
+			// While the store is silent for a moment, an answer is asked for and not had, and the window decides.
+			late.store.down.Store(true)
+			time.Sleep(2 * within)
+			late.store.down.Store(false)
+			time.Sleep(2 * within)
+			if ctx.Err() != nil {
+				t.Errorf("ended with %v", context.Cause(ctx))
+			}
+		})
+	})
+}
+
 // A stream that begins when a renewal is due lives by the renewal that leaves with its first byte.
 func TestWatchLivesByItsRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
