@@ -42,6 +42,7 @@ var testArrows = map[string][]string{
 	"revocation/boltstore":  {"revocation/revocationtest"},
 	"revocation/redisstore": {"revocation/revocationtest", "internal/redistest"},
 	"keys/rediskeys":        {"internal/redistest"},
+	"httpmw/backchannel":    {"keys"}, // the rings of its test replicas
 }
 
 // noHTTP are the packages that must work without net/http, down to the last dependency.

@@ -1,0 +1,193 @@
+package backchannel
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	keysFresh    = 15 * time.Minute // after which they are fetched again, so that a withdrawn key goes
+	keysStale    = 24 * time.Hour   // how long they are used while the provider does not answer
+	fetchEvery   = 10 * time.Second // least time between two attempts
+	fetchTimeout = 5 * time.Second  // of one attempt, discovery included
+	maxDocument  = 512 << 10        // bytes of a discovery document or a JWK Set
+	maxRedirects = 3
+)
+
+var (
+	errProvider = errors.New("backchannel: the provider's keys cannot be had")
+	errTooSoon  = fmt.Errorf("%w: asked a moment ago", errProvider)
+)
+
+// A provider knows the keys of one issuer.
+type provider struct {
+	issuer, jwks string // jwks "": discovered at each fetch, so that it may move
+	insecure     bool
+	client       *http.Client
+	log          *slog.Logger
+
+	fetches, failures atomic.Uint64
+
+	mu      sync.Mutex // owns what follows, and is not held while the network is
+	keys    []key      // immutable
+	fetched time.Time  // when keys came; zero: never
+	tried   time.Time  // when an attempt last began
+	running chan struct{}
+	err     error // of the last attempt
+}
+
+func newProvider(c Config) *provider {
+	client := new(http.Client)
+	if c.HTTPClient != nil {
+		*client = *c.HTTPClient
+	}
+	client.CheckRedirect = sameHost
+	client.Jar = nil
+	return &provider{issuer: c.Issuer, jwks: c.JWKSURL, insecure: c.InsecureHTTP, client: client, log: c.Logger}
+}
+
+// sameHost keeps an open redirect at the provider from handing the choice of keys to somebody else.
+func sameHost(next *http.Request, via []*http.Request) error {
+	first := via[0].URL
+	if next.URL.Host != first.Host || next.URL.Scheme != first.Scheme || len(via) > maxRedirects {
+		return errors.New("backchannel: redirected to another host, or too often")
+	}
+	return nil
+}
+
+// key returns the key that a token names. Without a kid there must be one key only that fits: never is one tried after another.
+// reasonUnknownKey: the provider was asked just now and has no such key; errProvider: it could not be asked.
+func (p *provider) key(ctx context.Context, alg, kid string) (key, error) {
+	k, found, age := p.held(alg, kid)
+	if found && age < keysFresh {
+		return k, nil
+	}
+	err := p.refresh(ctx)
+	if k, found, age = p.held(alg, kid); found && age < keysStale {
+		return k, nil // perhaps of before: who cannot reach the provider must still be able to end sessions
+	}
+	if err != nil {
+		return key{}, err
+	}
+	return key{}, reasonUnknownKey
+}
+
+// held looks among the keys that are here.
+func (p *provider) held(alg, kid string) (k key, found bool, age time.Duration) {
+	p.mu.Lock()
+	keys, fetched := p.keys, p.fetched
+	p.mu.Unlock()
+	n := 0
+	for i := range keys {
+		if keys[i].fits(alg) && (kid == "" || keys[i].kid == kid) {
+			k = keys[i]
+			n++
+		}
+	}
+	return k, n == 1, time.Since(fetched)
+}
+
+// refresh fetches the keys, on the goroutine of one caller while the others wait for it, and not more often than fetchEvery: kids are
+// chosen by whoever sends a token.
+func (p *provider) refresh(ctx context.Context) error {
+	p.mu.Lock()
+	if running := p.running; running != nil {
+		p.mu.Unlock()
+		select {
+		case <-running:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", errProvider, ctx.Err())
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.err
+	}
+	if !p.tried.IsZero() && time.Since(p.tried) < fetchEvery {
+		p.mu.Unlock()
+		return errTooSoon
+	}
+	running := make(chan struct{})
+	p.tried, p.running = time.Now(), running
+	p.mu.Unlock()
+
+	// Done even if the client's transport panics, or everybody after would wait for ever.
+	err := errProvider
+	var keys []key
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if err == nil {
+			p.keys, p.fetched = keys, time.Now()
+		}
+		p.err, p.running = err, nil
+		close(running)
+	}()
+	// That this caller goes away must not take the keys from those who wait.
+	fetching, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
+	defer cancel()
+	p.fetches.Add(1)
+	if keys, err = p.fetch(fetching); err != nil {
+		p.failures.Add(1)
+		p.log.LogAttrs(ctx, slog.LevelWarn, "backchannel: the provider's keys could not be fetched",
+			slog.String("issuer", p.issuer), slog.String("error", err.Error()))
+		err = fmt.Errorf("%w: %w", errProvider, err)
+	}
+	return err
+}
+
+func (p *provider) fetch(ctx context.Context) ([]key, error) {
+	from := p.jwks
+	if from == "" {
+		// OpenID Connect Discovery 1.0 section 4.1: a terminating slash of the issuer is taken off first.
+		document, err := p.get(ctx, strings.TrimSuffix(p.issuer, "/")+"/.well-known/openid-configuration")
+		if err != nil {
+			return nil, err
+		}
+		var found struct {
+			Issuer  string `json:"issuer"`
+			JWKSURI string `json:"jwks_uri"`
+		}
+		if json.Unmarshal(document, &found) != nil || found.Issuer != p.issuer {
+			return nil, errors.New("backchannel: the discovery document is not that of the issuer")
+		}
+		if err := checkURL(found.JWKSURI, p.insecure); err != nil {
+			return nil, err
+		}
+		from = found.JWKSURI
+	}
+	document, err := p.get(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	return parseKeys(document)
+}
+
+func (p *provider) get(ctx context.Context, address string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json, application/jwk-set+json")
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("backchannel: the provider answered %d", resp.StatusCode)
+	}
+	document, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
+	if err == nil && len(document) > maxDocument {
+		err = errors.New("backchannel: the provider's document is too long")
+	}
+	return document, err
+}
