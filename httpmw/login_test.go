@@ -118,12 +118,18 @@ func TestLoginTooLarge(t *testing.T) {
 		"login": func(s *httpmw.Session[cart], ctx context.Context) error {
 			return s.Login(ctx, httpmw.Identity{Subject: "ann", Groups: groups})
 		},
-		"switch": func(s *httpmw.Session[cart], ctx context.Context) error { return s.Switch(ctx, groups) },
+		"switch":       func(s *httpmw.Session[cart], ctx context.Context) error { return s.Switch(ctx, groups) },
+		"to one group": func(s *httpmw.Session[cart], ctx context.Context) error { return s.Switch(ctx, groups[:1]) },
 	} {
 		b := newBrowser()
 		sid := f.login(t, b, httpmw.Identity{Subject: "ann"})
-		note := cart{Note: strings.Repeat("x", 2100)}
+		var note cart
 		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+			var tooLarge *httpmw.SizeError
+			if err := s.Set(cart{Note: strings.Repeat("x", 5000)}); !errors.As(err, &tooLarge) {
+				t.Fatal(err)
+			}
+			note.Note = strings.Repeat("x", 5000-tooLarge.Cut) // as large as can be
 			if err := s.Set(note); err != nil {
 				t.Fatal(err)
 			}

@@ -3,7 +3,9 @@ package httpmw_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"net/url"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -245,56 +247,147 @@ func TestLoginRevokedBeforeItLeaves(t *testing.T) {
 	}
 }
 
-// Real requests, overlapping over a real connection: readers and writers of one session, and a logout among them.
+// Real requests that overlap on real connections: a slow reader or writer, due for renewal, that ends after something
+// else happened to its session.
 func TestOverlappingRequests(t *testing.T) {
-	protocols(t, func(t *testing.T, http2 bool) {
-		f := newFixture(t, httpmw.Config{})
-		release, waiting := make(chan struct{}), make(chan struct{}, 16)
-		mux := http.NewServeMux()
-		mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
-			if err := f.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: "ann"}); err != nil {
-				t.Error(err)
+	for name, row := range map[string]struct {
+		meanwhile string   // path of a request
+		elsewhere bool     // of another browser
+		reader    []string // what the slow reader's answer sets
+		writer    []string // what the slow writer's answer sets
+		note      string   // afterwards, if the slow one was a reader
+		status    int      // of the page afterwards
+	}{
+		"nothing":         {"/page", false, []string{seenName}, []string{sessionName}, "", 200},
+		"a write":         {"/write?note=fast", false, []string{seenName}, []string{sessionName}, "fast", 200},
+		"a logout":        {"/logout", false, nil, nil, "", 401},
+		"everywhere":      {"/everywhere", true, nil, nil, "", 401},
+		"others":          {"/others", true, nil, nil, "", 401},
+		"a login over it": {"/login", false, nil, nil, "", 200},
+		"login elsewhere": {"/login", true, []string{seenName}, []string{sessionName}, "", 200},
+		"a rotation":      {"/rotate", false, []string{seenName}, []string{sessionName}, "", 200},
+	} {
+		for _, slow := range []string{"reader", "writer"} {
+			t.Run(name+"/"+slow, func(t *testing.T) {
+				protocols(t, func(t *testing.T, http2 bool) {
+					o := newOverlap(t, http2)
+					done := make(chan []string, 1)
+					path, want, note := "/slow", row.reader, row.note
+					if slow == "writer" {
+						path, want, note = "/slow?note=slow", row.writer, "slow"
+						if row.writer == nil {
+							note = row.note
+						}
+					}
+					go func() {
+						_, _, set := o.get(o.client, path)
+						done <- set
+					}()
+					<-o.waiting
+					who := o.client
+					if row.elsewhere {
+						who = o.other
+					}
+					if status, _, _ := o.get(who, row.meanwhile); status != 200 {
+						t.Errorf("%s: status %d", row.meanwhile, status)
+					}
+					close(o.release)
+					if diff := cmp.Diff(want, <-done); diff != "" {
+						t.Errorf("the late answer set (-want +got):\n%s", diff)
+					}
+					status, body, _ := o.get(o.client, "/page")
+					if status != row.status || status == 200 && body != "ann "+note {
+						t.Errorf("afterwards: %d %q, want %d with %q", status, body, row.status, note)
+					}
+				})
+			})
+		}
+	}
+}
+
+// overlap is a server, a browser with a session that is due for renewal, and another one of the same user.
+type overlap struct {
+	t                *testing.T
+	f                *fixture
+	url              string
+	client, other    *http.Client
+	waiting, release chan struct{}
+}
+
+func newOverlap(t *testing.T, http2 bool) *overlap {
+	base := newFixture(t, httpmw.Config{})
+	src := &source{}
+	src.ring.Store(base.ring)
+	m, err := httpmw.New[cart](src, base.list, httpmw.Config{Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{Manager: m, ring: base.ring, store: base.store, list: base.list}
+	o := &overlap{t: t, f: f, waiting: make(chan struct{}, 1), release: make(chan struct{})}
+	write := func(s *httpmw.Session[cart], r *http.Request) error {
+		if note := r.FormValue("note"); note != "" {
+			return s.Set(cart{Note: note})
+		}
+		return nil
+	}
+	mux := http.NewServeMux()
+	for path, do := range map[string]func(*httpmw.Session[cart], *http.Request) error{
+		"/write":      write,
+		"/logout":     func(s *httpmw.Session[cart], r *http.Request) error { return s.Logout(r.Context()) },
+		"/everywhere": func(s *httpmw.Session[cart], r *http.Request) error { return s.LogoutEverywhere(r.Context()) },
+		"/others":     func(s *httpmw.Session[cart], r *http.Request) error { return s.LogoutOthers(r.Context()) },
+		"/login": func(s *httpmw.Session[cart], r *http.Request) error {
+			return s.Login(r.Context(), httpmw.Identity{Subject: "ann"})
+		},
+		"/rotate": func(*httpmw.Session[cart], *http.Request) error {
+			ring, err := src.Ring().Rotate(time.Now(), keys.Rotation{Immediate: true})
+			src.ring.Store(ring)
+			return err
+		},
+		"/slow": func(s *httpmw.Session[cart], r *http.Request) error {
+			defer func() { <-o.release }()
+			defer func() { o.waiting <- struct{}{} }()
+			s.Value()
+			return write(s, r)
+		},
+	} {
+		mux.HandleFunc(path, func(_ http.ResponseWriter, r *http.Request) {
+			if err := do(f.From(r.Context()), r); err != nil {
+				t.Errorf("%s: %v", path, err)
 			}
 		})
-		mux.HandleFunc("/write", func(w http.ResponseWriter, r *http.Request) {
-			if err := f.From(r.Context()).Set(cart{Note: r.FormValue("note")}); err != nil {
-				t.Error(err)
-			}
-			waiting <- struct{}{}
-			<-release
-		})
-		mux.HandleFunc("/logout", func(w http.ResponseWriter, r *http.Request) {
-			if err := f.From(r.Context()).Logout(r.Context()); err != nil {
-				t.Error(err)
-			}
-		})
-		server, client := serve(t, f.Handler(mux), http2)
-		get := func(path string) []string {
-			res, err := client.Get(server.URL + path)
-			if err != nil {
-				t.Error(err)
-				return nil
-			}
-			res.Body.Close()
-			return setNames(res)
-		}
-		get("/login")
-		const writers = 8
-		late := make(chan []string, writers)
-		for range writers {
-			go func() { late <- get("/write?note=x") }()
-		}
-		for range writers {
-			<-waiting
-		}
-		if diff := cmp.Diff([]string{sessionName, seenName}, get("/logout")); diff != "" {
-			t.Error(diff)
-		}
-		close(release)
-		for range writers {
-			if got := <-late; len(got) != 0 {
-				t.Errorf("a response after the logout set %v", got)
-			}
-		}
-	})
+	}
+	mux.Handle("/page", f.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := f.From(r.Context())
+		io.WriteString(w, s.Subject()+" "+s.Value().Note)
+	})))
+	server, client := serve(t, f.Handler(mux), http2)
+	o.url, o.client = server.URL, client
+	o.other = &http.Client{Transport: client.Transport, Jar: must(newJar())}
+	for _, c := range []*http.Client{o.client, o.other} {
+		o.get(c, "/login")
+	}
+	// As if it had been a while since the browser was last here.
+	address := must(url.Parse(o.url))
+	b := newBrowser()
+	for _, c := range o.client.Jar.Cookies(address) {
+		b.jar[c.Name] = c.Value
+	}
+	f.age(t, b, 10*time.Minute)
+	o.client.Jar.SetCookies(address, []*http.Cookie{{Name: sessionName, Value: b.jar[sessionName], Path: "/", Secure: true}})
+	return o
+}
+
+func (o *overlap) get(c *http.Client, path string) (status int, body string, set []string) {
+	res, err := c.Get(o.url + path)
+	if err != nil {
+		o.t.Error(err)
+		return 0, "", nil
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		o.t.Error(err)
+	}
+	return res.StatusCode, string(b), setNames(res)
 }
