@@ -274,3 +274,24 @@ func testTooLarge(t *testing.T, c httpmw.Config, id httpmw.Identity, note string
 		t.Errorf("%d bytes of Cookie", n)
 	}
 }
+
+// What the package's documentation says fits does, with JSON of an ordinary kind and an ordinary subject.
+func TestHowMuchFits(t *testing.T) {
+	for cookies, size := range map[int]int{1: 2100, 2: 2800, 3: 4300} {
+		f := newFixture(t, httpmw.Config{MaxCookies: cookies})
+		b := newBrowser()
+		f.login(t, b, httpmw.Identity{Subject: "0199f2c4-7c1e-7e02-b1f3-5a8f4c2d9e10", Groups: []string{"tenant:7"}})
+		var data cart
+		for encoded := len(`{"items":[]}`); encoded < size; encoded += len(`"twelve chars",`) {
+			data.Items = append(data.Items, "twelve chars")
+		}
+		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+			if err := s.Set(data); err != nil {
+				t.Errorf("%d cookies: %v", cookies, err)
+			}
+		})
+		if n := len(b.jar); n != cookies {
+			t.Errorf("%d cookies where %d may be", n, cookies)
+		}
+	}
+}

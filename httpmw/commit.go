@@ -60,7 +60,7 @@ func (s *state) commit(h http.Header) {
 		return
 	}
 	s.committed = true
-	lines := s.leaving()
+	lines := s.retire(s.leaving())
 	if len(lines) > 0 {
 		s.core.setCookies(h, lines)
 		noStore(h)

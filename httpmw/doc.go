@@ -40,6 +40,18 @@
 // session was revoked ([ErrUndecided]): this is never mixed up with "revoked". Set, Update and Login return
 // that error too, rather than overwrite what may be a living session.
 //
+// # Beyond requests and answers
+//
+// [Session.Watch] ends a stream when its session ends. [Manager.Issue] and [Manager.Check] do without HTTP what
+// cookies do with it: bearer tokens that can be revoked like any session.
+//
+// # How much fits
+//
+// One cookie holds about 2,100 bytes of JSON, less if subject and groups are long: its line is kept below 3,500
+// bytes, because nginx with its default buffers answers 502 to not much more. [Config.MaxCookies] spreads more over
+// several cookies, 2,800 bytes over two and 4,300 over three, and then nginx needs "proxy_buffer_size 16k" and
+// "large_client_header_buffers 4 16k". Beyond that keep the data in a store, and its key in the session.
+//
 // # Cross-site requests
 //
 // SameSite=Lax is not a defence against request forgery. Put [http.CrossOriginProtection] in front:

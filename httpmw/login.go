@@ -42,14 +42,15 @@ const maxID = 256 // bytes of a subject or a group
 func (s *Session[T]) Login(ctx context.Context, id Identity) error { return s.st.login(ctx, id) }
 
 // Switch continues the session under a new session id with other groups: another tenant, say. Login time and
-// limits stay. It needs the store, and returns ErrUndecided if that is silent; then nothing was changed.
+// limits stay. It needs the store and returns ErrUndecided if that does not answer. Then the session goes on here as
+// it was, unless the store did take it, and another try will tell.
 func (s *Session[T]) Switch(ctx context.Context, groups []string) error {
 	return s.st.succeed(ctx, revocation.Switch, groups)
 }
 
 // LogoutOthers ends all other sessions of the subject, also those on other devices, and continues this one
-// under a new session id. It needs the store, and returns ErrUndecided if that is silent; then nothing was
-// changed here, and others may be ended or not. It is revocation.ErrDisabled if there is no list.
+// under a new session id. It needs the store and returns ErrUndecided if that does not answer, as Switch does; the
+// others may be ended or not then. It is revocation.ErrDisabled if there is no list.
 func (s *Session[T]) LogoutOthers(ctx context.Context) error {
 	return s.st.succeed(ctx, revocation.Others, nil)
 }

@@ -124,9 +124,9 @@ func (s *Session[T]) value() (v T, err error) {
 	return v, nil
 }
 
-// Set replaces the session's data. Without a session it begins an anonymous one. It returns ErrTooLarge (a
-// *SizeError), ErrCommitted, ErrUndecided, or ErrRevoked if the session was revoked since the request came;
-// then nothing was changed.
+// Set replaces the session's data. Without a session it begins an anonymous one. After ErrTooLarge (a *SizeError),
+// ErrCommitted and ErrUndecided nothing was changed. ErrRevoked says that the session was revoked since the request
+// came; then it is none any more.
 func (s *Session[T]) Set(v T) error {
 	raw, err := s.st.core.encode(v)
 	if err != nil {

@@ -27,6 +27,8 @@ type state struct {
 	lines     []string // Set-Cookie lines of a changed session
 	version   uint64   // counts changes
 	undecoded bool     // the data could not be decoded
+	retired   string   // the Set-Cookie line that expires the cookie of another system; "": none came
+	keep      bool     // ... only together with the session
 }
 
 type change uint8
