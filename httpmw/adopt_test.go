@@ -1,0 +1,401 @@
+package httpmw_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+const oldSystem = "old:sid"
+
+// adopter adopts from now on for an hour.
+func (f *fixture) adopter(t testing.TB) *httpmw.Adopter[cart] {
+	t.Helper()
+	now := time.Now()
+	return must(f.Adopter(httpmw.Adoption{System: oldSystem, From: now, Until: now.Add(time.Hour)}))
+}
+
+// adopt presents a credential in a request of the browser and returns the id it became.
+func (f *fixture) adopt(b *browser, a *httpmw.Adopter[cart], p httpmw.Past, id httpmw.Identity, data cart) (sid string, err error) {
+	f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+		err = a.Adopt(r.Context(), s, p, id, data)
+		sid = s.ID()
+	})
+	return sid, err
+}
+
+func TestAdoptContinuesTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []httpmw.EventKind
+		f := newFixture(t, httpmw.Config{OnEvent: func(_ context.Context, e httpmw.Event) { told = append(told, e.Kind) }})
+		a := f.adopter(t)
+		saved := time.Now().Add(-3 * time.Hour)
+		time.Sleep(time.Minute)
+
+		b, p := newBrowser(), httpmw.Past{Credential: []byte("c1"), Saved: saved}
+		sid, err := f.adopt(b, a, p, httpmw.Identity{Subject: "ada", Groups: []string{"tenant:7"}}, cart{Note: "n"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := f.store.confirms.Load(); n != 1 {
+			t.Errorf("the store was asked %d times, want 1", n)
+		}
+		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+			idle, absolute := s.Limits()
+			got := []any{s.ID(), s.Subject(), s.LoginTime().Equal(saved), s.InGroup("tenant:7"), s.InGroup(oldSystem), s.Value().Note,
+				time.Until(idle), absolute.Sub(saved)}
+			want := []any{sid, "ada", true, true, true, "n", 2 * time.Hour, 24 * time.Hour}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Error(d)
+			}
+			// Over a session that is logged in, nothing happens.
+			if err := a.Adopt(r.Context(), s, p, httpmw.Identity{Subject: "eve"}, cart{}); err != nil || s.Subject() != "ada" {
+				t.Errorf("adopting over a login: %v, subject %q", err, s.Subject())
+			}
+		})
+		// The cookie is as good as any: no further question to the store.
+		if n := f.store.confirms.Load(); n != 1 {
+			t.Errorf("the store was asked %d times after the adoption, want 1", n)
+		}
+		if d := cmp.Diff([]httpmw.EventKind{httpmw.EventAdopt}, told); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+func TestAdoptedIDs(t *testing.T) {
+	f := newFixture(t, httpmw.Config{})
+	other := newFixture(t, httpmw.Config{})
+	a := f.adopter(t)
+	elsewhere := must(f.Adopter(httpmw.Adoption{System: "old:other", From: a.From, Until: a.Until}))
+	app := must(httpmw.New[cart](keys.Static(f.ring), f.list, httpmw.Config{App: "shop"}))
+	shop := must(app.Adopter(a.Adoption))
+	id := func(f *fixture, a *httpmw.Adopter[cart], credential string, saved time.Time) string {
+		t.Helper()
+		sid, err := f.adopt(newBrowser(), a, httpmw.Past{Credential: []byte(credential), Saved: saved}, httpmw.Identity{Subject: "ada"}, cart{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sid
+	}
+	first := id(f, a, "c1", time.Now())
+	if again := id(f, a, "c1", time.Now()); again != first {
+		t.Error("one credential gave two ids")
+	}
+	rows := []struct{ name, id string }{
+		{"another credential", id(f, a, "c2", time.Now())},
+		{"another system", id(f, elsewhere, "c1", time.Now())},
+		{"another application", id(&fixture{app, f.ring, f.store, f.list}, shop, "c1", time.Now())},
+		{"another ring", id(other, other.adopter(t), "c1", time.Now())},
+	}
+	for _, row := range rows {
+		if row.id == first {
+			t.Errorf("%s gave the same id", row.name)
+		}
+	}
+}
+
+// Whatever ended the adopted session, the credential does not bring it back, on any replica.
+func TestAdoptCannotUndoARevocation(t *testing.T) {
+	rows := []struct {
+		name string
+		end  func(r *http.Request, s *httpmw.Session[cart], l *revocation.List) error
+		want error
+	}{
+		{"logout", func(r *http.Request, s *httpmw.Session[cart], _ *revocation.List) error { return s.Logout(r.Context()) }, httpmw.ErrRevokedSession},
+		{"logout everywhere", func(r *http.Request, s *httpmw.Session[cart], _ *revocation.List) error {
+			return s.LogoutEverywhere(r.Context())
+		}, httpmw.ErrRevokedSubject},
+		{"step-up", func(r *http.Request, s *httpmw.Session[cart], _ *revocation.List) error {
+			return s.Login(r.Context(), httpmw.Identity{Subject: "ada"})
+		}, httpmw.ErrRevokedSession},
+		{"the others", func(r *http.Request, s *httpmw.Session[cart], _ *revocation.List) error {
+			return s.LogoutOthers(r.Context())
+		}, httpmw.ErrRevoked},
+		{"switch", func(r *http.Request, s *httpmw.Session[cart], _ *revocation.List) error {
+			return s.Switch(r.Context(), nil)
+		}, httpmw.ErrRevokedSession},
+		{"all of the old system", func(r *http.Request, s *httpmw.Session[cart], l *revocation.List) error {
+			_, err := l.Revoke(r.Context(), revocation.Group(oldSystem), revocation.Options{})
+			return err
+		}, httpmw.ErrRevokedGroup},
+		{"everyone", func(r *http.Request, s *httpmw.Session[cart], l *revocation.List) error {
+			_, err := l.Revoke(r.Context(), revocation.Everyone(), revocation.Options{})
+			return err
+		}, httpmw.ErrRevokedEveryone},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ring, store := keys.Generate(0), revocation.NewMemory()
+				one, two := newReplica(t, ring, store, httpmw.Config{}), newReplica(t, ring, store, httpmw.Config{})
+				a := one.adopter(t)
+				far := must(two.Adopter(a.Adoption))
+				p, id := httpmw.Past{Credential: []byte("c1"), Saved: time.Now()}, httpmw.Identity{Subject: "ada"}
+				time.Sleep(time.Second)
+				b := newBrowser()
+				if _, err := one.adopt(b, a, p, id, cart{}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				one.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+					if err := row.end(r, s, one.list); err != nil {
+						t.Error(err)
+					}
+				})
+				time.Sleep(2 * time.Second)
+				for name, replay := range map[string]func() (string, error){
+					"this replica":    func() (string, error) { return one.adopt(newBrowser(), a, p, id, cart{}) },
+					"another replica": func() (string, error) { return two.adopt(newBrowser(), far, p, id, cart{}) },
+				} {
+					if sid, err := replay(); sid != "" || !errors.Is(err, row.want) {
+						t.Errorf("%s: session %q, %v, want %v", name, sid, err, row.want)
+					}
+				}
+				// Nor just before the adopting ends, long after an entry of a shorter memory was forgotten.
+				time.Sleep(55 * time.Minute)
+				if sid, err := two.adopt(newBrowser(), far, p, id, cart{}); sid != "" || !errors.Is(err, row.want) {
+					t.Errorf("55 min later: session %q, %v, want %v", sid, err, row.want)
+				}
+			})
+		})
+	}
+}
+
+func TestAdoptAsksTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		a := f.adopter(t)
+		b, p, id := newBrowser(), httpmw.Past{Credential: []byte("c1"), Saved: time.Now()}, httpmw.Identity{Subject: "ada"}
+		f.store.down.Store(true) // this very moment: what the replica holds is fresh
+		answered := b.get(f.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := f.From(r.Context())
+			if err := a.Adopt(r.Context(), s, p, id, cart{}); !errors.Is(err, httpmw.ErrUndecided) {
+				t.Errorf("adopt: %v", err)
+			}
+			if err := s.Set(cart{Note: "x"}); !errors.Is(err, httpmw.ErrUndecided) {
+				t.Errorf("set: %v", err)
+			}
+			f.Require(http.NotFoundHandler()).ServeHTTP(w, r)
+		})))
+		if answered.StatusCode != 503 || len(answered.Cookies()) != 0 {
+			t.Errorf("status %d, cookies %v", answered.StatusCode, setNames(answered))
+		}
+		if n := f.Stats().Refused["undecided"]; n != 1 {
+			t.Errorf("counted %d undecided, want 1", n)
+		}
+		f.store.down.Store(false)
+		time.Sleep(5 * time.Second)
+		if sid, err := f.adopt(b, a, p, id, cart{}); sid == "" || err != nil {
+			t.Errorf("afterwards: %q, %v", sid, err)
+		}
+	})
+}
+
+// A list that began after From may be one that lost what it knew, so it vouches for nothing before.
+func TestAdoptTrustsNoListThatBeganLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from := time.Now()
+		time.Sleep(time.Minute)
+		f := newFixture(t, httpmw.Config{})
+		a := must(f.Adopter(httpmw.Adoption{System: oldSystem, From: from, Until: from.Add(time.Hour)}))
+		early := httpmw.Past{Credential: []byte("early"), Saved: from}
+		if _, err := f.adopt(newBrowser(), a, early, httpmw.Identity{Subject: "ada"}, cart{}); !errors.Is(err, httpmw.ErrUndecided) {
+			t.Errorf("at first: %v", err)
+		}
+		time.Sleep(2 * time.Minute)
+		if _, err := f.adopt(newBrowser(), a, early, httpmw.Identity{Subject: "ada"}, cart{}); !errors.Is(err, httpmw.ErrListLost) {
+			t.Errorf("later: %v", err)
+		}
+		late := httpmw.Past{Credential: []byte("late"), Saved: time.Now()}
+		if _, err := f.adopt(newBrowser(), a, late, httpmw.Identity{Subject: "ada"}, cart{}); err != nil {
+			t.Errorf("saved since: %v", err)
+		}
+	})
+}
+
+func TestAdoptRefuses(t *testing.T) {
+	ok, now := httpmw.Identity{Subject: "ada"}, time.Duration(0)
+	rows := []struct {
+		name   string
+		wait   time.Duration
+		ago    time.Duration
+		cred   string
+		id     httpmw.Identity
+		data   cart
+		want   error
+		reason httpmw.Reason
+	}{
+		{"absolute limit counts from Saved", now, 24 * time.Hour, "c", ok, cart{}, httpmw.ErrExpiredAbsolute, "expired_absolute"},
+		{"no time", now, -1, "c", ok, cart{}, httpmw.ErrMalformed, "malformed"},
+		{"from the future", now, -2 * time.Minute, "c", ok, cart{}, httpmw.ErrMalformed, "malformed"},
+		{"no credential", now, now, "", ok, cart{}, httpmw.ErrMalformed, "malformed"},
+		{"nobody", now, now, "c", httpmw.Identity{}, cart{}, httpmw.ErrIdentity, "data"},
+		{"eight groups and ours", now, now, "c", httpmw.Identity{Subject: "ada", Groups: strings.Split("12345678", "")}, cart{}, httpmw.ErrIdentity, "data"},
+		{"remembered without limits", now, now, "c", httpmw.Identity{Subject: "ada", Remember: true}, cart{}, httpmw.ErrIdentity, "data"},
+		{"too large", now, now, "c", ok, cart{Note: strings.Repeat("x", 5000)}, httpmw.ErrTooLarge, "data"},
+		{"after Until", time.Hour, now, "c", ok, cart{}, httpmw.ErrNoLogin, ""},
+		{"before From", -time.Second, now, "c", ok, cart{}, httpmw.ErrNoLogin, ""},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, httpmw.Config{})
+				from := time.Now().Add(max(-row.wait, 0))
+				a := must(f.Adopter(httpmw.Adoption{System: oldSystem, From: from, Until: from.Add(time.Hour)}))
+				time.Sleep(max(row.wait, 0))
+				p := httpmw.Past{Credential: []byte(row.cred), Saved: time.Now().Add(-row.ago)}
+				if row.ago == -1 {
+					p.Saved = time.Time{}
+				}
+				b := newBrowser()
+				if sid, err := f.adopt(b, a, p, row.id, row.data); sid != "" || !errors.Is(err, row.want) {
+					t.Errorf("session %q, %v, want %v", sid, err, row.want)
+				}
+				if len(b.jar) != 0 {
+					t.Errorf("cookies were set: %v", b.jar)
+				}
+				for reason, n := range f.Stats().Refused {
+					if want := uint64(0); reason == string(row.reason) && n != 1 || reason != string(row.reason) && n != want {
+						t.Errorf("counted %d of %s", n, reason)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestAdoptReplacesAnAnonymousSession(t *testing.T) {
+	f := newFixture(t, httpmw.Config{})
+	a, b := f.adopter(t), newBrowser()
+	f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+		if err := s.Set(cart{Note: "mine"}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	past := httpmw.Past{Credential: []byte("c"), Saved: time.Now().Add(-30 * 24 * time.Hour)}
+	f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+		// What cannot be adopted takes nothing away.
+		if err := a.Adopt(r.Context(), s, past, httpmw.Identity{Subject: "ada"}, cart{}); !errors.Is(err, httpmw.ErrExpired) || s.Value().Note != "mine" {
+			t.Errorf("%v, data %+v", err, s.Value())
+		}
+		past.Saved = time.Now()
+		if err := a.Adopt(r.Context(), s, past, httpmw.Identity{Subject: "ada"}, cart{Note: "old"}); err != nil {
+			t.Fatal(err)
+		}
+		if s.Subject() != "ada" || s.Value().Note != "old" {
+			t.Errorf("%q, data %+v", s.Subject(), s.Value())
+		}
+	})
+}
+
+func TestAdoptWithADisabledList(t *testing.T) {
+	ring := keys.Generate(0)
+	m := must(httpmw.New[cart](keys.Static(ring), revocation.Disabled(ring), httpmw.Config{Logger: quiet()}))
+	f := &fixture{Manager: m}
+	// Nothing is remembered, so nothing limits how long.
+	a := must(m.Adopter(httpmw.Adoption{System: oldSystem, From: time.Now(), Until: time.Now().Add(1000 * time.Hour)}))
+	b := newBrowser()
+	if sid, err := f.adopt(b, a, httpmw.Past{Credential: []byte("c"), Saved: time.Now()}, httpmw.Identity{Subject: "ada"}, cart{}); sid == "" || err != nil {
+		t.Errorf("%q, %v", sid, err)
+	}
+	if subject, err := f.look(b); subject != "ada" || err != nil {
+		t.Errorf("%q, %v", subject, err)
+	}
+}
+
+func TestAdopterChecksItsSettings(t *testing.T) {
+	f := newFixture(t, httpmw.Config{})
+	from := time.Now()
+	rows := []struct {
+		name string
+		a    httpmw.Adoption
+		want string // "": good
+	}{
+		{"good", httpmw.Adoption{System: "s", From: from, Until: from.Add(2 * time.Hour)}, ""},
+		{"no system", httpmw.Adoption{From: from, Until: from.Add(time.Hour)}, "System"},
+		{"NUL", httpmw.Adoption{System: "a\x00b", From: from, Until: from.Add(time.Hour)}, "System"},
+		{"long name", httpmw.Adoption{System: strings.Repeat("s", 257), From: from, Until: from.Add(time.Hour)}, "System"},
+		{"no From", httpmw.Adoption{System: "s", Until: from.Add(time.Hour)}, "From"},
+		{"no Until", httpmw.Adoption{System: "s", From: from}, "Until"},
+		{"empty", httpmw.Adoption{System: "s", From: from, Until: from}, "Until"},
+		{"longer than the list remembers", httpmw.Adoption{System: "s", From: from, Until: from.Add(2*time.Hour + 1)}, "MaxIdle"},
+	}
+	for _, row := range rows {
+		a, err := f.Adopter(row.a)
+		switch {
+		case row.want == "" && (err != nil || a == nil):
+			t.Errorf("%s: %v", row.name, err)
+		case row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)):
+			t.Errorf("%s: %v, want one that names %s", row.name, err, row.want)
+		}
+	}
+}
+
+func TestRetire(t *testing.T) {
+	const old = "legacy"
+	rows := []struct {
+		name        string
+		stored      bool // the browser has a session
+		do          func(r *http.Request, f *fixture, s *httpmw.Session[cart]) error
+		keep, drops bool
+	}{
+		{"nobody", false, nil, false, false},
+		{"session was there", true, nil, false, true},
+		{"session was there, kept", true, nil, true, false},
+		{"session begins", false, func(_ *http.Request, _ *fixture, s *httpmw.Session[cart]) error { return s.Set(cart{}) }, false, true},
+		{"session begins, kept", false, func(_ *http.Request, _ *fixture, s *httpmw.Session[cart]) error { return s.Set(cart{}) }, true, false},
+		{"logout", true, func(r *http.Request, _ *fixture, s *httpmw.Session[cart]) error { return s.Logout(r.Context()) }, false, true},
+		{"logout, kept", true, func(r *http.Request, _ *fixture, s *httpmw.Session[cart]) error { return s.Logout(r.Context()) }, true, true},
+		{"logout of nobody", false, func(r *http.Request, _ *fixture, s *httpmw.Session[cart]) error { return s.Logout(r.Context()) }, true, true},
+		{"session withheld", true, func(r *http.Request, f *fixture, s *httpmw.Session[cart]) error {
+			if err := s.Set(cart{Note: "late"}); err != nil {
+				return err
+			}
+			_, err := f.list.Revoke(r.Context(), revocation.Session(s.ID()), revocation.Options{})
+			return err
+		}, false, false},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			f, b := newFixture(t, httpmw.Config{}), newBrowser()
+			if row.stored {
+				f.login(t, b, httpmw.Identity{Subject: "ada"})
+			}
+			res := f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+				s.Retire(http.Cookie{Name: old, Path: "/old", Domain: "app.test", Value: "secret"}, row.keep)
+				if row.do != nil {
+					if err := row.do(r, f, s); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			var got []string
+			for _, line := range res.Header["Set-Cookie"] {
+				if strings.HasPrefix(line, old+"=") {
+					got = append(got, line)
+				}
+			}
+			var want []string
+			if row.drops {
+				want = []string{"legacy=; Path=/old; Domain=app.test; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0; HttpOnly"}
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Error(d)
+			}
+			if row.drops && res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("Vary") != "Cookie" {
+				t.Errorf("headers %v", res.Header)
+			}
+		})
+	}
+}
