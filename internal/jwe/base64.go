@@ -91,27 +91,25 @@ func Decode16[T ~string | ~[]byte](dst *[16]byte, s T) bool {
 
 // decode fills dst, which is DecodedLen(len(s)) bytes long.
 func decode[T ~string | ~[]byte](dst []byte, s T) bool {
-	t := &decodeTable
 	bad := uint32(0)
 	i := 0
 	for ; len(dst) >= 14 && len(s)-i >= 16; i += 16 { // fourteen bytes written for twelve
 		q := s[i : i+16]
-		v := t[0][q[0]] | t[1][q[1]] | t[2][q[2]] | t[3][q[3]]
-		w := t[0][q[4]] | t[1][q[5]] | t[2][q[6]] | t[3][q[7]]
-		x := t[0][q[8]] | t[1][q[9]] | t[2][q[10]] | t[3][q[11]]
-		y := t[0][q[12]] | t[1][q[13]] | t[2][q[14]] | t[3][q[15]]
-		bad |= v | w | x | y
-		binary.BigEndian.PutUint64(dst, uint64(v)<<40|uint64(w)<<16)
+		x, y := four(q), four(q[4:])
+		bad |= x | y
+		binary.BigEndian.PutUint64(dst, uint64(x)<<40|uint64(y)<<16)
+		x, y = four(q[8:]), four(q[12:])
+		bad |= x | y
 		binary.BigEndian.PutUint64(dst[6:], uint64(x)<<40|uint64(y)<<16)
 		dst = dst[12:]
 	}
 	for ; len(dst) >= 3 && len(s)-i >= 4; i += 4 {
-		q := s[i : i+4]
-		x := t[0][q[0]] | t[1][q[1]] | t[2][q[2]] | t[3][q[3]]
+		x := four(s[i:])
 		bad |= x
 		dst[0], dst[1], dst[2] = byte(x>>16), byte(x>>8), byte(x)
 		dst = dst[3:]
 	}
+	t := &decodeTable
 	switch len(s) - i {
 	case 0:
 		return bad&foreign == 0
@@ -125,6 +123,14 @@ func decode[T ~string | ~[]byte](dst []byte, s T) bool {
 		return (bad|x)&foreign == 0 && x&0xff == 0
 	}
 	return false // one character alone holds six bits and no byte
+}
+
+// four returns the 24 bits of the first four characters of s, and foreign above
+// them if one is not in the alphabet.
+func four[T ~string | ~[]byte](s T) uint32 {
+	t := &decodeTable
+	_ = s[3]
+	return t[0][s[0]] | t[1][s[1]] | t[2][s[2]] | t[3][s[3]]
 }
 
 // grow returns dst longer by n bytes, whatever they hold.
