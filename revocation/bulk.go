@@ -11,6 +11,7 @@ import (
 // as after a leak of ids. They go into the exact set only: a log of so many would
 // push everything else out of every replica's window. When all are there, every
 // session is asked about once, which costs the store one question a session.
+// targets is ranged over twice: nothing is written if one of them is no good.
 //
 // progress, if not nil, is called with the number written so far. RevokeMany may
 // be repeated after an error; until it returned without one, other replicas may
@@ -21,6 +22,14 @@ func (l *List) RevokeMany(ctx context.Context, targets iter.Seq[Target], progres
 		return Receipt{}, ErrDisabled
 	case l.closed.Load():
 		return Receipt{}, ErrClosed
+	}
+	for t := range targets {
+		if t.scope.mark() {
+			return Receipt{}, fmt.Errorf("%w: %v is one revocation, not many", ErrTarget, t.scope)
+		}
+		if err := t.check(); err != nil {
+			return Receipt{}, err
+		}
 	}
 	list := l.view.Load().head.Genesis
 	var batch []Assertion
@@ -46,12 +55,6 @@ func (l *List) RevokeMany(ctx context.Context, targets iter.Seq[Target], progres
 		return nil
 	}
 	for t := range targets {
-		if t.scope.mark() {
-			return Receipt{}, fmt.Errorf("%w: %v is one revocation, not many", ErrTarget, t.scope)
-		}
-		if err := t.check(); err != nil {
-			return Receipt{}, err
-		}
 		a := Assertion{Scope: t.scope, Tag: l.tags.of(t), Version: Layout, When: AtNow}
 		if t.scope == ScopeSession {
 			a.When, a.W = AsGiven, Forever

@@ -128,8 +128,8 @@ func (d *decoder) head(v any) (h revocation.Head) {
 	h.Born, h.N, h.MS = d.int(r[3]), d.int(r[4]), d.int(r[5])
 	d.fixed(h.Chain[:], r[6])
 	h.Floor, h.Known = d.int(r[7]), d.int(r[10])
-	for _, b := range d.records(r[8], 10) {
-		h.Lines = append(h.Lines, revocation.Line{ID: binary.BigEndian.Uint32(b), Start: get6(b[4:])})
+	for _, b := range d.records(r[8], 16) {
+		h.Lines = append(h.Lines, revocation.Line{ID: binary.BigEndian.Uint32(b), Start: get6(b[4:]), Opened: get6(b[10:])})
 	}
 	for _, b := range d.records(r[9], 12) {
 		h.Raises = append(h.Raises, revocation.Raise{From: get6(b), Retain: time.Duration(get6(b[6:])) * time.Millisecond})

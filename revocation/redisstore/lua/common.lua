@@ -1,6 +1,6 @@
 -- KEYS of every script: 1 head (hash)  2 log (stream)  3 marks (hash)
 -- Head: v layout, g genesis, k key check, b born, n newest number, ms log time, c chain, f floor,
---   l lines (id 4, start 6 each), r raises (from 6, retain 6 each), t clock and m log time of the last beat,
+--   l lines (id 4, start 6, opened 6 each), r raises (from 6, retain 6 each), t clock and m log time of the last beat,
 --   kn known: highest log time a replica had reached in what was lost, ev evictions counted by the server then, e open epoch (id 4, bits 1, until 6, count 4, opened 6),
 --   x closed epochs (id 4, bits 1, until 6 each).
 local LATE = 3600000 -- what nobody can ask about any more is kept for one more hour
@@ -14,6 +14,16 @@ local function dec(x) return string.format('%.0f', x) end
 local function clock()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- reigns is the line of this primary, from INFO replication; latest the one that opened last (R3).
+local function reigns(info)
+  return math.max(tonumber(string.match(info, 'master_replid:(%x%x%x%x%x%x%x%x)'), 16), 1)
+end
+
+local function latest(h)
+  local line = struct.unpack('>I4', h.l, #h.l - 15)
+  return line
 end
 
 -- guard returns the head, or nil and why this is not the list asked for.

@@ -6,13 +6,13 @@ local ok, err = writable()
 if not ok and string.sub(err.err, 1, 8) == 'READONLY' then return err end
 if ok and (math.abs(now - h.t) >= 500 or floor > h.ms) then
   local info = redis.call('INFO', 'replication') .. redis.call('INFO', 'stats')
-  local line = math.max(tonumber(string.match(info, 'master_replid:(%x%x%x%x%x%x%x%x)'), 16), 1)
+  local line = reigns(info)
   local evicted = tonumber(string.match(info, 'evicted_keys:(%d+)'))
   local evicted_before = h.ev
   local set = {'t', dec(now)}
   local ms = math.max(now, h.ms, floor)
-  if struct.unpack('>I4', h.l, #h.l - 9) ~= line then
-    h.l = string.sub(h.l .. struct.pack('>I4I6', line, h.m), -320) -- the 32 newest
+  if latest(h) ~= line then
+    h.l = string.sub(h.l .. struct.pack('>I4I6I6', line, h.m, ms), -512) -- the 32 newest
     set[#set + 1], set[#set + 2] = 'l', h.l
     evicted_before = evicted
   elseif evicted > h.ev and now - h.b > 60000 then

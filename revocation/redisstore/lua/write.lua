@@ -5,6 +5,9 @@ if not h then return why end
 local now = clock()
 local e = epochs()
 if ARGV[5] ~= '' then
+  if latest(h) ~= reigns(redis.call('INFO', 'replication')) then
+    return redis.error_reply('LINE this primary has not been followed yet')
+  end
   local q = question(ARGV[5])
   local a = answer(q, e)
   if not clear(a, q, h, now) then return {0, told(h), math.abs(now - h.t), now, {}, a} end
