@@ -1,0 +1,104 @@
+package revocation_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+func entries(t *testing.T, s revocation.Store) ([]revocation.Entry, revocation.Head) {
+	t.Helper()
+	h, err := s.Create(t.Context(), revocation.Founding{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.Read(t.Context(), revocation.Cursor{List: h.Genesis, Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Entries, p.Head
+}
+
+// R4: how long an entry is kept follows from when it was made, never from the
+// moment it reaches back to.
+func TestR4AnEntryIsKeptFromWhenItWasMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := revocation.NewMemory()
+		l := open(t, store)
+		time.Sleep(10 * time.Minute)
+		q := login(t, l, 1, "ada")
+		began := time.Now()
+		time.Sleep(time.Hour)
+		if _, err := l.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{Before: began}); err != nil {
+			t.Fatal(err)
+		}
+		e, h := entries(t, store)
+		if want := e[0].Position.MS + h.Retain().Milliseconds(); e[0].Until != want {
+			t.Errorf("until %d, want %d", e[0].Until, want)
+		}
+		time.Sleep(h.Retain() - time.Hour - time.Minute)
+		wantVerdict(t, "while any cookie may live", verdict(t, l, q), revocation.Refuse, revocation.RevokedSubject)
+	})
+}
+
+// R4: the longest idle limit of any process decides how long is remembered; a
+// cookie from before it was raised keeps the retention of then.
+func TestR4ALongerIdleLimitRaisesTheRetention(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := revocation.NewMemory()
+		short := openWith(t, store, revocation.Config{MaxIdle: 20 * time.Minute, Grace: time.Minute})
+		early := login(t, short, 1, "ada")
+		time.Sleep(time.Minute)
+		long := openWith(t, store, revocation.Config{MaxIdle: 2 * time.Hour, Grace: time.Minute})
+		_, h := entries(t, store)
+		if got, want := h.Retain(), 2*time.Hour+time.Minute+within; got != want {
+			t.Fatalf("Retain = %v, want %v", got, want)
+		}
+		again := openWith(t, store, revocation.Config{MaxIdle: 20 * time.Minute})
+		if _, h := entries(t, store); h.Retain() < 2*time.Hour {
+			t.Errorf("Retain = %v: a shorter idle limit lowered it", h.Retain())
+		}
+		time.Sleep(time.Second)
+		late := login(t, long, 2, "ada")
+		time.Sleep(30 * time.Minute)
+		for name, l := range map[string]*revocation.List{"short": short, "long": long, "again": again} {
+			c, d := *early, *late
+			wantVerdict(t, name+", from before the raise", verdict(t, l, &c), revocation.Refuse, revocation.Stale)
+			wantVerdict(t, name+", from after the raise", verdict(t, l, &d), revocation.Accept, revocation.None)
+		}
+	})
+}
+
+// R25: the mark on a key lives as long as the key may open anything, others as
+// long as the list remembers.
+func TestR25AKeyStaysRevokedUntilItExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := revocation.NewMemory()
+		l := openWith(t, store, revocation.Config{MaxIdle: 10 * time.Minute, Grace: time.Minute})
+		forged := login(t, l, 2, "ada") // minted with the stolen key, and laundered under another
+		forged.Keys = [2]string{"kid-two"}
+		expires := time.Now().Add(2 * time.Hour)
+		if _, err := l.Revoke(t.Context(), revocation.Key("kid-one"), revocation.Options{Until: expires}); err != nil {
+			t.Fatal(err)
+		}
+		revoke(t, l, revocation.Everyone())
+		time.Sleep(within)
+		wantVerdict(t, "laundered", verdict(t, l, forged), revocation.Refuse, revocation.RevokedEveryone)
+		for time.Now().Add(10 * time.Minute).Before(expires) {
+			time.Sleep(10 * time.Minute)
+			next := login(t, l, 3, "ada")
+			wantVerdict(t, "another key", verdict(t, l, token(l, 3, revocation.Start{Epoch: next.Epoch, Checked: next.Checked, Line: next.Line}, "ada")), revocation.Accept, revocation.None)
+			c := *next
+			c.Keys = [2]string{"kid-two", "kid-one"}
+			wantVerdict(t, "under that key", verdict(t, l, &c), revocation.Refuse, revocation.RevokedKey)
+			if time.Until(expires) < time.Hour {
+				booted := openWith(t, store, revocation.Config{MaxIdle: 10 * time.Minute, Grace: time.Minute})
+				d := *next
+				wantVerdict(t, "under that key, on a replica that booted since", verdict(t, booted, &d), revocation.Refuse, revocation.RevokedKey)
+				booted.Close()
+			}
+		}
+	})
+}
