@@ -79,7 +79,7 @@ func (l *List) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
 	}
 	found, reason := a.Judge(question)
 	at := stamp{max(a.Head.MS-1, a.Head.Born), a.Head.Line()}
-	accept := Verdict{Outcome: Accept, Fresh: true, Renew: synced, Checked: at.chk, Line: at.line}
+	accept := Verdict{Outcome: Accept, Fresh: true, Renew: synced && !v.young(l.Within()), Checked: at.chk, Line: at.line}
 	switch found {
 	case FoundRevoked:
 		l.remember(question, a)

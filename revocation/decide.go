@@ -40,7 +40,7 @@ func (l *List) decide(q *Query, now time.Time) Verdict {
 	d.Fresh = age <= l.Within()
 	switch {
 	case d.Fresh:
-		if d.Outcome == Accept {
+		if d.Outcome == Accept && !v.young(l.Within()) {
 			d.Renew = true
 			d.Checked, d.Line = v.stamp() // R19
 		}

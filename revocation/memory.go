@@ -90,7 +90,7 @@ func (m *Memory) Create(ctx context.Context, f Founding) (Head, error) {
 		Check:   f.Check,
 		Born:    born,
 		MS:      born + 1,
-		Lines:   []Line{{ID: 1, Start: born}},
+		Lines:   []Line{{ID: 1, Start: born, Opened: born}},
 		Raises:  []Raise{{Retain: f.Retain}},
 	}
 	if err := m.commit(Change{Head: head}); err != nil {

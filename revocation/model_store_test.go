@@ -97,7 +97,7 @@ func (l *link) Create(_ context.Context, f Founding) (Head, error) {
 		st := &simState{exact: map[exactKey]exactValue{}, beat: n.time(), beatMS: born}
 		st.head = Head{
 			Layout: Layout, Genesis: f.Genesis, Check: f.Check, Born: born, MS: born + 1,
-			Lines: []Line{{n.replid, born}}, Raises: []Raise{{0, f.Retain}},
+			Lines: []Line{{n.replid, born, born}}, Raises: []Raise{{0, f.Retain}},
 		}
 		if l.sim.weak == "R2" {
 			st.head.Born = 1
@@ -135,7 +135,7 @@ func (n *node) beatIfDue(floor int64) {
 	}
 	if d := n.time() - s.beat; d >= 500 || d <= -500 {
 		if last := s.head.Lines[len(s.head.Lines)-1]; last.ID != n.replid {
-			s.head.Lines = append(slices.Clone(s.head.Lines), Line{n.replid, s.beatMS})
+			s.head.Lines = append(slices.Clone(s.head.Lines), Line{n.replid, s.beatMS, max(s.head.MS, n.time(), floor)})
 		}
 		s.beat = n.time()
 		s.head.MS = max(s.head.MS, n.time(), floor)
@@ -228,6 +228,9 @@ func (l *link) Write(_ context.Context, b Batch) (Written, error) {
 	s := n.state
 	out := Written{}
 	if b.Unless != nil && l.sim.weak != "R22" {
+		if s.head.Line() != n.replid {
+			return Written{}, errSim // it has not opened its line yet
+		}
 		out.Unless = n.answer(*b.Unless)
 		out.Unless.Head = l.sim.shown(out.Unless.Head)
 		if found, _ := out.Unless.Judge(*b.Unless); found != FoundNothing {
@@ -322,7 +325,7 @@ func (n *node) assert(sim *sim, a Assertion, b Batch) Result {
 func (s *sim) shown(h Head) Head {
 	switch s.weak {
 	case "R16":
-		h.Lines = []Line{{1, 0}}
+		h.Lines = []Line{{1, 0, 0}}
 	case "R17":
 		h.Born = 0
 	}

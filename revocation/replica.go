@@ -156,3 +156,7 @@ func (m *Memory) Replicas(ctx context.Context) (out []Replica, _ error) {
 	}
 	return out, nil
 }
+
+// Genesis returns which list l follows now, for tools that read the log of its
+// store themselves.
+func (l *List) Genesis() Genesis { return l.view.Load().head.Genesis }

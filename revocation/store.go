@@ -51,11 +51,13 @@ func (p Position) String() string { return fmt.Sprintf("%d-%d", p.MS, p.N) }
 // Before orders positions of one list. Positions of two lists do not compare.
 func (p Position) Before(o Position) bool { return p.MS < o.MS || p.MS == o.MS && p.N < o.N }
 
-// A Line is the reign of one primary (ID) from Start (ms of log time) on. A
-// store that has one server has one line.
+// A Line is the reign of one primary (ID) from Start (ms of log time) on: the
+// last beat of the one before. It was Opened at the first beat of its own. A store
+// that has one server has one line.
 type Line struct {
-	ID    uint32
-	Start int64
+	ID     uint32
+	Start  int64
+	Opened int64
 }
 
 // A Raise says that entries written from From on (ms of log time) are kept for
@@ -179,6 +181,8 @@ type Batch struct {
 	Skew       time.Duration // ε: what AtNow adds
 	Assertions []Assertion
 	// Unless: if its answer is anything but "not revoked", nothing is written (R22).
+	// A primary that has not opened its line yet gives no answer at all: nobody has
+	// followed it so far, and it may lack what its predecessor took.
 	Unless *Question
 	// Then is answered after the assertions were written, in the same moment.
 	Then *Question

@@ -52,12 +52,13 @@ func onLine(lines []Line, line uint32, chk int64) bool {
 	return false
 }
 
-// young reports whether the line that reigns began less than S ago. Until then
-// other replicas may still be bringing back what the last primary took with it
-// (R10), so nothing should be minted from what cannot be known (R22).
+// young reports whether the primary that reigns opened its line less than S ago.
+// Until then other replicas may still be bringing back what the last one took with
+// it (R10): nothing is stamped, and nothing minted, from what cannot be known yet
+// (R19, R22).
 func (v *view) young(within time.Duration) bool {
 	n := len(v.head.Lines)
-	return n > 1 && v.m.MS-v.head.Lines[n-1].Start < within.Milliseconds()
+	return n > 1 && v.m.MS-v.head.Lines[n-1].Opened < within.Milliseconds()
 }
 
 // shows reports whether v has followed its log through p. A log with another
