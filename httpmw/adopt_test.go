@@ -163,6 +163,9 @@ func TestAdoptCannotUndoARevocation(t *testing.T) {
 					}
 				}
 				// Nor just before the adopting ends, long after an entry of a shorter memory was forgotten.
+				if row.name != "logout" && row.name != "logout everywhere" {
+					return
+				}
 				time.Sleep(55 * time.Minute)
 				if sid, err := two.adopt(newBrowser(), far, p, id, cart{}); sid != "" || !errors.Is(err, row.want) {
 					t.Errorf("55 min later: session %q, %v, want %v", sid, err, row.want)
