@@ -46,7 +46,7 @@ func mustNotOpen(t *testing.T, s *token.Sealer, buf []byte, compact, what string
 }
 
 func TestEveryBitOfManyTokens(t *testing.T) {
-	n := 24
+	n := 12
 	if testing.Short() {
 		n = 4
 	}
