@@ -6,6 +6,7 @@
 //	POST /revocations          {"scope", "id", "before"?, "reason"?}     revoke
 //	POST /revocations/lookup   {"scope", "id"}                           is it revoked, and since when
 //	GET  /status               the list as this replica sees it
+//	GET  /replicas             every replica that reads the list
 //	GET  /keys                 the ring, without secrets
 //	POST /keys/rotate          {"after"?, "immediate"?, "reason"?}       add a key
 //	POST /keys/{kid}/revoke    {"key_only"?, "reason"?}                  refuse what a key sealed

@@ -15,6 +15,7 @@ var routes = []route{
 	{http.MethodPost, "/revocations", (*api).revoke},
 	{http.MethodPost, "/revocations/lookup", (*api).lookup},
 	{http.MethodGet, "/status", (*api).status},
+	{http.MethodGet, "/replicas", (*api).replicas},
 	{http.MethodGet, "/keys", (*api).listKeys},
 	{http.MethodPost, "/keys/rotate", (*api).rotateKeys},
 	{http.MethodPost, "/keys/{kid}/revoke", (*api).revokeKey},
