@@ -51,12 +51,14 @@ func (c *core) settle(ctx context.Context, s *state, now time.Time) {
 // open opens one session token, finds the seen token that belongs to it, and decides. Every step leaves in o why
 // there is no session, if there is none.
 func (c *core) open(ctx context.Context, o *opened, compact string, f *found, now time.Time) {
-	// One buffer for both tokens. What is too long is refused before anything is read.
-	var buf []byte
-	if len(compact) <= token.MaxLength {
-		buf = make([]byte, len(compact), len(compact)+f.seenRoom())
+	// One buffer for both tokens, cut so that neither reaches into the other's part. What is too long is refused
+	// before anything is read.
+	var own, others []byte
+	if n := len(compact); n <= token.MaxLength {
+		buf := make([]byte, n+f.seenRoom())
+		own, others = buf[:n:n], buf[n:]
 	}
-	if err := c.sealer.OpenSession(buf, compact, &o.tok, now); err != nil {
+	if err := c.sealer.OpenSession(own, compact, &o.tok, now); err != nil {
 		o.reason = tokenReason(err)
 		if o.reason == ReasonUnknownKey {
 			c.lookForKey()
@@ -77,7 +79,7 @@ func (c *core) open(ctx context.Context, o *opened, compact string, f *found, no
 		o.tok.Audience = []byte(c.cfg.App)
 	}
 	o.iat, o.exp, o.chk, o.line = o.tok.IssuedAt, min(o.tok.Expires, o.tok.End), o.tok.Checked, o.tok.Line
-	seenKey := c.readSeen(o, buf[len(buf):cap(buf)], f, now)
+	seenKey := c.readSeen(o, others, f, now)
 	switch {
 	case now.Unix() >= o.tok.End:
 		o.reason = ReasonExpiredAbsolute
