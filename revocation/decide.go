@@ -21,9 +21,9 @@ func (l *List) decide(q *Query, now time.Time) Verdict {
 	if l.store == nil {
 		return Verdict{Outcome: Accept, Fresh: true, Renew: true}
 	}
-	if !q.tagged {
+	if !q.tagged || q.of != q.Session {
 		l.tags.seal(&q.tag, &q.Session)
-		q.tagged = true
+		q.of, q.tagged = q.Session, true
 	}
 	// The outbox first: an entry leaves it only after a view that holds the entry
 	// was published, so one of the two has it (R20).

@@ -12,7 +12,8 @@ type Query struct {
 	Checked int64     // chk: no entry at or before this log time matched, ms
 	Line    uint32    // ln: the line of that chk
 
-	tag    Tag // of Session
+	tag    Tag      // of the session id in of, if tagged
+	of     [16]byte // so that a Query used again for another session is not taken for the first
 	tagged bool
 }
 
