@@ -223,3 +223,41 @@ func BenchmarkMemory(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkReference is what to hold the others against: the one thing a decision
+// cannot do without, which is to know the time, and the exact map of W by tag
+// that the filters stand for.
+func BenchmarkReference(b *testing.B) {
+	b.Run("clock", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			time.Now()
+		}
+	})
+	b.Run("map/entries=1000000", func(b *testing.B) {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		r := rand.New(rand.NewPCG(1, 2))
+		m := map[Tag]int64{}
+		for range 1_000_000 {
+			m[randomTag(r)] = Forever
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		qs := sessions(1<<12, 0)
+		i, found := 0, 0
+		b.ReportAllocs()
+		for b.Loop() {
+			q := &qs[i&(len(qs)-1)]
+			if m[q.Session] >= q.Epoch || m[q.Subject] >= q.Epoch {
+				found++
+			}
+			i++
+		}
+		if found > 0 {
+			b.Errorf("%d found that are not there", found)
+		}
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(len(m)), "heap-B/entry")
+	})
+}
