@@ -103,7 +103,9 @@ func (l *List) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
 		}
 		return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}
 	}
-	l.cleared.Add(key, at)
+	if !v.young(l.Within()) {
+		l.cleared.Add(key, at)
+	}
 	return accept
 }
 
