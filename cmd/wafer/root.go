@@ -28,7 +28,7 @@ Exit codes: 0 done, 1 failed, 2 the command was not used right.`,
 		SilenceUsage:  true,
 	}
 	root.PersistentFlags().Bool("yes", false, "answer yes to every question")
-	root.AddCommand(demoCommand(), keysCommand(), tokenCommand(), versionCommand())
+	root.AddCommand(demoCommand(), doctorCommand(), keysCommand(), revocationsCommand(), revokeCommand(), tokenCommand(), versionCommand())
 	// A name for other commands is not one to run, though it has a RunE.
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// An adminClient calls the admin API of a running application.
+type adminClient struct {
+	base, token string
+	http        http.Client
+}
+
+func (f *listFlags) adminClient() (*adminClient, error) {
+	token, err := f.token()
+	if err != nil {
+		return nil, err
+	}
+	if !strings.HasPrefix(f.admin, "http://") && !strings.HasPrefix(f.admin, "https://") {
+		return nil, usagef("--admin is a URL such as http://127.0.0.1:8080/admin")
+	}
+	c := &adminClient{base: strings.TrimRight(f.admin, "/"), token: token}
+	c.http.Timeout = openTime
+	// A redirect would carry the token to wherever it points.
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c, nil
+}
+
+// call sends body as JSON, or GETs if it is nil, and reads the answer into to.
+func (c *adminClient) call(ctx context.Context, path string, body, to any) error {
+	method, content := http.MethodGet, []byte(nil)
+	if body != nil {
+		var err error
+		if content, err = json.Marshal(body); err != nil {
+			return err
+		}
+		method = http.MethodPost
+	}
+	r, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(content))
+	if err != nil {
+		return usageError{err}
+	}
+	r.Header.Set("Authorization", "Bearer "+c.token)
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK {
+		var problem struct{ Title, Detail string }
+		json.Unmarshal(b, &problem) // what is no problem document says nothing
+		if problem.Detail == "" {
+			problem.Detail = problem.Title
+		}
+		return fmt.Errorf("the admin API answered %s: %s", answer.Status, safe(problem.Detail))
+	}
+	return json.Unmarshal(b, to)
+}
+
+// receiptJSON is what --json says of a revocation. The admin API says the same.
+type receiptJSON struct {
+	Position  string    `json:"position"`
+	Changed   bool      `json:"changed"`
+	Effective time.Time `json:"effective"`
+	WorstCase time.Time `json:"worst_case"`
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/keys/rediskeys"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/boltstore"
+	"github.com/wafer-sessions/wafer/revocation/redisstore"
+)
+
+const (
+	adminTokenVariable = "WAFER_ADMIN_TOKEN"
+	openTime           = 10 * time.Second // to reach a store
+)
+
+// listFlags say where a list of revocations is, and the ring it was begun with.
+type listFlags struct {
+	ring                 ringFlags
+	redis, prefix        string
+	bolt                 string
+	admin, adminToken    string
+	allowVolatile, split bool
+}
+
+func (f *listFlags) add(cmd *cobra.Command) {
+	f.addRedis(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.bolt, "bolt", "", "`FILE` with the list, while no other process has it open")
+	flags.StringVar(&f.admin, "admin", "", "`URL` of the admin API of a running application; its token is\ntaken from "+adminTokenVariable)
+	flags.StringVar(&f.adminToken, "admin-token-file", "", "`FILE` with the token of the admin API")
+	f.ring.add(cmd)
+	cmd.MarkFlagFilename("bolt")
+	cmd.MarkFlagFilename("admin-token-file")
+}
+
+func (f *listFlags) addRedis(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.redis, "redis", "", "`URL` of the Redis with the list: redis://, rediss://,\nredis+sentinel://host/name, redis+cluster://, unix:///path")
+	flags.StringVar(&f.prefix, "prefix", "wafer", "`NAME` that the keys in Redis begin with")
+	flags.BoolVar(&f.allowVolatile, "allow-volatile", false, "accept a Redis that forgets everything when it restarts")
+	flags.BoolVar(&f.split, "allow-split", false, "accept Sentinel or Cluster without min-replicas-to-write")
+}
+
+func (f *listFlags) config() redisstore.Config {
+	return redisstore.Config{Prefix: f.prefix, AllowVolatile: f.allowVolatile, AllowSplit: f.split}
+}
+
+// one checks that exactly one place was named.
+func (f *listFlags) one() error {
+	n := 0
+	for _, s := range []string{f.redis, f.bolt, f.admin} {
+		if s != "" {
+			n++
+		}
+	}
+	if n != 1 {
+		return usagef("where is the list? Give one of --redis URL, --bolt FILE and --admin URL")
+	}
+	return nil
+}
+
+// A opened list, and what has to be closed with it.
+type openedList struct {
+	*revocation.List
+	store revocation.Store
+	close []func() error
+}
+
+func (o *openedList) Close() (err error) {
+	for i := len(o.close) - 1; i >= 0; i-- {
+		err = errors.Join(err, o.close[i]())
+	}
+	return err
+}
+
+// store opens the store alone.
+func (f *listFlags) store(ctx context.Context) (revocation.Store, func() error, error) {
+	if f.bolt != "" {
+		if _, err := os.Stat(f.bolt); err != nil {
+			return nil, nil, fmt.Errorf("there is no list %s", f.bolt)
+		}
+		s, err := boltstore.Open(f.bolt)
+		if err != nil {
+			return nil, nil, err
+		}
+		return s, s.Close, nil
+	}
+	o, err := redisstore.ParseURL(f.redis)
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	s, err := redisstore.Open(ctx, o, f.config())
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, s.Close, nil
+}
+
+var errNoList = errors.New("there is no list there; an application begins one, or 'wafer revocations init'")
+
+// exists reports whether the store holds a list.
+func exists(ctx context.Context, s revocation.Store) error {
+	_, err := s.Read(ctx, revocation.Cursor{Limit: 1})
+	switch {
+	case errors.Is(err, revocation.ErrLost):
+		return errNoList
+	case err == nil || errors.Is(err, revocation.ErrGenesis):
+		return nil
+	}
+	return err
+}
+
+// open joins the list. A mistyped address must not look like a revocation that
+// was made, so no list is begun unless begin says so.
+func (f *listFlags) open(ctx context.Context, maxIdle time.Duration, begin bool) (*openedList, error) {
+	ring, err := f.readRing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, closeStore, err := f.store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := &openedList{store: s, close: []func() error{closeStore}}
+	if !begin {
+		if err := exists(ctx, s); err != nil {
+			o.Close()
+			return nil, err
+		}
+	}
+	opening, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	o.List, err = revocation.Open(opening, s, ring, revocation.Config{
+		MaxIdle: maxIdle, Logger: slog.New(slog.DiscardHandler),
+		Report: func() map[string]string { return map[string]string{"program": "wafer command"} },
+	})
+	if err != nil {
+		o.Close()
+		return nil, err
+	}
+	o.close = append(o.close, o.List.Close)
+	return o, nil
+}
+
+// readRing takes the ring from --file, or from the Redis that has the list.
+func (f *listFlags) readRing(ctx context.Context) (*keys.Ring, error) {
+	if f.ring.file != "" || f.redis == "" {
+		return f.ring.read(ctx)
+	}
+	kek, err := f.ring.kek()
+	if err != nil {
+		return nil, err
+	}
+	o, err := redisstore.ParseURL(f.redis)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	shared, err := rediskeys.Open(ctx, o, kek, rediskeys.Config{Prefix: f.prefix, Poll: time.Hour, Logger: slog.New(slog.DiscardHandler)})
+	if errors.Is(err, rediskeys.ErrMissing) {
+		return nil, errors.New("there is no ring in that Redis; give the one of the application with --file FILE")
+	} else if err != nil {
+		return nil, err
+	}
+	defer shared.Close()
+	return shared.Ring(), nil
+}
+
+// token returns the token of the admin API.
+func (f *listFlags) token() (string, error) {
+	if f.adminToken == "" {
+		if t := os.Getenv(adminTokenVariable); t != "" {
+			return t, nil
+		}
+		return "", usagef("give the token of the admin API in %s, or with --admin-token-file FILE", adminTokenVariable)
+	}
+	b, err := os.ReadFile(f.adminToken)
+	return strings.TrimSpace(string(b)), err
+}

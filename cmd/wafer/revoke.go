@@ -1,0 +1,251 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+func revokeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "revoke",
+		Short: "End sessions: one, a person's, a group's, everybody's, or a file full",
+		Long: `Ends sessions. Every replica that reaches the store refuses them two seconds
+after this command returns. It cannot be undone; whoever is logged out may log
+in again.
+
+The list is named by --redis or --bolt together with the ring of the application
+(--file; with --redis also the ring kept there), or by --admin.`,
+	}
+	cmd.AddCommand(
+		revokeScope(revocation.ScopeSession, "session [ID]", "End one session, or those in a file",
+			"The id of a session is the 22 characters of Session.ID; 'wafer token inspect' shows it."),
+		revokeScope(revocation.ScopeSubject, "subject [ID]", "End all sessions of a person, or of those in a file",
+			"The id is what the application logs people in with. After theft revoke the\nsubject: whoever stole one session may have more."),
+		revokeScope(revocation.ScopeGroup, "group [NAME]", "End all sessions attached to a group at login, or to those in a file",
+			"A group is what the application attached to sessions at login, such as tenant:7."),
+		revokeScope(revocation.ScopeEveryone, "everyone", "End all sessions there are",
+			"Everybody has to log in again."),
+	)
+	return cmd
+}
+
+type revokeFlags struct {
+	listFlags
+	scope          revocation.Scope
+	before, reason string
+	from           string
+	json           *bool
+}
+
+func revokeScope(scope revocation.Scope, use, short, long string) *cobra.Command {
+	f := &revokeFlags{scope: scope}
+	cmd := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.MaximumNArgs(1)}
+	f.add(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.reason, "reason", "", "`TEXT` for the audit log of the admin API")
+	if scope != revocation.ScopeSession {
+		flags.StringVar(&f.before, "before", "", "only sessions that began at or before `TIME`, such as\n2026-03-01T12:00:00Z; without it, all that began until now")
+	}
+	if scope == revocation.ScopeEveryone {
+		cmd.Args = cobra.NoArgs
+	} else {
+		flags.StringVar(&f.from, "from", "", "`FILE` with one id in a line, - for standard input: all of them are\nwritten, then every session is asked about once")
+		cmd.MarkFlagFilename("from")
+	}
+	f.json = jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) }
+	return cmd
+}
+
+func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
+	if err := f.one(); err != nil {
+		return err
+	}
+	var options revocation.Options
+	if f.before != "" {
+		at, err := time.Parse(time.RFC3339, f.before)
+		if err != nil {
+			return usagef("--before is not a time such as 2026-03-01T12:00:00Z")
+		}
+		options.Before = at
+	}
+	options.Reason = f.reason
+	if u, err := user.Current(); err == nil {
+		options.Actor = u.Username
+	}
+	id := ""
+	switch {
+	case f.scope == revocation.ScopeEveryone:
+		if err := confirm(cmd, "Everybody is logged out, and it cannot be undone.", "Revoke everyone?"); err != nil {
+			return err
+		}
+	case f.from != "" && len(args) == 1, f.from == "" && len(args) == 0:
+		return usagef("which %v? Give one id, or a file of ids with --from FILE", f.scope)
+	case f.from != "":
+		return f.many(cmd)
+	default:
+		id = args[0]
+	}
+	var receipt receiptJSON
+	var err error
+	if f.admin != "" {
+		var c *adminClient
+		if c, err = f.adminClient(); err != nil {
+			return err
+		}
+		receipt, err = c.revoke(cmd.Context(), f.scope, id, f.before, f.reason)
+	} else {
+		receipt, err = f.direct(cmd.Context(), id, options)
+	}
+	if err != nil {
+		return err
+	}
+	return f.print(cmd.OutOrStdout(), receipt, "Revoked")
+}
+
+func (c *adminClient) revoke(ctx context.Context, scope revocation.Scope, id, before, reason string) (r receiptJSON, err error) {
+	body := map[string]string{"scope": scope.String()}
+	for name, value := range map[string]string{"id": id, "before": before, "reason": reason} {
+		if value != "" {
+			body[name] = value
+		}
+	}
+	return r, c.call(ctx, "/revocations", body, &r)
+}
+
+func (f *revokeFlags) direct(ctx context.Context, id string, o revocation.Options) (receiptJSON, error) {
+	l, err := f.open(ctx, time.Second, false)
+	if err != nil {
+		return receiptJSON{}, err
+	}
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	r, err := l.Revoke(ctx, revocation.TargetOf(f.scope, id), o)
+	return receiptOf(r), err
+}
+
+func receiptOf(r revocation.Receipt) receiptJSON {
+	return receiptJSON{Position: r.Position, Changed: r.Changed, Effective: r.Effective.UTC(), WorstCase: r.WorstCase.UTC()}
+}
+
+func (f *revokeFlags) print(w io.Writer, r receiptJSON, what string) error {
+	if *f.json {
+		return printJSON(w, r)
+	}
+	if !r.Changed {
+		what += " already"
+	}
+	_, err := fmt.Fprintf(w, "%s. Every replica that reaches the store refuses from %s on, every other one from %s on.\n",
+		what, utc(r.Effective), utc(r.WorstCase))
+	return err
+}
+
+// many revokes what is in a file.
+func (f *revokeFlags) many(cmd *cobra.Command) error {
+	if f.before != "" {
+		return usagef("--before goes with one id, not with a file")
+	}
+	ids, err := f.ids(cmd)
+	if err != nil {
+		return err
+	}
+	plural := "s"
+	if len(ids) == 1 {
+		plural = ""
+	}
+	what := fmt.Sprintf("%d %v%s will be revoked, and it cannot be undone. Then every session there is costs the store one question.", len(ids), f.scope, plural)
+	if err := confirm(cmd, what, "Revoke them?"); err != nil {
+		return err
+	}
+	p := newProgress(cmd.ErrOrStderr(), len(ids))
+	var receipt receiptJSON
+	if f.admin != "" {
+		receipt, err = f.manyByAdmin(cmd.Context(), ids, p)
+	} else {
+		receipt, err = f.manyDirect(cmd.Context(), ids, p)
+	}
+	p.end()
+	if err != nil {
+		return err
+	}
+	return f.print(cmd.OutOrStdout(), receipt, fmt.Sprintf("Revoked %d", len(ids)))
+}
+
+func (f *revokeFlags) manyDirect(ctx context.Context, ids []string, p *progress) (receiptJSON, error) {
+	l, err := f.open(ctx, time.Second, false)
+	if err != nil {
+		return receiptJSON{}, err
+	}
+	defer l.Close()
+	r, err := l.RevokeMany(ctx, func(yield func(revocation.Target) bool) {
+		for id := range slices.Values(ids) {
+			if !yield(revocation.TargetOf(f.scope, id)) {
+				return
+			}
+		}
+	}, p.at)
+	return receiptOf(r), err
+}
+
+// manyByAdmin revokes one by one: the API takes one.
+func (f *revokeFlags) manyByAdmin(ctx context.Context, ids []string, p *progress) (receiptJSON, error) {
+	var all receiptJSON
+	c, err := f.adminClient()
+	if err != nil {
+		return all, err
+	}
+	for i, id := range ids {
+		one, err := c.revoke(ctx, f.scope, id, "", f.reason)
+		if err != nil {
+			return all, fmt.Errorf("after %d of %d: %w", i, len(ids), err)
+		}
+		one.Changed = one.Changed || all.Changed
+		all = one
+		p.at(i + 1)
+	}
+	return all, nil
+}
+
+// ids reads one id a line; empty lines do not count.
+func (f *revokeFlags) ids(cmd *cobra.Command) ([]string, error) {
+	in := cmd.InOrStdin()
+	if f.from != "-" {
+		file, err := os.Open(f.from)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		in = file
+	}
+	var ids []string
+	lines := bufio.NewScanner(in)
+	for n := 1; lines.Scan(); n++ {
+		id := strings.TrimRight(lines.Text(), "\r")
+		switch {
+		case id == "":
+			continue
+		case len(id) > 256 || f.scope == revocation.ScopeSession && len(id) != 22:
+			return nil, fmt.Errorf("line %d of %s is no id of a %v; nothing was revoked", n, f.from, f.scope)
+		}
+		ids = append(ids, id)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("there is no id in %s", f.from)
+	}
+	return ids, nil
+}
