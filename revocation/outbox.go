@@ -27,10 +27,7 @@ type outbox struct {
 // A sending is immutable.
 type sending struct {
 	w, until int64
-	// guess: w is this replica's idea of now, to refuse by until the store has said
-	// what it made of it.
-	guess bool
-	at    place // once the store acknowledged it; zero before
+	at       place // once the store acknowledged it; zero before
 }
 
 // A place is the state of a log right after a write.
@@ -101,14 +98,14 @@ func (o *outbox) put(k exactKey, s sending) (mine, before *sending, err error) {
 }
 
 // acknowledge records what the store made of mine, which put returned. The W of
-// the store counts, be it higher or lower than a guess.
+// the store counts: it is never lower than the one asked for.
 func (o *outbox) acknowledge(k exactKey, mine *sending, at place, r Result) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	s := &sending{w: r.W, until: mine.until, at: at}
 	switch now := o.get(k); {
 	case now == mine:
-		if r.W < mine.w && !mine.guess {
+		if r.W < mine.w {
 			return // what stood there before goes further, and still has to be sent
 		}
 	case now == nil: // another answer came first, and the view shows that one

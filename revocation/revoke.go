@@ -29,7 +29,7 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 	if err != nil {
 		return Receipt{}, err
 	}
-	mine, before, err := l.outbox.put(k, sending{w: a.W, until: a.Until, guess: a.When == AtNow})
+	mine, before, err := l.outbox.put(k, sending{w: a.W, until: a.Until})
 	if err != nil {
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
