@@ -1,0 +1,102 @@
+// Package wafertest is for tests of applications that keep their sessions with Wafer.
+//
+// [New] makes a Manager that needs no file, no Redis and no network; hand [Kit.Manager] to the application where its
+// own would be. [Kit.SignIn] logs a client in without the application's login page, [Kit.SignInRequest] a request for
+// a handler that is called directly. [Kit.Revoke], [Kit.Stale] and [Kit.Silent] show how the application behaves
+// when a session is revoked, and while the store does not answer. [Kit.FailOnLostChanges] finds handlers that changed
+// a value and forgot to Set it.
+//
+// It works with real servers and within testing/synctest; there, make the Kit inside of the bubble, with its T.
+// Whatever the helpers cannot do fails the test.
+package wafertest
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// A Kit is a Manager and what it stands on. It is for one test and may be used by several goroutines of it.
+type Kit[T any] struct {
+	Manager *httpmw.Manager[T]
+	List    *revocation.List
+	Keys    keys.Source // fixed: see Ring
+
+	tb    testing.TB
+	http  bool // cookies work over plain http
+	store *store
+	lost  *recorder
+}
+
+const (
+	// within is long enough for a reader that has to share a busy machine, and short enough to wait for.
+	within = time.Second
+	// grace is longer than any test: Stale has to last.
+	grace = 24 * time.Hour
+)
+
+// New returns a Kit for a Manager of c, over the fixed Ring and a list in memory, which the end of the test closes. It
+// accepts any limits that a ring may have. Zero Config.Logger: nothing is logged.
+//
+// With httptest.NewServer, which speaks plain http, c needs InsecureHTTP; httptest.NewTLSServer takes any c.
+func New[T any](tb testing.TB, c httpmw.Config) *Kit[T] {
+	tb.Helper()
+	k := &Kit[T]{tb: tb, http: c.InsecureHTTP, store: &store{Store: revocation.NewMemory()}}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	k.lost = &recorder{inner: c.Codec}
+	c.Codec = k.lost
+	ring := Ring()
+	k.Keys = keys.Static(ring)
+	var err error
+	k.List, err = revocation.Open(tb.Context(), k.store, ring, revocation.Config{
+		MaxIdle: keys.LongestSession, Within: within, Grace: grace, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		tb.Fatalf("wafertest: %v", err)
+	}
+	tb.Cleanup(func() {
+		k.store.now.Store(int32(healthy)) // what is still to be written may be
+		if err := k.List.Close(); err != nil {
+			tb.Errorf("wafertest: close the list: %v", err)
+		}
+	})
+	if k.Manager, err = httpmw.New[T](k.Keys, k.List, c); err != nil {
+		tb.Fatalf("wafertest: %v", err)
+	}
+	return k
+}
+
+// Ring returns the same ring in every process and at any time, so the names of its keys, and what stands for subjects and
+// groups in tokens and in the list, are the same in every run. Everybody knows its keys: what is sealed with them is
+// worth nothing.
+func Ring() *keys.Ring {
+	secret := func(label string, size int) string {
+		h := sha256.Sum256([]byte("wafertest, known to everybody: " + label))
+		return base64.RawURLEncoding.EncodeToString(h[:size])
+	}
+	// From the first second of 1970: a bubble of testing/synctest begins in 2000.
+	doc := fmt.Sprintf(`{"ring":%q,"iat":1,"max_session":%d,"list_key":%q,"keys":[{"kty":"oct","alg":"A256GCM","kid":%q,"k":%q,"iat":1,"nbf":1}]}`,
+		secret("ring", 16), keys.LongestSession/time.Second, secret("list key", 32), secret("kid", 8), secret("key", 32))
+	ring, err := keys.Parse([]byte(doc))
+	if err != nil {
+		panic("wafertest: " + err.Error()) // the document is always the same
+	}
+	return ring
+}
+
+// Revoke revokes t. Every session it names is refused when Revoke returns.
+func (k *Kit[T]) Revoke(t revocation.Target) {
+	k.tb.Helper()
+	if _, err := k.List.Revoke(k.tb.Context(), t, revocation.Options{Actor: "test"}); err != nil {
+		k.tb.Fatalf("wafertest: revoke: %v", err)
+	}
+}

@@ -1,0 +1,102 @@
+package wafertest
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// Stale takes the store away, and returns when the list is older than it may be. From then on, as in the first half
+// hour of an outage: sessions this list can decide are accepted, but not as fresh, so httpmw.Need.FreshList answers 503.
+// Logout returns revocation.ErrUnavailable, Switch and LogoutOthers httpmw.ErrUndecided. With real time this takes a
+// second.
+func (k *Kit[T]) Stale() {
+	k.tb.Helper()
+	k.store.now.Store(int32(stale))
+	k.await("stale", func() bool { return k.List.Stats().Age > within })
+}
+
+// Silent takes the store away when it is needed most, and returns when the list knows: no session of a subject can be
+// decided, as in a long outage. Session.Err is httpmw.ErrUndecided, and Require answers 503.
+func (k *Kit[T]) Silent() {
+	k.tb.Helper()
+	k.store.now.Store(int32(silent))
+	k.afterReads("silent")
+}
+
+// Recover gives the store back after Stale or Silent, and returns when the list has caught up. Revocations that were
+// asked for meanwhile hold.
+func (k *Kit[T]) Recover() {
+	k.tb.Helper()
+	k.store.now.Store(int32(healthy))
+	k.afterReads("well")
+	k.await("up to date", func() bool { s := k.List.Stats(); return s.Age <= within && s.Outbox == 0 })
+}
+
+// afterReads waits until the list has used an answer that was given after now: it reads again only then.
+func (k *Kit[T]) afterReads(what string) {
+	k.tb.Helper()
+	begun := k.store.reads.Load()
+	k.await(what, func() bool { return k.store.reads.Load() >= begun+3 })
+}
+
+// await waits for the list, which looks at its store a few times a second.
+func (k *Kit[T]) await(what string, done func() bool) {
+	k.tb.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(30 * time.Second); !done(); <-tick.C {
+		if time.Now().After(deadline) {
+			k.tb.Fatalf("wafertest: the list did not become %s; was it closed?", what)
+		}
+	}
+}
+
+type mode int32
+
+const (
+	healthy mode = iota
+	stale        // nothing is answered
+	silent       // reads are answered, with the demand to ask about every session; questions are not
+)
+
+// store is one that can be taken away.
+type store struct {
+	revocation.Store
+	now   atomic.Int32 // a mode
+	reads atomic.Int64 // answered or not
+}
+
+var errAway = errors.New("wafertest: the store was taken away")
+
+func (s *store) mode() mode { return mode(s.now.Load()) }
+
+func (s *store) Read(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+	defer s.reads.Add(1)
+	switch s.mode() {
+	case stale:
+		return revocation.Page{}, errAway
+	case silent: // as after a revocation in bulk
+		if _, err := s.Store.Write(ctx, revocation.Batch{List: c.List, Recheck: true}); err != nil {
+			return revocation.Page{}, err
+		}
+	}
+	return s.Store.Read(ctx, c)
+}
+
+func (s *store) Write(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+	if s.mode() != healthy {
+		return revocation.Written{}, errAway
+	}
+	return s.Store.Write(ctx, b)
+}
+
+func (s *store) Confirm(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+	if s.mode() != healthy {
+		return revocation.Answer{}, errAway
+	}
+	return s.Store.Confirm(ctx, q)
+}
