@@ -130,7 +130,7 @@ func BenchmarkDecide(b *testing.B) {
 				qs := sessions(1<<12, age.ago())
 				var accepted int
 				b.ReportAllocs()
-				i := 0
+				i, begun := 0, cpuTime()
 				for b.Loop() {
 					q := &qs[i&(len(qs)-1)]
 					q.tagged = false
@@ -139,6 +139,7 @@ func BenchmarkDecide(b *testing.B) {
 					}
 					i++
 				}
+				b.ReportMetric(float64(cpuTime()-begun)/float64(i), "cpu-ns/op")
 				b.ReportMetric(float64(i-accepted)/float64(i), "asked/op")
 			})
 		}
@@ -230,9 +231,12 @@ func BenchmarkMemory(b *testing.B) {
 func BenchmarkReference(b *testing.B) {
 	b.Run("clock", func(b *testing.B) {
 		b.ReportAllocs()
+		i, begun := 0, cpuTime()
 		for b.Loop() {
 			time.Now()
+			i++
 		}
+		b.ReportMetric(float64(cpuTime()-begun)/float64(i), "cpu-ns/op")
 	})
 	b.Run("map/entries=1000000", func(b *testing.B) {
 		var before, after runtime.MemStats
@@ -246,7 +250,7 @@ func BenchmarkReference(b *testing.B) {
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		qs := sessions(1<<12, 0)
-		i, found := 0, 0
+		i, found, begun := 0, 0, cpuTime()
 		b.ReportAllocs()
 		for b.Loop() {
 			q := &qs[i&(len(qs)-1)]
@@ -258,6 +262,7 @@ func BenchmarkReference(b *testing.B) {
 		if found > 0 {
 			b.Errorf("%d found that are not there", found)
 		}
+		b.ReportMetric(float64(cpuTime()-begun)/float64(i), "cpu-ns/op")
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(len(m)), "heap-B/entry")
 	})
 }
