@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wafer-sessions/wafer/cmd/wafer/internal/demo"
+	"github.com/wafer-sessions/wafer/keys"
 )
 
 // demoCommand runs the demo until SIGINT or SIGTERM.
@@ -24,10 +27,18 @@ func demoCommand() *cobra.Command {
 		Long: `Runs replicas of a small application behind one port. Each request goes to any of them; what they share is a key ring and a list of
 revocations, in one folder. With the same --dir the next run knows the sessions and the revocations of this one.
 
+With --redis ring and list are there instead, the ring encrypted under WAFER_KEK; without that variable a key is made, and printed once for
+the next demo.
+
 The token of the admin API under /admin/ is printed, or taken from WAFER_ADMIN_TOKEN.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.AdminToken = os.Getenv("WAFER_ADMIN_TOKEN")
+			if c.Redis != "" {
+				if err := demoKEK(&c, cmd.OutOrStdout()); err != nil {
+					return err
+				}
+			}
 			c.Logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -38,6 +49,7 @@ The token of the admin API under /admin/ is printed, or taken from WAFER_ADMIN_T
 	f.StringVar(&c.Addr, "addr", "127.0.0.1:8080", "host:port to listen on; port 0 takes a free one")
 	f.IntVar(&c.Replicas, "replicas", 3, "replicas to run")
 	f.StringVar(&c.Dir, "dir", "", "folder for ring and list (default: a temporary one, removed at exit)")
+	f.StringVar(&c.Redis, "redis", "", "URL of a Redis for ring and list, in place of a folder: several demos\nthen serve each other's sessions")
 	f.BoolVar(&c.AllowRemote, "allow-remote", false, "permit an address that other machines can reach, over plain http")
 	return cmd
 }
@@ -53,8 +65,11 @@ func runDemo(ctx context.Context, c demo.Config, out io.Writer) error {
 		return err
 	}
 	dir, temporary := d.Dir()
-	if temporary {
+	switch {
+	case temporary:
 		dir += " (removed at exit; --dir keeps it)"
+	case dir == "":
+		dir = "none: ring and list are in Redis"
 	}
 	fmt.Fprintf(out, `Wafer demo: %d replicas behind %s
   page         %[2]s/
@@ -74,4 +89,17 @@ func tokenLine(given, token string) string {
 		return "the one in WAFER_ADMIN_TOKEN"
 	}
 	return token
+}
+
+// demoKEK takes the key that the ring in Redis is encrypted with from the environment, or makes one and says so.
+func demoKEK(c *demo.Config, out io.Writer) error {
+	if os.Getenv(kekVariable) != "" {
+		c.KEK = keys.KEKEnv(kekVariable)
+		return nil
+	}
+	var secret [32]byte
+	rand.Read(secret[:]) // never fails
+	c.KEK = keys.KEKFunc(func(context.Context) ([]byte, error) { return secret[:], nil })
+	_, err := fmt.Fprintf(out, "The ring in Redis is encrypted. To see it, the next demo needs\n  %s=%s\n\n", kekVariable, base64.RawURLEncoding.EncodeToString(secret[:]))
+	return err
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw/admin"
+	"github.com/wafer-sessions/wafer/keys"
 )
 
 // MaxReplicas bounds Config.Replicas: each polls the store five times a second.
@@ -33,6 +34,10 @@ type Config struct {
 	// Dir keeps ring, key encryption key and list from one run to the next. It is made if it is not there. Zero: a temporary folder,
 	// removed by Close.
 	Dir string
+	// Redis is the URL of a Redis that keeps ring and list in place of Dir, so that several demos serve each other's sessions. Zero: Dir.
+	Redis string
+	// KEK is what the ring in Redis is encrypted with.
+	KEK keys.KEK
 	// AdminToken for the API below /admin/. Zero: a random one.
 	AdminToken string
 	// Logger receives the audit log of the admin API and warnings. Zero: slog.Default().
@@ -61,6 +66,9 @@ func Open(ctx context.Context, c Config) (*Demo, error) {
 	}
 	if c.Replicas < 1 || c.Replicas > MaxReplicas {
 		return nil, fmt.Errorf("%w: %d replicas, where 1 to %d are possible", ErrConfig, c.Replicas, MaxReplicas)
+	}
+	if c.Redis != "" && c.Dir != "" {
+		return nil, fmt.Errorf("%w: ring and list are in a folder or in a Redis, not in both", ErrConfig)
 	}
 	if c.AdminToken == "" {
 		c.AdminToken = rand.Text() + rand.Text()
@@ -107,7 +115,7 @@ var (
 )
 
 func (d *Demo) start(ctx context.Context, c Config) (err error) {
-	if d.state, err = openState(ctx, c.Dir, c.Logger); err != nil {
+	if d.state, err = openState(ctx, c); err != nil {
 		return err
 	}
 	adminConfig := admin.Config{Token: c.AdminToken, Actor: "demo", Logger: c.Logger}
@@ -152,7 +160,7 @@ func (d *Demo) Replicas() int { return len(d.replicas) }
 // AdminToken is what the API below /admin/ asks for.
 func (d *Demo) AdminToken() string { return d.token }
 
-// Dir is where the demo keeps what outlives it, and whether Close removes it.
+// Dir is where the demo keeps what outlives it, and whether Close removes it; "" if that is a Redis.
 func (d *Demo) Dir() (path string, temporary bool) { return d.state.dir, d.state.temporary }
 
 // Serve serves until ctx ends, lets requests in flight end and returns nil, or why it could not serve. It is called once.

@@ -46,7 +46,7 @@ func newReplica(ctx context.Context, number int, s *state, ac admin.Config, log 
 	log = log.With(slog.Int("replica", number))
 	r := &replica{number: number}
 	var err error
-	if r.list, err = revocation.Open(ctx, s.store, s.ring.Ring(), revocation.Config{MaxIdle: idle, Logger: log}); err != nil {
+	if r.list, err = revocation.Open(ctx, s.store, s.ring.Ring(), revocation.Config{MaxIdle: idle, Report: s.report, Logger: log}); err != nil {
 		return nil, fmt.Errorf("demo: replica %d: %w", number, err)
 	}
 	r.sessions, err = httpmw.New[Data](s.ring, r.list, httpmw.Config{

@@ -7,20 +7,82 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/keys/rediskeys"
+	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/boltstore"
+	"github.com/wafer-sessions/wafer/revocation/redisstore"
 )
 
 // state is what all replicas share, and what outlives the process: the ring, encrypted under a key beside it, and the store of the list.
 type state struct {
-	dir       string
+	dir       string // "": it is in a Redis
 	temporary bool
-	ring      *keys.File
-	store     *boltstore.Store
+	ring      ring
+	store     store
 }
 
-func openState(ctx context.Context, dir string, log *slog.Logger) (_ *state, err error) {
+type ring interface {
+	keys.Editor
+	Close() error
+}
+
+type store interface {
+	revocation.Store
+	Close() error
+}
+
+func openState(ctx context.Context, c Config) (*state, error) {
+	if c.Redis != "" {
+		return openShared(ctx, c)
+	}
+	return openFolder(ctx, c.Dir, c.Logger)
+}
+
+// openShared shares ring and list with every demo at the same Redis. It takes what an application would refuse, a Redis that forgets when it
+// restarts, because that is what one has at hand; the log says so.
+func openShared(ctx context.Context, c Config) (_ *state, err error) {
+	s := &state{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, redisTime)
+	defer cancel()
+	o, err := redisstore.ParseURL(c.Redis)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	config := redisstore.Config{AllowVolatile: true, AllowSplit: true}
+	list, err := redisstore.Open(ctx, o, config)
+	if err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	s.store = list
+	findings, err := redisstore.Examine(ctx, o, config)
+	if err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	for _, f := range findings {
+		if f.Level != redisstore.Good {
+			c.Logger.Warn("demo: good enough for a demo: "+f.Message, slog.String("fix", f.Fix))
+		}
+	}
+	shared, err := rediskeys.Open(ctx, o, c.KEK, rediskeys.Config{Create: true, Logger: c.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	s.ring = shared
+	return s, nil
+}
+
+const redisTime = 10 * time.Second // for a Redis to answer
+
+func openFolder(ctx context.Context, dir string, log *slog.Logger) (_ *state, err error) {
 	s := &state{dir: dir}
 	defer func() {
 		if err != nil {
@@ -36,19 +98,31 @@ func openState(ctx context.Context, dir string, log *slog.Logger) (_ *state, err
 		return nil, fmt.Errorf("demo: %w", err)
 	}
 	// The store comes first: its lock keeps two demos off one folder.
-	if s.store, err = boltstore.Open(filepath.Join(s.dir, "list.db")); err != nil {
+	list, err := boltstore.Open(filepath.Join(s.dir, "list.db"))
+	if err != nil {
 		if errors.Is(err, boltstore.ErrInUse) {
 			return nil, fmt.Errorf("demo: another demo is running on %s: %w", s.dir, err)
 		}
 		return nil, fmt.Errorf("demo: %w", err)
 	}
+	s.store = list
 	// The key lies beside what it encrypts, which is good enough for a demo only.
 	kek := filepath.Join(s.dir, "ring.kek")
-	s.ring, err = keys.OpenFile(ctx, filepath.Join(s.dir, "ring.jwe"), keys.KEKFile(kek), keys.FileConfig{Create: true, Logger: log})
+	file, err := keys.OpenFile(ctx, filepath.Join(s.dir, "ring.jwe"), keys.KEKFile(kek), keys.FileConfig{Create: true, Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
+	s.ring = file
 	return s, nil
+}
+
+// report is what each replica says of itself where operators look.
+func (s *state) report() map[string]string {
+	var ids []string
+	for _, k := range s.ring.Ring().Keys() {
+		ids = append(ids, k.ID())
+	}
+	return map[string]string{"program": "wafer demo", "keys": strings.Join(ids, ",")}
 }
 
 func (s *state) close() error {
