@@ -106,6 +106,7 @@ type exit struct {
 	header  http.Header                     // of the request
 
 	http1only bool
+	http2only bool
 	late      bool
 	lost      bool // nothing is answered
 	broken    bool // the body breaks off
@@ -130,6 +131,15 @@ var exits = []exit{
 	{name: "ReadFrom", body: "body", run: func(w http.ResponseWriter, _ *http.Request, act func()) {
 		act()
 		w.(io.ReaderFrom).ReadFrom(strings.NewReader("body"))
+	}},
+	{name: "ReadFrom of a file", body: "body", run: func(w http.ResponseWriter, _ *http.Request, act func()) {
+		file := must(os.CreateTemp("", ""))
+		defer os.Remove(file.Name())
+		defer file.Close()
+		write(file, "body")
+		must(file.Seek(0, io.SeekStart))
+		act()
+		must(io.Copy(w, file))
 	}},
 	{name: "io.Copy", body: "body", run: func(w http.ResponseWriter, _ *http.Request, act func()) {
 		act()
@@ -192,6 +202,13 @@ var exits = []exit{
 		w.Header().Write(buffered)
 		fmt.Fprint(buffered, "\r\n")
 		buffered.Flush()
+	}},
+	{name: "Hijack refused, then Write", body: "body", http2only: true, run: func(w http.ResponseWriter, _ *http.Request, act func()) {
+		if _, _, err := http.NewResponseController(w).Hijack(); !errors.Is(err, http.ErrNotSupported) {
+			panic(err)
+		}
+		act()
+		write(w, "body")
 	}},
 	{name: "101, then Hijack", status: 101, http1only: true, run: func(w http.ResponseWriter, _ *http.Request, act func()) {
 		act()
@@ -273,7 +290,7 @@ func awaitCommitted(r *http.Request) { <-r.Context().Value(committedKey{}).(chan
 func TestEveryExit(t *testing.T) {
 	protocols(t, func(t *testing.T, http2 bool) {
 		for _, e := range exits {
-			if e.http1only && http2 {
+			if e.http1only && http2 || e.http2only && !http2 {
 				continue
 			}
 			for _, s := range situations {
