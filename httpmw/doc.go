@@ -26,8 +26,10 @@
 // Cookies are written once, just before the first byte of the answer: at the first of Write, WriteString,
 // ReadFrom, WriteHeader (101, 200 and above), Flush, Hijack, or when the handler returns. Informational
 // answers such as 103 carry none of it. A change after that moment is refused with [ErrCommitted]. A handler
-// that panics changes nothing. An answer that sets a cookie is marked "Cache-Control: no-store", and one whose
-// handler looked at the session "Vary: Cookie", whether or not there was a session to see.
+// that panics changes nothing, as long as whoever recovers from it stands outside of Handler.
+//
+// An answer that sets a cookie is marked "Cache-Control: no-store", and one whose handler looked at the session
+// "Vary: Cookie", whether or not there was a session to see.
 //
 // For WebSocket libraries that write their own 101 after Hijack: pass them the map that Header returns, the
 // cookies are in it by then.
