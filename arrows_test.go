@@ -41,6 +41,7 @@ var testArrows = map[string][]string{
 	"revocation":            {"revocation/revocationtest"},
 	"revocation/boltstore":  {"revocation/revocationtest"},
 	"revocation/redisstore": {"revocation/revocationtest", "internal/redistest"},
+	"httpmw/gorilla":        {"keys", "revocation", "httpmw/wafertest"},
 	"keys/rediskeys":        {"internal/redistest"},
 	"httpmw/backchannel":    {"keys"}, // the rings of its test replicas
 }
