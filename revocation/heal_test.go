@@ -157,3 +157,57 @@ func TestR10ALostTailIsWrittenAgain(t *testing.T) {
 		}
 	})
 }
+
+// snapshot returns a store that holds what s holds now.
+func snapshot(t *testing.T, s revocation.Store) revocation.Store {
+	t.Helper()
+	e, h := entries(t, s)
+	state := revocation.State{Head: h, Entries: e}
+	for _, one := range e {
+		state.Exact = append(state.Exact, revocation.Entry{Scope: one.Scope, Tag: one.Tag, W: one.W, Until: one.Until})
+	}
+	return revocation.Restore(state, func(revocation.Change) error { return nil })
+}
+
+// R10, R11: a list that may lack something says so, for whoever boots and knows
+// nothing else.
+func TestR11AListThatLacksSomethingIsNotBelieved(t *testing.T) {
+	for _, what := range []string{"an older list", "an older snapshot"} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, older := script(), revocation.Store(revocation.NewMemory())
+				here := open(t, store)
+				if what == "an older list" {
+					open(t, older).Close()
+				} else {
+					revoke(t, here, revocation.Session(sid(99)))
+					older = snapshot(t, store)
+				}
+				time.Sleep(time.Minute)
+				dead, clear := login(t, here, 1, "ada"), login(t, here, 2, "bob")
+				time.Sleep(time.Minute)
+				revoke(t, here, revocation.Session(sid(1)))
+				time.Sleep(12 * time.Minute) // beyond the ring: nothing can say it again
+				store.set(func(s *scripted) { s.Store = older })
+				time.Sleep(within)
+				booted := open(t, store)
+				for range 2 {
+					for name, q := range map[string]*revocation.Query{"revoked": dead, "clear": clear} {
+						c := *q
+						if v := verdict(t, booted, &c); v.Outcome == revocation.Accept {
+							t.Errorf("booted, %s: %v", name, v.Outcome)
+						}
+					}
+					c, d := *dead, *clear
+					if v := verdict(t, here, &c); v.Outcome == revocation.Accept {
+						t.Errorf("here, revoked: %v", v.Outcome)
+					}
+					if v := verdict(t, here, &d); v.Outcome != revocation.Accept && what == "an older list" {
+						t.Errorf("here, clear: %v", v.Outcome) // the window of what was lost settles it
+					}
+					time.Sleep(2 * time.Minute)
+				}
+			})
+		})
+	}
+}
