@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,21 +21,15 @@ const (
 	maxValue   = 4096 // bytes; browsers keep no longer cookie
 )
 
-// find returns the values of the cookies of a name, at most maxCookies, and none that is too long. A header without the
-// name costs one scan.
-func find(fields []string, name string) (values []string) {
-	for _, field := range fields {
-		if !strings.Contains(field, name) {
-			continue
-		}
-		for pair := range strings.SplitSeq(field, ";") {
-			key, value, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
-			if key != name || len(value) > maxValue {
-				continue
-			}
-			if values = append(values, value); len(values) == maxCookies {
-				return values
-			}
+// find returns the values of the old cookie as the old application sees them, at most maxCookies, and none that is too
+// long. A header without the name costs one scan.
+func find(r *http.Request, name string) (values []string) {
+	if !slices.ContainsFunc(r.Header["Cookie"], func(field string) bool { return strings.Contains(field, name) }) {
+		return nil
+	}
+	for _, c := range r.CookiesNamed(name) {
+		if len(c.Value) <= maxValue && len(values) < maxCookies {
+			values = append(values, c.Value)
 		}
 	}
 	return values

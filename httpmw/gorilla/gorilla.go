@@ -124,9 +124,8 @@ func (m *Mover[T]) Handler(next http.Handler) http.Handler {
 
 // look compares the session with the old cookie, and moves that if it should.
 func (m *Mover[T]) look(r *http.Request) {
-	fields := r.Header["Cookie"]
-	values := find(fields, m.config.Cookie)
-	if len(values) == 0 && (!m.config.KeepOld || len(fields) == 0) {
+	values := find(r, m.config.Cookie)
+	if len(values) == 0 && (!m.config.KeepOld || len(r.Header["Cookie"]) == 0) {
 		return
 	}
 	ctx := r.Context()

@@ -335,6 +335,22 @@ func TestAnonymousDataIsMoved(t *testing.T) {
 	})
 }
 
+// However many come, four are looked at.
+func TestTheWorkIsBounded(t *testing.T) {
+	r := alone(t, gorilla.Config[prefs]{})
+	req := httptest.NewRequest("GET", "https://app.test/", nil)
+	bad := encode(t, securecookie.New(secret(8, 32), nil), adas)
+	req.Header.Set("Cookie", strings.Repeat(oldName+"="+bad+"; ", 500)+oldName+"="+encode(t, codecs()[0], adas))
+	r.Mover.Handler(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		if s := r.From(req.Context()); s.LoggedIn() {
+			t.Error("the 501st was looked at")
+		}
+	})).ServeHTTP(httptest.NewRecorder(), req)
+	if d := cmp.Diff(gorilla.Stats{Invalid: 4}, r.Mover.Stats()); d != "" {
+		t.Error(d)
+	}
+}
+
 // Who has no old cookie does not notice the Mover.
 func TestOthersPayNothing(t *testing.T) {
 	r := alone(t, gorilla.Config[prefs]{KeepOld: true})

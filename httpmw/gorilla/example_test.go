@@ -1,0 +1,90 @@
+package gorilla_test
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gorilla/securecookie"
+
+	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/gorilla"
+)
+
+// Account is the data of a session from now on.
+type Account struct {
+	Theme string `json:"theme,omitempty"`
+}
+
+// fromValues reads what the old handlers kept in session.Values.
+func fromValues(values map[any]any) (id httpmw.Identity, data Account, ok bool) {
+	user, ok := values["user_id"].(int64)
+	if !ok {
+		return id, data, false // nobody is logged in: there is nothing to move
+	}
+	data.Theme, _ = values["theme"].(string)
+	return httpmw.Identity{Subject: strconv.FormatInt(user, 10)}, data, true
+}
+
+// migration describes the cookies of sessions.NewCookieStore(hashKey, blockKey) and store.Get(r, "app-session").
+func migration(hashKey, blockKey []byte) gorilla.Config[Account] {
+	return gorilla.Config[Account]{
+		Cookie:  "app-session",
+		Codecs:  securecookie.CodecsFromPairs(hashKey, blockKey), // what NewCookieStore does
+		Read:    fromValues,
+		From:    time.Date(2026, time.March, 2, 6, 0, 0, 0, time.UTC),
+		Until:   time.Date(2026, time.March, 16, 6, 0, 0, 0, time.UTC),
+		KeepOld: true, // while replicas of the old version run
+	}
+}
+
+// routes are the handlers after the change. What they did with sessions.Session stands beside them.
+func routes(sessions *httpmw.Manager[Account]) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.From(r.Context()) // store.Get(r, "app-session")
+		if !s.LoggedIn() {              // session.Values["user_id"] == nil
+			http.Error(w, "log in", http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprintf(w, "user %s, %s", s.Subject(), s.Value().Theme)
+	})
+	mux.HandleFunc("POST /theme", func(w http.ResponseWriter, r *http.Request) {
+		theme := r.FormValue("theme")
+		err := sessions.From(r.Context()).Update(func(a *Account) error { // session.Values["theme"] = theme
+			a.Theme = theme // session.Save(r, w): not needed, it is written with the headers
+			return nil
+		})
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		}
+	})
+	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
+		// session.Options.MaxAge = -1; session.Save(r, w)
+		if err := sessions.From(r.Context()).Logout(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		}
+	})
+	return mux
+}
+
+// serve puts the Mover's Handler where the Manager's belongs.
+func serve(sessions *httpmw.Manager[Account], hashKey, blockKey []byte) (http.Handler, error) {
+	mover, err := gorilla.New(sessions, migration(hashKey, blockKey))
+	if err != nil {
+		return nil, err
+	}
+	return mover.Handler(routes(sessions)), nil
+}
+
+func Example() {
+	// What an old handler kept, and what becomes of it.
+	id, data, ok := fromValues(map[any]any{"user_id": int64(7), "theme": "dark"})
+	fmt.Println(id.Subject, data.Theme, ok)
+	_, _, ok = fromValues(map[any]any{"theme": "dark"})
+	fmt.Println(ok)
+	// Output:
+	// 7 dark true
+	// false
+}

@@ -1,0 +1,4 @@
+package gorilla
+
+// Parse is for fuzzing.
+var Parse = parse
