@@ -32,19 +32,24 @@ func (l *List) adopt(ctx context.Context, v *view, now time.Time) error {
 // that lost its tail or a restart from a snapshot (R10).
 func (l *List) mend(ctx context.Context, v *view, now time.Time) error {
 	head := v.head
-	whole, err := l.holdsRing(ctx, v)
+	from, whole, err := l.holdsWhatTheRingLacks(ctx, v)
 	if err != nil {
 		return err
 	}
-	from := int64(0)
-	if whole {
-		from = v.now.ring[0].Position.MS
-	} else {
-		w, err := l.write(ctx, Batch{List: head.Genesis, Born: v.m.MS})
+	// A snapshot may also be from before the list was found to lack something, or
+	// before everyone was to be asked about.
+	repair := Batch{List: head.Genesis, Born: head.Born, Recheck: head.Floor > 0}
+	if !whole {
+		repair.Born = v.m.MS
+	}
+	if !whole || head.Known > 0 || head.Floor > 0 {
+		w, err := l.write(ctx, repair)
 		if err != nil {
 			return err
 		}
-		from = w.Head.MS
+		if !whole {
+			from = w.Head.MS
+		}
 	}
 	if err := l.republish(ctx, v, head.Genesis); err != nil {
 		return err
@@ -52,18 +57,37 @@ func (l *List) mend(ctx context.Context, v *view, now time.Time) error {
 	return l.resume(ctx, v, head, from, whole, now)
 }
 
-// holdsRing reports whether the log still has the oldest entry of the exact ring:
-// then all before it is as it was, and the ring makes up for the rest.
-func (l *List) holdsRing(ctx context.Context, v *view) (bool, error) {
-	if len(v.now.ring) == 0 {
-		return false, nil
+// holdsWhatTheRingLacks reports whether the log still has all that came before
+// the exact ring of v, which makes up for the rest, and from which log time on the
+// two may differ. It is enough to find the oldest entry of the ring, or the one
+// before it: where little is revoked, the ring may hold nothing but what was lost.
+func (l *List) holdsWhatTheRingLacks(ctx context.Context, v *view) (from int64, whole bool, _ error) {
+	w := v.now
+	if len(w.ring) == 0 {
+		return 0, false, nil
 	}
-	oldest := v.now.ring[0]
-	p, err := l.fetch(ctx, v.head.Genesis, oldest.Position, false)
+	at := w.ring[0]
+	p, err := l.fetch(ctx, v.head.Genesis, at.Position, false)
+	switch {
+	case err != nil:
+		return 0, false, err
+	case len(p.Entries) > 0 && p.Entries[0].Position == at.Position && p.Entries[0].Chain == at.Chain:
+		return at.Position.MS, true, nil
+	case !w.anchored:
+		return 0, false, nil
+	case w.anchor.Position.N == 0: // the ring holds the whole log
+		return v.head.Born, true, nil
+	case p.Head.N == w.anchor.Position.N && p.Head.Chain == w.anchor.Chain:
+		return min(p.Head.MS, at.Position.MS), true, nil
+	case w.anchor.Position.MS == 0: // its number is known, not its place
+		return 0, false, nil
+	}
+	at = w.anchor
+	p, err = l.fetch(ctx, v.head.Genesis, at.Position, false)
 	if err != nil {
-		return false, err
+		return 0, false, err
 	}
-	return len(p.Entries) > 0 && p.Entries[0].Position == oldest.Position && p.Entries[0].Chain == oldest.Chain, nil
+	return at.Position.MS, len(p.Entries) > 0 && p.Entries[0].Position == at.Position && p.Entries[0].Chain == at.Chain, nil
 }
 
 // republish writes what v knows exactly into list g. Writing again what the list

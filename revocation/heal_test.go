@@ -211,3 +211,51 @@ func TestR11AListThatLacksSomethingIsNotBelieved(t *testing.T) {
 		})
 	}
 }
+
+// R10: where little is revoked, the lost tail may be all there is in the ring. The
+// entry before it shows that nothing else is missing, so nobody has to log in again.
+func TestR10ALostTailOnAQuietListCostsNobodyALogin(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		earlier, new bool // entries long before, and by others since
+		booted       bool // since the earlier ones
+	}{
+		{"the first entry ever", false, false, false},
+		{"the first entry in a while", true, false, false},
+		{"the first entry in a while, and others since", true, true, false},
+		{"the first entry since a boot", true, false, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := script()
+				here, there := open(t, store), open(t, store)
+				if tt.earlier {
+					revoke(t, here, revocation.Session(sid(99)))
+					time.Sleep(time.Hour)
+				}
+				if tt.booted {
+					here.Close()
+					here = open(t, store)
+				}
+				clear, dead := login(t, here, 1, "ada"), login(t, here, 2, "bob")
+				time.Sleep(time.Minute)
+				old := snapshot(t, store)
+				revoke(t, here, revocation.Session(sid(2)))
+				time.Sleep(time.Second)
+				there.Close() // so that one replica has read what is lost
+				store.set(func(s *scripted) { s.Store = old })
+				if tt.new {
+					other := openWith(t, store, revocation.Config{})
+					revoke(t, other, revocation.Session(sid(98)))
+				}
+				time.Sleep(within)
+				booted := open(t, store)
+				for name, l := range map[string]*revocation.List{"here": here, "booted": booted} {
+					c, d := *clear, *dead
+					wantVerdict(t, name+", clear", verdict(t, l, &c), revocation.Accept, revocation.None)
+					wantVerdict(t, name+", revoked", verdict(t, l, &d), revocation.Refuse, revocation.RevokedSession)
+				}
+			})
+		})
+	}
+}

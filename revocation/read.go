@@ -85,6 +85,7 @@ func (v *view) cursor() Position {
 func (v *view) cut(at int64) *view {
 	n, w := *v, *v.now
 	w.from, w.ringFrom, w.gens, w.ring, w.blocks = at, at, nil, nil, nil
+	w.anchored = false
 	n.now = &w
 	return &n
 }
@@ -105,7 +106,7 @@ func (l *List) advance(v *view, p Page, entries []Entry, sent time.Time) *view {
 		n.sent = sent
 	}
 	good, forgedAt := l.verify(n.head.Genesis, entries)
-	w := n.now.add(good, n.m.MS, n.head.Retain())
+	w := n.now.after(v, entries).add(good, n.m.MS, n.head.Retain())
 	w.cover(n.head.Floor) // what was revoked in bulk before it is in no window
 	if forgedAt > 0 {
 		w.cover(forgedAt)

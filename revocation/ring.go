@@ -89,3 +89,15 @@ func (w *window) inRing(q *Query) Reason {
 	}
 	return None
 }
+
+// after returns w with the anchor of a ring that begins with the first of
+// entries, which follows the last one v has applied.
+func (w *window) after(v *view, entries []Entry) *window {
+	known := v.chain != [8]byte{} || v.last.N == 0
+	if len(w.ring) > 0 || w.anchored || !known || len(entries) == 0 || entries[0].Position.N != v.last.N+1 {
+		return w
+	}
+	n := *w
+	n.anchor, n.anchored = Entry{Position: v.last, Chain: v.chain}, true
+	return &n
+}

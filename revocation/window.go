@@ -29,6 +29,10 @@ type window struct {
 	ringFrom int64
 	trimmed  int
 	blocks   []*block
+	// anchor is the entry before the first of ring, if anchored; of it only position
+	// and chain count. Number 0: there was none before.
+	anchor   Entry
+	anchored bool
 
 	// Of a window that is kept apart: the line that reigned when it ended, and
 	// whether the window that follows begins where it ended.
@@ -150,6 +154,7 @@ func (w *window) trim(retain time.Duration) {
 	})
 	if old = max(old, len(w.ring)-ringLimit); old > 0 {
 		w.ringFrom = max(w.ringFrom, w.ring[old-1].Position.MS)
+		w.anchor, w.anchored = w.ring[old-1], true
 		w.ring, w.trimmed = w.ring[old:], w.trimmed+old
 	}
 	w.index()
