@@ -259,3 +259,37 @@ func TestR10ALostTailOnAQuietListCostsNobodyALogin(t *testing.T) {
 		})
 	}
 }
+
+// R10: a snapshot from before the list was found to lack something is told so again.
+func TestR10TheSameSnapshotTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		here := open(t, store)
+		revoke(t, here, revocation.Session(sid(99)))
+		old := func() revocation.Store { return snapshot(t, store) }
+		first, second := old(), old()
+		time.Sleep(time.Minute)
+		dead := login(t, here, 1, "ada")
+		time.Sleep(time.Minute)
+		revoke(t, here, revocation.Session(sid(1)))
+		time.Sleep(12 * time.Minute)
+		for i, snapshot := range []revocation.Store{first, second} {
+			store.set(func(s *scripted) { s.Store = snapshot })
+			time.Sleep(within)
+			booted := open(t, store)
+			c, d := *dead, *dead
+			if v := verdict(t, booted, &c); v.Outcome == revocation.Accept {
+				t.Errorf("restored %d times: a replica that boots accepts what was revoked", i+1)
+			}
+			if v := verdict(t, here, &d); v.Outcome == revocation.Accept {
+				t.Errorf("restored %d times: accepted", i+1)
+			}
+			booted.Close()
+			revoke(t, here, revocation.Session(sid(97-i)))
+			time.Sleep(time.Second)
+		}
+		if n := here.Stats().Anomalies["broken"]; n != 2 {
+			t.Errorf("broken %d times", n)
+		}
+	})
+}
