@@ -1,6 +1,7 @@
 package gorilla_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -10,7 +11,24 @@ import (
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/gorilla"
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/revocation"
 )
+
+// open makes the Manager. The list has to remember revocations for as long as old cookies are moved, and the ring has to
+// seal for as long as a session may last.
+func open(ctx context.Context, ringFile string, store revocation.Store) (*httpmw.Manager[Account], error) {
+	const migration = 14 * 24 * time.Hour
+	ring, err := keys.OpenFile(ctx, ringFile, keys.KEKEnv("WAFER_KEK"), keys.FileConfig{Create: true, MaxSession: migration})
+	if err != nil {
+		return nil, err
+	}
+	list, err := revocation.Open(ctx, store, ring.Ring(), revocation.Config{MaxIdle: migration})
+	if err != nil {
+		return nil, err
+	}
+	return httpmw.New[Account](ring, list, httpmw.Config{App: "shop", Absolute: migration})
+}
 
 // Account is the data of a session from now on.
 type Account struct {

@@ -1,12 +1,14 @@
 package gorilla_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -218,6 +220,10 @@ func TestARollingDeploy(t *testing.T) {
 }
 
 func TestTheExample(t *testing.T) {
+	t.Setenv("WAFER_KEK", base64.RawURLEncoding.EncodeToString(securecookie.GenerateRandomKey(32)))
+	if _, err := open(t.Context(), filepath.Join(t.TempDir(), "ring.jwe"), revocation.NewMemory()); err != nil {
+		t.Fatal(err)
+	}
 	kit := wafertest.New[Account](t, httpmw.Config{})
 	h, err := serve(kit.Manager, secret(11, 64), secret(12, 32))
 	if err != nil {
