@@ -17,6 +17,9 @@ import (
 //go:embed lua/common.lua
 var commonLua string
 
+//go:embed lua/exact.lua
+var exactLua string
+
 //go:embed lua/init.lua
 var initLua string
 
@@ -47,8 +50,8 @@ func newScripts() (s scripts) {
 		s = scripts{
 			create:  redis.NewScript(commonLua + initLua),
 			read:    redis.NewScript(commonLua + readLua),
-			confirm: redis.NewScript(commonLua + confirmLua),
-			write:   redis.NewScript(commonLua + writeLua),
+			confirm: redis.NewScript(commonLua + exactLua + confirmLua),
+			write:   redis.NewScript(commonLua + exactLua + writeLua),
 			probe:   redis.NewScript(probeLua),
 
 			register: redis.NewScript(registerLua),

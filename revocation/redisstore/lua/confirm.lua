@@ -4,4 +4,4 @@ if not h then return why end
 local ok, err = writable()
 if not ok and string.sub(err.err, 1, 8) == 'READONLY' then return err end -- a replica may be behind
 local now = clock()
-return {told(h), math.abs(now - h.t), now, answer(question(ARGV[2]))}
+return {h, math.abs(now - tonumber(h[12])), now, answer(question(ARGV[2]))}

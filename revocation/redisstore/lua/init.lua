@@ -1,7 +1,7 @@
 -- ARGV: 1 genesis  2 key check  3 floor  4 retain
 -- Begins a list if there is none, or if one lost its head or its log (R2).
 local h, why = guard()
-if h then return told(h) end
+if h then return h end
 if string.sub(why.err, 1, 4) ~= 'LOST' then return why end
 local old = redis.call('HMGET', KEYS[1], 'k', 'ms', 'e', 'x')
 local now = clock()
@@ -10,7 +10,7 @@ redis.call('DEL', KEYS[1], KEYS[2])
 local info = redis.call('INFO', 'replication') .. redis.call('INFO', 'stats')
 local line = reigns(info)
 redis.call('HSET', KEYS[1], 'v', '1', 'g', ARGV[1], 'k', ARGV[2], 'b', dec(born), 'n', '0', 'ms', dec(born + 1),
-  'c', string.rep('\0', 8), 'f', '0', 'l', struct.pack('>I4I6I6', line, born, born), 'r', struct.pack('>I6I6', 0, tonumber(ARGV[4])),
+  'c', string.rep('\0', 8), 'f', '0', 'kn', '0', 'l', struct.pack('>I4I6I6', line, born, born), 'r', struct.pack('>I6I6', 0, tonumber(ARGV[4])),
   't', dec(now), 'm', dec(born), 'ev', string.match(info, 'evicted_keys:(%d+)'))
 -- What the exact set holds stays true; only what it lacks cannot be known.
 if old[1] == ARGV[2] then
@@ -19,4 +19,4 @@ if old[1] == ARGV[2] then
 end
 -- A stream outlives its last entry, so the log is there from now on, however much of it is trimmed.
 redis.call('XADD', KEYS[2], 'MAXLEN', 0, dec(born) .. '-0', 'e', '')
-return told(guard())
+return (guard())

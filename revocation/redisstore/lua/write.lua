@@ -2,10 +2,11 @@
 --   10 '1': quiet, nothing goes into the log
 local h, why = guard(ARGV[1])
 if not h then return why end
+h = named(h)
 local now = clock()
 local e = epochs()
 if ARGV[5] ~= '' then
-  if latest(h) ~= reigns(redis.call('INFO', 'replication')) then
+  if latest(h.l) ~= reigns(redis.call('INFO', 'replication')) then
     return redis.error_reply('LINE this primary has not been followed yet')
   end
   local q = question(ARGV[5])

@@ -1,0 +1,195 @@
+package redisstore_test
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"log/slog"
+	mrand "math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/redisstore"
+)
+
+// These are the figures of docs/benchmarks.md:
+//
+//	go test -run '^$' -bench . -benchtime 1x ./revocation/redisstore
+
+// replicas opens n lists, each with a connection of its own as a process has.
+func replicas(b *testing.B, s *redistest.Server, n int) []*revocation.List {
+	b.Helper()
+	all := make([]*revocation.List, n)
+	var wg sync.WaitGroup
+	for i := range all {
+		wg.Go(func() {
+			st, err := redisstore.Open(b.Context(), &redis.UniversalOptions{Addrs: []string{s.Addr}, PoolSize: 2}, redisstore.Config{AllowVolatile: true})
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			l, err := revocation.Open(b.Context(), st, secrets{}, revocation.Config{Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			all[i] = l
+			b.Cleanup(func() {
+				l.Close()
+				st.Close()
+			})
+		})
+	}
+	wg.Wait()
+	if b.Failed() {
+		b.FailNow()
+	}
+	return all
+}
+
+func share(all []time.Duration, of float64) float64 {
+	slices.Sort(all)
+	return float64(all[int(of*float64(len(all)-1))].Microseconds()) / 1000
+}
+
+// 300 readers, 150 revocations a second for 10 s: how long after a revocation was
+// acknowledged another replica refuses, and what a delivery costs Redis.
+func BenchmarkPropagation(b *testing.B) {
+	const readers, perSecond, seconds = 300, 150, 10
+	s := redistest.Start(b)
+	lists := replicas(b, s, readers)
+	for b.Loop() {
+		var mu sync.Mutex
+		var took []time.Duration
+		var wg sync.WaitGroup
+		cpu, start := s.CPU(), time.Now()
+		tick := time.NewTicker(time.Second / perSecond)
+		for range perSecond * seconds {
+			<-tick.C
+			wg.Go(func() {
+				by, at := lists[mrand.IntN(readers)], lists[mrand.IntN(readers)]
+				q := revocation.Query{Subject: revocation.Tag{1}}
+				rand.Read(q.Session[:])
+				sid := base64.RawURLEncoding.EncodeToString(q.Session[:])
+				now := at.Anonymous()
+				q.Epoch, q.Checked, q.Line = now.Epoch, now.Checked, now.Line
+				if _, err := by.Revoke(b.Context(), revocation.Session(sid), revocation.Options{}); err != nil {
+					b.Error(err)
+					return
+				}
+				acknowledged := time.Now()
+				for at.Decide(&q).Outcome != revocation.Refuse {
+					if time.Since(acknowledged) > 10*time.Second {
+						b.Errorf("not refused: %+v", at.Stats())
+						return
+					}
+					<-time.After(time.Millisecond)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				took = append(took, time.Since(acknowledged))
+			})
+		}
+		wg.Wait()
+		tick.Stop()
+		elapsed, used := time.Since(start), s.CPU()-cpu
+		b.ReportMetric(share(took, 0.50), "p50-ms")
+		b.ReportMetric(share(took, 0.99), "p99-ms")
+		b.ReportMetric(100*used.Seconds()/elapsed.Seconds(), "%-of-a-core")
+		b.ReportMetric(float64(used.Microseconds())/float64(len(took)*readers), "µs-redis/delivery")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// What Redis holds of a million revoked sessions, and what writing them costs.
+func BenchmarkMillionEntries(b *testing.B) {
+	for b.Loop() {
+		s := redistest.Start(b)
+		st := open(b, &redis.UniversalOptions{Addrs: []string{s.Addr}, ReadTimeout: 5 * time.Second}, redisstore.Config{AllowVolatile: true})
+		create(b, st, 3*time.Hour)
+		const all = 1_000_000
+		before, cpu := must(parse(s.Info("used_memory"))), s.CPU()
+		for n := 0; n < all; n += 500 {
+			var batch revocation.Batch
+			for i := range 500 {
+				batch.Assertions = append(batch.Assertions, session(n+i))
+			}
+			write(b, st, batch)
+		}
+		used := s.CPU() - cpu
+		total := must(parse(s.Info("used_memory"))) - before
+		log := must(parse(s.Do("MEMORY", "USAGE", "{wafer}:log", "SAMPLES", "0")))
+		b.ReportMetric(float64(total-log)/all, "B-exact/entry")
+		b.ReportMetric(float64(log)/all, "B-log/entry")
+		b.ReportMetric(float64(used.Microseconds())/all, "µs-redis/write")
+
+		cpu = s.CPU()
+		const questions = 20_000
+		for n := range questions {
+			if a, err := st.Confirm(b.Context(), revocation.Question{List: list, Session: tagOf(n * 40)}); err != nil || !a.Session {
+				b.Fatal(a, err)
+			}
+		}
+		b.ReportMetric(float64((s.CPU()-cpu).Microseconds())/questions, "µs-redis/confirm")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// 200 replicas boot at once on a log with 10 minutes of 150 revocations a second.
+func BenchmarkBoot(b *testing.B) {
+	const booting, entries = 200, 90_000
+	s := redistest.Start(b)
+	first := replicas(b, s, 1)[0]
+	st := open(b, &redis.UniversalOptions{Addrs: []string{s.Addr}}, redisstore.Config{AllowVolatile: true})
+	for n := 0; n < entries; n += 500 {
+		batch := revocation.Batch{List: first.Genesis()}
+		for i := range 500 {
+			batch.Assertions = append(batch.Assertions, session(n+i))
+		}
+		if _, err := st.Write(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		cpu, start := s.CPU(), time.Now()
+		var mu sync.Mutex
+		var took []time.Duration
+		var wg sync.WaitGroup
+		for range booting {
+			wg.Go(func() {
+				st, err := redisstore.Open(b.Context(), &redis.UniversalOptions{Addrs: []string{s.Addr}, PoolSize: 2}, redisstore.Config{AllowVolatile: true})
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				l, err := revocation.Open(b.Context(), st, secrets{}, revocation.Config{Logger: slog.New(slog.DiscardHandler)})
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				took = append(took, time.Since(start))
+				b.Cleanup(func() {
+					l.Close()
+					st.Close()
+				})
+			})
+		}
+		wg.Wait()
+		used, elapsed := s.CPU()-cpu, time.Since(start)
+		if len(took) == 0 {
+			b.Fatal("none booted")
+		}
+		b.ReportMetric(share(took, 0.50)/1000, "p50-s")
+		b.ReportMetric(share(took, 1)/1000, "max-s")
+		b.ReportMetric(used.Seconds(), "s-redis")
+		b.ReportMetric(100*used.Seconds()/elapsed.Seconds(), "%-of-a-core")
+		b.ReportMetric(0, "ns/op")
+	}
+}

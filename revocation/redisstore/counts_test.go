@@ -1,0 +1,146 @@
+package redisstore_test
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/redisstore"
+)
+
+// ofReading are the commands that READ and the registration of a replica call.
+var ofReading = []string{
+	"evalsha", "eval", "hmget", "exists", "time", "persist", "hset", "info", "xrange",
+	"zremrangebyscore", "zadd", "pexpireat", "set", "config|resetstat", "hello", "ping",
+}
+
+// openPatient opens a list with an S of 10 s, since here a million decisions keep
+// a small machine from reading in time.
+func openPatient(t testing.TB, addr string) *revocation.List {
+	t.Helper()
+	st := open(t, &redis.UniversalOptions{Addrs: []string{addr}}, redisstore.Config{AllowVolatile: true})
+	l, err := revocation.Open(t.Context(), st, secrets{}, revocation.Config{Within: 10 * time.Second, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func began(t testing.TB, l *revocation.List, name string) revocation.Query {
+	t.Helper()
+	subject := l.Tag(revocation.Subject(name))
+	s, err := l.Begin(t.Context(), revocation.Login{Subject: subject})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := revocation.Query{Subject: subject, Epoch: s.Epoch, Checked: s.Checked, Line: s.Line}
+	rand.Read(q.Session[:])
+	return q
+}
+
+// With a complete window no decision asks Redis anything: not one command comes
+// but those of reading the log.
+func TestAMillionDecisionsAskNothing(t *testing.T) {
+	s := redistest.Start(t)
+	l := openPatient(t, s.Addr)
+	one := began(t, l, "ada")
+	sessions := make([]revocation.Query, 10_000)
+	for i := range sessions {
+		sessions[i] = one
+		binary.BigEndian.PutUint64(sessions[i].Session[:], uint64(i))
+		binary.BigEndian.PutUint64(sessions[i].Subject[:], uint64(i)) // a pseudonym as good as another
+	}
+	for i := range 500 { // after they began, so that the filters are looked into
+		if _, err := l.Revoke(t.Context(), revocation.Subject(fmt.Sprint("other", i)), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	redistest.Await(t, "all is read", func() bool { return l.Stats().Entries == 500 && l.Stats().Outbox == 0 })
+	s.Do("CONFIG", "RESETSTAT")
+	before, start := l.Stats(), time.Now()
+	for n := range 1_000_000 {
+		q := &sessions[n%len(sessions)]
+		v := l.Decide(q)
+		if v.Outcome != revocation.Accept || !v.Renew {
+			t.Fatalf("decision %d: %+v, the list is %+v", n, v, l.Stats())
+		}
+		if n > len(sessions) && n%3 == 0 { // some renew, some do not
+			q.Checked, q.Line = v.Checked, v.Line
+		}
+	}
+	took, stats := time.Since(start), s.Do("INFO", "commandstats")
+	if after := l.Stats(); after.Confirms["store"] != before.Confirms["store"] {
+		t.Errorf("confirms: %v, before %v", after.Confirms, before.Confirms)
+	}
+	for _, m := range regexp.MustCompile(`cmdstat_([^:]+):calls=(\d+)`).FindAllStringSubmatch(stats, -1) {
+		if !slices.Contains(ofReading, m[1]) {
+			t.Errorf("%s was called %s times", m[1], m[2])
+		}
+		if most := 6*(took.Seconds()+1) + 10; m[1] == "evalsha" && float64(must(parse(m[2]))) > most {
+			t.Errorf("%s scripts in %v", m[2], took)
+		}
+	}
+	if !strings.Contains(stats, "cmdstat_evalsha") {
+		t.Errorf("nothing was read: %s", stats)
+	}
+}
+
+func parse(s string) (n int, err error) { _, err = fmt.Sscan(s, &n); return n, err }
+
+// Whoever replays one token cannot make a replica ask more than a few times,
+// neither with one that is revoked nor with one checked so long ago that the
+// window does not reach back to it.
+func TestReplaysAskAFewTimes(t *testing.T) {
+	s := redistest.Start(t)
+	l := openPatient(t, s.Addr)
+	other := openPatient(t, s.Addr)
+	revoked, old := began(t, l, "revoked"), began(t, l, "old")
+	targets := slices.Values([]revocation.Target{revocation.Subject("revoked")})
+	if _, err := other.RevokeMany(t.Context(), targets, nil); err != nil { // in no window, and everybody is asked about
+		t.Fatal(err)
+	}
+	redistest.Await(t, "the floor is known", func() bool { q := old; return l.Decide(&q).Outcome == revocation.Ask })
+	for _, tt := range []struct {
+		name string
+		q    revocation.Query
+		want revocation.Outcome
+	}{{"revoked", revoked, revocation.Refuse}, {"old", old, revocation.Accept}} {
+		t.Run(tt.name, func(t *testing.T) {
+			before := l.Stats().Confirms["store"]
+			var wg sync.WaitGroup
+			for range 4 {
+				wg.Go(func() {
+					for range 250_000 {
+						q := tt.q
+						v := l.Decide(&q)
+						if v.Outcome == revocation.Ask {
+							v = l.Confirm(t.Context(), &q)
+						}
+						if v.Outcome != tt.want {
+							t.Errorf("%+v, the list is %+v", v, l.Stats())
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+			if n := l.Stats().Confirms["store"] - before; n > 10 {
+				t.Errorf("%d confirms", n)
+			} else {
+				t.Logf("%d confirms", n)
+			}
+		})
+	}
+}
