@@ -42,7 +42,8 @@ func newSecret(b [secretSize]byte) *secret {
 	}
 }
 
-// ID returns the kid: 64 random bits, 11 base64url characters.
+// ID returns the kid: 64 random bits, 11 base64url characters, of which the first
+// is not "-" in keys made here.
 func (k Key) ID() string { return k.id }
 
 // IssuedAt returns when the key was made, to the second. A key made in the same

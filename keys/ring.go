@@ -67,9 +67,13 @@ func checkMaxSession(d time.Duration) error {
 }
 
 func newKey(iat, nbf int64) Key {
-	id := make([]byte, kidSize)
-	rand.Read(id)
-	return Key{id: encode(id), iat: iat, nbf: nbf, secret: newSecret(randomSecret())}
+	id := "-"
+	for id[0] == '-' { // which a command line takes for a flag
+		b := make([]byte, kidSize)
+		rand.Read(b)
+		id = encode(b)
+	}
+	return Key{id: id, iat: iat, nbf: nbf, secret: newSecret(randomSecret())}
 }
 
 func randomSecret() (b [secretSize]byte) {

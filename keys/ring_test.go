@@ -88,6 +88,15 @@ func TestGenerateRefusesNonsense(t *testing.T) {
 	}
 }
 
+// A kid is typed on command lines, where one that begins with "-" is a flag.
+func TestKidsAreNoFlags(t *testing.T) {
+	for range 2000 { // one in 64 would be
+		if kid := keys.Generate(0).Keys()[0].ID(); kid[0] == '-' {
+			t.Fatalf("kid %q", kid)
+		}
+	}
+}
+
 func TestKeySealsAndOpens(t *testing.T) {
 	r := keys.Generate(0)
 	k := sealing(t, r, time.Now())

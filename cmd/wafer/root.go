@@ -31,7 +31,12 @@ Exit codes: 0 done, 1 failed, 2 the command was not used right.`,
 	root.AddCommand(demoCommand(), doctorCommand(), keysCommand(), revocationsCommand(), revokeCommand(), tokenCommand(), versionCommand())
 	// A name for other commands is not one to run, though it has a RunE.
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		if strings.HasPrefix(err.Error(), "unknown shorthand flag") {
+			err = fmt.Errorf(`%w; an id that begins with "-" goes last, after "--"`, err)
+		}
+		return usageError{err}
+	})
 	prepare(root)
 	return root
 }
