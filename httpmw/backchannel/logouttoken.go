@@ -71,8 +71,11 @@ func isForm(contentType []string) bool {
 
 // parse reads a token and checks whatever can be checked without a key (section 2.6). Nothing of it may be acted upon before verify.
 func (c *Config) parse(compact string, now time.Time) (*logoutToken, error) {
-	parts := strings.Split(compact[:min(len(compact), maxToken+1)], ".")
-	if len(compact) > maxToken || len(parts) != 3 { // five parts would be an encrypted token
+	if len(compact) > maxToken {
+		return nil, reasonMalformed
+	}
+	parts := strings.Split(compact, ".")
+	if len(parts) != 3 { // five parts would be an encrypted token
 		return nil, reasonMalformed
 	}
 	if _, err := unbase64(parts[2]); err != nil {

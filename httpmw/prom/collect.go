@@ -1,0 +1,110 @@
+package prom
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// Of requests, by application.
+var (
+	anonymous = counter("requests_anonymous_total", "Requests without any cookie of ours.", "app")
+	accepted  = counter("sessions_accepted_total", "Sessions accepted.", "app")
+	refused   = counter("sessions_refused_total", "Cookies that came and were refused, or could not be decided.", "app", "reason")
+	cookies   = counter("cookies_total", "Cookies sent: session (changed data), seen (renewal), expired (by a logout).", "app", "kind")
+	shared    = counter("renewals_shared_total", "Renewals that an earlier request had sealed.", "app")
+	unsealed  = counter("renewals_unsealed_total", "Renewals due that no key could seal.", "app")
+	withheld  = counter("cookies_withheld_total", "Cookies not sent because the session was revoked meanwhile.", "app")
+	lookups   = counter("key_lookups_total", "Looks for a key that was unknown.", "app")
+)
+
+func collectApp(ch chan<- prometheus.Metric, app string, s httpmw.Stats) {
+	anonymous.send(ch, float64(s.Anonymous), app)
+	accepted.send(ch, float64(s.Accepted), app)
+	for reason, n := range s.Refused { // all there are
+		refused.send(ch, float64(n), app, reason)
+	}
+	cookies.send(ch, float64(s.Written), app, "session")
+	cookies.send(ch, float64(s.Renewed), app, "seen")
+	cookies.send(ch, float64(s.Expired), app, "expired")
+	shared.send(ch, float64(s.Shared), app)
+	unsealed.send(ch, float64(s.Unsealed), app)
+	withheld.send(ch, float64(s.Withheld), app)
+	lookups.send(ch, float64(s.Lookups), app)
+}
+
+// Of the revocation list.
+var (
+	state     = gauge("list_state", "1 for the state the list is in.", "state")
+	ready     = gauge("list_ready", "1 once the list was joined, until it is closed.")
+	age       = gauge("list_age_seconds", "Age of this replica's view of the list.")
+	window    = gauge("list_window_seconds", "How far back the window reaches.")
+	entries   = gauge("list_window_entries", "Revocations in the window.")
+	bytes     = gauge("list_window_bytes", "Memory of the window.")
+	outbox    = gauge("list_outbox", "Revocations of this replica that were not yet seen in the log.")
+	decisions = counter("list_decisions_total", "Decisions from memory.", "outcome")
+	refusals  = counter("list_refusals_total", "Sessions refused or undecided by the list.", "reason")
+	confirms  = counter("list_confirms_total", "Questions to the exact set, by how they were answered.", "result")
+	reads     = counter("list_reads_total", "Reads of the log.", "result")
+	anomalies = counter("list_anomalies_total", "What should not happen, and was dealt with.", "kind")
+
+	states       = []string{"booting", "synced", "stale", "cut_off", "closed", "disabled"}
+	confirmNames = []string{"store", "cached", "shared", "failed", "crowded"}
+	readNames    = []string{"ok", "failed"}
+	anomalyNames = []string{"trimmed", "broken", "genesis", "lost", "forged", "settled_hit", "settled_miss", "republished"}
+)
+
+func collectList(ch chan<- prometheus.Metric, l *revocation.List) {
+	s := l.Stats()
+	for _, name := range states {
+		state.send(ch, truth(name == s.State), name)
+	}
+	ready.send(ch, truth(l.Ready()))
+	age.send(ch, s.Age.Seconds())
+	window.send(ch, s.Window.Seconds())
+	entries.send(ch, float64(s.Entries))
+	bytes.send(ch, float64(s.Bytes))
+	outbox.send(ch, float64(s.Outbox))
+	decisions.sendAll(ch, s.Decisions, nil)
+	var reasons []string
+	for r := revocation.RevokedSession; r <= revocation.Silent; r++ {
+		reasons = append(reasons, r.String())
+	}
+	refusals.sendAll(ch, s.Refusals, reasons)
+	confirms.sendAll(ch, s.Confirms, confirmNames)
+	reads.sendAll(ch, s.Reads, readNames)
+	anomalies.sendAll(ch, s.Anomalies, anomalyNames)
+}
+
+// Of the ring.
+var (
+	ringKeys     = gauge("ring_keys", "Keys of the ring by their state.", "state")
+	sealingSince = gauge("ring_sealing_since_seconds", "When the key that seals began to, in Unix time; 0 if none seals.")
+	sealingUntil = gauge("ring_sealing_until_seconds", "Until when the key that seals opens, in Unix time; 0 if that is not fixed, or none seals.")
+)
+
+func collectKeys(ch chan<- prometheus.Metric, r *keys.Ring, now time.Time) {
+	count := map[keys.State]int{}
+	for _, k := range r.Keys() {
+		count[r.State(k, now)]++
+	}
+	for s := keys.Pending; s <= keys.Revoked; s++ {
+		ringKeys.send(ch, float64(count[s]), s.String())
+	}
+	var since, until float64
+	if k, ok := r.Sealing(now); ok {
+		since, until = unix(k.NotBefore()), unix(k.Expires())
+	}
+	sealingSince.send(ch, since)
+	sealingUntil.send(ch, until)
+}
+
+func unix(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.Unix())
+}

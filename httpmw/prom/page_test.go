@@ -1,0 +1,28 @@
+package prom_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// What the page shows of Go is code that is compiled and run here.
+func TestPageShowsThisCode(t *testing.T) {
+	page, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := os.ReadFile("prom_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(page), "```go\n")[1:]
+	if len(blocks) == 0 {
+		t.Fatal("the page shows no Go")
+	}
+	for _, block := range blocks {
+		if shown, _, closed := strings.Cut(block, "```"); !closed || !strings.Contains(string(code), shown) {
+			t.Errorf("nothing compiles this:\n%s", shown)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+// Package prom shows the counters of Wafer's parts to Prometheus.
+//
+// [New] makes a collector of what the application has: its list, its ring, its managers. It reads their Stats when it is asked, keeps
+// nothing, and costs requests nothing. All series are there from the first scrape, with the value 0, so that rates and alerts see the first
+// event. The metrics are listed in docs/metrics.md.
+//
+// No label holds a user, a session or an address: the number of series is fixed.
+package prom
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// Parts are what New collects from. At least one must be given.
+type Parts struct {
+	// Apps are the managers of this process by the name in their Config.App, which is the label "app". Zero: no metrics of requests.
+	Apps map[string]Manager
+
+	// List is the revocation list. Zero: no metrics of it.
+	List *revocation.List
+
+	// Keys is the ring. Zero: no metrics of keys.
+	Keys keys.Source
+}
+
+// A Manager is an httpmw.Manager, of whatever data.
+type Manager interface{ Stats() httpmw.Stats }
+
+// New returns a collector of p, to be registered once. It may be used concurrently.
+func New(p Parts) (prometheus.Collector, error) {
+	if len(p.Apps) == 0 && p.List == nil && p.Keys == nil {
+		return nil, errors.New("prom: there is nothing to collect from")
+	}
+	for app, m := range p.Apps {
+		if app == "" || m == nil {
+			return nil, errors.New("prom: an application without a name or a manager")
+		}
+	}
+	apps := make(map[string]Manager, len(p.Apps))
+	for app, m := range p.Apps {
+		apps[app] = m
+	}
+	p.Apps = apps
+	return collector{p}, nil
+}
+
+type collector struct{ Parts }
+
+// Describe tells Prometheus of every metric there may be.
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	if len(c.Apps) > 0 {
+		describe(ch, anonymous, accepted, refused, cookies, shared, unsealed, withheld, lookups)
+	}
+	if c.List != nil {
+		describe(ch, state, ready, age, window, entries, bytes, outbox, decisions, refusals, confirms, reads, anomalies)
+	}
+	if c.Keys != nil {
+		describe(ch, ringKeys, sealingSince, sealingUntil)
+	}
+}
+
+func describe(ch chan<- *prometheus.Desc, all ...metric) {
+	for _, m := range all {
+		ch <- m.desc
+	}
+}
+
+// Collect reads the counters of now.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	for app, m := range c.Apps {
+		collectApp(ch, app, m.Stats())
+	}
+	if c.List != nil {
+		collectList(ch, c.List)
+	}
+	if c.Keys != nil {
+		collectKeys(ch, c.Keys.Ring(), time.Now())
+	}
+}
+
+// A metric is one name, its help and its labels.
+type metric struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+}
+
+func counter(name, help string, labels ...string) metric {
+	return metric{prometheus.NewDesc("wafer_"+name, help, labels, nil), prometheus.CounterValue}
+}
+
+func gauge(name, help string, labels ...string) metric {
+	return metric{prometheus.NewDesc("wafer_"+name, help, labels, nil), prometheus.GaugeValue}
+}
+
+func (m metric) send(ch chan<- prometheus.Metric, v float64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(m.desc, m.kind, v, labels...)
+}
+
+// sendAll sends one series for each name, those without a count too, and for each count without a name: a newer part may count more.
+func (m metric) sendAll(ch chan<- prometheus.Metric, counts map[string]uint64, names []string) {
+	for _, name := range names {
+		m.send(ch, float64(counts[name]), name)
+		delete(counts, name) // Stats returns a map of our own
+	}
+	for name, n := range counts {
+		m.send(ch, float64(n), name)
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

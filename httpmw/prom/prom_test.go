@@ -1,0 +1,292 @@
+package prom_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/prom"
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+func Example() {
+	ring := keys.Generate(0)
+	list, err := revocation.Open(context.Background(), revocation.NewMemory(), ring, revocation.Config{})
+	if err != nil {
+		panic(err)
+	}
+	defer list.Close()
+	sessions, err := httpmw.New[struct{}](keys.Static(ring), list, httpmw.Config{App: "shop"})
+	if err != nil {
+		panic(err)
+	}
+
+	metrics, err := prom.New(prom.Parts{
+		Apps: map[string]prom.Manager{"shop": sessions},
+		List: list,
+		Keys: keys.Static(ring),
+	})
+	if err != nil {
+		panic(err)
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(metrics)
+	mux := http.NewServeMux() // on a listener of its own
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	for line := range strings.Lines(w.Body.String()) {
+		if strings.HasPrefix(line, "wafer_ring_keys") {
+			fmt.Print(line)
+		}
+	}
+	// Output:
+	// wafer_ring_keys{state="expired"} 0
+	// wafer_ring_keys{state="opening"} 0
+	// wafer_ring_keys{state="pending"} 0
+	// wafer_ring_keys{state="revoked"} 0
+	// wafer_ring_keys{state="sealing"} 1
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// scrape returns the series of Wafer by name and labels.
+func scrape(t *testing.T, p prom.Parts) map[string]string {
+	t.Helper()
+	c, err := prom.New(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(c)
+	server := httptest.NewServer(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	defer server.Close()
+	resp, err := server.Client().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%d %s %v", resp.StatusCode, body, err)
+	}
+	series := map[string]string{}
+	for line := range strings.Lines(string(body)) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok && name != "#" {
+			series[name] = value
+		}
+	}
+	return series
+}
+
+// fake has a different number for everything, so that two that are exchanged show.
+type fake struct{}
+
+func (fake) Stats() httpmw.Stats {
+	s := httpmw.Stats{
+		Anonymous: 101, Accepted: 102, Written: 103, Renewed: 104, Shared: 105, Unsealed: 106, Withheld: 107, Expired: 108, Lookups: 109,
+		Refused: map[string]uint64{},
+	}
+	for i, r := range reasons {
+		s.Refused[string(r)] = uint64(i + 1)
+	}
+	return s
+}
+
+var reasons = []httpmw.Reason{
+	httpmw.ReasonExpiredIdle, httpmw.ReasonExpiredAbsolute, httpmw.ReasonRevokedSession, httpmw.ReasonRevokedSubject, httpmw.ReasonRevokedGroup,
+	httpmw.ReasonRevokedKey, httpmw.ReasonRevokedEveryone, httpmw.ReasonListLost, httpmw.ReasonUnknownKey, httpmw.ReasonTampered,
+	httpmw.ReasonMalformed, httpmw.ReasonTooLong, httpmw.ReasonWrongAudience, httpmw.ReasonAmbiguous, httpmw.ReasonIncomplete,
+	httpmw.ReasonUndecided, httpmw.ReasonData,
+}
+
+func TestMetricsOfAnApplication(t *testing.T) {
+	want := map[string]string{
+		`wafer_requests_anonymous_total{app="shop"}`:     "101",
+		`wafer_sessions_accepted_total{app="shop"}`:      "102",
+		`wafer_cookies_total{app="shop",kind="session"}`: "103",
+		`wafer_cookies_total{app="shop",kind="seen"}`:    "104",
+		`wafer_renewals_shared_total{app="shop"}`:        "105",
+		`wafer_renewals_unsealed_total{app="shop"}`:      "106",
+		`wafer_cookies_withheld_total{app="shop"}`:       "107",
+		`wafer_cookies_total{app="shop",kind="expired"}`: "108",
+		`wafer_key_lookups_total{app="shop"}`:            "109",
+	}
+	for i, r := range reasons {
+		want[fmt.Sprintf(`wafer_sessions_refused_total{app="shop",reason="%s"}`, r)] = fmt.Sprint(i + 1)
+	}
+	if diff := cmp.Diff(want, scrape(t, prom.Parts{Apps: map[string]prom.Manager{"shop": fake{}}})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A real manager has a series for every reason from the start, and what happens is counted.
+func TestRealRefusals(t *testing.T) {
+	ring := keys.Generate(0)
+	store := &flaky{Store: revocation.NewMemory()}
+	list, err := revocation.Open(t.Context(), store, ring, revocation.Config{Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Close()
+	newManager := func(app string) *httpmw.Manager[struct{}] {
+		m, err := httpmw.New[struct{}](keys.Static(ring), list, httpmw.Config{App: app, Logger: quiet()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	m, other := newManager("shop"), newManager("desk")
+	parts := prom.Parts{Apps: map[string]prom.Manager{"shop": m, "desk": other}, List: list, Keys: keys.Static(ring)}
+	before := scrape(t, parts)
+	for _, r := range reasons {
+		if v := before[fmt.Sprintf(`wafer_sessions_refused_total{app="shop",reason="%s"}`, r)]; v != "0" {
+			t.Errorf("%s begins with %q", r, v)
+		}
+	}
+
+	token := func(subject string) string {
+		s, err := m.Issue(t.Context(), httpmw.Identity{Subject: subject}, struct{}{}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	check := func(m *httpmw.Manager[struct{}], token string, want error) {
+		t.Helper()
+		if _, err := m.Check(t.Context(), token, ""); !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	ada := token("ada")
+	check(m, ada, nil)
+	check(m, ada[:len(ada)-1]+flip(ada[len(ada)-1]), httpmw.ErrTampered)
+	check(m, "x", httpmw.ErrMalformed)
+	check(other, ada, httpmw.ErrWrongAudience)
+	if _, err := list.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	check(m, ada, httpmw.ErrRevokedSubject)
+
+	after := scrape(t, parts)
+	for series, want := range map[string]string{
+		`wafer_sessions_accepted_total{app="shop"}`:                         "1",
+		`wafer_sessions_refused_total{app="shop",reason="tampered"}`:        "1",
+		`wafer_sessions_refused_total{app="shop",reason="malformed"}`:       "1",
+		`wafer_sessions_refused_total{app="desk",reason="wrong_audience"}`:  "1",
+		`wafer_sessions_refused_total{app="shop",reason="wrong_audience"}`:  "0",
+		`wafer_sessions_refused_total{app="shop",reason="revoked_subject"}`: "1",
+		`wafer_list_refusals_total{reason="revoked_subject"}`:               "1",
+		`wafer_list_refusals_total{reason="revoked_group"}`:                 "0",
+		`wafer_list_state{state="synced"}`:                                  "1",
+		`wafer_list_state{state="cut_off"}`:                                 "0",
+		`wafer_list_ready`:                                                  "1",
+		`wafer_list_reads_total{result="failed"}`:                           "0",
+		`wafer_list_anomalies_total{kind="forged"}`:                         "0",
+		`wafer_list_confirms_total{result="failed"}`:                        "0",
+		`wafer_ring_keys{state="sealing"}`:                                  "1",
+		`wafer_ring_sealing_until_seconds`:                                  "0",
+	} {
+		if got := after[series]; got != want {
+			t.Errorf("%s is %q, want %q", series, got, want)
+		}
+	}
+	if after["wafer_ring_sealing_since_seconds"] == "0" {
+		t.Error("no key seals")
+	}
+
+	store.down.Store(true)
+	if _, err := list.Revoke(t.Context(), revocation.Subject("bob"), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	if got := scrape(t, parts)["wafer_list_outbox"]; got == "0" || got == "" {
+		t.Errorf("the outbox holds %q", got)
+	}
+}
+
+// flip returns another character that is good at the end of a tag: one with the same bits left over.
+func flip(c byte) string {
+	if c == 'A' {
+		return "Q"
+	}
+	return "A"
+}
+
+type flaky struct {
+	revocation.Store
+	down atomic.Bool
+}
+
+func (f *flaky) Write(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+	if f.down.Load() {
+		return revocation.Written{}, errors.New("the store is down")
+	}
+	return f.Store.Write(ctx, b)
+}
+
+func TestDisabledList(t *testing.T) {
+	got := scrape(t, prom.Parts{List: revocation.Disabled(keys.Generate(0))})
+	if got[`wafer_list_state{state="disabled"}`] != "1" {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestKeysWithoutOneThatSeals(t *testing.T) {
+	ring := keys.Generate(0)
+	if got := scrape(t, prom.Parts{Keys: keys.Static(ring)}); len(got) != 7 || got["wafer_ring_sealing_since_seconds"] == "0" {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestNothingToCollect(t *testing.T) {
+	for name, p := range map[string]prom.Parts{
+		"nothing":           {},
+		"app without name":  {Apps: map[string]prom.Manager{"": fake{}}},
+		"app without stats": {Apps: map[string]prom.Manager{"shop": nil}},
+	} {
+		if _, err := prom.New(p); err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+}
+
+// The page lists every metric, and no other.
+func TestPageListsTheMetrics(t *testing.T) {
+	page, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("collect.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := func(text []byte, pattern string) map[string]bool {
+		found := map[string]bool{}
+		for _, m := range regexp.MustCompile(pattern).FindAllSubmatch(text, -1) {
+			found[string(m[1])] = true
+		}
+		return found
+	}
+	inCode := names(source, `(?:counter|gauge)\("([a-z_]+)"`)
+	if len(inCode) < 20 {
+		t.Fatalf("only %d metrics found", len(inCode))
+	}
+	if diff := cmp.Diff(inCode, names(page, "(?m)^\\| `wafer_([a-z_]+)`")); diff != "" {
+		t.Errorf("(-code +page):\n%s", diff)
+	}
+}
