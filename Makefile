@@ -13,7 +13,7 @@ COUNT     ?= 20
 HISTORIES ?= 1000000
 
 # Modules of their own, so that what only tests need is no dependency of Wafer's users.
-NESTED := testdata/peers testdata/frameworks
+NESTED := testdata/peers testdata/frameworks testdata/migrate
 
 .PHONY: help test tools check unit nested soak demo
 

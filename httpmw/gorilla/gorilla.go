@@ -22,6 +22,9 @@
 // old application has logged that session out, and so does Mover. It must therefore be sent wherever the new one is:
 // same Domain, a Path of "/", and a SameSite no stricter.
 //
+// Timestamps of old cookies are whole seconds: who logs out and in again within one, on an old replica, may be taken for
+// logged out still.
+//
 // Old replicas ask no list. A copy of an old cookie works there, and may be written anew there, until the last of them
 // is gone. Who logs in on a new replica is not logged in on an old one, and its session does not depend on any old
 // cookie.
