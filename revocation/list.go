@@ -84,7 +84,7 @@ type Stats struct {
 	Window    time.Duration     // how far back it reaches
 	Position  string            // newest applied
 	Entries   int64             // in the window
-	Bytes     int64             // of filters and exact ring
+	Bytes     int64             // of its filters; the exact ring takes at most 10 MB more
 	Outbox    int               // revocations not yet seen in the log
 	Decisions map[string]uint64 // by outcome of Decide
 	Refusals  map[string]uint64 // by reason
