@@ -279,7 +279,8 @@ func (p *idp) RoundTrip(r *http.Request) (*http.Response, error) {
 type flaky struct {
 	revocation.Store
 	down atomic.Bool
-	hang atomic.Bool // of reading the log only
+	hang atomic.Bool   // of reading the log only
+	gate chan struct{} // if not nil, writes wait for it
 }
 
 var errDown = errors.New("the store is down")
@@ -293,6 +294,9 @@ func (f *flaky) Read(ctx context.Context, c revocation.Cursor) (revocation.Page,
 }
 
 func (f *flaky) Write(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+	if f.gate != nil {
+		<-f.gate
+	}
 	if f.down.Load() {
 		return revocation.Written{}, errDown
 	}

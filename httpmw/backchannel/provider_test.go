@@ -256,8 +256,17 @@ func TestBadProviderDocuments(t *testing.T) {
 			defer list.Close()
 			p := newIDP(key)
 			p.instead(row.serve)
-			r := newReceiver(t, list, p, nil)
+			asked := 0
+			r := newReceiver(t, list, p, func(c *backchannel.Config) {
+				c.HTTPClient = &http.Client{Transport: transport(func(req *http.Request) (*http.Response, error) {
+					asked++
+					return p.RoundTrip(req)
+				})}
+			})
 			wantStatus(t, post(r, key.good(sid, sub)), row.status)
+			if asked > 4 {
+				t.Errorf("asked %d times", asked)
+			}
 			if revoked(t, list, sid, sub) != (row.status == 200) {
 				t.Error("the answer and the deed differ")
 			}

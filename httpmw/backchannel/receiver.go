@@ -132,13 +132,11 @@ func (r *Receiver) end(ctx context.Context, t *logoutToken, now time.Time) error
 		return nil
 	}
 	until := t.expires.Add(r.config.Leeway)
-	mark, wide := t.mark()
-	if wide {
-		// An error is that of a silent store: going on makes at least this replica refuse the sessions, and ends in an error, too.
-		if _, done, err := r.list.Revoked(ctx, mark); err == nil && done {
-			r.repeated.Add(1)
-			return nil
-		}
+	mark := t.mark()
+	// An error is that of a silent store: going on makes at least this replica refuse the sessions, and ends in an error, too.
+	if _, done, err := r.list.Revoked(ctx, mark); err == nil && done {
+		r.repeated.Add(1)
+		return nil
 	}
 	o := revocation.Options{Actor: "identity provider", Reason: "OpenID Connect back-channel logout"}
 	var failed error
@@ -150,12 +148,10 @@ func (r *Receiver) end(ctx context.Context, t *logoutToken, now time.Time) error
 	if failed != nil {
 		return failed
 	}
-	if wide {
-		o.Until = until
-		if _, err := r.list.Revoke(ctx, mark, o); err != nil {
-			// The logout stands. What is lost is that other replicas know the token.
-			r.config.Logger.LogAttrs(ctx, slog.LevelDebug, "backchannel: token not marked as used", slog.String("error", err.Error()))
-		}
+	o.Until = until
+	if _, err := r.list.Revoke(ctx, mark, o); err != nil {
+		// The logout stands. What is lost is that other replicas know the token.
+		r.config.Logger.LogAttrs(ctx, slog.LevelDebug, "backchannel: token not marked as used", slog.String("error", err.Error()))
 	}
 	if !r.used.add(jti, logout, now, until) { // two deliveries at once
 		r.repeated.Add(1)

@@ -136,49 +136,77 @@ func TestWhatATokenEnds(t *testing.T) {
 
 // A delivery may be repeated, and a copied token ends nothing that began later: on the replica that saw it, and on others.
 func TestRepeatedTokens(t *testing.T) {
+	for _, row := range []struct{ name, sid, sub, group string }{
+		{"sid", "s1", "", backchannel.Groups(issuer, "s1", "")[0]},
+		{"sub", "", "ada", backchannel.Groups(issuer, "", "ada")[0]},
+		{"both, the session", "s1", "ada", backchannel.Groups(issuer, "s1", "")[0]},
+		{"both, without a session", "s1", "ada", backchannel.Groups(issuer, "", "ada")[1]},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				key := newSigner(t, "1", "EdDSA")
+				list := openList(t, revocation.NewMemory())
+				defer list.Close()
+				var told int
+				count := func(c *backchannel.Config) {
+					c.OnLogout = func(context.Context, backchannel.Logout) { told++ }
+				}
+				here, there := newReceiver(t, list, newIDP(key), count), newReceiver(t, list, newIDP(key), count)
+				since := func() time.Time {
+					at, ok, err := list.Revoked(t.Context(), revocation.Group(row.group))
+					if err != nil || !ok {
+						t.Fatal(ok, err)
+					}
+					return at
+				}
+
+				token := key.good(row.sid, row.sub)
+				wantStatus(t, post(here, token), http.StatusOK)
+				at := since()
+				time.Sleep(20 * time.Second)
+				for _, r := range []*backchannel.Receiver{here, here, there, there} {
+					wantStatus(t, post(r, token), http.StatusOK)
+				}
+				if again := since(); !again.Equal(at) {
+					t.Errorf("a repeated token moved the logout from %v to %v", at, again)
+				}
+				if told != 1 || here.Stats().Ended != 1 || here.Stats().Repeated != 2 || there.Stats().Repeated != 2 {
+					t.Errorf("told %d times, %+v, %+v", told, here.Stats(), there.Stats())
+				}
+				// A new token is another logout: the session at the provider may have gone on.
+				wantStatus(t, post(there, key.good(row.sid, row.sub)), http.StatusOK)
+				if again := since(); !again.After(at) {
+					t.Error("a second logout did nothing")
+				}
+			})
+		})
+	}
+}
+
+// A jti names one logout. Who delivers it again may sign it again.
+func TestReusedJTI(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
 		list := openList(t, revocation.NewMemory())
 		defer list.Close()
-		var told int
-		count := func(c *backchannel.Config) {
-			c.OnLogout = func(context.Context, backchannel.Logout) { told++ }
+		r := newReceiver(t, list, newIDP(key), nil)
+		first := claims("s1", "ada")
+		want := func(changes members, status int) {
+			t.Helper()
+			wantStatus(t, post(r, key.token(key.header().json(), first.with(changes).json())), status)
 		}
-		here, there := newReceiver(t, list, newIDP(key), count), newReceiver(t, list, newIDP(key), count)
-		since := func(sub string) time.Time {
-			at, ok, err := list.Revoked(t.Context(), revocation.Group(backchannel.Groups(issuer, "", sub)[0]))
-			if err != nil || !ok {
-				t.Fatal(ok, err)
-			}
-			return at
+		want(nil, http.StatusOK)
+		want(members{"iat": time.Now().Unix() - 1}, http.StatusOK)
+		want(members{"sid": "s2"}, http.StatusBadRequest)
+		want(members{"sub": "bob"}, http.StatusBadRequest)
+		if s := r.Stats(); s.Refused["jti_reused"] != 2 || s.Ended != 1 || s.Repeated != 1 || revoked(t, list, "s2", "bob") {
+			t.Errorf("%+v", s)
 		}
-
-		token := key.good("", "ada")
-		wantStatus(t, post(here, token), http.StatusOK)
-		at := since("ada")
-		time.Sleep(20 * time.Second)
-		for _, r := range []*backchannel.Receiver{here, here, there} {
-			wantStatus(t, post(r, token), http.StatusOK)
-		}
-		if again := since("ada"); !again.Equal(at) {
-			t.Errorf("a repeated token moved the logout from %v to %v", at, again)
-		}
-		if told != 1 || here.Stats().Ended != 1 || here.Stats().Repeated != 2 || there.Stats().Repeated != 1 {
-			t.Errorf("told %d times, %+v, %+v", told, here.Stats(), there.Stats())
-		}
-		// A new token of the same user is another logout.
-		wantStatus(t, post(there, key.good("", "ada")), http.StatusOK)
-		if again := since("ada"); !again.After(at) {
-			t.Error("a second logout did nothing")
-		}
-
-		// The jti of another logout is no repetition.
-		reused := claims("s1", "ada")
-		wantStatus(t, post(here, key.token(key.header().json(), reused.json())), http.StatusOK)
-		wantStatus(t, post(here, key.token(key.header().json(), reused.with(members{"iat": time.Now().Unix() - 1}).json())), http.StatusOK)
-		wantStatus(t, post(here, key.token(key.header().json(), reused.with(members{"sid": "s2"}).json())), http.StatusBadRequest)
-		if here.Stats().Refused["jti_reused"] != 1 || revoked(t, list, "s2", "bob") {
-			t.Errorf("%+v", here.Stats())
+		// A jti that nobody can repeat any more is forgotten.
+		time.Sleep(10 * time.Minute)
+		want(members{"sid": "s2", "iat": time.Now().Unix(), "exp": time.Now().Unix() + 60}, http.StatusOK)
+		if !revoked(t, list, "s2", "bob") {
+			t.Error("nothing was ended")
 		}
 	})
 }
@@ -216,6 +244,36 @@ func TestDeliveriesAtOnce(t *testing.T) {
 	if s := r.Stats(); s.Ended != 8 || s.Repeated != 24 {
 		t.Errorf("%+v", s)
 	}
+}
+
+// Two deliveries of one token that are both on their way to the store are one logout.
+func TestDeliveriesThatOverlap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newSigner(t, "1", "EdDSA")
+		store := &flaky{Store: revocation.NewMemory()}
+		list := openList(t, store)
+		defer list.Close()
+		told := 0
+		r := newReceiver(t, list, newIDP(key), func(c *backchannel.Config) {
+			c.OnLogout = func(context.Context, backchannel.Logout) { told++ }
+		})
+		store.gate = make(chan struct{})
+		token := key.good(sid, sub)
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				if resp := post(r, token); resp.StatusCode != http.StatusOK {
+					t.Errorf("answered %d", resp.StatusCode)
+				}
+			})
+		}
+		synctest.Wait()
+		close(store.gate)
+		all.Wait()
+		if s := r.Stats(); told != 1 || s.Ended != 1 || s.Repeated != 2 {
+			t.Errorf("told %d times, %+v", told, s)
+		}
+	})
 }
 
 // Nothing is confirmed that the store has not confirmed, and the same token may come again.

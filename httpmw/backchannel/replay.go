@@ -8,8 +8,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// maxUsed bounds how many tokens this process remembers. With more logouts within the life of a token it forgets the oldest, and only
-// those that end all sessions of a user are then still known, to the list.
+// maxUsed bounds how many tokens this process remembers. With more logouts within the life of a token it forgets the oldest, which are then
+// still known to the list.
 const maxUsed = 1 << 14
 
 // A memory knows the tokens that were acknowledged, until they expire.
@@ -56,9 +56,9 @@ func (t *logoutToken) digests() (jti, logout [32]byte) {
 	return sha256.Sum256([]byte(t.jti)), sha256.Sum256([]byte(group("sid", t.Issuer, t.Session) + "\x00" + t.Subject))
 }
 
-// mark is a group without sessions whose revocation tells all replicas that the token was used. Only a token for all sessions of a user needs
-// it: sent again later, to a replica that has not seen it, it would end sessions that began after it. One for a session at the provider
-// ends nothing new.
-func (t *logoutToken) mark() (revocation.Target, bool) {
-	return revocation.Group(group("used", t.Issuer, t.jti+"\x00"+t.Subject)), t.Session == ""
+// mark is a group without sessions, whose revocation tells all replicas that the token was used. Sent again, to a replica that has not seen it,
+// the token would otherwise end sessions that began after it: a user's, and those of a session at the provider that goes on.
+func (t *logoutToken) mark() revocation.Target {
+	_, logout := t.digests()
+	return revocation.Group(group("used", t.Issuer, t.jti+"\x00"+string(logout[:])))
 }
