@@ -88,7 +88,7 @@ func BenchmarkPropagation(b *testing.B) {
 						b.Errorf("not refused: %+v", at.Stats())
 						return
 					}
-					<-time.After(time.Millisecond)
+					<-time.After(2 * time.Millisecond)
 				}
 				mu.Lock()
 				defer mu.Unlock()

@@ -28,6 +28,9 @@ func ourOptions(o *redis.UniversalOptions) *redis.UniversalOptions {
 	if n.DialerRetries == 0 {
 		n.DialerRetries = 1
 	}
+	if n.PipelinePoolSize == 0 {
+		n.PipelinePoolSize = -1 // one pool is enough
+	}
 	if n.Protocol == 0 {
 		n.Protocol = 2 // nothing that is pushed is of use
 	}

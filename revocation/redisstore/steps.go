@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -32,68 +34,78 @@ func (s *Store) Confirm(ctx context.Context, q revocation.Question) (revocation.
 	return a, d.err
 }
 
-const (
-	scriptPage = 256  // entries that a script returns at most
-	plainPage  = 4096 // entries of one XRANGE
-)
+// pageLimit is how many entries one read takes: more would keep the server from
+// others for milliseconds.
+const pageLimit = 4096
 
-// Read implements [revocation.Store]. A page that a script would take long over
-// is read by plain XRANGE instead, and the script then reads on from the last
-// entry, so that both are known to be of one log.
+// Read implements [revocation.Store]. A script that returns entries costs the
+// server five times what XRANGE does, so the script brings the head and XRANGE,
+// on the same connection right after it, the entries; what came in between is
+// left for the next read. Where the two do not fit, as when the log was lost in
+// between, one script reads both.
 func (s *Store) Read(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
-	limit := min(c.Limit, scriptPage)
-	p, err := s.page(ctx, c, c.From, limit)
-	if err != nil || !p.More || c.Limit <= limit || len(p.Entries) == 0 {
-		return p, err
+	limit := min(c.Limit, pageLimit)
+	pipe := s.client.Pipeline()
+	head := s.scripts.read.EvalSha(ctx, pipe, s.keys, c.List[:], c.Floor, c.From.String(), 0, flag(c.Marks))
+	log := pipe.XRangeN(ctx, s.keys[1], c.From.String(), "+", int64(limit+1))
+	pipe.Exec(ctx) // each command has its own error
+	reply, err := head.Result()
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		return s.page(ctx, c, limit)
+	} else if err != nil {
+		return revocation.Page{}, mapped(err)
 	}
-	last := p.Entries[len(p.Entries)-1]
-	next := revocation.Position{MS: last.Position.MS, N: last.Position.N + 1}
-	rest, err := s.client.XRangeN(ctx, s.keys[1], next.String(), "+", int64(min(c.Limit-limit, plainPage))).Result()
+	entries, err := log.Result()
 	if err != nil {
 		return revocation.Page{}, mapped(err)
 	}
-	if len(rest) == 0 {
-		return p, nil // trimmed meanwhile: the next read tells
-	}
 	d := decoder{}
-	for _, m := range rest {
-		p.Entries = append(p.Entries, d.fields(m.ID, m.Values["e"]))
+	p := d.page(reply)
+	for _, m := range entries {
+		if e := d.fields(m.ID, m.Values["e"]); e.Position.N <= p.Head.N {
+			p.Entries = append(p.Entries, e)
+		}
 	}
 	if d.err != nil {
 		return revocation.Page{}, d.err
 	}
-	last = p.Entries[len(p.Entries)-1]
-	end, err := s.page(ctx, c, last.Position, 1)
-	if err != nil {
-		return revocation.Page{}, err
+	end := c.From.N - 1
+	if n := len(p.Entries); n > limit {
+		p.Entries, p.More = p.Entries[:limit], true
+	} else if n > 0 {
+		end = p.Entries[n-1].Position.N
 	}
-	if len(end.Entries) != 1 || end.Entries[0].Position != last.Position || end.Entries[0].Chain != last.Chain {
-		return revocation.Page{}, errors.New("redisstore: the log changed while it was read")
+	if !p.More && end < p.Head.N {
+		return s.page(ctx, c, min(limit, atomicLimit))
 	}
-	p.Head, p.More, p.Beat = end.Head, end.More, end.Beat
 	fillUntil(p.Entries, p.Head)
 	return p, nil
 }
 
-// page runs the script that reads.
-func (s *Store) page(ctx context.Context, c revocation.Cursor, from revocation.Position, limit int) (p revocation.Page, _ error) {
-	marks := ""
-	if c.Marks {
-		marks = "1"
-	}
+const atomicLimit = 512 // entries that one script returns at most
+
+// page reads head and entries in one step.
+func (s *Store) page(ctx context.Context, c revocation.Cursor, limit int) (revocation.Page, error) {
 	// One more than asked for tells whether there is more.
-	reply, err := s.run(ctx, s.scripts.read, c.List[:], c.Floor, from.String(), limit+1, marks)
+	reply, err := s.run(ctx, s.scripts.read, c.List[:], c.Floor, c.From.String(), limit+1, flag(c.Marks))
 	if err != nil {
-		return p, err
+		return revocation.Page{}, err
 	}
 	d := decoder{}
+	p := d.page(reply)
+	if len(p.Entries) > limit {
+		p.Entries, p.More = p.Entries[:limit], true
+	}
+	fillUntil(p.Entries, p.Head)
+	return p, d.err
+}
+
+// page reads what read.lua answers.
+func (d *decoder) page(reply any) (p revocation.Page) {
 	r := d.list(reply, 4)
 	p.Head, p.Beat = d.head(r[0]), d.ms(r[1])
 	for _, item := range d.list(r[2], 0) {
 		p.Entries = append(p.Entries, d.entry(item))
-	}
-	if len(p.Entries) > limit {
-		p.Entries, p.More = p.Entries[:limit], true
 	}
 	if oldest := d.text(r[3]); oldest != "" {
 		p.Oldest = d.position(oldest)
@@ -101,8 +113,7 @@ func (s *Store) page(ctx context.Context, c revocation.Cursor, from revocation.P
 	if len(r) > 4 {
 		p.Marks = d.marks(r[4])
 	}
-	fillUntil(p.Entries, p.Head)
-	return p, d.err
+	return p
 }
 
 // Write implements [revocation.Store].

@@ -1,4 +1,4 @@
--- ARGV: 1 genesis  2 floor  3 from  4 limit  5 '1': marks too
+-- ARGV: 1 genesis  2 floor  3 from  4 limit, 0: no entries  5 '1': marks too
 local h, why = guard(ARGV[1])
 if not h then return why end
 local now, floor, ms, beat = clock(), tonumber(ARGV[2]), tonumber(h[6]), tonumber(h[12])
@@ -23,6 +23,8 @@ if ok and (math.abs(now - beat) >= 500 or floor > ms) then
   if type(done) == 'table' and done.err then return done end
 end
 local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)
-local out = {h, math.abs(now - beat), redis.call('XRANGE', KEYS[2], ARGV[3], '+', 'COUNT', ARGV[4]), oldest[1] and oldest[1][1] or ''}
+local entries = {}
+if ARGV[4] ~= '0' then entries = redis.call('XRANGE', KEYS[2], ARGV[3], '+', 'COUNT', ARGV[4]) end
+local out = {h, math.abs(now - beat), entries, oldest[1] and oldest[1][1] or ''}
 if ARGV[5] == '1' then out[5] = redis.call('HGETALL', KEYS[3]) end
 return out
