@@ -278,6 +278,18 @@ func TestAdoptRefuses(t *testing.T) {
 	}
 }
 
+func TestAdoptLeavesTheCallersGroupsAlone(t *testing.T) {
+	f := newFixture(t, httpmw.Config{})
+	groups := []string{"tenant:7", "mine"}
+	p := httpmw.Past{Credential: []byte("c"), Saved: time.Now()}
+	if _, err := f.adopt(newBrowser(), f.adopter(t), p, httpmw.Identity{Subject: "ada", Groups: groups[:1]}, cart{}); err != nil {
+		t.Fatal(err)
+	}
+	if groups[1] != "mine" {
+		t.Errorf("groups %q", groups)
+	}
+}
+
 func TestAdoptReplacesAnAnonymousSession(t *testing.T) {
 	f := newFixture(t, httpmw.Config{})
 	a, b := f.adopter(t), newBrowser()

@@ -26,8 +26,8 @@
 // logged out still.
 //
 // Old replicas ask no list. A copy of an old cookie works there, and may be written anew there, until the last of them
-// is gone. Who logs in on a new replica is not logged in on an old one, and its session does not depend on any old
-// cookie.
+// is gone. Who logs in on a new replica is not logged in on an old one. A session that was begun or switched there does
+// not depend on any old cookie.
 package gorilla
 
 import (

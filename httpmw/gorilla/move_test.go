@@ -335,6 +335,33 @@ func TestAnonymousDataIsMoved(t *testing.T) {
 	})
 }
 
+// A browser sends many requests at once, and within another Handler of the Manager nothing is different.
+func TestRequestsAtOnceBecomeOneSession(t *testing.T) {
+	both := several(t, 2, gorilla.Config[prefs]{})
+	cookie := encode(t, codecs()[0], adas)
+	found := make(chan seen)
+	for i := range 40 {
+		go func() {
+			r := both[i%2]
+			rec := httptest.NewRecorder()
+			req := httptest.NewRequest("GET", "https://app.test/", nil)
+			req.AddCookie(&http.Cookie{Name: oldName, Value: cookie})
+			var got seen
+			r.Manager.Handler(r.Mover.Handler(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+				s := r.From(req.Context())
+				got = seen{s.ID(), s.Subject(), s.Value().Theme, s.LoginTime(), s.Err()}
+			}))).ServeHTTP(rec, req)
+			found <- got
+		}()
+	}
+	first := <-found
+	for range 39 {
+		if got := <-found; got != first || got.Subject != "ada" {
+			t.Errorf("%+v and %+v", first, got)
+		}
+	}
+}
+
 // However many come, four are looked at.
 func TestTheWorkIsBounded(t *testing.T) {
 	r := alone(t, gorilla.Config[prefs]{})
