@@ -56,7 +56,8 @@ func newReplica(t *testing.T, ring *keys.Ring, store revocation.Store, providerU
 	mux.Handle("GET /{$}", manager.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, manager.From(r.Context()).Subject())
 	})))
-	server := httptest.NewTLSServer(manager.Handler(mux))
+	// The provider is no browser, so its posts pass what stops those of other sites' pages.
+	server := httptest.NewTLSServer(http.NewCrossOriginProtection().Handler(manager.Handler(mux)))
 	t.Cleanup(server.Close)
 	return &replica{server, list}
 }

@@ -64,7 +64,6 @@ func (r *Receiver) Stats() Stats {
 // ServeHTTP takes one logout request (section 2.5) and answers it (section 2.8).
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Pragma", "no-cache")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if req.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
