@@ -44,7 +44,7 @@ local function openEpoch()
   if o then
     id = o.id + 1
     if full then
-      bits = math.min(o.bits + 3, MAXBITS)
+      bits = math.min(o.bits + 2, MAXBITS)
     else
       while bits < MAXBITS and o.count > 64 * 2 ^ bits do bits = bits + 1 end
     end
