@@ -19,8 +19,9 @@ type Adoption struct {
 	// of them can be recognised, and revoked, together.
 	System string
 
-	// From is when adopting begins, and has to be given. The revocation list has to have begun before it, or it
-	// could not vouch for the time since: sessions from before it would be refused with ErrListLost.
+	// From is when adopting begins, and has to be given. The revocation list has to have begun before it, with the MaxIdle
+	// it has now, or it could not vouch for the time since: sessions from before would be refused, with ErrListLost or
+	// ErrExpiredIdle.
 	From time.Time
 
 	// Until is when adopting ends, and has to be given. Not later than the list's MaxIdle after From: the list
@@ -64,7 +65,8 @@ type Past struct {
 	Credential []byte
 
 	// Saved is when the other system made the credential: the same at every presentation. It becomes the login
-	// time, so a revocation of the subject after it holds, and the absolute limit counts from it.
+	// time, so a revocation of the subject after it holds, and the absolute limit counts from it. Of revocations from
+	// before From, when nothing could be adopted, those hold that the list still remembers.
 	Saved time.Time
 }
 
