@@ -227,6 +227,37 @@ func TestAdoptTrustsNoListThatBeganLater(t *testing.T) {
 	})
 }
 
+// A list that remembered less before From is as good as one that began so; one that did after it cannot vouch.
+func TestAdoptMindsWhenTheListBeganToRemember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ring, store := keys.Generate(0), revocation.NewMemory()
+		open := func(maxIdle time.Duration) *revocation.List {
+			l := must(revocation.Open(t.Context(), store, ring, revocation.Config{MaxIdle: maxIdle, Logger: quiet()}))
+			t.Cleanup(func() { l.Close() })
+			return l
+		}
+		if err := open(time.Minute).Close(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		tooEarly := time.Now()
+		time.Sleep(time.Minute)
+		list := open(2 * time.Hour)
+		m := must(httpmw.New[cart](keys.Static(ring), list, httpmw.Config{Logger: quiet()}))
+		f, from := &fixture{m, ring, nil, list}, time.Now()
+		good := must(m.Adopter(httpmw.Adoption{System: oldSystem, From: from, Until: from.Add(time.Hour)}))
+		early := must(m.Adopter(httpmw.Adoption{System: oldSystem, From: tooEarly, Until: from.Add(time.Hour)}))
+		time.Sleep(50 * time.Minute)
+		p := httpmw.Past{Credential: []byte("c"), Saved: tooEarly}
+		if _, err := f.adopt(newBrowser(), early, p, httpmw.Identity{Subject: "ada"}, cart{}); !errors.Is(err, httpmw.ErrExpiredIdle) {
+			t.Errorf("From before the list remembered so long: %v", err)
+		}
+		if _, err := f.adopt(newBrowser(), good, p, httpmw.Identity{Subject: "ada"}, cart{}); err != nil {
+			t.Errorf("From after it: %v", err)
+		}
+	})
+}
+
 func TestAdoptRefuses(t *testing.T) {
 	ok, now := httpmw.Identity{Subject: "ada"}, time.Duration(0)
 	rows := []struct {
