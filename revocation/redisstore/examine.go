@@ -47,7 +47,7 @@ const (
 )
 
 // Examine connects to Redis and returns what it thinks of the server that holds
-// the list, good and bad. It changes nothing.
+// the list, good and bad. It tries commands on a key of its own and leaves nothing.
 func Examine(ctx context.Context, o *redis.UniversalOptions, c Config) ([]Finding, error) {
 	if err := checkOptions(o, c); err != nil {
 		return nil, err
