@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -194,11 +195,18 @@ func (f *fleet) watch() {
 			if v := verdict(l, dead); v.Outcome == revocation.Accept {
 				f.complain("replica %d (%s) accepted a revoked session: %+v", i, l.Stats().State, v)
 			}
-			if v := verdict(l, live); v.Outcome == revocation.Refuse {
+			if v := verdict(l, live); v.Outcome == revocation.Refuse && f.lives(live) {
 				f.complain("replica %d (%s) refused a session that lives: %+v", i, l.Stats().State, v)
 			}
 		}
 	}
+}
+
+// lives reports whether q was not revoked while it was being decided.
+func (f *fleet) lives(q revocation.Query) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.ContainsFunc(f.live, func(o revocation.Query) bool { return o.Session == q.Session })
 }
 
 func (f *fleet) complain(format string, args ...any) {
