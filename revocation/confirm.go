@@ -78,6 +78,9 @@ func (l *List) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
 		return frozen(l.local(q, v, now), age, l.Grace())
 	}
 	found, reason := a.Judge(question)
+	if found == FoundNothing && ahead(q, a.Now, l.Within()) {
+		found = FoundAhead
+	}
 	at := stamp{max(a.Head.MS-1, a.Head.Born), a.Head.Line()}
 	accept := Verdict{Outcome: Accept, Fresh: true, Renew: synced && !v.young(l.Within()), Checked: at.chk, Line: at.line}
 	switch found {
@@ -109,6 +112,12 @@ func (l *List) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
 	return accept
 }
 
+// ahead reports whether q claims to have begun after now. Until log time has come
+// that far, a W of now would fall short of it.
+func ahead(q *Query, now int64, skew time.Duration) bool {
+	return q.Epoch > now+skew.Milliseconds()+1
+}
+
 const unsettled sight = 0xff
 
 // settle looks for q where the store cannot: in the window of what it lost. That
@@ -129,7 +138,7 @@ func (l *List) settle(q *Query, v *view, h Head) sight {
 func (l *List) question(q *Query, v *view) Question {
 	out := Question{
 		List: v.head.Genesis, Session: q.tag, Subject: q.Subject, Groups: q.Groups,
-		Epoch: q.Epoch, Checked: q.Checked, Skew: l.Within(),
+		Epoch: v.began(q, l.Within()), Checked: q.Checked, Skew: l.Within(),
 	}
 	for _, kid := range q.Keys {
 		if kid != "" {

@@ -36,6 +36,7 @@ func (l *List) mend(ctx context.Context, v *view, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	joined := whole
 	// A snapshot may also be from before the list was found to lack something, or
 	// before everyone was to be asked about.
 	repair := Batch{List: head.Genesis, Born: head.Born, Recheck: head.Floor > 0}
@@ -48,13 +49,25 @@ func (l *List) mend(ctx context.Context, v *view, now time.Time) error {
 			return err
 		}
 		if !whole {
-			from = w.Head.MS
+			from, joined = l.after(v, w.Head)
 		}
 	}
 	if err := l.republish(ctx, v, head.Genesis); err != nil {
 		return err
 	}
-	return l.resume(ctx, v, head, from, whole, now)
+	return l.resume(ctx, v, head, from, joined, now)
+}
+
+// after returns from which log time on a log that lost more than the ring of v
+// makes up for has to be read, and whether that leaves nothing out. A primary that
+// came back from a snapshot wrote all that v cannot know after the last beat of
+// that snapshot, which is where its line starts.
+func (l *List) after(v *view, h Head) (from int64, joined bool) {
+	n := len(h.Lines)
+	if n == 0 || h.Line() == v.head.Line() || h.Lines[n-1].Start > v.m.MS {
+		return h.MS, false
+	}
+	return h.Lines[n-1].Start, true
 }
 
 // holdsWhatTheRingLacks reports whether the log still has all that came before

@@ -120,6 +120,9 @@ func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, erro
 		return Start{}, fmt.Errorf("%w: its primary has just changed", ErrUnavailable)
 	}
 	unless := l.question(q, v)
+	if unless.Epoch < q.Epoch && ahead(q, l.logTime(now), l.Within()) {
+		return Start{}, fmt.Errorf("%w: this session began under a primary that is gone, ahead of log time", ErrUnavailable)
+	}
 	if s.Kind == Switch {
 		unless.Groups = append(unless.Groups[:len(unless.Groups):len(unless.Groups)], s.Login.Groups...)
 	}

@@ -76,6 +76,9 @@ func (r *modelRevocation) ends(s *modelSession) bool {
 	if !r.before.IsZero() {
 		return r.names(s) && s.epoch <= r.before.UnixMilli()
 	}
+	if r.short {
+		return false
+	}
 	if r.shaky {
 		return r.names(s) && s.done.Before(r.called.Add(-2*modelS))
 	}
@@ -202,6 +205,11 @@ func (h *history) taken(rev *modelRevocation, r *replica) {
 	st := r.link.to.state
 	v := st.exact[h.key(rev)]
 	rev.w = v.w
+	for _, other := range h.replicas {
+		if rev.before.IsZero() && rev.w < other.l.seen.Load() {
+			rev.short = true
+		}
+	}
 	for _, e := range st.log {
 		if e.Scope == rev.scope && e.Tag == h.key(rev).tag {
 			rev.at = e.Position.MS

@@ -61,6 +61,21 @@ func (v *view) young(within time.Duration) bool {
 	return n > 1 && v.m.MS-v.head.Lines[n-1].Opened < within.Milliseconds()
 }
 
+// began returns the epoch of q for the store. Where a primary went on after its
+// reign was over, or lost its last beats, its log time may have come further than
+// its successor began with: what began there is taken to have begun when the
+// successor did, so that no W of the successor falls short of it. It may be refused
+// for that; it is never spared.
+func (v *view) began(q *Query, within time.Duration) int64 {
+	lines := v.head.Lines
+	for i := len(lines) - 2; i >= 0; i-- {
+		if lines[i].ID == q.Line {
+			return min(q.Epoch, lines[i+1].Opened+within.Milliseconds()+1) // what its first W reaches
+		}
+	}
+	return q.Epoch
+}
+
 // shows reports whether v has followed its log through p. A log with another
 // entry at the same number is not the one p is of.
 func (v *view) shows(p place) bool {
