@@ -42,7 +42,11 @@ type modelRevocation struct {
 	by     *replica
 	// shaky: the store had just been upset. A session may then carry an epoch up to ε
 	// ahead from a primary that is gone, and only what is older is certain to end.
-	shaky  bool
+	shaky bool
+	// short: the store had lost its log time together with its data, its clock was set
+	// back, and whoever revoked had just booted: "now" was before what others had
+	// seen, and nobody was there to say so. A known limit.
+	short  bool
 	number uint64 // of the session
 	at, w  int64  // log time and W, where it was taken
 	lost   bool   // nobody alive knows of it any more
