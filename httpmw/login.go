@@ -336,7 +336,12 @@ func listError(err error) error {
 	return fmt.Errorf("httpmw: %w", err)
 }
 
+// newID draws a session id. Its text never begins with "-", which a command line would take for a flag.
 func newID() (id token.ID) {
-	rand.Read(id[:]) // never fails: the program ends first
-	return id
+	for {
+		rand.Read(id[:]) // never fails: the program ends first
+		if id.String()[0] != '-' {
+			return id
+		}
+	}
 }
