@@ -41,9 +41,10 @@ func (c Config) logger() *slog.Logger {
 // dies of idleness at most this much later (REVOCATION, Values).
 func (c Config) retain() time.Duration { return c.maxIdle() + c.grace() + c.within() }
 
-// renewal is the longest time between two renewals of an active session.
-func (c Config) renewal() time.Duration {
-	return min(max(c.maxIdle()/10, time.Minute), 5*time.Minute, c.maxIdle()/2)
+// renewal is the longest time between two renewals of an active session, of any
+// process: all of them are idle for less than the list remembers.
+func renewal(retain time.Duration) time.Duration {
+	return min(max(retain/10, time.Minute), 5*time.Minute, retain/2)
 }
 
 func orDefault(d, zero time.Duration) time.Duration {

@@ -207,7 +207,7 @@ func (l *List) boot(ctx context.Context, now time.Time) error {
 	if err := l.keepRetain(ctx, head); err != nil { // before the first seal
 		return err
 	}
-	from := head.MS - (2*l.config.renewal() + l.Within()).Milliseconds()
+	from := head.MS - (2*renewal(max(head.Retain(), l.config.retain())) + l.Within()).Milliseconds()
 	v, before, err := l.begin(ctx, head, from, now)
 	if err != nil {
 		return err
