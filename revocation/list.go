@@ -89,7 +89,7 @@ type Stats struct {
 	Outbox    int               // revocations not yet seen in the log
 	Decisions map[string]uint64 // by outcome of Decide
 	Refusals  map[string]uint64 // by reason
-	Confirms  map[string]uint64 // "store", "cached", "shared", "failed", "crowded"
+	Confirms  map[string]uint64 // "store", "cached", "failed", "crowded"
 	Reads     map[string]uint64 // "ok", "failed"
 	Anomalies map[string]uint64 // "trimmed", "broken", "genesis", "lost", "forged", "settled_hit", "settled_miss", "republished"
 }

@@ -52,7 +52,7 @@ var (
 	anomalies = counter("list_anomalies_total", "What should not happen, and was dealt with.", "kind")
 
 	states       = []string{"booting", "synced", "stale", "cut_off", "closed", "disabled"}
-	confirmNames = []string{"store", "cached", "shared", "failed", "crowded"}
+	confirmNames = []string{"store", "cached", "failed", "crowded"}
 	readNames    = []string{"ok", "failed"}
 	anomalyNames = []string{"trimmed", "broken", "genesis", "lost", "forged", "settled_hit", "settled_miss", "republished"}
 )
