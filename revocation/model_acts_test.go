@@ -62,7 +62,9 @@ func (h *history) login(r *replica) {
 	if err != nil {
 		return
 	}
-	s.silent = start.Epoch != want
+	// Nor does a replica that has not read for long know what time it is at a store
+	// that came back from a snapshot, before anybody has read it.
+	s.silent = start.Epoch != want || r.l.view.Load().age(time.Now()) > modelS
 	h.mint(r, s, start, nil)
 	h.say("%s logs %s in as %d: ep %d chk %d", r.name, s.user, s.id, start.Epoch, start.Checked)
 }
