@@ -68,7 +68,7 @@ func (l *List) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
 	}
 	question := l.question(q, v)
 	a, err := l.ask(ctx, question)
-	if err == nil && l.behind(a, v) {
+	if err == nil && v.outran(a.Head) {
 		err = errBehind
 	}
 	if err != nil {

@@ -57,7 +57,7 @@ func (l *List) Begin(ctx context.Context, b Login) (Start, error) {
 	now := time.Now()
 	v := l.view.Load()
 	a, err := l.askAlone(ctx, Question{List: v.head.Genesis, Subject: b.Subject, Groups: b.Groups, Skew: l.Within()})
-	if err == nil && l.behind(a, v) {
+	if err == nil && v.outran(a.Head) {
 		err = errBehind
 	}
 	if err != nil {
@@ -88,12 +88,12 @@ func started(a Answer, b Login) (Start, error) {
 	}, nil
 }
 
-// behind reports whether a comes from a store that went back behind v, or that v
-// has not followed under its present primary: then it may lack what this replica
-// knows, and the reader has to mend it first (R10, R17).
-func (l *List) behind(a Answer, v *view) bool {
-	return a.Head.MS < v.m.MS || a.Head.N < v.last.N || a.Head.Line() != v.head.Line() ||
-		a.Head.N == v.last.N && a.Head.Chain != v.chain
+// outran reports whether v knows more than a store with the head h: one that went
+// back behind v, or that v has not followed under its present primary. The reader
+// has to mend it first (R10, R17).
+func (v *view) outran(h Head) bool {
+	return h.MS < v.m.MS || h.N < v.last.N || h.Line() != v.head.Line() ||
+		h.N == v.last.N && h.Chain != v.chain
 }
 
 // Succeed ends the session q and returns what the token of its successor
@@ -154,7 +154,7 @@ func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, erro
 	for i, a := range b.Assertions {
 		l.keep(exactKey{a.Scope, a.Tag}, placeOf(w.Head), w.Results[i])
 	}
-	if l.behind(Answer{Head: w.Head}, v) {
+	if v.outran(w.Head) {
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, errBehind)
 	}
 	start, err := started(w.Then, s.Login)
