@@ -59,6 +59,12 @@ func (g *generation) add(tag Tag, ms int64) {
 	g.newest = max(g.newest, ms)
 }
 
+// glance returns 1 if g has the first two bits of half, else 0.
+func (g *generation) glance(half uint64) uint64 {
+	line := g.line(half)
+	return line[half/64%8] >> (half % 64) & (line[(half>>9)/64%8] >> ((half >> 9) % 64)) & 1
+}
+
 func (g *generation) has(at *[2]uint64) bool {
 	for _, half := range at {
 		line := g.line(half)

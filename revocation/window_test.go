@@ -75,6 +75,29 @@ func TestR14NothingInAWindowIsMissed(t *testing.T) {
 
 // R14: a share of false hits per probe, at the rate a generation was planned for
 // and when twice and ten times as much comes.
+// A burst closes generations sooner than the width would, so there may be any
+// number of them.
+func TestR14EveryGenerationIsLookedAt(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	for _, n := range []int{1, 63, 64, 65, 127, 128, 129, 200} {
+		w := &window{}
+		tags := make([]Tag, n)
+		for i := range tags {
+			tags[i] = randomTag(r)
+			g := newGeneration(0, int64(i+1))
+			g.add(tags[i], int64(i+1))
+			w.gens = append(w.gens, g)
+		}
+		for i, tag := range tags {
+			if at := int64(i + 1); !w.hit(tag, at-1) || !w.hit(tag, 0) {
+				t.Errorf("of %d generations, the entry in number %d is missed", n, at)
+			} else if w.hit(tag, at) {
+				t.Errorf("of %d generations, number %d is found by a session checked after it", n, at)
+			}
+		}
+	}
+}
+
 func TestR14FalseHits(t *testing.T) {
 	const most = 1e-4
 	for _, times := range []int{1, 2, 10} {
