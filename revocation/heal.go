@@ -17,9 +17,9 @@ func (l *List) adopt(ctx context.Context, v *view, now time.Time) error {
 		return err
 	}
 	l.log.Warn("revocation: following a new list, the old one is lost", "known_up_to", v.m.String())
-	// Born first: a store that has our entries and does not say that it lacks others
+	// Known first: a store that has our entries and does not say that it lacks others
 	// would be believed.
-	if _, err := l.write(ctx, Batch{List: head.Genesis, Born: v.m.MS}); err != nil {
+	if _, err := l.write(ctx, Batch{List: head.Genesis, Known: v.m.MS}); err != nil {
 		return err
 	}
 	if err := l.republish(ctx, v, head.Genesis); err != nil {
@@ -39,9 +39,9 @@ func (l *List) mend(ctx context.Context, v *view, now time.Time) error {
 	joined := whole
 	// A snapshot may also be from before the list was found to lack something, or
 	// before everyone was to be asked about.
-	repair := Batch{List: head.Genesis, Born: head.Born, Recheck: head.Floor > 0}
+	repair := Batch{List: head.Genesis, Known: head.Known, Recheck: head.Floor > 0}
 	if !whole {
-		repair.Born = v.m.MS
+		repair.Known = v.m.MS
 	}
 	if !whole || head.Known > 0 || head.Floor > 0 {
 		w, err := l.write(ctx, repair)

@@ -275,11 +275,12 @@ func (w *writing) lookup(s Scope, t Tag) (exactValue, bool) {
 }
 
 func (w *writing) all(b Batch) error {
-	if b.Born > w.head.Known {
-		w.head.Known, w.changed = b.Born, true
+	if b.Known > w.head.Known {
+		w.head.Known, w.changed = b.Known, true
 	}
-	if b.Born > w.head.Born {
-		w.head.Born, w.head.MS, w.changed = b.Born, max(w.head.MS, b.Born+1), true
+	if b.Known > w.head.Born {
+		w.head.Born = max(w.head.MS, b.Known)
+		w.head.MS, w.changed = w.head.Born+1, true
 	}
 	if b.Retain > w.head.Retain() {
 		w.head.Raises = append(slices.Clone(w.head.Raises), Raise{From: w.head.MS, Retain: b.Retain})

@@ -243,10 +243,10 @@ func (l *link) Write(_ context.Context, b Batch) (Written, error) {
 			return Written{}, ErrFuture
 		}
 	}
-	s.head.Known = max(s.head.Known, b.Born)
-	if b.Born > s.head.Born && l.sim.weak != "R2" {
-		s.head.Born = b.Born
-		s.head.MS = max(s.head.MS, b.Born+1)
+	s.head.Known = max(s.head.Known, b.Known)
+	if b.Known > s.head.Born && l.sim.weak != "R2" {
+		s.head.Born = max(n.time(), s.head.MS, b.Floor, b.Known)
+		s.head.MS = s.head.Born + 1
 	}
 	if b.Retain > s.head.Retain() {
 		s.head.MS = max(s.head.MS, n.time(), b.Floor)

@@ -186,8 +186,12 @@ type Batch struct {
 	Unless *Question
 	// Then is answered after the assertions were written, in the same moment.
 	Then *Question
-	// Born, Retain and Recheck raise the values of the head; lower ones change nothing.
-	Born    int64 // of Born and of Known: the log time a replica had reached when the list was lost
+	// Known, Retain and Recheck raise the values of the head; lower ones change nothing.
+	//
+	// Known: the list lacks something that the writer had read, up to this log time.
+	// If it claimed to be complete from before then, whatever was stamped since by
+	// those who believed it is in doubt: Born becomes log time, not Known (R10).
+	Known   int64
 	Retain  time.Duration
 	Recheck bool // Floor of the head := log time
 	// Quiet keeps the assertions out of the log: replicas learn of them only by

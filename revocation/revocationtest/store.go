@@ -424,14 +424,26 @@ func (s *suite) raise(t *testing.T) {
 		}
 		return w.Head
 	}
-	if got := b(revocation.Batch{Born: h.Born - 5, Retain: time.Minute}); got.Born != h.Born || got.Retain() != retain {
+	if got := b(revocation.Batch{Known: h.Born - 5, Retain: time.Minute}); got.Born != h.Born || got.Retain() != retain {
 		t.Errorf("lowered: %+v", got)
 	}
-	born := h.Born + 1000
-	got := b(revocation.Batch{Born: born, Retain: 2 * retain})
-	if got.Born != born || got.MS <= born || got.Retain() != 2*retain || got.RetainAt(h.MS-1) != retain {
+	// The list lacks something: all that was stamped up to now is in doubt, and the
+	// next ms begins.
+	known := h.Born + 1
+	got := b(revocation.Batch{Known: known, Floor: h.MS + 60_000, Retain: 2 * retain})
+	if got.Known != known || got.Born < h.MS+60_000 || got.MS <= got.Born || got.Retain() != 2*retain || got.RetainAt(h.MS-1) != retain {
 		t.Errorf("raised: %+v", got)
 	}
+	if again := b(revocation.Batch{Known: known + 1000}); again.Born != got.Born || again.Known != known+1000 {
+		t.Errorf("known to another replica, too, which changes only that: %+v", again)
+	}
+	// One that had come further than log time here.
+	far := got.MS + 120_000
+	got = b(revocation.Batch{Known: far})
+	if got.Known != far || got.Born < far || got.MS <= got.Born {
+		t.Errorf("raised again: %+v", got)
+	}
+	born := got.Born
 	if got := b(revocation.Batch{Recheck: true}); got.Floor == 0 || got.Floor > got.MS {
 		t.Errorf("floor: %+v", got)
 	}

@@ -1,4 +1,4 @@
--- ARGV: 1 genesis  2 floor  3 skew  4 assertions (39 bytes each)  5 unless  6 then  7 born  8 retain  9 '1': recheck
+-- ARGV: 1 genesis  2 floor  3 skew  4 assertions (39 bytes each)  5 unless  6 then  7 known  8 retain  9 '1': recheck
 --   10 '1': quiet, nothing goes into the log
 local h, why = guard(ARGV[1])
 if not h then return why end
@@ -13,9 +13,13 @@ if ARGV[5] ~= '' then
   local a = answer(q, e)
   if not clear(a, q, h, now) then return {0, told(h), math.abs(now - h.t), now, {}, a} end
 end
-local floor, skew, born, keep = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local floor, skew, known, keep = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local ms = math.max(now, h.ms, floor)
-if born > h.b then ms = math.max(ms, born + 1) end
+local born = h.b
+if known > born then -- R10: whatever was stamped until now may be wrong
+  born = math.max(ms, known)
+  ms = born + 1
+end
 local all = {}
 for at = 1, #ARGV[4], 39 do
   local a = {}
@@ -27,7 +31,7 @@ end
 -- From here on it writes.
 local set = {}
 if born > h.b then h.b = born; set[#set + 1], set[#set + 2] = 'b', dec(born) end
-if born > h.kn then h.kn = born; set[#set + 1], set[#set + 2] = 'kn', dec(born) end
+if known > h.kn then h.kn = known; set[#set + 1], set[#set + 2] = 'kn', dec(known) end
 if keep > retain(h) then
   h.r = h.r .. struct.pack('>I6I6', ms, keep)
   set[#set + 1], set[#set + 2] = 'r', h.r
