@@ -293,3 +293,43 @@ func TestR10TheSameSnapshotTwice(t *testing.T) {
 		}
 	})
 }
+
+// R10: between a restart from an old snapshot and the first replica that knows
+// better, others believe the list and stamp what it does not know to be revoked.
+// That holds no longer than until it is noticed.
+func TestR10WhatWasStampedBeforeAnybodyNoticedIsInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		away := &scripted{Store: store}
+		here := open(t, away)
+		revoke(t, here, revocation.Session(sid(99)))
+		old := snapshot(t, store)
+		dead := login(t, here, 1, "ada")
+		time.Sleep(time.Minute)
+		revoke(t, here, revocation.Subject("ada"))
+		time.Sleep(12 * time.Minute) // beyond the ring: nothing can say it again
+		away.silence()
+		store.set(func(s *scripted) { s.Store = old })
+		booted := open(t, store)
+		time.Sleep(time.Minute)
+		v := verdict(t, booted, dead)
+		wantVerdict(t, "while nobody knows", v, revocation.Accept, revocation.None)
+		if !v.Renew {
+			t.Fatal("not renewed: nothing to see here")
+		}
+		renewed := *dead
+		renewed.Checked, renewed.Line = v.Checked, v.Line
+		time.Sleep(time.Minute)
+
+		away.speak()
+		time.Sleep(within)
+		for name, l := range map[string]*revocation.List{"here": here, "booted": booted} {
+			for stamp, q := range map[string]*revocation.Query{"as it was": dead, "renewed": &renewed} {
+				if v := verdict(t, l, q); v.Outcome == revocation.Accept {
+					t.Errorf("%s accepts the token %s", name, stamp)
+				}
+			}
+			wantVerdict(t, name+", a new login", verdict(t, l, login(t, l, 2, "ada")), revocation.Accept, revocation.None)
+		}
+	})
+}
