@@ -122,12 +122,12 @@ const unsettled sight = 0xff
 
 // settle looks for q where the store cannot: in the window of what it lost. That
 // window counts only if it reaches back to q's chk, and forward to the loss: no
-// other replica had come further in what was lost, by more than S. It must have
-// ended under the line that q was stamped by, since where two primaries reigned
-// the window of one says nothing of what the other took (R17).
+// other replica had come further in what was lost, by more than S, or to another
+// line. It must have ended under the line that q was stamped by, since where two
+// primaries reigned the window of one says nothing of what the other took (R17).
 func (l *List) settle(q *Query, v *view, h Head) sight {
 	w := v.before
-	if w == nil || !w.joined || !w.covers(q.Checked) || w.line != q.Line || w.to < h.Known-l.Within().Milliseconds() {
+	if w == nil || !w.joined || !w.covers(q.Checked) || w.line != q.Line || w.line != h.KnownLine || w.to < h.Known-l.Within().Milliseconds() {
 		return unsettled
 	}
 	before, _ := w.look(q)

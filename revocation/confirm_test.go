@@ -373,6 +373,32 @@ func TestR17UnknownAfterALoss(t *testing.T) {
 	})
 }
 
+// R17: where another replica had followed a later primary of what was lost, the
+// window of this one may end before the loss, however far its log time had come.
+func TestR17AWindowOfAnotherLineSettlesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		clear := login(t, l, 1, "ada")
+		revoke(t, l, revocation.Session(sid(99)))
+		time.Sleep(time.Minute)
+		store.flush()
+		time.Sleep(within)
+		wantVerdict(t, "its own", verdict(t, l, clear), revocation.Accept, revocation.None)
+		head, err := store.Create(t.Context(), revocation.Founding{})
+		if err != nil || head.Known == 0 || head.KnownLine != clear.Line {
+			t.Fatalf("the loss is told as %+v, %v", head, err)
+		}
+		if _, err := store.Write(t.Context(), revocation.Batch{List: head.Genesis, Known: 1, KnownLine: 77}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(within)
+		wantVerdict(t, "another came later", verdict(t, l, clear), revocation.Undecided, revocation.Silent)
+		time.Sleep(time.Minute)
+		wantVerdict(t, "a minute later", verdict(t, l, clear), revocation.Refuse, revocation.ListLost)
+	})
+}
+
 // R23: the decision at commit sees what was revoked during the request.
 func TestR23DecideAtCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

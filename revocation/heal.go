@@ -11,6 +11,7 @@ const joinBatch = 1000 // assertions republished at once
 // what this replica knows goes into it, and the window of v is kept apart to
 // settle what the new list cannot know (R11). now is when the read began.
 func (l *List) adopt(ctx context.Context, v *view, now time.Time) error {
+	stamped := l.seen.Load() // no token of the old list goes further
 	head, err := l.create(ctx)
 	if err != nil {
 		l.log.Error("revocation: the list is gone and cannot be begun anew", "error", err)
@@ -18,8 +19,10 @@ func (l *List) adopt(ctx context.Context, v *view, now time.Time) error {
 	}
 	l.log.Warn("revocation: following a new list, the old one is lost", "known_up_to", v.m.String())
 	// Known first: a store that has our entries and does not say that it lacks others
-	// would be believed.
-	if _, err := l.write(ctx, Batch{List: head.Genesis, Known: v.m.MS}); err != nil {
+	// would be believed. Born as well: whoever began this list may have counted from
+	// behind what tokens say, and its entries would seem older than those.
+	loss := Batch{List: head.Genesis, Known: v.m.MS, KnownLine: v.head.Line(), Born: stamped}
+	if _, err := l.write(ctx, loss); err != nil {
 		return err
 	}
 	if err := l.republish(ctx, v, head.Genesis); err != nil {
@@ -39,9 +42,9 @@ func (l *List) mend(ctx context.Context, v *view, now time.Time) error {
 	joined := whole
 	// A snapshot may also be from before the list was found to lack something, or
 	// before everyone was to be asked about.
-	repair := Batch{List: head.Genesis, Known: head.Known, Recheck: head.Floor > 0}
+	repair := Batch{List: head.Genesis, Known: head.Known, KnownLine: head.KnownLine, Recheck: head.Floor > 0}
 	if !whole {
-		repair.Known = v.m.MS
+		repair.Known, repair.KnownLine = v.m.MS, head.Line()
 	}
 	if !whole || head.Known > 0 || head.Floor > 0 {
 		w, err := l.write(ctx, repair)

@@ -294,6 +294,33 @@ func TestR10TheSameSnapshotTwice(t *testing.T) {
 	})
 }
 
+// R2: whoever begins the new list may know nothing of the old one, whose log time was
+// ahead of the clock. What is revoked first must not seem older than the tokens that
+// are still around.
+func TestR2ANewListThatCountsFromBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		here := open(t, store)
+		for range 20 { // a watermark takes a ms of its own, so log time runs ahead
+			revoke(t, here, revocation.Everyone())
+		}
+		time.Sleep(210 * time.Millisecond)
+		for range 500 {
+			revoke(t, here, revocation.Everyone())
+		}
+		dead := login(t, here, 1, "ada")
+		store.flush()
+		booted := open(t, store)
+		revoke(t, booted, revocation.Session(sid(1)))
+		time.Sleep(within)
+		for name, l := range map[string]*revocation.List{"here": here, "booted": booted} {
+			if v := verdict(t, l, dead); v.Outcome != revocation.Refuse {
+				t.Errorf("%s: %v %v", name, v.Outcome, v.Reason)
+			}
+		}
+	})
+}
+
 // R10: between a restart from an old snapshot and the first replica that knows
 // better, others believe the list and stamp what it does not know to be revoked.
 // That holds no longer than until it is noticed.

@@ -3,6 +3,7 @@ package revocation
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -101,6 +102,10 @@ func (v *view) outran(h Head) bool {
 // has no successor. Any doubt is an error, and then nothing was minted:
 // [ErrRevoked], or [ErrUnavailable] when the store did not answer, in which case
 // the old session may or may not have ended.
+//
+// After the store lost its data, a session from before cannot be switched into a
+// group it was not in ([ErrUnavailable]): whether that group was revoked since it
+// began is not known any more. Whoever logs in again can.
 func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, error) {
 	if l.store == nil {
 		if s.Kind == Switch {
@@ -123,7 +128,11 @@ func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, erro
 	if unless.Epoch < q.Epoch && ahead(q, l.logTime(now), l.Within()) {
 		return Start{}, fmt.Errorf("%w: this session began under a primary that is gone, ahead of log time", ErrUnavailable)
 	}
-	if s.Kind == Switch {
+	joins := func(g Tag) bool { return !slices.Contains(q.Groups, g) }
+	if s.Kind == Switch && slices.ContainsFunc(s.Login.Groups, joins) {
+		// What q was checked for says nothing of a group it was not in: that needs a
+		// list that is complete since q began.
+		unless.Checked = min(unless.Checked, unless.Epoch)
 		unless.Groups = append(unless.Groups[:len(unless.Groups):len(unless.Groups)], s.Login.Groups...)
 	}
 	b := Batch{
@@ -145,6 +154,9 @@ func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, erro
 		if found, reason := w.Unless.Judge(unless); found == FoundRevoked {
 			l.remember(unless, w.Unless)
 			return Start{}, fmt.Errorf("%w: %v", ErrRevoked, reason)
+		}
+		if unless.Checked < q.Checked {
+			return Start{}, fmt.Errorf("%w: the list is not complete since this session began: log in again to join a group", ErrUnavailable)
 		}
 		return Start{}, fmt.Errorf("%w: it cannot tell whether this session was revoked", ErrUnavailable)
 	case w.Replicas < l.config.Ack.Replicas:

@@ -254,6 +254,44 @@ func TestR22Succeed(t *testing.T) {
 }
 
 // R7, R22: fewer replicas than asked for is no acknowledgement.
+// R22: to be checked for some groups says nothing of others. A list that lost what
+// came since the session began cannot let it into them.
+func TestR22JoiningAGroupNeedsAListThatGoesBackToTheBeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		group := func(id string) revocation.Tag { return l.Tag(revocation.Group(id)) }
+		q := login(t, l, 1, "ada", "tenant:1")
+		time.Sleep(time.Minute)
+		revoke(t, l, revocation.Group("tenant:7"))
+		time.Sleep(12 * time.Minute) // beyond the ring: nothing can say it again
+		store.flush()
+		time.Sleep(10 * time.Second)
+		v := verdict(t, l, q) // settled by the window of what was lost
+		if v.Outcome != revocation.Accept || !v.Renew {
+			t.Fatalf("the session: %+v", v)
+		}
+		q.Checked, q.Line = v.Checked, v.Line
+		to := func(groups ...revocation.Tag) error {
+			how := revocation.Succession{Kind: revocation.Switch, Login: revocation.Login{Subject: q.Subject, Groups: groups}}
+			_, err := l.Succeed(t.Context(), q, how)
+			return err
+		}
+		for _, g := range []string{"tenant:7", "tenant:8"} {
+			if err := to(group("tenant:1"), group(g)); !errors.Is(err, revocation.ErrUnavailable) {
+				t.Errorf("into %s: %v", g, err)
+			}
+		}
+		if err := to(); err != nil {
+			t.Errorf("out of all groups: %v", err)
+		}
+		q = login(t, l, 2, "ada", "tenant:1")
+		if err := to(group("tenant:7")); err != nil {
+			t.Errorf("after a new login: %v", err)
+		}
+	})
+}
+
 func TestR7FewerReplicasThanAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := script()

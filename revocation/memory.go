@@ -275,13 +275,7 @@ func (w *writing) lookup(s Scope, t Tag) (exactValue, bool) {
 }
 
 func (w *writing) all(b Batch) error {
-	if b.Known > w.head.Known {
-		w.head.Known, w.changed = b.Known, true
-	}
-	if b.Known > w.head.Born {
-		w.head.Born = max(w.head.MS, b.Known)
-		w.head.MS, w.changed = w.head.Born+1, true
-	}
+	w.changed = w.head.lacks(b) || w.changed
 	if b.Retain > w.head.Retain() {
 		w.head.Raises = append(slices.Clone(w.head.Raises), Raise{From: w.head.MS, Retain: b.Retain})
 		w.changed = true
@@ -300,6 +294,26 @@ func (w *writing) all(b Batch) error {
 		w.head.Floor, w.head.MS, w.changed = w.head.MS, w.head.MS+1, true
 	}
 	return nil
+}
+
+// lacks records what b says of a loss, and reports whether that is news.
+func (h *Head) lacks(b Batch) bool {
+	old := *h
+	if b.Known > 0 {
+		if h.Known == 0 {
+			h.KnownLine = b.KnownLine
+		} else if h.KnownLine != b.KnownLine {
+			h.KnownLine = 0
+		}
+		h.Known = max(h.Known, b.Known)
+	}
+	if b.Known > h.Born {
+		h.Born = max(h.MS, b.Known)
+	}
+	if h.Born = max(h.Born, b.Born); h.Born > old.Born {
+		h.MS = max(h.MS, h.Born+1)
+	}
+	return h.Born != old.Born || h.Known != old.Known || h.KnownLine != old.KnownLine
 }
 
 func (w *writing) assert(a Assertion) {

@@ -243,10 +243,22 @@ func (l *link) Write(_ context.Context, b Batch) (Written, error) {
 			return Written{}, ErrFuture
 		}
 	}
-	s.head.Known = max(s.head.Known, b.Known)
-	if b.Known > s.head.Born && l.sim.weak != "R2" {
-		s.head.Born = max(n.time(), s.head.MS, b.Floor, b.Known)
-		s.head.MS = s.head.Born + 1
+	if b.Known > 0 {
+		if s.head.Known == 0 {
+			s.head.KnownLine = b.KnownLine
+		} else if s.head.KnownLine != b.KnownLine {
+			s.head.KnownLine = 0
+		}
+		s.head.Known = max(s.head.Known, b.Known)
+	}
+	if l.sim.weak != "R2" {
+		born := max(s.head.Born, b.Born)
+		if b.Known > s.head.Born {
+			born = max(born, n.time(), s.head.MS, b.Floor, b.Known)
+		}
+		if born > s.head.Born {
+			s.head.Born, s.head.MS = born, max(s.head.MS, born+1)
+		}
 	}
 	if b.Retain > s.head.Retain() {
 		s.head.MS = max(s.head.MS, n.time(), b.Floor)

@@ -58,6 +58,7 @@ type history struct {
 	refusals int
 	begun    time.Time
 	shaken   time.Time // when a link, a node or a clock last changed
+	apart    time.Time // when somebody was last served by a primary that does not reign
 	clocks   bool      // a node's clock was ever stepped
 	split    bool      // two nodes ever served at once
 }

@@ -106,12 +106,19 @@ func (h *history) mayEnd(r *modelRevocation, s *modelSession) bool {
 // look remembers when it last was not so that every replica read the store that
 // reigns: then a lost write may have been known only to one that did not.
 func (h *history) look() {
+	if slices.ContainsFunc(h.replicas, func(r *replica) bool { return r.link.to != nil && r.link.to != h.sim.reign }) {
+		h.apart = time.Now()
+	}
 	if !h.whole() {
 		h.shaken = time.Now()
 	}
 }
 
-func (h *history) shaky() bool { return time.Since(h.sim.upset) < 2*modelS }
+// shaky reports whether log time may not be one: the store was upset a moment ago, or
+// somebody was still served by a primary that no longer reigns.
+func (h *history) shaky() bool {
+	return time.Since(h.sim.upset) < 2*modelS || time.Since(h.apart) < 2*modelS
+}
 
 // whole reports whether every replica reaches the store that reigns and reads
 // it: one that does not may be the only one that knows of a lost write.
@@ -233,7 +240,7 @@ func (h *history) knows(rev *modelRevocation, n *node, replicas []*replica) bool
 			return true
 		}
 		for _, w := range []*window{v.before, v.now} {
-			if w != nil && w.hit(k.tag, rev.at-1) {
+			if w != nil && !k.scope.mark() && w.hit(k.tag, rev.at-1) {
 				return true
 			}
 		}

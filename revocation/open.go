@@ -232,7 +232,6 @@ func (l *List) create(ctx context.Context) (Head, error) {
 	case head.Check != l.tags.check:
 		return Head{}, ErrWrongKey
 	}
-	l.heard(head.MS)
 	return head, nil
 }
 

@@ -84,6 +84,43 @@ func TestR20ARetryNeverMovesW(t *testing.T) {
 	})
 }
 
+// R3, R5: log time that stood still, as under a clock that was set back, is moved to
+// what is sent late. Otherwise whoever logs in then, after its W, would lie ahead of
+// the next "now", and outlive it.
+func TestR20ARetryBringsItsTimeAlong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		here := open(t, store)
+		time.Sleep(time.Second)
+		still := time.Now().UnixMilli()
+		store.silence()
+		time.Sleep(time.Hour)
+		if _, err := here.Revoke(t.Context(), revocation.Everyone(), revocation.Options{}); err == nil {
+			t.Fatal("the store is silent, and Revoke says it is not")
+		}
+		store.speak()
+		store.set(func(s *scripted) {
+			in := s.Store
+			s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+				p, err := in.Read(ctx, c)
+				if p.Head.N == 0 {
+					p.Head.MS = still
+				}
+				return p, err
+			}
+		})
+		time.Sleep(within)
+		batches := store.written()
+		last := batches[len(batches)-1]
+		if len(last.Assertions) != 1 || last.Assertions[0].Scope != revocation.ScopeEveryone {
+			t.Fatalf("sent: %+v", last)
+		}
+		if w := last.Assertions[0].W; last.Floor < w-within.Milliseconds() {
+			t.Errorf("W = %d, log time is moved to %d only", w, last.Floor)
+		}
+	})
+}
+
 // A replica whose reads take long must not think that log time is further on
 // than it is, or what it refuses by itself reaches past what the store has.
 func TestR20TheStoresWIsTheOneThatCounts(t *testing.T) {

@@ -152,7 +152,7 @@ func (l *List) fetch(ctx context.Context, g Genesis, from Position, marks bool) 
 func (l *List) write(ctx context.Context, b Batch) (Written, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
 	defer cancel()
-	b.Floor, b.Skew = l.seen.Load(), l.Within()
+	b.Floor, b.Skew = max(b.Floor, l.seen.Load()), l.Within()
 	w, err := l.store.Write(ctx, b)
 	if err == nil {
 		l.heard(w.Head.MS)

@@ -102,7 +102,9 @@ func (l *List) flush(ctx context.Context) (more bool, _ error) {
 	if len(keys) == 0 {
 		return false, nil
 	}
-	w, err := l.write(ctx, Batch{List: list, Assertions: batch, Ack: l.config.Ack})
+	// Their W may lie ahead of a log time that stood still meanwhile. Whoever logs in
+	// from now on begins after them, and has to stay within reach of the next "now".
+	w, err := l.write(ctx, Batch{List: list, Floor: l.present(time.Now()), Assertions: batch, Ack: l.config.Ack})
 	if err != nil {
 		return true, err
 	}

@@ -78,8 +78,10 @@ type Head struct {
 	Chain   [8]byte  // of the newest entry
 	Floor   int64    // chk < Floor asks once (bulk)
 	Known   int64    // highest log time a replica had reached in what was lost, ms; 0: nothing was
-	Lines   []Line   // oldest first; the last one reigns
-	Raises  []Raise  // oldest first; the last one is in force
+	// KnownLine is the line that reigned there, 0 if replicas had come to different ones.
+	KnownLine uint32
+	Lines     []Line  // oldest first; the last one reigns
+	Raises    []Raise // oldest first; the last one is in force
 }
 
 // Position returns the newest position of the list.
@@ -186,14 +188,18 @@ type Batch struct {
 	Unless *Question
 	// Then is answered after the assertions were written, in the same moment.
 	Then *Question
-	// Known, Retain and Recheck raise the values of the head; lower ones change nothing.
+	// Known, Born, Retain and Recheck raise the values of the head; lower ones change
+	// nothing.
 	//
-	// Known: the list lacks something that the writer had read, up to this log time.
-	// If it claimed to be complete from before then, whatever was stamped since by
-	// those who believed it is in doubt: Born becomes log time, not Known (R10).
-	Known   int64
-	Retain  time.Duration
-	Recheck bool // Floor of the head := log time
+	// Known: the list lacks something that the writer had read, up to this log time
+	// and under KnownLine. If it claimed to be complete from before then, whatever was
+	// stamped since by those who believed it is in doubt: Born becomes log time, not
+	// Known (R10).
+	Known     int64
+	KnownLine uint32
+	Born      int64
+	Retain    time.Duration
+	Recheck   bool // Floor of the head := log time
 	// Quiet keeps the assertions out of the log: replicas learn of them only by
 	// asking, so a batch that raises the floor has to follow (bulk).
 	Quiet bool

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -80,6 +79,7 @@ func TestAMillionDecisionsAskNothing(t *testing.T) {
 			q.Checked, q.Line = v.Checked, v.Line
 		}
 	}
+	redistest.Await(t, "the log is read meanwhile", func() bool { return l.Stats().Reads["ok"] > before.Reads["ok"] })
 	took, stats := time.Since(start), s.Do("INFO", "commandstats")
 	if after := l.Stats(); after.Confirms["store"] != before.Confirms["store"] {
 		t.Errorf("confirms: %v, before %v", after.Confirms, before.Confirms)
@@ -91,9 +91,6 @@ func TestAMillionDecisionsAskNothing(t *testing.T) {
 		if most := 6*(took.Seconds()+1) + 10; m[1] == "evalsha" && float64(must(parse(m[2]))) > most {
 			t.Errorf("%s scripts in %v", m[2], took)
 		}
-	}
-	if !strings.Contains(stats, "cmdstat_evalsha") {
-		t.Errorf("nothing was read: %s", stats)
 	}
 }
 

@@ -120,7 +120,7 @@ func (d *decoder) page(reply any) (p revocation.Page) {
 func (s *Store) Write(ctx context.Context, b revocation.Batch) (out revocation.Written, err error) {
 	args := []any{
 		b.List[:], b.Floor, b.Skew.Milliseconds(), appendAssertions(nil, b.Assertions), question(b.Unless), question(b.Then),
-		b.Known, b.Retain.Milliseconds(), flag(b.Recheck), flag(b.Quiet),
+		b.Known, b.KnownLine, b.Born, b.Retain.Milliseconds(), flag(b.Recheck), flag(b.Quiet),
 	}
 	var reply any
 	if b.Ack.Replicas > 0 {

@@ -127,7 +127,9 @@ func (d *decoder) head(v any) (h revocation.Head) {
 	d.fixed(h.Check[:], r[2])
 	h.Born, h.N, h.MS = d.int(r[3]), d.int(r[4]), d.int(r[5])
 	d.fixed(h.Chain[:], r[6])
-	h.Floor, h.Known = d.int(r[7]), d.int(r[10])
+	h.Floor = d.int(r[7])
+	known := d.position(d.text(r[10]))
+	h.Known, h.KnownLine = known.MS, uint32(known.N)
 	for _, b := range d.records(r[8], 16) {
 		h.Lines = append(h.Lines, revocation.Line{ID: binary.BigEndian.Uint32(b), Start: get6(b[4:]), Opened: get6(b[10:])})
 	}

@@ -424,18 +424,24 @@ func (s *suite) raise(t *testing.T) {
 		}
 		return w.Head
 	}
-	if got := b(revocation.Batch{Known: h.Born - 5, Retain: time.Minute}); got.Born != h.Born || got.Retain() != retain {
+	if got := b(revocation.Batch{Known: h.Born - 5, KnownLine: 5, Retain: time.Minute}); got.Born != h.Born || got.Retain() != retain {
 		t.Errorf("lowered: %+v", got)
 	}
 	// The list lacks something: all that was stamped up to now is in doubt, and the
 	// next ms begins.
 	known := h.Born + 1
-	got := b(revocation.Batch{Known: known, Floor: h.MS + 60_000, Retain: 2 * retain})
-	if got.Known != known || got.Born < h.MS+60_000 || got.MS <= got.Born || got.Retain() != 2*retain || got.RetainAt(h.MS-1) != retain {
+	got := b(revocation.Batch{Known: known, KnownLine: 5, Floor: h.MS + 60_000, Retain: 2 * retain})
+	if got.Known != known || got.KnownLine != 5 || got.Born < h.MS+60_000 || got.MS <= got.Born || got.Retain() != 2*retain || got.RetainAt(h.MS-1) != retain {
 		t.Errorf("raised: %+v", got)
 	}
-	if again := b(revocation.Batch{Known: known + 1000}); again.Born != got.Born || again.Known != known+1000 {
+	if again := b(revocation.Batch{Known: known + 1000, KnownLine: 5}); again.Born != got.Born || again.Known != known+1000 || again.KnownLine != 5 {
 		t.Errorf("known to another replica, too, which changes only that: %+v", again)
+	}
+	if again := b(revocation.Batch{Retain: 1}); again.KnownLine != 5 {
+		t.Errorf("a batch that knows of no loss: %+v", again)
+	}
+	if again := b(revocation.Batch{Known: known, KnownLine: 6}); again.Born != got.Born || again.Known != known+1000 || again.KnownLine != 0 {
+		t.Errorf("known to one that had come to another line: %+v", again)
 	}
 	// One that had come further than log time here.
 	far := got.MS + 120_000
@@ -443,7 +449,13 @@ func (s *suite) raise(t *testing.T) {
 	if got.Known != far || got.Born < far || got.MS <= got.Born {
 		t.Errorf("raised again: %+v", got)
 	}
-	born := got.Born
+	if again := b(revocation.Batch{Born: got.Born - 1}); again.Born != got.Born {
+		t.Errorf("born lowered: %+v", again)
+	}
+	born := got.Born + 1000
+	if got = b(revocation.Batch{Born: born}); got.Born != born || got.MS <= born || got.Known != far {
+		t.Errorf("born alone: %+v", got)
+	}
 	if got := b(revocation.Batch{Recheck: true}); got.Floor == 0 || got.Floor > got.MS {
 		t.Errorf("floor: %+v", got)
 	}

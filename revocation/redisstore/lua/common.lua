@@ -1,7 +1,7 @@
 -- KEYS of every script: 1 head (hash)  2 log (stream)  3 marks (hash)
 -- Head: v layout, g genesis (list id), k key check, b born, n newest number, ms log time, c chain, f floor,
 --   l lines (id 4, start 6, opened 6 each), r raises (from 6, retain 6 each), kn known: highest log time a replica had reached in
---   what was lost, t clock and m log time of the last beat, ev evictions counted by the server then,
+--   what was lost and the line there (ms-line), t clock and m log time of the last beat, ev evictions counted by the server then,
 --   e open epoch (id 4, bits 1, until 6, count 4, opened 6), x closed epochs (id 4, bits 1, until 6 each).
 -- The client reads the first eleven as they are.
 local function dec(x) return string.format('%.0f', x) end

@@ -8,12 +8,12 @@ local base = string.sub(KEYS[1], 1, -5)
 local function named(h)
   return {
     v = h[1], g = h[2], k = h[3], b = tonumber(h[4]), n = tonumber(h[5]), ms = tonumber(h[6]), c = h[7],
-    f = tonumber(h[8]), l = h[9], r = h[10], kn = tonumber(h[11]), t = tonumber(h[12]),
+    f = tonumber(h[8]), l = h[9], r = h[10], kn = h[11], t = tonumber(h[12]),
   }
 end
 
 local function told(h)
-  return {h.v, h.g, h.k, dec(h.b), dec(h.n), dec(h.ms), h.c, dec(h.f), h.l, h.r, dec(h.kn)}
+  return {h.v, h.g, h.k, dec(h.b), dec(h.n), dec(h.ms), h.c, dec(h.f), h.l, h.r, h.kn}
 end
 
 local function retain(h)

@@ -1,5 +1,5 @@
--- ARGV: 1 genesis  2 floor  3 skew  4 assertions (39 bytes each)  5 unless  6 then  7 known  8 retain  9 '1': recheck
---   10 '1': quiet, nothing goes into the log
+-- ARGV: 1 genesis  2 floor  3 skew  4 assertions (39 bytes each)  5 unless  6 then  7 known  8 its line  9 born
+--   10 retain  11 '1': recheck  12 '1': quiet, nothing goes into the log
 local h, why = guard(ARGV[1])
 if not h then return why end
 h = named(h)
@@ -13,12 +13,16 @@ if ARGV[5] ~= '' then
   local a = answer(q, e)
   if not clear(a, q, h, now) then return {0, told(h), math.abs(now - h.t), now, {}, a} end
 end
-local floor, skew, known, keep = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local floor, skew, known, keep = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[7]), tonumber(ARGV[10])
 local ms = math.max(now, h.ms, floor)
-local born = h.b
-if known > born then -- R10: whatever was stamped until now may be wrong
-  born = math.max(ms, known)
-  ms = born + 1
+local born = math.max(h.b, tonumber(ARGV[9]))
+if known > h.b then born = math.max(born, ms, known) end -- R10: whatever was stamped until now may be wrong
+if born > h.b then ms = math.max(ms, born + 1) end
+local kn = h.kn
+if known > 0 then
+  local old, line = string.match(h.kn, '(%d+)-(%d+)')
+  if old == '0' then line = ARGV[8] elseif line ~= ARGV[8] then line = '0' end
+  kn = dec(math.max(known, tonumber(old))) .. '-' .. line
 end
 local all = {}
 for at = 1, #ARGV[4], 39 do
@@ -31,7 +35,7 @@ end
 -- From here on it writes.
 local set = {}
 if born > h.b then h.b = born; set[#set + 1], set[#set + 2] = 'b', dec(born) end
-if known > h.kn then h.kn = known; set[#set + 1], set[#set + 2] = 'kn', dec(known) end
+if kn ~= h.kn then h.kn = kn; set[#set + 1], set[#set + 2] = 'kn', kn end
 if keep > retain(h) then
   h.r = h.r .. struct.pack('>I6I6', ms, keep)
   set[#set + 1], set[#set + 2] = 'r', h.r
@@ -60,7 +64,7 @@ local function openEpoch()
 end
 
 local function append(a, at, w, till)
-  if ARGV[10] == '1' then return end
+  if ARGV[12] == '1' then return end
   h.n = h.n + 1
   local body = a.version .. a.scope .. a.tag
   if a.scope ~= 's' then body = body .. struct.pack('>I6I6', w, till) end
@@ -140,7 +144,7 @@ for _, a in ipairs(all) do
   results[#results + 1], results[#results + 2] = h.ms, h.n
   results[#results + 1], results[#results + 2] = changed and 1 or 0, w
 end
-if ARGV[9] == '1' then h.f, h.ms = h.ms, h.ms + 1; set[#set + 1], set[#set + 2] = 'f', dec(h.f) end
+if ARGV[11] == '1' then h.f, h.ms = h.ms, h.ms + 1; set[#set + 1], set[#set + 2] = 'f', dec(h.f) end
 if moved then
   local raw = {}
   for _, c in ipairs(e.closed) do
