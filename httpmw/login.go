@@ -43,7 +43,8 @@ func (s *Session[T]) Login(ctx context.Context, id Identity) error { return s.st
 
 // Switch continues the session under a new session id with other groups: another tenant, say. Login time and
 // limits stay. It needs the store and returns ErrUndecided if that does not answer. Then the session goes on here as
-// it was, unless the store did take it, and another try will tell.
+// it was, unless the store did take it, and another try will tell. Where the list lost its data since the login,
+// it cannot let a session into a group it was not in, and says so with the same error until the next login.
 func (s *Session[T]) Switch(ctx context.Context, groups []string) error {
 	return s.st.succeed(ctx, revocation.Switch, groups)
 }
