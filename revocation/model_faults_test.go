@@ -14,7 +14,7 @@ func (h *history) boot() {
 	idle := []time.Duration{20 * time.Minute, 2 * time.Hour, 6 * time.Hour}[h.pick(3)]
 	r := &replica{
 		name: fmt.Sprintf("r%d", len(h.replicas)), idle: idle,
-		link: &link{sim: h.sim, to: h.sim.reign},
+		link: &link{sim: h.sim, to: h.sim.reign, got: map[exactKey]int64{}},
 		wall: []time.Duration{0, 0, 0, time.Hour, -time.Hour}[h.pick(5)],
 	}
 	l, err := newList(r.link, modelSecrets{}, Config{MaxIdle: idle, Within: modelS, Logger: slog.New(slog.DiscardHandler)})

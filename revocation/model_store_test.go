@@ -81,6 +81,15 @@ type link struct {
 	sim  *sim
 	to   *node // nil: silent
 	loss int   // of 100 answers, how many are lost after the work was done
+	// got is what the replica has read, with the highest W of each.
+	got map[exactKey]int64
+}
+
+func (l *link) gets(entries []Entry) {
+	for _, e := range entries {
+		k := exactKey{e.Scope, e.Tag}
+		l.got[k] = max(l.got[k], e.W)
+	}
 }
 
 var _ Store = (*link)(nil)
@@ -134,13 +143,17 @@ func (n *node) beatIfDue(floor int64) {
 		return
 	}
 	if d := n.time() - s.beat; d >= 500 || d <= -500 {
-		if last := s.head.Lines[len(s.head.Lines)-1]; last.ID != n.replid {
-			s.head.Lines = append(slices.Clone(s.head.Lines), Line{n.replid, s.beatMS, max(s.head.MS, n.time(), floor)})
-		}
-		s.beat = n.time()
-		s.head.MS = max(s.head.MS, n.time(), floor)
-		s.beatMS = s.head.MS
+		n.beat(floor)
 	}
+}
+
+func (n *node) beat(floor int64) {
+	s := n.state
+	s.head.MS = max(s.head.MS, n.time(), floor)
+	if s.head.Line() != n.replid {
+		s.head.Lines = append(slices.Clone(s.head.Lines), Line{n.replid, s.beatMS, s.head.MS})
+	}
+	s.beat, s.beatMS = n.time(), s.head.MS
 }
 
 func (n *node) beatAge() time.Duration {
@@ -179,6 +192,8 @@ func (l *link) Read(_ context.Context, c Cursor) (Page, error) {
 		return Page{}, errSim
 	}
 	p.Head = l.sim.shown(p.Head)
+	l.gets(p.Entries)
+	l.gets(p.Marks)
 	return p, nil
 }
 
@@ -242,6 +257,9 @@ func (l *link) Write(_ context.Context, b Batch) (Written, error) {
 		if a.When == Before && a.W > max(n.time(), s.head.MS, b.Floor) {
 			return Written{}, ErrFuture
 		}
+	}
+	if s.head.Line() != n.replid {
+		n.beat(b.Floor)
 	}
 	if b.Known > 0 {
 		if s.head.Known == 0 {

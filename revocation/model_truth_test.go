@@ -240,7 +240,8 @@ func (h *history) knows(rev *modelRevocation, n *node, replicas []*replica) bool
 			return true
 		}
 		for _, w := range []*window{v.before, v.now} {
-			if w != nil && !k.scope.mark() && w.hit(k.tag, rev.at-1) {
+			// A filter may hold an older entry with the same tag, which is another thing.
+			if w != nil && !k.scope.mark() && r.link.got[k] >= rev.w && w.hit(k.tag, rev.at-1) {
 				return true
 			}
 		}

@@ -21,6 +21,15 @@ local function latest(lines)
   return line
 end
 
+-- opened returns lines with one more, which begins at the last beat of the primary before. 32 are kept.
+local function opened(lines, line, start, ms)
+  return string.sub(lines .. struct.pack('>I4I6I6', line, start, ms), -512)
+end
+
+local function evictions(info)
+  return tonumber(string.match(info, 'evicted_keys:(%d+)'))
+end
+
 -- guard returns the head as it stands, or nil and why this is not the list asked for.
 local function guard(genesis)
   local h = redis.call('HMGET', KEYS[1], 'v', 'g', 'k', 'b', 'n', 'ms', 'c', 'f', 'l', 'r', 'kn', 't', 'm', 'ev')

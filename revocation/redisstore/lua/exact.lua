@@ -8,7 +8,7 @@ local base = string.sub(KEYS[1], 1, -5)
 local function named(h)
   return {
     v = h[1], g = h[2], k = h[3], b = tonumber(h[4]), n = tonumber(h[5]), ms = tonumber(h[6]), c = h[7],
-    f = tonumber(h[8]), l = h[9], r = h[10], kn = h[11], t = tonumber(h[12]),
+    f = tonumber(h[8]), l = h[9], r = h[10], kn = h[11], t = tonumber(h[12]), m = tonumber(h[13]),
   }
 end
 

@@ -11,7 +11,7 @@ local info = redis.call('INFO', 'replication') .. redis.call('INFO', 'stats')
 local line = reigns(info)
 redis.call('HSET', KEYS[1], 'v', '1', 'g', ARGV[1], 'k', ARGV[2], 'b', dec(born), 'n', '0', 'ms', dec(born + 1),
   'c', string.rep('\0', 8), 'f', '0', 'kn', '0-0', 'l', struct.pack('>I4I6I6', line, born, born), 'r', struct.pack('>I6I6', 0, tonumber(ARGV[4])),
-  't', dec(now), 'm', dec(born), 'ev', string.match(info, 'evicted_keys:(%d+)'))
+  't', dec(now), 'm', dec(born), 'ev', dec(evictions(info)))
 -- What the exact set holds stays true; only what it lacks cannot be known.
 if old[1] == ARGV[2] then
   if old[3] then redis.call('HSET', KEYS[1], 'e', old[3]) end

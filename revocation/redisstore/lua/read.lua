@@ -7,10 +7,10 @@ if not ok and string.sub(err.err, 1, 8) == 'READONLY' then return err end
 if ok and (math.abs(now - beat) >= 500 or floor > ms) then
   local info = redis.call('INFO', 'replication') .. redis.call('INFO', 'stats')
   local line = reigns(info)
-  local evicted, before = tonumber(string.match(info, 'evicted_keys:(%d+)')), tonumber(h[14])
+  local evicted, before = evictions(info), tonumber(h[14])
   ms = math.max(now, ms, floor)
   if latest(h[9]) ~= line then
-    h[9] = string.sub(h[9] .. struct.pack('>I4I6I6', line, tonumber(h[13]), ms), -512) -- the 32 newest
+    h[9] = opened(h[9], line, tonumber(h[13]), ms)
     before = evicted -- each server counts for itself
   elseif evicted > before and now - tonumber(h[4]) > 60000 then
     -- Something is gone, and it may have been of this list: one that is incomplete without saying so is worse than none.

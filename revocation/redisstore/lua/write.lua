@@ -5,8 +5,9 @@ if not h then return why end
 h = named(h)
 local now = clock()
 local e = epochs()
+local line = reigns(redis.call('INFO', 'replication'))
 if ARGV[5] ~= '' then
-  if latest(h.l) ~= reigns(redis.call('INFO', 'replication')) then
+  if latest(h.l) ~= line then
     return redis.error_reply('LINE this primary has not been followed yet')
   end
   local q = question(ARGV[5])
@@ -20,9 +21,9 @@ if known > h.b then born = math.max(born, ms, known) end -- R10: whatever was st
 if born > h.b then ms = math.max(ms, born + 1) end
 local kn = h.kn
 if known > 0 then
-  local old, line = string.match(h.kn, '(%d+)-(%d+)')
-  if old == '0' then line = ARGV[8] elseif line ~= ARGV[8] then line = '0' end
-  kn = dec(math.max(known, tonumber(old))) .. '-' .. line
+  local old, at = string.match(h.kn, '(%d+)-(%d+)')
+  if old == '0' then at = ARGV[8] elseif at ~= ARGV[8] then at = '0' end
+  kn = dec(math.max(known, tonumber(old))) .. '-' .. at
 end
 local all = {}
 for at = 1, #ARGV[4], 39 do
@@ -34,6 +35,12 @@ end
 
 -- From here on it writes.
 local set = {}
+if latest(h.l) ~= line then
+  -- R3: what this primary takes has to be of its own line, even before anybody reads it. This is a beat, too.
+  h.l, h.t = opened(h.l, line, h.m, ms), now
+  local ev = dec(evictions(redis.call('INFO', 'stats')))
+  set = {'l', h.l, 't', dec(now), 'm', dec(ms), 'ev', ev}
+end
 if born > h.b then h.b = born; set[#set + 1], set[#set + 2] = 'b', dec(born) end
 if kn ~= h.kn then h.kn = kn; set[#set + 1], set[#set + 2] = 'kn', kn end
 if keep > retain(h) then
