@@ -130,6 +130,30 @@ func TestR3LinesAndBeats(t *testing.T) {
 	}
 }
 
+// R3: what a new primary takes before anybody read it is of its own line. Otherwise
+// its log time would run on in the line of the old one, which may still be serving.
+func TestR3AWriteOpensTheLine(t *testing.T) {
+	g := redistest.StartSentinel(t)
+	st := open(t, &redis.UniversalOptions{Addrs: []string{g.Servers[0].Addr}}, redisstore.Config{AllowVolatile: true})
+	first := create(t, st, time.Hour)
+	write(t, st, revocation.Batch{Assertions: []revocation.Assertion{session(1)}, Ack: revocation.Ack{Replicas: 1, Timeout: 10 * time.Second}})
+	g.Servers[1].Do("REPLICAOF", "NO", "ONE")
+	promoted := open(t, &redis.UniversalOptions{Addrs: []string{g.Servers[1].Addr}}, redisstore.Config{AllowVolatile: true})
+	unless := &revocation.Question{List: list, Session: tagOf(3), Checked: first.MS, Epoch: first.MS}
+	careful := revocation.Batch{List: list, Unless: unless, Assertions: []revocation.Assertion{session(3)}}
+	if _, err := promoted.Write(t.Context(), careful); err == nil || !strings.Contains(err.Error(), "LINE") {
+		t.Errorf("a conditional write on a primary that nobody has followed: %v", err)
+	}
+	w := write(t, promoted, revocation.Batch{Assertions: []revocation.Assertion{session(2)}})
+	lines := w.Head.Lines
+	if len(lines) != 2 || lines[0].ID != first.Line() || lines[1].Start > lines[1].Opened || lines[1].Opened > w.Results[0].Position.MS {
+		t.Fatalf("lines %+v, written at %+v", lines, w.Results[0].Position)
+	}
+	if again := write(t, promoted, careful); !again.Done || len(again.Head.Lines) != 2 {
+		t.Errorf("once its line is open: %+v", again)
+	}
+}
+
 // R7: the replicas counted are those of this very write.
 func TestR7Replicated(t *testing.T) {
 	g := redistest.StartSentinel(t)
