@@ -172,6 +172,7 @@ func BenchmarkDecideBesideWriter(b *testing.B) {
 				}
 			})
 			b.ReportAllocs()
+			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				qs := sessions(1<<12, age.ago())
 				for i := 0; pb.Next(); i++ {

@@ -10,7 +10,7 @@ import "time"
 // this replica has read, and none it was asked to make, concerns q.
 func (l *List) Decide(q *Query) Verdict {
 	v := l.decide(q, time.Now())
-	l.counters.decided[v.Outcome].Add(1)
+	l.counters.of(q).n[v.Outcome].Add(1)
 	if v.Outcome == Refuse {
 		l.counters.refused[v.Reason].Add(1)
 	}

@@ -26,11 +26,10 @@ const (
 // A List is one replica's view of the list, and the way to write to it. It is
 // safe for concurrent use.
 type List struct {
-	config   Config
-	log      *slog.Logger
-	store    Store // nil: Disabled
-	tags     *tagger
-	counters counters
+	config Config
+	log    *slog.Logger
+	store  Store // nil: Disabled
+	tags   *tagger
 
 	// view is replaced by the reader alone; whoever decides loads it once.
 	view atomic.Pointer[view]
@@ -59,6 +58,11 @@ type List struct {
 	stop    context.CancelFunc
 	stopped chan struct{}
 	closed  atomic.Bool
+
+	// Every decision writes these, on whatever core. What decisions read stands on
+	// other cache lines.
+	_        [64]byte
+	counters counters
 }
 
 // Open joins the list in s, beginning one if there is none, and returns when

@@ -7,12 +7,23 @@ import (
 	"time"
 )
 
-// counters of one List. Decisions are counted without a lock.
+// counters of one List. Decisions are counted without a lock, and by session:
+// were it one number, all cores would wait for each other's cache line.
 type counters struct {
-	decided [Ask + 1]atomic.Uint64
+	decided [16]decisions
 	refused [Silent + 1]atomic.Uint64
 
 	confirms, reads, anomalies tally
+}
+
+// decisions fill a cache line.
+type decisions struct {
+	n [Ask + 1]atomic.Uint64
+	_ [64 - 8*(Ask+1)]byte
+}
+
+func (c *counters) of(q *Query) *decisions {
+	return &c.decided[q.Session[0]%uint8(len(c.decided))]
 }
 
 // A tally counts by name what happens seldom.
@@ -47,8 +58,10 @@ func (l *List) Stats() Stats {
 		Anomalies: l.counters.anomalies.all(),
 		Outbox:    int(l.outbox.n.Load()),
 	}
-	for o := range l.counters.decided {
-		s.Decisions[Outcome(o).String()] = l.counters.decided[o].Load()
+	for i := range l.counters.decided {
+		for o := range l.counters.decided[i].n {
+			s.Decisions[Outcome(o).String()] += l.counters.decided[i].n[o].Load()
+		}
 	}
 	for r := range l.counters.refused {
 		if n := l.counters.refused[r].Load(); n > 0 {
