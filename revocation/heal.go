@@ -11,7 +11,9 @@ const joinBatch = 1000 // assertions republished at once
 // what this replica knows goes into it, and the window of v is kept apart to
 // settle what the new list cannot know (R11). now is when the read began.
 func (l *List) adopt(ctx context.Context, v *view, now time.Time) error {
-	stamped := l.seen.Load() // no token of the old list goes further
+	if l.left != v { // once: what is heard later is of the new list
+		l.left, l.stamped = v, l.seen.Load()
+	}
 	head, err := l.create(ctx)
 	if err != nil {
 		l.log.Error("revocation: the list is gone and cannot be begun anew", "error", err)
@@ -21,7 +23,7 @@ func (l *List) adopt(ctx context.Context, v *view, now time.Time) error {
 	// Known first: a store that has our entries and does not say that it lacks others
 	// would be believed. Born as well: whoever began this list may have counted from
 	// behind what tokens say, and its entries would seem older than those.
-	loss := Batch{List: head.Genesis, Known: v.m.MS, KnownLine: v.head.Line(), Born: stamped}
+	loss := Batch{List: head.Genesis, Known: v.m.MS, KnownLine: v.head.Line(), Born: l.stamped}
 	if _, err := l.write(ctx, loss); err != nil {
 		return err
 	}
@@ -42,18 +44,16 @@ func (l *List) mend(ctx context.Context, v *view, now time.Time) error {
 	joined := whole
 	// A snapshot may also be from before the list was found to lack something, or
 	// before everyone was to be asked about.
-	repair := Batch{List: head.Genesis, Known: head.Known, KnownLine: head.KnownLine, Recheck: head.Floor > 0}
+	repair := Batch{List: head.Genesis, Known: head.Known, KnownLine: head.KnownLine, Born: head.Born, Recheck: head.Floor > 0}
 	if !whole {
 		repair.Known, repair.KnownLine = v.m.MS, head.Line()
 	}
-	if !whole || head.Known > 0 || head.Floor > 0 {
-		w, err := l.write(ctx, repair)
-		if err != nil {
-			return err
-		}
-		if !whole {
-			from, joined = l.after(v, w.Head)
-		}
+	w, err := l.write(ctx, repair)
+	if err != nil {
+		return err
+	}
+	if !whole {
+		from, joined = l.after(v, w.Head)
 	}
 	if err := l.republish(ctx, v, head.Genesis); err != nil {
 		return err

@@ -321,6 +321,77 @@ func TestR2ANewListThatCountsFromBehind(t *testing.T) {
 	})
 }
 
+// ahead returns a store whose log time is ahead of its clock, and a replica that
+// knows so.
+func ahead(t *testing.T) (*scripted, *revocation.List) {
+	t.Helper()
+	store := script()
+	l := open(t, store)
+	for range 2000 { // a watermark takes a ms of its own
+		revoke(t, l, revocation.Everyone())
+	}
+	return store, l
+}
+
+// R10: a list that lost a raise of born is told so again, and followed.
+func TestR10ALostRaiseIsMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, here := ahead(t)
+		store.flush()
+		booted := open(t, store)
+		revoke(t, booted, revocation.Session(sid(98)))
+		tail := snapshot(t, store)
+		time.Sleep(time.Second)
+		raised, err := store.Create(t.Context(), revocation.Founding{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		store.set(func(s *scripted) { s.Store = tail })
+		if lost, err := store.Create(t.Context(), revocation.Founding{}); err != nil || lost.Born >= raised.Born {
+			t.Fatalf("nothing was lost: born %d, %d, %v", lost.Born, raised.Born, err)
+		}
+		time.Sleep(within)
+		if again, err := store.Create(t.Context(), revocation.Founding{}); err != nil || again.Born < raised.Born {
+			t.Errorf("born = %d, %v, was %d", again.Born, err, raised.Born)
+		}
+		for name, l := range map[string]*revocation.List{"here": here, "booted": booted} {
+			if s := l.Stats(); s.State != "synced" || s.Anomalies["broken"] != 1 {
+				t.Errorf("%s: %s, %v", name, s.State, s.Anomalies)
+			}
+		}
+	})
+}
+
+// R11: a replica that needs several attempts to follow the new list does not doubt
+// what others did there meanwhile.
+func TestR11AnotherAttemptDoubtsNothingNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := script()
+		link := &scripted{Store: store}
+		here := open(t, link)
+		revoke(t, here, revocation.Session(sid(99)))
+		time.Sleep(time.Second)
+		link.set(func(s *scripted) {
+			s.write = func(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+				if len(b.Assertions) > 0 {
+					return revocation.Written{}, errSilent
+				}
+				return store.Write(ctx, b)
+			}
+		})
+		store.flush()
+		booted := open(t, store)
+		time.Sleep(5 * time.Second)
+		q := login(t, booted, 1, "ada")
+		time.Sleep(5 * time.Second)
+		link.speak()
+		time.Sleep(within)
+		for name, l := range map[string]*revocation.List{"here": here, "booted": booted} {
+			wantVerdict(t, name, verdict(t, l, q), revocation.Accept, revocation.None)
+		}
+	})
+}
+
 // R10: between a restart from an old snapshot and the first replica that knows
 // better, others believe the list and stamp what it does not know to be revoked.
 // That holds no longer than until it is noticed.

@@ -105,7 +105,8 @@ func (v *view) outran(h Head) bool {
 //
 // After the store lost its data, a session from before cannot be switched into a
 // group it was not in ([ErrUnavailable]): whether that group was revoked since it
-// began is not known any more. Whoever logs in again can.
+// began is not known any more. Whoever logs in again can. Nor does the store know of
+// a revocation of a group once it has forgotten it, longer ago than any idle limit.
 func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, error) {
 	if l.store == nil {
 		if s.Kind == Switch {
@@ -132,6 +133,9 @@ func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, erro
 	if s.Kind == Switch && slices.ContainsFunc(s.Login.Groups, joins) {
 		// What q was checked for says nothing of a group it was not in: that needs a
 		// list that is complete since q began.
+		if unless.Checked > l.logTime(now)+l.Within().Milliseconds() {
+			return Start{}, fmt.Errorf("%w: this session was checked ahead of log time", ErrUnavailable)
+		}
 		unless.Checked = min(unless.Checked, unless.Epoch)
 		unless.Groups = append(unless.Groups[:len(unless.Groups):len(unless.Groups)], s.Login.Groups...)
 	}
@@ -151,11 +155,12 @@ func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, erro
 	case err != nil:
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case !w.Done:
-		if found, reason := w.Unless.Judge(unless); found == FoundRevoked {
+		found, reason := w.Unless.Judge(unless)
+		if found == FoundRevoked {
 			l.remember(unless, w.Unless)
 			return Start{}, fmt.Errorf("%w: %v", ErrRevoked, reason)
 		}
-		if unless.Checked < q.Checked {
+		if found == FoundUnknown && unless.Checked < q.Checked {
 			return Start{}, fmt.Errorf("%w: the list is not complete since this session began: log in again to join a group", ErrUnavailable)
 		}
 		return Start{}, fmt.Errorf("%w: it cannot tell whether this session was revoked", ErrUnavailable)

@@ -253,7 +253,6 @@ func TestR22Succeed(t *testing.T) {
 	}
 }
 
-// R7, R22: fewer replicas than asked for is no acknowledgement.
 // R22: to be checked for some groups says nothing of others. A list that lost what
 // came since the session began cannot let it into them.
 func TestR22JoiningAGroupNeedsAListThatGoesBackToTheBeginning(t *testing.T) {
@@ -286,12 +285,19 @@ func TestR22JoiningAGroupNeedsAListThatGoesBackToTheBeginning(t *testing.T) {
 			t.Errorf("out of all groups: %v", err)
 		}
 		q = login(t, l, 2, "ada", "tenant:1")
+		past := q.Checked
+		q.Checked = time.Now().Add(time.Hour).UnixMilli()
+		if err := to(group("tenant:7")); !errors.Is(err, revocation.ErrUnavailable) {
+			t.Errorf("checked ahead of log time: %v", err)
+		}
+		q.Checked = past
 		if err := to(group("tenant:7")); err != nil {
 			t.Errorf("after a new login: %v", err)
 		}
 	})
 }
 
+// R7, R22: fewer replicas than asked for is no acknowledgement.
 func TestR7FewerReplicasThanAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := script()

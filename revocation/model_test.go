@@ -128,6 +128,11 @@ func (h *history) heal() {
 		}
 	}
 	h.forget()
+	for _, r := range h.replicas {
+		if age := r.l.view.Load().age(time.Now()); age > modelS && h.weak == "" {
+			h.fail("%s is not in step: its view is %v old", r.name, age)
+		}
+	}
 	for _, t := range slices.Clone(h.tokens) {
 		for _, r := range h.replicas {
 			if h.failed == "" {

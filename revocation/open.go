@@ -36,6 +36,10 @@ type List struct {
 	// reading serialises the reader: the loop, and nobody else but Open.
 	reading sync.Mutex
 	filler  *filler // owned by reading
+	// left is the view of a list that was found to be lost, and stamped how far its
+	// tokens may go. Owned by reading.
+	left    *view
+	stamped int64
 
 	outbox outbox
 	// silent: the store did not answer the last confirm and has not been heard of

@@ -73,8 +73,6 @@ func TestR14NothingInAWindowIsMissed(t *testing.T) {
 	}
 }
 
-// R14: a share of false hits per probe, at the rate a generation was planned for
-// and when twice and ten times as much comes.
 // A burst closes generations sooner than the width would, so there may be any
 // number of them.
 func TestR14EveryGenerationIsLookedAt(t *testing.T) {
@@ -98,6 +96,8 @@ func TestR14EveryGenerationIsLookedAt(t *testing.T) {
 	}
 }
 
+// R14: a share of false hits per probe, at the rate a generation was planned for
+// and when twice and ten times as much comes.
 func TestR14FalseHits(t *testing.T) {
 	const most = 1e-4
 	for _, times := range []int{1, 2, 10} {

@@ -178,6 +178,17 @@ func (p *process) login(user string) *browser {
 	return b
 }
 
+// try sends a form and returns the status of the answer.
+func (b *browser) try(p *process, path string, form url.Values) int {
+	b.t.Helper()
+	resp, err := b.client.PostForm(p.url+path, form)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode
+}
+
 // post sends a form and wants to be sent back to the page. It returns the replica that took it.
 func (b *browser) post(p *process, path string, form url.Values) (replica int) {
 	b.t.Helper()
