@@ -66,7 +66,6 @@ func TestFaults(t *testing.T) {
 			}
 		}, nil},
 		{"eviction", nil, func(f *fleet, s *redistest.Server) {
-			aged(s)
 			evict(t, s)
 			f.counted("lost")
 		}, []string{"republished"}},
@@ -85,6 +84,8 @@ func TestFaults(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := redistest.Start(t, tt.args...)
+			openList(t, &redis.UniversalOptions{Addrs: []string{s.Addr}}).Close()
+			aged(s) // before anybody follows it
 			f := newFleet(t, s.Addr, s.Addr, s.Addr)
 			tt.fault(f, s)
 			f.mended(tt.counts...)
