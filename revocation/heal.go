@@ -11,8 +11,8 @@ const joinBatch = 1000 // assertions republished at once
 // what this replica knows goes into it, and the window of v is kept apart to
 // settle what the new list cannot know (R11). now is when the read began.
 func (l *List) adopt(ctx context.Context, v *view, now time.Time) error {
-	if l.left != v { // once: what is heard later is of the new list
-		l.left, l.stamped = v, l.seen.Load()
+	if l.left != v.head.Genesis { // once: what is heard later is of the new list
+		l.left, l.stamped = v.head.Genesis, l.seen.Load()
 	}
 	head, err := l.create(ctx)
 	if err != nil {

@@ -275,7 +275,7 @@ func (w *writing) lookup(s Scope, t Tag) (exactValue, bool) {
 }
 
 func (w *writing) all(b Batch) error {
-	w.changed = w.head.lacks(b) || w.changed
+	w.changed = w.head.lacks(b)
 	if b.Retain > w.head.Retain() {
 		w.head.Raises = append(slices.Clone(w.head.Raises), Raise{From: w.head.MS, Retain: b.Retain})
 		w.changed = true

@@ -36,9 +36,9 @@ type List struct {
 	// reading serialises the reader: the loop, and nobody else but Open.
 	reading sync.Mutex
 	filler  *filler // owned by reading
-	// left is the view of a list that was found to be lost, and stamped how far its
-	// tokens may go. Owned by reading.
-	left    *view
+	// left is the last list that was found to be lost, and stamped how far its tokens
+	// may go. Owned by reading.
+	left    Genesis
 	stamped int64
 
 	outbox outbox
