@@ -6,12 +6,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 )
@@ -35,7 +35,7 @@ func (f *fixture) adopt(b *browser, a *httpmw.Adopter[cart], p httpmw.Past, id h
 }
 
 func TestAdoptContinuesTheSession(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var told []httpmw.EventKind
 		f := newFixture(t, httpmw.Config{OnEvent: func(_ context.Context, e httpmw.Event) { told = append(told, e.Kind) }})
 		a := f.adopter(t)
@@ -136,7 +136,7 @@ func TestAdoptCannotUndoARevocation(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				ring, store := keys.Generate(0), revocation.NewMemory()
 				one, two := newReplica(t, ring, store, httpmw.Config{}), newReplica(t, ring, store, httpmw.Config{})
 				a := one.adopter(t)
@@ -176,7 +176,7 @@ func TestAdoptCannotUndoARevocation(t *testing.T) {
 }
 
 func TestAdoptAsksTheStore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		a := f.adopter(t)
 		b, p, id := newBrowser(), httpmw.Past{Credential: []byte("c1"), Saved: time.Now()}, httpmw.Identity{Subject: "ada"}
@@ -207,7 +207,7 @@ func TestAdoptAsksTheStore(t *testing.T) {
 
 // A list that began after From may be one that lost what it knew, so it vouches for nothing before.
 func TestAdoptTrustsNoListThatBeganLater(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		from := time.Now()
 		time.Sleep(time.Minute)
 		f := newFixture(t, httpmw.Config{})
@@ -229,7 +229,7 @@ func TestAdoptTrustsNoListThatBeganLater(t *testing.T) {
 
 // A list that remembered less before From is as good as one that began so; one that did after it cannot vouch.
 func TestAdoptMindsWhenTheListBeganToRemember(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ring, store := keys.Generate(0), revocation.NewMemory()
 		open := func(maxIdle time.Duration) *revocation.List {
 			l := must(revocation.Open(t.Context(), store, ring, revocation.Config{MaxIdle: maxIdle, Logger: quiet()}))
@@ -283,7 +283,7 @@ func TestAdoptRefuses(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				f := newFixture(t, httpmw.Config{})
 				from := time.Now().Add(max(-row.wait, 0))
 				a := must(f.Adopter(httpmw.Adoption{System: oldSystem, From: from, Until: from.Add(time.Hour)}))

@@ -4,10 +4,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 )
 
 // discard is a response that costs nothing.
@@ -20,7 +20,7 @@ func (d *discard) WriteHeader(int)             {}
 func bare(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) }
 
 func TestAllocations(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		r := steady(t, f)
 		none := httptest.NewRequest("GET", "https://app.test/", nil)

@@ -5,18 +5,18 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/token"
 )
 
 func TestIssueAndCheck(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var events []httpmw.Event
 		f := newFixture(t, httpmw.Config{OnEvent: func(_ context.Context, e httpmw.Event) { events = append(events, e) }})
 		bearer, err := f.Issue(t.Context(), httpmw.Identity{Subject: "ann", Groups: []string{"robots"}}, cart{Note: "tea"}, time.Hour)
@@ -100,7 +100,7 @@ func TestBearerTokensAreRevoked(t *testing.T) {
 
 // Check takes the cookies of a browser as well, however they came.
 func TestCheckOfCookies(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{Idle: time.Hour})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -156,7 +156,7 @@ func TestUnusableTokens(t *testing.T) {
 			t.Errorf("%d bytes, cut as told: %v", size, err)
 		}
 	}
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		since := f.list.Now()
 		time.Sleep(time.Minute)

@@ -5,10 +5,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/token"
 )
@@ -25,7 +25,7 @@ func (f *fixture) with(pairs ...string) (subject string, err error) {
 }
 
 func TestDuplicateCookies(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{Idle: time.Hour})
 		cookie := func(value string) string { return sessionName + "=" + value }
 		seen := func(value string) string { return seenName + "=" + value }
@@ -119,7 +119,7 @@ func TestDuplicateCookies(t *testing.T) {
 // Under a Domain any neighbouring host can plant a cookie. Two living sessions of different subjects are none:
 // otherwise the victim would work in the attacker's account.
 func TestPlantedCookies(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		const name = "__Secure-session"
 		f := newFixture(t, httpmw.Config{Domain: "example.com"})
 		session := func(subject string) string {

@@ -14,10 +14,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 )
 
 // events serves server-sent events to who is logged in, until the session ends, the client leaves or stopping does.
@@ -194,7 +194,7 @@ func TestServerSentEvents(t *testing.T) {
 }
 
 func TestServerSentEventsExpire(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{Idle: time.Hour})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})

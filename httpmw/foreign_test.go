@@ -3,10 +3,10 @@ package httpmw_test
 import (
 	"net/http"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/token"
@@ -75,7 +75,7 @@ func TestTokensMintedElsewhere(t *testing.T) {
 
 // A write counts over the renewal that the request brought, though that is of a replica whose clock is fast.
 func TestWriteOverASeenFromAFastClock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -95,7 +95,7 @@ func TestWriteOverASeenFromAFastClock(t *testing.T) {
 
 // No renewal goes beyond the end, whatever it says.
 func TestSeenBeyondTheEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{Idle: time.Hour, Absolute: 2 * time.Hour})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -122,7 +122,7 @@ func TestSeenBeyondTheEnd(t *testing.T) {
 
 // A renewal sealed with a key this replica does not know yet does not count, and has the key looked for.
 func TestSeenOfAnUnknownKey(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -140,7 +140,7 @@ func TestSeenOfAnUnknownKey(t *testing.T) {
 
 // The key of a renewal that counts is asked about too: the list knows of a stolen key before the ring does.
 func TestSeenOfAKeyTheListRevokes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})

@@ -8,19 +8,19 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/token"
 )
 
 func TestIdleLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{Idle: time.Hour})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -41,7 +41,7 @@ func TestIdleLimit(t *testing.T) {
 }
 
 func TestAbsoluteLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{Idle: time.Hour, Absolute: 3 * time.Hour})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -79,7 +79,7 @@ func TestRenewal(t *testing.T) {
 		"one":         {time.Minute, 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				f := newFixture(t, httpmw.Config{Idle: row.idle})
 				b := newBrowser()
 				f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -119,7 +119,7 @@ func TestRenewal(t *testing.T) {
 
 // A renewal answer is kept out of caches.
 func TestRenewalIsNotCached(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -139,7 +139,7 @@ func TestRenewalIsNotCached(t *testing.T) {
 
 // If no key can seal, sessions live on until their limit, and an operator is told.
 func TestRenewalWithoutAKey(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -177,7 +177,7 @@ func TestRenewalWithoutAKey(t *testing.T) {
 
 // Parallel requests of one session share one renewal.
 func TestParallelRequestsShareARenewal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -211,7 +211,7 @@ func TestParallelRequestsShareARenewal(t *testing.T) {
 
 // The reading rule, with every pair of tokens a browser may hold.
 func TestReadingRule(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{Idle: time.Hour})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -266,7 +266,7 @@ func TestReadingRule(t *testing.T) {
 
 // A renewal sealed with a revoked key does not count, though the session's own key is good.
 func TestSeenWithARevokedKey(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{Idle: time.Hour})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -302,7 +302,7 @@ func TestSeenWithARevokedKey(t *testing.T) {
 
 // Replicas whose clocks differ do not shorten each other's renewals: iat never goes backwards.
 func TestRenewalOfATokenFromAFastClock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{Idle: time.Hour})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -328,7 +328,7 @@ func TestRenewalOfATokenFromAFastClock(t *testing.T) {
 
 func TestRemember(t *testing.T) {
 	const idle, absolute = 3 * time.Hour, 10 * time.Hour
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ring := keys.Generate(absolute)
 		list, err := revocation.Open(t.Context(), revocation.NewMemory(), ring, revocation.Config{MaxIdle: idle, Logger: quiet()})
 		if err != nil {

@@ -7,12 +7,12 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 )
@@ -59,7 +59,7 @@ func TestLateResponseAfterALogout(t *testing.T) {
 			"stepper": func(s *httpmw.Session[cart], r *http.Request) { _ = s.Switch(r.Context(), []string{"g"}) },
 		} {
 			t.Run(name+"/"+what, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
 					f := newFixture(t, httpmw.Config{})
 					b := newBrowser()
 					f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -117,7 +117,7 @@ func TestSuccessorOfASessionRevokedElsewhere(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				f := newFixture(t, httpmw.Config{})
 				lagging := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
 				b := newBrowser()
@@ -145,7 +145,7 @@ func TestSuccessorOfASessionRevokedElsewhere(t *testing.T) {
 
 // A late response of a login over a login, a write, or a rotation elsewhere leaves a session that works.
 func TestLateResponseAfterOtherChanges(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -199,7 +199,7 @@ func TestLateResponseAfterOtherChanges(t *testing.T) {
 
 // A rotation while requests run logs nobody out, whichever replica has which ring.
 func TestRotationWhileARequestRuns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		rotated, err := f.ring.Rotate(time.Now(), keys.Rotation{})
 		if err != nil {

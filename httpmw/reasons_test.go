@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/token"
@@ -91,7 +92,7 @@ func TestReasons(t *testing.T) {
 	}
 	for reason, row := range rows {
 		t.Run(string(reason), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				var out logs
 				var events []httpmw.Event
 				f := newFixture(t, httpmw.Config{
@@ -141,7 +142,7 @@ func revoke(target revocation.Target) func(*testing.T, *fixture, *browser) {
 
 // A list that lost its data cannot vouch for sessions of before: they log in again, by a reason of its own.
 func TestListLost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -162,7 +163,7 @@ func TestListLost(t *testing.T) {
 
 // Warnings do not flood: one a minute for each reason.
 func TestWarningsAreRare(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var out logs
 		f := newFixture(t, httpmw.Config{Logger: out.logger(slog.LevelWarn)})
 		b := newBrowser()
@@ -288,7 +289,7 @@ func (s *source) Refresh(ctx context.Context) error {
 
 // An unknown key is looked for in the background, by one request at a time, and found by the next.
 func TestUnknownKeyIsLookedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		rotated, err := f.ring.Rotate(time.Now(), keys.Rotation{Immediate: true})
 		if err != nil {

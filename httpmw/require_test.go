@@ -7,10 +7,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 )
 
 func TestRequire(t *testing.T) {
@@ -50,7 +50,7 @@ func TestRequire(t *testing.T) {
 }
 
 func TestRequireThat(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 		recent := f.RequireThat(httpmw.Need{LoginWithin: 10 * time.Minute})(ok)
@@ -101,7 +101,7 @@ func TestRequireThat(t *testing.T) {
 
 // Refuse gets the status and the reason, in every case there is.
 func TestRefuse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var gotErr error
 		f := newFixture(t, httpmw.Config{Refuse: func(w http.ResponseWriter, r *http.Request, status int, err error) {
 			gotErr = err

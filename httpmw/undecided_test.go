@@ -4,12 +4,12 @@ import (
 	"errors"
 	"net/http"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -28,7 +28,7 @@ func undecidable(t *testing.T, f *fixture, b *browser) {
 }
 
 func TestUndecided(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -84,7 +84,7 @@ func TestLogoutWhileTheStoreIsSilent(t *testing.T) {
 	} {
 		for _, undecided := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
 					f := newFixture(t, httpmw.Config{})
 					other := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
 					b := newBrowser()
@@ -124,7 +124,7 @@ func TestLogoutWhileTheStoreIsSilent(t *testing.T) {
 
 // A login that what is known here refuses already says so, instead of returning no error and setting no cookie.
 func TestLoginAfterLogoutEverywhereWhileTheStoreIsSilent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -149,7 +149,7 @@ func TestLoginAfterLogoutEverywhereWhileTheStoreIsSilent(t *testing.T) {
 // While the store is silent what the window decides is accepted, but nothing is renewed, and what must mint a
 // successor is refused and changes nothing.
 func TestSilentStoreWithinGrace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -190,7 +190,7 @@ func TestSilentStoreWithinGrace(t *testing.T) {
 
 // R24: a replica out of touch re-seals changed data with the limits and the check the session had.
 func TestDataWrittenWhileTheStoreIsSilent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -228,7 +228,7 @@ func TestDataWrittenWhileTheStoreIsSilent(t *testing.T) {
 
 // What was written out of touch cannot carry a session past a revocation that this replica had not heard of.
 func TestDataWrittenPastARevocation(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		other := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
 		b := newBrowser()
@@ -257,7 +257,7 @@ func TestDataWrittenPastARevocation(t *testing.T) {
 
 // A session last seen longer ago than the window reaches costs one read of the store, and no more.
 func TestAskOnceAfterALongPause(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -287,7 +287,7 @@ func TestAskOnceAfterALongPause(t *testing.T) {
 // A session that had to be asked about is renewed by what it writes, like any other: the answer is good for the
 // whole request.
 func TestWriteAfterALongPause(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -313,7 +313,7 @@ func TestWriteAfterALongPause(t *testing.T) {
 
 // FreshList: a route that would rather be down than accept a session that may be revoked.
 func TestFreshList(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})

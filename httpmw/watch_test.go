@@ -5,10 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -40,7 +40,7 @@ func TestWatchEnds(t *testing.T) {
 		}, time.Hour - time.Second, notice, httpmw.ErrExpiredIdle},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				f := newFixture(t, httpmw.Config{Idle: time.Hour})
 				b := newBrowser()
 				f.login(t, b, httpmw.Identity{Subject: "ann", Groups: []string{"g"}})
@@ -64,7 +64,7 @@ func TestWatchEnds(t *testing.T) {
 
 // However long a stream lasts, it asks the store no more than any request does.
 func TestWatchAsksNobody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -82,7 +82,7 @@ func TestWatchAsksNobody(t *testing.T) {
 
 // A stream of a session that only the store can decide asks it, at first.
 func TestWatchOnAReplicaThatStartedLately(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -109,7 +109,7 @@ func TestWatchOnAReplicaThatStartedLately(t *testing.T) {
 
 // A stream that begins when a renewal is due lives by the renewal that leaves with its first byte.
 func TestWatchLivesByItsRenewal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{Idle: time.Hour})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -150,7 +150,7 @@ func TestWatchWithoutASession(t *testing.T) {
 
 // The context ends with its parent and with its function, and nothing is left running: synctest would say so.
 func TestWatchIsStopped(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -182,7 +182,7 @@ func TestWatchOfAReplacedSession(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				f := newFixture(t, httpmw.Config{})
 				b := newBrowser()
 				f.login(t, b, httpmw.Identity{Subject: "ann"})

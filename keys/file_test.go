@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 )
 
@@ -90,7 +90,7 @@ func TestOpenFileRefusesNonsense(t *testing.T) {
 }
 
 func TestClosedFile(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // which fails if a goroutine is left
+	bubble.Test(t, func(t *testing.T) { // which fails if a goroutine is left
 		kek := kekOf(goldenKEK)
 		path := create(t, kek, keys.Generate(0))
 		f := open(t, path, kek, keys.FileConfig{PollOnly: true})

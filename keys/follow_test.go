@@ -10,9 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 )
 
@@ -153,7 +153,7 @@ func TestFileThatCannotBeRead(t *testing.T) {
 		}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				kek := kekOf(goldenKEK)
 				path := create(t, kek, keys.Generate(0))
 				good := read(t, path)
@@ -213,7 +213,7 @@ func TestFileThatCannotBeRead(t *testing.T) {
 // The KEK is asked for when bytes changed and at no other time; what failed is
 // tried again when either changed.
 func TestKEKIsAskedForChangesOnly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
 		var wrong atomic.Bool
 		kek := keys.KEKFunc(func(context.Context) ([]byte, error) {
@@ -257,7 +257,7 @@ func TestKEKIsAskedForChangesOnly(t *testing.T) {
 }
 
 func TestRefresh(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
 		kek := keys.KEKFunc(func(context.Context) ([]byte, error) {
 			asked.Add(1)

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"regexp"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 )
 
@@ -46,7 +46,7 @@ func sealing(t *testing.T, r *keys.Ring, now time.Time) keys.Key {
 }
 
 func TestGenerate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r, other := keys.Generate(0), keys.Generate(90*time.Minute+time.Millisecond)
 		now := time.Now()
 		wantStates(t, r, now, keys.Sealing)
@@ -118,7 +118,7 @@ func TestKeySealsAndOpens(t *testing.T) {
 }
 
 func TestRotateWaitsThenSeals(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		old := keys.Generate(2 * time.Hour)
 		now := time.Now()
 		first := sealing(t, old, now)
@@ -146,7 +146,7 @@ func TestRotateWaitsThenSeals(t *testing.T) {
 }
 
 func TestRotateAfter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		now := time.Now()
 		r := must(keys.Generate(0).Rotate(now, keys.Rotation{After: time.Hour}))
 		if got := r.Keys()[0].NotBefore(); !got.Equal(now.Add(time.Hour)) {
@@ -161,7 +161,7 @@ func TestRotateAfter(t *testing.T) {
 }
 
 func TestRotateImmediate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := keys.Generate(0)
 		// Many in one second: the last one seals, whatever its kid.
 		for range 20 {
@@ -181,7 +181,7 @@ func TestRotateImmediate(t *testing.T) {
 }
 
 func TestRotateWhileOneWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		now := time.Now()
 		r := must(keys.Generate(0).Rotate(now, keys.Rotation{}))
 		if _, err := r.Rotate(now.Add(time.Minute), keys.Rotation{}); !errors.Is(err, keys.ErrPending) {
@@ -264,7 +264,7 @@ func TestRevoke(t *testing.T) {
 }
 
 func TestPrune(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := keys.Generate(time.Hour)
 		now := time.Now()
 		if r.Prune(now.Add(10000*time.Hour)) != r {
@@ -289,7 +289,7 @@ func TestPrune(t *testing.T) {
 // A replica whose clock is behind must be able to seal with a new ring at once,
 // and must not take a key far ahead for one that seals.
 func TestClocksApart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := keys.Generate(0)
 		now := time.Now()
 		first := r.Keys()[0]

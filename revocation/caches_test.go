@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -37,7 +38,7 @@ func TestR18AMillionReplaysAskTheStoreAFewTimes(t *testing.T) {
 		}, revocation.Accept},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				store := script()
 				l := open(t, store)
 				q := login(t, l, 1, "ada", "tenant:7")
@@ -70,7 +71,7 @@ func TestR18AMillionReplaysAskTheStoreAFewTimes(t *testing.T) {
 func TestR18KnownRevokedComparesEpoch(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7")} {
 		t.Run(target.Scope().String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				l := open(t, script())
 				q := login(t, l, 1, "ada", "tenant:7")
 				time.Sleep(time.Second)
@@ -97,7 +98,7 @@ func TestR18FoundClearDoesNotOutliveS(t *testing.T) {
 		revocation.Key("kid-one"), revocation.Everyone(),
 	} {
 		t.Run(target.Scope().String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				shared := revocation.NewMemory()
 				store := &scripted{Store: shared}
 				here, there := open(t, store), open(t, shared)
@@ -119,7 +120,7 @@ func TestR18FoundClearDoesNotOutliveS(t *testing.T) {
 		})
 	}
 	t.Run("stale", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			store := script()
 			l := open(t, store)
 			q := login(t, l, 1, "ada")
@@ -161,7 +162,7 @@ func (s *scripted) holdConfirms() (waiting *atomic.Int64, release func()) {
 
 // R18: whoever asks about the same session at the same time shares one answer.
 func TestR18OneQuestionForManyWhoAsk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		q := login(t, l, 1, "ada", "tenant:7")
@@ -204,7 +205,7 @@ func TestR18OneQuestionForManyWhoAsk(t *testing.T) {
 
 // R18: what is the same session, but another question, is not answered with it.
 func TestR18OtherKeysAreAnotherQuestion(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		q := login(t, l, 1, "ada")
@@ -229,7 +230,7 @@ func TestR18OtherKeysAreAnotherQuestion(t *testing.T) {
 
 // R18: at most 64 in flight; who comes too many is cut off for this request only.
 func TestR18AtMost64InFlight(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		q := login(t, l, 1, "ada")
@@ -270,7 +271,7 @@ func TestR18AtMost64InFlight(t *testing.T) {
 
 // A store that hangs holds a request for half a second, not for ever.
 func TestConfirmGivesUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		q := login(t, l, 1, "ada")

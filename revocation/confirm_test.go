@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -69,7 +69,7 @@ func TestR17AskSettlesWhatTheFilterCannot(t *testing.T) {
 		{name: "group, older sessions only", target: revocation.Group("tenant:7"), options: revocation.Options{Before: time.Date(2000, 1, 1, 0, 1, 0, 0, time.UTC)}, want: revocation.Accept},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // begins at 2000-01-01
+			bubble.Test(t, func(t *testing.T) { // begins at 2000-01-01
 				store := script()
 				l := open(t, store)
 				time.Sleep(2 * time.Minute)
@@ -102,7 +102,7 @@ func TestR17AskSettlesWhatTheFilterCannot(t *testing.T) {
 
 // Sessions without a subject are none of the list's business.
 func TestR16AnonymousSessionsAreNeverWrittenOrAsked(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		time.Sleep(time.Minute)
@@ -211,7 +211,7 @@ func TestStates(t *testing.T) {
 		{"a store whose beat stopped", "cut_off", beatless, within + time.Second, frozen, refused, undecided, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				store := script()
 				first := open(t, store)
 				old := login(t, first, 3, "ada")
@@ -276,7 +276,7 @@ func TestStates(t *testing.T) {
 
 // What is silent once is not waited for again by every request.
 func TestCutOffAsksNoMoreUntilTheReaderHears(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		q := login(t, l, 1, "ada")
@@ -299,7 +299,7 @@ func TestR17AStoreBehindThisReplicaIsNoAnswer(t *testing.T) {
 		"other line": func(h *revocation.Head) { h.Lines = []revocation.Line{{ID: 99, Start: h.Born}} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				store := script()
 				l := open(t, store)
 				q := login(t, l, 1, "ada")
@@ -335,7 +335,7 @@ func TestR17AStoreBehindThisReplicaIsNoAnswer(t *testing.T) {
 
 // R17: what the store lost is settled by the window of what was lost, or not at all.
 func TestR17UnknownAfterALoss(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		clear, dead, early := login(t, l, 1, "ada"), login(t, l, 2, "bob"), login(t, l, 3, "eve")
@@ -376,7 +376,7 @@ func TestR17UnknownAfterALoss(t *testing.T) {
 // R17: where another replica had followed a later primary of what was lost, the
 // window of this one may end before the loss, however far its log time had come.
 func TestR17AWindowOfAnotherLineSettlesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		clear := login(t, l, 1, "ada")
@@ -401,7 +401,7 @@ func TestR17AWindowOfAnotherLineSettlesNothing(t *testing.T) {
 
 // R23: the decision at commit sees what was revoked during the request.
 func TestR23DecideAtCommit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		l := open(t, revocation.NewMemory())
 		q := login(t, l, 1, "ada")
 		wantVerdict(t, "on entry", l.Decide(q), revocation.Accept, revocation.None)

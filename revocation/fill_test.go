@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -37,7 +37,7 @@ func session(q *revocation.Query, n byte) *revocation.Query {
 }
 
 func TestR15OlderLogIsFilledInBehind(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store, q := longLog(t)
 		l := open(t, store)
 		if w := l.Stats().Window; w > 11*time.Minute {
@@ -75,7 +75,7 @@ func TestR15FillingGoesOnPastWhatHasNoEntries(t *testing.T) {
 		{"only some behind", func(t *testing.T, l *revocation.List) { revoke(t, l, revocation.Session(sid(1))) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				store, short := script(), revocation.Config{MaxIdle: 30 * time.Minute, Grace: time.Minute}
 				first := openWith(t, store, short)
 				tt.before(t, first)
@@ -117,7 +117,7 @@ func TestR15AGapEndsTheFilling(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				store, q := longLog(t)
 				store.set(func(s *scripted) {
 					s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
@@ -145,7 +145,7 @@ func TestR15AGapEndsTheFilling(t *testing.T) {
 }
 
 func TestR15FillingTakesManyPages(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store, q := longLog(t)
 		var reads atomic.Int64
 		store.set(func(s *scripted) {
@@ -173,7 +173,7 @@ func TestR15FillingTakesManyPages(t *testing.T) {
 func TestR12FillingDoesNotUncoverAForgery(t *testing.T) {
 	for _, when := range []string{"before boot", "after boot"} {
 		t.Run(when, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				store, q := longLog(t)
 				victim := session(q, 199)
 				forge := func() {
@@ -222,7 +222,7 @@ func TestRevokedAsksForOneScopeOnly(t *testing.T) {
 	}
 	for i, target := range targets {
 		t.Run(fmt.Sprint(target.Scope()), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				l := open(t, revocation.NewMemory())
 				time.Sleep(time.Minute)
 				revoke(t, l, target)

@@ -3,9 +3,9 @@ package revocation_test
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -14,7 +14,7 @@ import (
 func TestR11WhatTheStoreLostIsPutBack(t *testing.T) {
 	for _, first := range []string{"a replica begins the new list", "a booting pod begins the new list"} {
 		t.Run(first, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				store := script()
 				here, there := open(t, store), open(t, store)
 				time.Sleep(time.Minute)
@@ -74,7 +74,7 @@ func TestR11WhatTheStoreLostIsPutBack(t *testing.T) {
 
 // R10: a log trimmed past this replica's position is not skipped over.
 func TestR10TrimmedMovesH0(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		shared := revocation.NewMemory()
 		store := &scripted{Store: shared}
 		here, there := open(t, store), open(t, shared)
@@ -116,7 +116,7 @@ func TestR10TrimmedMovesH0(t *testing.T) {
 // R10: after a failover that lost the tail of the log, whoever read the tail
 // writes it again.
 func TestR10ALostTailIsWrittenAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		shared := revocation.NewMemory()
 		store := &scripted{Store: shared}
 		here := open(t, store)
@@ -174,7 +174,7 @@ func snapshot(t *testing.T, s revocation.Store) revocation.Store {
 func TestR11AListThatLacksSomethingIsNotBelieved(t *testing.T) {
 	for _, what := range []string{"an older list", "an older snapshot"} {
 		t.Run(what, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				store, older := script(), revocation.Store(revocation.NewMemory())
 				here := open(t, store)
 				if what == "an older list" {
@@ -226,7 +226,7 @@ func TestR10ALostTailOnAQuietListCostsNobodyALogin(t *testing.T) {
 		{"the first entry since a boot", true, false, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				store := script()
 				here, there := open(t, store), open(t, store)
 				if tt.earlier {
@@ -262,7 +262,7 @@ func TestR10ALostTailOnAQuietListCostsNobodyALogin(t *testing.T) {
 
 // R10: a snapshot from before the list was found to lack something is told so again.
 func TestR10TheSameSnapshotTwice(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		here := open(t, store)
 		revoke(t, here, revocation.Session(sid(99)))
@@ -298,7 +298,7 @@ func TestR10TheSameSnapshotTwice(t *testing.T) {
 // ahead of the clock. What is revoked first must not seem older than the tokens that
 // are still around.
 func TestR2ANewListThatCountsFromBehind(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		here := open(t, store)
 		for range 20 { // a watermark takes a ms of its own, so log time runs ahead
@@ -323,7 +323,7 @@ func TestR2ANewListThatCountsFromBehind(t *testing.T) {
 
 // R10: a list that lost a raise of born is told so again, and followed.
 func TestR10ALostRaiseIsMadeAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		here := open(t, store)
 		time.Sleep(time.Second)
@@ -358,7 +358,7 @@ func TestR10ALostRaiseIsMadeAgain(t *testing.T) {
 // R11: a replica that needs several attempts to follow the new list does not doubt
 // what others did there meanwhile.
 func TestR11AnotherAttemptDoubtsNothingNew(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		link := &scripted{Store: store}
 		here := open(t, link)
@@ -389,7 +389,7 @@ func TestR11AnotherAttemptDoubtsNothingNew(t *testing.T) {
 // better, others believe the list and stamp what it does not know to be revoked.
 // That holds no longer than until it is noticed.
 func TestR10WhatWasStampedBeforeAnybodyNoticedIsInDoubt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		away := &scripted{Store: store}
 		here := open(t, away)

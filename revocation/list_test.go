@@ -5,9 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -68,7 +68,7 @@ func TestEveryScopeIsRefusedHereAtOnceAndElsewhereWithinS(t *testing.T) {
 		{"everyone", revocation.Everyone(), revocation.RevokedEveryone},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				store := revocation.NewMemory()
 				here, there := open(t, store), open(t, store)
 				q := login(t, here, 1, "ada", "tenant:7")
@@ -112,7 +112,7 @@ func TestOpenRefusesAnotherRingsList(t *testing.T) {
 }
 
 func TestOpenGivesUpWhenItsContextDoes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := revocation.Open(ctx, silent{}, secrets(1), revocation.Config{})

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -22,7 +22,7 @@ func token(l *revocation.List, n byte, s revocation.Start, user string, groups .
 func TestR21ALoginBeginsAfterEveryRevocationThereIs(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Everyone()} {
 		t.Run(target.Scope().String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				store := revocation.NewMemory()
 				here, there := open(t, store), open(t, store)
 				time.Sleep(time.Second)
@@ -56,7 +56,7 @@ func TestR21ALoginBeginsAfterEveryRevocationThereIs(t *testing.T) {
 func TestR21SinceIsWhenThePasswordBeganToBeChecked(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Everyone()} {
 		t.Run(target.Scope().String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				store := script()
 				store.set(func(s *scripted) { // a slow server, whose log time is hard to know
 					in := s.Store
@@ -99,7 +99,7 @@ func TestR21SinceIsWhenThePasswordBeganToBeChecked(t *testing.T) {
 
 // R21: a login while the store is silent may be refused later, it is never spared.
 func TestR21LoginWhileTheStoreIsSilent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		shared := revocation.NewMemory()
 		store := &scripted{Store: shared}
 		here, there := open(t, store), open(t, shared)
@@ -199,7 +199,7 @@ func TestR22Succeed(t *testing.T) {
 		}, want: revocation.ErrUnavailable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				store := script()
 				here, there := open(t, store), open(t, store)
 				time.Sleep(time.Minute)
@@ -256,7 +256,7 @@ func TestR22Succeed(t *testing.T) {
 // R22: to be checked for some groups says nothing of others. A list that lost what
 // came since the session began cannot let it into them.
 func TestR22JoiningAGroupNeedsAListThatGoesBackToTheBeginning(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		group := func(id string) revocation.Tag { return l.Tag(revocation.Group(id)) }
@@ -299,7 +299,7 @@ func TestR22JoiningAGroupNeedsAListThatGoesBackToTheBeginning(t *testing.T) {
 
 // R7, R22: fewer replicas than asked for is no acknowledgement.
 func TestR7FewerReplicasThanAskedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := openWith(t, store, revocation.Config{Ack: revocation.Ack{Replicas: 1}})
 		q, old := login(t, l, 1, "ada"), login(t, l, 2, "bob")
@@ -314,7 +314,7 @@ func TestR7FewerReplicasThanAskedFor(t *testing.T) {
 }
 
 func TestClosedAndDisabledLists(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		l := open(t, revocation.NewMemory())
 		q := login(t, l, 1, "ada")
 		if err := l.Close(); err != nil {

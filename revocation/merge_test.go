@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -165,7 +165,7 @@ func TestR5NoScopeMasksAnother(t *testing.T) {
 	for _, where := range []string{"outbox", "window", "exact set"} {
 		for _, backwards := range []bool{false, true} {
 			t.Run(fmt.Sprint(where, " backwards ", backwards), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
 					for combination := range 2 * 2 * 3 * 3 * 3 * 3 {
 						m := map[string]mark{}
 						n := combination

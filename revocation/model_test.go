@@ -10,8 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/wafer-sessions/wafer/internal/bubble"
 )
 
 // The model: what was revoked, when, and which sessions that ends, told without
@@ -154,7 +155,7 @@ func (h *history) heal() {
 
 func playModel(t *testing.T, seed uint64, weak weakness) *history {
 	h := &history{t: t, seed: seed, weak: weak, r: rand.New(rand.NewPCG(seed, 1))}
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h.t = t
 		h.sim = newSim(h.r, weak)
 		h.run()

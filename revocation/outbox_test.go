@@ -6,9 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -31,7 +31,7 @@ func TestR20ARevocationIsRefusedAtOnceWhateverTheStoreDoes(t *testing.T) {
 		{"everyone", revocation.Everyone(), revocation.RevokedEveryone},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				store := script()
 				here, there := open(t, store), open(t, store)
 				q := login(t, here, 1, "ada", "tenant:7")
@@ -59,7 +59,7 @@ func TestR20ARevocationIsRefusedAtOnceWhateverTheStoreDoes(t *testing.T) {
 }
 
 func TestR20ARetryNeverMovesW(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		here, there := open(t, store), open(t, store)
 		old := login(t, there, 1, "ada")
@@ -88,7 +88,7 @@ func TestR20ARetryNeverMovesW(t *testing.T) {
 // what is sent late. Otherwise whoever logs in then, after its W, would lie ahead of
 // the next "now", and outlive it.
 func TestR20ARetryBringsItsTimeAlong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		here := open(t, store)
 		time.Sleep(time.Second)
@@ -124,7 +124,7 @@ func TestR20ARetryBringsItsTimeAlong(t *testing.T) {
 // A replica whose reads take long must not think that log time is further on
 // than it is, or what it refuses by itself reaches past what the store has.
 func TestR20TheStoresWIsTheOneThatCounts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		store.set(func(s *scripted) {
 			s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
@@ -149,7 +149,7 @@ func TestR20TheStoresWIsTheOneThatCounts(t *testing.T) {
 // R5: what is revoked "now" includes what began elsewhere while this replica was
 // cut off.
 func TestR20NowIsNowAfterALongSilence(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		shared := revocation.NewMemory()
 		store := &scripted{Store: shared}
 		here, there := open(t, store), open(t, shared)
@@ -172,7 +172,7 @@ func TestR20NowIsNowAfterALongSilence(t *testing.T) {
 // An acknowledged write can be lost with a primary. The replica that made it
 // lives on and says it again.
 func TestR20WhatAFailoverLostIsSentAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		here, there := open(t, store), open(t, store)
 		q, other := login(t, here, 1, "ada"), login(t, here, 2, "bob")
@@ -200,7 +200,7 @@ func TestR20WhatAFailoverLostIsSentAgain(t *testing.T) {
 
 // R20: drained at shutdown, however much there is.
 func TestR20CloseDrains(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		here, there := open(t, store), open(t, store)
 		const many = 2500
@@ -223,7 +223,7 @@ func TestR20CloseDrains(t *testing.T) {
 }
 
 func TestR20CloseSaysWhatIsLost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		store.silence()
@@ -241,7 +241,7 @@ func TestR20TheOutboxIsBounded(t *testing.T) {
 	if racing {
 		t.Skip("65,536 revocations, one after the other: nothing to race")
 	}
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		first := login(t, l, 0, "ada")
@@ -269,7 +269,7 @@ func TestR20TheOutboxIsBounded(t *testing.T) {
 }
 
 func TestR5BeforeTheFutureIsRefusedAndLeavesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		l := open(t, revocation.NewMemory())
 		q := login(t, l, 1, "ada")
 		for _, ahead := range []time.Duration{time.Second, within + time.Second, 24 * 365 * time.Hour} {

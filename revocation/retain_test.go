@@ -2,9 +2,9 @@ package revocation_test
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -24,7 +24,7 @@ func entries(t *testing.T, s revocation.Store) ([]revocation.Entry, revocation.H
 // R4: how long an entry is kept follows from when it was made, never from the
 // moment it reaches back to.
 func TestR4AnEntryIsKeptFromWhenItWasMade(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := revocation.NewMemory()
 		l := open(t, store)
 		time.Sleep(10 * time.Minute)
@@ -46,7 +46,7 @@ func TestR4AnEntryIsKeptFromWhenItWasMade(t *testing.T) {
 // R4: the longest idle limit of any process decides how long is remembered; a
 // cookie from before it was raised keeps the retention of then.
 func TestR4ALongerIdleLimitRaisesTheRetention(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := revocation.NewMemory()
 		short := openWith(t, store, revocation.Config{MaxIdle: 20 * time.Minute, Grace: time.Minute})
 		early := login(t, short, 1, "ada")
@@ -74,7 +74,7 @@ func TestR4ALongerIdleLimitRaisesTheRetention(t *testing.T) {
 // R25: the mark on a key lives as long as the key may open anything, others as
 // long as the list remembers.
 func TestR25AKeyStaysRevokedUntilItExpires(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		store := revocation.NewMemory()
 		l := openWith(t, store, revocation.Config{MaxIdle: 10 * time.Minute, Grace: time.Minute})
 		forged := login(t, l, 2, "ada") // minted with the stolen key, and laundered under another

@@ -13,12 +13,13 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
 func TestKeysAreFetchedWhenNeeded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		first, second := newSigner(t, "1", "ES256"), newSigner(t, "2", "EdDSA")
 		p := newIDP(first)
 		store := &flaky{Store: revocation.NewMemory()}
@@ -81,7 +82,7 @@ func TestKeysAreFetchedWhenNeeded(t *testing.T) {
 
 // Tokens that come while the provider is down can be sent again.
 func TestProviderDownFromTheStart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
 		p := newIDP(key)
 		p.down()
@@ -107,7 +108,7 @@ func TestProviderDownFromTheStart(t *testing.T) {
 
 // One fetch serves all who wait, even if the one who began it goes away.
 func TestOneFetchServesAll(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
 		p := newIDP(key)
 		p.gate = make(chan struct{})
@@ -155,7 +156,7 @@ func TestABadTransport(t *testing.T) {
 		{"fails", func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				key := newSigner(t, "1", "EdDSA")
 				list := openList(t, revocation.NewMemory())
 				defer list.Close()

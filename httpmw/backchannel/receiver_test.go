@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -143,7 +144,7 @@ func TestRepeatedTokens(t *testing.T) {
 		{"both, without a session", "s1", "ada", backchannel.Groups(issuer, "", "ada")[1]},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				key := newSigner(t, "1", "EdDSA")
 				list := openList(t, revocation.NewMemory())
 				defer list.Close()
@@ -185,7 +186,7 @@ func TestRepeatedTokens(t *testing.T) {
 
 // A jti names one logout. Who delivers it again may sign it again.
 func TestReusedJTI(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
 		list := openList(t, revocation.NewMemory())
 		defer list.Close()
@@ -248,7 +249,7 @@ func TestDeliveriesAtOnce(t *testing.T) {
 
 // Two deliveries of one token that are both on their way to the store are one logout.
 func TestDeliveriesThatOverlap(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
 		store := &flaky{Store: revocation.NewMemory()}
 		list := openList(t, store)
@@ -320,7 +321,7 @@ func TestSilentStore(t *testing.T) {
 
 // Both clocks may be a minute off, and no more.
 func TestTheEdgesOfTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
 		list := openList(t, revocation.NewMemory())
 		defer list.Close()
@@ -360,7 +361,7 @@ func TestTheEdgesOfTime(t *testing.T) {
 
 // However often a bad token comes, an operator reads of it once a minute.
 func TestWarningsAreFew(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
 		list := openList(t, revocation.NewMemory())
 		defer list.Close()

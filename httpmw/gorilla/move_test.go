@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,6 +15,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/gorilla"
 	"github.com/wafer-sessions/wafer/httpmw/wafertest"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -42,7 +42,7 @@ func TestEveryKindOfCookieIsMoved(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				r := alone(t, gorilla.Config[prefs]{Codecs: row.reads})
 				saved := time.Now()
 				b := browser{oldName: encode(t, row.writes, row.values)}
@@ -66,7 +66,7 @@ func TestEveryKindOfCookieIsMoved(t *testing.T) {
 }
 
 func TestTheSameCookieGivesTheSameSession(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		both := several(t, 2, gorilla.Config[prefs]{})
 		cookie := encode(t, codecs()[1], adas)
 		first := both[0].look(browser{oldName: cookie})
@@ -124,7 +124,7 @@ func TestALogoutCannotBeUndone(t *testing.T) {
 	for name, end := range ends {
 		for _, keep := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
 					both := several(t, 2, gorilla.Config[prefs]{KeepOld: keep})
 					b := browser{oldName: encode(t, codecs()[0], adas)}
 					stolen := b.copy()
@@ -161,7 +161,7 @@ func TestNobodyIsMovedWhileTheStoreIsSilent(t *testing.T) {
 		"stale": (*wafertest.Kit[prefs]).Stale, "silent": (*wafertest.Kit[prefs]).Silent,
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				r := alone(t, gorilla.Config[prefs]{})
 				b := browser{oldName: encode(t, codecs()[0], adas)}
 				outage(r.kit)
@@ -187,7 +187,7 @@ func TestNobodyIsMovedWhileTheStoreIsSilent(t *testing.T) {
 }
 
 func TestBadOldCookiesAreNoSession(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		good := encode(t, codecs()[0], adas)
 		short := securecookie.New(secret(1, 32), secret(2, 32)).MaxAge(60)
 		raw := securecookie.New(secret(3, 64), nil).SetSerializer(securecookie.NopEncoder{})
@@ -232,7 +232,7 @@ func TestBadOldCookiesAreNoSession(t *testing.T) {
 }
 
 func TestTheWindow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		kit := wafertest.New[prefs](t, httpmw.Config{})
 		from := time.Now().Add(time.Minute)
 		during := config(gorilla.Config[prefs]{From: from, Until: from.Add(time.Minute)})
@@ -254,7 +254,7 @@ func TestTheWindow(t *testing.T) {
 }
 
 func TestTheAbsoluteLimitCountsFromTheOldCookie(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := within(t, httpmw.Config{Idle: time.Minute, Absolute: 5 * time.Minute}, gorilla.Config[prefs]{})
 		b := browser{oldName: encode(t, codecs()[0], adas)}
 		time.Sleep(5 * time.Minute)
@@ -268,7 +268,7 @@ func TestTheAbsoluteLimitCountsFromTheOldCookie(t *testing.T) {
 }
 
 func TestWhichSessionCounts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := within(t, httpmw.Config{Idle: time.Minute}, gorilla.Config[prefs]{})
 		old := encode(t, codecs()[0], adas)
 
@@ -311,7 +311,7 @@ func TestWhichSessionCounts(t *testing.T) {
 }
 
 func TestAnonymousDataIsMoved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := alone(t, gorilla.Config[prefs]{KeepOld: true})
 		b := browser{oldName: encode(t, codecs()[0], map[any]any{"theme": "dark"})}
 		first := r.look(b)

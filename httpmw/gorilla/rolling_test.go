@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,6 +20,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/gorilla"
 	"github.com/wafer-sessions/wafer/httpmw/wafertest"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 )
@@ -260,7 +260,7 @@ func TestKeepOldFollowsTheOldCookie(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				r := alone(t, gorilla.Config[prefs]{KeepOld: row.keep})
 				b := browser{oldName: encode(t, codecs()[0], adas)}
 				first := r.look(b)
@@ -283,7 +283,7 @@ func TestKeepOldFollowsTheOldCookie(t *testing.T) {
 
 // A login on a new replica is a session of its own.
 func TestKeepOldLeavesNewLoginsAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := alone(t, gorilla.Config[prefs]{KeepOld: true})
 		b := browser{}
 		r.visit(b, func(_ http.ResponseWriter, req *http.Request, s *httpmw.Session[prefs]) {

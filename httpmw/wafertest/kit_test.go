@@ -10,13 +10,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/wafertest"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -184,7 +184,7 @@ func TestOutagesOfARealServer(t *testing.T) {
 }
 
 func TestOutagesWithinABubble(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		begun := time.Now()
 		kit := wafertest.New[basket](t, httpmw.Config{})
 		handler := shop(kit.Manager)
@@ -207,7 +207,7 @@ func TestOutagesWithinABubble(t *testing.T) {
 
 // Limits are those of the application, whatever a list in production would remember.
 func TestTimePasses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		kit := wafertest.New[basket](t, httpmw.Config{Idle: time.Hour, Absolute: 48 * time.Hour})
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
 		kit.SignInRequest(r, ada, basket{})
@@ -288,7 +288,7 @@ func TestFixtureFailsWithAReason(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				if got := watch(t, row.do); len(got) != 1 || !strings.Contains(got[0], row.want) {
 					t.Errorf("it failed with %q, want one that names %q", got, row.want)
 				}

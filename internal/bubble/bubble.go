@@ -1,0 +1,21 @@
+// Package bubble runs tests under [testing/synctest], also in FIPS 140 mode.
+package bubble
+
+import (
+	"crypto/fips140"
+	"testing"
+	"testing/cryptotest"
+	"testing/synctest"
+)
+
+// Test runs f in a bubble in which time is simulated.
+//
+// In FIPS 140 mode the random generator of the standard library seeds itself from the jitter of the clock, which
+// stands still in a bubble, so that it would panic. There the bubble gets a deterministic generator instead.
+func Test(t *testing.T, f func(*testing.T)) {
+	t.Helper()
+	if fips140.Enabled() {
+		cryptotest.SetGlobalRandom(t, 1)
+	}
+	synctest.Test(t, f)
+}
