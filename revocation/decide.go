@@ -101,11 +101,9 @@ func (l *List) marked(q *Query, v *view) Reason {
 	if w := v.marks.everyone(); w > 0 && w >= q.Epoch {
 		return RevokedEveryone
 	}
-	if v.marks.keys() {
-		for _, kid := range q.Keys {
-			if _, found := v.marks[exactKey{ScopeKey, l.kids.tag(l.tags, kid)}]; found && kid != "" {
-				return RevokedKey
-			}
+	for _, kid := range q.Keys {
+		if v.marks.key(&l.kids, l.tags, kid) {
+			return RevokedKey
 		}
 	}
 	return None

@@ -61,7 +61,8 @@ type Options struct {
 	// Zero: all that began until now.
 	Before time.Time
 	// Until: remember the revocation at least until then. Zero, or sooner than the
-	// list's retention: the retention.
+	// list remembers it anyway: as long as any session that it concerns can live
+	// unchecked, and 11 years for a key.
 	Until time.Time
 	// Actor and Reason are for the audit log; the store never sees them.
 	Actor, Reason string

@@ -1,6 +1,7 @@
 package revocation_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -99,6 +100,47 @@ func TestR25AKeyStaysRevokedUntilItExpires(t *testing.T) {
 				wantVerdict(t, "under that key, on a replica that booted since", verdict(t, booted, &d), revocation.Refuse, revocation.RevokedKey)
 				booted.Close()
 			}
+		}
+	})
+}
+
+// R25: whatever copy of the ring a replica has, it learns from the list which keys
+// are revoked: at once, from the log, and when it boots years later.
+func TestR25AKeyIsRememberedForLongerThanASessionMayLive(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		here, there := open(t, store), open(t, store)
+		if here.KeyRevoked("kid-one") || here.KeyRevoked("") {
+			t.Error("a key is revoked before anybody revoked one")
+		}
+		store.silence()
+		if _, err := here.Revoke(t.Context(), revocation.Key("kid-one"), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
+			t.Fatalf("Revoke = %v", err)
+		}
+		if !here.KeyRevoked("kid-one") {
+			t.Error("not known here, although the store could not be told yet")
+		}
+		store.speak()
+		time.Sleep(within)
+		for name, l := range map[string]*revocation.List{"here": here, "there": there} {
+			if !l.KeyRevoked("kid-one") || l.KeyRevoked("kid-two") || l.KeyRevoked("") {
+				t.Errorf("%s: not as revoked", name)
+			}
+			if n := testing.AllocsPerRun(100, func() { l.KeyRevoked("kid-one") }); n != 0 {
+				t.Errorf("%s: %v allocations", name, n)
+			}
+		}
+		here.Close()
+		there.Close()
+		time.Sleep(10*365*24*time.Hour + 24*time.Hour) // the longest session of any ring, and a day
+		later := open(t, store)
+		revoke(t, later, revocation.Subject("ada")) // the store forgets what it may when it is written to
+		last := open(t, store)
+		if !later.KeyRevoked("kid-one") || !last.KeyRevoked("kid-one") {
+			t.Error("forgotten while a session of that key may live")
+		}
+		if revocation.Disabled(secrets(1)).KeyRevoked("kid-one") {
+			t.Error("a disabled list knows of a key")
 		}
 	})
 }

@@ -7,6 +7,11 @@ import (
 	"time"
 )
 
+// keyKept is how long the revocation of a key is remembered: longer than anything
+// it sealed can live, since a ring is made for sessions of 10 years at most. Such
+// entries are few, and every replica holds them all.
+const keyKept = 11 * 365 * 24 * time.Hour
+
 // Revoke ends every session that t names, as o says. From the call on this
 // replica refuses them; when it returns without error the store has it, and
 // every replica that reaches the store refuses them from Receipt.Effective on.
@@ -69,6 +74,9 @@ func (l *List) assertion(t Target, o Options, now time.Time) (exactKey, Assertio
 	if !o.Until.IsZero() {
 		a.Until = o.Until.UnixMilli()
 	}
+	if t.scope == ScopeKey {
+		a.Until = max(a.Until, present+keyKept.Milliseconds())
+	}
 	switch {
 	case t.scope == ScopeSession || t.scope == ScopeKey:
 		a.When, a.W = AsGiven, Forever
@@ -112,6 +120,22 @@ func (l *List) flush(ctx context.Context) (more bool, _ error) {
 		l.outbox.acknowledge(keys[i], unsent[keys[i]], placeOf(w.Head), r)
 	}
 	return len(keys) == joinBatch, nil
+}
+
+// KeyRevoked reports whether this replica knows that the key kid is revoked. It
+// reads memory only. Ask before sealing: a ring that was put back from a backup
+// may hold a key as good that was revoked since. False means that this replica
+// has heard of no revocation, which says nothing before the list is ready.
+func (l *List) KeyRevoked(kid string) bool {
+	if l.store == nil || kid == "" {
+		return false
+	}
+	// The outbox first, as in Decide.
+	if l.outbox.n.Load() > 0 && l.outbox.w(exactKey{ScopeKey, l.kids.tag(l.tags, kid)}) >= 0 {
+		return true
+	}
+	v := l.view.Load()
+	return v != nil && v.marks.key(&l.kids, l.tags, kid)
 }
 
 // Revoked asks the store whether t is revoked. since is the moment of log time

@@ -70,8 +70,10 @@ func Subject(id string) Target { return Target{ScopeSubject, id} }
 // "tenant:7".
 func Group(name string) Target { return Target{ScopeGroup, name} }
 
-// Key names every session sealed with the key of that id. The ring's own mark
-// decides for good; this one announces it within [Config.Within].
+// Key names every session sealed with the key of that id. The ring says the same
+// to whoever has its newest copy; the list tells every replica within
+// [Config.Within], and remembers the key for 11 years, longer than anything it
+// sealed can live: an old copy of the ring does not bring the key back.
 func Key(kid string) Target { return Target{ScopeKey, kid} }
 
 // Everyone names every session there is.

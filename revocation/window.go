@@ -241,3 +241,12 @@ func (m marks) keys() bool {
 	}
 	return false
 }
+
+// key reports whether the key kid is marked.
+func (m marks) key(kids *kidTags, t *tagger, kid string) bool {
+	if kid == "" || !m.keys() {
+		return false
+	}
+	_, found := m[exactKey{ScopeKey, kids.tag(t, kid)}]
+	return found
+}
