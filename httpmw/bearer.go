@@ -10,12 +10,24 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// Check opens and decides a session without HTTP: a bearer token from Issue, or the values of the two cookies as
-// they came over another transport. seen may be "". It returns the session only if there is one, and otherwise what
-// Session.Err would say, ErrUndecided among it; ErrNoLogin if session is "".
+// Check opens and decides a bearer token from Issue. It takes nothing else: a cookie is not a bearer token. It returns
+// the session only if somebody is logged in, and otherwise what Session.Err would say, ErrUndecided among it;
+// ErrNoLogin if token is "".
 //
 // The session cannot be changed, only asked, watched and logged out: everything else returns ErrCommitted.
-func (m *Manager[T]) Check(ctx context.Context, session, seen string) (*Session[T], error) {
+func (m *Manager[T]) Check(ctx context.Context, token string) (*Session[T], error) {
+	if token == "" {
+		return nil, ErrNoLogin
+	}
+	now := time.Now()
+	st := &state{core: m.core, committed: true}
+	m.core.openBearer(ctx, &st.opened, token, now)
+	return m.checked(ctx, st, now)
+}
+
+// CheckCookies is Check for the values of the two cookies, as they came over another transport than HTTP. seen may
+// be "". It takes no bearer token.
+func (m *Manager[T]) CheckCookies(ctx context.Context, session, seen string) (*Session[T], error) {
 	if session == "" {
 		return nil, ErrNoLogin
 	}
@@ -27,15 +39,38 @@ func (m *Manager[T]) Check(ctx context.Context, session, seen string) (*Session[
 	now := time.Now()
 	st := &state{core: m.core, committed: true}
 	m.core.open(ctx, &st.opened, session, &f, now)
+	return m.checked(ctx, st, now)
+}
+
+// checked counts the outcome of a check and returns the session if somebody is logged in.
+func (m *Manager[T]) checked(ctx context.Context, st *state, now time.Time) (*Session[T], error) {
 	m.core.settle(ctx, st, now)
-	if st.status != alive {
+	switch {
+	case st.status != alive:
 		return nil, st.err()
+	case len(st.tok.Subject) == 0:
+		return nil, ErrNoLogin
 	}
 	return &Session[T]{st}, nil
 }
 
-// Issue begins a session of id without HTTP and returns its token, for Check: a bearer token. It is never renewed
-// and lives for ttl, at most the list's MaxIdle and the ring's MaxSession; zero: Config.Idle. It is revoked like
+// openBearer opens a bearer token and decides.
+func (c *core) openBearer(ctx context.Context, o *opened, compact string, now time.Time) {
+	if err := c.sealer.OpenBearer(nil, compact, &o.tok, now); err != nil {
+		c.unopened(o, err)
+		return
+	}
+	if string(o.tok.Audience) != c.cfg.App {
+		o.tok = token.Session{}
+		o.reason = ReasonWrongAudience
+		return
+	}
+	o.ownDeadlines()
+	c.judge(ctx, o, "", now)
+}
+
+// Issue begins a session of id without HTTP and returns its bearer token, which Check takes and which is no cookie. It
+// is never renewed and lives for ttl, at most the list's MaxIdle and the ring's MaxSession; zero: Config.Idle. It is revoked like
 // any session, by its id, subject and groups. Identity.Remember means nothing here and is refused.
 func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Duration) (string, error) {
 	c := m.core
@@ -47,7 +82,7 @@ func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Du
 	case ttl < time.Second || ttl > longest:
 		return "", fmt.Errorf("%w: a token lives from a second to %v, not %v", ErrIdentity, longest, ttl)
 	case id.Remember:
-		return "", fmt.Errorf("%w: a token is not a cookie to remember", ErrIdentity)
+		return "", fmt.Errorf("%w: a bearer token is not a cookie to remember", ErrIdentity)
 	}
 	raw, err := c.encode(data)
 	if err != nil {
@@ -69,7 +104,7 @@ func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Du
 	if v := c.list.Decide(&o.query); v.Outcome == revocation.Refuse {
 		return "", listReason(v.Reason).err()
 	}
-	value, err := c.sealer.SealSession(nil, &o.tok, now)
+	value, err := c.sealer.SealBearer(nil, &o.tok, now)
 	if errors.Is(err, token.ErrTooLarge) {
 		return "", c.tokenTooLarge(&o.tok, now)
 	}
@@ -84,7 +119,7 @@ func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Du
 func (c *core) tokenTooLarge(t *token.Session, now time.Time) error {
 	bare := *t
 	bare.Data = nil
-	value, err := c.sealer.SealSession(nil, &bare, now)
+	value, err := c.sealer.SealBearer(nil, &bare, now)
 	if err != nil {
 		return fmt.Errorf("httpmw: %w", err)
 	}

@@ -3,6 +3,7 @@ package httpmw_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/token"
 )
@@ -23,7 +25,7 @@ func TestIssueAndCheck(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := f.Check(t.Context(), bearer, "")
+		s, err := f.Check(t.Context(), bearer)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,11 +53,11 @@ func TestIssueAndCheck(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Hour - time.Second)
-		if _, err := f.Check(t.Context(), bearer, ""); err != nil {
+		if _, err := f.Check(t.Context(), bearer); err != nil {
 			t.Errorf("a second before its end: %v", err)
 		}
 		time.Sleep(time.Second)
-		if _, err := f.Check(t.Context(), bearer, ""); err != httpmw.ErrExpiredAbsolute {
+		if _, err := f.Check(t.Context(), bearer); err != httpmw.ErrExpiredAbsolute {
 			t.Errorf("at its end: %v", err)
 		}
 	})
@@ -68,7 +70,7 @@ func TestBearerTokensAreRevoked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := f.Check(t.Context(), bearer, "")
+		s, err := f.Check(t.Context(), bearer)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,27 +81,27 @@ func TestBearerTokensAreRevoked(t *testing.T) {
 	if err := s.Logout(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := f.Check(t.Context(), one, ""); err != httpmw.ErrRevokedSession {
+	if _, err := f.Check(t.Context(), one); err != httpmw.ErrRevokedSession {
 		t.Errorf("after its logout: %v", err)
 	}
-	s, err := f.Check(t.Context(), two, "")
+	s, err := f.Check(t.Context(), two)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.LogoutEverywhere(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := f.Check(t.Context(), two, ""); err != httpmw.ErrRevokedSubject {
+	if _, err := f.Check(t.Context(), two); err != httpmw.ErrRevokedSubject {
 		t.Errorf("after logout everywhere: %v", err)
 	}
 	three, _ := issue()
-	if _, err := f.Check(t.Context(), three, ""); err != nil {
+	if _, err := f.Check(t.Context(), three); err != nil {
 		t.Errorf("one issued afterwards: %v", err)
 	}
 }
 
-// Check takes the cookies of a browser as well, however they came.
-func TestCheckOfCookies(t *testing.T) {
+// CheckCookies takes the cookies of a browser, however they came.
+func TestCheckCookies(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{Idle: time.Hour})
 		b := newBrowser()
@@ -107,16 +109,16 @@ func TestCheckOfCookies(t *testing.T) {
 		time.Sleep(50 * time.Minute)
 		f.look(b)
 		time.Sleep(50 * time.Minute)
-		if _, err := f.Check(t.Context(), b.jar[sessionName], ""); err != httpmw.ErrExpiredIdle {
+		if _, err := f.CheckCookies(t.Context(), b.jar[sessionName], ""); err != httpmw.ErrExpiredIdle {
 			t.Errorf("without its renewal: %v", err)
 		}
-		if s, err := f.Check(t.Context(), b.jar[sessionName], b.jar[seenName]); err != nil || s.Subject() != "ann" {
+		if s, err := f.CheckCookies(t.Context(), b.jar[sessionName], b.jar[seenName]); err != nil || s.Subject() != "ann" {
 			t.Errorf("with it: %v", err)
 		}
-		if _, err := f.Check(t.Context(), "", ""); err != httpmw.ErrNoLogin {
+		if _, err := f.CheckCookies(t.Context(), "", ""); err != httpmw.ErrNoLogin {
 			t.Errorf("nothing: %v", err)
 		}
-		if _, err := f.Check(t.Context(), "junk", "junk"); err != httpmw.ErrMalformed {
+		if _, err := f.CheckCookies(t.Context(), "junk", "junk"); err != httpmw.ErrMalformed {
 			t.Errorf("junk: %v", err)
 		}
 		f.mint(t, b, func(tok *token.Session) {
@@ -124,10 +126,64 @@ func TestCheckOfCookies(t *testing.T) {
 			tok.Expires += 3600
 		})
 		f.store.down.Store(true)
-		if s, err := f.Check(t.Context(), b.jar[sessionName], ""); err != httpmw.ErrUndecided || s != nil {
+		if s, err := f.CheckCookies(t.Context(), b.jar[sessionName], ""); err != httpmw.ErrUndecided || s != nil {
 			t.Errorf("undecided: %v", err)
 		}
 	})
+}
+
+// A token is sealed for one purpose: a cookie is no bearer token, whoever it belongs to, and a bearer token no cookie.
+func TestPurposes(t *testing.T) {
+	f := newFixture(t, httpmw.Config{})
+	b := newBrowser()
+	f.login(t, b, httpmw.Identity{Subject: "ann"})
+	bearer, err := f.Issue(t.Context(), httpmw.Identity{Subject: "robot"}, cart{}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := f.Check(t.Context(), b.jar[sessionName]); err != httpmw.ErrMalformed || s != nil {
+		t.Errorf("a cookie as a bearer token: %v", err)
+	}
+	if s, err := f.CheckCookies(t.Context(), bearer, ""); err != httpmw.ErrMalformed || s != nil {
+		t.Errorf("a bearer token as the value of a cookie: %v", err)
+	}
+	c := newBrowser()
+	c.jar[sessionName] = bearer
+	if subject, err := f.look(c); subject != "" || err != httpmw.ErrMalformed {
+		t.Errorf("a bearer token as a cookie: %q, %v", subject, err)
+	}
+	c = b.copy()
+	c.jar[seenName] = bearer
+	if subject, err := f.look(c); subject != "ann" || err != nil {
+		t.Errorf("a bearer token as the renewal cookie: %q, %v", subject, err)
+	}
+	if s, err := f.Check(t.Context(), bearer); err != nil || s.Subject() != "robot" {
+		t.Errorf("as it is meant: %v", err)
+	}
+}
+
+// Any visitor can have the cookie of an anonymous session. It passes no check.
+func TestAnonymousSessionsPassNoCheck(t *testing.T) {
+	f := newFixture(t, httpmw.Config{})
+	b := newBrowser()
+	f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+		if err := s.Set(cart{Note: "tea"}); err != nil {
+			t.Error(err)
+		}
+	})
+	if s, err := f.CheckCookies(t.Context(), b.jar[sessionName], ""); err != httpmw.ErrNoLogin || s != nil {
+		t.Errorf("its cookie: %v", err)
+	}
+	// A bearer token without a subject, which Issue does not make, but other programs that hold the key could.
+	now := time.Now()
+	anonymous := token.Session{Audience: []byte("session"), ID: token.ID{1}, IssuedAt: now.Unix(), Expires: now.Unix() + 60, End: now.Unix() + 60}
+	bearer, err := token.New(keys.Static(f.ring)).SealBearer(nil, &anonymous, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := f.Check(t.Context(), string(bearer)); err != httpmw.ErrNoLogin || s != nil {
+		t.Errorf("a bearer token of nobody: %v", err)
+	}
 }
 
 func TestUnusableTokens(t *testing.T) {
@@ -182,7 +238,7 @@ func TestBearerAudience(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := desk.Check(t.Context(), bearer, ""); err != httpmw.ErrWrongAudience {
+	if _, err := desk.Check(t.Context(), bearer); err != httpmw.ErrWrongAudience {
 		t.Errorf("got %v", err)
 	}
 }

@@ -44,8 +44,9 @@
 //
 // # Beyond requests and answers
 //
-// [Session.Watch] ends a stream when its session ends. [Manager.Issue] and [Manager.Check] do without HTTP what
-// cookies do with it: bearer tokens that can be revoked like any session.
+// [Session.Watch] ends a stream when its session ends. [Manager.Issue] makes bearer tokens for programs, which
+// are revoked like any session, and [Manager.Check] decides them. [Manager.CheckCookies] decides the cookies of a browser that
+// came over another transport.
 //
 // # How much fits
 //

@@ -163,7 +163,7 @@ func (g *guide) token(ctx context.Context) (string, error) {
 }
 
 func (g *guide) whoSent(ctx context.Context, token string) (string, error) {
-	s, err := g.sessions.Check(ctx, token, "")
+	s, err := g.sessions.Check(ctx, token)
 	if err != nil {
 		return "", err // httpmw.ErrUndecided means: ask again, not: refuse
 	}

@@ -57,7 +57,7 @@ func ExampleConfig_refuseJSON() {
 			cookies.ServeHTTP(w, r)
 			return
 		}
-		s, err := sessions.Check(r.Context(), bearer, "")
+		s, err := sessions.Check(r.Context(), bearer)
 		switch {
 		case errors.Is(err, httpmw.ErrUndecided):
 			w.Header().Set("Retry-After", "2")

@@ -59,10 +59,7 @@ func (c *core) open(ctx context.Context, o *opened, compact string, f *found, no
 		own, others = buf[:n:n], buf[n:]
 	}
 	if err := c.sealer.OpenSession(own, compact, &o.tok, now); err != nil {
-		o.reason = tokenReason(err)
-		if o.reason == ReasonUnknownKey {
-			c.lookForKey()
-		}
+		c.unopened(o, err)
 		return
 	}
 	switch {
@@ -78,8 +75,17 @@ func (c *core) open(ctx context.Context, o *opened, compact string, f *found, no
 	default:
 		o.tok.Audience = []byte(c.cfg.App)
 	}
+	o.ownDeadlines()
+	c.judge(ctx, o, c.readSeen(o, others, f, now), now)
+}
+
+// ownDeadlines makes the session token's own exp, chk and ln the effective ones.
+func (o *opened) ownDeadlines() {
 	o.iat, o.exp, o.chk, o.line = o.tok.IssuedAt, min(o.tok.Expires, o.tok.End), o.tok.Checked, o.tok.Line
-	seenKey := c.readSeen(o, others, f, now)
+}
+
+// judge looks at the deadlines of a session that opened, and decides. seenKey is the key of the seen token that counts.
+func (c *core) judge(ctx context.Context, o *opened, seenKey string, now time.Time) {
 	switch {
 	case now.Unix() >= o.tok.End:
 		o.reason = ReasonExpiredAbsolute
@@ -88,6 +94,14 @@ func (c *core) open(ctx context.Context, o *opened, compact string, f *found, no
 	default:
 		o.ask(c, seenKey)
 		c.decide(ctx, o)
+	}
+}
+
+// unopened notes why a token did not open.
+func (c *core) unopened(o *opened, err error) {
+	o.reason = tokenReason(err)
+	if o.reason == ReasonUnknownKey {
+		c.lookForKey()
 	}
 }
 

@@ -13,7 +13,7 @@ var (
 
 	// ErrTooLong: longer than [MaxLength]. Nothing more was looked at.
 	ErrTooLong = fmt.Errorf("%w: too long", ErrInvalid)
-	// ErrMalformed: not a token of this format, or one of the other kind, or one
+	// ErrMalformed: not a token of this format, or one of another kind, or one
 	// that was sealed by a key of the ring around claims that are not of this
 	// format. Sealing returns it for claims that could not be read back.
 	ErrMalformed = fmt.Errorf("%w: malformed", ErrInvalid)

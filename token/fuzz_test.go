@@ -26,8 +26,9 @@ func FuzzOpen(f *testing.F) {
 	f.Add("")
 	f.Add("....")
 	f.Add(mint(f, testHeader("a", "session+jwt"), leastClaims))
+	f.Add(mint(f, testHeader("a", "bearer+jwt"), leastClaims))
 	f.Fuzz(func(t *testing.T, compact string) {
-		openEither(t, s, compact)
+		openAny(t, s, compact)
 	})
 }
 
@@ -38,7 +39,7 @@ func FuzzMalleability(f *testing.F) {
 	known := make(map[string]bool)
 	for _, v := range vectors(f) {
 		if v.expect == "opens" {
-			if !openEither(f, s, v.token) {
+			if !openAny(f, s, v.token) {
 				f.Fatalf("%s does not open", v.file)
 			}
 			known[v.token] = true
@@ -46,14 +47,14 @@ func FuzzMalleability(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, compact string) {
-		if openEither(t, s, compact) && !known[compact] {
+		if openAny(t, s, compact) && !known[compact] {
 			t.Errorf("opens, and was not sealed:\n%s", compact)
 		}
 	})
 }
 
-// openEither reports whether the token opens, as one kind or the other.
-func openEither(t testing.TB, s *token.Sealer, compact string) bool {
+// openAny reports whether the token opens, as one of the kinds.
+func openAny(t testing.TB, s *token.Sealer, compact string) bool {
 	t.Helper()
 	c, err := opened(s, compact)
 	checkErr(t, err)
@@ -62,13 +63,24 @@ func openEither(t testing.TB, s *token.Sealer, compact string) bool {
 	}
 	e, errSeen := openedSeen(s, compact)
 	checkErr(t, errSeen)
-	if err == nil && errSeen == nil {
-		t.Errorf("both a session and a seen token:\n%s", compact)
+	bearer, errBearer := openedBearer(s, compact)
+	checkErr(t, errBearer)
+	opens := 0
+	for _, as := range []struct {
+		err error
+		key string
+	}{{err, c.KeyID}, {errSeen, e.KeyID}, {errBearer, bearer.KeyID}} {
+		if as.err == nil {
+			opens++
+		}
+		if (as.err == nil) != (as.key != "") {
+			t.Errorf("key %q, %v:\n%s", as.key, as.err, compact)
+		}
 	}
-	if err == nil && c.KeyID == "" || errSeen == nil && e.KeyID == "" {
-		t.Errorf("opens without a key:\n%s", compact)
+	if opens > 1 {
+		t.Errorf("opens as %d kinds:\n%s", opens, compact)
 	}
-	return err == nil || errSeen == nil
+	return opens > 0
 }
 
 func checkErr(t testing.TB, err error) {
@@ -211,6 +223,7 @@ func FuzzHeader(f *testing.F) {
 	for _, h := range []string{
 		testHeader("a", "session+jwt"),
 		testHeader("a", "seen+jwt"),
+		testHeader("a", "bearer+jwt"),
 		`{"typ":"session+jwt","kid":"` + kid + `","enc":"A256GCM","alg":"dir"}`,
 		` {"\u0061lg":"dir", "enc":"A256GCM","kid":"` + kid + `","typ":"session\u002bjwt"}`,
 		`{"alg":"dir","enc":"A256GCM","kid":"` + kid + `","typ":"session+jwt","zip":"DEF"}`,
@@ -262,5 +275,5 @@ func modelHeader(header []byte) (kid, typ string, ok bool) {
 	kid, typ = members["kid"], members["typ"]
 	id, err := base64.RawURLEncoding.Strict().DecodeString(kid)
 	return kid, typ, len(members) == 4 && members["alg"] == "dir" && members["enc"] == "A256GCM" &&
-		err == nil && len(id) == 8 && len(kid) == 11 && (typ == "session+jwt" || typ == "seen+jwt")
+		err == nil && len(id) == 8 && len(kid) == 11 && slices.Contains([]string{"session+jwt", "seen+jwt", "bearer+jwt"}, typ)
 }

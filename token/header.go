@@ -64,15 +64,9 @@ func parseHeader(buf []byte, encoded string) (kid []byte, k kind, ok bool) {
 			if typ {
 				return nil, 0, false
 			}
-			switch string(value) {
-			case session.typ():
-				k = session
-			case seen.typ():
-				k = seen
-			default:
+			if k, typ = kindOf(value); !typ {
 				return nil, 0, false
 			}
-			typ = true
 		default:
 			return nil, 0, false
 		}

@@ -97,6 +97,23 @@ func sealedSeen(t testing.TB, s *token.Sealer, c *token.Seen, now time.Time) str
 	return string(compact)
 }
 
+// sealedBearer returns the bearer token of c.
+func sealedBearer(t testing.TB, s *token.Sealer, c *token.Session, now time.Time) string {
+	t.Helper()
+	compact, err := s.SealBearer(nil, c, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(compact)
+}
+
+// openedBearer returns what a bearer token says.
+func openedBearer(s *token.Sealer, compact string) (token.Session, error) {
+	var c token.Session
+	err := s.OpenBearer(nil, compact, &c, testTime)
+	return c, err
+}
+
 // opened returns what a token says.
 func opened(s *token.Sealer, compact string) (token.Session, error) {
 	var c token.Session

@@ -31,7 +31,7 @@ func tokens(t *testing.T, s *token.Sealer, n int) (sessions, seens []string) {
 	return sessions, seens
 }
 
-// mustNotOpen fails the test if the token opens, as either kind, or fails in a way
+// mustNotOpen fails the test if the token opens, as any kind, or fails in a way
 // that callers cannot tell from a mistake of theirs.
 func mustNotOpen(t *testing.T, s *token.Sealer, buf []byte, compact, what string) {
 	t.Helper()
@@ -42,6 +42,9 @@ func mustNotOpen(t *testing.T, s *token.Sealer, buf []byte, compact, what string
 	}
 	if err := s.OpenSeen(buf, compact, &e, testTime); !errors.Is(err, token.ErrInvalid) {
 		t.Fatalf("%s: opens as a seen token, %v:\n%s", what, err, compact)
+	}
+	if err := s.OpenBearer(buf, compact, &c, testTime); !errors.Is(err, token.ErrInvalid) {
+		t.Fatalf("%s: opens as a bearer token, %v:\n%s", what, err, compact)
 	}
 }
 
@@ -68,7 +71,7 @@ func TestEveryBitOfManyTokens(t *testing.T) {
 func TestEveryByteOfOneToken(t *testing.T) {
 	s := testSealer(t)
 	buf := make([]byte, token.MaxLength)
-	for _, compact := range []string{sealed(t, s, fullSession(), testTime), sealedSeen(t, s, fullSeen(), testTime)} {
+	for _, compact := range []string{sealed(t, s, fullSession(), testTime), sealedSeen(t, s, fullSeen(), testTime), sealedBearer(t, s, fullSession(), testTime)} {
 		b := []byte(compact)
 		for i, was := range b {
 			for c := range 256 {
@@ -85,7 +88,7 @@ func TestEveryByteOfOneToken(t *testing.T) {
 func TestCutAndExtended(t *testing.T) {
 	s := testSealer(t)
 	buf := make([]byte, token.MaxLength)
-	for _, compact := range []string{sealed(t, s, fullSession(), testTime), sealedSeen(t, s, fullSeen(), testTime)} {
+	for _, compact := range []string{sealed(t, s, fullSession(), testTime), sealedSeen(t, s, fullSeen(), testTime), sealedBearer(t, s, fullSession(), testTime)} {
 		for i := range compact {
 			mustNotOpen(t, s, buf, compact[:i], "the end cut off")
 			mustNotOpen(t, s, buf, compact[i+1:], "the beginning cut off")
@@ -112,6 +115,7 @@ func TestSwappedParts(t *testing.T) {
 		sealed(t, s, least, testTime),
 		sealedSeen(t, s, fullSeen(), testTime),
 		sealedSeen(t, s, fullSeen(), testTime),
+		sealedBearer(t, s, fullSession(), testTime),
 	}
 	for i, a := range all {
 		for j, b := range all {
@@ -136,22 +140,34 @@ func TestSwappedParts(t *testing.T) {
 	}
 }
 
-// A token of one kind is not one of the other, whole or with its header changed.
+// A token of one kind is not one of another, whole or with its header changed.
 func TestSwappedKind(t *testing.T) {
 	s := testSealer(t)
-	session, seen := sealed(t, s, fullSession(), testTime), sealedSeen(t, s, fullSeen(), testTime)
-	if _, err := opened(s, seen); !errors.Is(err, token.ErrMalformed) {
-		t.Errorf("a seen token as a session: %v", err)
-	}
-	if _, err := openedSeen(s, session); !errors.Is(err, token.ErrMalformed) {
-		t.Errorf("a session as a seen token: %v", err)
+	kinds := []struct {
+		name, compact string
+		open          func(string) error
+	}{
+		{"session", sealed(t, s, fullSession(), testTime), func(c string) error { _, err := opened(s, c); return err }},
+		{"seen", sealedSeen(t, s, fullSeen(), testTime), func(c string) error { _, err := openedSeen(s, c); return err }},
+		{"bearer", sealedBearer(t, s, fullSession(), testTime), func(c string) error { _, err := openedBearer(s, c); return err }},
 	}
 	header := func(compact string) string { return compact[:strings.IndexByte(compact, '.')] }
-	if _, err := opened(s, header(session)+strings.TrimPrefix(seen, header(seen))); !errors.Is(err, token.ErrTampered) {
-		t.Errorf("a seen token under the header of a session: %v", err)
-	}
-	if _, err := openedSeen(s, header(seen)+strings.TrimPrefix(session, header(session))); !errors.Is(err, token.ErrTampered) {
-		t.Errorf("a session under the header of a seen token: %v", err)
+	for _, is := range kinds {
+		for _, wanted := range kinds {
+			if is.name == wanted.name {
+				if err := wanted.open(is.compact); err != nil {
+					t.Errorf("%s: %v", is.name, err)
+				}
+				continue
+			}
+			if err := wanted.open(is.compact); !errors.Is(err, token.ErrMalformed) {
+				t.Errorf("%s token as %s: %v", is.name, wanted.name, err)
+			}
+			swapped := header(wanted.compact) + strings.TrimPrefix(is.compact, header(is.compact))
+			if err := wanted.open(swapped); !errors.Is(err, token.ErrTampered) {
+				t.Errorf("%s token under the header of %s: %v", is.name, wanted.name, err)
+			}
+		}
 	}
 }
 

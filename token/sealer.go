@@ -63,11 +63,20 @@ func (s *Sealer) current() *table {
 // [ErrTooLarge], [ErrNoKey], [ErrExhausted] and [ErrMalformed]; dst is then
 // returned as it was.
 func (s *Sealer) SealSession(dst []byte, c *Session, now time.Time) ([]byte, error) {
+	return s.sealClaims(dst, session, c, now)
+}
+
+// SealBearer is [Sealer.SealSession] for a bearer token.
+func (s *Sealer) SealBearer(dst []byte, c *Session, now time.Time) ([]byte, error) {
+	return s.sealClaims(dst, bearer, c, now)
+}
+
+func (s *Sealer) sealClaims(dst []byte, k kind, c *Session, now time.Time) ([]byte, error) {
 	n, err := sessionBound(c)
 	if err != nil {
 		return dst, err
 	}
-	e, err := s.current().sealing(session, now)
+	e, err := s.current().sealing(k, now)
 	if err != nil {
 		return dst, err
 	}
@@ -97,8 +106,18 @@ func (s *Sealer) SealSeen(dst []byte, c *Seen, now time.Time) ([]byte, error) {
 // now decides only whether the key is still good. The errors are those that wrap
 // [ErrInvalid]; c is then zero.
 func (s *Sealer) OpenSession(buf []byte, compact string, c *Session, now time.Time) error {
+	return s.openClaims(buf, compact, session, c, now)
+}
+
+// OpenBearer opens a bearer token, and no session token, as [Sealer.OpenSession]
+// does.
+func (s *Sealer) OpenBearer(buf []byte, compact string, c *Session, now time.Time) error {
+	return s.openClaims(buf, compact, bearer, c, now)
+}
+
+func (s *Sealer) openClaims(buf []byte, compact string, k kind, c *Session, now time.Time) error {
 	*c = Session{}
-	plaintext, e, err := s.open(buf, compact, session, now)
+	plaintext, e, err := s.open(buf, compact, k, now)
 	if err != nil {
 		return err
 	}

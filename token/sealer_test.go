@@ -95,10 +95,11 @@ func TestExhaustedKey(t *testing.T) {
 	ring := testRing(t, testJWK("a", ""))
 	src := swapping(ring)
 	s := token.New(src)
-	s.SetSeals(testKID("a"), token.MaxSeals-2)
-	// The last two, one of either kind: it is one key.
+	s.SetSeals(testKID("a"), token.MaxSeals-3)
+	// The last three, one of each kind: it is one key.
 	compact := sealed(t, s, fullSession(), testTime)
 	sealedSeen(t, s, fullSeen(), testTime)
+	sealedBearer(t, s, fullSession(), testTime)
 	exhausted := func(when string) {
 		t.Helper()
 		if got, err := s.SealSession([]byte("before"), fullSession(), testTime); !errors.Is(err, token.ErrExhausted) || string(got) != "before" {
@@ -106,6 +107,9 @@ func TestExhaustedKey(t *testing.T) {
 		}
 		if got, err := s.SealSeen([]byte("before"), fullSeen(), testTime); !errors.Is(err, token.ErrExhausted) || string(got) != "before" {
 			t.Errorf("%s: seen token: %q, %v", when, got, err)
+		}
+		if got, err := s.SealBearer([]byte("before"), fullSession(), testTime); !errors.Is(err, token.ErrExhausted) || string(got) != "before" {
+			t.Errorf("%s: bearer token: %q, %v", when, got, err)
 		}
 	}
 	exhausted("after the last")

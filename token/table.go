@@ -10,21 +10,29 @@ import (
 )
 
 // A kind of token goes by the typ in its header (RFC 8725 §3.11). The header is
-// protected, so a token of one kind cannot be passed off as one of the other.
+// protected, so a token of one kind cannot be passed off as one of another.
 type kind uint8
 
 const (
 	session kind = iota
 	seen
+	bearer
 	kinds
 )
 
+var typs = [kinds]string{session: "session+jwt", seen: "seen+jwt", bearer: "bearer+jwt"}
+
 // typ returns the kind's typ.
-func (k kind) typ() string {
-	if k == session {
-		return "session+jwt"
+func (k kind) typ() string { return typs[k] }
+
+// kindOf returns the kind of a typ.
+func kindOf(typ []byte) (kind, bool) {
+	for k := range kinds {
+		if string(typ) == typs[k] {
+			return k, true
+		}
 	}
-	return "seen+jwt"
+	return 0, false
 }
 
 // An entry is a key in the one use it has under a header.
@@ -35,7 +43,7 @@ type entry struct {
 	aead    cipher.AEAD
 	revoked bool
 	expires time.Time      // zero: never
-	seals   *atomic.Uint64 // how often the key sealed, of either kind
+	seals   *atomic.Uint64 // how often the key sealed, of any kind
 }
 
 // usable returns nil if what the key sealed is still believed.

@@ -1,9 +1,11 @@
 // Package token is the wire format of Wafer's sessions: a JWE compact string
 // under a key of the ring, with claims in JSON.
 //
-// A [Sealer] seals and opens both kinds of token. A [Session] token carries
-// everything there is to know about a session and is written when the session
-// changes; a [Seen] token carries the last renewal only.
+// A [Sealer] seals and opens three kinds of token. A session token carries
+// everything there is to know about a [Session] and is written when the session
+// changes. A [Seen] token carries the last renewal only. A bearer token says what a
+// session token says, and is for programs: a session token is never taken for one,
+// nor the other way round.
 //
 // The format is described in docs/format.md, for whoever wants to read or mint
 // tokens without this package. Any JOSE library with the key can do both.
@@ -64,7 +66,7 @@ func ParseID(s string) (ID, bool) {
 // need not know them by name. The zero Tag stands for none.
 type Tag [16]byte
 
-// A Session is what a session token says. Integers are not negative and below
+// A Session is what a session token or a bearer token says. Integers are not negative and below
 // 2^53. The slices of an opened session point into the buffer that was given to
 // [Sealer.OpenSession].
 type Session struct {

@@ -216,6 +216,7 @@ func TestAllocations(t *testing.T) {
 	s := testSealer(t)
 	session, seen := fullSession(), fullSeen()
 	compact, compactSeen := sealed(t, s, session, testTime), sealedSeen(t, s, seen, testTime)
+	compactBearer := sealedBearer(t, s, session, testTime)
 	other := mint(t, `{"typ":"session+jwt","kid":"`+testKID("a")+`","enc":"A256GCM","alg":"dir"}`,
 		`{"future":{"a":[1,2.5e3]},"sub":"\u0061lice","sid":"AAAAAAAAAAAAAAAAAAAAAA","end":1,"exp":1,"iat":1,"auth_time":1,"aud":["shop"]}`)
 	buf := make([]byte, token.MaxLength)
@@ -231,10 +232,12 @@ func TestAllocations(t *testing.T) {
 	}{
 		{"open a session", 0, func() error { return s.OpenSession(buf, compact, &c, testTime) }},
 		{"open a seen token", 0, func() error { return s.OpenSeen(buf, compactSeen, &e, testTime) }},
+		{"open a bearer token", 0, func() error { return s.OpenBearer(buf, compactBearer, &c, testTime) }},
 		{"open a token that was minted elsewhere", 0, func() error { return s.OpenSession(buf, other, &c, testTime) }},
 		{"open without a buffer", 1, func() error { return s.OpenSession(nil, compact, &c, testTime) }},
 		{"seal a session", 1, func() error { _, err := s.SealSession(nil, session, testTime); return err }},
 		{"seal a session into a buffer", 0, func() error { _, err := s.SealSession(dst, session, testTime); return err }},
+		{"seal a bearer token", 1, func() error { _, err := s.SealBearer(nil, session, testTime); return err }},
 		{"seal a seen token", 1, func() error { _, err := s.SealSeen(nil, seen, testTime); return err }},
 		{"seal a seen token into a buffer", 0, func() error { _, err := s.SealSeen(dst, seen, testTime); return err }},
 		{"refuse a tampered token", 0, func() error { return refused(s.OpenSession(buf, tampered, &c, testTime)) }},

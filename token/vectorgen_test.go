@@ -75,6 +75,7 @@ func vectorTable(t *testing.T) []madeVector {
 		}
 	}
 	full := session(func(*token.Session) {})
+	bearer := func(t *testing.T) string { return sealedBearer(t, testSealer(t), fullSession(), testTime) }
 	seen := func(t *testing.T) string { return sealedSeen(t, testSealer(t), fullSeen(), testTime) }
 	canonical := func(change func(*token.Session)) string {
 		c := fullSession()
@@ -146,6 +147,9 @@ func vectorTable(t *testing.T) []madeVector {
 		opens("session-data-not-json", "data that is not one JSON value and would end the claims is data all the same", canonical(notJSON), session(notJSON)),
 		as("seen", opens("seen", "everything a seen token can say", seenClaims, seen)),
 		as("seen", opens("seen-least", "nothing that can be left out", `{"sid":"`+sid+`","iat":1,"exp":2}`, minted(testHeader("a", "seen+jwt"), `{"sid":"`+sid+`","iat":1,"exp":2}`))),
+		as("bearer", opens("bearer", "a bearer token, which says what a session says", fullClaims, bearer)),
+		as("bearer", opens("bearer-least", "nothing that can be left out", leastClaims, minted(testHeader("a", "bearer+jwt"), leastClaims))),
+		as("bearer", opens("bearer-header-order", "the members of the header in another order", fullClaims, minted(`{"typ":"bearer+jwt","kid":"`+testKID("a")+`","enc":"A256GCM","alg":"dir"}`, fullClaims))),
 		opens("header-order", "the members of the header in another order", fullClaims, minted(`{"typ":"session+jwt","kid":"`+testKID("a")+`","enc":"A256GCM","alg":"dir"}`, fullClaims)),
 		opens("header-spelling", "a header with white space and escapes", fullClaims, minted(`{ "alg":"dir", "enc":"A256GCM", "kid":"`+testKID("a")+`", "typ":"session\u002Bjwt" }`, fullClaims)),
 		opens("claims-spelling", "claims with white space, escapes, an audience in an array and members that are not known", fullClaims, minted(h, elsewhere)),
@@ -157,6 +161,13 @@ func vectorTable(t *testing.T) []madeVector {
 		with(fails("key-other", "tampered", "the kid of one key over what another one sealed", minted(testHeader("b", "session+jwt"), fullClaims)), testSecond, testJWK("a", ""), testJWK("b", "")),
 
 		fails("kind-other", "malformed", "a good seen token where a session is wanted", seen),
+		fails("kind-bearer", "malformed", "a good bearer token where a session is wanted", bearer),
+		as("bearer", fails("kind-session", "malformed", "a good session token where a bearer token is wanted", full)),
+		as("seen", fails("kind-bearer-seen", "malformed", "a good bearer token where a seen token is wanted", bearer)),
+		as("bearer", fails("kind-bearer-swapped", "tampered", "a session under the header of a bearer token", func(t *testing.T) string {
+			_, rest, _ := strings.Cut(full(t), ".")
+			return b64([]byte(testHeader("a", "bearer+jwt"))) + "." + rest
+		})),
 		fails("kind-swapped", "tampered", "a seen token under the header of a session", func(t *testing.T) string {
 			_, rest, _ := strings.Cut(seen(t), ".")
 			return b64([]byte(h)) + "." + rest

@@ -24,7 +24,7 @@ type vector struct {
 	file   string
 	expect string // "opens", or what is wrong
 	about  string // what it is there for
-	kind   string // "session" or "seen": what it is opened as
+	kind   string // "session", "seen" or "bearer": what it is opened as
 	now    int64  // seconds since 1970
 	keys   []string
 	claims string // in the canonical form, if it opens
@@ -93,7 +93,7 @@ func parseVector(t testing.TB, file, text string) vector {
 		}
 	}
 	if _, ok := vectorErrors[v.expect]; !ok || (v.claims != "") != (v.expect == "opens") || v.about == "" ||
-		!slices.Contains([]string{"session", "seen"}, v.kind) || len(v.keys) == 0 || v.now == 0 {
+		!slices.Contains([]string{"session", "seen", "bearer"}, v.kind) || len(v.keys) == 0 || v.now == 0 {
 		t.Fatalf("%s: headers are missing or do not fit together", file)
 	}
 	return v
@@ -121,9 +121,13 @@ func TestVectors(t *testing.T) {
 			var claims []byte
 			var err error
 			switch v.kind {
-			case "session":
+			case "session", "bearer":
+				open := s.OpenSession
+				if v.kind == "bearer" {
+					open = s.OpenBearer
+				}
 				var c token.Session
-				if err = s.OpenSession(nil, v.token, &c, time.Unix(v.now, 0)); err == nil {
+				if err = open(nil, v.token, &c, time.Unix(v.now, 0)); err == nil {
 					claims = token.AppendSession(nil, &c)
 				}
 			case "seen":

@@ -19,6 +19,7 @@ import (
 const (
 	typSession = "session+jwt"
 	typSeen    = "seen+jwt"
+	typBearer  = "bearer+jwt"
 )
 
 // inspection is what is known of a token; its JSON is what --json prints.
@@ -28,7 +29,7 @@ type inspection struct {
 	broken  bool // it does not open
 
 	Length int             `json:"length"`
-	Kind   string          `json:"kind,omitempty"` // session or seen
+	Kind   string          `json:"kind,omitempty"` // session, seen or bearer
 	Header json.RawMessage `json:"header,omitempty"`
 	Key    *keyJSON        `json:"key,omitempty"`
 	Claims json.RawMessage `json:"claims,omitempty"`
@@ -61,6 +62,8 @@ func inspectHeader(compact string) *inspection {
 		in.Kind = "session"
 	case typSeen:
 		in.Kind = "seen"
+	case typBearer:
+		in.Kind = "bearer"
 	default:
 		in.refuse("malformed")
 	}
@@ -92,9 +95,12 @@ func (in *inspection) open(r *keys.Ring, now time.Time) {
 		seen    token.Seen
 		err     error
 	)
-	if in.Kind == "session" {
+	switch in.Kind {
+	case "session":
 		err = sealer.OpenSession(nil, in.compact, &session, now)
-	} else {
+	case "bearer":
+		err = sealer.OpenBearer(nil, in.compact, &session, now)
+	case "seen":
 		err = sealer.OpenSeen(nil, in.compact, &seen, now)
 	}
 	switch t := now.Unix(); {
@@ -108,7 +114,7 @@ func (in *inspection) open(r *keys.Ring, now time.Time) {
 		in.refuse("tampered")
 	case err != nil:
 		in.refuse("malformed")
-	case in.Kind == "session" && session.End <= t:
+	case in.Kind != "seen" && session.End <= t:
 		in.refuse("expired_absolute")
 	case max(session.Expires, seen.Expires) <= t: // one of them is zero
 		in.refuse("expired_idle")
@@ -152,6 +158,8 @@ func (in *inspection) print(w io.Writer, now time.Time) {
 				return "everything about a session"
 			case name == "typ" && in.Kind == "seen":
 				return "the last renewal"
+			case name == "typ" && in.Kind == "bearer":
+				return "a session of a program"
 			}
 			return ""
 		})

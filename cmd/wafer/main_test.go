@@ -103,8 +103,12 @@ func mint() {
 		b      []byte
 	)
 	switch os.Args[1] {
-	case "session":
-		b, err = sealer.SealSession(nil, &token.Session{
+	case "session", "bearer":
+		seal := sealer.SealSession
+		if os.Args[1] == "bearer" {
+			seal = sealer.SealBearer
+		}
+		b, err = seal(nil, &token.Session{
 			Audience: []byte("shop"), ID: id, Subject: []byte("ada\u009b31m"), SubjectTag: token.Tag{1}, GroupTags: [8]token.Tag{{2}}, Groups: 1,
 			AuthTime: now.Unix() - 60, IssuedAt: now.Unix(), Expires: now.Add(idle).Unix(), End: now.Add(absolute).Unix(),
 			Epoch: now.UnixMilli() - 60_000, Checked: now.UnixMilli(), Line: 3, Data: []byte(`{"cart":[1,2]}`),

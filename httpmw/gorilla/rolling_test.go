@@ -273,7 +273,7 @@ func TestKeepOldFollowsTheOldCookie(t *testing.T) {
 				if s := r.look(b); s.Subject != row.want {
 					t.Errorf("the next request: %+v", s)
 				}
-				if _, err := r.Check(t.Context(), stolen[newName], ""); (row.want == "ada") != (err == nil) {
+				if _, err := r.CheckCookies(t.Context(), stolen[newName], ""); (row.want == "ada") != (err == nil) {
 					t.Errorf("the session that was: %v", err)
 				}
 			})

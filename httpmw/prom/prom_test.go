@@ -169,7 +169,7 @@ func TestRealRefusals(t *testing.T) {
 	}
 	check := func(m *httpmw.Manager[struct{}], token string, want error) {
 		t.Helper()
-		if _, err := m.Check(t.Context(), token, ""); !errors.Is(err, want) {
+		if _, err := m.Check(t.Context(), token); !errors.Is(err, want) {
 			t.Errorf("%v, want %v", err, want)
 		}
 	}

@@ -247,7 +247,7 @@ func TestTheRingIsFixed(t *testing.T) {
 	a, b := wafertest.New[basket](t, httpmw.Config{}), wafertest.New[basket](t, httpmw.Config{})
 	r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
 	a.SignInRequest(r, ada, basket{})
-	if _, err := b.Manager.Check(t.Context(), r.Cookies()[0].Value, ""); err != nil && !errors.Is(err, httpmw.ErrUndecided) {
+	if _, err := b.Manager.CheckCookies(t.Context(), r.Cookies()[0].Value, ""); err != nil && !errors.Is(err, httpmw.ErrUndecided) {
 		t.Error(err)
 	}
 }

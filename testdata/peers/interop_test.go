@@ -24,8 +24,15 @@ func TestTheyOpenOurs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	bearer, err := s.SealBearer(nil, fullSession(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, p := range peers {
 		t.Run(p.name, func(t *testing.T) {
+			if got, err := p.open(string(bearer)); err != nil || string(got) != fullClaims() {
+				t.Errorf("bearer token: %q, %v, want %q", got, err, fullClaims())
+			}
 			if got, err := p.open(string(session)); err != nil || string(got) != fullClaims() {
 				t.Errorf("session: %q, %v, want %q", got, err, fullClaims())
 			}
@@ -83,7 +90,15 @@ func TestWeOpenTheirs(t *testing.T) {
 				t.Errorf("seen token: %+v, %v", e, err)
 			}
 
-			for name, typ := range map[string]string{"typ JWT": "JWT", "another typ": "session"} {
+			compact, err = p.seal([]byte(fullClaims()), "bearer+jwt")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.OpenBearer(nil, compact, &c, now); err != nil || !reflect.DeepEqual(c, want) {
+				t.Errorf("bearer token: %+v, %v", c, err)
+			}
+
+			for name, typ := range map[string]string{"typ JWT": "JWT", "another typ": "session", "a bearer token": "bearer+jwt"} {
 				compact, err = p.seal([]byte(fullClaims()), typ)
 				if err != nil {
 					t.Fatal(err)

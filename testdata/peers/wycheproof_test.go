@@ -129,6 +129,9 @@ func TestWycheproofJWE(t *testing.T) {
 			if err := s.OpenSeen(nil, compact, &seen, now); !errors.Is(err, token.ErrInvalid) {
 				t.Errorf("case %d (%s) opens as a seen token: %v", c.TCID, c.Comment, err)
 			}
+			if err := s.OpenBearer(nil, compact, &session, now); !errors.Is(err, token.ErrInvalid) {
+				t.Errorf("case %d (%s) opens as a bearer token: %v", c.TCID, c.Comment, err)
+			}
 			// Under its own key as well, header or not.
 			if parts, err := jwe.Split(compact); err == nil {
 				if _, err := parts.Open(nil, a); err == nil {

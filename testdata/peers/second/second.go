@@ -22,7 +22,7 @@ type JWK struct {
 	Revoked int64  `json:"revoked"`
 }
 
-// Claims are those of section 4, of either kind.
+// Claims are those of section 4, of any kind.
 type Claims struct {
 	Aud, Sub           string
 	SID, STG           [16]byte
@@ -114,14 +114,14 @@ func readHeader(segment string) (kid, typ string, ok bool) {
 	}
 	id, ok := decode(text["kid"])
 	return text["kid"], text["typ"], ok && len(text) == 4 && len(id) == 8 && text["alg"] == "dir" && text["enc"] == "A256GCM" &&
-		(text["typ"] == "session+jwt" || text["typ"] == "seen+jwt")
+		(text["typ"] == "session+jwt" || text["typ"] == "seen+jwt" || text["typ"] == "bearer+jwt")
 }
 
 // ReadClaims is sections 4 to 6.
 func ReadClaims(kind string, plaintext []byte) (*Claims, bool) {
 	c, has := new(Claims), make(map[string]bool)
 	known, required, opaque := strings.Fields("sid iat exp chk ln"), strings.Fields("sid iat exp"), ""
-	if kind == "session" {
+	if kind != "seen" {
 		known = strings.Fields("aud sid sub stg grp auth_time ep iat exp end chk ln dat")
 		required, opaque = strings.Fields("aud sid auth_time iat exp end"), "dat"
 	}
