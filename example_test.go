@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/keys"
@@ -36,6 +37,7 @@ func newApp(ctx context.Context, dir string) http.Handler {
 	})))
 	mux.Handle("GET /{$}", sessions.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := sessions.From(r.Context())
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8") // or a user named "<script>" would be one
 		fmt.Fprintf(w, "%s has %q\n", s.Subject(), s.Value().Items)
 	})))
 	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
@@ -54,5 +56,9 @@ func must[T any](v T, err error) T {
 }
 
 func Example() {
-	log.Fatal(http.ListenAndServe("127.0.0.1:8080", newApp(context.Background(), ".")))
+	server := &http.Server{
+		Addr: "127.0.0.1:8080", Handler: newApp(context.Background(), "."), MaxHeaderBytes: 32 << 10,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute,
+	}
+	log.Fatal(server.ListenAndServe())
 }

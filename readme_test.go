@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -103,6 +104,47 @@ func TestTheExampleWorks(t *testing.T) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("a copied cookie outlived the logout")
+		}
+	}
+
+	want(ada, "POST", "/login", url.Values{"user": {"<script>"}}, http.StatusOK, "")
+	resp, err := ada.Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got := resp.Header.Get("Content-Type"); got != "text/plain; charset=utf-8" {
+		t.Errorf("a page that begins with a name is %s", got)
+	}
+}
+
+// What examples and pages show is copied. None tells a client what an error says, which may name a host of the store, and none serves
+// without timeouts.
+func TestExamplesAreFitToBeCopied(t *testing.T) {
+	var files []string
+	for _, pattern := range []string{
+		"*.md", "docs/*.md", "example*_test.go", "*/example*_test.go", "*/*/example*_test.go", "httpmw/backchannel/endtoend_test.go",
+		"testdata/frameworks/*.go", "testdata/migrate/*.go",
+	} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
+	}
+	if len(files) < 20 {
+		t.Fatalf("only %q found", files)
+	}
+	bad := regexp.MustCompile(`http\.Error\(w, err\.|Fprint[a-z]*\(w, .*\b(err|Cause\([a-z]+\))\)|http\.(ListenAndServe|Serve)(TLS)?\(`)
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(string(b), "\n") {
+			if bad.MatchString(line) {
+				t.Errorf("%s:%d: %s", name, i+1, strings.TrimSpace(line))
+			}
 		}
 	}
 }

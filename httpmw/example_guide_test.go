@@ -63,6 +63,7 @@ func (g *guide) handler() http.Handler {
 
 func (g *guide) home(w http.ResponseWriter, r *http.Request) {
 	s := g.sessions.From(r.Context())
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8") // or html/template: names are not markup
 	switch {
 	case s.LoggedIn():
 		fmt.Fprintf(w, "Welcome back, %s. You have %d items.", s.Subject(), len(s.Value().Items))
@@ -92,14 +93,14 @@ func (g *guide) addItem(w http.ResponseWriter, r *http.Request) {
 
 func (g *guide) login(w http.ResponseWriter, r *http.Request) {
 	since := g.list.Now()
-	user, ok := checkPassword(r.FormValue("user"), r.FormValue("password"))
+	user, tenant, ok := checkPassword(r.FormValue("user"), r.FormValue("password"))
 	if !ok {
 		http.Error(w, "That is not the password.", http.StatusUnauthorized)
 		return
 	}
 	err := g.sessions.From(r.Context()).Login(r.Context(), httpmw.Identity{
 		Subject:  user,
-		Groups:   []string{"tenant:7"},
+		Groups:   []string{"tenant:" + tenant}, // of the user's account, never of the request
 		Remember: r.FormValue("remember") != "",
 		Since:    since,
 	})
@@ -110,12 +111,18 @@ func (g *guide) login(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/account", http.StatusSeeOther)
 }
 
-// checkPassword stands for whatever the application does.
-func checkPassword(user, password string) (string, bool) { return user, password == "secret" }
+// checkPassword stands for whatever the application does. It says who that is, and at which tenant.
+func checkPassword(user, password string) (subject, tenant string, ok bool) {
+	return user, "7", password == "secret"
+}
+
+// isMember stands for the application's own table of who belongs to which tenant.
+func isMember(user, tenant string) bool { return user == "ann" && (tenant == "7" || tenant == "9") }
 
 func (g *guide) account(w http.ResponseWriter, r *http.Request) {
 	s := g.sessions.From(r.Context())
 	idle, absolute := s.Limits()
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	fmt.Fprintf(w, "%s, until %s if you go away now, and until %s at most", s.Subject(), idle.Format(time.TimeOnly), absolute.Format(time.TimeOnly))
 }
 
@@ -140,7 +147,12 @@ func (g *guide) logoutEverywhere(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *guide) switchTenant(w http.ResponseWriter, r *http.Request) {
-	if err := g.sessions.From(r.Context()).Switch(r.Context(), []string{"tenant:" + r.PathValue("id")}); err != nil {
+	s, tenant := g.sessions.From(r.Context()), r.PathValue("id")
+	if !isMember(s.Subject(), tenant) {
+		http.Error(w, "You are not a member of this tenant.", http.StatusForbidden)
+		return
+	}
+	if err := s.Switch(r.Context(), []string{"tenant:" + tenant}); err != nil {
 		http.Error(w, "Try again in a moment.", http.StatusServiceUnavailable)
 	}
 }

@@ -2,6 +2,7 @@ package httpmw_test
 
 import (
 	"fmt"
+	"html/template"
 	"log"
 	"net/http"
 	"net/http/httptest"
@@ -41,6 +42,9 @@ func localPath(next string) string {
 	return next
 }
 
+// ordersPage escapes what it prints.
+var ordersPage = template.Must(template.New("orders").Parse("<!doctype html><title>Orders</title><p>Orders of {{.}}"))
+
 // Pages that send people to a login page and back to where they wanted to go.
 func ExampleConfig_redirectToLogin() {
 	ring := keys.Generate(0)
@@ -55,7 +59,9 @@ func ExampleConfig_redirectToLogin() {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /orders", sessions.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "orders of %s", sessions.From(r.Context()).Subject())
+		if err := ordersPage.Execute(w, sessions.From(r.Context()).Subject()); err != nil {
+			log.Print(err)
+		}
 	})))
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		since := list.Now() // then check the password

@@ -44,8 +44,9 @@ func ExampleConfig_refuseJSON() {
 		log.Fatal(err)
 	}
 
-	// whoami serves whoever has a session, however it came.
+	// whoami answers anybody who is logged in, by cookie or by token.
 	whoami := func(w http.ResponseWriter, s *httpmw.Session[struct{}]) {
+		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(map[string]string{"subject": s.Subject()})
 	}
 	cookies := sessions.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

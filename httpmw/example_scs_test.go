@@ -25,7 +25,7 @@ func pages(sessions *httpmw.Manager[Prefs]) http.Handler {
 		user := r.FormValue("user") // whose password was checked
 		// scs.RenewToken(ctx), scs.Put(ctx, "userID", user)
 		if err := sessions.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: user}); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			http.Error(w, "try again", http.StatusServiceUnavailable)
 		}
 	})
 	mux.HandleFunc("POST /theme", func(w http.ResponseWriter, r *http.Request) {
@@ -35,7 +35,7 @@ func pages(sessions *httpmw.Manager[Prefs]) http.Handler {
 			return nil
 		})
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			http.Error(w, "try again", http.StatusServiceUnavailable)
 		}
 	})
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
@@ -43,15 +43,16 @@ func pages(sessions *httpmw.Manager[Prefs]) http.Handler {
 		p := s.Value() // scs.GetString(ctx, "theme")
 		if len(p.Flashes) > 0 {
 			if err := s.Set(Prefs{Theme: p.Theme}); err != nil { // scs.PopString(ctx, "flash")
-				http.Error(w, err.Error(), http.StatusServiceUnavailable)
+				http.Error(w, "try again", http.StatusServiceUnavailable)
 				return
 			}
 		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprintf(w, "user %q, theme %q, %q", s.Subject(), p.Theme, p.Flashes)
 	})
 	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
 		if err := sessions.From(r.Context()).Logout(r.Context()); err != nil { // scs.Destroy(ctx)
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			http.Error(w, "try again", http.StatusServiceUnavailable)
 		}
 	})
 	return mux

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,10 +34,13 @@ func events[T any](sessions *httpmw.Manager[T], stopping context.Context, news <
 			if err := control.Flush(); err != nil { // the first one sends the headers, and cookies with them
 				return
 			}
+			control.SetWriteDeadline(time.Time{}) // waiting may last; the server's WriteTimeout is for pages
 			select {
 			case line := <-news:
-				fmt.Fprintf(w, "data: %s\n\n", line)
+				control.SetWriteDeadline(time.Now().Add(stalled))
+				fmt.Fprintf(w, "data: %s\n\n", oneField.Replace(line))
 			case <-ctx.Done():
+				control.SetWriteDeadline(time.Now().Add(stalled))
 				// An EventSource connects again by itself, which is right after a shutdown, and is told 401 or 503
 				// then. The page can do better if it hears why.
 				if cause := context.Cause(ctx); errors.Is(cause, httpmw.ErrRevoked) || errors.Is(cause, httpmw.ErrExpired) {
@@ -47,6 +51,12 @@ func events[T any](sessions *httpmw.Manager[T], stopping context.Context, news <
 		}
 	}))
 }
+
+// stalled is how long a client may leave a message unread.
+const stalled = 10 * time.Second
+
+// oneField keeps the line breaks of a message from beginning an event of its own.
+var oneField = strings.NewReplacer("\r\n", "\ndata: ", "\n", "\ndata: ", "\r", "\ndata: ")
 
 // socket serves a WebSocket (RFC 6455) to who is logged in, as events does. It shows what to do around a library: look
 // at Origin, watch the session, and let the 101 carry what Header holds.
@@ -79,6 +89,7 @@ func socket[T any](sessions *httpmw.Manager[T], stopping context.Context, news <
 		for {
 			select {
 			case line := <-news:
+				conn.SetWriteDeadline(time.Now().Add(stalled)) // net/http lifted its own when it gave the connection away
 				if _, err := conn.Write(frame(opText, []byte(line))); err != nil {
 					return
 				}
@@ -87,6 +98,7 @@ func socket[T any](sessions *httpmw.Manager[T], stopping context.Context, news <
 				if cause := context.Cause(ctx); errors.Is(cause, httpmw.ErrRevoked) || errors.Is(cause, httpmw.ErrExpired) {
 					status = 4401 // a number of the application's own: log in again
 				}
+				conn.SetWriteDeadline(time.Now().Add(stalled))
 				conn.Write(frame(opClose, binary.BigEndian.AppendUint16(nil, status)))
 				return
 			}
@@ -99,9 +111,14 @@ const (
 	opClose = 0x8
 )
 
-// frame is a short, final WebSocket frame of a server.
+// frame is a final WebSocket frame of a server, with at most 65,535 bytes of payload: the rest is cut off.
 func frame(op byte, payload []byte) []byte {
-	return append([]byte{0x80 | op, byte(len(payload))}, payload...)
+	payload = payload[:min(len(payload), 1<<16-1)]
+	head := []byte{0x80 | op, byte(len(payload))}
+	if len(payload) > 125 {
+		head = binary.BigEndian.AppendUint16([]byte{0x80 | op, 126}, uint16(len(payload)))
+	}
+	return append(head, payload...)
 }
 
 // streaming is a server with both streams, and a client that is logged in.
@@ -178,12 +195,11 @@ func TestServerSentEvents(t *testing.T) {
 				t.Fatalf("status %d, header %v", res.StatusCode, res.Header)
 			}
 			body := bufio.NewReader(res.Body)
-			s.news <- "hello"
-			if line, err := body.ReadString('\n'); line != "data: hello\n" || err != nil {
-				t.Errorf("read %q, %v", line, err)
-			}
-			if _, err := body.ReadString('\n'); err != nil {
-				t.Error(err)
+			s.news <- "hello\n\nevent: logout"
+			for _, want := range []string{"data: hello\n", "data: \n", "data: event: logout\n", "\n"} {
+				if line, err := body.ReadString('\n'); line != want || err != nil {
+					t.Errorf("read %q, %v, want %q", line, err, want)
+				}
 			}
 			row.end(t, s)
 			if rest, err := io.ReadAll(body); string(rest) != row.last || err != nil {
@@ -199,12 +215,27 @@ func TestServerSentEventsExpire(t *testing.T) {
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		start := time.Now()
-		w := httptest.NewRecorder()
+		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 		events(f.Manager, t.Context(), nil).ServeHTTP(w, b.request())
-		if d := time.Since(start); d < time.Hour || d > time.Hour+within || w.Body.String() != "event: logout\ndata:\n\n" {
-			t.Errorf("after %v: %q", d, w.Body)
+		ended := time.Since(start)
+		if ended < time.Hour || ended > time.Hour+within || w.Body.String() != "event: logout\ndata:\n\n" {
+			t.Errorf("after %v: %q", ended, w.Body)
+		}
+		if want := []time.Time{{}, start.Add(ended + stalled)}; !slices.EqualFunc(w.set, want, time.Time.Equal) {
+			t.Errorf("deadlines %v, want %v", w.set, want)
 		}
 	})
+}
+
+// deadlines records what deadlines a handler sets.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	set []time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(t time.Time) error {
+	d.set = append(d.set, t)
+	return nil
 }
 
 func TestWebSocket(t *testing.T) {
@@ -228,19 +259,28 @@ func TestWebSocket(t *testing.T) {
 			}
 			read := func(op byte) []byte {
 				t.Helper()
-				var head [2]byte
-				if _, err := io.ReadFull(res.Body, head[:]); err != nil || head[0] != 0x80|op {
+				var head [4]byte
+				if _, err := io.ReadFull(res.Body, head[:2]); err != nil || head[0] != 0x80|op {
 					t.Fatalf("frame %x, %v, want %x", head[0], err, 0x80|op)
 				}
-				payload := make([]byte, head[1])
+				n := uint16(head[1])
+				if n == 126 {
+					if _, err := io.ReadFull(res.Body, head[2:]); err != nil {
+						t.Fatal(err)
+					}
+					n = binary.BigEndian.Uint16(head[2:])
+				}
+				payload := make([]byte, n)
 				if _, err := io.ReadFull(res.Body, payload); err != nil {
 					t.Fatal(err)
 				}
 				return payload
 			}
-			s.news <- "hello"
-			if got := read(opText); string(got) != "hello" {
-				t.Errorf("read %q", got)
+			for _, news := range []string{"hello", strings.Repeat("x", 300)} {
+				s.news <- news
+				if got := read(opText); string(got) != news {
+					t.Errorf("read %q, want %q", got, news)
+				}
 			}
 			row.end(t, s)
 			if got := binary.BigEndian.Uint16(read(opClose)); got != row.status {

@@ -60,6 +60,33 @@ func unindent(s string) string {
 	return strings.Join(lines, "\n")
 }
 
+// A user's name is text on every page that shows it.
+func TestGuideShowsNamesAsText(t *testing.T) {
+	g, err := newGuide(t.Context(), keys.Static(keys.Generate(0)), revocation.NewMemory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.list.Close() })
+	server, client := serve(t, g.handler(), false)
+	const name = "<script>alert(1)</script>"
+	res, err := client.PostForm(server.URL+"/login", url.Values{"user": {name}, "password": {"secret"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	for _, path := range []string{"/", "/account", "/tenant/7"} {
+		res, err := client.Get(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if got := res.Header.Get("Content-Type"); err != nil || !strings.Contains(string(body), name) || got != "text/plain; charset=utf-8" {
+			t.Errorf("%s: %s %q, %v", path, got, body, err)
+		}
+	}
+}
+
 // The program of the guide does what the guide says.
 func TestGuide(t *testing.T) {
 	g, err := newGuide(t.Context(), keys.Static(keys.Generate(0)), revocation.NewMemory())
@@ -105,7 +132,9 @@ func TestGuide(t *testing.T) {
 		{client, "POST", "/items", url.Values{"item": {strings.Repeat("x", 3000)}}, 507, "Your basket is full.\n"},
 		{client, "POST", "/pay", nil, 200, "paid"},
 		{client, "GET", "/tenant/8", nil, 403, "Forbidden\n"},
-		{client, "POST", "/tenant/8", nil, 200, ""},
+		{client, "POST", "/tenant/8", nil, 403, "You are not a member of this tenant.\n"}, // so nobody joins by asking
+		{client, "GET", "/tenant/8", nil, 403, "Forbidden\n"},
+		{client, "POST", "/tenant/9", nil, 200, ""},
 		{client, "GET", "/tenant/7", nil, 403, "Forbidden\n"},
 		{other, "POST", "/login", ann, 303, ""},
 		{client, "POST", "/logout-others", nil, 200, ""},

@@ -18,8 +18,9 @@ type Identity struct {
 	// application, not by the browser.
 	Subject string
 
-	// Groups are whatever else this session may be revoked by, at most 8: "tenant:7", a device, the session at
-	// an identity provider. Zero: none.
+	// Groups are whatever else this session may be revoked by, or let in by, at most 8: "tenant:7", a device, the
+	// session at an identity provider. The list of groups is your decision: nothing checks whether the subject belongs
+	// there. Zero: none.
 	Groups []string
 
 	// Remember gives the session the limits of Config.Remember and a cookie that outlives the browser.
@@ -41,8 +42,8 @@ const maxID = 256 // bytes of a subject or a group
 // revoked; then it is no session any more, and another Login would begin afresh.
 func (s *Session[T]) Login(ctx context.Context, id Identity) error { return s.st.login(ctx, id) }
 
-// Switch continues the session under a new session id with other groups: another tenant, say. Login time and
-// limits stay. It needs the store and returns ErrUndecided if that does not answer. Then the session goes on here as
+// Switch continues the session under a new session id with other groups: another tenant, say. The list of groups is your
+// decision: check first that the subject belongs there, for Switch lets it in. Login time and limits stay. It needs the store and returns ErrUndecided if that does not answer. Then the session goes on here as
 // it was, unless the store did take it, and another try will tell. Where the list lost its data since the login,
 // it cannot let a session into a group it was not in, and says so with the same error until the next login.
 func (s *Session[T]) Switch(ctx context.Context, groups []string) error {

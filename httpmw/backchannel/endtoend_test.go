@@ -44,16 +44,17 @@ func newReplica(t *testing.T, ring *keys.Ring, store revocation.Store, providerU
 	mux := http.NewServeMux()
 	mux.Handle("/backchannel-logout", logout)
 	mux.HandleFunc("POST /callback", func(w http.ResponseWriter, r *http.Request) {
-		since := list.Now() // a real application exchanges the code here, and reads these from the ID token
+		since := list.Now() // a real application compares state, exchanges the code and verifies the ID token here
 		sid, sub := r.FormValue("sid"), r.FormValue("sub")
 		err := manager.From(r.Context()).Login(r.Context(), httpmw.Identity{
 			Subject: "user of " + sub, Groups: backchannel.Groups(providerURL, sid, sub), Since: since,
 		})
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
+			http.Error(w, "try again", http.StatusServiceUnavailable)
 		}
 	})
 	mux.Handle("GET /{$}", manager.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		io.WriteString(w, manager.From(r.Context()).Subject())
 	})))
 	// The provider is no browser, so its posts pass what stops those of other sites' pages.

@@ -66,6 +66,7 @@ func routes(sessions *httpmw.Manager[Account]) http.Handler {
 			http.Error(w, "log in", http.StatusUnauthorized)
 			return
 		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprintf(w, "user %s, %s", s.Subject(), s.Value().Theme)
 	})
 	mux.HandleFunc("POST /theme", func(w http.ResponseWriter, r *http.Request) {
@@ -75,13 +76,13 @@ func routes(sessions *httpmw.Manager[Account]) http.Handler {
 			return nil
 		})
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			http.Error(w, "try again", http.StatusServiceUnavailable)
 		}
 	})
 	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
 		// session.Options.MaxAge = -1; session.Save(r, w)
 		if err := sessions.From(r.Context()).Logout(r.Context()); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			http.Error(w, "try again", http.StatusServiceUnavailable)
 		}
 	})
 	return mux
@@ -93,7 +94,7 @@ func serve(sessions *httpmw.Manager[Account], hashKey, blockKey []byte) (http.Ha
 	if err != nil {
 		return nil, err
 	}
-	return mover.Handler(routes(sessions)), nil
+	return http.NewCrossOriginProtection().Handler(mover.Handler(routes(sessions))), nil
 }
 
 func Example() {

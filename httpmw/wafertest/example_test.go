@@ -19,9 +19,10 @@ func newApp(sessions *httpmw.Manager[*counter]) http.Handler {
 	return sessions.Handler(sessions.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := sessions.From(r.Context())
 		if err := s.Update(func(c **counter) error { (*c).Visits++; return nil }); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
+			http.Error(w, "it does not fit", http.StatusInsufficientStorage)
 			return
 		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprintf(w, "%s, visit %d", s.Subject(), s.Value().Visits)
 	})))
 }

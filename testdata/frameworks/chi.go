@@ -29,6 +29,7 @@ func Chi(sessions *Sessions) http.Handler {
 	r.Group(func(r chi.Router) {
 		r.Use(sessions.Require)
 		r.Get("/hello/{greeting}", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8") // or a greeting from a stranger's link would be a script
 			fmt.Fprintf(w, "%s, %s", chi.URLParam(r, "greeting"), sessions.From(r.Context()).Subject())
 		})
 		r.Post("/visit", func(w http.ResponseWriter, r *http.Request) {

@@ -6,9 +6,9 @@
 package frameworks
 
 import (
-	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
 )
@@ -27,12 +27,14 @@ func stream(w http.ResponseWriter, r *http.Request, sessions *Sessions) {
 	defer cancel()
 	w.Header().Set("Content-Type", "text/event-stream")
 	fmt.Fprint(w, "data: hello\n\n")
-	if http.NewResponseController(w).Flush() != nil {
+	control := http.NewResponseController(w)
+	if control.Flush() != nil {
 		return
 	}
-	<-ctx.Done() // and whatever the application has to tell
+	_ = control.SetWriteDeadline(time.Time{}) // waiting may last; the server's WriteTimeout is for pages
+	<-ctx.Done()                              // and whatever the application has to tell
 	if r.Context().Err() == nil {
-		fmt.Fprintf(w, "event: end\ndata: %v\n\n", context.Cause(ctx))
+		fmt.Fprint(w, "event: end\ndata:\n\n") // the reason is context.Cause(ctx): not for the client
 	}
 }
 

@@ -34,7 +34,7 @@ func Echo(sessions *Sessions) http.Handler {
 	e.POST("/visit", func(c *echo.Context) error {
 		s := sessions.From(c.Request().Context())
 		if err := s.Update(func(v *Visit) error { v.Count++; return nil }); err != nil {
-			return err
+			return c.String(http.StatusInternalServerError, "not kept")
 		}
 		return c.String(http.StatusOK, strconv.Itoa(s.Value().Count))
 	}, members)

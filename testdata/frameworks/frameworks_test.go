@@ -134,6 +134,14 @@ func TestApplications(t *testing.T) {
 				c.want("POST", "/login", "user=ada", http.StatusOK, "welcome", 1)
 				c.want("GET", "/hello/hi", "", http.StatusOK, "hi, ada", 0)
 				c.want("GET", "/nowhere", "", http.StatusNotFound, "", 0)
+				resp, err := c.Get(c.url.String() + "/hello/%3Cscript%3E")
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp.Body.Close()
+				if got := resp.Header.Get("Content-Type"); !strings.EqualFold(got, "text/plain; charset=utf-8") {
+					t.Errorf("a greeting from a stranger's link is served as %s", got)
+				}
 				c.want("POST", "/visit", "", http.StatusOK, "1", 1)
 				c.want("POST", "/visit", "", http.StatusOK, "2", 1)
 
@@ -171,7 +179,7 @@ func TestApplications(t *testing.T) {
 					t.Fatal(err)
 				}
 				req.Header.Set("Origin", "https://evil.example")
-				resp, err := c.Do(req)
+				resp, err = c.Do(req)
 				if err != nil {
 					t.Fatal(err)
 				}

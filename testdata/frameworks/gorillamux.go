@@ -29,6 +29,7 @@ func GorillaMux(sessions *Sessions) http.Handler {
 	members := r.NewRoute().Subrouter()
 	members.Use(sessions.Require)
 	members.HandleFunc("/hello/{greeting}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8") // or a greeting from a stranger's link would be a script
 		fmt.Fprintf(w, "%s, %s", mux.Vars(r)["greeting"], sessions.From(r.Context()).Subject())
 	}).Methods(http.MethodGet)
 	members.HandleFunc("/visit", func(w http.ResponseWriter, r *http.Request) {

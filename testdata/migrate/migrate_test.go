@@ -88,7 +88,7 @@ func newApp(m *httpmw.Manager[string]) http.Handler {
 	})
 	mux.HandleFunc("GET /logout", func(w http.ResponseWriter, r *http.Request) {
 		if err := m.From(r.Context()).Logout(r.Context()); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			http.Error(w, "try again", http.StatusServiceUnavailable)
 		}
 	})
 	return mux

@@ -90,6 +90,15 @@ func TestTheStage(t *testing.T) {
 	if status, answer := ada.ask(p, http.MethodPost, "/stage/thief", nil); status != http.StatusBadRequest {
 		t.Errorf("stealing nothing: %d %v", status, answer)
 	}
+	home, err := url.Parse(p.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	planted := &http.Cookie{Name: "wafer-demo", Value: "'`id`'", Path: "/stage"} // by another program on this host
+	ada.client.Jar.SetCookies(home.JoinPath("/stage"), []*http.Cookie{planted})
+	if status, answer := ada.ask(p, http.MethodPost, "/stage/thief", nil); status != http.StatusBadRequest {
+		t.Errorf("a command for the shell with a planted cookie in it: %d %v", status, answer)
+	}
 	if status, answer := ada.ask(p, http.MethodPost, "/login", url.Values{"user": {"ada"}}); status != http.StatusOK || answer["replica"] == nil {
 		t.Fatalf("login: %d %v", status, answer)
 	}

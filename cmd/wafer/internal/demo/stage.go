@@ -69,15 +69,20 @@ func (s *stage) steal(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// ours returns the cookies of a request that carry the session.
+// ours returns the cookies of a request that carry the session. Other programs on this host may set cookies of any name, and the page
+// shows these in a command to be copied into a shell, so one with other characters than tokens have is left out.
 func ours(r *http.Request) []*http.Cookie {
 	var found []*http.Cookie
 	for _, c := range r.Cookies() {
-		if c.Name == app || c.Name == app+"-seen" {
+		if (c.Name == app || c.Name == app+"-seen") && !strings.ContainsFunc(c.Value, notOfToken) {
 			found = append(found, &http.Cookie{Name: c.Name, Value: c.Value, Path: "/"})
 		}
 	}
 	return found
+}
+
+func notOfToken(c rune) bool {
+	return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.')
 }
 
 // open opens a browser and logs a user in with it.
