@@ -117,6 +117,7 @@ func (s *state) adopt(ctx context.Context, a Adoption, p Past, id Identity, raw 
 	if err != nil {
 		return Event{Reason: ReasonData}, err
 	}
+	s.mayEnd(&o, now)
 	if now.Unix() >= o.tok.End {
 		o.status, o.reason = none, ReasonExpiredAbsolute
 	} else {

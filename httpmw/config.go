@@ -58,8 +58,10 @@ type Config struct {
 	// For 503 a Retry-After header is already set. Zero: a short plain text.
 	Refuse func(w http.ResponseWriter, r *http.Request, status int, err error)
 
-	// OnEvent is told of each login, logout and refused cookie, on the goroutine of the request and before
-	// its answer leaves, with no lock held. Zero: nobody is told.
+	// OnEvent is told of each login, logout and refused cookie. It runs on the goroutine of the request, before
+	// the answer leaves, so slow work in it delays logins and everything else it is told of: give a call to a
+	// database a deadline, or hand it to a goroutine. No lock is held, and From works with ctx, except in events of
+	// Check and Issue. Zero: nobody is told.
 	OnEvent func(ctx context.Context, e Event)
 
 	// Logger receives refusals at debug level and warnings, at most one a minute of each kind; never a

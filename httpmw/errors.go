@@ -60,8 +60,9 @@ var (
 	ErrTooLong       = fmt.Errorf("%w: too long", ErrInvalid)
 	ErrWrongAudience = fmt.Errorf("%w: of another application", ErrInvalid)
 
-	// ErrAmbiguous: two living sessions of different subjects came, under a Domain that others can write to.
-	ErrAmbiguous = fmt.Errorf("%w: two sessions of different subjects", ErrInvalid)
+	// ErrAmbiguous: two living sessions of different subjects came, or more cookies of the session's name than the
+	// four that are looked at, under a Domain that others can write to.
+	ErrAmbiguous = fmt.Errorf("%w: several sessions, and no telling which is the user's", ErrInvalid)
 
 	// ErrIncomplete: the session was spread over several cookies, and not all of one write came.
 	ErrIncomplete = fmt.Errorf("%w: not all of its cookies", ErrInvalid)

@@ -30,9 +30,12 @@ type Event struct {
 	Request *http.Request
 }
 
-// tell hands an event to the application. No lock of the session may be held: the application may use it.
-func (c *core) tell(ctx context.Context, e Event) {
-	if c.cfg.OnEvent != nil {
+// tell hands events to the application. No lock of the session may be held: the application may use it.
+func (c *core) tell(ctx context.Context, events ...Event) {
+	if c.cfg.OnEvent == nil {
+		return
+	}
+	for _, e := range events {
 		c.cfg.OnEvent(ctx, e)
 	}
 }

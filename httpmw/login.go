@@ -37,8 +37,12 @@ const maxID = 256 // bytes of a subject or a group
 
 // Login begins a session of id under a new session id. Data is kept from an anonymous session and from one of
 // the same subject; anybody else's is dropped. A session that was logged in before ends for good, so Login also
-// serves to step up. Without a readable list the new session begins at the last moment known, and a
-// replacement is refused with ErrUndecided. ErrRevoked: see Identity.Since, or the session to be replaced was
+// serves to step up. So does every other session whose cookie came and opened, also one that expired: a copy of it may
+// be in use.
+//
+// If the store does not answer, people can log in all the same. The new session begins at the last moment known, and
+// sessions that expired or were refused here are ended as soon as the store answers. But to replace a living session
+// needs the store, and is refused with ErrUndecided. ErrRevoked: see Identity.Since, or the session to be replaced was
 // revoked; then it is no session any more, and another Login would begin afresh.
 func (s *Session[T]) Login(ctx context.Context, id Identity) error { return s.st.login(ctx, id) }
 
@@ -51,22 +55,12 @@ func (s *Session[T]) Switch(ctx context.Context, groups []string) error {
 }
 
 // LogoutOthers ends all other sessions of the subject, also those on other devices, and continues this one
-// under a new session id. It needs the store and returns ErrUndecided if that does not answer, as Switch does; the
-// others may be ended or not then. It is revocation.ErrDisabled if there is no list.
+// under a new session id. It also ends every other session whose cookie came with the request. It needs the store and
+// returns ErrUndecided if that does not answer, as Switch does; the others may be ended or not then. It is
+// revocation.ErrDisabled if there is no list.
 func (s *Session[T]) LogoutOthers(ctx context.Context) error {
 	return s.st.succeed(ctx, revocation.Others, nil)
 }
-
-// Logout ends the session and expires its cookies. If the store does not acknowledge it, the cookies are
-// expired all the same, this replica refuses the session at once and keeps trying, and the error is
-// revocation.ErrUnavailable. Without a session it does nothing but expire what cookies came. It is ErrCommitted
-// if the headers have left: then the session is revoked, but its cookies stay.
-func (s *Session[T]) Logout(ctx context.Context) error { return s.st.logout(ctx, false) }
-
-// LogoutEverywhere ends all sessions of the subject, this one included. A login right afterwards lives.
-// Errors are those of Logout, and revocation.ErrDisabled if there is no list to do it with. Who is not logged in
-// has no say about anybody's sessions: ErrNoLogin, or why there is no session; its cookies are expired.
-func (s *Session[T]) LogoutEverywhere(ctx context.Context) error { return s.st.logout(ctx, true) }
 
 // groupTags turns names into tags, each once.
 func (c *core) groupTags(names []string) (tags [len(token.Session{}.GroupTags)]revocation.Tag, n int, err error) {
@@ -137,29 +131,27 @@ func (c *core) anonymous(now time.Time) opened {
 }
 
 func (s *state) login(ctx context.Context, id Identity) error {
-	event, err := s.lockedLogin(ctx, id)
-	if err == nil {
-		s.core.tell(ctx, event)
-	}
+	events, err := s.lockedLogin(ctx, id)
+	s.core.tell(ctx, events...)
 	return err
 }
 
-func (s *state) lockedLogin(ctx context.Context, id Identity) (Event, error) {
+func (s *state) lockedLogin(ctx context.Context, id Identity) ([]Event, error) {
 	s.read()
 	defer s.mu.Unlock()
 	if err := s.changeable(); err != nil {
-		return Event{}, err
+		return nil, err
 	}
 	now := time.Now()
 	limits := Limits{s.core.cfg.Idle, s.core.cfg.Absolute}
 	if id.Remember {
 		if limits = s.core.cfg.Remember; limits == (Limits{}) {
-			return Event{}, fmt.Errorf("%w: Remember is asked for, but Config.Remember is not set", ErrIdentity)
+			return nil, fmt.Errorf("%w: Remember is asked for, but Config.Remember is not set", ErrIdentity)
 		}
 	}
 	next, err := s.core.identify(id, limits, now)
 	if err != nil {
-		return Event{}, err
+		return nil, err
 	}
 	// Nobody inherits another's data.
 	if s.status == alive && (len(s.tok.Subject) == 0 || string(s.tok.Subject) == id.Subject) {
@@ -175,37 +167,37 @@ func (s *state) lockedLogin(ctx context.Context, id Identity) (Event, error) {
 		err = listError(err)
 	}
 	if err != nil {
-		return Event{}, err
+		return nil, err
 	}
 	if err := s.succeeded(&next, start, now); err != nil {
-		return Event{}, err
+		return nil, err
 	}
-	return s.event(EventLogin, previous), nil
+	// What the other cookies opened ends as well. If the store is away that waits: an outage keeps nobody from logging in.
+	ended, _ := s.endAllBut(ctx, s.tok.ID)
+	return append(ended, s.event(EventLogin, previous)), nil
 }
 
 // succeed continues the session under a new id: with other groups, or as the only one of its subject.
 func (s *state) succeed(ctx context.Context, kind revocation.Kind, groups []string) error {
-	event, err := s.lockedSucceed(ctx, kind, groups)
-	if err == nil {
-		s.core.tell(ctx, event)
-	}
+	events, err := s.lockedSucceed(ctx, kind, groups)
+	s.core.tell(ctx, events...)
 	return err
 }
 
-func (s *state) lockedSucceed(ctx context.Context, kind revocation.Kind, groups []string) (Event, error) {
+func (s *state) lockedSucceed(ctx context.Context, kind revocation.Kind, groups []string) (events []Event, err error) {
 	s.read()
 	defer s.mu.Unlock()
 	if err := s.changeable(); err != nil {
-		return Event{}, err
+		return nil, err
 	}
 	if s.status != alive || len(s.tok.Subject) == 0 {
 		if err := s.err(); err != nil {
-			return Event{}, err
+			return nil, err
 		}
-		return Event{}, ErrNoLogin
+		return nil, ErrNoLogin
 	}
 	if kind == revocation.Others && !s.core.list.Enabled() {
-		return Event{}, fmt.Errorf("httpmw: %s: %w", EventLogoutOthers, revocation.ErrDisabled)
+		return nil, fmt.Errorf("httpmw: %s: %w", EventLogoutOthers, revocation.ErrDisabled)
 	}
 	now := time.Now()
 	next := s.opened
@@ -213,8 +205,10 @@ func (s *state) lockedSucceed(ctx context.Context, kind revocation.Kind, groups 
 	if kind == revocation.Switch {
 		what = EventSwitch
 		if err := next.setGroups(s.core, groups); err != nil {
-			return Event{}, err
+			return nil, err
 		}
+	} else if events, err = s.endAllBut(ctx, s.tok.ID); err != nil {
+		return events, listError(err)
 	}
 	limits, _ := s.core.limits(&next.tok)
 	next.tok.ID = newID()
@@ -225,12 +219,12 @@ func (s *state) lockedSucceed(ctx context.Context, kind revocation.Kind, groups 
 		Subject: s.query.Subject, Groups: next.groups[:next.tok.Groups],
 	}}, now)
 	if err != nil {
-		return Event{}, err
+		return events, err
 	}
 	if err := s.succeeded(&next, start, now); err != nil {
-		return Event{}, err
+		return events, err
 	}
-	return s.event(what, previous), nil
+	return append(events, s.event(what, previous)), nil
 }
 
 // follow ends the session in the list for another that follows it. Afterwards there is no way back, so it
@@ -242,7 +236,10 @@ func (s *state) follow(ctx context.Context, next *opened, how revocation.Success
 		return revocation.Start{}, err
 	}
 	start, err := s.core.list.Succeed(ctx, &s.query, how)
-	if errors.Is(err, revocation.ErrRevoked) {
+	switch {
+	case err == nil:
+		s.endedOne(s.tok.ID)
+	case errors.Is(err, revocation.ErrRevoked):
 		s.refused(ReasonRevokedSession)
 	}
 	return start, listError(err)
@@ -256,51 +253,6 @@ func (s *state) succeeded(next *opened, start revocation.Start, now time.Time) e
 		return s.refused(listReason(next.verdict.Reason))
 	}
 	return s.replace(next, now)
-}
-
-func (s *state) logout(ctx context.Context, everywhere bool) error {
-	event, err := s.lockedLogout(ctx, everywhere)
-	if event.Session != "" {
-		event.Err = err
-		s.core.tell(ctx, event)
-	}
-	return err
-}
-
-func (s *state) lockedLogout(ctx context.Context, everywhere bool) (Event, error) {
-	s.read()
-	defer s.mu.Unlock()
-	event := s.event(EventLogout, "")
-	var err error
-	// One that expired or was revoked needs no entry, and one of nobody cannot have any.
-	if s.status != none && (len(s.tok.Subject) > 0 || s.tok.Groups > 0) {
-		target := revocation.Session(s.sid())
-		if everywhere && len(s.tok.Subject) > 0 {
-			event.Kind = EventLogoutEverywhere
-			target = revocation.Subject(string(s.tok.Subject))
-		}
-		_, err = s.core.list.Revoke(ctx, target, revocation.Options{Actor: "session", Reason: string(event.Kind)})
-		if !everywhere && errors.Is(err, revocation.ErrDisabled) {
-			err = nil // the written-down choice: logout only clears the cookie
-		}
-	}
-	if err != nil {
-		err = fmt.Errorf("httpmw: %s: %w", event.Kind, err)
-	}
-	if everywhere && event.Kind != EventLogoutEverywhere {
-		if err = s.err(); err == nil {
-			err = ErrNoLogin
-		}
-	}
-	if s.committed && s.request != nil && err == nil && s.came {
-		err = ErrCommitted
-	}
-	if s.status != none || s.came {
-		s.change = ended
-	}
-	s.opened, s.lines, s.undecoded = opened{}, nil, false
-	s.version++
-	return event, err
 }
 
 // changeable tells why the session cannot be replaced.

@@ -90,11 +90,10 @@ func (m *Manager[T]) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	x := &exchange[T]{}
 	x.ctx = exchangeContext[T]{r.Context(), m, &x.session}
 	x.session.st = &x.state
-	x.state.core, x.state.request = m.core, r
-	x.writer.inner, x.writer.st = w, &x.state
-	m.core.enter(r.Context(), &x.state, r.Header["Cookie"], time.Now())
-
 	own := r.WithContext(&x.ctx)
+	x.state.core, x.state.request = m.core, own
+	x.writer.inner, x.writer.st = w, &x.state
+	m.core.enter(&x.ctx, &x.state, r.Header["Cookie"], time.Now())
 	defer func() {
 		// After a panic nothing is committed: a half-changed session must not leave.
 		x.state.close()

@@ -27,13 +27,14 @@ func (c *core) enter(ctx context.Context, s *state, fields []string, now time.Ti
 	if f.sessions == 1 {
 		c.open(ctx, &s.opened, f.session[0], &f, now)
 	} else {
-		c.choose(ctx, &s.opened, &f, now)
+		c.choose(ctx, s, &f, now)
 	}
 	c.settle(ctx, s, now)
 }
 
-// settle counts the outcome, and tells the application of a refusal.
+// settle notes what a logout has to end, counts the outcome, and tells the application of a refusal.
 func (c *core) settle(ctx context.Context, s *state, now time.Time) {
+	s.mayEnd(&s.opened, now)
 	if s.status == alive {
 		c.count.accepted.Add(1)
 		return
@@ -187,13 +188,15 @@ func (c *core) decide(ctx context.Context, o *opened) {
 }
 
 // choose opens several cookies of the session's name and takes the one that lives; of several, the one begun
-// last. Under a Domain, where any neighbouring host can plant a cookie, two of different subjects are none:
-// otherwise whoever planted one would have the user work in the attacker's account.
-func (c *core) choose(ctx context.Context, best *opened, f *found, now time.Time) {
-	ambiguous := false
+// last. Under a Domain, where any neighbouring host can plant a cookie, two of different subjects are none, nor is one
+// among more than are looked at: otherwise whoever planted them would have the user work in the attacker's account.
+func (c *core) choose(ctx context.Context, s *state, f *found, now time.Time) {
+	best := &s.opened
+	ambiguous := c.cfg.Domain != "" && f.more
 	for _, compact := range f.session[:f.sessions] {
 		var o opened
 		c.open(ctx, &o, compact, f, now)
+		s.mayEnd(&o, now)
 		if c.cfg.Domain != "" && o.status != none && best.status != none && !bytes.Equal(o.tok.Subject, best.tok.Subject) {
 			ambiguous = true
 		}

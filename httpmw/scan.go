@@ -6,20 +6,28 @@ import "strings"
 // an earlier Domain set one of the same name.
 const maxSame = 4
 
+// maxPairs bounds how many cookies are looked through. It is the limit of net/http.
+const maxPairs = 3000
+
 // found holds the values of our cookies in the order they came.
 type found struct {
 	session, seen   [maxSame]string
 	sessions, seens int
+	more            bool // more than maxSame session cookies came
 	tail            [maxCookies - 1][maxSame]string
 	tails           [maxCookies - 1]int
 }
 
 // scan looks for our cookies in the Cookie header fields. Names must match to the letter: browsers protect a
 // prefix in whatever case, but a server that folded case would take "__host-" from those that do not. The cost is
-// one pass, whatever came, and nothing is allocated or copied.
+// one pass over maxPairs cookies at most, whatever came, and nothing is allocated or copied.
 func (k *cookieStyle) scan(fields []string, f *found) {
+	pairs := 0
 	for _, field := range fields {
 		for rest := field; rest != ""; {
+			if pairs++; pairs > maxPairs {
+				return
+			}
 			var pair string
 			pair, rest, _ = strings.Cut(rest, ";")
 			pair = trimSpace(pair)
@@ -29,6 +37,7 @@ func (k *cookieStyle) scan(fields []string, f *found) {
 			}
 			switch {
 			case tail[0] == '=':
+				f.more = f.sessions == maxSame
 				f.sessions = keep(&f.session, f.sessions, tail[1:])
 			case strings.HasPrefix(tail, seenSuffix+"="):
 				f.seens = keep(&f.seen, f.seens, tail[len(seenSuffix)+1:])

@@ -22,6 +22,8 @@ type state struct {
 	opened                         // the session as it stands
 	came      bool                 // a cookie of ours came
 	tails     [maxCookies - 1]bool // which tails came
+	ends      []ending             // the sessions that Logout has to end, each once
+	endsRoom  [1]ending            // what ends points into while it is no longer
 	committed bool                 // the headers have left, or there are none
 	change    change
 	lines     []string // Set-Cookie lines of a changed session
@@ -146,6 +148,7 @@ func (s *state) replace(next *opened, now time.Time) error {
 	}
 	s.opened = *next
 	s.query.Groups = s.groups[:s.tok.Groups]
+	s.mayEnd(next, now)
 	s.change, s.lines = changed, lines
 	s.undecoded = false
 	s.version++
