@@ -60,6 +60,10 @@ var (
 	ErrTooLong       = fmt.Errorf("%w: too long", ErrInvalid)
 	ErrWrongAudience = fmt.Errorf("%w: of another application", ErrInvalid)
 
+	// ErrOutOfBounds: the session began in the future, or lives longer than the ring's MaxSession or the longest idle limit
+	// of the list allow. Either a key leaked, or clocks are more than an hour apart.
+	ErrOutOfBounds = fmt.Errorf("%w: its times are out of bounds", ErrInvalid)
+
 	// ErrAmbiguous: two living sessions of different subjects came, or more cookies of the session's name than the
 	// four that are looked at, under a Domain that others can write to.
 	ErrAmbiguous = fmt.Errorf("%w: several sessions, and no telling which is the user's", ErrInvalid)

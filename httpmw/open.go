@@ -88,6 +88,8 @@ func (o *opened) ownDeadlines() {
 // judge looks at the deadlines of a session that opened, and decides. seenKey is the key of the seen token that counts.
 func (c *core) judge(ctx context.Context, o *opened, seenKey string, now time.Time) {
 	switch {
+	case !c.bounded(&o.tok, now):
+		o.reason = ReasonOutOfBounds
 	case now.Unix() >= o.tok.End:
 		o.reason = ReasonExpiredAbsolute
 	case now.Unix() >= o.exp:
@@ -107,8 +109,8 @@ func (c *core) unopened(o *opened, err error) {
 }
 
 // readSeen applies the reading rule: the effective exp, chk and ln are those of the seen token if it is of the
-// same session, its key is good and it is no older; never a mixture; never beyond end. It returns the id of that
-// token's key, "" if none counts.
+// same session, its key is good, its times are within bounds and it is no older; never a mixture; never beyond end.
+// It returns the id of that token's key, "" if none counts.
 func (c *core) readSeen(o *opened, buf []byte, f *found, now time.Time) (kid string) {
 	var seen token.Seen
 	for _, compact := range f.seen[:f.seens] {
@@ -121,7 +123,7 @@ func (c *core) readSeen(o *opened, buf []byte, f *found, now time.Time) (kid str
 			}
 			continue
 		}
-		if seen.ID == o.tok.ID && seen.IssuedAt >= o.iat {
+		if seen.ID == o.tok.ID && seen.IssuedAt >= o.iat && c.boundedSeen(&seen, now) {
 			o.iat, o.exp, o.chk, o.line = seen.IssuedAt, min(seen.Expires, o.tok.End), seen.Checked, seen.Line
 			o.seen, kid = seen.IssuedAt, seen.KeyID
 		}

@@ -29,6 +29,7 @@ const (
 	ReasonMalformed       Reason = "malformed"
 	ReasonTooLong         Reason = "too_long"
 	ReasonWrongAudience   Reason = "wrong_audience"
+	ReasonOutOfBounds     Reason = "out_of_bounds"
 	ReasonAmbiguous       Reason = "ambiguous"
 	ReasonIncomplete      Reason = "incomplete"
 	ReasonUndecided       Reason = "undecided"
@@ -54,6 +55,7 @@ var reasons = [...]struct {
 	{ReasonMalformed, ErrMalformed, false},
 	{ReasonTooLong, ErrTooLong, false},
 	{ReasonWrongAudience, ErrWrongAudience, true},
+	{ReasonOutOfBounds, ErrOutOfBounds, true},
 	{ReasonAmbiguous, ErrAmbiguous, true},
 	{ReasonIncomplete, ErrIncomplete, true},
 	{ReasonUndecided, ErrUndecided, true},

@@ -85,6 +85,9 @@ func TestReasons(t *testing.T) {
 		httpmw.ReasonWrongAudience: {httpmw.ErrWrongAudience, func(t *testing.T, f *fixture, b *browser) {
 			f.mint(t, b, func(tok *token.Session) { tok.Audience = []byte("desk") })
 		}},
+		httpmw.ReasonOutOfBounds: {httpmw.ErrOutOfBounds, func(t *testing.T, f *fixture, b *browser) {
+			f.mint(t, b, func(tok *token.Session) { tok.End += 10 * 365 * 86400 })
+		}},
 		httpmw.ReasonUnknownKey: {httpmw.ErrUnknownKey, func(t *testing.T, _ *fixture, b *browser) {
 			newFixture(t, httpmw.Config{}).login(t, b, httpmw.Identity{Subject: "ann"})
 		}},

@@ -185,6 +185,16 @@ func (l *List) Ready() bool { return !l.closed.Load() && (l.store == nil || l.vi
 // MaxIdle returns the longest idle limit the list remembers for.
 func (l *List) MaxIdle() time.Duration { return l.config.maxIdle() }
 
+// LongestIdle returns the longest idle limit that a replica of the list has or had:
+// MaxIdle, or a longer one elsewhere for which the list was told to remember longer.
+func (l *List) LongestIdle() time.Duration {
+	v := l.view.Load()
+	if v == nil {
+		return l.MaxIdle()
+	}
+	return max(l.MaxIdle(), v.head.Retain()-l.Grace()-l.Within())
+}
+
 // Within returns S.
 func (l *List) Within() time.Duration { return l.config.within() }
 
