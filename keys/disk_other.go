@@ -13,25 +13,33 @@ import (
 const (
 	lockRetry = 50 * time.Millisecond
 	lockStale = 30 * time.Second
+	nonBlock  = 0
 )
 
 // exposed cannot say anything here: files have no owner, group and others.
 func exposed(string, fs.FileInfo) bool { return false }
 
-// lock takes the lock that writers of path take turns by: a file that only one of
-// them can make. One that a crash left behind is taken away after a while.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	name := path + ".lock"
+// An owner means nothing here.
+type owner struct{}
+
+func ownerOf(string, fs.FileInfo, fs.FileInfo) (owner, error) { return owner{}, nil }
+
+func (owner) give(*os.File) error { return nil }
+
+// lock takes the lock that writers take turns by: a file that only one of them can
+// make. One that a crash left behind is taken away after a while.
+func (d *folder) lock(ctx context.Context) (unlock func(), err error) {
+	name := d.base + ".lock"
 	for {
-		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		file, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if err == nil {
-			return func() { file.Close(); os.Remove(name) }, nil
+			return func() { file.Close(); d.root.Remove(name) }, nil
 		}
 		if !errors.Is(err, fs.ErrExist) {
 			return nil, writeError(err)
 		}
-		if info, err := os.Stat(name); err == nil && time.Since(info.ModTime()) > lockStale {
-			os.Remove(name)
+		if info, err := d.root.Lstat(name); err == nil && time.Since(info.ModTime()) > lockStale {
+			d.root.Remove(name)
 		}
 		select {
 		case <-time.After(lockRetry):
@@ -41,6 +49,4 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 	}
 }
 
-func keepOwner(string, string) error { return nil }
-
-func syncDir(string) error { return nil }
+func (d *folder) sync() error { return nil }

@@ -8,12 +8,16 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
 )
 
-const lockRetry = 10 * time.Millisecond
+const (
+	lockRetry = 10 * time.Millisecond
+	nonBlock  = syscall.O_NONBLOCK
+)
 
 // exposed says whether a file is less closed than a secret must be.
 func exposed(path string, info fs.FileInfo) bool {
@@ -34,62 +38,142 @@ func givenByGroup(path string, info fs.FileInfo) bool {
 	if int(stat.Gid) != os.Getegid() && !slices.Contains(groups, int(stat.Gid)) {
 		return false
 	}
-	const writable = 2 // W_OK
-	return int(stat.Uid) != os.Geteuid() || errors.Is(syscall.Access(path, writable), syscall.EROFS)
+	return int(stat.Uid) != os.Geteuid() || onReadOnly(path)
 }
 
-// lock takes the lock that writers of path take turns by. The system releases it
-// if the process dies.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	file, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, writeError(err)
+// onReadOnly says whether path is on a read-only file system.
+func onReadOnly(path string) bool {
+	const writable = 2 // W_OK
+	return errors.Is(syscall.Access(path, writable), syscall.EROFS)
+}
+
+// An owner is whom the files that an edit makes are given to. The zero owner is
+// this process.
+type owner struct {
+	other    bool
+	uid, gid int
+}
+
+// ownerOf returns the owner of what an edit makes: that of the file, or of the folder
+// where there is none yet, so that what root edits stays readable to the service. Root
+// does not edit where a third user could interfere, or anybody else.
+func ownerOf(path string, dir, file fs.FileInfo) (owner, error) {
+	d, ok := dir.Sys().(*syscall.Stat_t)
+	if !ok {
+		return owner{}, nil
 	}
-	keepOwner(path, file.Name()) // root's lock would keep the service out
+	o := owner{uid: int(d.Uid), gid: int(d.Gid)}
+	if file != nil {
+		f := file.Sys().(*syscall.Stat_t)
+		o.uid, o.gid = int(f.Uid), int(f.Gid)
+	}
+	name := filepath.Dir(path)
+	switch me := os.Geteuid(); {
+	case me != 0 && file != nil && o.uid != me:
+		return owner{}, fmt.Errorf("%w: %s belongs to user %d", ErrReadOnly, path, o.uid)
+	case me != 0:
+		return owner{}, nil
+	case onReadOnly(name):
+		return owner{}, fmt.Errorf("%w: %s is on a read-only file system", ErrReadOnly, name)
+	case dir.Mode().Perm()&0o022 != 0:
+		return owner{}, fmt.Errorf("%w: root does not write to a folder that others can write to; chmod go-w %s", ErrExposed, name)
+	case d.Uid != 0 && int(d.Uid) != o.uid:
+		return owner{}, fmt.Errorf("%w: root does not write to a folder of a third user: %s belongs to user %d, and the file to user %d", ErrExposed, name, d.Uid, o.uid)
+	}
+	o.other = o.uid != 0
+	return o, nil
+}
+
+// give gives a file to the owner: by its descriptor, since its name may lead to
+// another file by now. Give it only what this process has just made.
+func (o owner) give(file *os.File) error {
+	if !o.other {
+		return nil
+	}
+	return file.Chown(o.uid, o.gid)
+}
+
+// lock takes the lock that writers take turns by. The system releases it if the
+// process dies.
+func (d *folder) lock(ctx context.Context) (unlock func(), err error) {
 	for {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { file.Close() }, nil
+		file, err := d.openLock(d.base + ".lock")
+		if err != nil {
+			return nil, err
 		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+		if file != nil {
+			err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+			if err == nil && d.finds(d.base+".lock", file) {
+				return func() { file.Close() }, nil
+			}
 			file.Close()
-			return nil, fmt.Errorf("keys: lock: %w", err)
+			if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+				return nil, fmt.Errorf("keys: lock: %w", err)
+			}
 		}
 		select {
 		case <-time.After(lockRetry):
 		case <-ctx.Done():
-			file.Close()
-			return nil, fmt.Errorf("keys: another process is writing %s: %w", path, ctx.Err())
+			return nil, fmt.Errorf("keys: another process is writing %s: %w", d.path, ctx.Err())
 		}
 	}
 }
 
-// keepOwner gives temp the owner of path, if path is there: what root edits must
-// stay readable to the service it belongs to.
-func keepOwner(path, temp string) error {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// openLock makes the lock, or opens the one that is there. It returns nil if that
+// changed meanwhile.
+func (d *folder) openLock(name string) (*os.File, error) {
+	file, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		if err = d.owner.give(file); err != nil { // root's lock would keep the service out
+			file.Close()
+			d.root.Remove(name)
+			return nil, writeError(err)
+		}
+		return file, nil
 	}
-	if err != nil {
-		return err
+	if !errors.Is(err, fs.ErrExist) {
+		return nil, writeError(err)
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int(stat.Uid) == os.Geteuid() {
-		return nil
+	info, err := d.root.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, writeError(err)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("keys: the lock %s.lock is not a regular file; remove it", d.path)
 	}
-	return os.Chown(temp, int(stat.Uid), int(stat.Gid))
+	file, err = d.root.OpenFile(name, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("%w: the lock %s.lock belongs to another user; remove it", ErrReadOnly, d.path)
+	case err != nil:
+		return nil, writeError(err)
+	}
+	return file, nil
 }
 
-// syncDir makes a rename or a link in the folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+// finds reports whether the name still leads to that file, and not through a link.
+func (d *folder) finds(name string, file *os.File) bool {
+	is, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	found, err := d.root.Lstat(name)
+	return err == nil && os.SameFile(is, found)
+}
+
+// sync makes a rename or a link in the folder durable.
+func (d *folder) sync() error {
+	dir, err := d.root.Open(".")
 	if err != nil {
 		return writeError(err)
 	}
-	defer d.Close()
+	defer dir.Close()
 	// Some file systems cannot sync a folder; then there is nothing to wait for.
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
+	if err := dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
 		return fmt.Errorf("keys: %w", err)
 	}
 	return nil

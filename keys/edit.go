@@ -6,19 +6,26 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 )
 
 // Edit implements [Editor]. The ring it hands to edit is the union of the file and
 // of what is in memory, so a file that lost keys gets them back. Keys that edit
 // leaves out stay unless they expired. A file that cannot be read is not written.
+//
+// Reading follows symbolic links, and an edit does not: a path that is one is
+// [ErrReadOnly]. What root edits keeps its owner. Root does not edit in a folder that
+// group or others can write to, or that belongs to a third user: that is [ErrExposed].
 func (f *File) Edit(ctx context.Context, edit func(*Ring) (*Ring, error)) error {
 	if f.closed() {
 		return ErrClosed
 	}
-	path := resolve(f.path)
-	unlock, err := lock(ctx, path)
+	dir, err := openFolder(f.path)
+	if err != nil {
+		return err
+	}
+	defer dir.close()
+	unlock, err := dir.lock(ctx)
 	if err != nil {
 		return err
 	}
@@ -51,7 +58,7 @@ func (f *File) Edit(ctx context.Context, edit func(*Ring) (*Ring, error)) error 
 	if err != nil {
 		return err
 	}
-	if err := replace(path, doc); err != nil {
+	if err := dir.replace(doc); err != nil {
 		return err
 	}
 	f.publish(next, sha256.Sum256(doc))
@@ -60,18 +67,23 @@ func (f *File) Edit(ctx context.Context, edit func(*Ring) (*Ring, error)) error 
 
 // CreateFile writes a ring to a file that does not exist yet, and makes the key of
 // a [KEKFile] if that does not exist either. If there is a file already, the error
-// is [fs.ErrExist] and nothing is written.
+// is [fs.ErrExist] and nothing is written. What root makes belongs to the owner of
+// the folder; where it writes is bounded as [File.Edit] says.
 func CreateFile(ctx context.Context, path string, k KEK, r *Ring) error {
-	path = resolve(path)
-	unlock, err := lock(ctx, path)
+	dir, err := openFolder(path)
+	if err != nil {
+		return err
+	}
+	defer dir.close()
+	unlock, err := dir.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if _, err := os.Stat(path); err == nil {
-		return fmt.Errorf("keys: %s: %w", path, fs.ErrExist)
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if there, err := dir.exists(); err != nil {
 		return fmt.Errorf("keys: %w", err)
+	} else if there {
+		return fmt.Errorf("keys: %s: %w", path, fs.ErrExist)
 	}
 	material, err := k.material(ctx)
 	if errors.Is(err, fs.ErrNotExist) && k.k.kind == kindFile {
@@ -86,14 +98,19 @@ func CreateFile(ctx context.Context, path string, k KEK, r *Ring) error {
 	if err != nil {
 		return err
 	}
-	return replace(path, doc)
+	return dir.replace(doc)
 }
 
 // createKEK makes a file with a random key. If another process makes it first,
 // that one is the key.
 func createKEK(path string) error {
+	dir, err := openFolder(path)
+	if err != nil {
+		return err
+	}
+	defer dir.close()
 	b := randomSecret()
-	err := writeNew(path, []byte(encode(b[:])+"\n"))
+	err = dir.create([]byte(encode(b[:]) + "\n"))
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

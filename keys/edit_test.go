@@ -6,31 +6,12 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/wafer-sessions/wafer/keys"
 )
-
-func TestEditThroughALink(t *testing.T) {
-	kek := kekOf(goldenKEK)
-	path := create(t, kek, keys.Generate(0))
-	link := filepath.Join(t.TempDir(), "ring.jwe")
-	if err := os.Symlink(path, link); err != nil {
-		t.Fatal(err)
-	}
-	if err := open(t, link, kek, keys.FileConfig{}).Edit(t.Context(), rotate); err != nil {
-		t.Fatal(err)
-	}
-	if info, err := os.Lstat(link); err != nil || info.Mode()&fs.ModeSymlink == 0 {
-		t.Errorf("the link is %v, %v", info.Mode(), err)
-	}
-	if got := open(t, path, kek, keys.FileConfig{}).Ring(); len(got.Keys()) != 2 {
-		t.Errorf("the file holds %v", got)
-	}
-}
 
 func TestEdit(t *testing.T) {
 	kek := kekOf(goldenKEK)

@@ -21,7 +21,8 @@ var (
 	ErrFull = errors.New("keys: the ring is full")
 	// ErrReadOnly means that the source can be read and not be written.
 	ErrReadOnly = errors.New("keys: read-only")
-	// ErrExposed means that others than the owner can read or write a file of secrets.
+	// ErrExposed means that others than the owner can read or write a file of secrets,
+	// or that root was to edit one in a folder that others can write to.
 	ErrExposed = errors.New("keys: others can get at the file")
 	// ErrClosed means that the source was closed.
 	ErrClosed = errors.New("keys: closed")

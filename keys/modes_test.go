@@ -108,7 +108,6 @@ func TestModesOfFilesGivenByGroup(t *testing.T) {
 // What root edits stays the service's own.
 func TestEditKeepsTheOwner(t *testing.T) {
 	needRoot(t)
-	const service = 54321
 	kek := kekOf(goldenKEK)
 	path := create(t, kek, keys.Generate(0))
 	os.Remove(path + ".lock")
@@ -139,30 +138,41 @@ func TestReadOnlyFolder(t *testing.T) {
 			}
 		}
 	}
-	// The binary too must be where nobody can read it.
+	chmod(t, dir, 0o555)
+	t.Cleanup(func() { os.Chmod(dir, 0o755) })
+	if out := runAs(t, 65534, dir, path); !readOnly.MatchString(out) {
+		t.Errorf("%s\nwant a ring id, and then that it is read-only", out)
+	}
+}
+
+// runAs runs the job "open" as another user where we are root, and else as ourselves.
+// It returns what that prints.
+func runAs(t *testing.T, uid uint32, dir, path string) string {
+	t.Helper()
+	// The binary must be where the user can read it.
 	bin, err := os.ReadFile(os.Args[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	self := filepath.Join(dir, "self")
+	bins := t.TempDir()
+	self := filepath.Join(bins, "self")
 	if err := os.WriteFile(self, bin, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	chmod(t, self, 0o755)
-	chmod(t, filepath.Dir(dir), 0o755)
-	chmod(t, dir, 0o555)
-	t.Cleanup(func() { os.Chmod(dir, 0o755) })
-
+	for _, name := range []string{self, bins, filepath.Dir(bins), filepath.Dir(dir)} {
+		chmod(t, name, 0o755)
+	}
 	cmd := exec.Command(self, path)
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), jobVariable+"=open")
 	if os.Geteuid() == 0 { // whom no mode keeps out
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 	}
 	out, err := cmd.CombinedOutput()
-	if err == nil || !readOnly.MatchString(string(out)) {
-		t.Errorf("%v: %s\nwant a ring id, and then that it is read-only", err, out)
+	if err == nil {
+		t.Errorf("it worked: %s", out)
 	}
+	return string(out)
 }
 
 // A read-only mount, as Kubernetes makes of a secret for a pod that runs as root
@@ -184,7 +194,7 @@ func TestReadOnlyMount(t *testing.T) {
 func readOnlyMount(dir string) error {
 	// Nothing that is mounted here may reach the world outside.
 	if syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "") != nil ||
-		syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m") != nil {
+		syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=0755") != nil {
 		return errors.New("no mounts here")
 	}
 	path, kek := filepath.Join(dir, "ring.jwe"), filepath.Join(dir, "kek")
@@ -196,6 +206,7 @@ func readOnlyMount(dir string) error {
 	if _, err := keys.OpenFile(context.Background(), path, keys.KEKFile(kek), keys.FileConfig{}); !errors.Is(err, keys.ErrExposed) {
 		return fmt.Errorf("while it can be written: %w", err)
 	}
+	os.Chmod(dir, 0o777|fs.ModeSticky) // as Kubernetes has it
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 		return err
 	}

@@ -212,7 +212,7 @@ func TestKilledAtEverySystemCall(t *testing.T) {
 	path, kek := filepath.Join(dir, "ring.jwe"), keys.KEKFile(filepath.Join(dir, "kek"))
 	open(t, path, kek, keys.FileConfig{Create: true}).Close()
 	// As often as one edit makes them, and rename has two names.
-	for call, times := range map[string]int{"unlinkat": 1, "flock": 1, "write": 1, "fsync": 2, "close": 4, "rename": 1, "renameat": 1} {
+	for call, times := range map[string]int{"unlinkat": 1, "flock": 1, "write": 1, "fsync": 2, "close": 6, "rename": 1, "renameat": 1} {
 		for nth := 1; nth <= times; nth++ {
 			before, err := keys.OpenFile(t.Context(), path, kek, keys.FileConfig{Logger: quiet})
 			if err != nil {

@@ -1,0 +1,142 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// A folder is where an edit works. It is opened once and stays the same folder
+// whatever becomes of its name. An edit makes every file in it exclusively, follows
+// no link there, and changes the owner of nothing but a file that it has just made.
+// Whoever else may write to the folder therefore cannot make an edit by root touch a
+// file elsewhere.
+type folder struct {
+	root  *os.Root
+	path  string // of the file to edit
+	base  string // its name in the folder
+	owner owner  // of the files that are made here
+}
+
+// openFolder opens the folder of a file that is to be edited, or made.
+func openFolder(path string) (*folder, error) {
+	d := &folder{path: path, base: filepath.Base(path)}
+	var err error
+	if d.root, err = os.OpenRoot(filepath.Dir(path)); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("keys: folder %s: %w", filepath.Dir(path), fs.ErrNotExist)
+		}
+		return nil, writeError(err)
+	}
+	if err := d.check(); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// check refuses a file that is no regular one, and a folder that is not safe to edit
+// in. It settles whom new files belong to.
+func (d *folder) check() error {
+	file, err := d.root.Lstat(d.base)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		file = nil
+	case err != nil:
+		return writeError(err)
+	case file.Mode()&fs.ModeSymlink != 0:
+		return fmt.Errorf("%w: %s is a symbolic link, and an edit never writes through one; edit the file that it leads to", ErrReadOnly, d.path)
+	case !file.Mode().IsRegular():
+		return fmt.Errorf("keys: %s is not a regular file", d.path)
+	}
+	dir, err := d.root.Stat(".")
+	if err != nil {
+		return writeError(err)
+	}
+	d.owner, err = ownerOf(d.path, dir, file)
+	return err
+}
+
+func (d *folder) close() { d.root.Close() }
+
+// exists reports whether the file is there.
+func (d *folder) exists() (bool, error) {
+	_, err := d.root.Lstat(d.base)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// replace puts these bytes in the place of the file in one step and durably: a crash
+// at any point leaves the old file or the new one. The caller holds the lock.
+func (d *folder) replace(b []byte) error {
+	temp := d.base + ".new"
+	err := d.writeTemp(temp, b)
+	if err == nil {
+		err = d.root.Rename(temp, d.base)
+	}
+	if err != nil {
+		d.root.Remove(temp)
+		return writeError(err)
+	}
+	return d.sync()
+}
+
+// create is replace for a file that must not exist: then it is [fs.ErrExist].
+func (d *folder) create(b []byte) error {
+	temp := fmt.Sprintf("%s.%d.new", d.base, os.Getpid())
+	err := d.writeTemp(temp, b)
+	if err == nil {
+		err = d.root.Link(temp, d.base) // unlike a rename it replaces nothing
+	}
+	d.root.Remove(temp)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		err = d.write(d.base, b) // a file system without links
+	}
+	if err != nil {
+		return writeError(err)
+	}
+	return d.sync()
+}
+
+// writeTemp is write for a file that a crash may have left behind; nothing of that
+// one lives on.
+func (d *folder) writeTemp(name string, b []byte) error {
+	if err := d.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return d.write(name, b)
+}
+
+// write makes a file for its owner alone and waits until it is on the disk.
+func (d *folder) write(name string, b []byte) error {
+	file, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(b)
+	if err == nil {
+		err = d.owner.give(file)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if e := file.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// writeError adds ErrReadOnly to the errors that say: not here, not by you.
+func writeError(err error) error {
+	for _, is := range []error{fs.ErrPermission, syscall.EROFS, syscall.EBUSY} {
+		if errors.Is(err, is) {
+			return fmt.Errorf("%w: %w", ErrReadOnly, err)
+		}
+	}
+	return fmt.Errorf("keys: %w", err)
+}
