@@ -30,17 +30,19 @@ func TestGroupNames(t *testing.T) {
 	}
 }
 
-// Different claims have different names, and all fit.
+// Different claims have different names, all fit, and claims that are text have names that are text.
 func FuzzGroups(f *testing.F) {
 	f.Add("a", "b:c", "a:b", "c")
 	f.Add("a", "1:b", "a:1", "b")
 	f.Add("", "x", "x", "")
 	f.Add("https://id.example", strings.Repeat("x", 300), "https://id.example", "#d_QsVeL5_i0QZAdMfunpM2pD15gEVcZzFEL7dTqKB1w")
+	f.Add("\xc3", "\xa9", "é", "") // halves of a character are no text, though together they are
 	f.Fuzz(func(t *testing.T, iss1, id1, iss2, id2 string) {
 		seen := map[string][3]string{}
 		for _, c := range [][3]string{{iss1, id1, ""}, {iss2, id2, ""}, {iss1, "", id1}, {iss2, "", id2}} {
 			for _, name := range backchannel.Groups(c[0], c[1], c[2]) {
-				if len(name) > 256 || name == "" || utf8.ValidString(c[0]+c[1]+c[2]) && !utf8.ValidString(name) {
+				text := utf8.ValidString(c[0]) && utf8.ValidString(c[1]) && utf8.ValidString(c[2])
+				if len(name) > 256 || name == "" || text && !utf8.ValidString(name) {
 					t.Errorf("unusable name %q", name)
 				}
 				if before, taken := seen[name]; taken && before != c {
