@@ -3,6 +3,7 @@ package httpmw_test
 import (
 	"bufio"
 	"context"
+	"crypto/fips140"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
@@ -72,7 +73,10 @@ func socket[T any](sessions *httpmw.Manager[T], stopping context.Context, news <
 		defer cancel()
 		defer context.AfterFunc(stopping, cancel)()
 
-		accept := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+		var accept [sha1.Size]byte
+		fips140.WithoutEnforcement(func() { // the protocol wants SHA-1, and nothing rests on it
+			accept = sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+		})
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Set("Connection", "Upgrade")
 		w.Header().Set("Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(accept[:]))

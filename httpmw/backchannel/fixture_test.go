@@ -59,7 +59,7 @@ func newSigner(t testing.TB, kid, alg string) signer {
 	case "EdDSA":
 		_, key, err = ed25519.GenerateKey(rand.Reader)
 	default:
-		key = rsaKey(2048)
+		key = rsaKey()
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -67,31 +67,23 @@ func newSigner(t testing.TB, kid, alg string) signer {
 	return signer{kid, alg, key}
 }
 
-// RSA keys take long to make.
-var (
-	rsa1024 = sync.OnceValue(func() *rsa.PrivateKey { return makeRSA(1024) })
-	rsa2048 = sync.OnceValue(func() *rsa.PrivateKey { return makeRSA(2048) })
-)
-
-func rsaKey(bits int) *rsa.PrivateKey {
-	if bits == 1024 {
-		return rsa1024()
-	}
-	return rsa2048()
-}
-
-func makeRSA(bits int) *rsa.PrivateKey {
-	if bits < 2048 {
-		// crypto/rsa makes none so small any more. The signature does not matter: the key is refused for its size.
-		p, _ := rand.Prime(rand.Reader, bits/2)
-		q, _ := rand.Prime(rand.Reader, bits/2)
-		return &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).Mul(p, q), E: 65537}}
-	}
-	k, err := rsa.GenerateKey(rand.Reader, bits)
+// rsaKey makes one key for all tests, because that takes long.
+var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		panic(err)
 	}
 	return k
+})
+
+// smallRSAKey has a modulus of 1024 bits. crypto/rsa makes none so small any more, and it need not be a product of
+// primes, because the key is refused for its size.
+func smallRSAKey() *rsa.PrivateKey {
+	n := make([]byte, 1024/8)
+	rand.Read(n)
+	n[0] |= 0x80
+	n[len(n)-1] |= 1
+	return &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).SetBytes(n), E: 65537}}
 }
 
 // jwk is the public key as the provider shows it.

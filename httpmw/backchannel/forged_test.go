@@ -49,7 +49,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 	ed := newSigner(t, "ed-1", "EdDSA")
 	p384 := newSigner(t, "p384", "ES384")
 	other := newSigner(t, "rsa-1", "ES256") // somebody else's key under a kid of ours
-	small := signer{"small", "RS256", rsaKey(1024)}
+	small := signer{"small", "RS256", smallRSAKey()}
 	twice := newSigner(t, "twice", "EdDSA")
 	twin := newSigner(t, "twice", "EdDSA")
 	encryption := newSigner(t, "enc-1", "EdDSA")
