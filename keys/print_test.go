@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -224,19 +225,19 @@ func walk(w *bytes.Buffer, v reflect.Value, depth int, seen map[uintptr]bool) {
 		}
 	case reflect.Slice, reflect.Array:
 		if e := v.Type().Elem().Kind(); e == reflect.Uint8 || e == reflect.Uint32 || e == reflect.Uint64 {
-			flat := make([]byte, 0, v.Len()*8)
+			var little, big []byte // ciphers keep keys in words, in the order of bytes that suits the machine
 			for i := range v.Len() {
 				n := v.Index(i).Uint()
-				switch e { // both ends first: ciphers keep keys in words
+				switch e {
 				case reflect.Uint8:
-					flat = append(flat, byte(n))
+					little, big = append(little, byte(n)), append(big, byte(n))
 				case reflect.Uint32:
-					flat = append(flat, byte(n), byte(n>>8), byte(n>>16), byte(n>>24))
+					little, big = binary.LittleEndian.AppendUint32(little, uint32(n)), binary.BigEndian.AppendUint32(big, uint32(n))
 				case reflect.Uint64:
-					flat = append(flat, byte(n), byte(n>>8), byte(n>>16), byte(n>>24), byte(n>>32), byte(n>>40), byte(n>>48), byte(n>>56))
+					little, big = binary.LittleEndian.AppendUint64(little, n), binary.BigEndian.AppendUint64(big, n)
 				}
 			}
-			fmt.Fprintf(w, "%s %x\n", flat, flat)
+			fmt.Fprintf(w, "%s %x\n%s %x\n", little, little, big, big)
 			return
 		}
 		for i := range v.Len() {

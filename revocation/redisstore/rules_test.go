@@ -249,8 +249,8 @@ func evict(t testing.TB, s *redistest.Server) {
 // aged makes the list look as if it had begun a while ago: a new one is not
 // begun again at once.
 func aged(s *redistest.Server) {
-	born := must(strconv.Atoi(s.Do("HGET", "{wafer}:head", "b")))
-	s.Do("HSET", "{wafer}:head", "b", strconv.Itoa(born-120_000))
+	born := must(strconv.ParseInt(s.Do("HGET", "{wafer}:head", "b"), 10, 64))
+	s.Do("HSET", "{wafer}:head", "b", strconv.FormatInt(born-120_000, 10))
 }
 
 // An eviction nobody should have allowed is noticed: what may be incomplete
