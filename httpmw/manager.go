@@ -31,6 +31,7 @@ type core struct {
 	sealer   *token.Sealer
 	cookie   cookieStyle
 	renewals renewals
+	tags     subjectTags
 	look     lookup
 	count    counters
 }

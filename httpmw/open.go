@@ -95,7 +95,7 @@ func (c *core) judge(ctx context.Context, o *opened, seenKey string, now time.Ti
 	case now.Unix() >= o.exp:
 		o.reason = ReasonExpiredIdle
 	default:
-		o.ask(c, seenKey)
+		o.ask(c, seenKey, now)
 		c.decide(ctx, o)
 	}
 }
@@ -153,18 +153,14 @@ func (f *found) seenRoom() (n int) {
 }
 
 // ask prepares the question to the list.
-func (o *opened) ask(c *core, seenKey string) {
+func (o *opened) ask(c *core, seenKey string, now time.Time) {
 	for i, g := range o.tok.GroupTags[:o.tok.Groups] {
 		o.groups[i] = revocation.Tag(g)
 	}
+	c.tagSubject(&o.tok, now)
 	o.query = revocation.Query{
 		Session: o.tok.ID, Subject: revocation.Tag(o.tok.SubjectTag), Groups: o.groups[:o.tok.Groups],
 		Keys: [2]string{o.tok.KeyID, seenKey}, Epoch: o.tok.Epoch, Checked: o.chk, Line: o.line,
-	}
-	// A token minted elsewhere may carry no tag of its subject. It can be revoked all the same.
-	if len(o.tok.Subject) > 0 && o.tok.SubjectTag == (token.Tag{}) {
-		o.query.Subject = c.list.Tag(revocation.Subject(string(o.tok.Subject)))
-		o.tok.SubjectTag = token.Tag(o.query.Subject)
 	}
 }
 

@@ -103,14 +103,16 @@ type Stats struct {
 	Withheld  uint64            // cookies not written because the session was revoked meanwhile
 	Expired   uint64            // cookies expired by a logout
 	Lookups   uint64            // looks for a key that was unknown
+	Retagged  uint64            // sessions that named the tag of another subject, which was corrected
 }
 
 type counters struct {
-	anonymous, accepted, written, renewed, shared, unsealed, withheld, expired, lookups atomic.Uint64
+	anonymous, accepted, written, renewed, shared, unsealed, withheld, expired, lookups, retagged atomic.Uint64
 
-	refused [len(reasons)]atomic.Uint64
-	warned  [len(reasons)]atomic.Int64 // Unix second of the last warning
-	plain   atomic.Bool                // the warning about plain http was given
+	refused   [len(reasons)]atomic.Uint64
+	warned    [len(reasons)]minutely
+	warnedTag minutely
+	plain     atomic.Bool // the warning about plain http was given
 }
 
 // Stats returns the counters of now.
@@ -119,7 +121,7 @@ func (m *Manager[T]) Stats() Stats {
 	s := Stats{
 		Anonymous: n.anonymous.Load(), Accepted: n.accepted.Load(), Written: n.written.Load(),
 		Renewed: n.renewed.Load(), Shared: n.shared.Load(), Unsealed: n.unsealed.Load(), Withheld: n.withheld.Load(),
-		Expired: n.expired.Load(), Lookups: n.lookups.Load(),
+		Expired: n.expired.Load(), Lookups: n.lookups.Load(), Retagged: n.retagged.Load(),
 		Refused: make(map[string]uint64, len(reasons)),
 	}
 	for i := range reasons {
@@ -140,8 +142,7 @@ func (c *core) note(ctx context.Context, r Reason, now time.Time) {
 		if log.Enabled(ctx, slog.LevelDebug) {
 			log.LogAttrs(ctx, slog.LevelDebug, "session refused", slog.String("app", c.cfg.App), slog.String("reason", string(r)))
 		}
-		if last := c.count.warned[i].Load(); reasons[i].warn && now.Unix()-last >= 60 &&
-			c.count.warned[i].CompareAndSwap(last, now.Unix()) {
+		if reasons[i].warn && c.count.warned[i].due(now) {
 			log.LogAttrs(ctx, slog.LevelWarn, "sessions are being refused", slog.String("app", c.cfg.App),
 				slog.String("reason", string(r)), slog.Uint64("so_far", c.count.refused[i].Load()))
 		}

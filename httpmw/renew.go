@@ -51,7 +51,7 @@ type renewals struct {
 	mu       sync.Mutex // owns all below; held through sealing, so that a renewal is sealed once
 	now, old map[token.ID]renewal
 	since    int64 // Unix second when now was begun
-	warned   int64 // Unix second of the last warning
+	warned   minutely
 }
 
 type renewal struct {
@@ -74,8 +74,7 @@ func (r *renewals) get(c *core, seen token.Seen, lifetime int64, now time.Time) 
 	value, err := c.sealer.SealSeen(nil, &seen, now)
 	if err != nil {
 		c.count.unsealed.Add(1)
-		if now.Unix()-r.warned >= 60 {
-			r.warned = now.Unix()
+		if r.warned.due(now) {
 			c.cfg.Logger.Warn("sessions cannot be renewed and will end early", "app", c.cfg.App, "error", err.Error())
 		}
 		return renewal{}, false

@@ -18,6 +18,7 @@ var (
 	shared    = counter("renewals_shared_total", "Renewals that an earlier request had sealed.", "app")
 	unsealed  = counter("renewals_unsealed_total", "Renewals due that no key could seal.", "app")
 	withheld  = counter("cookies_withheld_total", "Cookies not sent because the session was revoked meanwhile.", "app")
+	retagged  = counter("subject_tags_corrected_total", "Sessions that named the tag of another subject, which was corrected.", "app")
 	lookups   = counter("key_lookups_total", "Looks for a key that was unknown.", "app")
 )
 
@@ -33,6 +34,7 @@ func collectApp(ch chan<- prometheus.Metric, app string, s httpmw.Stats) {
 	shared.send(ch, float64(s.Shared), app)
 	unsealed.send(ch, float64(s.Unsealed), app)
 	withheld.send(ch, float64(s.Withheld), app)
+	retagged.send(ch, float64(s.Retagged), app)
 	lookups.send(ch, float64(s.Lookups), app)
 }
 

@@ -99,7 +99,7 @@ type fake struct{}
 
 func (fake) Stats() httpmw.Stats {
 	s := httpmw.Stats{
-		Anonymous: 101, Accepted: 102, Written: 103, Renewed: 104, Shared: 105, Unsealed: 106, Withheld: 107, Expired: 108, Lookups: 109,
+		Anonymous: 101, Accepted: 102, Written: 103, Renewed: 104, Shared: 105, Unsealed: 106, Withheld: 107, Expired: 108, Lookups: 109, Retagged: 110,
 		Refused: map[string]uint64{},
 	}
 	for i, r := range reasons {
@@ -111,7 +111,7 @@ func (fake) Stats() httpmw.Stats {
 var reasons = []httpmw.Reason{
 	httpmw.ReasonExpiredIdle, httpmw.ReasonExpiredAbsolute, httpmw.ReasonRevokedSession, httpmw.ReasonRevokedSubject, httpmw.ReasonRevokedGroup,
 	httpmw.ReasonRevokedKey, httpmw.ReasonRevokedEveryone, httpmw.ReasonListLost, httpmw.ReasonUnknownKey, httpmw.ReasonTampered,
-	httpmw.ReasonMalformed, httpmw.ReasonTooLong, httpmw.ReasonWrongAudience, httpmw.ReasonAmbiguous, httpmw.ReasonIncomplete,
+	httpmw.ReasonMalformed, httpmw.ReasonTooLong, httpmw.ReasonWrongAudience, httpmw.ReasonOutOfBounds, httpmw.ReasonAmbiguous, httpmw.ReasonIncomplete,
 	httpmw.ReasonUndecided, httpmw.ReasonData,
 }
 
@@ -126,6 +126,7 @@ func TestMetricsOfAnApplication(t *testing.T) {
 		`wafer_cookies_withheld_total{app="shop"}`:       "107",
 		`wafer_cookies_total{app="shop",kind="expired"}`: "108",
 		`wafer_key_lookups_total{app="shop"}`:            "109",
+		`wafer_subject_tags_corrected_total{app="shop"}`: "110",
 	}
 	for i, r := range reasons {
 		want[fmt.Sprintf(`wafer_sessions_refused_total{app="shop",reason="%s"}`, r)] = fmt.Sprint(i + 1)
