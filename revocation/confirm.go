@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -25,7 +27,7 @@ type stamp struct {
 }
 
 var (
-	errCrowded = errors.New("revocation: too many confirms in flight")
+	errCrowded = errors.New("revocation: too many questions to the store in flight")
 	errBehind  = errors.New("revocation: the store answers from a state this replica has not followed yet")
 )
 
@@ -165,7 +167,7 @@ func (l *List) ask(ctx context.Context, q Question) (Answer, error) {
 	}
 	flight := l.flights.DoChan(string(name), func() (any, error) {
 		// Not the first one's ctx: it may leave without taking the answer from the rest.
-		return l.askAlone(context.WithoutCancel(ctx), q)
+		return l.askAlone(context.WithoutCancel(ctx), l.asking, q)
 	})
 	select {
 	case <-ctx.Done():
@@ -178,14 +180,14 @@ func (l *List) ask(ctx context.Context, q Question) (Answer, error) {
 	}
 }
 
-// askAlone puts a question to the store. One whose beat stopped is a primary
+// askAlone puts a question to the store if there is room for it. A store whose beat stopped is a primary
 // that nobody can write to: its answer may be old, so it is none.
-func (l *List) askAlone(ctx context.Context, q Question) (Answer, error) {
-	if !l.asking.TryAcquire(1) {
+func (l *List) askAlone(ctx context.Context, room *semaphore.Weighted, q Question) (Answer, error) {
+	if !room.TryAcquire(1) {
 		l.counters.confirms.add("crowded")
 		return Answer{}, errCrowded
 	}
-	defer l.asking.Release(1)
+	defer room.Release(1)
 	ctx, cancel := context.WithTimeout(ctx, confirmFor)
 	defer cancel()
 	a, err := l.store.Confirm(ctx, q)

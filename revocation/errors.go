@@ -1,6 +1,9 @@
 package revocation
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors a caller can act on.
 var (
@@ -8,6 +11,13 @@ var (
 	// revocation that returns it is refused by this replica at once, and sent
 	// again until the store takes it; other replicas may not know of it yet.
 	ErrUnavailable = errors.New("revocation: the store did not answer")
+	// ErrOutboxFull: the store did not answer, and as many revocations wait for it as
+	// this replica remembers, 65,536. This one is not refused here and will not be sent:
+	// the caller has to try again. It wraps ErrUnavailable.
+	ErrOutboxFull = fmt.Errorf("%w, and too many revocations wait for it: this one was not made", ErrUnavailable)
+	// ErrNotReady: the list was not joined yet, see Config.StartWithoutStore. Nothing was
+	// done. It wraps ErrUnavailable.
+	ErrNotReady = fmt.Errorf("%w since this process started", ErrUnavailable)
 	// ErrRevoked: what was to be continued or begun is revoked.
 	ErrRevoked = errors.New("revocation: revoked")
 	// ErrTarget: the target or the options name nothing that can be revoked.

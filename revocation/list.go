@@ -64,6 +64,11 @@ type Options struct {
 	// list remembers it anyway: as long as any session that it concerns can live
 	// unchecked, and 11 years for a key.
 	Until time.Time
+	// Subject says whose session is revoked, and means nothing for other targets. While
+	// the store is silent, 64 sessions of one subject wait for it at most. A further one
+	// revokes the subject instead: all its sessions that began until now, in one entry.
+	// Zero: not said, and every session waits for itself.
+	Subject string
 	// Actor and Reason are for the audit log; the store never sees them.
 	Actor, Reason string
 }
@@ -88,6 +93,7 @@ type Stats struct {
 	Entries   int64             // in the window
 	Bytes     int64             // of its filters; the exact ring takes at most 10 MB more
 	Outbox    int               // revocations not yet seen in the log
+	Full      uint64            // revocations turned away with ErrOutboxFull
 	Decisions map[string]uint64 // by outcome of Decide
 	Refusals  map[string]uint64 // by reason
 	Confirms  map[string]uint64 // "store", "cached", "failed", "crowded"

@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -44,49 +45,69 @@ func (l *List) Anonymous() Start {
 	return s
 }
 
-// Begin returns what the token of a new session carries (R21). It reads the
-// store once. If the store is silent it answers from what this replica knows,
-// so that people can log in during an outage, until Config.Grace has passed: the
-// session may be refused later, it is never spared.
+// Begin returns what the token of a new session carries (R21). It reads the store
+// once. If the store is silent it answers from what this replica knows, so that
+// people can log in during an outage, until Config.Grace has passed: the session
+// may be refused later, it is never spared. Everything that was revoked after
+// b.Since ends it then.
 //
-// It returns [ErrRevoked] if something was revoked after b.Since, and
-// [ErrUnavailable] past the grace.
+// It returns [ErrRevoked] if the store or this replica knows that something was
+// revoked after b.Since. It returns [ErrUnavailable] past the grace, before the list
+// is ready, and if too many logins wait for the store.
 func (l *List) Begin(ctx context.Context, b Login) (Start, error) {
 	if l.store == nil {
 		return Start{Epoch: time.Now().UnixMilli()}, nil
 	}
 	now := time.Now()
 	v := l.view.Load()
-	a, err := l.askAlone(ctx, Question{List: v.head.Genesis, Subject: b.Subject, Groups: b.Groups, Skew: l.Within()})
-	if err == nil && v.outran(a.Head) {
+	a, err := l.askAlone(ctx, l.logins, Question{List: v.head.Genesis, Subject: b.Subject, Groups: b.Groups, Skew: l.Within()})
+	heard := err == nil
+	if heard && v.outran(a.Head) {
 		err = errBehind
 	}
-	if err != nil {
-		if v.age(now) > l.Grace() {
-			return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		// Log time as of the newest entry, so that no revocation is outrun that others
-		// may have made meanwhile; and checked through to before anything that could
-		// still match such an epoch.
-		s := Start{Epoch: v.m.MS, Line: v.head.Line()}
-		s.Checked = max(v.m.MS-l.Within().Milliseconds()-1, v.head.Born)
-		return s, nil
+	switch {
+	case heard && b.after(a.Highest()), l.knows(b, v):
+		return Start{}, errWhileLoggingIn
+	case err == nil:
+		return started(a), nil
+	case errors.Is(err, errCrowded), ctx.Err() != nil, v.age(now) > l.Grace():
+		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	return started(a, b)
+	// Log time as of the newest entry, so that no revocation is outrun that others
+	// may have made meanwhile, nor one that was made while the password was checked;
+	// and checked through to before anything that could still match such an epoch.
+	s := Start{Epoch: v.m.MS, Line: v.head.Line()}
+	if !b.Since.IsZero() {
+		s.Epoch = min(s.Epoch, b.Since.ms)
+	}
+	s.Checked = max(s.Epoch-l.Within().Milliseconds()-1, v.head.Born)
+	return s, nil
+}
+
+var errWhileLoggingIn = fmt.Errorf("%w while the login was under way", ErrRevoked)
+
+// after reports whether a revocation up to w was made after b.Since.
+func (b Login) after(w int64) bool { return !b.Since.IsZero() && w > b.Since.ms }
+
+// knows reports whether this replica knows of a revocation of the subject, a group
+// or everyone that was made after b.Since. The store need not have heard of it.
+func (l *List) knows(b Login, v *view) bool {
+	if b.Since.IsZero() {
+		return false
+	}
+	q := Query{Subject: b.Subject, Groups: b.Groups, Epoch: b.Since.ms + 1}
+	return l.outbox.match(&q, &l.kids, l.tags) != None || l.marked(&q, v) != None ||
+		v.known(&q) != None || l.knownRevoked(&q) != None
 }
 
 // started is what a session that begins at a carries: it began after every
 // revocation of its subject and groups there is.
-func started(a Answer, b Login) (Start, error) {
-	highest := a.Highest()
-	if !b.Since.IsZero() && highest > b.Since.ms {
-		return Start{}, fmt.Errorf("%w while the login was under way", ErrRevoked)
-	}
+func started(a Answer) Start {
 	return Start{
-		Epoch:   max(a.Head.MS, highest+1),
+		Epoch:   max(a.Head.MS, a.Highest()+1),
 		Checked: max(a.Head.MS-1, a.Head.Born),
 		Line:    a.Head.Line(),
-	}, nil
+	}
 }
 
 // outran reports whether v knows more than a store with the head h: one that went
@@ -174,10 +195,10 @@ func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, erro
 	if v.outran(w.Head) {
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, errBehind)
 	}
-	start, err := started(w.Then, s.Login)
-	if err != nil {
-		return Start{}, err
+	if s.Login.after(w.Then.Highest()) || l.knows(s.Login, v) {
+		return Start{}, errWhileLoggingIn
 	}
+	start := started(w.Then)
 	if s.Kind == Switch {
 		start.Epoch = q.Epoch
 	}
@@ -186,7 +207,5 @@ func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, erro
 
 // keep refuses here at once what the store has just acknowledged.
 func (l *List) keep(k exactKey, at place, r Result) {
-	if mine, _, err := l.outbox.put(k, sending{w: r.W}); err == nil {
-		l.outbox.acknowledge(k, mine, at, r)
-	}
+	l.outbox.add(k, sending{w: r.W}, at, r)
 }

@@ -19,7 +19,7 @@ import (
 const (
 	readEvery = 200 * time.Millisecond // R9
 	pageLimit = 10_000                 // entries of one read
-	askers    = 64                     // confirms in flight (R18)
+	askers    = 64                     // confirms in flight, and logins beside them (R18)
 	cacheSize = 16_384                 // confirmed and known-revoked sessions (R18)
 )
 
@@ -56,7 +56,8 @@ type List struct {
 
 	kids    kidTags
 	flights singleflight.Group
-	asking  *semaphore.Weighted
+	asking  *semaphore.Weighted         // confirms
+	logins  *semaphore.Weighted         // apart from those, so that neither keeps the other out
 	cleared *lru.Cache[clearKey, stamp] // confirmed not revoked, and up to where
 	revoked *lru.Cache[exactKey, int64] // known W
 	stop    context.CancelFunc
@@ -123,7 +124,7 @@ func newList(s Store, k Secrets, c Config) (*List, error) {
 	}
 	return &List{
 		config: c, log: c.logger(), store: s, tags: tags,
-		asking: semaphore.NewWeighted(askers), cleared: cleared, revoked: revoked,
+		asking: semaphore.NewWeighted(askers), logins: semaphore.NewWeighted(askers), cleared: cleared, revoked: revoked,
 		stopped: make(chan struct{}), begun: time.Now(),
 	}, nil
 }

@@ -1,32 +1,34 @@
 package revocation
 
 import (
-	"errors"
 	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-const outboxLimit = 1 << 16
-
-var errFull = errors.New("revocation: too many revocations wait for the store")
+const (
+	outboxLimit  = 1 << 16 // revocations that wait for the store
+	subjectLimit = 64      // of sessions of one subject; more become one of the subject
+)
 
 // An outbox holds the revocations this replica made until its own view shows
 // them: refused here at once, whatever the store does, and sent until the store
 // has them (R20).
 //
-// mu serialises changes; decisions and unsent read without it.
+// mu serialises changes and owns waiting; decisions and unsent read without it.
 type outbox struct {
 	n     atomic.Int64
 	items sync.Map // exactKey → *sending
 
-	mu sync.Mutex
+	mu      sync.Mutex
+	waiting map[Tag]int // sessions the store has not acknowledged, by their subject
 }
 
 // A sending is immutable.
 type sending struct {
 	w, until int64
+	subject  Tag   // of a session, if the caller said whose it is
 	at       place // once the store acknowledged it; zero before
 }
 
@@ -35,15 +37,27 @@ type place struct {
 	list  Genesis
 	n     int64 // of the newest entry
 	chain [8]byte
-	heard time.Time // when this replica learned of it
+	heard time.Time // when this replica learned that it is acknowledged
 }
 
 func placeOf(h Head) place { return place{h.Genesis, h.N, h.Chain, time.Now()} }
 
+// placed returns the place of what w wrote, which counts as acknowledged once as
+// many replicas hold it as ack asks for.
+func placed(w Written, ack Ack) place {
+	p := placeOf(w.Head)
+	if w.Replicas < ack.Replicas {
+		p.heard = time.Time{}
+	}
+	return p
+}
+
 func (s *sending) acknowledged() bool { return !s.at.heard.IsZero() }
 
 // unacknowledged returns s as something to be sent again.
-func (s *sending) unacknowledged() *sending { return &sending{w: s.w, until: s.until} }
+func (s *sending) unacknowledged() *sending {
+	return &sending{w: s.w, until: s.until, subject: s.subject}
+}
 
 // match reports why q is refused by a revocation of this replica's own.
 func (o *outbox) match(q *Query, kids *kidTags, t *tagger) Reason {
@@ -91,18 +105,37 @@ func (o *outbox) put(k exactKey, s sending) (mine, before *sending, err error) {
 	if before = o.get(k); before != nil {
 		s.w, s.until = max(s.w, before.w), max(s.until, before.until)
 	} else if o.n.Load() >= outboxLimit {
-		return nil, nil, errFull
+		return nil, nil, ErrOutboxFull
 	}
 	o.set(k, &s)
 	return &s, before, nil
 }
 
+// add holds what the store has acknowledged already, until the view shows it. It
+// goes beyond the limit, for the moment that this takes.
+func (o *outbox) add(k exactKey, s sending, at place, r Result) {
+	o.mu.Lock()
+	if o.get(k) == nil {
+		o.set(k, &s)
+	}
+	o.mu.Unlock()
+	o.acknowledge(k, &s, at, r)
+}
+
+// full reports whether as many sessions of a subject wait for the store as may.
+func (o *outbox) full(subject Tag) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.waiting[subject] >= subjectLimit
+}
+
 // acknowledge records what the store made of mine, which put returned. The W of
-// the store counts: it is never lower than the one asked for.
+// the store counts: it is never lower than the one asked for. A place that was not
+// heard says that fewer replicas than asked for hold it: it is sent again.
 func (o *outbox) acknowledge(k exactKey, mine *sending, at place, r Result) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	s := &sending{w: r.W, until: mine.until, at: at}
+	s := &sending{w: r.W, until: mine.until, subject: mine.subject, at: at}
 	switch now := o.get(k); {
 	case now == mine:
 		if r.W < mine.w {
@@ -112,7 +145,7 @@ func (o *outbox) acknowledge(k exactKey, mine *sending, at place, r Result) {
 	case r.W <= now.w:
 		return
 	case !now.acknowledged():
-		s = &sending{w: r.W, until: now.until} // a later revocation waits for its own answer
+		s = &sending{w: r.W, until: now.until, subject: now.subject} // a later revocation waits for its own answer
 	}
 	o.set(k, s)
 }
@@ -155,15 +188,18 @@ func (o *outbox) seen(v *view) {
 	})
 }
 
-// unsent returns at most limit of what the store has not acknowledged.
+// unsent returns at most limit of what the store has not acknowledged, first of
+// all what it does not have at all.
 func (o *outbox) unsent(limit int) map[exactKey]*sending {
 	m := map[exactKey]*sending{}
-	o.items.Range(func(k, v any) bool {
-		if s := v.(*sending); !s.acknowledged() {
-			m[k.(exactKey)] = s
-		}
-		return len(m) < limit
-	})
+	for _, stored := range []bool{false, true} {
+		o.items.Range(func(k, v any) bool {
+			if s := v.(*sending); !s.acknowledged() && (s.at.list != Genesis{}) == stored && len(m) < limit {
+				m[k.(exactKey)] = s
+			}
+			return len(m) < limit
+		})
+	}
 	return m
 }
 
@@ -174,14 +210,32 @@ func (o *outbox) get(k exactKey) *sending {
 }
 
 func (o *outbox) set(k exactKey, s *sending) {
-	if _, had := o.items.Swap(k, s); !had {
+	old, had := o.items.Swap(k, s)
+	if !had {
 		o.n.Add(1)
+	} else {
+		o.count(old.(*sending), -1)
+	}
+	o.count(s, 1)
+}
+
+// count keeps waiting up to date. The caller holds mu.
+func (o *outbox) count(s *sending, by int) {
+	if s.subject == (Tag{}) || s.acknowledged() {
+		return
+	}
+	if o.waiting == nil {
+		o.waiting = map[Tag]int{}
+	}
+	if o.waiting[s.subject] += by; o.waiting[s.subject] == 0 {
+		delete(o.waiting, s.subject)
 	}
 }
 
 func (o *outbox) drop(k exactKey) {
-	if _, had := o.items.LoadAndDelete(k); had {
+	if old, had := o.items.LoadAndDelete(k); had {
 		o.n.Add(-1)
+		o.count(old.(*sending), -1)
 	}
 }
 

@@ -150,7 +150,11 @@ func (l *List) fetch(ctx context.Context, g Genesis, from Position, marks bool) 
 }
 
 func (l *List) write(ctx context.Context, b Batch) (Written, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
+	patience := l.Within() / 4
+	if b.Ack.Replicas > 0 {
+		patience += b.Ack.Timeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	b.Floor, b.Skew = max(b.Floor, l.seen.Load()), l.Within()
 	w, err := l.store.Write(ctx, b)

@@ -13,12 +13,16 @@ import (
 const keyKept = 11 * 365 * 24 * time.Hour
 
 // Revoke ends every session that t names, as o says. From the call on this
-// replica refuses them; when it returns without error the store has it, and
-// every replica that reaches the store refuses them from Receipt.Effective on.
+// replica refuses them; when it returns without error the store has it, and every
+// replica that reaches the store refuses them from Receipt.Effective on.
 //
 // With [ErrUnavailable] the store has not acknowledged it. The replica keeps
-// refusing, and sends it again until the store takes it. Revoking twice changes
-// nothing and is no error.
+// refusing, and sends it again until the store takes it. To revoke again what still
+// waits for the store asks the store again: no error means that it is acknowledged
+// now. To revoke what the store has already changes nothing and is no error.
+//
+// With [ErrOutboxFull] or [ErrNotReady], which wrap ErrUnavailable, nothing was
+// done: it is not refused here and will not be sent. Call Revoke again later.
 func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error) {
 	switch {
 	case l.store == nil:
@@ -30,13 +34,16 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 		return Receipt{}, err
 	}
 	now := time.Now()
+	var owner Tag
+	t, owner = l.fold(t, o)
 	k, a, err := l.assertion(t, o, now)
 	if err != nil {
 		return Receipt{}, err
 	}
-	mine, before, err := l.outbox.put(k, sending{w: a.W, until: a.Until})
-	if err != nil {
-		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	s := sending{w: a.W, until: a.Until, subject: owner}
+	mine, before, full := l.outbox.put(k, s)
+	if full == nil {
+		a.Until = mine.until // also as long as what was asked for before and still waits
 	}
 	list := l.view.Load().head.Genesis
 	a.MAC = l.tags.entryMAC(list, a.Version, a.Scope, a.Tag)
@@ -47,12 +54,19 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 	case errors.Is(err, ErrFuture):
 		l.outbox.withdraw(k, mine, before)
 		return Receipt{}, err
+	case err != nil && full != nil:
+		l.counters.full.Add(1)
+		return Receipt{}, fmt.Errorf("%w: %w", full, err)
 	case err != nil:
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	r := w.Results[0]
 	l.heard(w.Head.MS)
-	l.outbox.acknowledge(k, mine, placeOf(w.Head), r)
+	if full == nil {
+		l.outbox.acknowledge(k, mine, placed(w, l.config.Ack), r)
+	} else {
+		l.outbox.add(k, s, placed(w, l.config.Ack), r)
+	}
 	if w.Replicas < l.config.Ack.Replicas {
 		return Receipt{}, fmt.Errorf("%w: stored, but %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, l.config.Ack.Replicas)
 	}
@@ -61,6 +75,22 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 		Position: r.Position.String(), Changed: r.Changed, Replicas: w.Replicas,
 		Effective: done.Add(l.Within()), WorstCase: done.Add(l.Grace()),
 	}, nil
+}
+
+// fold returns what to revoke instead of t, and whose session t is: while the
+// store is silent, one account that signs in and out again and again must not fill
+// the outbox, so that nobody else's logout is remembered.
+func (l *List) fold(t Target, o Options) (_ Target, owner Tag) {
+	whose := Subject(o.Subject)
+	if t.scope != ScopeSession || whose.check() != nil {
+		return t, Tag{}
+	}
+	owner = l.tags.of(whose)
+	if !l.outbox.full(owner) {
+		return t, owner
+	}
+	l.log.Debug("revocation: too many sessions of one subject wait for the store: all its sessions are revoked")
+	return whose, Tag{}
 }
 
 // assertion works out what to write for t. Its W is what this replica refuses by
@@ -112,12 +142,16 @@ func (l *List) flush(ctx context.Context) (more bool, _ error) {
 	}
 	// Their W may lie ahead of a log time that stood still meanwhile. Whoever logs in
 	// from now on begins after them, and has to stay within reach of the next "now".
-	w, err := l.write(ctx, Batch{List: list, Floor: l.present(time.Now()), Assertions: batch, Ack: l.config.Ack})
+	ack := Ack{Replicas: l.config.Ack.Replicas, Timeout: l.Within() / 4}
+	w, err := l.write(ctx, Batch{List: list, Floor: l.present(time.Now()), Assertions: batch, Ack: ack})
 	if err != nil {
 		return true, err
 	}
 	for i, r := range w.Results {
-		l.outbox.acknowledge(keys[i], unsent[keys[i]], placeOf(w.Head), r)
+		l.outbox.acknowledge(keys[i], unsent[keys[i]], placed(w, ack), r)
+	}
+	if w.Replicas < ack.Replicas {
+		return true, fmt.Errorf("%w: stored, but %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, ack.Replicas)
 	}
 	return len(keys) == joinBatch, nil
 }

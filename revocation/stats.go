@@ -14,6 +14,8 @@ type counters struct {
 	refused [Silent + 1]atomic.Uint64
 
 	confirms, reads, anomalies tally
+
+	full atomic.Uint64 // revocations that the outbox had no room for
 }
 
 // decisions fill a cache line.
@@ -57,6 +59,7 @@ func (l *List) Stats() Stats {
 		Reads:     l.counters.reads.all(),
 		Anomalies: l.counters.anomalies.all(),
 		Outbox:    int(l.outbox.n.Load()),
+		Full:      l.counters.full.Load(),
 	}
 	for i := range l.counters.decided {
 		for o := range l.counters.decided[i].n {

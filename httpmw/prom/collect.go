@@ -47,6 +47,7 @@ var (
 	entries   = gauge("list_window_entries", "Revocations in the window.")
 	bytes     = gauge("list_window_bytes", "Memory of the window.")
 	outbox    = gauge("list_outbox", "Revocations of this replica that were not yet seen in the log.")
+	full      = counter("list_outbox_full_total", "Revocations turned away because too many wait for the store.")
 	decisions = counter("list_decisions_total", "Decisions from memory.", "outcome")
 	refusals  = counter("list_refusals_total", "Sessions refused or undecided by the list.", "reason")
 	confirms  = counter("list_confirms_total", "Questions to the exact set, by how they were answered.", "result")
@@ -70,6 +71,7 @@ func collectList(ch chan<- prometheus.Metric, l *revocation.List) {
 	entries.send(ch, float64(s.Entries))
 	bytes.send(ch, float64(s.Bytes))
 	outbox.send(ch, float64(s.Outbox))
+	full.send(ch, float64(s.Full))
 	decisions.sendAll(ch, s.Decisions, nil)
 	var reasons []string
 	for r := revocation.RevokedSession; r <= revocation.Silent; r++ {

@@ -58,7 +58,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		describe(ch, anonymous, accepted, refused, cookies, shared, unsealed, withheld, lookups, retagged)
 	}
 	if c.List != nil {
-		describe(ch, state, ready, age, window, entries, bytes, outbox, decisions, refusals, confirms, reads, anomalies)
+		describe(ch, state, ready, age, window, entries, bytes, outbox, full, decisions, refusals, confirms, reads, anomalies)
 	}
 	if c.Keys != nil {
 		describe(ch, ringKeys, sealingSince, sealingUntil)

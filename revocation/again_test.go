@@ -1,0 +1,174 @@
+package revocation_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// replicated makes n replicas of the store hold what is written.
+func (s *scripted) replicated(n int) {
+	s.set(func(s *scripted) {
+		in := s.Store
+		s.write = func(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+			w, err := in.Write(ctx, b)
+			w.Replicas = min(n, b.Ack.Replicas)
+			return w, err
+		}
+	})
+}
+
+// R7, R20: no error means acknowledged, the second time as the first, in the way
+// that was asked for; until then the revocation stays in the outbox.
+func TestR20SuccessMeansAcknowledgedTheSecondTimeToo(t *testing.T) {
+	for _, target := range []revocation.Target{
+		revocation.Session(sid1), revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Key("kid-one"), revocation.Everyone(),
+	} {
+		t.Run(target.Scope().String(), func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				store := script()
+				store.replicated(1)
+				l := openWith(t, store, revocation.Config{Ack: revocation.Ack{Replicas: 1}})
+				again := func(when string) {
+					t.Helper()
+					for range 3 {
+						if r, err := l.Revoke(t.Context(), target, revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
+							t.Fatalf("%s: Revoke = %+v, %v", when, r, err)
+						}
+						time.Sleep(time.Second)
+					}
+					if n := l.Stats().Outbox; n != 1 {
+						t.Errorf("%s: Outbox = %d", when, n)
+					}
+				}
+				store.silence()
+				again("the store is silent")
+				store.speak()
+				store.replicated(0)
+				again("the store has it, and no replica")
+				if err := l.Close(); !errors.Is(err, revocation.ErrUnavailable) {
+					t.Errorf("Close = %v", err)
+				}
+
+				l = openWith(t, store, revocation.Config{Ack: revocation.Ack{Replicas: 1}})
+				again("another process, which only repeats it")
+				store.replicated(1)
+				time.Sleep(time.Second)
+				if n := l.Stats().Outbox; n != 0 {
+					t.Errorf("Outbox = %d, with a replica", n)
+				}
+				if r, err := l.Revoke(t.Context(), target, revocation.Options{}); err != nil || r.Replicas != 1 {
+					t.Errorf("with a replica: Revoke = %+v, %v", r, err)
+				}
+			})
+		})
+	}
+}
+
+// A revocation that waits, and is asked for again with less, keeps what it has.
+func TestR20ASecondRevocationTakesNothingAway(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		store.set(func(s *scripted) {
+			s.write = func(context.Context, revocation.Batch) (revocation.Written, error) {
+				return revocation.Written{}, errSilent
+			}
+		})
+		until := time.Now().Add(1000 * time.Hour)
+		if _, err := l.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{Until: until}); err == nil {
+			t.Fatal("the store is silent, and Revoke says it is not")
+		}
+		store.speak()
+		revoke(t, l, revocation.Subject("ada"))
+		log, _ := entries(t, store)
+		if got := log[len(log)-1].Until; got != until.UnixMilli() {
+			t.Errorf("remembered for %v less than was asked for first", until.Sub(time.UnixMilli(got)))
+		}
+	})
+}
+
+// R20: one account that signs in and out while the store is silent takes a few
+// places in the outbox. What it gets instead is the end of all its sessions.
+func TestR20OneSubjectDoesNotFillTheOutbox(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		here, there := open(t, store), open(t, store)
+		first, late := login(t, here, 1, "mallory"), login(t, here, 2, "mallory")
+		victim := login(t, here, 3, "ada")
+		store.silence()
+		mallory := revocation.Options{Subject: "mallory"}
+		for n := range 64 {
+			here.Revoke(t.Context(), revocation.Session(sid(1000+n)), mallory)
+		}
+		wantVerdict(t, "after 64", here.Decide(first), revocation.Accept, revocation.None)
+		if n := here.Stats().Outbox; n != 64 {
+			t.Errorf("Outbox = %d after 64", n)
+		}
+		for n := range 5000 {
+			if _, err := here.Revoke(t.Context(), revocation.Session(sid(2000+n)), mallory); !errors.Is(err, revocation.ErrUnavailable) || errors.Is(err, revocation.ErrOutboxFull) {
+				t.Fatalf("Revoke = %v", err)
+			}
+		}
+		if n := here.Stats().Outbox; n != 65 {
+			t.Errorf("Outbox = %d after many", n)
+		}
+		wantVerdict(t, "every session of that subject", here.Decide(first), revocation.Refuse, revocation.RevokedSubject)
+		victim.Session = [16]byte{15: 3}
+		if _, err := here.Revoke(t.Context(), revocation.Session(sid(3)), revocation.Options{Subject: "ada"}); !errors.Is(err, revocation.ErrUnavailable) {
+			t.Fatalf("Revoke = %v", err)
+		}
+		wantVerdict(t, "a logout of somebody else", here.Decide(victim), revocation.Refuse, revocation.RevokedSession)
+
+		store.speak()
+		time.Sleep(within)
+		wantVerdict(t, "there, every session of that subject", verdict(t, there, late), revocation.Refuse, revocation.RevokedSubject)
+		wantVerdict(t, "there, somebody else", verdict(t, there, victim), revocation.Refuse, revocation.RevokedSession)
+		again := login(t, here, 4, "mallory")
+		for n := range 100 { // the places are free again
+			here.Revoke(t.Context(), revocation.Session(sid(1<<20+n)), mallory)
+		}
+		time.Sleep(within)
+		wantVerdict(t, "with a store that answers, sessions end one by one", verdict(t, there, again), revocation.Accept, revocation.None)
+	})
+}
+
+// R20: what the outbox has no room for is said to be nothing, unless the store takes
+// it there and then.
+func TestR20AFullOutboxSaysSo(t *testing.T) {
+	if racing {
+		t.Skip("65,536 revocations, one after the other: nothing to race")
+	}
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		here, there := open(t, store), open(t, store)
+		lost, taken := login(t, here, 1, "ada"), login(t, here, 2, "bob")
+		store.silence()
+		for n := range 1 << 16 {
+			here.Revoke(t.Context(), revocation.Subject(fmt.Sprint("user ", n)), revocation.Options{})
+		}
+		_, err := here.Revoke(t.Context(), revocation.Session(sid(1)), revocation.Options{})
+		if !errors.Is(err, revocation.ErrOutboxFull) || !errors.Is(err, revocation.ErrUnavailable) {
+			t.Errorf("Revoke = %v", err)
+		}
+		if s := here.Stats(); s.Full != 1 || s.Outbox != 1<<16 {
+			t.Errorf("Full = %d, Outbox = %d", s.Full, s.Outbox)
+		}
+		wantVerdict(t, "what was not made", here.Decide(lost), revocation.Accept, revocation.None)
+		store.speak()
+		if r, err := here.Revoke(t.Context(), revocation.Session(sid(2)), revocation.Options{}); err != nil || !r.Changed {
+			t.Errorf("with a store that answers: Revoke = %+v, %v", r, err)
+		}
+		wantVerdict(t, "here, at once", here.Decide(taken), revocation.Refuse, revocation.RevokedSession)
+		time.Sleep(20 * time.Second)
+		wantVerdict(t, "there", verdict(t, there, taken), revocation.Refuse, revocation.RevokedSession)
+		if n := here.Stats().Outbox; n != 0 {
+			t.Errorf("Outbox = %d when the store is back", n)
+		}
+	})
+}

@@ -1,0 +1,176 @@
+package revocation_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+func identity(l *revocation.List) revocation.Login {
+	return revocation.Login{Subject: l.Tag(revocation.Subject("ada")), Groups: []revocation.Tag{l.Tag(revocation.Group("tenant:7"))}}
+}
+
+// R21: what was revoked while the password was checked ends the login, whether this
+// replica knows of it by then, or the store does, or neither.
+func TestR21SinceHoldsWhileTheStoreIsSilent(t *testing.T) {
+	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Everyone()} {
+		for _, tt := range []struct {
+			name    string
+			revoked func(t *testing.T, here, there *revocation.List, store *scripted)
+			want    error
+		}{
+			{"read from the log before", func(t *testing.T, here, there *revocation.List, store *scripted) {
+				revoke(t, there, target)
+				time.Sleep(8 * time.Second)
+				store.silence()
+			}, revocation.ErrRevoked},
+			{"made here, and waiting for the store", func(t *testing.T, here, there *revocation.List, store *scripted) {
+				store.silence()
+				if _, err := here.Revoke(t.Context(), target, revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
+					t.Fatalf("Revoke = %v", err)
+				}
+			}, revocation.ErrRevoked},
+			{"made here, and waiting for a store that answers", func(t *testing.T, here, there *revocation.List, store *scripted) {
+				store.set(func(s *scripted) {
+					s.write = func(context.Context, revocation.Batch) (revocation.Written, error) {
+						return revocation.Written{}, errSilent
+					}
+				})
+				if _, err := here.Revoke(t.Context(), target, revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
+					t.Fatalf("Revoke = %v", err)
+				}
+				time.Sleep(8 * time.Second)
+			}, revocation.ErrRevoked},
+			{"made elsewhere, and not known here", func(t *testing.T, here, there *revocation.List, store *scripted) {
+				store.silence()
+				revoke(t, there, target)
+			}, nil},
+		} {
+			t.Run(target.Scope().String()+", "+tt.name, func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
+					shared := revocation.NewMemory()
+					store := &scripted{Store: shared}
+					here, there := open(t, store), open(t, shared)
+					time.Sleep(time.Minute)
+					b := identity(here)
+					b.Since = here.Now()
+					time.Sleep(3 * time.Second) // the password is checked, slowly
+					tt.revoked(t, here, there, store)
+					time.Sleep(time.Second)
+					start, err := here.Begin(t.Context(), b)
+					if !errors.Is(err, tt.want) {
+						t.Fatalf("Begin = %+v, %v", start, err)
+					}
+					if err != nil {
+						return
+					}
+					store.speak()
+					time.Sleep(within)
+					q := token(here, 1, start, "ada", "tenant:7")
+					for _, l := range []*revocation.List{here, there} {
+						if v := verdict(t, l, q); v.Outcome != revocation.Refuse {
+							t.Errorf("when the store is back: %v %v", v.Outcome, v.Reason)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// A store that is crowded with other logins is not a silent one: a login waits for
+// no answer that others cannot get, and is not let in without one. Confirms have
+// room of their own.
+func TestR21ACrowdOfLoginsIsNoReasonNotToAsk(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		asks := login(t, l, 1, "carol")
+		b := identity(l)
+		b.Since = l.Now()
+		time.Sleep(3 * time.Second)
+		revoke(t, l, revocation.Subject("ada"))
+		time.Sleep(3 * time.Second)
+		gate := make(chan struct{})
+		store.set(func(s *scripted) {
+			in := s.Store
+			s.confirm = func(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+				if q.Session == (revocation.Tag{}) { // a login
+					<-gate
+				}
+				return in.Confirm(ctx, q)
+			}
+		})
+		others := revocation.Login{Subject: l.Tag(revocation.Subject("bob"))}
+		var wg sync.WaitGroup
+		for range 64 {
+			wg.Go(func() {
+				if _, err := l.Begin(context.WithoutCancel(t.Context()), others); err != nil {
+					t.Errorf("one of 64: %v", err)
+				}
+			})
+		}
+		synctest.Wait()
+		if s, err := l.Begin(t.Context(), others); !errors.Is(err, revocation.ErrUnavailable) {
+			t.Errorf("one too many: Begin = %+v, %v", s, err)
+		}
+		if s, err := l.Begin(t.Context(), b); !errors.Is(err, revocation.ErrRevoked) {
+			t.Errorf("of somebody who was revoked meanwhile: Begin = %+v, %v", s, err)
+		}
+		asks.Line++ // of a primary that this replica does not know
+		if v := verdict(t, l, asks); v.Outcome != revocation.Accept || l.Stats().Confirms["crowded"] != 2 {
+			t.Errorf("a session that the store has to be asked about: %+v, %v", v, l.Stats().Confirms)
+		}
+		close(gate)
+		wg.Wait()
+	})
+}
+
+// A store that went back behind this replica does not know what this replica does.
+func TestR21AStoreBehindThisReplicaLetsNobodyIn(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		b := identity(l)
+		b.Since = l.Now()
+		time.Sleep(3 * time.Second)
+		before, err := store.Store.Confirm(t.Context(), revocation.Question{List: l.Genesis(), Subject: b.Subject})
+		if err != nil {
+			t.Fatal(err)
+		}
+		revoke(t, l, revocation.Subject("ada"))
+		time.Sleep(8 * time.Second)
+		store.set(func(s *scripted) {
+			s.silenceReads()
+			s.confirm = func(context.Context, revocation.Question) (revocation.Answer, error) { return before, nil }
+		})
+		if s, err := l.Begin(t.Context(), b); !errors.Is(err, revocation.ErrRevoked) {
+			t.Errorf("Begin = %+v, %v", s, err)
+		}
+	})
+}
+
+// Whose request is gone is not let in without the store.
+func TestR21ALoginThatWasGivenUpIsNone(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		store.set(func(s *scripted) {
+			s.confirm = func(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+				<-ctx.Done()
+				return revocation.Answer{}, ctx.Err()
+			}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if s, err := l.Begin(ctx, identity(l)); !errors.Is(err, revocation.ErrUnavailable) {
+			t.Errorf("Begin = %+v, %v", s, err)
+		}
+	})
+}

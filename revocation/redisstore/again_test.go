@@ -1,0 +1,82 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/redisstore"
+)
+
+// R7, R20: a revocation that the primary has and no replica is no success, however
+// often it is repeated: not by the process that made it, not by another one on
+// another connection, and not when it changes nothing any more.
+func TestR7ARepetitionWaitsForTheCopyToo(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		stop, back func(primary, replica *redistest.Server)
+	}{
+		{"a replica that hangs", func(_, r *redistest.Server) { r.Pause() }, func(_, r *redistest.Server) { r.Resume() }},
+		{"a replica that left", func(_, r *redistest.Server) { r.Do("REPLICAOF", "NO", "ONE") },
+			func(p, r *redistest.Server) { r.Do("REPLICAOF", "127.0.0.1", p.Port) }},
+		{"a replica that is cut off", func(p, r *redistest.Server) { r.Do("REPLICAOF", "127.0.0.1", "1") },
+			func(p, r *redistest.Server) { r.Do("REPLICAOF", "127.0.0.1", p.Port) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			primary := redistest.Start(t)
+			replica := redistest.Start(t, "--replicaof", "127.0.0.1 "+primary.Port)
+			online := func() bool { return strings.Contains(primary.Info("slave0"), "state=online") }
+			redistest.Await(t, "the replica follows", online)
+			join := func() *revocation.List {
+				st := open(t, &redis.UniversalOptions{Addrs: []string{primary.Addr}}, redisstore.Config{AllowVolatile: true})
+				l, err := revocation.Open(t.Context(), st, secrets{}, revocation.Config{
+					Ack: revocation.Ack{Replicas: 1, Timeout: 100 * time.Millisecond}, Logger: slog.New(slog.DiscardHandler),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { l.Close() })
+				return l
+			}
+			one, other := join(), join()
+			targets := []revocation.Target{
+				revocation.Session(encode([16]byte{7})), revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Key("kid"), revocation.Everyone(),
+			}
+			tt.stop(primary, replica)
+			redistest.Await(t, "nobody acknowledges", func() bool {
+				return tt.name == "a replica that hangs" || primary.Info("connected_slaves") == "0"
+			})
+			for range 2 {
+				for name, l := range map[string]*revocation.List{"the same process": one, "another process": other} {
+					for _, target := range targets {
+						if r, err := l.Revoke(context.WithoutCancel(t.Context()), target, revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
+							t.Errorf("%s, %v: Revoke = %+v, %v", name, target, r, err)
+						}
+					}
+				}
+			}
+			if n := one.Stats().Outbox; n != len(targets) {
+				t.Errorf("Outbox = %d of %d", n, len(targets))
+			}
+			tt.back(primary, replica)
+			redistest.Await(t, "the replica follows again", online)
+			redistest.Await(t, "the outboxes are empty", func() bool { return one.Stats().Outbox+other.Stats().Outbox == 0 })
+			for _, target := range targets {
+				redistest.Await(t, "a repetition is acknowledged by the replica", func() bool {
+					r, err := one.Revoke(t.Context(), target, revocation.Options{})
+					return err == nil && r.Replicas == 1
+				})
+			}
+			if got, want := replica.Do("HGET", "{wafer}:head", "n"), primary.Do("HGET", "{wafer}:head", "n"); got != want {
+				t.Errorf("the replica has %s entries of %s", got, want)
+			}
+		})
+	}
+}
