@@ -169,7 +169,7 @@ func (f *listFlags) readRing(ctx context.Context) (*keys.Ring, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
-	shared, err := rediskeys.Open(ctx, o, kek, rediskeys.Config{Prefix: f.prefix, Poll: time.Hour, Logger: slog.New(slog.DiscardHandler)})
+	shared, err := rediskeys.Open(ctx, o, kek, rediskeys.Config{Prefix: f.prefix, AllowVolatile: f.allowVolatile, Poll: time.Hour, Logger: slog.New(slog.DiscardHandler)})
 	if errors.Is(err, rediskeys.ErrMissing) {
 		return nil, errors.New("there is no ring in that Redis; give the one of the application with --file FILE")
 	} else if err != nil {

@@ -72,7 +72,11 @@ func (r *Ring) look(ctx context.Context) error {
 		return err // nobody's failure
 	case err != nil && r.told != err.Error():
 		r.told = err.Error()
-		log.Warn("rediskeys: the ring cannot be read; the one in memory stays", "error", err)
+		text := "rediskeys: the ring cannot be read; the one in memory stays"
+		if errors.Is(err, keys.ErrKEK) {
+			text += "; if the ring has another KEK now, start this process again with that"
+		}
+		log.Warn(text, "address", r.addr, "error", err)
 	case err == nil && r.told != "":
 		r.told = ""
 		log.Info("rediskeys: the ring can be read again")
@@ -88,30 +92,17 @@ func (r *Ring) look(ctx context.Context) error {
 // wins: the younger was made by a process that found nothing, as after FLUSHALL.
 func (r *Ring) restore(ctx context.Context, found error) error {
 	ours := r.ring.Load()
-	switch {
+	switch theirs := r.doc.ring; {
 	case found == nil:
-		theirs, err := r.kek.Open(ctx, r.doc)
-		if err != nil {
-			return err
-		}
 		if whole, err := theirs.Merge(ours.Prune(time.Now())); err != nil || whole == theirs {
 			return err
 		}
 	case errors.Is(found, keys.ErrForeign):
-		doc, err := r.client.Get(ctx, r.key).Bytes()
-		if err != nil {
-			return err
-		}
-		theirs, err := r.kek.Open(ctx, doc)
-		if err != nil {
-			return err
-		}
 		if !ours.IssuedAt().Before(theirs.IssuedAt()) {
 			return found // ours is the younger: this process has to be started again
 		}
-		r.doc = doc
 	}
-	done, err := r.put(ctx, r.doc, ours)
+	done, err := r.put(ctx, r.doc.bytes, ours)
 	if err == nil && done {
 		r.conf.Logger.Warn("rediskeys: Redis had lost the ring, or a part of it, and has it again", "key", r.key)
 	}
@@ -132,7 +123,10 @@ func (r *Ring) swap(ctx context.Context, old, doc []byte) (bool, error) {
 		old = []byte{}
 	}
 	n, err := r.client.Eval(ctx, swapLua, []string{r.key}, old, doc).Int()
-	return n == 1, err
+	if err != nil {
+		return false, r.failed(err)
+	}
+	return n == 1, nil
 }
 
 const patience = 500 * time.Millisecond

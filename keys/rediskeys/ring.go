@@ -1,14 +1,12 @@
 package rediskeys
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,10 +27,14 @@ type Config struct {
 	// MaxSession is what a created ring is for, see keys.Generate; a ring that
 	// exists keeps its own. Zero: 24 h.
 	MaxSession time.Duration
+	// AllowVolatile accepts a server that forgets the ring: one that evicts any key,
+	// or has neither an append-only file nor a replica that it waits for. If no
+	// replica of the application runs then, every session ends. Zero: refused.
+	AllowVolatile bool
 	// Poll is how often Redis is asked whether the ring changed. Zero: 5 s.
 	Poll time.Duration
-	// Logger is told when the ring changes, and once when it cannot be read any
-	// more. Zero: slog.Default.
+	// Logger is told when a ring is made, when it changes, and once when it cannot
+	// be read any more. Zero: slog.Default.
 	Logger *slog.Logger
 }
 
@@ -40,7 +42,6 @@ const (
 	defaultPoll = 5 * time.Second
 	refreshGap  = time.Second // between looks that Refresh asks for
 	lookFor     = 5 * time.Second
-	retryEvery  = 200 * time.Millisecond
 	conflicts   = 20 // times an edit is tried again
 	maxDocument = 1 << 20
 )
@@ -53,6 +54,7 @@ var errConflict = errors.New("rediskeys: others changed the ring again and again
 // A Ring is a key ring in Redis. It is safe for concurrent use.
 type Ring struct {
 	client redis.UniversalClient
+	addr   string
 	key    string
 	kek    keys.KEK
 	conf   Config
@@ -62,7 +64,7 @@ type Ring struct {
 	poke   chan struct{}
 
 	mu   sync.Mutex // one look or edit at a time; owns what follows
-	doc  []byte     // that the ring last came from
+	doc  document   // what Redis held last
 	told string     // what the log was last told is wrong; "": that all is well
 
 	stop context.CancelFunc
@@ -71,76 +73,6 @@ type Ring struct {
 }
 
 var _ keys.Editor = (*Ring)(nil)
-
-// Open opens the ring in Redis under a key encryption key and follows its changes
-// until [Ring.Close]. While Redis does not answer it tries again; ctx bounds
-// that, and nothing later.
-func Open(ctx context.Context, o *redis.UniversalOptions, k keys.KEK, c Config) (*Ring, error) {
-	if o == nil {
-		return nil, errors.New("rediskeys: no options")
-	}
-	if c.Poll < 0 || c.MaxSession < 0 {
-		return nil, errors.New("rediskeys: a duration is negative")
-	}
-	if c.Prefix == "" {
-		c.Prefix = "wafer"
-	}
-	if strings.ContainsAny(c.Prefix, "{}") {
-		return nil, errors.New("rediskeys: Config.Prefix holds a brace")
-	}
-	if c.Poll == 0 {
-		c.Poll = defaultPoll
-	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
-	r := &Ring{
-		client: redis.NewUniversalClient(ourOptions(o)), key: "{" + c.Prefix + "}:ring", kek: k, conf: c,
-		poke: make(chan struct{}, 1), done: make(chan struct{}),
-	}
-	if err := r.first(ctx); err != nil {
-		r.client.Close()
-		return nil, err
-	}
-	ctx, r.stop = context.WithCancel(context.Background())
-	go r.follow(ctx)
-	return r, nil
-}
-
-// first reads the ring, or makes it.
-func (r *Ring) first(ctx context.Context) error {
-	for {
-		err := r.load(ctx)
-		if errors.Is(err, ErrMissing) && r.conf.Create {
-			if err = r.create(ctx); err == nil {
-				err = r.load(ctx) // whoever was first made it
-			}
-		}
-		var refused redis.Error
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, ErrMissing), errors.Is(err, keys.ErrKEK), errors.Is(err, keys.ErrDocument):
-			return err
-		case errors.As(err, &refused) && !strings.HasPrefix(refused.Error(), "LOADING"):
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("rediskeys: open: %w (%w)", ctx.Err(), err)
-		case <-time.After(retryEvery):
-		}
-	}
-}
-
-func (r *Ring) create(ctx context.Context) error {
-	doc, err := r.kek.Seal(ctx, keys.Generate(r.conf.MaxSession))
-	if err != nil {
-		return err
-	}
-	_, err = r.swap(ctx, nil, doc)
-	return err
-}
 
 // Ring implements keys.Source.
 func (r *Ring) Ring() *keys.Ring { return r.ring.Load() }
@@ -161,7 +93,7 @@ func (r *Ring) Edit(ctx context.Context, edit func(*keys.Ring) (*keys.Ring, erro
 		if err := r.load(ctx); err != nil && !errors.Is(err, ErrMissing) {
 			return err // only a ring that is gone may be written over
 		}
-		base, doc := r.ring.Load(), r.doc
+		base, doc := r.ring.Load(), r.doc.bytes
 		next, err := edit(base)
 		switch {
 		case err != nil:
@@ -191,7 +123,7 @@ func (r *Ring) put(ctx context.Context, doc []byte, next *keys.Ring) (bool, erro
 	if err != nil || !done {
 		return false, err
 	}
-	r.doc = sealed
+	r.doc = document{bytes: sealed, ring: next, tried: time.Now(), ours: true}
 	r.ring.Store(next)
 	return true, nil
 }
@@ -199,20 +131,18 @@ func (r *Ring) put(ctx context.Context, doc []byte, next *keys.Ring) (bool, erro
 // load reads the ring and merges what it holds into ours. The caller holds mu, or
 // has the Ring to itself.
 func (r *Ring) load(ctx context.Context) error {
-	doc, err := r.client.Get(ctx, r.key).Bytes()
+	b, err := r.client.Get(ctx, r.key).Bytes()
 	switch {
 	case errors.Is(err, redis.Nil):
-		r.doc = nil
+		r.doc = document{}
 		return ErrMissing
 	case err != nil:
-		return fmt.Errorf("rediskeys: %w", err)
-	case bytes.Equal(doc, r.doc):
-		return nil
-	case len(doc) > maxDocument:
-		return fmt.Errorf("%w: %d bytes", keys.ErrDocument, len(doc))
+		return r.failed(err)
+	case len(b) > maxDocument:
+		return fmt.Errorf("%w: %d bytes", keys.ErrDocument, len(b))
 	}
-	theirs, err := r.kek.Open(ctx, doc)
-	if err != nil {
+	theirs, err := r.opened(ctx, b)
+	if err != nil || r.doc.ours {
 		return err
 	}
 	next := theirs
@@ -221,7 +151,7 @@ func (r *Ring) load(ctx context.Context) error {
 			return err
 		}
 	}
-	r.doc = doc
+	r.doc.ours = true
 	if next != r.ring.Load() {
 		r.ring.Store(next)
 	}

@@ -35,7 +35,7 @@ func kek(b byte) keys.KEK {
 }
 
 func config() rediskeys.Config {
-	return rediskeys.Config{Create: true, Poll: 20 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)}
+	return rediskeys.Config{Create: true, AllowVolatile: true, Poll: 20 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)}
 }
 
 func open(t *testing.T, s *redistest.Server, c rediskeys.Config) *rediskeys.Ring {

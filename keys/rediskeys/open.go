@@ -1,0 +1,221 @@
+package rediskeys
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wafer-sessions/wafer/keys"
+)
+
+const (
+	retryEvery = 200 * time.Millisecond
+	sayEvery   = time.Minute      // that Open is still waiting
+	kekAgain   = 15 * time.Second // after which a KEK that did not open a document is asked for again
+)
+
+// ErrUnsafe means that the server would forget the ring. The message names the
+// setting.
+var ErrUnsafe = errors.New("rediskeys: refused")
+
+// Open opens the ring in Redis under a key encryption key and follows its changes
+// until [Ring.Close]. A server that would forget the ring is [ErrUnsafe]. While Redis
+// does not answer, Open tries again and logs so, at once and then every minute; ctx
+// bounds that, and nothing later.
+func Open(ctx context.Context, o *redis.UniversalOptions, k keys.KEK, c Config) (*Ring, error) {
+	if o == nil {
+		return nil, errors.New("rediskeys: no options")
+	}
+	if c.Poll < 0 || c.MaxSession < 0 {
+		return nil, errors.New("rediskeys: a duration is negative")
+	}
+	if c.Prefix == "" {
+		c.Prefix = "wafer"
+	}
+	if strings.ContainsAny(c.Prefix, "{}") {
+		return nil, errors.New("rediskeys: Config.Prefix holds a brace")
+	}
+	if c.Poll == 0 {
+		c.Poll = defaultPoll
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	r := &Ring{
+		client: redis.NewUniversalClient(ourOptions(o)), addr: address(o), key: "{" + c.Prefix + "}:ring", kek: k, conf: c,
+		poke: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	if err := r.first(ctx); err != nil {
+		r.client.Close()
+		return nil, err
+	}
+	ctx, r.stop = context.WithCancel(context.Background())
+	go r.follow(ctx)
+	return r, nil
+}
+
+// address names the server for people. It holds no password.
+func address(o *redis.UniversalOptions) string {
+	addr := strings.Join(o.Addrs, ", ")
+	if addr == "" {
+		addr = "127.0.0.1:6379" // which go-redis takes
+	}
+	if o.MasterName != "" {
+		addr = o.MasterName + " of the sentinels at " + addr
+	}
+	return addr
+}
+
+// first reads the ring, or makes it.
+func (r *Ring) first(ctx context.Context) error {
+	var said time.Time
+	var last error // that did not come from ctx
+	for {
+		err := r.tryOpen(ctx)
+		if err == nil || permanent(err) {
+			return err
+		}
+		if ctx.Err() == nil {
+			last = err
+			if time.Since(said) >= sayEvery {
+				said = time.Now()
+				r.conf.Logger.Warn("rediskeys: waiting for Redis, which has the ring", "address", r.addr, "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			if last == nil {
+				return fmt.Errorf("rediskeys: Redis at %s does not answer: %w", r.addr, ctx.Err())
+			}
+			return fmt.Errorf("%w; gave up: %w", last, ctx.Err())
+		case <-time.After(retryEvery):
+		}
+	}
+}
+
+func (r *Ring) tryOpen(ctx context.Context) error {
+	if err := r.safe(ctx); err != nil {
+		return err
+	}
+	err := r.load(ctx)
+	if errors.Is(err, ErrMissing) && r.conf.Create {
+		if err = r.create(ctx); err == nil {
+			err = r.load(ctx) // whoever was first made it
+		}
+	}
+	return err
+}
+
+// permanent says whether trying again cannot help.
+func permanent(err error) bool {
+	for _, known := range []error{ErrUnsafe, ErrMissing, keys.ErrKEK, keys.ErrDocument} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	var refused redis.Error
+	if !errors.As(err, &refused) {
+		return false
+	}
+	for _, passing := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"} {
+		if strings.HasPrefix(refused.Error(), passing) {
+			return false
+		}
+	}
+	return true
+}
+
+// create makes the ring, if nobody else does.
+func (r *Ring) create(ctx context.Context) error {
+	made := keys.Generate(r.conf.MaxSession)
+	done, err := r.put(ctx, nil, made)
+	if err == nil && done {
+		r.conf.Logger.Warn("rediskeys: made a new ring, because Redis held none; sessions of an earlier ring no longer open",
+			"ring", made.ID(), "key", r.key, "address", r.addr)
+	}
+	return err
+}
+
+// safe refuses a server that would forget the ring.
+func (r *Ring) safe(ctx context.Context) error {
+	if r.conf.AllowVolatile {
+		return nil
+	}
+	node, err := r.primary(ctx)
+	if err != nil {
+		return r.failed(err)
+	}
+	text := ""
+	for _, section := range []string{"persistence", "replication", "memory"} {
+		part, err := node.Info(ctx, section).Result()
+		if redis.HasErrorPrefix(err, "NOPERM") {
+			return fmt.Errorf("%w: the user at %s may not call INFO: ACL SETUSER … +info", ErrUnsafe, r.addr)
+		} else if err != nil {
+			return r.failed(err)
+		}
+		text += part
+	}
+	info := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			info[name] = value
+		}
+	}
+	_, waits := info["min_slaves_good_slaves"] // which is there if min-replicas-to-write is set
+	switch copies := waits && info["connected_slaves"] != "0"; {
+	case strings.HasPrefix(info["maxmemory_policy"], "allkeys"):
+		return fmt.Errorf("%w: %s may evict the ring, since its maxmemory-policy is %s: set noeviction, or AllowVolatile to live with it",
+			ErrUnsafe, r.addr, info["maxmemory_policy"])
+	case info["aof_enabled"] != "1" && !copies:
+		return fmt.Errorf("%w: %s forgets the ring when it restarts: set appendonly yes, or have a replica and set min-replicas-to-write 1, or AllowVolatile to live with it",
+			ErrUnsafe, r.addr)
+	}
+	return nil
+}
+
+func (r *Ring) primary(ctx context.Context) (*redis.Client, error) {
+	switch c := r.client.(type) {
+	case *redis.Client:
+		return c, nil
+	case *redis.ClusterClient:
+		return c.MasterForKey(ctx, r.key)
+	}
+	return nil, fmt.Errorf("a client of type %T", r.client)
+}
+
+// failed says of an error which server it came from.
+func (r *Ring) failed(err error) error { return fmt.Errorf("rediskeys: Redis at %s: %w", r.addr, err) }
+
+// A document is the bytes that Redis held last, and what came of them.
+type document struct {
+	bytes []byte // nil: there were none
+	ring  *keys.Ring
+	err   error     // why there is no ring
+	tried time.Time // when
+	ours  bool      // its keys are in our ring
+}
+
+// opened opens a document, unless it is the one that was opened last: the KEK is asked
+// for only if the bytes changed. It may be a service with a bill and a quota, and
+// anyone can make a replica look every second by sending unknown kids. A KEK that did
+// not open a document is asked for again 15 s later, because it may have been put
+// right meanwhile. The caller holds mu.
+func (r *Ring) opened(ctx context.Context, b []byte) (*keys.Ring, error) {
+	if d := &r.doc; d.bytes != nil && bytes.Equal(b, d.bytes) {
+		if d.err == nil || !errors.Is(d.err, keys.ErrKEK) || time.Since(d.tried) < kekAgain {
+			return d.ring, d.err
+		}
+	}
+	ring, err := r.kek.Open(ctx, b)
+	if err != nil && ctx.Err() != nil {
+		return nil, err // which says nothing of the document
+	}
+	r.doc = document{bytes: b, ring: ring, err: err, tried: time.Now()}
+	return ring, err
+}
