@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func readHeader(segment string) (h header, err error) {
 }
 
 // seal encrypts the document of a ring.
-func (k *kek) seal(material []byte, r *Ring) ([]byte, error) {
+func (k *kek) seal(ctx context.Context, material []byte, r *Ring) ([]byte, error) {
 	doc := r.PlaintextJWKSet()
 	if k.kind == kindPlaintext {
 		return append(doc, '\n'), nil
@@ -85,7 +86,7 @@ func (k *kek) seal(material []byte, r *Ring) ([]byte, error) {
 		}
 		h.kdf = k.saltFor(material)
 	}
-	a, err := k.aead(material, h)
+	a, err := k.aead(ctx, material, h)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +94,7 @@ func (k *kek) seal(material []byte, r *Ring) ([]byte, error) {
 }
 
 // open reads what seal wrote. One line end after it may be missing or there.
-func (k *kek) open(material, doc []byte) (*Ring, error) {
+func (k *kek) open(ctx context.Context, material, doc []byte) (*Ring, error) {
 	if len(doc) > maxAtRest {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrDocument, maxAtRest)
 	}
@@ -120,7 +121,7 @@ func (k *kek) open(material, doc []byte) (*Ring, error) {
 	case h.kdf == nil && k.kind == kindPassphrase:
 		return nil, fmt.Errorf("%w: the ring is encrypted with a KEK and not with a passphrase", ErrKEK)
 	}
-	a, err := k.aead(material, h)
+	a, err := k.aead(ctx, material, h)
 	if err != nil {
 		return nil, err
 	}

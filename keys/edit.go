@@ -54,7 +54,7 @@ func (f *File) Edit(ctx context.Context, edit func(*Ring) (*Ring, error)) error 
 	if err != nil {
 		return err
 	}
-	doc, err := f.kek.k.seal(material, next)
+	doc, err := f.kek.k.seal(ctx, material, next)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func CreateFile(ctx context.Context, path string, k KEK, r *Ring) error {
 	if err != nil {
 		return err
 	}
-	doc, err := k.k.seal(material, r)
+	doc, err := k.k.seal(ctx, material, r)
 	if err != nil {
 		return err
 	}

@@ -35,8 +35,8 @@ type FileConfig struct {
 	// PollOnly does not ask the system to say so: for file systems that do not
 	// tell, and where watches are short. Zero: it asks.
 	PollOnly bool
-	// Logger is told when the ring changes, and once when it cannot be read any
-	// more. Zero: [slog.Default].
+	// Logger is told when a ring is made, when it changes, and once when it cannot
+	// be read any more. Zero: [slog.Default].
 	Logger *slog.Logger
 }
 
@@ -101,7 +101,11 @@ func OpenFile(ctx context.Context, path string, k KEK, c FileConfig) (*File, err
 	}
 	err := f.load(ctx)
 	if c.Create && errors.Is(err, fs.ErrNotExist) {
-		if err = CreateFile(ctx, path, k, Generate(c.MaxSession)); err == nil || errors.Is(err, fs.ErrExist) {
+		made := Generate(c.MaxSession)
+		if err = CreateFile(ctx, path, k, made); err == nil {
+			c.Logger.Warn("keys: made a new ring, because there was none; sessions of an earlier ring no longer open", "ring", made.ID(), "file", path)
+		}
+		if err == nil || errors.Is(err, fs.ErrExist) {
 			err = f.load(ctx)
 		}
 	}

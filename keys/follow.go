@@ -81,7 +81,11 @@ func (f *File) look(ctx context.Context) error {
 	case errors.Is(err, context.Canceled):
 		return err // nobody's failure
 	case err != nil && (f.told == nil || f.told.Error() != err.Error()):
-		f.conf.Logger.Warn("keys: the ring cannot be read; the one in memory stays", "file", f.path, "error", err)
+		text := "keys: the ring cannot be read; the one in memory stays"
+		if errors.Is(err, ErrKEK) {
+			text += "; if the ring has another KEK now, start this process again with that"
+		}
+		f.conf.Logger.Warn(text, "file", f.path, "error", err)
 	case err == nil && f.told != nil:
 		f.conf.Logger.Info("keys: the ring can be read again", "file", f.path)
 	}
@@ -133,7 +137,7 @@ func (f *File) read(ctx context.Context) (*Ring, digest, error) {
 	if err := f.failed(both); err != nil {
 		return nil, sum, err
 	}
-	disk, err := f.kek.k.open(material, doc)
+	disk, err := f.kek.k.open(ctx, material, doc)
 	if err == nil {
 		if ring := f.ring.Load(); ring != nil {
 			_, err = ring.Merge(disk)
@@ -141,6 +145,9 @@ func (f *File) read(ctx context.Context) (*Ring, digest, error) {
 	}
 	if err != nil {
 		err = fmt.Errorf("%w (%s)", err, f.path)
+		if ctx.Err() != nil { // which says nothing of the bytes
+			return nil, sum, err
+		}
 		f.failed = func(d digest) error { // which hides the digest of a passphrase from printers
 			if d == both {
 				return err

@@ -1,10 +1,13 @@
 package keys
 
 import (
+	"context"
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"fmt"
+	"math"
 
 	"golang.org/x/crypto/argon2"
 
@@ -19,11 +22,11 @@ const (
 	writtenTime   = 3
 	writtenMemory = 64 << 10 // KiB
 	writtenLanes  = 4
-	// What it reads at most, so that a ring from another hand cannot ask for all
-	// the memory or all the time there is.
-	mostTime   = 10
-	mostMemory = 1 << 20 // KiB: 1 GiB
-	mostLanes  = 16
+	// What it reads at most is four times that in each, so that a ring from another
+	// hand cannot ask for all the memory or all the time there is.
+	mostTime   = 4 * writtenTime
+	mostMemory = 4 * writtenMemory
+	mostLanes  = 4 * writtenLanes
 )
 
 // kdf says how a passphrase becomes a key: members of the protected header.
@@ -42,11 +45,11 @@ func (f *kdf) read(s strict, name string) (bool, error) {
 	case "salt":
 		return s.text(&f.Salt)
 	case "t":
-		return s.number(&f.Time, mostTime)
+		return s.number(&f.Time, math.MaxInt64)
 	case "m":
-		return s.number(&f.Memory, mostMemory)
+		return s.number(&f.Memory, math.MaxInt64)
 	case "p":
-		return s.number(&f.Lanes, mostLanes)
+		return s.number(&f.Lanes, math.MaxInt64)
 	}
 	return false, nil
 }
@@ -58,6 +61,9 @@ func (f *kdf) check() error {
 		return errors.New("kdf is not argon2id")
 	case !ok || len(salt) != saltSize:
 		return errors.New("salt is not 16 bytes in base64url")
+	case f.Time > mostTime || f.Memory > mostMemory || f.Lanes > mostLanes:
+		return fmt.Errorf("argon2id with t=%d, m=%d, p=%d is too much work: at most t=%d, m=%d, p=%d, which is four times what Wafer writes",
+			f.Time, f.Memory, f.Lanes, mostTime, mostMemory, mostLanes)
 	case f.Time == 0 || f.Lanes == 0 || f.Memory < 8*f.Lanes: // RFC 9106 §3.1
 		return errors.New("t, m, p are not parameters of argon2id")
 	}
@@ -85,8 +91,8 @@ func (f *kdf) derive(passphrase []byte, sum [sha256.Size]byte) *derived {
 // passphrase, or a new salt. Nonces are random, so a salt may serve again; keeping
 // it spares every reader a run.
 func (k *kek) saltFor(passphrase []byte) *kdf {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.turn <- struct{}{}
+	defer func() { <-k.turn }()
 	if k.derived != nil && k.derived.of() == sha256.Sum256(passphrase) {
 		f := k.derived.kdf
 		return &f
@@ -94,4 +100,40 @@ func (k *kek) saltFor(passphrase []byte) *kdf {
 	salt := make([]byte, saltSize)
 	rand.Read(salt)
 	return &kdf{argon2id, encode(salt), writtenTime, writtenMemory, writtenLanes}
+}
+
+// aeadFrom returns the cipher that a passphrase gives, running the KDF unless the last
+// run was the same. It runs once at a time. If ctx ends first, so does the wait; a run
+// that has begun goes on, and its result is kept.
+func (k *kek) aeadFrom(ctx context.Context, passphrase []byte, f *kdf) (cipher.AEAD, error) {
+	if err := ctx.Err(); err != nil { // of two cases that are ready, select takes either
+		return nil, interrupted(err)
+	}
+	select {
+	case k.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, interrupted(ctx.Err())
+	}
+	sum := sha256.Sum256(passphrase)
+	if d := k.derived; d != nil && d.kdf == *f && d.of() == sum {
+		<-k.turn
+		return d.aead(), nil
+	}
+	done := make(chan *derived, 1)
+	go func() {
+		d := f.derive(passphrase, sum)
+		k.derived = d
+		<-k.turn
+		done <- d
+	}()
+	select {
+	case d := <-done:
+		return d.aead(), nil
+	case <-ctx.Done():
+		return nil, interrupted(ctx.Err())
+	}
+}
+
+func interrupted(err error) error {
+	return fmt.Errorf("%w: the passphrase was not worked out in time: %w", ErrKEK, err)
 }

@@ -3,12 +3,11 @@ package keys
 import (
 	"context"
 	"crypto/cipher"
-	"crypto/sha256"
+	"crypto/fips140"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
 
 	"github.com/wafer-sessions/wafer/internal/jwe"
 )
@@ -26,8 +25,8 @@ type kek struct {
 	path string // of a KEKFile
 	get  func(context.Context) ([]byte, error)
 
-	mu      sync.Mutex // owns what follows; held while the KDF runs, so that it runs once at a time
-	derived *derived   // by a passphrase; nil: none yet
+	turn    chan struct{} // held by who has what follows, and while the KDF runs; nil: no passphrase
+	derived *derived      // by a passphrase; nil: none yet
 }
 
 type kind uint8
@@ -83,17 +82,22 @@ func KEKFunc(get func(context.Context) ([]byte, error)) KEK {
 
 // Passphrase works the key out from a passphrase by argon2id (RFC 9106), with
 // random salt and the parameters in the protected header. To seal it must be at
-// least 12 bytes long.
+// least 12 bytes long. In FIPS 140 mode, where that is enforced, it is [ErrKEK]:
+// argon2id is not approved.
 func Passphrase(get func(context.Context) ([]byte, error)) KEK {
-	return KEK{&kek{kind: kindPassphrase, from: "passphrase", get: get}}
+	return passphrase("passphrase", get)
+}
+
+func passphrase(from string, get func(context.Context) ([]byte, error)) KEK {
+	return KEK{&kek{kind: kindPassphrase, from: from, get: get, turn: make(chan struct{}, 1)}}
 }
 
 // PassphraseFile is [Passphrase] with a file, whose last line end does not count.
 func PassphraseFile(path string) KEK {
-	return KEK{&kek{kind: kindPassphrase, from: "passphrase in " + path, get: func(context.Context) ([]byte, error) {
+	return passphrase("passphrase in "+path, func(context.Context) ([]byte, error) {
 		b, err := readSecretFile(path, 1024)
 		return trimLine(b), err
-	}}}
+	})
 }
 
 // InsecurePlaintext leaves the ring in plain text. Whoever reads the file, or a
@@ -106,7 +110,7 @@ func (k KEK) Open(ctx context.Context, doc []byte) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.k.open(m, doc)
+	return k.k.open(ctx, m, doc)
 }
 
 // Seal returns the document of a ring encrypted with the key: a compact JWE on a
@@ -116,7 +120,7 @@ func (k KEK) Seal(ctx context.Context, r *Ring) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.k.seal(m, r)
+	return k.k.seal(ctx, m, r)
 }
 
 // material fetches the key or the passphrase.
@@ -126,6 +130,8 @@ func (k KEK) material(ctx context.Context) ([]byte, error) {
 		return nil, fmt.Errorf("%w: no KEK given", ErrKEK)
 	case k.k.kind == kindPlaintext:
 		return nil, nil
+	case k.k.kind == kindPassphrase && fips140.Enforced():
+		return nil, fmt.Errorf("%w: FIPS 140 mode allows no passphrase, since argon2id is not approved; use a key encryption key of 32 random bytes", ErrKEK)
 	}
 	b, err := k.k.get(ctx)
 	if err != nil {
@@ -180,17 +186,10 @@ func (k KEK) LogValue() slog.Value { return slog.StringValue(k.String()) }
 // MarshalJSON returns what String returns, as a JSON string.
 func (k KEK) MarshalJSON() ([]byte, error) { return json.Marshal(k.String()) }
 
-// aead returns the cipher for a header, running the KDF if the header names one
-// and the last run was not the same.
-func (k *kek) aead(material []byte, h header) (cipher.AEAD, error) {
+// aead returns the cipher for a header.
+func (k *kek) aead(ctx context.Context, material []byte, h header) (cipher.AEAD, error) {
 	if h.kdf == nil {
 		return jwe.AEAD(material)
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	sum := sha256.Sum256(material)
-	if k.derived == nil || k.derived.kdf != *h.kdf || k.derived.of() != sum {
-		k.derived = h.kdf.derive(material, sum)
-	}
-	return k.derived.aead(), nil
+	return k.aeadFrom(ctx, material, h.kdf)
 }

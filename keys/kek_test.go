@@ -47,6 +47,7 @@ func TestOpensWhatOthersEncrypted(t *testing.T) {
 		"ring.json":           keys.InsecurePlaintext(),
 	} {
 		t.Run(name, func(t *testing.T) {
+			needs(t, kek)
 			file := testdata(t, name)
 			r, err := kek.Open(t.Context(), file)
 			if err != nil {
@@ -70,6 +71,7 @@ func TestSealAndOpen(t *testing.T) {
 		"plaintext":  keys.InsecurePlaintext(),
 	} {
 		t.Run(name, func(t *testing.T) {
+			needs(t, kek)
 			one, err := kek.Seal(t.Context(), r)
 			if err != nil {
 				t.Fatal(err)
@@ -103,6 +105,7 @@ func TestHeaders(t *testing.T) {
 	if got := segment(kekOf(goldenKEK)); got != `{"alg":"dir","enc":"A256GCM","cty":"jwk-set+json"}` {
 		t.Errorf("header %s", got)
 	}
+	needs(t, passphraseOf(goldenPassphrase))
 	one, two := segment(passphraseOf(goldenPassphrase)), segment(passphraseOf(goldenPassphrase))
 	if !strings.HasPrefix(one, `{"alg":"dir","enc":"A256GCM","cty":"jwk-set+json","kdf":"argon2id","salt":"`) ||
 		!strings.HasSuffix(one, `","t":3,"m":65536,"p":4}`) {
@@ -110,33 +113,6 @@ func TestHeaders(t *testing.T) {
 	}
 	if one == two {
 		t.Error("two rings have one salt")
-	}
-}
-
-// Sealing again keeps the salt, which saves every reader a run of the KDF, until
-// there is another passphrase.
-func TestSaltStaysWithThePassphrase(t *testing.T) {
-	passphrase := []byte("correct horse battery staple")
-	kek := keys.Passphrase(func(context.Context) ([]byte, error) { return passphrase, nil })
-	r := keys.Generate(0)
-	salt := func() string {
-		header, _, _ := strings.Cut(string(must(kek.Seal(t.Context(), r))), ".")
-		return header
-	}
-	first := salt()
-	if salt() != first {
-		t.Error("another salt for the same passphrase")
-	}
-	passphrase = []byte("another horse battery staple")
-	if salt() == first {
-		t.Error("the same salt for another passphrase")
-	}
-	sealed := must(kek.Seal(t.Context(), r))
-	if _, err := kek.Open(t.Context(), sealed); err != nil {
-		t.Error(err)
-	}
-	if _, err := passphraseOf(goldenPassphrase).Open(t.Context(), sealed); !errors.Is(err, keys.ErrKEK) {
-		t.Errorf("with the old passphrase: %v, want ErrKEK", err)
 	}
 }
 
@@ -189,14 +165,16 @@ func TestOpenRefuses(t *testing.T) {
 		{"half a kdf", pass, kdf(`"t":1,"m":8192`), keys.ErrDocument},
 		{"another kdf", pass, reseal(`{"alg":"dir","enc":"A256GCM","cty":"jwk-set+json","kdf":"scrypt","salt":"jiHTZQ-bR8oSeO9WkKs0zQ","t":1,"m":8192,"p":1}`), keys.ErrDocument},
 		{"salt too short", pass, reseal(`{"alg":"dir","enc":"A256GCM","cty":"jwk-set+json","kdf":"argon2id","salt":"jiHTZQ","t":1,"m":8192,"p":1}`), keys.ErrDocument},
-		{"too many passes", pass, kdf(`"t":11,"m":8192,"p":1`), keys.ErrDocument},
-		{"too much memory", pass, kdf(`"t":1,"m":1048577,"p":1`), keys.ErrDocument},
+		{"too many passes", pass, kdf(`"t":13,"m":8192,"p":1`), keys.ErrDocument},
+		{"too much memory", pass, kdf(`"t":1,"m":262145,"p":1`), keys.ErrDocument},
 		{"far too much memory", pass, kdf(`"t":1,"m":4294967296,"p":1`), keys.ErrDocument},
-		{"too many lanes", pass, kdf(`"t":1,"m":8192,"p":257`), keys.ErrDocument},
+		{"too many lanes", pass, kdf(`"t":1,"m":8192,"p":17`), keys.ErrDocument},
+		{"lanes of a byte", pass, kdf(`"t":1,"m":8192,"p":257`), keys.ErrDocument},
 		{"no passes", pass, kdf(`"t":0,"m":8192,"p":1`), keys.ErrDocument},
 		{"less memory than lanes take", pass, kdf(`"t":1,"m":31,"p":4`), keys.ErrDocument},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			needs(t, c.kek)
 			start := time.Now()
 			r, err := c.kek.Open(t.Context(), c.doc)
 			if r != nil || !errors.Is(err, c.want) {
@@ -231,12 +209,14 @@ func TestKEKsThatCannotBe(t *testing.T) {
 		{"passphrase fails", keys.Passphrase(func(context.Context) ([]byte, error) { return nil, boom }), boom},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			needs(t, c.kek)
 			b, err := c.kek.Seal(t.Context(), keys.Generate(0))
 			if b != nil || !errors.Is(err, c.want) || !errors.Is(err, keys.ErrKEK) {
 				t.Errorf("%q, %v, want %v", b, err, c.want)
 			}
 		})
 	}
+	needs(t, passphraseOf(nil))
 	if _, err := passphraseOf([]byte("twelve bytes")).Seal(t.Context(), keys.Generate(0)); err != nil {
 		t.Errorf("a passphrase of twelve bytes: %v", err)
 	}
@@ -303,27 +283,6 @@ func TestKEKFileAndEnv(t *testing.T) {
 	}
 	if _, err := keys.KEKFile(t.TempDir()).Open(t.Context(), file); !errors.Is(err, keys.ErrKEK) {
 		t.Errorf("a folder: %v", err)
-	}
-}
-
-func TestPassphraseFile(t *testing.T) {
-	file := testdata(t, "ring-passphrase.jwe")
-	for content, ok := range map[string]bool{
-		string(goldenPassphrase):          true,
-		string(goldenPassphrase) + "\n":   true,
-		string(goldenPassphrase) + "\r\n": true,
-		string(goldenPassphrase) + "\n\n": false,
-		" " + string(goldenPassphrase):    false,
-		strings.Repeat("correct ", 1<<10): false,
-		"":                                false,
-	} {
-		path := filepath.Join(t.TempDir(), "passphrase")
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := keys.PassphraseFile(path).Open(t.Context(), file); (err == nil) != ok {
-			t.Errorf("%.40q: %v, want it to work: %v", content, err, ok)
-		}
 	}
 }
 

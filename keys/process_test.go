@@ -69,6 +69,12 @@ func child(job string, args []string) error {
 		defer f.Close()
 		fmt.Println(f.Ring().ID())
 		return f.Edit(ctx, rotate)
+	case "passphrase": // to seal, to open
+		pass := keys.Passphrase(func(context.Context) ([]byte, error) { return goldenPassphrase, nil })
+		_, err := pass.Seal(ctx, keys.Generate(0))
+		fmt.Println("error:", err)
+		_, err = pass.Open(ctx, must(os.ReadFile(filepath.Join("testdata", "ring-passphrase.jwe"))))
+		return err
 	case "read-only mount": // of a tmpfs that only this process sees
 		return readOnlyMount(path)
 	}
@@ -272,5 +278,25 @@ func TestWriteIsDurable(t *testing.T) {
 			t.Fatalf("no %s in its place:\n%s", want, calls)
 		}
 		at += found[1]
+	}
+}
+
+// Where FIPS 140 mode is enforced, a passphrase is refused, and a key is not.
+func TestNoPassphraseInFIPSMode(t *testing.T) {
+	for what, job := range map[string]string{"a passphrase": "passphrase", "a key": "create"} {
+		cmd := exec.Command(os.Args[0], filepath.Join(t.TempDir(), "ring.jwe"))
+		cmd.Stdin = strings.NewReader("go\n")
+		cmd.Env = append(os.Environ(), jobVariable+"="+job, "GODEBUG=fips140=only")
+		out, err := cmd.CombinedOutput()
+		if job == "create" {
+			if err != nil {
+				t.Errorf("%s: %v: %s", what, err, out)
+			}
+			continue
+		}
+		const want = "error: keys: cannot open the ring: FIPS 140 mode allows no passphrase, since argon2id is not approved; use a key encryption key of 32 random bytes\n"
+		if err == nil || string(out) != want+want {
+			t.Errorf("%s: %v: %s", what, err, out)
+		}
 	}
 }
