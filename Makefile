@@ -1,4 +1,4 @@
-# make test   everything a change must pass; CI runs this
+# make test   everything a change must pass, in about five minutes; CI runs this
 # make soak   the same tests again and again, HISTORIES of the list against its model, every fuzz target for FUZZTIME
 # make demo   three replicas on http://127.0.0.1:8080
 
