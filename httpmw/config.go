@@ -23,8 +23,8 @@ type Config struct {
 	// Idle ends a session that was not used for so long, at most the list's MaxIdle. Zero: 2 h.
 	Idle time.Duration
 
-	// Absolute ends a session so long after it began, used or not, at most the ring's MaxSession.
-	// Not less than Idle. Zero: 24 h.
+	// Absolute ends a session so long after it began, used or not, at most the ring's MaxSession. A session keeps the
+	// end it was given when it began, also if Absolute changes. Not less than Idle. Zero: 24 h.
 	Absolute time.Duration
 
 	// Remember holds the limits of sessions whose Identity asked to be remembered; their cookies outlive the

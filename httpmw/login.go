@@ -93,7 +93,7 @@ func (c *core) identify(id Identity, l Limits, now time.Time) (opened, error) {
 	o.tok = token.Session{
 		Audience: []byte(c.cfg.App), ID: newID(),
 		Subject: []byte(id.Subject), SubjectTag: token.Tag(c.list.Tag(revocation.Subject(id.Subject))),
-		AuthTime: now.Unix(), IssuedAt: now.Unix(), End: now.Unix() + seconds(l.Absolute),
+		AuthTime: now.Unix(), IssuedAt: now.Unix(), End: now.Unix() + seconds(l.Absolute), Remembered: id.Remember,
 	}
 	o.tok.Expires = min(now.Unix()+seconds(l.Idle), o.tok.End)
 	return o, o.setGroups(c, id.Groups)
@@ -155,7 +155,7 @@ func (s *state) lockedLogin(ctx context.Context, id Identity) ([]Event, error) {
 	}
 	// Nobody inherits another's data.
 	if s.status == alive && (len(s.tok.Subject) == 0 || string(s.tok.Subject) == id.Subject) {
-		next.tok.Data = s.tok.Data
+		next.tok.Data, next.tok.Version = s.tok.Data, s.tok.Version
 	}
 	previous := s.sid()
 	login := revocation.Login{Subject: revocation.Tag(next.tok.SubjectTag), Groups: next.groups[:next.tok.Groups], Since: id.Since}

@@ -124,6 +124,18 @@ func (s *Session[T]) value() (v T, err error) {
 	return v, nil
 }
 
+// Version returns how often the session's data was written, 0 if never: it grows by one with each Set and Update. A browser
+// can always send an older cookie of its session, with older data. An application that must notice keeps the least version
+// it accepts beside the account, by ID, and refuses what is below it. Two answers at the same time can have the same version.
+func (s *Session[T]) Version() int64 {
+	s.st.read()
+	defer s.st.mu.Unlock()
+	if s.st.status != alive {
+		return 0
+	}
+	return s.st.tok.Version
+}
+
 // Set replaces the session's data. Without a session it begins an anonymous one. After ErrTooLarge (a *SizeError),
 // ErrCommitted and ErrUndecided nothing was changed. ErrRevoked says that the session was revoked since the request
 // came; then it is none any more.

@@ -137,6 +137,7 @@ func (s *state) setData(raw []byte, version *uint64) (done bool, err error) {
 		s.core.extend(&next, v, now)
 	}
 	next.tok.Data = raw
+	next.tok.Version++
 	return true, s.replace(&next, now)
 }
 
@@ -169,10 +170,10 @@ func (c *core) extend(o *opened, v revocation.Verdict, now time.Time) {
 	o.tok.IssuedAt, o.tok.Expires, o.tok.Checked, o.tok.Line = o.iat, o.exp, o.chk, o.line
 }
 
-// limits returns the limits of a session, and whether it is one to be remembered: it was given more time at
-// login than others get.
+// limits returns the limits of a session, and whether it is one to be remembered: its login asked for that, and this
+// application remembers.
 func (c *core) limits(t *token.Session) (Limits, bool) {
-	if c.cfg.Remember.Absolute > 0 && t.AuthTime > 0 && t.End-t.AuthTime > seconds(c.cfg.Absolute) {
+	if t.Remembered && c.cfg.Remember != (Limits{}) {
 		return c.cfg.Remember, true
 	}
 	return Limits{c.cfg.Idle, c.cfg.Absolute}, false

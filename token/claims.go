@@ -15,8 +15,8 @@ const (
 
 	// maxFixed is the longest a session's claims can be without audience, subject,
 	// groups and data; maxSeen that of a seen token's.
-	maxFixed = len(`{"aud":"","sid":"","sub":"","stg":"","grp":[],"auth_time":,"ep":,"iat":,"exp":,"end":,"chk":,"ln":,"dat":}`) +
-		22 + 22 + 6*maxDigits + 10
+	maxFixed = len(`{"aud":"","sid":"","sub":"","stg":"","grp":[],"auth_time":,"ep":,"iat":,"exp":,"end":,"rem":true,"chk":,"ln":,"ver":,"dat":}`) +
+		22 + 22 + 7*maxDigits + 10
 	maxSeen = len(`{"sid":"","iat":,"exp":,"chk":,"ln":}`) + 22 + 3*maxDigits + 10
 )
 
@@ -30,7 +30,7 @@ func sessionBound(c *Session) (int, error) {
 	}
 	if len(c.Audience) == 0 || c.Groups < 0 ||
 		!inRange(c.AuthTime) || !inRange(c.Epoch) || !inRange(c.IssuedAt) ||
-		!inRange(c.Expires) || !inRange(c.End) || !inRange(c.Checked) {
+		!inRange(c.Expires) || !inRange(c.End) || !inRange(c.Checked) || !inRange(c.Version) {
 		return 0, ErrMalformed
 	}
 	// Invalid UTF-8 is refused, not replaced: replaced, different subjects could
@@ -80,8 +80,12 @@ func appendSession(b []byte, c *Session) []byte {
 	b = strconv.AppendInt(b, c.Expires, 10)
 	b = append(b, `,"end":`...)
 	b = strconv.AppendInt(b, c.End, 10)
+	if c.Remembered {
+		b = append(b, `,"rem":true`...)
+	}
 	b = appendOptional(b, `,"chk":`, c.Checked)
 	b = appendOptional(b, `,"ln":`, int64(c.Line))
+	b = appendOptional(b, `,"ver":`, c.Version)
 	if len(c.Data) > 0 {
 		b = append(b, `,"dat":`...)
 		b = append(b, c.Data...)

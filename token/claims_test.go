@@ -42,7 +42,16 @@ func TestClaimsFromElsewhere(t *testing.T) {
 		{"longest subject, escaped", insert(`"sub":"` + strings.Repeat(`\u0061`, 256) + `"`), with(func(c *token.Session) { c.Subject = []byte(strings.Repeat("a", 256)) })},
 		{"no groups", insert(`"grp":[]`), least},
 		{"groups with white space", insert(`"grp": [ "AAAAAAAAAAAAAAAAAAAAAA" , "AAAAAAAAAAAAAAAAAAAAAQ" ] `), with(func(c *token.Session) { c.GroupTags[1][15], c.Groups = 1, 2 })},
-		{"zeros said", insert(`"ep":0,"chk":0,"ln":0`), least},
+		{"zeros said", insert(`"ep":0,"chk":0,"ln":0,"ver":0`), least},
+		{"remembered", insert(`"rem":true`), with(func(c *token.Session) { c.Remembered = true })},
+		{"remembered, in its place", leastClaims[:len(leastClaims)-1] + `,"rem":true}`, with(func(c *token.Session) { c.Remembered = true })},
+		{"remembered and more, in their places", leastClaims[:len(leastClaims)-1] + `,"rem":true,"chk":5,"ln":6,"ver":7,"dat":8}`, with(func(c *token.Session) {
+			c.Remembered, c.Checked, c.Line, c.Version, c.Data = true, 5, 6, 7, []byte("8")
+		})},
+		{"remembered with white space", insert(`"rem" : true `), with(func(c *token.Session) { c.Remembered = true })},
+		{"not remembered, said", insert(`"rem":false`), least},
+		{"not remembered, said in its place", leastClaims[:len(leastClaims)-1] + `,"rem":false}`, least},
+		{"version", insert(`"ver":9007199254740991`), with(func(c *token.Session) { c.Version = 1<<53 - 1 })},
 		{"members that are not known", insert(`"jti":"x","nbf":0,"iss":null,"x":[1,-2.5e+3,{"a":[true,false]}],"y":{"sub":"mallory","sub":1}`), least},
 		{"a name that is not known and empty", insert(`"":1`), least},
 		{"names that differ beyond case", insert(`"subb":1,"su":2,"süb":3`), least},
@@ -172,6 +181,18 @@ func TestClaimsRefused(t *testing.T) {
 		{"grp with null", insert(`"grp":[null]`)},
 		{"grp without its end", insert(`"grp":["AAAAAAAAAAAAAAAAAAAAAA"`)},
 		{"grp with a comma at the end", insert(`"grp":["AAAAAAAAAAAAAAAAAAAAAA",]`)},
+		{"rem null", insert(`"rem":null`)},
+		{"rem a number", insert(`"rem":1`)},
+		{"rem a string", insert(`"rem":"true"`)},
+		{"rem an array", insert(`"rem":[true]`)},
+		{"rem capital", insert(`"rem":True`)},
+		{"rem with a tail", insert(`"rem":truex`)},
+		{"rem with a tail, in its place", leastClaims[:len(leastClaims)-1] + `,"rem":true1}`},
+		{"rem cut short", leastClaims[:len(leastClaims)-1] + `,"rem":tru}`},
+		{"rem twice", insert(`"rem":true,"rem":true`)},
+		{"rem and REM", insert(`"rem":true,"REM":true`)},
+		{"REM alone", insert(`"REM":true`)},
+		{"Ver", insert(`"Ver":1`)},
 		{"ln of 2^32", insert(`"ln":4294967296`)},
 
 		{"sub twice", insert(`"sub":"a","sub":"a"`)},
@@ -213,7 +234,7 @@ func TestClaimsRefused(t *testing.T) {
 		{"bytes behind data", leastClaims[:len(leastClaims)-1] + `,"dat":1} x`},
 		{"data before what is required", `{"dat":1,` + leastClaims[1:]},
 	}
-	for _, name := range []string{"auth_time", "iat", "exp", "end", "ep", "chk", "ln"} {
+	for _, name := range []string{"auth_time", "iat", "exp", "end", "ep", "chk", "ln", "ver"} {
 		for _, number := range []string{
 			"-1", "-0", "+1", "01", "00", "1.0", "1.5", "1e3", "1E3", "9007199254740992", "9223372036854775808",
 			"18446744073709551617", "99999999999999999", strings.Repeat("9", 400), `"1"`, "null", "true", "[1]", "{}", "0x1", "1_000", "1 2", "Infinity",

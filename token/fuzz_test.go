@@ -106,6 +106,8 @@ func FuzzScan(f *testing.F) {
 	f.Add([]byte(leastClaims[:len(leastClaims)-1] + `,"dat":1,"sub":"mallory"}`))
 	f.Add([]byte(leastClaims[:len(leastClaims)-1] + `,"dat":}}`))
 	f.Add([]byte(leastClaims[:len(leastClaims)-1] + `,"dat":1}x`))
+	f.Add([]byte(leastClaims[:len(leastClaims)-1] + `,"rem":true,"ver":1}`))
+	f.Add([]byte(leastClaims[:len(leastClaims)-1] + `,"ver":1,"rem":false}`))
 	f.Add([]byte(`{"sid":"AAAAAAAAAAAAAAAAAAAAAA","iat":1,"exp":2,"chk":0}`))
 	f.Fuzz(func(t *testing.T, claims []byte) { checkClaims(t, claims) })
 }
@@ -115,8 +117,8 @@ func FuzzScan(f *testing.F) {
 func TestReadersAgree(t *testing.T) {
 	pieces := strings.Split(`{ } [ ] , : " "" "," 0 1 01 -1 1.5 1e3 9007199254740991 9007199254740992 null true "x" "a":1 \u0061 \n \ é `+
 		"\xff \x00 \n "+`"aud":"shop" "aud":["shop"] "AUD":"x" "sid":"AAAAAAAAAAAAAAAAAAAAAA" "sid":"AAAAAAAAAAAAAAAAAAAAAB" "sub":"alice" "sub":"\u0061" "stg":"AAAAAAAAAAAAAAAAAAAAAQ"`+
-		` "grp":["AAAAAAAAAAAAAAAAAAAAAA"] "grp":[] "grp":["AAAAAAAAAAAAAAAAAAAAAA","AAAAAAAAAAAAAAAAAAAAAQ"] "auth_time":1 "ep":2 "iat":3 "exp":4 "end":5 "chk":6 "ln":7 "ln":4294967296`+
-		` "dat":{} "dat":1,"sub":"x" "dat": ,"dat": ,"sub":"a" ,"ep":2 ,"chk":6 ,"ln":7 ,"x":[{"y":0}] ,"exp":4`, " ")
+		` "grp":["AAAAAAAAAAAAAAAAAAAAAA"] "grp":[] "grp":["AAAAAAAAAAAAAAAAAAAAAA","AAAAAAAAAAAAAAAAAAAAAQ"] "auth_time":1 "ep":2 "iat":3 "exp":4 "end":5 "chk":6 "ln":7 "ln":4294967296 "rem":true "rem":false "rem":1 "ver":8`+
+		` "dat":{} "dat":1,"sub":"x" "dat": ,"dat": ,"sub":"a" ,"ep":2 ,"chk":6 ,"ln":7 ,"rem":true ,"rem":false ,"ver":8 ,"x":[{"y":0}] ,"exp":4`, " ")
 	r := rand.New(rand.NewPCG(1, 2))
 	bases := []string{leastClaims, string(token.AppendSession(nil, fullSession())), string(token.AppendSeen(nil, fullSeen()))}
 	rounds := 20_000
@@ -199,8 +201,11 @@ func checkParsed(t *testing.T, claims []byte, c *token.Session) {
 			aud, _ = list[0].(string)
 		}
 		sub, _ := m["sub"].(string)
+		rem, _ := m["rem"].(bool)
+		ver, _ := m["ver"].(float64)
 		if aud != string(c.Audience) || sub != string(c.Subject) || m["sid"] != c.ID.String() ||
-			m["iat"] != float64(c.IssuedAt) || m["exp"] != float64(c.Expires) || m["end"] != float64(c.End) {
+			m["iat"] != float64(c.IssuedAt) || m["exp"] != float64(c.Expires) || m["end"] != float64(c.End) ||
+			rem != c.Remembered || ver != float64(c.Version) {
 			t.Fatalf("%q: parsed as %+v, encoding/json has %v", claims, c, m)
 		}
 	}

@@ -142,8 +142,10 @@ func fullSession() *token.Session {
 		IssuedAt:   testSecond,
 		Expires:    testSecond + 7200,
 		End:        testSecond + 86400 - 60,
+		Remembered: true,
 		Checked:    1000*testSecond - 17,
 		Line:       3,
+		Version:    7,
 		Data:       []byte(`{"cart":["tea","cup"],"total":1250}`),
 	}
 }

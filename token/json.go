@@ -144,6 +144,13 @@ func (r *reader) integer() (int64, bool) {
 	return v, n > 0
 }
 
+// boolean reads true or false.
+func (r *reader) boolean() (v, ok bool) {
+	r.space()
+	v = r.word("true")
+	return v, v || r.word("false")
+}
+
 // skip reads any value whose arrays and objects nest at most depth levels deep.
 func (r *reader) skip(depth int) bool {
 	r.space()

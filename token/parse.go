@@ -64,10 +64,14 @@ func parseSession(b []byte, c *Session) bool {
 		case "end":
 			has |= end
 			c.End, ok = m.integer()
+		case "rem":
+			c.Remembered, ok = m.boolean()
 		case "chk":
 			c.Checked, ok = m.integer()
 		case "ln":
 			c.Line, ok = m.line()
+		case "ver":
+			c.Version, ok = m.integer()
 		case "dat":
 			c.Data, ok = m.rest()
 		}
@@ -115,7 +119,7 @@ func parseSeen(b []byte, c *Seen) bool {
 
 // The names of the members that are known.
 var (
-	sessionNames = []string{"aud", "sid", "sub", "stg", "grp", "auth_time", "ep", "iat", "exp", "end", "chk", "ln", "dat"}
+	sessionNames = []string{"aud", "sid", "sub", "stg", "grp", "auth_time", "ep", "iat", "exp", "end", "rem", "chk", "ln", "ver", "dat"}
 	seenNames    = []string{"sid", "iat", "exp", "chk", "ln"}
 )
 

@@ -40,11 +40,15 @@ func scanSession(b []byte, c *Session) bool {
 	c.Expires = s.integer()
 	s.expect(`,"end":`)
 	c.End = s.integer()
+	c.Remembered = s.take(`,"rem":true`)
 	if s.take(`,"chk":`) {
 		c.Checked = s.integer()
 	}
 	if s.take(`,"ln":`) {
 		c.Line = s.line()
+	}
+	if s.take(`,"ver":`) {
+		c.Version = s.integer()
 	}
 	if s.take(`,"dat":`) {
 		c.Data = s.rest()

@@ -96,12 +96,16 @@ type Session struct {
 	Expires int64
 	// End is the absolute deadline (end), in seconds since 1970.
 	End int64
+	// Remembered says that the login asked to be remembered (rem).
+	Remembered bool
 	// Checked is the position in the revocation log up to which no entry concerns
 	// the session (chk), in milliseconds. Zero: not said.
 	Checked int64
 	// Line is the primary of the revocation log under which Checked was said (ln).
 	// Zero: not said.
 	Line uint32
+	// Version counts how often the data was written (ver). Zero: never.
+	Version int64
 	// Data is the application's own, raw: one JSON value (dat). It is neither
 	// checked nor changed, in either direction; whoever decodes it finds out. Empty
 	// or nil: none.

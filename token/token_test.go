@@ -45,8 +45,10 @@ func TestSessionComesBack(t *testing.T) {
 		{"a group of zeros", func(c *token.Session) { c.Groups = 1 }},
 		{"largest numbers", func(c *token.Session) {
 			c.AuthTime, c.Epoch, c.IssuedAt, c.Expires, c.End, c.Checked = 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1
-			c.Line = 1<<32 - 1
+			c.Line, c.Version = 1<<32-1, 1<<53-1
 		}},
+		{"remembered", func(c *token.Session) { c.Remembered = true }},
+		{"version", func(c *token.Session) { c.Version = 1 }},
 		{"data", func(c *token.Session) { c.Data = []byte(`{"a":[1,2,{}]}`) }},
 		{"data with white space", func(c *token.Session) { c.Data = []byte("\n 1 ") }},
 		{"data that is not JSON", func(c *token.Session) { c.Data = []byte("}\xff\x00{") }},
@@ -97,7 +99,7 @@ func TestCanonicalForm(t *testing.T) {
 	}{
 		{"everything", fullSession(), `{"aud":"shop","sid":"` + b64(bits("sid", 16)) + `","sub":"alice","stg":"` + b64(bits("stg", 16)) +
 			`","grp":["` + b64(bits("grp 0", 16)) + `","` + b64(bits("grp 1", 16)) + `"],"auth_time":1759999940,"ep":1759999939877` +
-			`,"iat":1760000000,"exp":1760007200,"end":1760086340,"chk":1759999999983,"ln":3,"dat":{"cart":["tea","cup"],"total":1250}}`},
+			`,"iat":1760000000,"exp":1760007200,"end":1760086340,"rem":true,"chk":1759999999983,"ln":3,"ver":7,"dat":{"cart":["tea","cup"],"total":1250}}`},
 		{"least", leastSession(), `{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":0,"iat":0,"exp":0,"end":0}`},
 		{"escapes", &token.Session{Audience: []byte("\"\\/"), Subject: []byte("\b\x1fé")},
 			`{"aud":"\"\\/","sid":"AAAAAAAAAAAAAAAAAAAAAA","sub":"\u0008\u001fé","auth_time":0,"iat":0,"exp":0,"end":0}`},

@@ -131,6 +131,7 @@ func vectorTable(t *testing.T) []madeVector {
 	notJSON := func(c *token.Session) { c.Data = []byte(`1,"sub":"mallory","exp":9e9}`) }
 	largest := func(c *token.Session) {
 		c.AuthTime, c.Epoch, c.IssuedAt, c.Expires, c.End, c.Checked, c.Line = 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<32-1
+		c.Version = 1<<53 - 1
 		c.Subject = []byte(strings.Repeat("x", 256))
 		for i := range c.GroupTags {
 			c.GroupTags[i] = token.Tag(bits(fmt.Sprint("grp ", i), 16))
@@ -144,6 +145,7 @@ func vectorTable(t *testing.T) []madeVector {
 		opens("session-least", "nothing that can be left out", canonical(least), session(least)),
 		opens("session-largest", "all bounds reached", canonical(largest), session(largest)),
 		opens("session-escapes", "a subject with escapes and beyond ASCII", canonical(escapes), session(escapes)),
+		opens("session-not-remembered", "that it is not remembered is said, which the canonical form leaves out", canonical(func(c *token.Session) { c.Remembered = false }), withClaims(`"rem":true`, `"rem":false`)),
 		opens("session-data-not-json", "data that is not one JSON value and would end the claims is data all the same", canonical(notJSON), session(notJSON)),
 		as("seen", opens("seen", "everything a seen token can say", seenClaims, seen)),
 		as("seen", opens("seen-least", "nothing that can be left out", `{"sid":"`+sid+`","iat":1,"exp":2}`, minted(testHeader("a", "seen+jwt"), `{"sid":"`+sid+`","iat":1,"exp":2}`))),
@@ -222,6 +224,10 @@ func vectorTable(t *testing.T) []madeVector {
 		fails("claims-fraction", "malformed", "a number with a fraction", withClaims(`"ln":3`, `"ln":3.0`)),
 		fails("claims-exponent", "malformed", "a number with an exponent", withClaims(`"ln":3`, `"ln":3e0`)),
 		fails("claims-number-large", "malformed", "2^53", withClaims(fmt.Sprintf(`"exp":%d`, fullSession().Expires), `"exp":9007199254740992`)),
+		fails("claims-rem-number", "malformed", "a number in place of true", withClaims(`"rem":true`, `"rem":1`)),
+		fails("claims-rem-string", "malformed", "a string in place of true", withClaims(`"rem":true`, `"rem":"true"`)),
+		fails("claims-rem-twice", "malformed", "remembered twice", withClaims(`"rem":true`, `"rem":true,"rem":true`)),
+		fails("claims-ver-large", "malformed", "a version of 2^53", withClaims(`"ver":7`, `"ver":9007199254740992`)),
 		fails("claims-sid-trailing-bits", "malformed", "a sid in another spelling", withClaims(sid, sid[:21]+"B")),
 		fails("claims-aud-two", "malformed", "two audiences", withClaims(`"shop"`, `["shop","bank"]`)),
 		fails("claims-sub-long", "malformed", "a subject of 257 bytes", withClaims(`"alice"`, `"`+strings.Repeat("a", 257)+`"`)),

@@ -232,6 +232,7 @@ func explain(name, value string, now time.Time) string {
 		"auth_time": "logged in", "ep": "began (the list's clock)", "iat": "sealed",
 		"exp": "idle deadline", "end": "absolute deadline",
 		"chk": "not revoked up to (the list's clock)", "ln": "primary of the list then",
+		"rem": "the login asked to be remembered", "ver": "writes of the data",
 		"dat": "the application's data",
 	}[name]
 	n, err := strconv.ParseInt(value, 10, 64)

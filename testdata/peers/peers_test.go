@@ -61,6 +61,8 @@ func fullSession() *token.Session {
 		End:        now.Unix() + 86400,
 		Checked:    now.UnixMilli() - 20,
 		Line:       3,
+		Remembered: true,
+		Version:    5,
 		Data:       []byte(`{"text":"` + strings.Repeat("wafer", 57) + `","n":1}`),
 	}
 }
@@ -68,7 +70,7 @@ func fullSession() *token.Session {
 // fullClaims are the claims of fullSession, written here by hand.
 func fullClaims() string {
 	return fmt.Sprintf(`{"aud":"shop","sid":%q,"sub":"zoë \"Q\" <&>","stg":%q,"grp":[%q,%q],"auth_time":1759999940,"ep":1759999940000,`+
-		`"iat":1760000000,"exp":1760007200,"end":1760086400,"chk":1759999999980,"ln":3,"dat":{"text":%q,"n":1}}`,
+		`"iat":1760000000,"exp":1760007200,"end":1760086400,"rem":true,"chk":1759999999980,"ln":3,"ver":5,"dat":{"text":%q,"n":1}}`,
 		b64(sum("sid")[:16]), b64(sum("stg")[:16]), b64(sum("grp 0")[:16]), b64(sum("grp 1")[:16]), strings.Repeat("wafer", 57))
 }
 

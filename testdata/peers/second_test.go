@@ -72,6 +72,8 @@ func FuzzSecondImplementation(f *testing.F) {
 		`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"iat":2,"exp":3,"end":4,"dat":}`,
 		`{"aud":"\ud834","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"iat":2,"exp":3,"end":4}`,
 		`{"sid":"AAAAAAAAAAAAAAAAAAAAAA","iat":1,"exp":2,"ln":4294967295,"dat":null}`,
+		`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"iat":2,"exp":3,"end":4,"rem": false ,"ver":9}`,
+		`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"iat":2,"exp":3,"end":4,"rem":null}`,
 		`{"sid":"AAAAAAAAAAAAAAAAAAAAAA","iat":1,"exp":2,"x":` + strings.Repeat("[", 17) + strings.Repeat("]", 17) + `}`,
 	} {
 		f.Add([]byte(claims))
@@ -98,7 +100,7 @@ func FuzzSecondImplementation(f *testing.F) {
 		if ok {
 			got := &second.Claims{
 				Aud: string(c.Audience), Sub: string(c.Subject), SID: c.ID, STG: c.SubjectTag, AuthTime: c.AuthTime, EP: c.Epoch,
-				IAT: c.IssuedAt, EXP: c.Expires, End: c.End, CHK: c.Checked, LN: int64(c.Line), Dat: c.Data,
+				IAT: c.IssuedAt, EXP: c.Expires, End: c.End, CHK: c.Checked, LN: int64(c.Line), Rem: c.Remembered, Ver: c.Version, Dat: c.Data,
 			}
 			for _, g := range c.GroupTags[:c.Groups] {
 				got.GRP = append(got.GRP, g)
@@ -131,5 +133,5 @@ func equal(a, b *second.Claims) bool {
 		}
 	}
 	return x.Aud == y.Aud && x.Sub == y.Sub && x.SID == y.SID && x.STG == y.STG && x.AuthTime == y.AuthTime && x.EP == y.EP &&
-		x.IAT == y.IAT && x.EXP == y.EXP && x.End == y.End && x.CHK == y.CHK && x.LN == y.LN
+		x.IAT == y.IAT && x.EXP == y.EXP && x.End == y.End && x.CHK == y.CHK && x.LN == y.LN && x.Rem == y.Rem && x.Ver == y.Ver
 }

@@ -29,7 +29,8 @@ type Claims struct {
 	GRP                [][16]byte
 	AuthTime, EP       int64
 	IAT, EXP, End, CHK int64
-	LN                 int64
+	LN, Ver            int64
+	Rem                bool
 	Dat                []byte // nil: none
 }
 
@@ -122,7 +123,7 @@ func ReadClaims(kind string, plaintext []byte) (*Claims, bool) {
 	c, has := new(Claims), make(map[string]bool)
 	known, required, opaque := strings.Fields("sid iat exp chk ln"), strings.Fields("sid iat exp"), ""
 	if kind != "seen" {
-		known = strings.Fields("aud sid sub stg grp auth_time ep iat exp end chk ln dat")
+		known = strings.Fields("aud sid sub stg grp auth_time ep iat exp end rem chk ln ver dat")
 		required, opaque = strings.Fields("aud sid auth_time iat exp end"), "dat"
 	}
 	members, ok := object(plaintext, opaque)
@@ -203,6 +204,10 @@ func (c *Claims) read(name string, value []byte) (ok bool) {
 	case "ln":
 		c.LN, ok = integer(value)
 		return ok && c.LN < 1<<32
+	case "rem":
+		ok = json.Unmarshal(value, &c.Rem) == nil && string(value) != "null"
+	case "ver":
+		c.Ver, ok = integer(value)
 	case "dat":
 		c.Dat, ok = value, true
 	}
