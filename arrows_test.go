@@ -58,11 +58,11 @@ var noHTTP = []string{"internal/jwe", "keys", "token", "revocation", "revocation
 var outside = map[string][]string{
 	"github.com/bits-and-blooms/bloom/v3": {"revocation"},
 	"github.com/fsnotify/fsnotify":        {"keys"},
-	"github.com/gorilla/securecookie":     {"httpmw/gorilla"},
+	"github.com/gorilla/securecookie":     {"httpmw/gorilla", ""}, // "": the tests of this folder
 	"github.com/hashicorp/golang-lru/v2":  {"revocation"},
 	"github.com/lestrrat-go/jwx/v3":       {"httpmw/backchannel"},
 	"github.com/prometheus/client_golang": {"httpmw/prom"},
-	"github.com/redis/go-redis/v9":        {"keys/rediskeys", "revocation/redisstore"},
+	"github.com/redis/go-redis/v9":        {"keys/rediskeys", "revocation/redisstore", ""},
 	"github.com/spf13/cobra":              {"cmd/wafer"},
 	"go.etcd.io/bbolt":                    {"revocation/boltstore"},
 	"golang.org/x/crypto":                 {"keys"},

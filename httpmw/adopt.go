@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -58,17 +59,23 @@ func (m *Manager[T]) Adopter(a Adoption) (*Adopter[T], error) {
 	return &Adopter[T]{m.core, a}, nil
 }
 
+// Format implements [fmt.Formatter]: every verb prints the name of the type.
+func (a Adopter[T]) Format(f fmt.State, _ rune) { io.WriteString(f, "httpmw.Adopter") }
+
 // A Past is one session of the other system, which must have found it good.
 type Past struct {
 	// Credential is what proves the session: whatever its client sent, verified, in one spelling only. Whoever
 	// could spell one credential in two ways could come back after a logout.
-	Credential []byte
+	Credential []byte `json:"-"`
 
 	// Saved is when the other system made the credential: the same at every presentation. It becomes the login
 	// time, so a revocation of the subject after it holds, and the absolute limit counts from it. Of revocations from
 	// before From, when nothing could be adopted, those hold that the list still remembers.
 	Saved time.Time
 }
+
+// Format implements [fmt.Formatter]: every verb prints the name of the type.
+func (p Past) Format(f fmt.State, _ rune) { io.WriteString(f, "httpmw.Past") }
 
 // Adopt makes s the continuation of p: a session of id with data. Its id is derived from the credential, so adopting twice
 // gives one session, which is adopted no more once it was revoked. The store of the list is asked; if it is silent

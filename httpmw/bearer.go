@@ -51,7 +51,7 @@ func (m *Manager[T]) checked(ctx context.Context, st *state, now time.Time) (*Se
 	case len(st.tok.Subject) == 0:
 		return nil, ErrNoLogin
 	}
-	return &Session[T]{st}, nil
+	return &Session[T]{&hidden{st}}, nil
 }
 
 // openBearer opens a bearer token and decides.

@@ -2,6 +2,7 @@ package httpmw
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 )
 
@@ -19,15 +20,27 @@ const (
 
 // An Event tells of one change, for an audit log or for the application's own table of a user's devices.
 // Renewals are no events. That an event was told does not mean that the browser got the cookie.
+//
+// Subject is there to be used, and the request holds cookies: neither is printed with an Event by fmt, log/slog or
+// encoding/json. Who wants the subject in a log names it.
 type Event struct {
 	Kind     EventKind
 	Session  string // id of the session; of a refused one only if its cookie opened
 	Previous string // id it had before; "" if it is new
-	Subject  string // "" if nobody was logged in
+	Subject  string `json:"-"` // "" if nobody was logged in
 	Reason   Reason // of a refusal
 	Err      error  // what a logout returned: the store may not have acknowledged it
 	// Request is the one being answered, nil for Check and Issue. Not to be changed.
-	Request *http.Request
+	Request *http.Request `json:"-"`
+}
+
+// Format implements [fmt.Formatter]: every verb prints the kind and, of a refusal, the reason.
+func (e Event) Format(f fmt.State, _ rune) {
+	if e.Reason != "" {
+		fmt.Fprintf(f, "httpmw.Event(%s: %s)", e.Kind, e.Reason)
+		return
+	}
+	fmt.Fprintf(f, "httpmw.Event(%s)", e.Kind)
 }
 
 // tell hands events to the application. No lock of the session may be held: the application may use it.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 	"unicode/utf8"
 
@@ -16,12 +17,12 @@ import (
 type Identity struct {
 	// Subject names the user, 1 to 256 bytes of UTF-8. It can be read by who holds the key, and by the
 	// application, not by the browser.
-	Subject string
+	Subject string `json:"-"`
 
 	// Groups are whatever else this session may be revoked by, or let in by, at most 8: "tenant:7", a device, the
 	// session at an identity provider. The list of groups is your decision: nothing checks whether the subject belongs
 	// there. Zero: none.
-	Groups []string
+	Groups []string `json:"-"`
 
 	// Remember gives the session the limits of Config.Remember and a cookie that outlives the browser.
 	// Zero: not remembered.
@@ -32,6 +33,9 @@ type Identity struct {
 	// Zero: not checked.
 	Since revocation.Instant
 }
+
+// Format implements [fmt.Formatter]: every verb prints the name of the type.
+func (id Identity) Format(f fmt.State, _ rune) { io.WriteString(f, "httpmw.Identity") }
 
 const maxID = 256 // bytes of a subject or a group
 

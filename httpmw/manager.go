@@ -2,6 +2,8 @@ package httpmw
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -12,6 +14,9 @@ import (
 
 // A Manager opens, decides and writes the sessions of one application, whose data is of type T.
 type Manager[T any] struct{ core *core }
+
+// Format implements [fmt.Formatter]: every verb prints the name of the type.
+func (m Manager[T]) Format(f fmt.State, _ rune) { io.WriteString(f, "httpmw.Manager") }
 
 // New makes a Manager of a key ring and a revocation list. It refuses a Config that could not keep its
 // promises, and a list opened with the list key of another ring. It starts nothing and has nothing to close.
@@ -30,14 +35,14 @@ type core struct {
 	list     *revocation.List
 	sealer   *token.Sealer
 	cookie   cookieStyle
-	renewals renewals
+	renewals *renewals // cookies are in it: two pointers away from what fmt can reach
 	tags     subjectTags
 	look     lookup
 	count    counters
 }
 
 func newCore(k keys.Source, l *revocation.List, c Config) *core {
-	return &core{cfg: c, keys: k, list: l, sealer: token.New(k), cookie: newCookieStyle(c)}
+	return &core{cfg: c, keys: k, list: l, sealer: token.New(k), cookie: newCookieStyle(c), renewals: new(renewals)}
 }
 
 // Handler opens the session of every request, refuses nobody, and writes cookies when the headers leave.
@@ -66,6 +71,7 @@ type exchange[T any] struct {
 	ctx     exchangeContext[T]
 	writer  writer
 	session Session[T]
+	hidden  hidden
 	state   state
 }
 
@@ -90,7 +96,7 @@ func (m *Manager[T]) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	}
 	x := &exchange[T]{}
 	x.ctx = exchangeContext[T]{r.Context(), m, &x.session}
-	x.session.st = &x.state
+	x.hidden.state, x.session.st = &x.state, &x.hidden
 	own := r.WithContext(&x.ctx)
 	x.state.core, x.state.request = m.core, own
 	x.writer.inner, x.writer.st = w, &x.state

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 	"unicode/utf8"
 
@@ -13,7 +14,14 @@ import (
 
 // A Session is what is known of one request's client. It is usable by several goroutines. Asking it anything
 // marks the answer "Vary: Cookie".
-type Session[T any] struct{ st *state }
+type Session[T any] struct{ st *hidden }
+
+// hidden keeps fmt from a state: of a struct that it may not call the methods of, it prints what one pointer leads to.
+type hidden struct{ *state }
+
+// Format implements [fmt.Formatter]: every verb prints the name of the type, and nothing of the user, the data or the
+// cookies.
+func (s Session[T]) Format(f fmt.State, _ rune) { io.WriteString(f, "httpmw.Session") }
 
 // LoggedIn reports whether the session is good and has a subject. An anonymous session has none.
 func (s *Session[T]) LoggedIn() bool {

@@ -18,6 +18,9 @@ type writer struct {
 	committed atomic.Bool // spares the lock; state.committed decides
 }
 
+// Format implements [fmt.Formatter]: every verb prints the name of the type.
+func (w *writer) Format(f fmt.State, _ rune) { io.WriteString(f, "httpmw.writer") }
+
 func (w *writer) commit() {
 	if !w.committed.Load() {
 		w.st.commit(w.inner.Header())

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	mrand "math/rand/v2"
 	"sync"
@@ -69,6 +70,9 @@ type List struct {
 	_        [64]byte
 	counters counters
 }
+
+// Format implements [fmt.Formatter]: every verb prints the name of the type.
+func (l *List) Format(f fmt.State, _ rune) { io.WriteString(f, "revocation.List") }
 
 // Open joins the list in s, beginning one if there is none, and returns when
 // this replica is ready to decide. Until then it tries again whenever the store

@@ -7,7 +7,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"hash"
+	"io"
 	"log/slog"
+	"unique"
 )
 
 // A Scope says what kind of thing a revocation names. Its value is the byte
@@ -57,30 +60,43 @@ func (s Scope) mark() bool { return s == ScopeKey || s == ScopeEveryone }
 // A Target names what to revoke. The zero Target names nothing and is refused.
 type Target struct {
 	scope Scope
-	id    string
+	id    unique.Handle[string] // compares as the string does, and prints as an address; zero: ""
 }
 
 // Session names one session by its id, the 22 characters of Session.ID.
-func Session(sid string) Target { return Target{ScopeSession, sid} }
+func Session(sid string) Target { return TargetOf(ScopeSession, sid) }
 
 // Subject names every session of one subject.
-func Subject(id string) Target { return Target{ScopeSubject, id} }
+func Subject(id string) Target { return TargetOf(ScopeSubject, id) }
 
 // Group names every session that was attached to a group at login, such as
 // "tenant:7".
-func Group(name string) Target { return Target{ScopeGroup, name} }
+func Group(name string) Target { return TargetOf(ScopeGroup, name) }
 
 // Key names every session sealed with the key of that id. The ring says the same
 // to whoever has its newest copy; the list tells every replica within
 // [Config.Within], and remembers the key for 11 years, longer than anything it
 // sealed can live: an old copy of the ring does not bring the key back.
-func Key(kid string) Target { return Target{ScopeKey, kid} }
+func Key(kid string) Target { return TargetOf(ScopeKey, kid) }
 
 // Everyone names every session there is.
 func Everyone() Target { return Target{scope: ScopeEveryone} }
 
 // TargetOf builds a Target from a scope and an id, as administrators type them.
-func TargetOf(s Scope, id string) Target { return Target{s, id} }
+func TargetOf(s Scope, id string) Target {
+	t := Target{scope: s}
+	if id != "" {
+		t.id = unique.Make(id)
+	}
+	return t
+}
+
+func (t Target) name() string {
+	if t.id == (unique.Handle[string]{}) {
+		return ""
+	}
+	return t.id.Value()
+}
 
 // Scope returns what kind of thing t names.
 func (t Target) Scope() Scope { return t.scope }
@@ -88,10 +104,10 @@ func (t Target) Scope() Scope { return t.scope }
 // String names the scope only: an id may be a person's, and targets get logged.
 func (t Target) String() string { return t.scope.String() }
 
-// GoString hides the id as String does.
-func (t Target) GoString() string { return "revocation.Target(" + t.scope.String() + ")" }
+// Format implements [fmt.Formatter]: every verb prints what String returns.
+func (t Target) Format(f fmt.State, _ rune) { io.WriteString(f, t.String()) }
 
-// LogValue hides the id as String does.
+// LogValue implements [slog.LogValuer].
 func (t Target) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 const maxID = 256 // bytes of a subject, group or key id
@@ -99,15 +115,15 @@ const maxID = 256 // bytes of a subject, group or key id
 func (t Target) check() error {
 	switch t.scope {
 	case ScopeSession:
-		if _, ok := parseSessionID(t.id); !ok {
+		if _, ok := parseSessionID(t.name()); !ok {
 			return fmt.Errorf("%w: a session id is 22 base64url characters", ErrTarget)
 		}
 	case ScopeSubject, ScopeGroup, ScopeKey:
-		if t.id == "" || len(t.id) > maxID {
+		if n := len(t.name()); n == 0 || n > maxID {
 			return fmt.Errorf("%w: the id of a %v has 1 to %d bytes", ErrTarget, t.scope, maxID)
 		}
 	case ScopeEveryone:
-		if t.id != "" {
+		if t.name() != "" {
 			return fmt.Errorf("%w: everyone takes no id", ErrTarget)
 		}
 	default:
@@ -138,24 +154,25 @@ type Secrets interface {
 }
 
 // A tagger computes tags, entry MACs and the check value of the list key.
+// Its secrets stand behind functions, where fmt cannot print them.
 type tagger struct {
-	sid cipher.Block // AES-128: a permutation of session ids
-	tag [32]byte
-	mac [32]byte
+	sid func() cipher.Block // AES-128: a permutation of session ids
+	tag func() hash.Hash    // a new HMAC
+	mac func() hash.Hash    // a new HMAC
 	// check tells two list keys apart without telling anything about them.
 	check [16]byte
 }
 
 func newTagger(k Secrets) (*tagger, error) {
-	sid := k.ListSecret("wafer list: session tags")
+	sid, tag, mac := k.ListSecret("wafer list: session tags"), k.ListSecret("wafer list: tags"), k.ListSecret("wafer list: entry mac")
 	block, err := aes.NewCipher(sid[:16])
 	if err != nil {
 		return nil, fmt.Errorf("revocation: session tags: %w", err)
 	}
 	t := &tagger{
-		sid: block,
-		tag: k.ListSecret("wafer list: tags"),
-		mac: k.ListSecret("wafer list: entry mac"),
+		sid: func() cipher.Block { return block },
+		tag: func() hash.Hash { return hmac.New(sha256.New, tag[:]) },
+		mac: func() hash.Hash { return hmac.New(sha256.New, mac[:]) },
 	}
 	check := k.ListSecret("wafer list: key check")
 	copy(t.check[:], check[:])
@@ -169,16 +186,16 @@ func (t *tagger) session(sid [16]byte) (tag Tag) {
 
 // seal is session for whoever has room for both: what goes through the
 // interface of a cipher is allocated otherwise.
-func (t *tagger) seal(tag *Tag, sid *[16]byte) { t.sid.Encrypt(tag[:], sid[:]) }
+func (t *tagger) seal(tag *Tag, sid *[16]byte) { t.sid().Encrypt(tag[:], sid[:]) }
 
 func (t *tagger) of(target Target) (tag Tag) {
 	if target.scope == ScopeSession {
-		id, _ := parseSessionID(target.id)
+		id, _ := parseSessionID(target.name())
 		return t.session(id)
 	}
-	h := hmac.New(sha256.New, t.tag[:])
+	h := t.tag()
 	h.Write([]byte{byte(target.scope), 0})
-	h.Write([]byte(target.id))
+	h.Write([]byte(target.name()))
 	copy(tag[:], h.Sum(nil))
 	return tag
 }
@@ -187,7 +204,7 @@ func (t *tagger) of(target Target) (tag Tag) {
 // write to the store cannot revoke by making entries up, or by copying them
 // from another list. W and until are set by the store and are not covered.
 func (t *tagger) entryMAC(genesis [16]byte, version byte, scope Scope, tag Tag) (mac [8]byte) {
-	h := hmac.New(sha256.New, t.mac[:])
+	h := t.mac()
 	h.Write(genesis[:])
 	h.Write([]byte{version, byte(scope)})
 	h.Write(tag[:])

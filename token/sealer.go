@@ -2,6 +2,8 @@ package token
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +38,9 @@ func New(src keys.Source) *Sealer {
 	s.current()
 	return s
 }
+
+// Format implements [fmt.Formatter]: every verb prints the name of the type.
+func (s *Sealer) Format(f fmt.State, _ rune) { io.WriteString(f, "token.Sealer") }
 
 // current returns the table of the ring that src has now. As long as that is the
 // same ring it costs two loads and a comparison.

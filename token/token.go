@@ -27,6 +27,9 @@
 package token
 
 import (
+	"fmt"
+	"io"
+
 	"github.com/wafer-sessions/wafer/internal/jwe"
 )
 
@@ -77,7 +80,7 @@ type Session struct {
 	ID ID
 	// Subject is who is logged in (sub): UTF-8, at most [MaxSubject] bytes.
 	// Empty: nobody is.
-	Subject []byte
+	Subject []byte `json:"-"`
 	// SubjectTag stands for the subject in the list of revocations (stg).
 	SubjectTag Tag
 	// GroupTags stand for the groups in the list of revocations (grp); the first
@@ -109,11 +112,14 @@ type Session struct {
 	// Data is the application's own, raw: one JSON value (dat). It is neither
 	// checked nor changed, in either direction; whoever decodes it finds out. Empty
 	// or nil: none.
-	Data []byte
+	Data []byte `json:"-"`
 	// KeyID is the kid of the key that opened the token. Sealing does not look at
 	// it.
 	KeyID string
 }
+
+// Format implements [fmt.Formatter]: every verb prints the name of the type.
+func (c Session) Format(f fmt.State, _ rune) { io.WriteString(f, "token.Session") }
 
 // Seen is what a seen token says: when a session was last renewed. The fields are
 // those of [Session].

@@ -34,6 +34,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -52,7 +53,7 @@ const timeout = 10 * time.Second
 type Config struct {
 	// Token is what callers send as "Authorization: Bearer <Token>". It should be random and must have MinToken bytes. It is compared in
 	// constant time. Zero: Authorize decides.
-	Token string
+	Token string `json:"-"`
 
 	// Actor is what the audit log calls the holder of Token. Zero: "admin".
 	Actor string
@@ -67,6 +68,9 @@ type Config struct {
 	// Logger receives the audit log. Zero: slog.Default().
 	Logger *slog.Logger
 }
+
+// Format implements [fmt.Formatter]: every verb prints the name of the type.
+func (c Config) Format(f fmt.State, _ rune) { io.WriteString(f, "admin.Config") }
 
 // New returns the API over one replica's list and the ring. Keys are rotated and revoked only where k is a [keys.Editor].
 // The handler serves paths from its own root; mount it below a prefix with [http.StripPrefix]. It may be used concurrently.
@@ -106,6 +110,9 @@ type api struct {
 	refusals  limiter
 	log       *slog.Logger
 }
+
+// Format implements [fmt.Formatter]: every verb prints the name of the package.
+func (a *api) Format(f fmt.State, _ rune) { io.WriteString(f, "admin API") }
 
 // call is one authenticated request on its way to its route.
 type call struct {

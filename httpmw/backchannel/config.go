@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -57,18 +58,15 @@ type Config struct {
 // A Logout is what a good token said.
 type Logout struct {
 	Issuer  string
-	Session string // "sid" at the provider, "" if the token has none
-	Subject string // "sub" at the provider, "" if the token has none
+	Session string `json:"-"` // "sid" at the provider, "" if the token has none
+	Subject string `json:"-"` // "sub" at the provider, "" if the token has none
 }
 
 // String leaves session and subject out: logouts get logged.
 func (l Logout) String() string { return "backchannel.Logout of " + l.Issuer }
 
-// GoString hides what String hides.
-func (l Logout) GoString() string { return l.String() }
-
-// LogValue hides what String hides.
-func (l Logout) LogValue() slog.Value { return slog.StringValue(l.String()) }
+// Format implements [fmt.Formatter]: every verb prints what String returns.
+func (l Logout) Format(f fmt.State, _ rune) { io.WriteString(f, l.String()) }
 
 const (
 	defaultLeeway = time.Minute

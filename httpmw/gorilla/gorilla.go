@@ -34,6 +34,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -72,6 +73,9 @@ type Config[T any] struct {
 	Path, Domain string
 }
 
+// Format implements [fmt.Formatter]: every verb prints the name of the type. The Codecs hold keys.
+func (c Config[T]) Format(f fmt.State, _ rune) { io.WriteString(f, "gorilla.Config") }
+
 // Group returns the group of all sessions that were moved from the old cookie of that name. Revoking it ends them,
 // and the moving of cookies from before.
 func Group(cookie string) string { return "gorilla:" + cookie }
@@ -84,6 +88,9 @@ type Mover[T any] struct {
 	old     http.Cookie // as it is expired
 	count   counters
 }
+
+// Format implements [fmt.Formatter]: every verb prints the name of the type.
+func (m *Mover[T]) Format(f fmt.State, _ rune) { io.WriteString(f, "gorilla.Mover") }
 
 // New returns a Mover of old cookies to sessions of m. It refuses a Config that lacks something.
 func New[T any](m *httpmw.Manager[T], c Config[T]) (*Mover[T], error) {

@@ -14,6 +14,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -34,6 +35,9 @@ type Kit[T any] struct {
 	store *store
 	lost  *recorder
 }
+
+// Format implements [fmt.Formatter]: every verb prints the name of the type.
+func (k *Kit[T]) Format(f fmt.State, _ rune) { io.WriteString(f, "wafertest.Kit") }
 
 const (
 	// within is long enough for a reader that has to share a busy machine, and short enough to wait for.

@@ -1,0 +1,367 @@
+package wafer_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/securecookie"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/admin"
+	"github.com/wafer-sessions/wafer/httpmw/backchannel"
+	"github.com/wafer-sessions/wafer/httpmw/gorilla"
+	"github.com/wafer-sessions/wafer/httpmw/prom"
+	"github.com/wafer-sessions/wafer/httpmw/wafertest"
+	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/keys/rediskeys"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/redisstore"
+	wafertoken "github.com/wafer-sessions/wafer/token"
+)
+
+// harmless are the exported types that hold no secret, no token and no id of a person, and why: they print as they are.
+// Every other exported type is printed by TestNothingPrintsASecret. A new one has to be in one of both.
+var harmless = map[string]string{
+	"httpmw.Adoption":       "a name and two times",
+	"httpmw.Codec":          "an interface",
+	"httpmw.Config":         "settings",
+	"httpmw.EventKind":      "a word",
+	"httpmw.Limits":         "durations",
+	"httpmw.Need":           "settings",
+	"httpmw.Reason":         "a word",
+	"httpmw.SizeError":      "sizes",
+	"httpmw.Stats":          "counters",
+	"backchannel.Config":    "settings; the ids of clients are public",
+	"backchannel.Stats":     "counters",
+	"gorilla.Stats":         "counters",
+	"prom.Manager":          "an interface",
+	"keys.Editor":           "an interface",
+	"keys.FileConfig":       "settings",
+	"keys.Rotation":         "settings",
+	"keys.Source":           "an interface",
+	"keys.State":            "a number",
+	"rediskeys.Config":      "settings",
+	"revocation.Ack":        "settings",
+	"revocation.Answer":     "numbers",
+	"revocation.Assertion":  "a pseudonym",
+	"revocation.Batch":      "pseudonyms",
+	"revocation.Change":     "pseudonyms",
+	"revocation.Config":     "settings",
+	"revocation.Cursor":     "a position",
+	"revocation.Entry":      "a pseudonym",
+	"revocation.Finding":    "a number",
+	"revocation.Founding":   "the name of a list",
+	"revocation.Genesis":    "the name of a list",
+	"revocation.Head":       "a position",
+	"revocation.Instant":    "a time",
+	"revocation.Kind":       "a number",
+	"revocation.Line":       "numbers",
+	"revocation.Login":      "pseudonyms",
+	"revocation.Memory":     "pseudonyms",
+	"revocation.Options":    "what an audit log is told",
+	"revocation.Outcome":    "a number",
+	"revocation.Page":       "pseudonyms",
+	"revocation.Position":   "a position",
+	"revocation.Query":      "a session id, which proves nothing, and pseudonyms",
+	"revocation.Question":   "pseudonyms",
+	"revocation.Raise":      "numbers",
+	"revocation.Reason":     "a number",
+	"revocation.Receipt":    "a position and times",
+	"revocation.Registrar":  "an interface",
+	"revocation.Replica":    "what a replica reports",
+	"revocation.Result":     "a position",
+	"revocation.Scope":      "a word",
+	"revocation.Secrets":    "an interface",
+	"revocation.Start":      "numbers",
+	"revocation.State":      "pseudonyms",
+	"revocation.Stats":      "counters",
+	"revocation.Store":      "an interface",
+	"revocation.Succession": "pseudonyms",
+	"revocation.Tag":        "a pseudonym",
+	"revocation.Verdict":    "numbers",
+	"revocation.When":       "a number",
+	"revocation.Written":    "a position",
+	"boltstore.Store":       "pseudonyms",
+	"redisstore.Config":     "settings",
+	"redisstore.Finding":    "names and values of settings that are no secrets",
+	"redisstore.Level":      "a number",
+	"token.ID":              "a session id, which proves nothing",
+	"token.Seen":            "a session id, which proves nothing, and times",
+	"token.Tag":             "a pseudonym",
+}
+
+// A guarded value must print nothing of what it holds.
+type guarded struct {
+	value any
+	// open: what must not print stands in exported fields, for the application to use. fmt shows it where it calls no
+	// methods: under %p and, outside of Errorf, %w; in unexported fields; behind nested pointers that a verb does not fit.
+	open bool
+}
+
+const (
+	person     = "qzvxw81@kfjtp72.zzq"
+	adminToken = "hV7kLqYw0cT3nRz8mXpB5sUe"
+	password   = "xPw9-KzzQ4-vvT17"
+	oldKey     = "8Kd02mf7Qp1ZxYbE5vTn3sWcRgHjLu96"
+)
+
+func TestNothingPrintsASecret(t *testing.T) {
+	var secrets finder
+	values := guardedValues(t, &secrets)
+	for name, g := range values {
+		t.Run(name, func(t *testing.T) {
+			for how, v := range nestings(g) {
+				shown := false
+				prints(v, func(verb, text string) {
+					if g.open && strings.ContainsAny(verb, "pw") && verb[0] == '%' {
+						return
+					}
+					if secret := secrets.in(text); secret != "" && !shown {
+						shown = true // one is enough
+						t.Errorf("%s, %s: shows the %s: %.300q", how, verb, secret, text)
+					}
+				})
+			}
+		})
+	}
+	names := exportedTypes(t)
+	for name := range harmless {
+		if _, both := values[name]; both {
+			t.Errorf("%s is in both tables", name)
+		}
+		if !names[name] {
+			t.Errorf("%s is in the table of harmless types and does not exist", name)
+		}
+	}
+	for name := range names {
+		if _, printed := values[name]; !printed && harmless[name] == "" {
+			t.Errorf("%s is new: print it here, or say why it is harmless", name)
+		}
+	}
+}
+
+// nestings returns v as it may stand in what a program prints.
+func nestings(g guarded) map[string]any {
+	v := g.value
+	all := map[string]any{
+		"plain": v, "slice": []any{v}, "array": [1]any{v}, "map": map[string]any{"a": v}, "struct": struct{ X any }{v},
+		"pointer to struct": &struct{ X any }{v}, "deep": []any{map[string]any{"a": struct{ X []any }{[]any{v}}}},
+	}
+	typed := reflect.MakeSlice(reflect.SliceOf(reflect.TypeOf(v)), 0, 1)
+	all["typed slice"] = reflect.Append(typed, reflect.ValueOf(v)).Interface()
+	pointer := reflect.New(reflect.TypeOf(v))
+	pointer.Elem().Set(reflect.ValueOf(v))
+	all["pointer"] = pointer.Interface()
+	all["pointers"] = []any{pointer.Interface()}
+	if reflect.TypeOf(v).Comparable() {
+		m := reflect.MakeMap(reflect.MapOf(reflect.TypeOf(v), reflect.TypeFor[int]()))
+		m.SetMapIndex(reflect.ValueOf(v), reflect.ValueOf(1))
+		all["map key"] = m.Interface()
+	}
+	if !g.open {
+		all["deep pointer"] = []any{map[int]any{1: &struct{ X []any }{[]any{v}}}}
+		all["unexported"] = struct{ x any }{v}
+		all["pointer to unexported"] = &struct{ x []any }{[]any{v}}
+		all["unexported pointer"] = struct{ x any }{pointer.Interface()}
+	}
+	return all
+}
+
+// guardedValues makes one of each type that holds secrets, full of them, and tells secrets which they are.
+func guardedValues(t *testing.T, secrets *finder) map[string]guarded {
+	ctx, quiet := t.Context(), slog.New(slog.DiscardHandler)
+	kekBytes := sha256.Sum256([]byte(oldKey))
+	kek := keys.KEKFunc(func(context.Context) ([]byte, error) { return kekBytes[:], nil })
+	file := sure(keys.OpenFile(ctx, filepath.Join(t.TempDir(), "ring.jwe"), kek, keys.FileConfig{Create: true, Poll: time.Hour, PollOnly: true, Logger: quiet}))
+	t.Cleanup(func() { file.Close() })
+	ring := file.Ring()
+	addRing(secrets, ring)
+
+	server := redistest.Start(t)
+	server.Do("CONFIG", "SET", "requirepass", password)
+	client := &redis.UniversalOptions{Addrs: []string{server.Addr}, Password: password}
+	store := sure(redisstore.Open(ctx, client, redisstore.Config{AllowVolatile: true}))
+	t.Cleanup(func() { store.Close() })
+	shared := sure(rediskeys.Open(ctx, client, kek, rediskeys.Config{Create: true, Poll: time.Hour, Logger: quiet}))
+	t.Cleanup(func() { shared.Close() })
+	addRing(secrets, shared.Ring())
+
+	list := sure(revocation.Open(ctx, revocation.NewMemory(), ring, revocation.Config{Logger: quiet}))
+	manager := sure(httpmw.New[string](file, list, httpmw.Config{Logger: quiet}))
+	session := signIn(t, manager, secrets)
+	adopter := sure(manager.Adopter(httpmw.Adoption{System: "old", From: time.Now(), Until: time.Now().Add(time.Minute)}))
+	codec := securecookie.New([]byte(oldKey), nil)
+	moves := gorilla.Config[string]{
+		Cookie: "old", Codecs: []securecookie.Codec{codec}, From: time.Now(), Until: time.Now().Add(time.Minute),
+		Read: func(map[any]any) (id httpmw.Identity, data string, ok bool) { return },
+	}
+	kit := wafertest.New[string](t, httpmw.Config{})
+	addRing(secrets, wafertest.Ring())
+	kitSession := signIn(t, kit.Manager, secrets)
+	if err := kit.List.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sealer := wafertoken.New(file)
+	sealed := wafertoken.Session{Audience: []byte("app"), Subject: []byte(person), Data: []byte(`"` + person + `"`)}
+	receiver := sure(backchannel.New(list, backchannel.Config{Issuer: "https://provider.example", ClientIDs: []string{"app"}, Logger: quiet}))
+	// What prints may look at anything: nobody else may be at work.
+	if err := errors.Join(list.Close(), file.Close(), shared.Close()); err != nil {
+		t.Fatal(err)
+	}
+
+	secrets.add("KEK", kekBytes[:])
+	secrets.add("person", []byte(person))
+	secrets.add("admin token", []byte(adminToken))
+	secrets.add("Redis password", []byte(password))
+	secrets.add("old key", []byte(oldKey))
+
+	request := httptest.NewRequest("GET", "/", nil)
+	all := map[string]guarded{
+		"keys.Ring":                {value: ring},
+		"keys.Ring by value":       {value: *ring},
+		"keys.Key":                 {value: ring.Keys()[0]},
+		"keys.KEK":                 {value: kek},
+		"keys.KEK of a passphrase": {value: keys.Passphrase(func(context.Context) ([]byte, error) { return []byte(oldKey), nil })},
+		"keys.File":                {value: file},
+		"keys.Static":              {value: keys.Static(ring)},
+		"rediskeys.Ring":           {value: shared},
+		"redisstore.Store":         {value: store},
+		"redisstore.Store, value":  {value: *store},
+		"revocation.List":          {value: list},
+		"revocation.Disabled":      {value: revocation.Disabled(ring)},
+		"token.Sealer":             {value: sealer},
+		"token.Session":            {value: sealed, open: true},
+		"httpmw.Manager":           {value: manager},
+		"httpmw.Manager by value":  {value: *manager},
+		"httpmw.Session":           {value: session},
+		"httpmw.Session by value":  {value: *session},
+		"httpmw.Session of a Kit":  {value: kitSession},
+		"httpmw.Adopter":           {value: adopter},
+		"httpmw.Adopter by value":  {value: *adopter},
+		"httpmw.Past":              {value: httpmw.Past{Credential: []byte(adminToken)}, open: true},
+		"httpmw.Identity":          {value: httpmw.Identity{Subject: person, Groups: []string{person}}, open: true},
+		"httpmw.Event":             {value: httpmw.Event{Kind: httpmw.EventLogin, Session: "id", Subject: person, Request: request}, open: true},
+		"httpmw.Event refused":     {value: httpmw.Event{Kind: httpmw.EventRefused, Reason: "revoked", Subject: person}, open: true},
+		"gorilla.Config":           {value: moves, open: true},
+		"gorilla.Mover":            {value: sure(gorilla.New(manager, moves))},
+		"backchannel.Logout":       {value: backchannel.Logout{Issuer: "https://provider.example", Session: person, Subject: person}, open: true},
+		"backchannel.Receiver":     {value: receiver},
+		"admin.Config":             {value: admin.Config{Token: adminToken}, open: true},
+		"admin.New":                {value: sure(admin.New(list, file, admin.Config{Token: adminToken, Logger: quiet}))},
+		"prom.Parts":               {value: prom.Parts{Apps: map[string]prom.Manager{"app": manager}, List: list, Keys: file}},
+		"prom.New":                 {value: sure(prom.New(prom.Parts{Apps: map[string]prom.Manager{"app": manager}, List: list, Keys: file}))},
+		"wafertest.Kit":            {value: kit},
+	}
+	for name, target := range map[string]revocation.Target{
+		"": revocation.Subject(person), ", a group": revocation.Group(person), ", a session": revocation.Session(person), ", a key": revocation.Key(person),
+	} {
+		all["revocation.Target"+name] = guarded{value: target}
+	}
+	return all
+}
+
+// addRing tells secrets what a ring keeps secret: its keys, and what is derived from the key of the list.
+func addRing(secrets *finder, r *keys.Ring) {
+	var set struct {
+		ListKey string `json:"list_key"`
+		Keys    []struct{ K string }
+	}
+	if err := json.Unmarshal(r.PlaintextJWKSet(), &set); err != nil {
+		panic(err)
+	}
+	secrets.add("list key", sure(base64.RawURLEncoding.DecodeString(set.ListKey)))
+	for _, k := range set.Keys {
+		secrets.add("key", sure(base64.RawURLEncoding.DecodeString(k.K)))
+	}
+	for _, label := range []string{"wafer list: tags", "wafer list: entry mac", "wafer list: session tags", "wafer httpmw: adopted session ids"} {
+		derived := r.ListSecret(label)
+		secrets.add("secret "+label, derived[:])
+	}
+}
+
+// signIn returns a session that has all it may have, with the cookie that was written for it among the secrets. The
+// person is in it as subject, group and data.
+func signIn(t *testing.T, m *httpmw.Manager[string], secrets *finder) (s *httpmw.Session[string]) {
+	h := m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s = m.From(r.Context())
+		if err := s.Login(r.Context(), httpmw.Identity{Subject: person, Groups: []string{person}}); err != nil {
+			t.Error(err)
+		}
+		if err := s.Set(person); err != nil {
+			t.Error(err)
+		}
+		for how, v := range map[string]any{"the writer": w, "the context": r.Context()} {
+			prints(v, func(verb, text string) {
+				if strings.Contains(text, person) || strings.Contains(text, fmt.Sprint([]byte(person))[1:30]) || strings.Contains(text, "eyJ") {
+					t.Errorf("%s, %s: shows the session: %.300q", how, verb, text)
+				}
+			})
+		}
+	}))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", "https://app.example/", nil))
+	cookies := w.Result().Cookies()
+	if len(cookies) != 1 {
+		t.Fatalf("%d cookies", len(cookies))
+	}
+	_, sealed, _ := strings.Cut(cookies[0].Value, ".") // the header is the same for all
+	secrets.add("cookie", []byte(sealed))
+	return s
+}
+
+// exportedTypes returns the exported types of all packages that others may import, as package.Type.
+func exportedTypes(t *testing.T) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	for _, p := range packages(t) {
+		if n := p.name(); n == "" || strings.HasPrefix(n, "cmd/") || strings.Contains(n, "internal/") {
+			continue
+		}
+		files := sure(filepath.Glob(filepath.Join(filepath.FromSlash(p.name()), "*.go")))
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			parsed := sure(parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution))
+			for _, d := range parsed.Decls {
+				decl, ok := d.(*ast.GenDecl)
+				if !ok || decl.Tok != token.TYPE {
+					continue
+				}
+				for _, spec := range decl.Specs {
+					if name := spec.(*ast.TypeSpec).Name; name.IsExported() {
+						names[parsed.Name.Name+"."+name.Name] = true
+					}
+				}
+			}
+		}
+	}
+	if len(names) < 50 {
+		t.Fatalf("only %d exported types are found", len(names))
+	}
+	return names
+}
+
+func sure[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
