@@ -1,6 +1,8 @@
 package revocation
 
 import (
+	"fmt"
+	"io"
 	"log/slog"
 	"time"
 )
@@ -68,10 +70,13 @@ type Options struct {
 	// the store is silent, 64 sessions of one subject wait for it at most. A further one
 	// revokes the subject instead: all its sessions that began until now, in one entry.
 	// Zero: not said, and every session waits for itself.
-	Subject string
+	Subject string `json:"-"`
 	// Actor and Reason are for the audit log; the store never sees them.
 	Actor, Reason string
 }
+
+// Format implements [fmt.Formatter]: every verb prints the name of the type.
+func (o Options) Format(f fmt.State, _ rune) { io.WriteString(f, "revocation.Options") }
 
 // A Receipt says what a revocation reached.
 type Receipt struct {
