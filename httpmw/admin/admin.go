@@ -20,8 +20,32 @@
 //
 // # Answers
 //
-// JSON, never cached. Every error is a problem document (RFC 9457) whose member "code" is for programs. 503 with Retry-After means that
-// the store did not acknowledge: the replica that was asked refuses already and goes on trying, but nothing is promised for the others.
+// JSON, never cached. Every error is a problem document (RFC 9457). Its member "detail" is for people, and "code" for programs:
+//
+//	body          400  the body is not one JSON object of known members; the detail names the member
+//	unauthorized  401  no token, or a wrong one
+//	cross_origin  403  a browser sent the request for another origin
+//	not_found     404  no such path
+//	no_key        404  no such key in the ring
+//	method        405  the path does not have this method
+//	pending       409  a new key is waiting already
+//	full          409  the ring holds as many keys as it may
+//	too_large     413  the body is too long
+//	media_type    415  the body is not application/json
+//	invalid       422  a member has a value that cannot be
+//	future        422  "before" lies in the future
+//	host          421  the API does not go by the name in the Host header
+//	limited       429  too many refused requests
+//	disabled      501  the application has no list
+//	read_only     501  this replica cannot change its ring
+//	unavailable   503  the store did not answer
+//	closed        503  this replica is shutting down; nothing was done
+//	not_ready     503  this replica has not reached the store since it started; nothing was done
+//	outbox_full   503  the store does not answer, and too many revocations wait for it; nothing was done
+//	ring          503  the ring could not be changed where it is kept
+//
+// After "unavailable" for a change, the replica that was asked refuses already what was to be revoked and goes on trying, but nothing is
+// promised for the others: ask again. For a question it means only that there is no answer. GET /status answers without the store.
 //
 // # Audit
 //
@@ -46,13 +70,17 @@ import (
 // MinToken is the length in bytes below which New refuses a token: 18 random bytes in base64.
 const MinToken = 24
 
+// minDistinct is how many different bytes a token has at least. Of random tokens of MinToken bytes in base64 fewer than one in 10^14 has
+// fewer, in hexadecimal one in 30,000.
+const minDistinct = 8
+
 // timeout bounds how long one request may wait for the store or the ring.
 const timeout = 10 * time.Second
 
 // Config is what New can be told. Token or Authorize is required, and not both.
 type Config struct {
-	// Token is what callers send as "Authorization: Bearer <Token>". It should be random and must have MinToken bytes. It is compared in
-	// constant time. Zero: Authorize decides.
+	// Token is what callers send as "Authorization: Bearer <Token>". Make it of random bytes. It must have MinToken bytes, and 8 different
+	// ones. It is compared in constant time. Zero: Authorize decides.
 	Token string `json:"-"`
 
 	// Actor is what the audit log calls the holder of Token. Zero: "admin".
@@ -84,6 +112,8 @@ func New(l *revocation.List, k keys.Source, c Config) (http.Handler, error) {
 		return nil, errors.New("admin: Token and Authorize are both set")
 	case c.Token != "" && len(c.Token) < MinToken:
 		return nil, fmt.Errorf("admin: Token has %d bytes, fewer than %d", len(c.Token), MinToken)
+	case c.Token != "" && distinct(c.Token) < minDistinct:
+		return nil, fmt.Errorf("admin: Token has fewer than %d different bytes, so it is not random", minDistinct)
 	}
 	a := &api{list: l, keys: k, actor: c.Actor, authorize: c.Authorize, hosts: hostSet(c.Hosts), log: c.Logger}
 	if a.actor == "" {
@@ -97,6 +127,17 @@ func New(l *revocation.List, k keys.Source, c Config) (http.Handler, error) {
 		a.authorize = a.byToken
 	}
 	return a, nil
+}
+
+func distinct(s string) (n int) {
+	var seen [256]bool
+	for _, b := range []byte(s) {
+		if !seen[b] {
+			seen[b] = true
+			n++
+		}
+	}
+	return n
 }
 
 type api struct {

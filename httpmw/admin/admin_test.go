@@ -121,6 +121,13 @@ func (s *fragile) Write(ctx context.Context, b revocation.Batch) (revocation.Wri
 	return s.Memory.Write(ctx, b)
 }
 
+func (s *fragile) Replicas(ctx context.Context) ([]revocation.Replica, error) {
+	if s.silent.Load() {
+		return nil, errSilent
+	}
+	return s.Memory.Replicas(ctx)
+}
+
 func (s *fragile) Confirm(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
 	if s.silent.Load() {
 		return revocation.Answer{}, errSilent
@@ -206,6 +213,8 @@ func TestNewRefusesAnAPIForEverybody(t *testing.T) {
 	}{
 		{"nothing", list, source, admin.Config{}, false},
 		{"a short token", list, source, admin.Config{Token: secret[:admin.MinToken-1]}, false},
+		{"24 equal letters", list, source, admin.Config{Token: strings.Repeat("t", admin.MinToken)}, false},
+		{"seven different letters", list, source, admin.Config{Token: strings.Repeat("abcdefg", 6)}, false},
 		{"token and own", list, source, admin.Config{Token: secret, Authorize: authorize}, false},
 		{"no list", nil, source, admin.Config{Token: secret}, false},
 		{"no keys", list, nil, admin.Config{Token: secret}, false},
@@ -280,12 +289,19 @@ func TestRevokeBefore(t *testing.T) {
 	}
 	for _, row := range []struct{ name, body, code string }{
 		{"the future", `{"scope":"subject","id":"ada","before":"2999-01-01T00:00:00Z"}`, "future"},
+		{"the zero time", `{"scope":"everyone","before":"0001-01-01T00:00:00Z"}`, "invalid"},
+		{"the zero time elsewhere", `{"scope":"everyone","before":"0001-01-01T00:00:00-05:00"}`, "invalid"},
+		{"before 1970", `{"scope":"everyone","before":"1969-12-31T23:59:59.999Z"}`, "invalid"},
+		{"nothing", `{"scope":"everyone","before":""}`, "invalid"},
 		{"no time", `{"scope":"subject","id":"ada","before":"yesterday"}`, "invalid"},
 		{"a session", `{"scope":"session","id":"` + sid + `","before":"2020-01-01T00:00:00Z"}`, "invalid"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f.post("/revocations", row.body).want(t, http.StatusUnprocessableEntity, row.code)
 		})
+	}
+	if _, revoked, err := f.list.Revoked(t.Context(), revocation.Everyone()); revoked || err != nil {
+		t.Errorf("everyone is revoked: %v, %v", revoked, err)
 	}
 }
 
@@ -324,7 +340,52 @@ func TestAStoreThatDoesNotAcknowledge(t *testing.T) {
 	if s := f.log.String(); !strings.Contains(s, `"level":"ERROR"`) || strings.Contains(s, sid) {
 		t.Errorf("audit log %s", s)
 	}
-	f.post("/revocations/lookup", `{"scope":"session","id":"`+otherSid+`"}`).want(t, http.StatusServiceUnavailable, "unavailable")
+}
+
+// Answers to reads promise nothing that was never asked for, and tell what the replica knows.
+func TestReadsWhileTheStoreIsSilent(t *testing.T) {
+	f := start(t)
+	kid := f.keys.Ring().Keys()[0].ID()
+	if _, err := f.list.Revoke(t.Context(), revocation.Key(kid), revocation.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); !f.list.KeyRevoked(kid); {
+		if time.Now().After(deadline) {
+			t.Fatal("the replica does not hear of the key")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	f.store.silent.Store(true)
+	for _, got := range []answer{
+		f.post("/revocations/lookup", `{"scope":"session","id":"`+otherSid+`"}`),
+		f.post("/revocations/lookup", `{"scope":"key","id":"AAAAAAAAAAA"}`),
+		f.request(http.MethodGet, "/replicas", ""),
+	} {
+		got.want(t, http.StatusServiceUnavailable, "unavailable")
+		if detail, _ := got.body["detail"].(string); !strings.Contains(detail, "does not answer") || strings.Contains(detail, "trying") {
+			t.Errorf("detail %q", detail)
+		}
+		if got.header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+	}
+	f.request(http.MethodGet, "/status", "").want(t, http.StatusOK, "")
+	got := f.post("/revocations/lookup", `{"scope":"key","id":"`+kid+`"}`)
+	got.want(t, http.StatusOK, "")
+	if got.body["revoked"] != true {
+		t.Errorf("a key that every replica knows as revoked: %v", got.body)
+	}
+}
+
+// What was not done is not promised.
+func TestRevokingWhileClosed(t *testing.T) {
+	f := start(t)
+	f.list.Close()
+	got := f.post("/revocations", `{"scope":"session","id":"`+sid+`"}`)
+	got.want(t, http.StatusServiceUnavailable, "closed")
+	if detail, _ := got.body["detail"].(string); !strings.Contains(detail, "Nothing was done") {
+		t.Errorf("detail %q", detail)
+	}
 }
 
 func TestStatus(t *testing.T) {

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -45,9 +48,6 @@ func isJSON(contentType string) bool {
 // parse is stricter than encoding/json, which takes "ID" for "id", the last of two "id", and other bytes for what is not UTF-8: whoever
 // checked the body before us could then have read another id in it than we revoke.
 func parse(body []byte, fields map[string]any) error {
-	if !utf8.Valid(body) {
-		return malformed("The body is not UTF-8.")
-	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return malformed("The body is not a JSON object.")
@@ -62,14 +62,17 @@ func parse(body []byte, fields map[string]any) error {
 		to, known := fields[name]
 		switch {
 		case !known:
-			return malformed("The body has a member that is not known here.")
+			return malformed(fmt.Sprintf("The body has a member %.40q, which is not known here.", name))
 		case seen[name]:
-			return malformed("The body has a member twice.")
+			return malformed("The body has the member " + name + " twice.")
 		}
 		seen[name] = true
 		var value json.RawMessage
 		if err := dec.Decode(&value); err != nil {
 			return malformed("The body is not JSON.")
+		}
+		if !utf8.Valid(value) || halved(value) {
+			return malformed("The member " + name + " holds what is no character: bytes that are not UTF-8, or half of a surrogate pair.")
 		}
 		if bytes.Equal(value, []byte("null")) || json.Unmarshal(value, to) != nil {
 			return malformed("The member " + name + " is not of its type.")
@@ -82,6 +85,39 @@ func parse(body []byte, fields map[string]any) error {
 		return malformed("Something follows the JSON object.")
 	}
 	return nil
+}
+
+// halved reports whether a JSON value has an escape for one half of a surrogate pair without the other (RFC 8259 §8.2).
+// encoding/json reads U+FFFD there, others something else.
+func halved(value []byte) bool {
+	for i := 0; i < len(value); i++ {
+		if value[i] != '\\' {
+			continue
+		}
+		r, escaped := unit(value[i:])
+		switch {
+		case !escaped:
+			i++
+		case !utf16.IsSurrogate(r):
+			i += 5
+		default:
+			low, _ := unit(value[i+6:])
+			if utf16.DecodeRune(r, low) == unicode.ReplacementChar {
+				return true
+			}
+			i += 11
+		}
+	}
+	return false
+}
+
+// unit reads one \uXXXX.
+func unit(s []byte) (r rune, ok bool) {
+	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(s[2:6]), 16, 16)
+	return rune(n), err == nil
 }
 
 func malformed(detail string) *problem {

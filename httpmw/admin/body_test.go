@@ -29,6 +29,13 @@ func TestBodies(t *testing.T) {
 		{"no body", "application/json", "", 400, "body"},
 		{"too long", "application/json", `{"scope":"` + strings.Repeat("x", 9000) + `"}`, 413, "too_large"},
 		{"an unknown member", "application/json", `{"scope":"subject","id":"ada","force":true}`, 400, "body"},
+		{"half of a character", "application/json", `{"scope":"subject","id":"a\ud800"}`, 400, "body"},
+		{"the other half", "application/json", `{"scope":"subject","id":"a\udc00\ud800"}`, 400, "body"},
+		{"half of one before an escape", "application/json", `{"scope":"subject","id":"\ud800\n"}`, 400, "body"},
+		{"both halves", "application/json", `{"scope":"subject","id":"\ud83d\ude00"}`, 200, ""},
+		{"what looks like half of one", "application/json", `{"scope":"subject","id":"\\ud800"}`, 200, ""},
+		{"the replacement character itself", "application/json", `{"scope":"subject","id":"\ufffd"}`, 200, ""},
+		{"half of a character in the reason", "application/json", `{"scope":"subject","id":"ada","reason":"\ud800"}`, 400, "body"},
 		{"another case", "application/json", `{"Scope":"subject","id":"ada"}`, 400, "body"},
 		{"a member twice", "application/json", `{"scope":"subject","id":"ada","id":"eve"}`, 400, "body"},
 		{"null", "application/json", `{"scope":"subject","id":null}`, 400, "body"},
@@ -50,6 +57,24 @@ func TestBodies(t *testing.T) {
 				}
 			}).want(t, row.status, row.code)
 		})
+	}
+}
+
+// Who sent a body learns which member was wrong.
+func TestBodyProblemsNameTheMember(t *testing.T) {
+	f := start(t)
+	for _, row := range []struct{ body, member string }{
+		{`{"scope":"subject","id":"a\ud800"}`, "id"},
+		{"{\"scope\":\"subject\",\"id\":\"a\xffa\"}", "id"},
+		{`{"scope":"subject","id":"ada","force":true}`, `"force"`},
+		{`{"scope":"subject","id":"ada","id":"eve"}`, "id"},
+		{`{"scope":"subject","id":7}`, "id"},
+	} {
+		got := f.request(http.MethodPost, "/revocations", row.body)
+		got.want(t, 400, "body")
+		if detail, _ := got.body["detail"].(string); !strings.Contains(detail, "member "+row.member) {
+			t.Errorf("%q: %q does not name the member %s", row.body, detail, row.member)
+		}
 	}
 }
 
@@ -92,6 +117,9 @@ func FuzzParse(f *testing.F) {
 			want := map[string]any{"id": new(string), "scope": new(string), "after": new(int64), "immediate": new(bool)}[name]
 			if err := json.Unmarshal(raw, want); err != nil {
 				t.Fatalf("took %q: %v", body, err)
+			}
+			if s, ok := got.(*string); ok && strings.Contains(*s, "\ufffd") && !bytes.Contains(raw, []byte("\ufffd")) && !bytes.Contains(bytes.ToLower(raw), []byte("fffd")) {
+				t.Fatalf("took %q: %q holds half of a character", body, name)
 			}
 			a, _ := json.Marshal(got)
 			b, _ := json.Marshal(want)

@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/wafer-sessions/wafer/keys"
@@ -94,28 +95,34 @@ func (a *api) revokeKey(c *call) (any, error) {
 	}
 	attrs := []slog.Attr{slog.String("kid", c.kid), slog.Bool("key_only", keyOnly)}
 	var got revocation.Receipt
-	if err == nil {
+	marked := err == nil
+	if marked {
 		got, err = a.announce(c, keyOnly, reason)
 		attrs = append(attrs, slog.String("position", got.Position), slog.Bool("changed", got.Changed))
 	}
 	a.audit(c, "admin: key revoked", err, reason, attrs...)
+	if err != nil && marked {
+		p := problemOf(err)
+		if p.Status == http.StatusServiceUnavailable {
+			p.Detail = "The key is revoked in the ring, but the store did not acknowledge it for the list. Ask again."
+		}
+		return nil, p
+	}
 	if err != nil {
 		return nil, err
 	}
 	return receiptOf(got), nil
 }
 
-// announce tells the list, which remembers the key for as long as it would have opened something.
+// announce tells the list. A list that does not acknowledge the key is told of everyone all the same: it may keep both for later.
 func (a *api) announce(c *call, keyOnly bool, reason string) (revocation.Receipt, error) {
 	options := revocation.Options{Actor: c.actor, Reason: reason}
-	if key, ok := a.keys.Ring().Key(c.kid); ok {
-		options.Until = key.Expires()
-	}
 	got, err := a.list.Revoke(c.Context(), revocation.Key(c.kid), options)
-	if err != nil || keyOnly {
+	if keyOnly {
 		return got, err
 	}
-	return a.list.Revoke(c.Context(), revocation.Everyone(), revocation.Options{Actor: c.actor, Reason: reason})
+	got, everyone := a.list.Revoke(c.Context(), revocation.Everyone(), options)
+	return got, errors.Join(err, everyone)
 }
 
 // edit changes the ring where it is kept. What a caller can act on comes back as it is.

@@ -148,6 +148,9 @@ func TestRevokeKeyWhileTheStoreIsSilent(t *testing.T) {
 	if states := f.states(); states[kid] != keys.Revoked.String() {
 		t.Errorf("the ring was to be marked all the same: %v", states)
 	}
+	if n := f.list.Stats().Outbox; n != 2 {
+		t.Errorf("%d revocations wait for the store, want those of the key and of everyone", n)
+	}
 }
 
 func TestARingThatCannotBeEdited(t *testing.T) {

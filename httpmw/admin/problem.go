@@ -51,14 +51,28 @@ func problemOf(err error) *problem {
 		return &problem{Status: http.StatusConflict, Code: "pending", Detail: "A new key is waiting already. It takes over at its time."}
 	case errors.Is(err, keys.ErrFull):
 		return &problem{Status: http.StatusConflict, Code: "full", Detail: "The ring holds as many keys as a ring may. Prune it."}
+	case errors.Is(err, revocation.ErrClosed):
+		return unavailable("closed", "This replica is shutting down. Nothing was done.")
+	case errors.Is(err, revocation.ErrNotReady):
+		return unavailable("not_ready", "This replica has not reached the store since it started. Nothing was done; ask again.")
+	case errors.Is(err, revocation.ErrOutboxFull):
+		return unavailable("outbox_full", "The store does not answer, and too many revocations wait for it. Nothing was done; ask again.")
 	case errors.Is(err, errRing):
 		return &problem{Status: http.StatusServiceUnavailable, Code: "ring", Detail: "The ring could not be changed where it is kept."}
 	}
-	return &problem{
-		Status: http.StatusServiceUnavailable, Code: "unavailable",
-		Detail: "The store did not acknowledge. This replica refuses already what was to be revoked, and goes on trying; ask again to be sure.",
-		header: http.Header{"Retry-After": {"2"}},
+	return unavailable("unavailable", "The store did not acknowledge. This replica refuses already what was to be revoked, and goes on trying; ask again to be sure.")
+}
+
+// unanswered is problemOf of a question to the store, which says so if that did not answer.
+func unanswered(err error, detail string) error {
+	if errors.Is(err, revocation.ErrUnavailable) {
+		return unavailable("unavailable", detail)
 	}
+	return err
+}
+
+func unavailable(code, detail string) *problem {
+	return &problem{Status: http.StatusServiceUnavailable, Code: code, Detail: detail, header: http.Header{"Retry-After": {"2"}}}
 }
 
 func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {

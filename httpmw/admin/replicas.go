@@ -18,7 +18,7 @@ type replicaAnswer struct {
 func (a *api) replicas(c *call) (any, error) {
 	all, err := a.list.Replicas(c.Context())
 	if err != nil {
-		return nil, err
+		return nil, unanswered(err, "The store does not answer, so the replicas are not known. GET /status says how this one stands.")
 	}
 	out := make([]replicaAnswer, 0, len(all))
 	for _, r := range all {

@@ -22,7 +22,8 @@ func receiptOf(r revocation.Receipt) receipt {
 }
 
 func (a *api) revoke(c *call) (any, error) {
-	var scope, id, before, reason string
+	var scope, id, reason string
+	var before *string
 	if err := c.read(map[string]any{"scope": &scope, "id": &id, "before": &before, "reason": &reason}); err != nil {
 		return nil, err
 	}
@@ -37,9 +38,12 @@ func (a *api) revoke(c *call) (any, error) {
 		return nil, err
 	}
 	options := revocation.Options{Actor: c.actor, Reason: reason}
-	if before != "" {
-		if options.Before, err = time.Parse(time.RFC3339Nano, before); err != nil {
+	if before != nil {
+		if options.Before, err = time.Parse(time.RFC3339Nano, *before); err != nil {
 			return nil, invalid(`"before" is not a time of RFC 3339.`)
+		}
+		if options.Before.Unix() < 0 { // the zero time, which a program sends that has none, would mean now
+			return nil, invalid(`"before" lies before 1970. Leave it out to revoke all that began until now.`)
 		}
 		if target.Scope() == revocation.ScopeSession {
 			return nil, invalid(`A session has no "before": it is revoked whenever it began.`)
@@ -67,8 +71,11 @@ func (a *api) lookup(c *call) (any, error) {
 		return nil, err
 	}
 	since, revoked, err := a.list.Revoked(c.Context(), target)
+	if errors.Is(err, revocation.ErrUnavailable) && target.Scope() == revocation.ScopeKey && a.list.KeyRevoked(id) {
+		revoked, err = true, nil // every replica holds all revoked keys in memory
+	}
 	if err != nil {
-		return nil, err
+		return nil, unanswered(err, "The store does not answer, so it is not known whether this is revoked.")
 	}
 	answer := struct {
 		Revoked bool       `json:"revoked"`
