@@ -89,6 +89,9 @@ func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Du
 		return "", err
 	}
 	now := time.Now()
+	if err := c.sealable(now); err != nil {
+		return "", err
+	}
 	o, err := c.identify(id, Limits{ttl, ttl}, now)
 	if err != nil {
 		return "", err

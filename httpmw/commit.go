@@ -13,8 +13,11 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// sealSession returns the Set-Cookie lines of a session, or a *SizeError.
+// sealSession returns the Set-Cookie lines of a session, a *SizeError, or ErrSealingKeyRevoked.
 func (c *core) sealSession(t *token.Session, now time.Time) ([]string, error) {
+	if err := c.sealable(now); err != nil {
+		return nil, err
+	}
 	var lifetime int64
 	if _, remember := c.limits(t); remember {
 		lifetime = t.End - now.Unix()

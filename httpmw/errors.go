@@ -36,6 +36,10 @@ var (
 	// ErrTooLarge: the session does not fit into its cookies. The error is a *SizeError.
 	ErrTooLarge = errors.New("httpmw: session too large")
 
+	// ErrSealingKeyRevoked: the list knows that the key with which the ring seals is revoked, so a session sealed with it would
+	// be refused. Nothing can be sealed until the ring is rotated, or this process has the ring that has been.
+	ErrSealingKeyRevoked = errors.New("httpmw: the ring's sealing key is revoked: rotate the ring (wafer keys rotate --now)")
+
 	// ErrIdentity: what Login, Switch or Issue was given cannot stand in a session.
 	ErrIdentity = errors.New("httpmw: unusable identity")
 )

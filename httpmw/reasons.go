@@ -93,25 +93,27 @@ func listReason(r revocation.Reason) Reason { return Reason(r.String()) }
 
 // Stats are counters of one Manager since it was made.
 type Stats struct {
-	Anonymous uint64            // requests without any cookie of ours
-	Accepted  uint64            // sessions accepted
-	Refused   map[string]uint64 // cookies refused, by Reason; undecided among them
-	Written   uint64            // session cookies written
-	Renewed   uint64            // renewal cookies written
-	Shared    uint64            // of these, ones that an earlier request had sealed
-	Unsealed  uint64            // renewals due that no key could seal
-	Withheld  uint64            // cookies not written because the session was revoked meanwhile
-	Expired   uint64            // cookies expired by a logout
-	Lookups   uint64            // looks for a key that was unknown
-	Retagged  uint64            // sessions that named the tag of another subject, which was corrected
+	Anonymous  uint64            // requests without any cookie of ours
+	Accepted   uint64            // sessions accepted
+	Refused    map[string]uint64 // cookies refused, by Reason; undecided among them
+	Written    uint64            // session cookies written
+	Renewed    uint64            // renewal cookies written
+	Shared     uint64            // of these, ones that an earlier request had sealed
+	Unsealed   uint64            // renewals due that no key could seal
+	Withheld   uint64            // cookies not written because the session was revoked meanwhile
+	Expired    uint64            // cookies expired by a logout
+	Lookups    uint64            // looks for a key that was unknown, or for a successor of one that is revoked
+	Unsealable uint64            // tokens not sealed because the ring's sealing key is revoked: ErrSealingKeyRevoked
+	Retagged   uint64            // sessions that named the tag of another subject, which was corrected
 }
 
 type counters struct {
-	anonymous, accepted, written, renewed, shared, unsealed, withheld, expired, lookups, retagged atomic.Uint64
+	anonymous, accepted, written, renewed, shared, unsealed, withheld, expired, lookups, retagged, unsealable atomic.Uint64
 
 	refused   [len(reasons)]atomic.Uint64
 	warned    [len(reasons)]minutely
 	warnedTag minutely
+	warnedKey minutely
 	plain     atomic.Bool // the warning about plain http was given
 }
 
@@ -121,7 +123,7 @@ func (m *Manager[T]) Stats() Stats {
 	s := Stats{
 		Anonymous: n.anonymous.Load(), Accepted: n.accepted.Load(), Written: n.written.Load(),
 		Renewed: n.renewed.Load(), Shared: n.shared.Load(), Unsealed: n.unsealed.Load(), Withheld: n.withheld.Load(),
-		Expired: n.expired.Load(), Lookups: n.lookups.Load(), Retagged: n.retagged.Load(),
+		Expired: n.expired.Load(), Lookups: n.lookups.Load(), Retagged: n.retagged.Load(), Unsealable: n.unsealable.Load(),
 		Refused: make(map[string]uint64, len(reasons)),
 	}
 	for i := range reasons {

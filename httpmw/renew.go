@@ -71,7 +71,11 @@ func (r *renewals) get(c *core, seen token.Seen, lifetime int64, now time.Time) 
 		c.count.shared.Add(1)
 		return have, true
 	}
-	value, err := c.sealer.SealSeen(nil, &seen, now)
+	err := c.sealable(now)
+	var value []byte
+	if err == nil {
+		value, err = c.sealer.SealSeen(nil, &seen, now)
+	}
 	if err != nil {
 		c.count.unsealed.Add(1)
 		if r.warned.due(now) {

@@ -11,15 +11,16 @@ import (
 
 // Of requests, by application.
 var (
-	anonymous = counter("requests_anonymous_total", "Requests without any cookie of ours.", "app")
-	accepted  = counter("sessions_accepted_total", "Sessions accepted.", "app")
-	refused   = counter("sessions_refused_total", "Cookies that came and were refused, or could not be decided.", "app", "reason")
-	cookies   = counter("cookies_total", "Cookies sent: session (changed data), seen (renewal), expired (by a logout).", "app", "kind")
-	shared    = counter("renewals_shared_total", "Renewals that an earlier request had sealed.", "app")
-	unsealed  = counter("renewals_unsealed_total", "Renewals due that no key could seal.", "app")
-	withheld  = counter("cookies_withheld_total", "Cookies not sent because the session was revoked meanwhile.", "app")
-	retagged  = counter("subject_tags_corrected_total", "Sessions that named the tag of another subject, which was corrected.", "app")
-	lookups   = counter("key_lookups_total", "Looks for a key that was unknown.", "app")
+	anonymous  = counter("requests_anonymous_total", "Requests without any cookie of ours.", "app")
+	accepted   = counter("sessions_accepted_total", "Sessions accepted.", "app")
+	refused    = counter("sessions_refused_total", "Cookies that came and were refused, or could not be decided.", "app", "reason")
+	cookies    = counter("cookies_total", "Cookies sent: session (changed data), seen (renewal), expired (by a logout).", "app", "kind")
+	shared     = counter("renewals_shared_total", "Renewals that an earlier request had sealed.", "app")
+	unsealed   = counter("renewals_unsealed_total", "Renewals due that no key could seal.", "app")
+	withheld   = counter("cookies_withheld_total", "Cookies not sent because the session was revoked meanwhile.", "app")
+	unsealable = counter("seals_refused_total", "Tokens not sealed because the ring's sealing key is revoked.", "app")
+	retagged   = counter("subject_tags_corrected_total", "Sessions that named the tag of another subject, which was corrected.", "app")
+	lookups    = counter("key_lookups_total", "Looks for a key that was unknown.", "app")
 )
 
 func collectApp(ch chan<- prometheus.Metric, app string, s httpmw.Stats) {
@@ -34,6 +35,7 @@ func collectApp(ch chan<- prometheus.Metric, app string, s httpmw.Stats) {
 	shared.send(ch, float64(s.Shared), app)
 	unsealed.send(ch, float64(s.Unsealed), app)
 	withheld.send(ch, float64(s.Withheld), app)
+	unsealable.send(ch, float64(s.Unsealable), app)
 	retagged.send(ch, float64(s.Retagged), app)
 	lookups.send(ch, float64(s.Lookups), app)
 }

@@ -55,7 +55,7 @@ type collector struct{ Parts }
 // Describe tells Prometheus of every metric there may be.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	if len(c.Apps) > 0 {
-		describe(ch, anonymous, accepted, refused, cookies, shared, unsealed, withheld, lookups, retagged)
+		describe(ch, anonymous, accepted, refused, cookies, shared, unsealed, withheld, lookups, retagged, unsealable)
 	}
 	if c.List != nil {
 		describe(ch, state, ready, age, window, entries, bytes, outbox, full, decisions, refusals, confirms, reads, anomalies)

@@ -99,7 +99,7 @@ type fake struct{}
 
 func (fake) Stats() httpmw.Stats {
 	s := httpmw.Stats{
-		Anonymous: 101, Accepted: 102, Written: 103, Renewed: 104, Shared: 105, Unsealed: 106, Withheld: 107, Expired: 108, Lookups: 109, Retagged: 110,
+		Anonymous: 101, Accepted: 102, Written: 103, Renewed: 104, Shared: 105, Unsealed: 106, Withheld: 107, Expired: 108, Lookups: 109, Retagged: 110, Unsealable: 111,
 		Refused: map[string]uint64{},
 	}
 	for i, r := range reasons {
@@ -126,6 +126,7 @@ func TestMetricsOfAnApplication(t *testing.T) {
 		`wafer_cookies_withheld_total{app="shop"}`:       "107",
 		`wafer_cookies_total{app="shop",kind="expired"}`: "108",
 		`wafer_key_lookups_total{app="shop"}`:            "109",
+		`wafer_seals_refused_total{app="shop"}`:          "111",
 		`wafer_subject_tags_corrected_total{app="shop"}`: "110",
 	}
 	for i, r := range reasons {

@@ -1,0 +1,20 @@
+package httpmw
+
+import "time"
+
+// sealable returns ErrSealingKeyRevoked if the list knows that the key that seals now is revoked: an old copy of the ring was
+// put back, or the ring has not followed the list yet. What that key sealed would be refused as soon as it came back. Another
+// key is not taken in its place, because an operator has to know.
+func (c *core) sealable(now time.Time) error {
+	key, ok := c.keys.Ring().Sealing(now)
+	if !ok || !c.list.KeyRevoked(key.ID()) {
+		return nil // the sealer tells that there is no key
+	}
+	c.count.unsealable.Add(1)
+	c.lookForKey() // the ring may have a new key already
+	if c.count.warnedKey.due(now) {
+		c.cfg.Logger.Error("no session can begin, change or be renewed, because the ring's sealing key is revoked: "+
+			"rotate the ring (wafer keys rotate --now)", "app", c.cfg.App, "kid", key.ID())
+	}
+	return ErrSealingKeyRevoked
+}
