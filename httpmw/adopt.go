@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation"
@@ -16,19 +18,31 @@ import (
 // An Adoption says which sessions of another system are continued here, and when: for moving an application's
 // users over without logging them out.
 type Adoption struct {
-	// System names the other system, 1 to 256 bytes without NUL. Every adopted session is in the group of that name, so all
-	// of them can be recognised, and revoked, together.
+	// System names the other system, 1 to 248 bytes without NUL. Every adopted session is in the group AdoptedGroup of that
+	// name, so all of them can be recognised, and revoked, together.
 	System string
 
-	// From is when adopting begins, and has to be given. The revocation list has to have begun before it, with the MaxIdle
-	// it has now, or it could not vouch for the time since: sessions from before would be refused, with ErrListLost or
-	// ErrExpiredIdle.
+	// From is when adopting begins. The list has to remember what was revoked since then, so a From before
+	// revocation.List.Began is refused. A list that was in use for longer than its MaxIdle needs one: a moment before the first
+	// replica that adopts is started. Zero: when the list began, so right for a list that begins with the migration.
+	//
+	// Do not raise the list's MaxIdle, or move From, while sessions are adopted: logouts from before would not count.
+	//
+	// If the store loses its data, other sessions than those adopted already have to log in again, unless they were saved
+	// since: ErrUndecided for a minute, then ErrListLost. If no replica is left that had read it, nobody can tell that
+	// it was lost; with a From of zero a session that was logged out before can be adopted again then.
 	From time.Time
 
 	// Until is when adopting ends, and has to be given. Not later than the list's MaxIdle after From: the list
 	// has to remember, as long as old sessions come, which of them were revoked.
 	Until time.Time
 }
+
+// AdoptedGroup returns the group of all sessions adopted from a system. Revoking it ends them, and the adopting of what
+// was saved before. No other session can be in it: Login, Switch and Issue refuse groups that begin with "adopted:".
+func AdoptedGroup(system string) string { return adoptedPrefix + system }
+
+const adoptedPrefix = "adopted:"
 
 // EventAdopt is the Event of a session that continues one of another system. The same one may be adopted, and
 // told of, several times.
@@ -38,25 +52,53 @@ const EventAdopt EventKind = "adopt"
 type Adopter[T any] struct {
 	core *core
 	Adoption
+	count adoptions
 }
 
 // Adopter returns what adopts sessions as a says, or why it could not.
 func (m *Manager[T]) Adopter(a Adoption) (*Adopter[T], error) {
 	switch {
-	case a.System == "" || len(a.System) > maxID || hasNUL(a.System):
-		return nil, configError("Adoption.System", "a name has 1 to %d bytes without NUL", maxID)
-	case a.From.IsZero():
-		return nil, configError("Adoption.From", "there is none")
+	case a.System == "" || len(a.System) > maxID-len(adoptedPrefix) || hasNUL(a.System):
+		return nil, configError("Adoption.System", "a name has 1 to %d bytes without NUL", maxID-len(adoptedPrefix))
 	case a.Until.IsZero():
 		return nil, configError("Adoption.Until", "there is none: a migration has to end")
 	case !a.Until.After(a.From):
 		return nil, configError("Adoption.Until", "it is not after From")
 	}
-	if long, remembered := a.Until.Sub(a.From), m.core.list.MaxIdle(); m.core.list.Enabled() && long > remembered {
-		return nil, configError("Adoption.Until", "it is %v after From, but the list remembers revocations for %v, so a logout could be undone "+
-			"with an old session: raise the MaxIdle of revocation.Config", long, remembered)
+	began, lost := m.core.list.Began()
+	from := a.From
+	switch {
+	case from.IsZero():
+		from = began
+	case from.Before(began) && !lost:
+		return nil, configError("Adoption.From", "it is %s, but of what was revoked before %s, when the list began or its MaxIdle was raised, the "+
+			"list may know nothing: leave From zero, which means then", from.UTC().Format(time.RFC3339Nano), began.UTC().Format(time.RFC3339Nano))
 	}
-	return &Adopter[T]{m.core, a}, nil
+	if lost {
+		m.core.cfg.Logger.Warn("the revocation list lost data: sessions of the other system that were saved before have to log in again",
+			"app", m.core.cfg.App, "system", a.System, "lost", began)
+	}
+	if long, remembered := a.Until.Sub(from), m.core.list.MaxIdle(); !from.IsZero() && m.core.list.Enabled() && long > remembered {
+		how := "raise the MaxIdle of revocation.Config"
+		if a.From.IsZero() {
+			how += ", or, if the list was there before the migration, give From, a moment before the first replica that adopts is started"
+		}
+		return nil, configError("Adoption.Until", "it is %v after %s, but the list remembers revocations for %v, so a logout could be undone with an old session: %s",
+			long, from.UTC().Format(time.RFC3339Nano), remembered, how)
+	}
+	return &Adopter[T]{core: m.core, Adoption: a}, nil
+}
+
+// began is the moment before which nothing was adopted, and so nothing that was adopted can have been revoked. The zero
+// time if nobody knows: then a session is decided like one that was last checked when it was saved.
+func (a *Adopter[T]) began() time.Time {
+	if !a.From.IsZero() {
+		return a.From
+	}
+	if began, lost := a.core.list.Began(); !lost {
+		return began
+	}
+	return time.Time{}
 }
 
 // Format implements [fmt.Formatter]: every verb prints the name of the type.
@@ -79,8 +121,8 @@ func (p Past) Format(f fmt.State, _ rune) { io.WriteString(f, "httpmw.Past") }
 
 // Adopt makes s the continuation of p: a session of id with data. Its id is derived from the credential, so adopting twice
 // gives one session, which is adopted no more once it was revoked. The store of the list is asked; if it is silent
-// the session is undecided, ErrUndecided. A session that is logged in already stays as it is, an anonymous one is
-// replaced, with its data.
+// the session is undecided, ErrUndecided. A session that is logged in already stays as it is, see Beside; an anonymous
+// one is replaced, with its data.
 //
 // Other errors are those of Login and Set, ErrRevoked, ErrExpired, ErrInvalid for a Past that cannot be one, and
 // ErrNoLogin before From and from Until on.
@@ -91,10 +133,19 @@ func (a *Adopter[T]) Adopt(ctx context.Context, s *Session[T], p Past, id Identi
 	}
 	raw, err := a.core.encode(data)
 	if err != nil {
+		a.count.refused.Add(1)
 		a.core.note(ctx, ReasonData, now)
 		return err
 	}
-	event, err := s.st.adopt(ctx, a.Adoption, p, id, raw, now)
+	event, err := s.st.adopt(ctx, a.System, a.began(), p, id, raw, now)
+	switch {
+	case event.Kind == EventAdopt:
+		a.count.moved.Add(1)
+	case errors.Is(err, ErrUndecided):
+		a.count.undecided.Add(1)
+	case err != nil:
+		a.count.refused.Add(1)
+	}
 	if event.Reason != "" {
 		a.core.note(ctx, event.Reason, now)
 	}
@@ -105,22 +156,56 @@ func (a *Adopter[T]) Adopt(ctx context.Context, s *Session[T], p Past, id Identi
 	return err
 }
 
+// Beside notes that p came with the request of s. If s is ended by Logout, LogoutEverywhere, Login or LogoutOthers, what p
+// would become ends as well, so that a copy of p does not outlive the logout. Adopt does so itself.
+func (a *Adopter[T]) Beside(s *Session[T], p Past) {
+	if now := time.Now(); len(p.Credential) == 0 || now.Before(a.From) || !now.Before(a.Until) {
+		return
+	}
+	s.st.read()
+	defer s.st.mu.Unlock()
+	s.st.alsoEnds(a.core.pastID(a.System, p.Credential))
+}
+
+// MoveStats count what became of sessions of another system, since the program started.
+type MoveStats struct {
+	Moved     uint64 // sessions continued here
+	Refused   uint64 // not continued: revoked, too old, or nothing that a session can be made of; the Manager counts the reasons
+	Undecided uint64 // not continued for now, because the list could not answer
+	Invalid   uint64 // gorilla: old cookies that do not open
+	Declined  uint64 // gorilla: old cookies that Config.Read made no session of
+	Ended     uint64 // gorilla: sessions ended because the other system had ended theirs
+}
+
+type adoptions struct{ moved, refused, undecided atomic.Uint64 }
+
+// Stats returns the counters of now. When Moved stands still, nobody needs the Adopter any more.
+func (a *Adopter[T]) Stats() MoveStats {
+	return MoveStats{Moved: a.count.moved.Load(), Refused: a.count.refused.Load(), Undecided: a.count.undecided.Load()}
+}
+
 // adoptable is how far ahead the clock of the other system may be.
 const adoptable = time.Minute
 
-func (s *state) adopt(ctx context.Context, a Adoption, p Past, id Identity, raw []byte, now time.Time) (Event, error) {
+func (s *state) adopt(ctx context.Context, system string, began time.Time, p Past, id Identity, raw []byte, now time.Time) (Event, error) {
 	s.read()
 	defer s.mu.Unlock()
 	if err := s.changeable(); err != nil {
 		return Event{}, err
 	}
 	if s.status == alive && len(s.tok.Subject) > 0 {
+		if len(p.Credential) > 0 {
+			s.alsoEnds(s.core.pastID(system, p.Credential))
+		}
 		return Event{}, nil
 	}
 	if len(p.Credential) == 0 || p.Saved.Unix() <= 0 || p.Saved.After(now.Add(adoptable)) {
 		return Event{Kind: EventRefused, Reason: ReasonMalformed, Request: s.request}, ErrMalformed
 	}
-	o, err := s.core.past(a, p, id, now)
+	if p.Saved.After(now) {
+		p.Saved = now // by a clock that is ahead of ours; the list would not decide about the future
+	}
+	o, err := s.core.past(system, began, p, id, now)
 	if err != nil {
 		return Event{Reason: ReasonData}, err
 	}
@@ -154,25 +239,27 @@ func (s *state) adopt(ctx context.Context, a Adoption, p Past, id Identity, raw 
 }
 
 // past describes the session that continues p, as it has to be put to the list.
-func (c *core) past(a Adoption, p Past, id Identity, now time.Time) (opened, error) {
+func (c *core) past(system string, began time.Time, p Past, id Identity, now time.Time) (opened, error) {
 	limits := Limits{c.cfg.Idle, c.cfg.Absolute}
 	if id.Remember {
 		if limits = c.cfg.Remember; limits == (Limits{}) {
 			return opened{}, fmt.Errorf("%w: Remember is asked for, but Config.Remember is not set", ErrIdentity)
 		}
 	}
-	id.Groups = append(id.Groups[:len(id.Groups):len(id.Groups)], a.System)
 	o, err := c.identify(id, limits, p.Saved)
 	if err != nil {
 		return opened{}, err
 	}
+	if err := o.join(c, AdoptedGroup(system)); err != nil {
+		return opened{}, err
+	}
 	o.status = none
-	o.tok.ID = c.pastID(a.System, p.Credential)
+	o.tok.ID = c.pastID(system, p.Credential)
 	o.tok.IssuedAt = now.Unix()
 	o.tok.Expires = min(now.Unix()+seconds(limits.Idle), o.tok.End)
-	// Nobody could revoke what nobody had adopted, so nothing matched before From. Of no line is what no list has
+	// Nobody could revoke what nobody had adopted, so nothing matched before that began. Of no line is what no list has
 	// said anything of yet: such a session is asked about, never decided by the window.
-	o.begin(revocation.Start{Epoch: o.tok.AuthTime * 1000, Checked: max(o.tok.AuthTime*1000, a.From.UnixMilli())})
+	o.begin(revocation.Start{Epoch: o.tok.AuthTime * 1000, Checked: max(o.tok.AuthTime*1000, began.UnixMilli())})
 	return o, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,7 +53,7 @@ func TestAdoptContinuesTheSession(t *testing.T) {
 		}
 		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 			idle, absolute := s.Limits()
-			got := []any{s.ID(), s.Subject(), s.LoginTime().Equal(saved), s.InGroup("tenant:7"), s.InGroup(oldSystem), s.Value().Note,
+			got := []any{s.ID(), s.Subject(), s.LoginTime().Equal(saved), s.InGroup("tenant:7"), s.InGroup(httpmw.AdoptedGroup(oldSystem)), s.Value().Note,
 				time.Until(idle), absolute.Sub(saved)}
 			want := []any{sid, "ada", true, true, true, "n", 2 * time.Hour, 24 * time.Hour}
 			if d := cmp.Diff(want, got); d != "" {
@@ -126,7 +127,7 @@ func TestAdoptCannotUndoARevocation(t *testing.T) {
 			return s.Switch(r.Context(), nil)
 		}, httpmw.ErrRevokedSession},
 		{"all of the old system", func(r *http.Request, s *httpmw.Session[cart], l *revocation.List) error {
-			_, err := l.Revoke(r.Context(), revocation.Group(oldSystem), revocation.Options{})
+			_, err := l.Revoke(r.Context(), revocation.Group(httpmw.AdoptedGroup(oldSystem)), revocation.Options{})
 			return err
 		}, httpmw.ErrRevokedGroup},
 		{"everyone", func(r *http.Request, s *httpmw.Session[cart], l *revocation.List) error {
@@ -205,29 +206,113 @@ func TestAdoptAsksTheStore(t *testing.T) {
 	})
 }
 
-// A list that began after From may be one that lost what it knew, so it vouches for nothing before.
-func TestAdoptTrustsNoListThatBeganLater(t *testing.T) {
+// From zero means when the list began, at every replica, so the first one adopts at once.
+func TestAdoptFromWhenTheListBegan(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		from := time.Now()
-		time.Sleep(time.Minute)
-		f := newFixture(t, httpmw.Config{})
-		a := must(f.Adopter(httpmw.Adoption{System: oldSystem, From: from, Until: from.Add(time.Hour)}))
-		early := httpmw.Past{Credential: []byte("early"), Saved: from}
-		if _, err := f.adopt(newBrowser(), a, early, httpmw.Identity{Subject: "ada"}, cart{}); !errors.Is(err, httpmw.ErrUndecided) {
-			t.Errorf("at first: %v", err)
+		saved := time.Now()
+		time.Sleep(time.Hour)
+		ring, store := keys.Generate(0), revocation.NewMemory()
+		until := time.Now().Add(2 * time.Hour)
+		first := newReplica(t, ring, store, httpmw.Config{})
+		p, id := httpmw.Past{Credential: []byte("c"), Saved: saved}, httpmw.Identity{Subject: "ada"}
+		one := must(first.Adopter(httpmw.Adoption{System: oldSystem, Until: until}))
+		b := newBrowser()
+		sid, err := first.adopt(b, one, p, id, cart{})
+		if sid == "" || err != nil {
+			t.Fatalf("at the first moment: %v", err)
 		}
-		time.Sleep(2 * time.Minute)
-		if _, err := f.adopt(newBrowser(), a, early, httpmw.Identity{Subject: "ada"}, cart{}); !errors.Is(err, httpmw.ErrListLost) {
-			t.Errorf("later: %v", err)
+		time.Sleep(time.Hour)
+		later := newReplica(t, ring, store, httpmw.Config{})
+		two := must(later.Adopter(httpmw.Adoption{System: oldSystem, Until: until}))
+		if again, err := later.adopt(newBrowser(), two, p, id, cart{}); again != sid || err != nil {
+			t.Errorf("another replica: %q, %v, want %q", again, err, sid)
 		}
-		late := httpmw.Past{Credential: []byte("late"), Saved: time.Now()}
-		if _, err := f.adopt(newBrowser(), a, late, httpmw.Identity{Subject: "ada"}, cart{}); err != nil {
-			t.Errorf("saved since: %v", err)
+		first.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+			if err := s.Logout(r.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		time.Sleep(50 * time.Minute)
+		if _, err := later.adopt(newBrowser(), two, p, id, cart{}); !errors.Is(err, httpmw.ErrRevokedSession) {
+			t.Errorf("after the logout: %v", err)
 		}
 	})
 }
 
-// A list that remembered less before From is as good as one that began so; one that did after it cannot vouch.
+// forgetful is a store that can lose everything.
+type forgetful struct {
+	now atomic.Pointer[revocation.Memory]
+}
+
+func newForgetful() *forgetful {
+	f := &forgetful{}
+	f.forget()
+	return f
+}
+
+func (f *forgetful) forget() { f.now.Store(revocation.NewMemory()) }
+
+func (f *forgetful) Create(ctx context.Context, b revocation.Founding) (revocation.Head, error) {
+	return f.now.Load().Create(ctx, b)
+}
+
+func (f *forgetful) Read(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+	return f.now.Load().Read(ctx, c)
+}
+
+func (f *forgetful) Write(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+	return f.now.Load().Write(ctx, b)
+}
+
+func (f *forgetful) Confirm(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+	return f.now.Load().Confirm(ctx, q)
+}
+
+// After the store lost its data nobody can know which old sessions were logged out before: they log in again. Those that were
+// adopted live on, and those saved since are adopted.
+func TestAdoptAfterALoss(t *testing.T) {
+	for _, from := range []string{"zero", "given"} {
+		t.Run(from, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				store := newForgetful()
+				f := newReplica(t, keys.Generate(0), store, httpmw.Config{})
+				saved := time.Now()
+				adoption := httpmw.Adoption{System: oldSystem, Until: saved.Add(time.Hour)}
+				if from == "given" {
+					adoption.From = saved
+				}
+				a, id := must(f.Adopter(adoption)), httpmw.Identity{Subject: "ada"}
+				past := func(c string, at time.Time) httpmw.Past { return httpmw.Past{Credential: []byte(c), Saved: at} }
+				time.Sleep(time.Minute)
+				b := newBrowser()
+				if _, err := f.adopt(b, a, past("adopted", saved), id, cart{}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				store.forget()
+				time.Sleep(10 * time.Second)
+				if _, err := f.adopt(newBrowser(), a, past("early", saved), id, cart{}); !errors.Is(err, httpmw.ErrUndecided) {
+					t.Errorf("saved before, at first: %v", err)
+				}
+				if who, err := f.look(b); who != "ada" {
+					t.Errorf("adopted before: %q, %v", who, err)
+				}
+				time.Sleep(2 * time.Minute)
+				restarted := must(f.Adopter(adoption)) // it must start
+				for name, a := range map[string]*httpmw.Adopter[cart]{"running": a, "restarted": restarted} {
+					if _, err := f.adopt(newBrowser(), a, past("early", saved), id, cart{}); !errors.Is(err, httpmw.ErrListLost) {
+						t.Errorf("%s, saved before: %v", name, err)
+					}
+					if _, err := f.adopt(newBrowser(), a, past("late", time.Now()), id, cart{}); err != nil {
+						t.Errorf("%s, saved since: %v", name, err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A raised MaxIdle is as good as a list that began then.
 func TestAdoptMindsWhenTheListBeganToRemember(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		ring, store := keys.Generate(0), revocation.NewMemory()
@@ -244,18 +329,101 @@ func TestAdoptMindsWhenTheListBeganToRemember(t *testing.T) {
 		time.Sleep(time.Minute)
 		list := open(2 * time.Hour)
 		m := must(httpmw.New[cart](keys.Static(ring), list, httpmw.Config{Logger: quiet()}))
-		f, from := &fixture{m, ring, nil, list}, time.Now()
-		good := must(m.Adopter(httpmw.Adoption{System: oldSystem, From: from, Until: from.Add(time.Hour)}))
-		early := must(m.Adopter(httpmw.Adoption{System: oldSystem, From: tooEarly, Until: from.Add(time.Hour)}))
+		f := &fixture{m, ring, nil, list}
+		until := time.Now().Add(time.Hour)
+		if _, err := m.Adopter(httpmw.Adoption{System: oldSystem, From: tooEarly, Until: until}); err == nil {
+			t.Error("From before the list remembered so long is taken")
+		}
+		a := must(m.Adopter(httpmw.Adoption{System: oldSystem, Until: until}))
 		time.Sleep(50 * time.Minute)
 		p := httpmw.Past{Credential: []byte("c"), Saved: tooEarly}
-		if _, err := f.adopt(newBrowser(), early, p, httpmw.Identity{Subject: "ada"}, cart{}); !errors.Is(err, httpmw.ErrExpiredIdle) {
-			t.Errorf("From before the list remembered so long: %v", err)
-		}
-		if _, err := f.adopt(newBrowser(), good, p, httpmw.Identity{Subject: "ada"}, cart{}); err != nil {
-			t.Errorf("From after it: %v", err)
+		if _, err := f.adopt(newBrowser(), a, p, httpmw.Identity{Subject: "ada"}, cart{}); err != nil {
+			t.Errorf("saved before: %v", err)
 		}
 	})
+}
+
+// The clock of the other system may be ahead: such a session is adopted as of now.
+func TestAdoptFromAClockThatIsAhead(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		p := httpmw.Past{Credential: []byte("c"), Saved: time.Now().Add(30 * time.Second)}
+		if sid, err := f.adopt(newBrowser(), f.adopter(t), p, httpmw.Identity{Subject: "ada"}, cart{}); sid == "" || err != nil {
+			t.Errorf("%q, %v", sid, err)
+		}
+	})
+}
+
+// What came beside a session ends with it: presented alone afterwards it is no session, on any replica.
+func TestBeside(t *testing.T) {
+	type way struct {
+		name string
+		note func(*httpmw.Adopter[cart], *http.Request, *httpmw.Session[cart], httpmw.Past)
+	}
+	beside := func(a *httpmw.Adopter[cart], _ *http.Request, s *httpmw.Session[cart], p httpmw.Past) { a.Beside(s, p) }
+	adopt := func(a *httpmw.Adopter[cart], r *http.Request, s *httpmw.Session[cart], p httpmw.Past) {
+		if err := a.Adopt(r.Context(), s, p, httpmw.Identity{Subject: "eve"}, cart{}); err != nil {
+			panic(err)
+		}
+	}
+	ends := map[string]func(*httpmw.Session[cart], context.Context) error{
+		"logout":            (*httpmw.Session[cart]).Logout,
+		"logout everywhere": (*httpmw.Session[cart]).LogoutEverywhere,
+	}
+	for _, way := range []way{{"Beside", beside}, {"Adopt", adopt}} {
+		for name, end := range ends {
+			t.Run(way.name+"/"+name, func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
+					ring, store := keys.Generate(0), revocation.NewMemory()
+					one, two := newReplica(t, ring, store, httpmw.Config{}), newReplica(t, ring, store, httpmw.Config{})
+					a := one.adopter(t)
+					far := must(two.Adopter(a.Adoption))
+					b := newBrowser()
+					one.login(t, b, httpmw.Identity{Subject: "ada"})
+					p := httpmw.Past{Credential: []byte("rewritten"), Saved: time.Now().Add(time.Second)}
+					time.Sleep(2 * time.Second)
+					one.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+						way.note(a, r, s, p)
+						if s.Subject() != "ada" {
+							t.Errorf("the session is of %q", s.Subject())
+						}
+						if err := end(s, r.Context()); err != nil {
+							t.Error(err)
+						}
+					})
+					time.Sleep(2 * time.Second)
+					if sid, err := two.adopt(newBrowser(), far, p, httpmw.Identity{Subject: "ada"}, cart{}); sid != "" || !errors.Is(err, httpmw.ErrRevoked) {
+						t.Errorf("a copy afterwards: %q, %v", sid, err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// No application puts a session into the group of adopted ones.
+func TestTheGroupOfAdoptedSessionsIsReserved(t *testing.T) {
+	f := newFixture(t, httpmw.Config{})
+	groups := []string{"tenant:7", httpmw.AdoptedGroup(oldSystem)}
+	b := newBrowser()
+	f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+		if err := s.Login(r.Context(), httpmw.Identity{Subject: "eve", Groups: groups}); !errors.Is(err, httpmw.ErrIdentity) {
+			t.Errorf("login: %v", err)
+		}
+		if err := s.Login(r.Context(), httpmw.Identity{Subject: "eve"}); err != nil {
+			t.Error(err)
+		}
+		if err := s.Switch(r.Context(), groups); !errors.Is(err, httpmw.ErrIdentity) || s.Subject() != "eve" {
+			t.Errorf("switch: %v, and the session is of %q", err, s.Subject())
+		}
+	})
+	if _, err := f.Issue(t.Context(), httpmw.Identity{Subject: "eve", Groups: groups}, cart{}, time.Minute); !errors.Is(err, httpmw.ErrIdentity) {
+		t.Errorf("issue: %v", err)
+	}
+	p := httpmw.Past{Credential: []byte("c"), Saved: time.Now()}
+	if _, err := f.adopt(newBrowser(), f.adopter(t), p, httpmw.Identity{Subject: "eve", Groups: groups}, cart{}); !errors.Is(err, httpmw.ErrIdentity) {
+		t.Errorf("adopt: %v", err)
+	}
 }
 
 func TestAdoptRefuses(t *testing.T) {
@@ -371,8 +539,10 @@ func TestAdopterChecksItsSettings(t *testing.T) {
 		{"good", httpmw.Adoption{System: "s", From: from, Until: from.Add(2 * time.Hour)}, ""},
 		{"no system", httpmw.Adoption{From: from, Until: from.Add(time.Hour)}, "System"},
 		{"NUL", httpmw.Adoption{System: "a\x00b", From: from, Until: from.Add(time.Hour)}, "System"},
-		{"long name", httpmw.Adoption{System: strings.Repeat("s", 257), From: from, Until: from.Add(time.Hour)}, "System"},
-		{"no From", httpmw.Adoption{System: "s", Until: from.Add(time.Hour)}, "From"},
+		{"long name", httpmw.Adoption{System: strings.Repeat("s", 249), From: from, Until: from.Add(time.Hour)}, "System"},
+		{"from when the list began", httpmw.Adoption{System: "s", Until: from.Add(time.Hour)}, ""},
+		{"before the list began", httpmw.Adoption{System: "s", From: from.Add(-time.Minute), Until: from.Add(time.Hour)}, "leave From zero"},
+		{"longer than the list remembers, from when it began", httpmw.Adoption{System: "s", Until: from.Add(2*time.Hour + 1e9)}, "give From"},
 		{"no Until", httpmw.Adoption{System: "s", From: from}, "Until"},
 		{"empty", httpmw.Adoption{System: "s", From: from, Until: from}, "Until"},
 		{"longer than the list remembers", httpmw.Adoption{System: "s", From: from, Until: from.Add(2*time.Hour + 1)}, "MaxIdle"},

@@ -67,47 +67,60 @@ type scsSessions interface {
 	Destroy(ctx context.Context) error
 }
 
-// moveFromSCS continues the sessions that scs knows. lifetime is its Lifetime.
-func moveFromSCS(scs scsSessions, lifetime time.Duration, m *httpmw.Manager[Prefs], a *httpmw.Adopter[Prefs], next http.Handler) http.Handler {
-	return scs.LoadAndSave(m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := r.Context()
-		user := scs.GetString(ctx, "userID")
-		if user == "" { // nobody is logged in with scs
-			next.ServeHTTP(w, r)
-			return
+// moveFromSCS continues the sessions that scs knows. lifetime is its Lifetime. Until oldUntil replicas of the old version may run, and the old
+// session has the last word.
+func moveFromSCS(scs scsSessions, lifetime time.Duration, oldUntil time.Time, m *httpmw.Manager[Prefs], a *httpmw.Adopter[Prefs], next http.Handler) http.Handler {
+	move := func(w http.ResponseWriter, r *http.Request) {
+		ctx, now := r.Context(), time.Now()
+		s, user := m.From(ctx), scs.GetString(ctx, "userID")
+		if now.Before(oldUntil) && s.InGroup(httpmw.AdoptedGroup(a.System)) && user != s.Subject() {
+			_ = s.Logout(ctx) // as an old replica did; refused here at once, also if the store does not hear of it now
 		}
-		s := m.From(ctx)
 		var err error
-		if s.LoggedIn() { // the browser has the new cookie
+		switch {
+		case user == "", errors.Is(s.Err(), httpmw.ErrUndecided):
+		case s.LoggedIn() && now.After(oldUntil.Add(time.Minute)): // the clocks of replicas differ
 			err = scs.Destroy(ctx)
-		} else if s.Err() == nil || errors.Is(s.Err(), httpmw.ErrInvalid) {
+		default: // of a session that is logged in it is only noted what a logout has to end
 			past := httpmw.Past{
 				Credential: []byte(scs.Token(ctx)),
 				Saved:      scs.Deadline(ctx).Add(-lifetime), // when RenewToken was called last
 			}
 			err = a.Adopt(ctx, s, past, httpmw.Identity{Subject: user}, Prefs{Theme: scs.GetString(ctx, "theme")})
 		}
-		if errors.Is(err, httpmw.ErrUndecided) { // try again
+		switch {
+		case errors.Is(err, httpmw.ErrUndecided): // try again
 			w.Header().Set("Retry-After", "2")
 			http.Error(w, "the session cannot be moved now", http.StatusServiceUnavailable)
 			return
+		case errors.Is(err, httpmw.ErrRevoked): // and so is the old session
+			_ = errors.Join(s.Logout(ctx), scs.Destroy(ctx))
 		}
 		next.ServeHTTP(w, r)
-	})))
+	}
+	return http.NewCrossOriginProtection().Handler(scs.LoadAndSave(m.Handler(http.HandlerFunc(move))))
 }
 
-// adoptFromSCS says when that is done. The list has to remember revocations for so long.
+// logoutBoth is the logout while sessions are moved: the old session ends with the new one.
+func logoutBoth(scs scsSessions, m *httpmw.Manager[Prefs]) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := errors.Join(m.From(r.Context()).Logout(r.Context()), scs.Destroy(r.Context())); err != nil {
+			http.Error(w, "try again", http.StatusServiceUnavailable)
+		}
+	}
+}
+
+// adoptFromSCS says until when that is done. The list has to remember revocations for so long.
 func adoptFromSCS(m *httpmw.Manager[Prefs]) (*httpmw.Adopter[Prefs], error) {
 	return m.Adopter(httpmw.Adoption{
 		System: "scs",
-		From:   time.Date(2026, time.March, 2, 6, 0, 0, 0, time.UTC),
-		Until:  time.Date(2026, time.March, 3, 6, 0, 0, 0, time.UTC), // a day: the Lifetime of scs
+		Until:  time.Date(2026, time.March, 3, 6, 0, 0, 0, time.UTC), // the deploy, and a day more: the Lifetime of scs
 	})
 }
 
-// openForSCS makes the Manager: the limits of scs have other names here.
+// openForSCS makes the Manager: the limits of scs have other names here. MaxIdle has half a day to spare for the deploy.
 func openForSCS(ctx context.Context, ring *keys.File, store revocation.Store) (*httpmw.Manager[Prefs], error) {
-	list, err := revocation.Open(ctx, store, ring.Ring(), revocation.Config{MaxIdle: 24 * time.Hour})
+	list, err := revocation.Open(ctx, store, ring.Ring(), revocation.Config{MaxIdle: 36 * time.Hour})
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -70,8 +71,11 @@ func (s *Session[T]) LogoutOthers(ctx context.Context) error {
 func (c *core) groupTags(names []string) (tags [len(token.Session{}.GroupTags)]revocation.Tag, n int, err error) {
 next:
 	for _, name := range names {
-		if name == "" || len(name) > maxID {
+		switch {
+		case name == "" || len(name) > maxID:
 			return tags, 0, fmt.Errorf("%w: a group has 1 to %d bytes", ErrIdentity, maxID)
+		case strings.HasPrefix(name, adoptedPrefix):
+			return tags, 0, fmt.Errorf("%w: a group beginning with %q is for adopted sessions", ErrIdentity, adoptedPrefix)
 		}
 		tag := c.list.Tag(revocation.Group(name))
 		for _, have := range tags[:n] {
@@ -110,6 +114,18 @@ func (o *opened) setGroups(c *core, names []string) (err error) {
 		o.tok.GroupTags[i] = token.Tag(g)
 	}
 	return err
+}
+
+// join adds a group that no application can name.
+func (o *opened) join(c *core, name string) error {
+	n := o.tok.Groups
+	if n == len(o.groups) {
+		return fmt.Errorf("%w: more than %d groups", ErrIdentity, n-1)
+	}
+	o.groups[n] = c.list.Tag(revocation.Group(name))
+	o.tok.GroupTags[n] = token.Tag(o.groups[n])
+	o.tok.Groups++
+	return nil
 }
 
 // begin gives a session what the list said of its beginning, and the query it will be decided by.

@@ -2,6 +2,7 @@ package gorilla
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -42,28 +43,27 @@ type past[T any] struct {
 	data T
 }
 
-// open returns what the first good one of the old cookies says.
-func (m *Mover[T]) open(values []string) (p past[T], ok bool) {
+// open returns what the good ones of the old cookies say.
+func (m *Mover[T]) open(ctx context.Context, values []string) (all []past[T]) {
 	for _, value := range values {
-		if p.Past, p.id, p.data, ok = m.openOne(value); ok {
-			return p, true
+		p, ok := parse(value)
+		if !ok {
+			m.count.note(ctx, m.config.Logger, m.config.Cookie, malformed)
+			continue
 		}
-		m.count.invalid.Add(1)
+		values, f, ok := decode(m.config.Codecs, m.config.Cookie, value)
+		if !ok {
+			m.count.note(ctx, m.config.Logger, m.config.Cookie, f)
+			continue
+		}
+		id, data, ok := m.config.Read(values)
+		if !ok {
+			m.count.declined.Add(1)
+			continue
+		}
+		all = append(all, past[T]{p, id, data})
 	}
-	return past[T]{}, false
-}
-
-func (m *Mover[T]) openOne(value string) (p httpmw.Past, id httpmw.Identity, data T, ok bool) {
-	p, ok = parse(value)
-	if !ok {
-		return p, id, data, false
-	}
-	values, ok := decode(m.config.Codecs, m.config.Cookie, value)
-	if !ok {
-		return p, id, data, false
-	}
-	id, data, ok = m.config.Read(values)
-	return p, id, data, ok
+	return all
 }
 
 // parse takes a cookie of securecookie apart: base64 of "timestamp|value|mac". What it returns is proved by the codec
@@ -94,27 +94,37 @@ func parse(value string) (p httpmw.Past, ok bool) {
 
 const latest = 1 << 40 // s; far beyond any clock, and good for arithmetic in ms
 
-// decode opens a cookie with the first codec that can. What was encoded as JSON has no keys but strings, which
-// encoding/json does not put into a map of any.
-func decode(codecs []securecookie.Codec, name, value string) (map[any]any, bool) {
+// decode opens a cookie with the first codec that can, or says what was in the way of the one that came furthest. What was
+// encoded as JSON has no keys but strings, which encoding/json does not put into a map of any.
+func decode(codecs []securecookie.Codec, name, value string) (_ map[any]any, furthest fault, ok bool) {
 	for _, codec := range codecs {
-		var values map[any]any
+		values := map[any]any{}
 		err := codec.Decode(name, value, &values)
 		if err == nil {
-			return values, true
+			return values, 0, true
 		}
 		if errors.Is(err, securecookie.ErrMacInvalid) {
-			continue // of other keys
-		}
-		var named map[string]any
-		if codec.Decode(name, value, &named) != nil {
+			furthest = max(furthest, keys)
 			continue
 		}
-		values = make(map[any]any, len(named))
+		var named map[string]any
+		if err := codec.Decode(name, value, &named); err != nil {
+			furthest = max(furthest, faultOf(err))
+			continue
+		}
 		for k, v := range named {
 			values[k] = v
 		}
-		return values, true
+		return values, 0, true
 	}
-	return nil, false
+	return nil, furthest, false
+}
+
+// faultOf tells what a codec whose keys fit complains of.
+func faultOf(err error) fault {
+	var e securecookie.Error
+	if errors.As(err, &e) && e.Cause() != nil {
+		return encoding
+	}
+	return limits
 }

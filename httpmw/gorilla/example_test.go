@@ -15,15 +15,15 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// open makes the Manager. The list has to remember revocations for as long as old cookies are moved, and the ring has to
-// seal for as long as a session may last.
+// open makes the Manager. The list has to remember revocations for as long as old cookies are moved, here with a day to
+// spare, and the ring has to seal for as long as a session may last.
 func open(ctx context.Context, ringFile string, store revocation.Store) (*httpmw.Manager[Account], error) {
 	const migration = 14 * 24 * time.Hour
 	ring, err := keys.OpenFile(ctx, ringFile, keys.KEKEnv("WAFER_KEK"), keys.FileConfig{Create: true, MaxSession: migration})
 	if err != nil {
 		return nil, err
 	}
-	list, err := revocation.Open(ctx, store, ring.Ring(), revocation.Config{MaxIdle: migration})
+	list, err := revocation.Open(ctx, store, ring.Ring(), revocation.Config{MaxIdle: migration + 24*time.Hour})
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,8 @@ func open(ctx context.Context, ringFile string, store revocation.Store) (*httpmw
 
 // Account is the data of a session from now on.
 type Account struct {
-	Theme string `json:"theme,omitempty"`
+	Theme   string   `json:"theme,omitempty"`
+	Flashes []string `json:"flashes,omitempty"`
 }
 
 // fromValues reads what the old handlers kept in session.Values.
@@ -42,18 +43,23 @@ func fromValues(values map[any]any) (id httpmw.Identity, data Account, ok bool) 
 		return id, data, false // nobody is logged in: there is nothing to move
 	}
 	data.Theme, _ = values["theme"].(string)
+	flashes, _ := values["_flash"].([]any) // what AddFlash kept
+	for _, f := range flashes {
+		if text, ok := f.(string); ok {
+			data.Flashes = append(data.Flashes, text)
+		}
+	}
 	return httpmw.Identity{Subject: strconv.FormatInt(user, 10)}, data, true
 }
 
 // migration describes the cookies of sessions.NewCookieStore(hashKey, blockKey) and store.Get(r, "app-session").
 func migration(hashKey, blockKey []byte) gorilla.Config[Account] {
 	return gorilla.Config[Account]{
-		Cookie:  "app-session",
-		Codecs:  securecookie.CodecsFromPairs(hashKey, blockKey), // what NewCookieStore does
-		Read:    fromValues,
-		From:    time.Date(2026, time.March, 2, 6, 0, 0, 0, time.UTC),
-		Until:   time.Date(2026, time.March, 16, 6, 0, 0, 0, time.UTC),
-		KeepOld: true, // while replicas of the old version run
+		Cookie:   "app-session",
+		Codecs:   securecookie.CodecsFromPairs(hashKey, blockKey), // what NewCookieStore does
+		Read:     fromValues,
+		OldUntil: time.Date(2026, time.March, 4, 6, 0, 0, 0, time.UTC), // no old replica runs any more, none will come back
+		Until:    time.Date(2026, time.March, 16, 6, 0, 0, 0, time.UTC),
 	}
 }
 
@@ -66,8 +72,18 @@ func routes(sessions *httpmw.Manager[Account]) http.Handler {
 			http.Error(w, "log in", http.StatusUnauthorized)
 			return
 		}
+		account := s.Value()
+		if len(account.Flashes) > 0 { // session.Flashes(); session.Save(r, w)
+			if err := s.Set(Account{Theme: account.Theme}); err != nil {
+				http.Error(w, "try again", http.StatusServiceUnavailable)
+				return
+			}
+		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprintf(w, "user %s, %s", s.Subject(), s.Value().Theme)
+		fmt.Fprintf(w, "user %s, %s", s.Subject(), account.Theme)
+		for _, text := range account.Flashes {
+			fmt.Fprintf(w, ", %s", text)
+		}
 	})
 	mux.HandleFunc("POST /theme", func(w http.ResponseWriter, r *http.Request) {
 		theme := r.FormValue("theme")

@@ -75,8 +75,19 @@ type replica struct {
 	kit  *wafertest.Kit[prefs] // if there is one replica
 }
 
+// oldUntil says that old replicas run for more than these tests, or no more.
+func oldUntil(run bool) time.Time {
+	if !run {
+		return time.Time{}
+	}
+	return time.Now().Add(24 * time.Hour)
+}
+
 func config(c gorilla.Config[prefs]) gorilla.Config[prefs] {
 	c.Cookie, c.Read = oldName, read
+	if c.Logger == nil {
+		c.Logger = quiet()
+	}
 	if c.Codecs == nil {
 		c.Codecs = codecs()
 	}

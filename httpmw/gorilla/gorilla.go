@@ -17,27 +17,31 @@
 //
 // # While old replicas still run
 //
-// With [Config.KeepOld] the old cookie stays, for replicas that know nothing of Wafer, and has the last word on the
-// sessions that came from it. Logging out of the new application expires it. When it is gone, or of somebody else, the
-// old application has logged that session out, and so does Mover. It must therefore be sent wherever the new one is:
-// same Domain, a Path of "/", and a SameSite no stricter.
+// Until [Config.OldUntil] the old cookie stays, for replicas that know nothing of Wafer, and has the last word on the
+// sessions that came from it. Logging out of the new application expires it, and so does a revocation once the browser
+// comes to a new replica. When it is gone, or of somebody else, the old application has logged that session out, and so
+// does Mover. It must therefore be sent wherever the new one is: same Domain, a Path of "/", and a SameSite no stricter.
+//
+// A logout ends the moved session and what would become of the old cookie that came with it, so a copy of either is
+// refused by every new replica.
 //
 // Timestamps of old cookies are whole seconds: who logs out and in again within one, on an old replica, may be taken for
 // logged out still.
 //
-// Old replicas ask no list. A copy of an old cookie works there, and may be written anew there, until the last of them
-// is gone. Who logs in on a new replica is not logged in on an old one. A session that was begun or switched there does
-// not depend on any old cookie.
+// Old replicas ask no list. A copy of an old cookie works there, and may be written anew there, which new replicas take for
+// another login, until the last of them is gone. Who logs in on a new replica is not logged in on an old one. A session that
+// was begun or switched there does not depend on any old cookie.
 package gorilla
 
 import (
 	"context"
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/securecookie"
@@ -60,17 +64,24 @@ type Config[T any] struct {
 	// 7 groups. Values decoded from JSON have keys of type string. It is called by many goroutines at once.
 	Read func(values map[any]any) (id httpmw.Identity, data T, ok bool)
 
-	// From and Until are when moving begins and ends, and have to be given, see httpmw.Adoption: the list has begun
-	// before From and remembers for as long as from there to Until.
-	From, Until time.Time
+	// From is when moving begins, see httpmw.Adoption. Zero: when the list began.
+	From time.Time
 
-	// KeepOld leaves the old cookie to the replicas of the old application while a rolling deploy lasts.
-	// Zero: it is expired once the browser has the new one.
-	KeepOld bool
+	// Until is when moving ends, and has to be given: at most the list's MaxIdle after From.
+	Until time.Time
+
+	// OldUntil is until when replicas of the old application may run, in a rolling deploy and after a way back: until then
+	// the old cookie stays for them. It is the same on all replicas, and may be set later as long as it has not come.
+	// Afterwards the old cookie is expired once the browser has the new one. Not later than Until. Zero: at once.
+	OldUntil time.Time
 
 	// Path and Domain as the old application set them on the cookie, without which it would not go.
 	// Zero: "/", and no Domain.
 	Path, Domain string
+
+	// Logger is told why old cookies do not open, each reason at most once a minute. It gets nothing of what they hold.
+	// Zero: slog.Default().
+	Logger *slog.Logger
 }
 
 // Format implements [fmt.Formatter]: every verb prints the name of the type. The Codecs hold keys.
@@ -78,7 +89,9 @@ func (c Config[T]) Format(f fmt.State, _ rune) { io.WriteString(f, "gorilla.Conf
 
 // Group returns the group of all sessions that were moved from the old cookie of that name. Revoking it ends them,
 // and the moving of cookies from before.
-func Group(cookie string) string { return "gorilla:" + cookie }
+func Group(cookie string) string { return httpmw.AdoptedGroup(system(cookie)) }
+
+func system(cookie string) string { return "gorilla:" + cookie }
 
 // A Mover begins sessions from old cookies. It may be used by any number of goroutines.
 type Mover[T any] struct {
@@ -92,7 +105,8 @@ type Mover[T any] struct {
 // Format implements [fmt.Formatter]: every verb prints the name of the type.
 func (m *Mover[T]) Format(f fmt.State, _ rune) { io.WriteString(f, "gorilla.Mover") }
 
-// New returns a Mover of old cookies to sessions of m. It refuses a Config that lacks something.
+// New returns a Mover of old cookies to sessions of m. It refuses a Config that lacks something. With gob it registers
+// []any, the type of flash messages, as gorilla/sessions does.
 func New[T any](m *httpmw.Manager[T], c Config[T]) (*Mover[T], error) {
 	if c.Path == "" {
 		c.Path = "/"
@@ -109,16 +123,22 @@ func New[T any](m *httpmw.Manager[T], c Config[T]) (*Mover[T], error) {
 		return nil, fmt.Errorf("gorilla: Config.Codecs: more than %d", maxCodecs)
 	case c.Read == nil:
 		return nil, errors.New("gorilla: Config.Read: there is none")
+	case c.OldUntil.After(c.Until):
+		return nil, errors.New("gorilla: Config.OldUntil is after Until, when old cookies mean nothing any more")
 	}
 	for _, codec := range c.Codecs {
 		if _, ok := codec.(*securecookie.SecureCookie); !ok {
 			return nil, fmt.Errorf("gorilla: Config.Codecs: the timestamp of a %T cannot be known", codec)
 		}
 	}
-	a, err := m.Adopter(httpmw.Adoption{System: Group(c.Cookie), From: c.From, Until: c.Until})
+	a, err := m.Adopter(httpmw.Adoption{System: system(c.Cookie), From: c.From, Until: c.Until})
 	if err != nil {
 		return nil, fmt.Errorf("gorilla: %w", err)
 	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	gob.Register([]any{}) // of flash messages; again does no harm
 	return &Mover[T]{manager: m, adopter: a, config: c, old: old}, nil
 }
 
@@ -126,81 +146,81 @@ func New[T any](m *httpmw.Manager[T], c Config[T]) (*Mover[T], error) {
 func (m *Mover[T]) Handler(next http.Handler) http.Handler {
 	return m.manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if now := time.Now(); !now.Before(m.config.From) && now.Before(m.config.Until) {
-			m.look(r)
+			m.look(r, now)
 		}
 		next.ServeHTTP(w, r)
 	}))
 }
 
+// overlap is how long after OldUntil old cookies stay, but are no longer followed: the clocks of replicas differ.
+const overlap = time.Minute
+
 // look compares the session with the old cookie, and moves that if it should.
-func (m *Mover[T]) look(r *http.Request) {
+func (m *Mover[T]) look(r *http.Request, now time.Time) {
 	values := find(r, m.config.Cookie)
-	if len(values) == 0 && (!m.config.KeepOld || len(r.Header["Cookie"]) == 0) {
+	follow := now.Before(m.config.OldUntil)
+	if len(values) == 0 && (!follow || len(r.Header["Cookie"]) == 0) {
 		return
 	}
 	ctx := r.Context()
 	s := m.manager.From(ctx)
 	if len(values) > 0 {
-		s.Retire(m.old, m.config.KeepOld)
+		s.Retire(m.old, now.Before(m.config.OldUntil.Add(overlap)))
 	}
-	if s.LoggedIn() {
-		if m.config.KeepOld && s.InGroup(Group(m.config.Cookie)) {
-			m.follow(ctx, s, values)
+	pasts := m.open(ctx, values)
+	switch err := s.Err(); {
+	case s.LoggedIn():
+		if !follow || !s.InGroup(Group(m.config.Cookie)) || len(pasts) > 0 && pasts[0].id.Subject == s.Subject() {
+			m.beside(s, pasts)
+			return
 		}
+		// The old application has ended it. If that does not reach the store the session is refused here all the same,
+		// and the cookies go.
+		m.count.ended.Add(1)
+		_ = s.Logout(ctx) // told to OnEvent
+	case errors.Is(err, httpmw.ErrRevoked):
+		// Whoever revoked it meant this browser, so the old cookie goes with it, also for old replicas.
+		m.beside(s, pasts)
+		_ = s.Logout(ctx)
+		return
+	case errors.Is(err, httpmw.ErrExpired) && !follow, errors.Is(err, httpmw.ErrUndecided):
+		m.beside(s, pasts) // the session that was says more than the old cookie
 		return
 	}
-	// A cookie of ours that was good once says more than the old one. One that does not open says nothing.
-	if err := s.Err(); err == nil || errors.Is(err, httpmw.ErrInvalid) {
-		if p, ok := m.open(values); ok {
-			m.move(ctx, s, p)
-		}
+	if len(pasts) > 0 {
+		m.move(ctx, s, pasts[0])
+		m.beside(s, pasts[1:])
 	}
 }
 
-// follow ends a moved session that the old application has ended. If that did not reach the store the session is
-// refused here all the same, and the cookies go.
-func (m *Mover[T]) follow(ctx context.Context, s *httpmw.Session[T], values []string) {
-	p, ok := m.open(values)
-	if ok && p.id.Subject == s.Subject() {
-		return
-	}
-	m.count.ended.Add(1)
-	_ = s.Logout(ctx) // told to OnEvent
-	if ok {
-		m.move(ctx, s, p)
+// beside has a logout end what came with the session, too: old replicas write the old cookie anew, which makes another
+// credential of it.
+func (m *Mover[T]) beside(s *httpmw.Session[T], pasts []past[T]) {
+	for _, p := range pasts {
+		if p.id.Subject != "" {
+			m.adopter.Beside(s, p.Past)
+		}
 	}
 }
 
 func (m *Mover[T]) move(ctx context.Context, s *httpmw.Session[T], p past[T]) {
 	if p.id.Subject == "" {
 		if s.ID() == "" && s.Set(p.data) == nil {
-			m.count.moved.Add(1)
+			m.count.anonymous.Add(1)
 		}
 		return
 	}
-	switch err := m.adopter.Adopt(ctx, s, p.Past, p.id, p.data); {
-	case err == nil:
-		m.count.moved.Add(1)
-	case errors.Is(err, httpmw.ErrUndecided):
-		m.count.undecided.Add(1)
-	default:
-		m.count.refused.Add(1)
+	_ = m.adopter.Adopt(ctx, s, p.Past, p.id, p.data) // which counts, and Err says
+}
+
+// Stats returns the counters of now. When Moved stands still, nobody needs the Mover any more. Invalid should stand still,
+// too: it counts requests with old cookies that do not open, as all do if Codecs are not those of the old application.
+func (m *Mover[T]) Stats() httpmw.MoveStats {
+	s, n := m.adopter.Stats(), &m.count
+	s.Moved += n.anonymous.Load()
+	s.Declined, s.Ended = n.declined.Load(), n.ended.Load()
+	for i := range n.invalid {
+		s.Invalid += n.invalid[i].Load()
 	}
-}
-
-// Stats are counters of one Mover since it was made. Refusals and undecided sessions are in those of the Manager, by reason.
-type Stats struct {
-	Moved     uint64 // sessions begun from an old cookie
-	Refused   uint64 // old cookies whose session was revoked, is too old, or cannot be a session of ours
-	Undecided uint64 // old cookies that came while the list could not answer
-	Invalid   uint64 // old cookies that do not open, or are of nobody
-	Ended     uint64 // moved sessions that the old application had ended
-}
-
-type counters struct{ moved, refused, undecided, invalid, ended atomic.Uint64 }
-
-// Stats returns the counters of now. When Moved stands still, nobody needs the Mover any more.
-func (m *Mover[T]) Stats() Stats {
-	n := &m.count
-	return Stats{n.moved.Load(), n.refused.Load(), n.undecided.Load(), n.invalid.Load(), n.ended.Load()}
+	return s
 }

@@ -1,8 +1,10 @@
 package gorilla_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -57,7 +59,7 @@ func TestEveryKindOfCookieIsMoved(t *testing.T) {
 				if d := cmp.Diff(first, r.look(b)); d != "" {
 					t.Errorf("next request: %s", d)
 				}
-				if d := cmp.Diff(gorilla.Stats{Moved: 1}, r.Mover.Stats()); d != "" {
+				if d := cmp.Diff(httpmw.MoveStats{Moved: 1}, r.Mover.Stats()); d != "" {
 					t.Error(d)
 				}
 			})
@@ -125,7 +127,7 @@ func TestALogoutCannotBeUndone(t *testing.T) {
 		for _, keep := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
 				bubble.Test(t, func(t *testing.T) {
-					both := several(t, 2, gorilla.Config[prefs]{KeepOld: keep})
+					both := several(t, 2, gorilla.Config[prefs]{OldUntil: oldUntil(keep)})
 					b := browser{oldName: encode(t, codecs()[0], adas)}
 					stolen := b.copy()
 					time.Sleep(time.Second)
@@ -174,7 +176,7 @@ func TestNobodyIsMovedWhileTheStoreIsSilent(t *testing.T) {
 				if res.StatusCode != http.StatusServiceUnavailable || len(res.Cookies()) != 0 {
 					t.Errorf("status %d, cookies %v", res.StatusCode, res.Cookies())
 				}
-				if d := cmp.Diff(gorilla.Stats{Undecided: 1}, r.Mover.Stats()); d != "" {
+				if d := cmp.Diff(httpmw.MoveStats{Undecided: 1}, r.Mover.Stats()); d != "" {
 					t.Error(d)
 				}
 				r.kit.Recover()
@@ -220,9 +222,12 @@ func TestBadOldCookiesAreNoSession(t *testing.T) {
 			if len(res.Cookies()) != 0 {
 				t.Errorf("%s: cookies were set: %v", row.name, res.Cookies())
 			}
-			want := gorilla.Stats{Invalid: 1}
-			if row.name == "too long" {
-				want = gorilla.Stats{} // not even looked at
+			want := httpmw.MoveStats{Invalid: 1}
+			switch row.name {
+			case "too long":
+				want = httpmw.MoveStats{} // not even looked at
+			case "Read says no":
+				want = httpmw.MoveStats{Declined: 1}
 			}
 			if d := cmp.Diff(want, r.Mover.Stats()); d != "" {
 				t.Errorf("%s: %s", row.name, d)
@@ -312,7 +317,7 @@ func TestWhichSessionCounts(t *testing.T) {
 
 func TestAnonymousDataIsMoved(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		r := alone(t, gorilla.Config[prefs]{KeepOld: true})
+		r := alone(t, gorilla.Config[prefs]{OldUntil: oldUntil(true)})
 		b := browser{oldName: encode(t, codecs()[0], map[any]any{"theme": "dark"})}
 		first := r.look(b)
 		if first.Subject != "" || first.Theme != "dark" || first.ID == "" {
@@ -362,6 +367,118 @@ func TestRequestsAtOnceBecomeOneSession(t *testing.T) {
 	}
 }
 
+// withFlash is a cookie of gorilla/sessions with a flash message in it, signed with secret(3, 64) in the year 2026. This test
+// does not import gorilla/sessions, nor does an application that has moved.
+const withFlash = "MTc5NTgzNTU3M3xEWDhFQVFMX2dBQUJFQUVRQUFCc180QUFBd1p6ZEhKcGJtY01CZ0FFZFhObGNnWnpkSEpwYm1jTUJRQURZV1JoQm5OMGNtbHVad3dIQUFWMGFHVnRaUVp6ZEhKcGJtY01CZ0FFWkdGeWF3WnpkSEpwYm1jTUNBQUdYMlpzWVhOb0RsdGRhVzUwWlhKbVlXTmxJSHQ5XzRFQ0FRTF9nZ0FCRUFBQUZfLUNGQUFCQm5OMGNtbHVad3dKQUFkM1pXeGpiMjFsfBw_Z7Mfg3y5Wlqm12vtws-sxxUXhILPPyjKtXLrFClv"
+
+func TestFlashMessagesAreRead(t *testing.T) {
+	var got map[any]any
+	r := alone(t, gorilla.Config[prefs]{Codecs: []securecookie.Codec{securecookie.New(secret(3, 64), nil).MaxAge(0)}})
+	c := config(gorilla.Config[prefs]{Codecs: []securecookie.Codec{securecookie.New(secret(3, 64), nil).MaxAge(0)}})
+	c.Read = func(values map[any]any) (id httpmw.Identity, data prefs, ok bool) {
+		got = values
+		return id, data, false
+	}
+	r.Mover = must(gorilla.New(r.Manager, c))
+	r.look(browser{oldName: withFlash})
+	if d := cmp.Diff(map[any]any{"user": "ada", "theme": "dark", "_flash": []any{"welcome"}}, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// Cookies that do not open are told of, each reason once a minute, and without what is in them.
+func TestCookiesThatDoNotOpenAreToldOf(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		short := securecookie.New(secret(3, 64), nil).MaxAge(60)
+		r := alone(t, gorilla.Config[prefs]{Codecs: []securecookie.Codec{short}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		expired := encode(t, short, adas)
+		time.Sleep(61 * time.Second)
+		raw := securecookie.New(secret(3, 64), nil).SetSerializer(securecookie.NopEncoder{})
+		bad := map[string]string{
+			"malformed": "AAAA",
+			"limits":    expired,
+			"keys":      encode(t, securecookie.New(secret(8, 32), nil), adas),
+			"encoding":  encode(t, raw, []byte("\x03\xff\x00secret")),
+		}
+		for range 3 {
+			for _, value := range bad {
+				r.look(browser{oldName: value})
+			}
+		}
+		for reason, value := range bad {
+			if n := strings.Count(log.String(), "level=WARN msg=\"gorilla: old cookies do not open, so their users are not moved\" cookie=legacy reason="+reason+" so_far=1\n"); n != 1 {
+				t.Errorf("%s is told of %d times: %s", reason, n, log.String())
+			}
+			if strings.Contains(log.String(), value) {
+				t.Errorf("a cookie is in the log: %s", log.String())
+			}
+		}
+		if strings.Contains(log.String(), "secret") || strings.Contains(log.String(), "ada") || strings.Count(log.String(), "\n") != len(bad) {
+			t.Errorf("the log says %s", log.String())
+		}
+		time.Sleep(time.Minute)
+		r.look(browser{oldName: bad["keys"]})
+		if !strings.Contains(log.String(), "reason=keys so_far=4\n") {
+			t.Errorf("a minute later: %s", log.String())
+		}
+		if n := r.Mover.Stats().Invalid; n != 13 {
+			t.Errorf("counted %d", n)
+		}
+	})
+}
+
+// While old replicas run they write the old cookie anew, and each is another credential. A logout ends also the one that came
+// with it, whatever became of the session; a copy of it is no session afterwards.
+func TestALogoutEndsTheOldCookieBeside(t *testing.T) {
+	rows := []struct {
+		name   string
+		keep   bool
+		before func(t *testing.T, r *replica, b browser)
+	}{
+		{"of a moved session", true, func(*testing.T, *replica, browser) {}},
+		{"and no old replicas", false, func(*testing.T, *replica, browser) {}},
+		{"of a login here", true, func(t *testing.T, r *replica, b browser) {
+			r.visit(b, func(_ http.ResponseWriter, req *http.Request, s *httpmw.Session[prefs]) {
+				if err := s.Login(req.Context(), httpmw.Identity{Subject: "ada"}); err != nil {
+					t.Error(err)
+				}
+			})
+		}},
+		{"of an idle session", true, func(_ *testing.T, _ *replica, _ browser) { time.Sleep(3 * time.Hour) }},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				all := several(t, 2, gorilla.Config[prefs]{OldUntil: oldUntil(row.keep)})
+				b := browser{oldName: encode(t, codecs()[0], adas)}
+				if s := all[0].look(b); s.Subject != "ada" {
+					t.Fatalf("not moved: %+v", s)
+				}
+				time.Sleep(10 * time.Second)
+				b[oldName] = encode(t, codecs()[0], adas) // as an old replica does that saves at each request
+				row.before(t, all[0], b)
+				b[oldName] = encode(t, codecs()[0], adas)
+				stolen := browser{oldName: b[oldName]}
+				all[0].visit(b, func(_ http.ResponseWriter, req *http.Request, s *httpmw.Session[prefs]) {
+					if err := s.Logout(req.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+				if len(b) != 0 {
+					t.Errorf("cookies after the logout: %v", b)
+				}
+				time.Sleep(2 * time.Second)
+				for i, r := range all {
+					if s := r.look(stolen.copy()); s.Subject != "" || !errors.Is(s.Err, httpmw.ErrRevoked) {
+						t.Errorf("replica %d takes a copy of the old cookie: %+v", i, s)
+					}
+				}
+			})
+		})
+	}
+}
+
 // However many come, four are looked at.
 func TestTheWorkIsBounded(t *testing.T) {
 	r := alone(t, gorilla.Config[prefs]{})
@@ -373,14 +490,14 @@ func TestTheWorkIsBounded(t *testing.T) {
 			t.Error("the 501st was looked at")
 		}
 	})).ServeHTTP(httptest.NewRecorder(), req)
-	if d := cmp.Diff(gorilla.Stats{Invalid: 4}, r.Mover.Stats()); d != "" {
+	if d := cmp.Diff(httpmw.MoveStats{Invalid: 4}, r.Mover.Stats()); d != "" {
 		t.Error(d)
 	}
 }
 
 // Who has no old cookie does not notice the Mover.
 func TestOthersPayNothing(t *testing.T) {
-	r := alone(t, gorilla.Config[prefs]{KeepOld: true})
+	r := alone(t, gorilla.Config[prefs]{OldUntil: oldUntil(true)})
 	res := r.visit(browser{}, nil)
 	if len(res.Header) != 0 {
 		t.Errorf("headers %v", res.Header)
@@ -407,7 +524,9 @@ func TestNewChecksItsConfig(t *testing.T) {
 		{"too many codecs", "Codecs", func(c *C) { c.Codecs = make([]securecookie.Codec, 9) }},
 		{"a codec of another kind", "timestamp", func(c *C) { c.Codecs = []securecookie.Codec{foreign{}} }},
 		{"no Read", "Read", func(c *C) { c.Read = nil }},
-		{"no From", "From", func(c *C) { c.From = time.Time{} }},
+		{"old replicas longer than moving", "OldUntil", func(c *C) { c.OldUntil = c.Until.Add(1) }},
+		{"from when the list began", "", func(c *C) { c.From = time.Time{} }},
+		{"from before the list began", "leave From zero", func(c *C) { c.From = c.From.Add(-time.Minute) }},
 		{"no Until", "Until", func(c *C) { c.Until = time.Time{} }},
 		{"longer than the list remembers", "MaxIdle", func(c *C) { c.Until = c.From.AddDate(100, 0, 0) }},
 	}

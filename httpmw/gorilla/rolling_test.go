@@ -2,6 +2,7 @@ package gorilla_test
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -130,21 +131,17 @@ func TestARollingDeploy(t *testing.T) {
 	hash, block := secret(11, 64), secret(12, 32)
 	old := oldApp(securecookie.CodecsFromPairs(hash, block))
 	ring, store := keys.Generate(0), revocation.NewMemory()
-	newPod := func(keep bool, from time.Time) (http.Handler, *gorilla.Mover[Account], *revocation.List) {
+	newPod := func(keep bool) (http.Handler, *gorilla.Mover[Account], *revocation.List) {
 		list := must(revocation.Open(t.Context(), store, ring, revocation.Config{MaxIdle: 15 * 24 * time.Hour, Logger: quiet()}))
 		t.Cleanup(func() { list.Close() })
 		m := must(httpmw.New[Account](keys.Static(ring), list, httpmw.Config{App: "shop", Logger: quiet()}))
 		c := migration(hash, block)
-		if from.IsZero() {
-			from = time.Now()
-		}
-		c.From, c.Until, c.KeepOld = from, from.Add(14*24*time.Hour), keep
+		c.Until, c.OldUntil = time.Now().Add(14*24*time.Hour), oldUntil(keep)
 		mover := must(gorilla.New(m, c))
 		return mover.Handler(routes(m)), mover, list
 	}
-	begun := time.Now()
-	one, mover, _ := newPod(true, time.Time{})
-	two, _, listTwo := newPod(true, begun.Add(time.Millisecond)) // any moment after the list began
+	one, mover, _ := newPod(true)
+	two, _, listTwo := newPod(true)
 	s := newSite(t)
 	want := func(got, want string) {
 		t.Helper()
@@ -211,7 +208,7 @@ func TestARollingDeploy(t *testing.T) {
 	}
 
 	// The deploy is complete.
-	last, _, _ := newPod(false, begun.Add(time.Millisecond))
+	last, _, _ := newPod(false)
 	want(bob.on(last, "GET", "/"), "user 10, dark")
 	if names, _ := bob.cookies(); names["app-session"] || !names["__Host-Http-shop"] {
 		t.Errorf("cookies at the end: %v", names)
@@ -241,7 +238,7 @@ func TestTheExample(t *testing.T) {
 }
 
 // While old replicas run, the old cookie has the last word on the sessions it became.
-func TestKeepOldFollowsTheOldCookie(t *testing.T) {
+func TestTheOldCookieHasTheLastWord(t *testing.T) {
 	other := map[any]any{"user": "bob"}
 	out := map[any]any{"user": "ada", "out": true}
 	rows := []struct {
@@ -261,7 +258,7 @@ func TestKeepOldFollowsTheOldCookie(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
-				r := alone(t, gorilla.Config[prefs]{KeepOld: row.keep})
+				r := alone(t, gorilla.Config[prefs]{OldUntil: oldUntil(row.keep)})
 				b := browser{oldName: encode(t, codecs()[0], adas)}
 				first := r.look(b)
 				stolen := browser{newName: b[newName]}
@@ -282,9 +279,9 @@ func TestKeepOldFollowsTheOldCookie(t *testing.T) {
 }
 
 // A login on a new replica is a session of its own.
-func TestKeepOldLeavesNewLoginsAlone(t *testing.T) {
+func TestNewLoginsAreLeftAlone(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		r := alone(t, gorilla.Config[prefs]{KeepOld: true})
+		r := alone(t, gorilla.Config[prefs]{OldUntil: oldUntil(true)})
 		b := browser{}
 		r.visit(b, func(_ http.ResponseWriter, req *http.Request, s *httpmw.Session[prefs]) {
 			if err := s.Login(req.Context(), httpmw.Identity{Subject: "ada"}); err != nil {
@@ -299,6 +296,72 @@ func TestKeepOldLeavesNewLoginsAlone(t *testing.T) {
 			t.Errorf("beside an old cookie: %+v, %v", s, b)
 		}
 	})
+}
+
+// Replicas whose clocks differ come to OldUntil one after the other. None takes the cookie that another expired for a logout.
+func TestTheEndOfTheOldReplicas(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		end := time.Now().Add(10 * time.Minute)
+		all := several(t, 2, gorilla.Config[prefs]{OldUntil: end})
+		c := config(gorilla.Config[prefs]{OldUntil: end.Add(45 * time.Second), From: time.Now(), Until: time.Now().Add(time.Hour)})
+		all[1].Mover = must(gorilla.New(all[1].Manager, c)) // as if its clock were behind
+		b := browser{oldName: encode(t, codecs()[0], adas)}
+		for i := 0; time.Now().Before(end.Add(5 * time.Minute)); i++ {
+			if s := all[i%2].look(b); s.Subject != "ada" {
+				t.Fatalf("%v after OldUntil: %+v", time.Since(end), s)
+			}
+			if time.Now().Before(end) && b[oldName] == "" {
+				t.Fatalf("%v before OldUntil the old cookie is gone", time.Until(end))
+			}
+			time.Sleep(10 * time.Second)
+		}
+		if b[oldName] != "" {
+			t.Error("the old cookie is still there")
+		}
+	})
+}
+
+// A session that was revoked takes the old cookie with it, or old replicas would still know who it is, and new ones would take what
+// those write for another login. A login that follows, on an old replica, is moved.
+func TestARevocationEndsTheOldCookie(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		r := alone(t, gorilla.Config[prefs]{OldUntil: oldUntil(true)})
+		b := browser{oldName: encode(t, codecs()[0], adas)}
+		first := r.look(b)
+		time.Sleep(10 * time.Second)
+		r.kit.Revoke(revocation.Session(first.ID))
+		b[oldName] = encode(t, codecs()[0], adas) // an old replica knows nothing of it
+		rewritten := b.copy()
+		if s := r.look(b); s.Subject != "" || len(b) != 0 {
+			t.Errorf("%+v, cookies %v", s, b)
+		}
+		delete(rewritten, newName)
+		if s := r.look(rewritten); s.Subject != "" || !errors.Is(s.Err, httpmw.ErrRevoked) {
+			t.Errorf("a copy of the old cookie: %+v", s)
+		}
+		time.Sleep(time.Second)
+		b[oldName] = encode(t, codecs()[0], adas) // a login
+		if s := r.look(b); s.Subject != "ada" || s.ID == first.ID {
+			t.Errorf("after another login: %+v", s)
+		}
+	})
+}
+
+// While old replicas run nobody is idle who still has a good old cookie: there they would be logged in, and here not.
+func TestAnIdleSessionIsContinuedWhileOldReplicasRun(t *testing.T) {
+	for keep, want := range map[bool]string{true: "ada", false: ""} {
+		bubble.Test(t, func(t *testing.T) {
+			r := alone(t, gorilla.Config[prefs]{OldUntil: oldUntil(keep)})
+			b := browser{oldName: encode(t, codecs()[0], adas)}
+			old := b[oldName]
+			r.look(b)
+			time.Sleep(3 * time.Hour)
+			b[oldName] = old
+			if s := r.look(b); s.Subject != want {
+				t.Errorf("old replicas run: %v: %+v", keep, s)
+			}
+		})
+	}
 }
 
 // Expiring the old cookie takes the attributes it was set with.

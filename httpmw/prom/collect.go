@@ -40,6 +40,18 @@ func collectApp(ch chan<- prometheus.Metric, app string, s httpmw.Stats) {
 	lookups.send(ch, float64(s.Lookups), app)
 }
 
+// Of sessions moved from another system, by what Parts.Movers calls it.
+var moves = counter("moves_total", "Sessions of another system that came, by what became of them.", "from", "result")
+
+func collectMoves(ch chan<- prometheus.Metric, from string, s httpmw.MoveStats) {
+	moves.send(ch, float64(s.Moved), from, "moved")
+	moves.send(ch, float64(s.Refused), from, "refused")
+	moves.send(ch, float64(s.Undecided), from, "undecided")
+	moves.send(ch, float64(s.Invalid), from, "invalid")
+	moves.send(ch, float64(s.Declined), from, "declined")
+	moves.send(ch, float64(s.Ended), from, "ended")
+}
+
 // Of the revocation list.
 var (
 	state     = gauge("list_state", "1 for the state the list is in.", "state")

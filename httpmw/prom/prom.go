@@ -9,6 +9,7 @@ package prom
 
 import (
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,6 +23,10 @@ type Parts struct {
 	// Apps are the managers of this process by the name in their Config.App, which is the label "app". Zero: no metrics of requests.
 	Apps map[string]Manager
 
+	// Movers are the gorilla.Movers and httpmw.Adopters of this process, by a name that becomes the label "from". Zero: no metrics of
+	// sessions that were moved.
+	Movers map[string]Mover
+
 	// List is the revocation list. Zero: no metrics of it.
 	List *revocation.List
 
@@ -32,9 +37,12 @@ type Parts struct {
 // A Manager is an httpmw.Manager, of whatever data.
 type Manager interface{ Stats() httpmw.Stats }
 
+// A Mover is a gorilla.Mover or an httpmw.Adopter, of whatever data.
+type Mover interface{ Stats() httpmw.MoveStats }
+
 // New returns a collector of p, to be registered once. It may be used concurrently.
 func New(p Parts) (prometheus.Collector, error) {
-	if len(p.Apps) == 0 && p.List == nil && p.Keys == nil {
+	if len(p.Apps) == 0 && len(p.Movers) == 0 && p.List == nil && p.Keys == nil {
 		return nil, errors.New("prom: there is nothing to collect from")
 	}
 	for app, m := range p.Apps {
@@ -42,11 +50,12 @@ func New(p Parts) (prometheus.Collector, error) {
 			return nil, errors.New("prom: an application without a name or a manager")
 		}
 	}
-	apps := make(map[string]Manager, len(p.Apps))
-	for app, m := range p.Apps {
-		apps[app] = m
+	for from, m := range p.Movers {
+		if from == "" || m == nil {
+			return nil, errors.New("prom: a mover without a name, or a name without a mover")
+		}
 	}
-	p.Apps = apps
+	p.Apps, p.Movers = maps.Clone(p.Apps), maps.Clone(p.Movers)
 	return collector{p}, nil
 }
 
@@ -56,6 +65,9 @@ type collector struct{ Parts }
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	if len(c.Apps) > 0 {
 		describe(ch, anonymous, accepted, refused, cookies, shared, unsealed, withheld, lookups, retagged, unsealable)
+	}
+	if len(c.Movers) > 0 {
+		describe(ch, moves)
 	}
 	if c.List != nil {
 		describe(ch, state, ready, age, window, entries, bytes, outbox, full, decisions, refusals, confirms, reads, anomalies)
@@ -75,6 +87,9 @@ func describe(ch chan<- *prometheus.Desc, all ...metric) {
 func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for app, m := range c.Apps {
 		collectApp(ch, app, m.Stats())
+	}
+	for from, m := range c.Movers {
+		collectMoves(ch, from, m.Stats())
 	}
 	if c.List != nil {
 		collectList(ch, c.List)

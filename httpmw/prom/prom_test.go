@@ -242,6 +242,26 @@ func (f *flaky) Write(ctx context.Context, b revocation.Batch) (revocation.Writt
 	return f.Store.Write(ctx, b)
 }
 
+type fakeMover struct{}
+
+func (fakeMover) Stats() httpmw.MoveStats {
+	return httpmw.MoveStats{Moved: 201, Refused: 202, Undecided: 203, Invalid: 204, Declined: 205, Ended: 206}
+}
+
+func TestMetricsOfAMove(t *testing.T) {
+	want := map[string]string{
+		`wafer_moves_total{from="gorilla",result="moved"}`:     "201",
+		`wafer_moves_total{from="gorilla",result="refused"}`:   "202",
+		`wafer_moves_total{from="gorilla",result="undecided"}`: "203",
+		`wafer_moves_total{from="gorilla",result="invalid"}`:   "204",
+		`wafer_moves_total{from="gorilla",result="declined"}`:  "205",
+		`wafer_moves_total{from="gorilla",result="ended"}`:     "206",
+	}
+	if diff := cmp.Diff(want, scrape(t, prom.Parts{Movers: map[string]prom.Mover{"gorilla": fakeMover{}}})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestDisabledList(t *testing.T) {
 	got := scrape(t, prom.Parts{List: revocation.Disabled(keys.Generate(0))})
 	if got[`wafer_list_state{state="disabled"}`] != "1" {
@@ -260,6 +280,7 @@ func TestNothingToCollect(t *testing.T) {
 	for name, p := range map[string]prom.Parts{
 		"nothing":           {},
 		"app without name":  {Apps: map[string]prom.Manager{"": fake{}}},
+		"no mover":          {Movers: map[string]prom.Mover{"gorilla": nil}},
 		"app without stats": {Apps: map[string]prom.Manager{"shop": nil}},
 	} {
 		if _, err := prom.New(p); err == nil {

@@ -2,7 +2,6 @@
 package migrate
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -131,9 +130,8 @@ func TestGorillaSessions(t *testing.T) {
 			})
 
 			kit := wafertest.New[string](t, httpmw.Config{})
-			now := time.Now()
 			config := gorilla.Config[string]{
-				Cookie: "app-session", Codecs: store.Codecs, From: now, Until: now.Add(time.Hour), KeepOld: true,
+				Cookie: "app-session", Codecs: store.Codecs, Until: time.Now().Add(time.Hour), OldUntil: time.Now().Add(30 * time.Minute),
 				Read: func(values map[any]any) (id httpmw.Identity, theme string, ok bool) {
 					user, ok := values["user_id"].(int64)
 					theme, _ = values["theme"].(string)
@@ -145,7 +143,7 @@ func TestGorillaSessions(t *testing.T) {
 				t.Fatal(err)
 			}
 			during := mover.Handler(newApp(kit.Manager))
-			config.KeepOld = false
+			config.OldUntil = time.Time{}
 			if mover, err = gorilla.New(kit.Manager, config); err != nil {
 				t.Fatal(err)
 			}
@@ -183,17 +181,6 @@ func TestGorillaSessions(t *testing.T) {
 // nextSecond waits until a cookie with the same values is another cookie: their timestamps have seconds.
 func nextSecond() { time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) }
 
-// scsSessions is what docs/from-scs.md uses.
-type scsSessions interface {
-	LoadAndSave(next http.Handler) http.Handler
-	Token(ctx context.Context) string
-	Deadline(ctx context.Context) time.Time
-	GetString(ctx context.Context, key string) string
-	Destroy(ctx context.Context) error
-}
-
-var _ scsSessions = (*scs.SessionManager)(nil)
-
 func TestSCS(t *testing.T) {
 	old := scs.New()
 	old.Lifetime = 12 * time.Hour
@@ -208,8 +195,8 @@ func TestSCS(t *testing.T) {
 		old.Put(r.Context(), "theme", "dark")
 	})
 	kit := wafertest.New[string](t, httpmw.Config{})
-	m, now := kit.Manager, time.Now()
-	a, err := m.Adopter(httpmw.Adoption{System: "scs", From: now, Until: now.Add(time.Hour)})
+	m := kit.Manager
+	a, err := m.Adopter(httpmw.Adoption{System: "scs", Until: time.Now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}

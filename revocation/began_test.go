@@ -1,0 +1,59 @@
+package revocation_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// Began tells since when a list remembers for as long as it was opened to, through raises and losses.
+func TestBegan(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		ring, store := secrets(1), script()
+		open := func(maxIdle time.Duration) *revocation.List {
+			t.Helper()
+			l, err := revocation.Open(t.Context(), store, ring, revocation.Config{MaxIdle: maxIdle})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { l.Close() })
+			return l
+		}
+		want := func(what string, l *revocation.List, want time.Time, wantLost bool) {
+			t.Helper()
+			time.Sleep(time.Second) // simulated: until it has read the head
+			at, lost := l.Began()
+			if d := at.Sub(want); d < 0 || d > time.Second || lost != wantLost { // a loss is seen at the next read
+				t.Errorf("%s: began %v after what was expected, lost %v", what, d, lost)
+			}
+		}
+		begun := time.Now()
+		short := open(5 * time.Minute)
+		want("a new list", short, begun, false)
+		time.Sleep(time.Minute)
+		want("opened again", open(5*time.Minute), begun, false)
+		raised := time.Now()
+		long := open(10 * time.Minute)
+		want("raised", long, raised, false)
+		want("of what it was opened with before", short, begun, false)
+		time.Sleep(time.Minute)
+		want("and again", open(10*time.Minute), raised, false)
+
+		emptied := time.Now()
+		store.flush()
+		want("lost, as a replica that had read it sees it", long, emptied, true)
+		want("as one that comes later sees it", open(10*time.Minute), emptied, true)
+		time.Sleep(time.Minute)
+		again := time.Now()
+		longest := open(20 * time.Minute)
+		want("raised after a loss", longest, again, true)
+		time.Sleep(20 * time.Minute)
+		want("long after a loss", longest, again, false)
+	})
+	at, lost := revocation.Disabled(secrets(1)).Began()
+	if !at.IsZero() || lost {
+		t.Errorf("disabled: %v, %v", at, lost)
+	}
+}
