@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 )
@@ -61,6 +62,10 @@ func TestMovingFromSCS(t *testing.T) {
 	var login time.Time
 	server, client := serve(t, moveFromSCS(old, old.lifetime, time.Time{}, m, a, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		login = m.From(r.Context()).LoginTime()
+		if r.URL.Path == "/logout" {
+			logoutBoth(old, m).ServeHTTP(w, r)
+			return
+		}
 		pages(m).ServeHTTP(w, r)
 	})), false)
 	home := must(url.Parse(server.URL))
@@ -119,6 +124,38 @@ func TestMovingFromSCS(t *testing.T) {
 	want(ask("", "GET", "/", nil), `user "", theme "", []`)
 	want(ask("", "POST", "/login", url.Values{"user": {"bob"}}), "")
 	want(ask("", "GET", "/", nil), `user "bob", theme "", []`)
+}
+
+// Replicas whose clocks differ come to oldUntil one after the other, and none takes the session that another destroyed for a logout.
+func TestTheEndOfSCS(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		m := must(httpmw.New[Prefs](keys.Static(f.ring), f.list, httpmw.Config{Logger: quiet()}))
+		now := time.Now()
+		a := must(m.Adopter(httpmw.Adoption{System: "scs", Until: now.Add(time.Hour)}))
+		old := &serverSide{24 * time.Hour, map[string]serverRow{"token": {now.Add(23 * time.Hour), map[string]string{"userID": "ada"}}}}
+		var subject string
+		next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { subject = m.From(r.Context()).Subject() })
+		end := now.Add(10 * time.Minute)
+		replicas := []http.Handler{
+			moveFromSCS(old, old.lifetime, end, m, a, next),
+			moveFromSCS(old, old.lifetime, end.Add(45*time.Second), m, a, next), // as if its clock were behind
+		}
+		b := newBrowser()
+		b.jar["scs"] = "token"
+		for i := 0; time.Now().Before(end.Add(5 * time.Minute)); i++ {
+			if b.get(replicas[i%2]); subject != "ada" {
+				t.Fatalf("%v after oldUntil: %q", time.Since(end), subject)
+			}
+			if _, kept := old.rows["token"]; !kept && time.Now().Before(end) {
+				t.Fatalf("%v before oldUntil the old session is gone", time.Until(end))
+			}
+			time.Sleep(10 * time.Second)
+		}
+		if len(old.rows) != 0 {
+			t.Error("the old session is still there")
+		}
+	})
 }
 
 func TestTheLimitsOfSCS(t *testing.T) {
