@@ -52,7 +52,7 @@ const EventAdopt EventKind = "adopt"
 type Adopter[T any] struct {
 	core *core
 	Adoption
-	count adoptions
+	count *adoptions
 }
 
 // Adopter returns what adopts sessions as a says, or why it could not.
@@ -86,7 +86,7 @@ func (m *Manager[T]) Adopter(a Adoption) (*Adopter[T], error) {
 		return nil, configError("Adoption.Until", "it is %v after %s, but the list remembers revocations for %v, so a logout could be undone with an old session: %s",
 			long, from.UTC().Format(time.RFC3339Nano), remembered, how)
 	}
-	return &Adopter[T]{core: m.core, Adoption: a}, nil
+	return &Adopter[T]{m.core, a, &adoptions{}}, nil
 }
 
 // began is the moment before which nothing was adopted, and so nothing that was adopted can have been revoked. The zero
