@@ -21,13 +21,15 @@ const module = "github.com/wafer-sessions/wafer"
 var arrows = map[string][]string{
 	"internal/jwe":              {},
 	"internal/bubble":           {},
+	"internal/lograte":          {},
+	"internal/redislog":         {"internal/lograte"},
 	"internal/redistest":        {},
 	"keys":                      {"internal/jwe"},
-	"keys/rediskeys":            {"keys", "internal/jwe"},
+	"keys/rediskeys":            {"keys", "internal/jwe", "internal/redislog"},
 	"token":                     {"keys", "internal/jwe"},
-	"revocation":                {},
+	"revocation":                {"internal/lograte"},
 	"revocation/boltstore":      {"revocation"},
-	"revocation/redisstore":     {"revocation"},
+	"revocation/redisstore":     {"revocation", "internal/lograte", "internal/redislog"},
 	"revocation/revocationtest": {"revocation"},
 	"httpmw":                    {"token", "keys", "revocation"},
 	"httpmw/admin":              {"token", "keys", "revocation"},
@@ -41,7 +43,7 @@ var arrows = map[string][]string{
 var testArrows = map[string][]string{
 	"revocation":            {"revocation/revocationtest"},
 	"revocation/boltstore":  {"revocation/revocationtest"},
-	"revocation/redisstore": {"revocation/revocationtest", "internal/redistest"},
+	"revocation/redisstore": {"revocation/revocationtest", "internal/redistest", "httpmw", "keys"}, // a whole replica
 	"httpmw/gorilla":        {"keys", "revocation", "httpmw/wafertest"},
 	"keys/rediskeys":        {"internal/redistest"},
 	"httpmw/backchannel":    {"keys"}, // the rings of its test replicas
@@ -62,7 +64,7 @@ var outside = map[string][]string{
 	"github.com/hashicorp/golang-lru/v2":  {"revocation"},
 	"github.com/lestrrat-go/jwx/v3":       {"httpmw/backchannel"},
 	"github.com/prometheus/client_golang": {"httpmw/prom"},
-	"github.com/redis/go-redis/v9":        {"keys/rediskeys", "revocation/redisstore", ""},
+	"github.com/redis/go-redis/v9":        {"keys/rediskeys", "revocation/redisstore", "internal/redislog", ""},
 	"github.com/spf13/cobra":              {"cmd/wafer"},
 	"go.etcd.io/bbolt":                    {"revocation/boltstore"},
 	"golang.org/x/crypto":                 {"keys"},

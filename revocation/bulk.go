@@ -31,7 +31,11 @@ func (l *List) RevokeMany(ctx context.Context, targets iter.Seq[Target], progres
 			return Receipt{}, err
 		}
 	}
-	list := l.view.Load().head.Genesis
+	v := l.view.Load()
+	if v == nil {
+		return Receipt{}, ErrNotReady
+	}
+	list := v.head.Genesis
 	var batch []Assertion
 	receipt, n := Receipt{}, 0
 	send := func(b Batch) error {

@@ -30,10 +30,10 @@ func (l *List) decide(q *Query, now time.Time) Verdict {
 	own := l.outbox.match(q, &l.kids, l.tags)
 	v := l.view.Load()
 	switch {
-	case v == nil:
-		return Verdict{Reason: Silent} // booting
 	case own != None:
 		return Verdict{Outcome: Refuse, Reason: own, Fresh: true}
+	case v == nil:
+		return Verdict{Reason: Silent} // booting
 	}
 	d := l.local(q, v, now)
 	age := v.age(now)

@@ -17,7 +17,11 @@ var (
 	ErrOutboxFull = fmt.Errorf("%w, and too many revocations wait for it: this one was not made", ErrUnavailable)
 	// ErrNotReady: the list was not joined yet, see Config.StartWithoutStore. Nothing was
 	// done. It wraps ErrUnavailable.
-	ErrNotReady = fmt.Errorf("%w since this process started", ErrUnavailable)
+	ErrNotReady = fmt.Errorf("%w since this process started: nothing was done", ErrUnavailable)
+	// ErrLookup: the store did not answer a question of [List.Revoked] or
+	// [List.Replicas], which return what this replica knows with it. It wraps
+	// ErrUnavailable.
+	ErrLookup = fmt.Errorf("%w: only this replica could be asked", ErrUnavailable)
 	// ErrRevoked: what was to be continued or begun is revoked.
 	ErrRevoked = errors.New("revocation: revoked")
 	// ErrTarget: the target or the options name nothing that can be revoked.
@@ -42,3 +46,6 @@ var (
 	// ErrGenesis: the store holds another list than the one asked for.
 	ErrGenesis = errors.New("revocation: the store holds another list")
 )
+
+// errBooting is of a revocation that is kept until the list is joined.
+var errBooting = fmt.Errorf("%w since this process started", ErrUnavailable)

@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"context"
+	"log/slog"
 	"time"
 )
 
@@ -16,10 +17,10 @@ func (l *List) adopt(ctx context.Context, v *view, now time.Time) error {
 	}
 	head, err := l.create(ctx)
 	if err != nil {
-		l.log.Error("revocation: the list is gone and cannot be begun anew", "error", err)
+		l.seldom(slog.LevelError, "revocation: the list is gone and cannot be begun anew", "store", l.where(), "error", err)
 		return err
 	}
-	l.log.Warn("revocation: following a new list, the old one is lost", "known_up_to", v.m.String())
+	l.seldom(slog.LevelWarn, "revocation: following a new list, the old one is lost", "known_up_to", v.m.String())
 	// Known first: a store that has our entries and does not say that it lacks others
 	// would be believed. Born as well: whoever began this list may have counted from
 	// behind what tokens say, and its entries would seem older than those.

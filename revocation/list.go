@@ -21,6 +21,12 @@ type Config struct {
 	Grace time.Duration
 	// Ack says when a revocation counts as acknowledged. Zero: when stored.
 	Ack Ack
+	// StartWithoutStore lets Open return at once when the store does not answer. Until it
+	// does, the list is booting and knows of no revocation: no session is accepted, none
+	// begins, and Ready is false. Then it joins the list by itself. A list of another key
+	// ring, found only then, is logged as an error, and the list never gets ready. Zero:
+	// Open waits for the store.
+	StartWithoutStore bool
 	// Report adds to what this replica says of itself, such as the ids of its keys.
 	// Zero: nothing.
 	Report func() map[string]string

@@ -11,7 +11,11 @@ import (
 // logTime is what this replica knows of log time at now: never ahead of the
 // store, and behind it by the age of the view at most.
 func (l *List) logTime(now time.Time) int64 {
-	return max(l.view.Load().logTime(now, l.Within()), l.seen.Load())
+	v := l.view.Load()
+	if v == nil {
+		return l.seen.Load()
+	}
+	return max(v.logTime(now, l.Within()), l.seen.Load())
 }
 
 // present is what log time must be by now, however long this replica was cut off
@@ -29,7 +33,11 @@ func (l *List) Now() Instant {
 	if l.store == nil {
 		return Instant{}
 	}
-	return Instant{l.logTime(time.Now()) + l.Within().Milliseconds()}
+	now := l.logTime(time.Now())
+	if now == 0 {
+		return Instant{1} // booting: before anything that was ever revoked
+	}
+	return Instant{now + l.Within().Milliseconds()}
 }
 
 // Anonymous returns what the token of a session without a subject carries. It
@@ -40,6 +48,9 @@ func (l *List) Anonymous() Start {
 	}
 	own := l.outbox.w(exactKey{scope: ScopeEveryone}) // before the view, as in Decide
 	v := l.view.Load()
+	if v == nil { // booting: it may be refused later, it is never spared
+		return Start{Epoch: max(l.seen.Load(), own+1, 1)}
+	}
 	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.marks.everyone()+1, own+1)}
 	s.Checked, s.Line = v.stamp()
 	return s
@@ -60,6 +71,9 @@ func (l *List) Begin(ctx context.Context, b Login) (Start, error) {
 	}
 	now := time.Now()
 	v := l.view.Load()
+	if v == nil {
+		return Start{}, ErrNotReady
+	}
 	a, err := l.askAlone(ctx, l.logins, Question{List: v.head.Genesis, Subject: b.Subject, Groups: b.Groups, Skew: l.Within()})
 	heard := err == nil
 	if heard && v.outran(a.Head) {
@@ -143,6 +157,9 @@ func (l *List) Succeed(ctx context.Context, q *Query, s Succession) (Start, erro
 		return Start{}, fmt.Errorf("%w: %v", ErrRevoked, d.Reason)
 	}
 	v := l.view.Load()
+	if v == nil {
+		return Start{}, ErrNotReady
+	}
 	if v.young(l.Within()) {
 		return Start{}, fmt.Errorf("%w: its primary has just changed", ErrUnavailable)
 	}

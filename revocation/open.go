@@ -2,8 +2,6 @@ package revocation
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +13,8 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/wafer-sessions/wafer/internal/lograte"
 )
 
 const (
@@ -54,6 +54,8 @@ type List struct {
 	begun time.Time
 
 	identity identity // what it calls itself among the readers of the store
+	told     told     // of its state, to the log
+	rate     lograte.Limiter
 
 	kids    kidTags
 	flights singleflight.Group
@@ -76,7 +78,8 @@ func (l *List) Format(f fmt.State, _ rune) { io.WriteString(f, "revocation.List"
 
 // Open joins the list in s, beginning one if there is none, and returns when
 // this replica is ready to decide. Until then it tries again whenever the store
-// does not answer; ctx bounds that, and nothing later. k must be the ring whose
+// does not answer, and the log says what it waits for; ctx bounds that, and nothing
+// later. With [Config.StartWithoutStore] it does not wait. k must be the ring whose
 // list key the list was begun with: [ErrWrongKey].
 //
 // The List reads the store until [List.Close], which leaves the store open.
@@ -85,19 +88,8 @@ func Open(ctx context.Context, s Store, k Secrets, c Config) (*List, error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err := l.boot(ctx, time.Now())
-		if err == nil {
-			break
-		}
-		if errors.Is(err, ErrWrongKey) || errors.Is(err, ErrLayout) {
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("revocation: open: %w (%w)", ctx.Err(), err)
-		case <-time.After(readEvery):
-		}
+	if err := l.start(ctx); err != nil {
+		return nil, err
 	}
 	running, stop := context.WithCancel(context.Background())
 	l.stop = stop
@@ -154,7 +146,11 @@ func (l *List) run(ctx context.Context) {
 			return
 		case <-time.After(readEvery*9/10 + jitter):
 		}
-		l.step(ctx, time.Now())
+		if l.view.Load() == nil {
+			l.startLate(ctx)
+		} else {
+			l.step(ctx, time.Now())
+		}
 	}
 }
 
@@ -217,80 +213,3 @@ func (l *List) SameSecrets(k Secrets) bool {
 
 // Tag returns what stands for t in tokens and in the list.
 func (l *List) Tag(t Target) Tag { return l.tags.of(t) }
-
-// boot joins or begins the list and reads the end of its log (R15). now is when
-// it was called.
-func (l *List) boot(ctx context.Context, now time.Time) error {
-	l.reading.Lock()
-	defer l.reading.Unlock()
-	head, err := l.create(ctx)
-	if err != nil {
-		return err
-	}
-	if err := l.keepRetain(ctx, head); err != nil { // before the first seal
-		return err
-	}
-	from := head.MS - (2*renewal(max(head.Retain(), l.config.retain())) + l.Within()).Milliseconds()
-	v, before, err := l.begin(ctx, head, from, now)
-	if err != nil {
-		return err
-	}
-	l.filler = newFiller(v, before)
-	l.view.Store(v)
-	return nil
-}
-
-func (l *List) create(ctx context.Context) (Head, error) {
-	var f Founding
-	rand.Read(f.Genesis[:]) // never fails
-	f.Check, f.Floor, f.Retain = l.tags.check, l.seen.Load(), l.config.retain()
-	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
-	defer cancel()
-	head, err := l.store.Create(ctx, f)
-	switch {
-	case err != nil:
-		return Head{}, err
-	case head.Layout != Layout:
-		return Head{}, fmt.Errorf("%w: %d", ErrLayout, head.Layout)
-	case head.Check != l.tags.check:
-		return Head{}, ErrWrongKey
-	}
-	return head, nil
-}
-
-// begin returns a view of the log from a log time on, read to its end, and the
-// number of the last entry before it. now is when reading began.
-func (l *List) begin(ctx context.Context, head Head, from int64, now time.Time) (_ *view, before int64, _ error) {
-	v := &view{head: head, now: &window{}, m: Position{MS: max(from, 0)}, last: Position{N: -1}}
-	first := true
-	for {
-		p, err := l.fetch(ctx, head.Genesis, v.cursor(), first)
-		if err != nil {
-			return nil, 0, err
-		}
-		if first {
-			start := v.m.MS - 1 // every entry at or after from is there
-			if len(p.Entries) > 0 {
-				v.last.N = p.Entries[0].Position.N - 1
-			} else {
-				v.last.N, v.chain = p.Head.N, p.Head.Chain
-			}
-			before = v.last.N
-			if p.Oldest.N > 1 && p.Oldest.MS > start {
-				start = p.Oldest.MS
-			}
-			v.now.from = max(start, p.Head.Born)
-			v.now.ringFrom = v.now.from
-			v.marks = v.marks.with(p.Marks, p.Head.MS)
-			first = false
-		}
-		entries, err := v.follow(p)
-		if err != nil {
-			return nil, 0, err
-		}
-		v = l.advance(v, p, entries, now)
-		if !p.More {
-			return v, before, nil
-		}
-	}
-}

@@ -3,6 +3,7 @@ package revocation
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"time"
 )
@@ -12,13 +13,19 @@ import (
 func (l *List) step(ctx context.Context, now time.Time) {
 	l.reading.Lock()
 	defer l.reading.Unlock()
+	l.tell(now) // a process that was paused is stale until it has read
 	if err := l.read(ctx, now); err != nil {
 		l.counters.reads.add("failed")
-		l.log.Debug("revocation: read", "error", err)
+		if ctx.Err() == nil {
+			l.told.failed = err
+			l.tell(time.Now())
+		}
 		return
 	}
 	l.counters.reads.add("ok")
 	l.silent.Store(false)
+	l.told.failed = nil
+	l.tell(time.Now())
 	l.flush(ctx)
 	l.fillBehind(ctx)
 	l.register(ctx, now)
@@ -44,7 +51,7 @@ func (l *List) read(ctx context.Context, now time.Time) error {
 		switch {
 		case errors.Is(err, errBroken):
 			l.counters.anomalies.add("broken")
-			l.log.Warn("revocation: the store's log is not the one followed: mending it", "at", v.m.String())
+			l.seldom(slog.LevelWarn, "revocation: the store's log is not the one followed: mending it", "at", v.m.String())
 			return l.mend(ctx, v, now)
 		case errors.Is(err, errTrimmed):
 			l.counters.anomalies.add("trimmed")

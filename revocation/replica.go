@@ -44,7 +44,7 @@ type Registrar interface {
 
 // Replicas returns every replica that reads the store and was heard of in the
 // last 15 s, ordered by host and id. Of a store that does not keep them it
-// returns this one.
+// returns this one, and so it does with [ErrLookup] when the store does not answer.
 func (l *List) Replicas(ctx context.Context) ([]Replica, error) {
 	r, ok := l.store.(Registrar)
 	if !ok {
@@ -52,7 +52,7 @@ func (l *List) Replicas(ctx context.Context) ([]Replica, error) {
 	}
 	all, err := r.Replicas(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return []Replica{l.describe(time.Now())}, fmt.Errorf("%w: %w", ErrLookup, err)
 	}
 	slices.SortFunc(all, func(a, b Replica) int { return strings.Compare(a.Host+"\x00"+a.ID, b.Host+"\x00"+b.ID) })
 	return all, nil
@@ -158,5 +158,10 @@ func (m *Memory) Replicas(ctx context.Context) (out []Replica, _ error) {
 }
 
 // Genesis returns which list l follows now, for tools that read the log of its
-// store themselves.
-func (l *List) Genesis() Genesis { return l.view.Load().head.Genesis }
+// store themselves; zero before it follows one.
+func (l *List) Genesis() Genesis {
+	if v := l.view.Load(); v != nil {
+		return v.head.Genesis
+	}
+	return Genesis{}
+}

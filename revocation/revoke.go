@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -21,6 +22,9 @@ const keyKept = 11 * 365 * 24 * time.Hour
 // waits for the store asks the store again: no error means that it is acknowledged
 // now. To revoke what the store has already changes nothing and is no error.
 //
+// Before the list is ready (see [Config.StartWithoutStore]) that is so for sessions
+// and keys; other targets are ErrNotReady then.
+//
 // With [ErrOutboxFull] or [ErrNotReady], which wrap ErrUnavailable, nothing was
 // done: it is not refused here and will not be sent. Call Revoke again later.
 func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error) {
@@ -34,18 +38,29 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 		return Receipt{}, err
 	}
 	now := time.Now()
+	v := l.view.Load()
+	if v == nil && t.scope != ScopeSession && t.scope != ScopeKey {
+		return Receipt{}, ErrNotReady // what "now" is in the list is not known yet
+	}
 	var owner Tag
-	t, owner = l.fold(t, o)
+	t, owner = l.fold(t, o, v)
 	k, a, err := l.assertion(t, o, now)
 	if err != nil {
 		return Receipt{}, err
 	}
 	s := sending{w: a.W, until: a.Until, subject: owner}
 	mine, before, full := l.outbox.put(k, s)
-	if full == nil {
+	switch {
+	case full == nil:
 		a.Until = mine.until // also as long as what was asked for before and still waits
+	case v == nil:
+		l.counters.full.Add(1)
+		return Receipt{}, full
 	}
-	list := l.view.Load().head.Genesis
+	if v == nil {
+		return Receipt{}, errBooting
+	}
+	list := v.head.Genesis
 	a.MAC = l.tags.entryMAC(list, a.Version, a.Scope, a.Tag)
 	w, err := l.store.Write(ctx, Batch{
 		List: list, Floor: l.present(now), Skew: l.Within(), Assertions: []Assertion{a}, Ack: l.config.Ack,
@@ -80,16 +95,16 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 // fold returns what to revoke instead of t, and whose session t is: while the
 // store is silent, one account that signs in and out again and again must not fill
 // the outbox, so that nobody else's logout is remembered.
-func (l *List) fold(t Target, o Options) (_ Target, owner Tag) {
+func (l *List) fold(t Target, o Options, v *view) (_ Target, owner Tag) {
 	whose := Subject(o.Subject)
-	if t.scope != ScopeSession || whose.check() != nil {
+	if v == nil || t.scope != ScopeSession || whose.check() != nil {
 		return t, Tag{}
 	}
 	owner = l.tags.of(whose)
 	if !l.outbox.full(owner) {
 		return t, owner
 	}
-	l.log.Debug("revocation: too many sessions of one subject wait for the store: all its sessions are revoked")
+	l.seldom(slog.LevelWarn, "revocation: too many sessions of one subject wait for the store: all its sessions are revoked")
 	return whose, Tag{}
 }
 
@@ -105,7 +120,7 @@ func (l *List) assertion(t Target, o Options, now time.Time) (exactKey, Assertio
 		a.Until = o.Until.UnixMilli()
 	}
 	if t.scope == ScopeKey {
-		a.Until = max(a.Until, present+keyKept.Milliseconds())
+		a.Until = max(a.Until, max(present, now.UnixMilli())+keyKept.Milliseconds())
 	}
 	switch {
 	case t.scope == ScopeSession || t.scope == ScopeKey:
@@ -129,7 +144,11 @@ func (l *List) flush(ctx context.Context) (more bool, _ error) {
 	if l.outbox.n.Load() == 0 {
 		return false, nil
 	}
-	list := l.view.Load().head.Genesis
+	v := l.view.Load()
+	if v == nil {
+		return true, errBooting
+	}
+	list := v.head.Genesis
 	var keys []exactKey
 	var batch []Assertion
 	unsent := l.outbox.unsent(joinBatch)
@@ -154,71 +173,4 @@ func (l *List) flush(ctx context.Context) (more bool, _ error) {
 		return true, fmt.Errorf("%w: stored, but %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, ack.Replicas)
 	}
 	return len(keys) == joinBatch, nil
-}
-
-// KeyRevoked reports whether this replica knows that the key kid is revoked. It
-// reads memory only. Ask before sealing: a ring that was put back from a backup
-// may hold a key as good that was revoked since. False means that this replica
-// has heard of no revocation, which says nothing before the list is ready.
-func (l *List) KeyRevoked(kid string) bool {
-	if l.store == nil || kid == "" {
-		return false
-	}
-	// The outbox first, as in Decide.
-	if l.outbox.n.Load() > 0 && l.outbox.w(exactKey{ScopeKey, l.kids.tag(l.tags, kid)}) >= 0 {
-		return true
-	}
-	v := l.view.Load()
-	return v != nil && v.marks.key(&l.kids, l.tags, kid)
-}
-
-// Revoked asks the store whether t is revoked. since is the moment of log time
-// at or before which sessions must have begun to be refused; it is zero for a
-// session and a key, which are refused whenever they began.
-func (l *List) Revoked(ctx context.Context, t Target) (since time.Time, ok bool, err error) {
-	if l.store == nil {
-		return time.Time{}, false, ErrDisabled
-	}
-	if err := t.check(); err != nil {
-		return time.Time{}, false, err
-	}
-	q := Question{List: l.view.Load().head.Genesis, Skew: l.Within()}
-	k := exactKey{scope: t.scope}
-	if t.scope != ScopeEveryone {
-		k.tag = l.tags.of(t)
-	}
-	switch t.scope {
-	case ScopeSession:
-		q.Session = k.tag
-	case ScopeSubject:
-		q.Subject = k.tag
-	case ScopeGroup:
-		q.Groups = []Tag{k.tag}
-	case ScopeKey:
-		q.Keys = []Tag{k.tag}
-	}
-	own := l.outbox.w(k)
-	a, err := l.store.Confirm(ctx, q)
-	if err != nil && own < 0 {
-		return time.Time{}, false, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	w := max(own, 0)
-	switch t.scope {
-	case ScopeSession:
-		return time.Time{}, a.Session || own >= 0, nil
-	case ScopeSubject:
-		w = max(w, a.Subject)
-	case ScopeGroup:
-		if err == nil {
-			w = max(w, a.Groups[0])
-		}
-	case ScopeKey:
-		return time.Time{}, own >= 0 || err == nil && a.Keys[0] > 0, nil
-	case ScopeEveryone:
-		w = max(w, a.Everyone)
-	}
-	if w == 0 {
-		return time.Time{}, false, nil
-	}
-	return time.UnixMilli(w), true, nil
 }

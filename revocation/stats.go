@@ -52,7 +52,6 @@ func (t *tally) all() map[string]uint64 {
 // Stats returns counters since Open and what the list looks like now.
 func (l *List) Stats() Stats {
 	s := Stats{
-		State:     "disabled",
 		Decisions: map[string]uint64{},
 		Refusals:  map[string]uint64{},
 		Confirms:  l.counters.confirms.all(),
@@ -71,27 +70,13 @@ func (l *List) Stats() Stats {
 			s.Refusals[Reason(r).String()] = n
 		}
 	}
-	v := l.view.Load()
-	switch {
-	case l.store == nil:
-		return s
-	case v == nil:
-		s.State = "booting"
-		return s
-	}
-	s.Age = v.age(time.Now())
-	s.Window = time.Duration(v.m.MS-v.now.from) * time.Millisecond
-	s.Position = v.m.String()
-	s.Entries, s.Bytes = v.now.entries(), v.now.bytes()
-	switch {
-	case l.closed.Load():
-		s.State = "closed"
-	case s.Age <= l.Within():
-		s.State = "synced"
-	case l.silent.Load():
-		s.State = "cut_off"
-	default:
-		s.State = "stale"
+	now := time.Now()
+	s.State = l.state(now)
+	if v := l.view.Load(); v != nil {
+		s.Age = v.age(now)
+		s.Window = time.Duration(v.m.MS-v.now.from) * time.Millisecond
+		s.Position = v.m.String()
+		s.Entries, s.Bytes = v.now.entries(), v.now.bytes()
 	}
 	return s
 }

@@ -54,7 +54,16 @@ func Examine(ctx context.Context, o *redis.UniversalOptions, c Config) ([]Findin
 	}
 	s := newStore(o, c)
 	defer s.Close()
-	return s.examine(ctx, o, c)
+	all, err := s.inspect(ctx, o, c)
+	if err != nil {
+		return nil, err
+	}
+	node, err := s.primary(ctx)
+	if err != nil {
+		return nil, mapped(err)
+	}
+	timing, err := measure(ctx, node)
+	return append(all, timing...), err
 }
 
 // refused returns the findings that keep a store from opening as an error.
@@ -76,20 +85,17 @@ func (i info) int(name string) int64 {
 	return n
 }
 
-func (s *Store) examine(ctx context.Context, o *redis.UniversalOptions, c Config) ([]Finding, error) {
+// inspect looks at what does not take time to measure.
+func (s *Store) inspect(ctx context.Context, o *redis.UniversalOptions, c Config) ([]Finding, error) {
 	node, err := s.primary(ctx)
 	if err != nil {
 		return nil, mapped(err)
 	}
-	text := ""
-	for _, section := range []string{"server", "replication", "persistence", "memory", "stats"} {
-		part, err := node.Info(ctx, section).Result()
-		if redis.HasErrorPrefix(err, "NOPERM") {
-			return []Finding{{Refused, "acl", "this user may not call INFO", "ACL SETUSER … +info (docs/redis.md)"}}, nil
-		} else if err != nil {
-			return nil, mapped(err)
-		}
-		text += part
+	text, err := node.Info(ctx).Result()
+	if redis.HasErrorPrefix(err, "NOPERM") {
+		return []Finding{{Refused, "acl", "this user may not call INFO", "ACL SETUSER … +info (docs/redis.md)"}}, nil
+	} else if err != nil {
+		return nil, mapped(err)
 	}
 	i := info{}
 	for line := range strings.Lines(text) {
@@ -102,11 +108,7 @@ func (s *Store) examine(ctx context.Context, o *redis.UniversalOptions, c Config
 	if err != nil {
 		return nil, err
 	}
-	timing, err := measure(ctx, node)
-	if err != nil {
-		return nil, err
-	}
-	return append(append(all, acl), timing...), nil
+	return append(all, acl), nil
 }
 
 func version(i info) Finding {
@@ -236,7 +238,9 @@ func measure(ctx context.Context, node *redis.Client) ([]Finding, error) {
 	for range 9 {
 		sent := time.Now()
 		there, err := node.Time(ctx).Result()
-		if err != nil {
+		if redis.HasErrorPrefix(err, "NOPERM") {
+			return nil, nil // which is a finding already
+		} else if err != nil {
 			return nil, mapped(err)
 		}
 		d := time.Since(sent)

@@ -9,8 +9,12 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// Create implements [revocation.Store].
+// Create implements [revocation.Store]. Every list begins with it, so this is where
+// a server that was not there at Open is examined.
 func (s *Store) Create(ctx context.Context, f revocation.Founding) (revocation.Head, error) {
+	if err := s.admitLate(ctx); err != nil {
+		return revocation.Head{}, err
+	}
 	reply, err := s.run(ctx, s.scripts.create, f.Genesis[:], f.Check[:], f.Floor, f.Retain.Milliseconds())
 	if err != nil {
 		return revocation.Head{}, err

@@ -5,10 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/wafer-sessions/wafer/internal/lograte"
+	_ "github.com/wafer-sessions/wafer/internal/redislog" // the client's log goes to slog
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -23,6 +29,21 @@ type Config struct {
 	// a primary cut off from its replicas goes on taking revocations that are lost
 	// when it comes back. Zero: refused.
 	AllowSplit bool
+	// StartWithoutStore lets Open return at once when the server does not answer, for
+	// revocation.Config.StartWithoutStore. It is examined at the first contact then, and
+	// until it has passed, no list can be joined: what Open would have refused is logged
+	// as an error, once a minute. Zero: Open waits for the server.
+	StartWithoutStore bool
+	// Logger gets what an operator should see: what Open waits for, and what was
+	// refused after it. Zero: slog.Default().
+	Logger *slog.Logger
+}
+
+func (c Config) logger() *slog.Logger {
+	if c.Logger == nil {
+		return slog.Default()
+	}
+	return c.Logger
 }
 
 // A Store is a [revocation.Store] in Redis. It is safe for concurrent use, and
@@ -32,6 +53,13 @@ type Store struct {
 	scripts scripts
 	keys    []string // of every script: head, log, marks
 	prefix  string   // of all other keys
+	where   string
+
+	log  *slog.Logger
+	rate *lograte.Limiter
+	// admitted: the server was examined, by examine, and found fit.
+	admitted *atomic.Bool
+	examine  func(context.Context) error
 }
 
 // Format implements [fmt.Formatter]: every verb prints the name of the type. The client holds a password.
@@ -46,9 +74,14 @@ var ErrUnsafe = errors.New("redisstore: refused")
 const retryEvery = 200 * time.Millisecond
 
 // Open connects to Redis and examines the server; what it finds unfit is
-// [ErrUnsafe]. While the server does not answer it tries again; ctx bounds that,
-// and nothing later. Where o leaves a timeout open, the store uses its own: half
-// a second, and one retry.
+// [ErrUnsafe]. While the server does not answer it tries again, and the log says
+// what it waits for; ctx bounds that, and nothing later. With
+// [Config.StartWithoutStore] it does not wait. Where o leaves a timeout open, the
+// store uses its own: half a second, and one retry.
+//
+// Importing this package sends the log of the Redis client, which is one for the
+// whole process, to slog.Default() instead of standard error, each kind of line once
+// a minute. A program that calls redis.SetLogger itself keeps its own.
 //
 // Close the lists that use the store before the store.
 func Open(ctx context.Context, o *redis.UniversalOptions, c Config) (*Store, error) {
@@ -56,37 +89,110 @@ func Open(ctx context.Context, o *redis.UniversalOptions, c Config) (*Store, err
 		return nil, err
 	}
 	s := newStore(o, c)
+	began := time.Now()
+	var cause error
 	for {
-		findings, err := s.examine(ctx, o, c)
-		if err == nil {
-			if err = refused(findings); err != nil {
-				s.Close()
-				return nil, err
+		err := s.admit(ctx)
+		switch {
+		case err == nil:
+			if cause != nil {
+				s.log.Info("redisstore: the server answers", "store", s.where, "waited", time.Since(began).Round(time.Millisecond))
 			}
 			return s, nil
-		}
-		if permanent(err) {
+		case errors.Is(err, ErrUnsafe), permanent(err):
 			s.Close()
 			return nil, err
+		case ctx.Err() == nil || cause == nil:
+			cause = err // what ctx itself brings about explains nothing
+		}
+		if s.rate.Allow("waiting") {
+			s.log.Warn("redisstore: waiting for the server", "store", s.where, "waited", time.Since(began).Round(time.Millisecond), "error", cause)
+		}
+		if c.StartWithoutStore {
+			return s, nil
 		}
 		select {
 		case <-ctx.Done():
 			s.Close()
-			return nil, fmt.Errorf("redisstore: open: %w (%w)", ctx.Err(), err)
+			if inner := errors.Unwrap(cause); inner != nil {
+				cause = inner // without the name of this package a second time
+			}
+			return nil, fmt.Errorf("redisstore: open: %s did not answer for %v: %w (%w)", s.where, time.Since(began).Round(100*time.Millisecond), cause, ctx.Err())
 		case <-time.After(retryEvery):
 		}
 	}
 }
 
+const examineFor = 2 * time.Second // where Open does not wait
+
+// admit examines the server unless that was done.
+func (s *Store) admit(ctx context.Context) error {
+	if s.admitted.Load() {
+		return nil
+	}
+	if err := s.examine(ctx); err != nil {
+		return err
+	}
+	s.admitted.Store(true)
+	return nil
+}
+
+// admitLate is admit at the first contact after Open. The caller's ctx is for one
+// round trip and not for an examination.
+func (s *Store) admitLate(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), examineFor)
+	defer cancel()
+	err := s.admit(ctx)
+	if (errors.Is(err, ErrUnsafe) || permanent(err)) && s.rate.Allow("refused") {
+		s.log.Error("redisstore: the server is not used", "store", s.where, "error", err)
+	}
+	return err
+}
+
 func newStore(o *redis.UniversalOptions, c Config) *Store {
 	base := "{" + c.prefix() + "}:"
-	return &Store{
+	s := &Store{
 		client:  redis.NewUniversalClient(ourOptions(o)),
 		scripts: newScripts(),
 		keys:    []string{base + "head", base + "log", base + "marks"},
 		prefix:  base,
+		where:   where(o),
+		log:     c.logger(),
+		rate:    new(lograte.Limiter), admitted: new(atomic.Bool),
 	}
+	s.examine = func(ctx context.Context) error {
+		// A client of its own: one that failed to connect for a while tries once a second
+		// only, and would find the server late.
+		first := newStore(o, c)
+		defer first.Close()
+		if c.StartWithoutStore {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, examineFor)
+			defer cancel()
+		}
+		findings, err := first.inspect(ctx, o, c)
+		if err != nil {
+			return err
+		}
+		return refused(findings)
+	}
+	return s
 }
+
+// where names the servers of o, without what is secret.
+func where(o *redis.UniversalOptions) string {
+	at := "Redis at " + strings.Join(o.Addrs, ", ")
+	if len(o.Addrs) == 0 {
+		at += "127.0.0.1:6379"
+	}
+	if o.MasterName != "" {
+		at = strings.Replace(at, "Redis at", "Redis "+strconv.Quote(o.MasterName)+" of the Sentinels at", 1)
+	}
+	return at
+}
+
+// Where names the server in logs and errors, such as "Redis at 10.0.0.1:6379".
+func (s *Store) Where() string { return s.where }
 
 func (c Config) prefix() string {
 	if c.Prefix == "" {

@@ -57,7 +57,7 @@ func openShared(ctx context.Context, c Config) (_ *state, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	config := redisstore.Config{AllowVolatile: true, AllowSplit: true}
+	config := redisstore.Config{AllowVolatile: true, AllowSplit: true, Logger: c.Logger}
 	list, err := redisstore.Open(ctx, o, config)
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)

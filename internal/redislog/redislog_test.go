@@ -1,0 +1,31 @@
+package redislog_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	_ "github.com/wafer-sessions/wafer/internal/redislog"
+)
+
+// A client that finds no server says so in slog, once, however often it tries.
+func TestTheClientLogsToSlogAndSeldom(t *testing.T) {
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewJSONHandler(&log, nil)))
+	defer slog.SetDefault(before)
+	c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1})
+	for range 100 {
+		if err := c.Ping(t.Context()).Err(); err == nil {
+			t.Fatal("there is a server at port 1")
+		}
+	}
+	c.Close()
+	lines := strings.Count(log.String(), "\n")
+	if lines == 0 || lines > 5 || strings.Count(log.String(), `"level":"WARN","msg":"redis: `) != lines {
+		t.Errorf("%d lines:\n%s", lines, log.String())
+	}
+}

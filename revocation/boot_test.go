@@ -1,0 +1,168 @@
+package revocation_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// A process that starts while the store is away knows nothing, and says so of
+// everything, until the store is there.
+func TestStartWithoutStore(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store, j := at{script()}, new(journal)
+		there := open(t, store)
+		q, stolen, keyed := login(t, there, 1, "ada"), login(t, there, 2, "bob"), login(t, there, 3, "carol")
+		keyed.Keys[0] = "kid-two"
+		time.Sleep(time.Second)
+		revoke(t, there, revocation.Subject("eve"))
+		store.silence()
+		began := time.Now()
+		l, err := revocation.Open(t.Context(), store, secrets(1), revocation.Config{StartWithoutStore: true, Logger: j.logger()})
+		if err != nil || time.Since(began) > within/2 {
+			t.Fatalf("Open = %v after %v", err, time.Since(began))
+		}
+		defer l.Close()
+		wantLines(t, j, "at once", "WARN waiting for the store, to join the list; Redis at 10.0.0.1; no answer")
+
+		ctx := t.Context()
+		if l.Ready() || l.Stats().State != "booting" || l.Genesis() != (revocation.Genesis{}) {
+			t.Errorf("Ready = %v, %+v", l.Ready(), l.Stats())
+		}
+		wantVerdict(t, "anybody", verdict(t, l, q), revocation.Undecided, revocation.Silent)
+		wantVerdict(t, "a session without a subject", verdict(t, l, &revocation.Query{Epoch: q.Epoch}), revocation.Undecided, revocation.Silent)
+		since := l.Now()
+		if since.IsZero() {
+			t.Error("a login that begins now will not be known to have")
+		}
+		eve := revocation.Login{Subject: l.Tag(revocation.Subject("eve")), Since: since}
+		_, begin := l.Begin(ctx, eve)
+		_, succeed := l.Succeed(ctx, q, revocation.Succession{Kind: revocation.Others, Login: eve})
+		_, many := l.RevokeMany(ctx, func(func(revocation.Target) bool) {}, nil)
+		_, subject := l.Revoke(ctx, revocation.Subject("ada"), revocation.Options{})
+		for name, err := range map[string]error{"Begin": begin, "Succeed": succeed, "RevokeMany": many, "Revoke": subject} {
+			if !errors.Is(err, revocation.ErrNotReady) || !errors.Is(err, revocation.ErrUnavailable) {
+				t.Errorf("%s = %v", name, err)
+			}
+		}
+		anonymous := l.Anonymous()
+
+		// A logout is kept, and refused here at once.
+		if _, err := l.Revoke(ctx, revocation.Session(sid(2)), revocation.Options{Subject: "bob"}); !errors.Is(err, revocation.ErrUnavailable) || errors.Is(err, revocation.ErrNotReady) {
+			t.Errorf("Revoke = %v", err)
+		}
+		if _, err := l.Revoke(ctx, revocation.Key("kid-two"), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) || errors.Is(err, revocation.ErrNotReady) {
+			t.Errorf("Revoke = %v", err)
+		}
+		wantVerdict(t, "who logged out here", verdict(t, l, stolen), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "under the key", verdict(t, l, keyed), revocation.Refuse, revocation.RevokedKey)
+		if !l.KeyRevoked("kid-two") || l.KeyRevoked("kid-one") {
+			t.Error("KeyRevoked does not know what was revoked here")
+		}
+		if _, ok, err := l.Revoked(ctx, revocation.Session(sid(2))); !ok || !errors.Is(err, revocation.ErrLookup) {
+			t.Errorf("Revoked = %v, %v", ok, err)
+		}
+		if all, err := l.Replicas(ctx); len(all) != 1 || all[0].State != "booting" {
+			t.Errorf("Replicas = %+v, %v", all, err)
+		}
+
+		time.Sleep(10 * time.Minute)
+		if n := len(j.lines(t)); n < 9 || n > 11 {
+			t.Errorf("%d lines in ten minutes", n)
+		}
+		store.speak()
+		time.Sleep(time.Second)
+		wantLines(t, j, "when the store is there", "INFO the list is joined; Redis at 10.0.0.1; 10m0s")
+		if !l.Ready() || l.Stats().State != "synced" || l.Stats().Outbox != 0 {
+			t.Errorf("Ready = %v, %+v", l.Ready(), l.Stats())
+		}
+		wantVerdict(t, "anybody", verdict(t, l, q), revocation.Accept, revocation.None)
+		wantVerdict(t, "an anonymous session from before", verdict(t, l, &revocation.Query{Epoch: anonymous.Epoch, Checked: anonymous.Checked, Line: anonymous.Line}), revocation.Accept, revocation.None)
+		wantVerdict(t, "who logged out here, there", verdict(t, there, stolen), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "under the key, there", verdict(t, there, keyed), revocation.Refuse, revocation.RevokedKey)
+		if _, err := l.Begin(ctx, eve); !errors.Is(err, revocation.ErrRevoked) {
+			t.Errorf("a login that began before anything was known, of somebody revoked: %v", err)
+		}
+		if _, err := l.Begin(ctx, revocation.Login{Subject: eve.Subject, Since: l.Now()}); err != nil {
+			t.Errorf("another try: %v", err)
+		}
+		there.Close()
+		later := open(t, store)
+		if !later.KeyRevoked("kid-two") {
+			t.Error("the key is not remembered")
+		}
+	})
+}
+
+// A list of another ring is refused at once if it can be seen, and loudly later.
+func TestStartWithoutStoreAndWithTheWrongKey(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store, j := at{script()}, new(journal)
+		open(t, store)
+		config := revocation.Config{StartWithoutStore: true, Logger: j.logger()}
+		if _, err := revocation.Open(t.Context(), store, secrets(2), config); !errors.Is(err, revocation.ErrWrongKey) {
+			t.Errorf("Open = %v", err)
+		}
+		store.silence()
+		l, err := revocation.Open(t.Context(), store, secrets(2), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.lines(t)
+		store.speak()
+		time.Sleep(90 * time.Second)
+		line := "ERROR this process does not get ready; Redis at 10.0.0.1; " + revocation.ErrWrongKey.Error()
+		wantLines(t, j, "once a minute", line, line)
+		if l.Ready() {
+			t.Error("ready with the list of another ring")
+		}
+		l.Revoke(t.Context(), revocation.Session(sid(1)), revocation.Options{})
+		if err := l.Close(); !errors.Is(err, revocation.ErrUnavailable) {
+			t.Errorf("Close = %v: one revocation is lost", err)
+		}
+	})
+}
+
+// What the store cannot be asked is said of what this replica knows, and the error
+// is one of a question.
+func TestRevokedWhileTheStoreIsSilent(t *testing.T) {
+	for _, target := range []revocation.Target{
+		revocation.Session(sid1), revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Key("kid-one"), revocation.Everyone(),
+	} {
+		t.Run(target.Scope().String(), func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				store := script()
+				here, there := open(t, store), open(t, store)
+				ask := func(l *revocation.List) (time.Time, bool) {
+					t.Helper()
+					since, ok, err := l.Revoked(t.Context(), target)
+					if !errors.Is(err, revocation.ErrLookup) || !errors.Is(err, revocation.ErrUnavailable) || !errors.Is(err, errSilent) {
+						t.Errorf("Revoked = %v", err)
+					}
+					return since, ok
+				}
+				store.silence()
+				if _, ok := ask(there); ok {
+					t.Error("revoked by nobody")
+				}
+				here.Revoke(t.Context(), target, revocation.Options{})
+				if _, ok := ask(here); !ok {
+					t.Error("made here, and not known here")
+				}
+				store.speak()
+				time.Sleep(within)
+				since, ok, err := there.Revoked(t.Context(), target)
+				if err != nil || !ok {
+					t.Fatalf("Revoked = %v, %v", ok, err)
+				}
+				store.silence()
+				if known, ok := ask(there); !ok || !known.Equal(since) {
+					t.Errorf("read before: %v, %v, want %v", known, ok, since)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,170 @@
+package revocation_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// A journal is a log to look into.
+type journal struct {
+	mu sync.Mutex // owns b
+	b  bytes.Buffer
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.Write(b)
+}
+
+func (j *journal) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(j, nil)) }
+
+// lines returns level, beginning of the message, and the attributes that matter, of
+// each line, and forgets them.
+func (j *journal) lines(t *testing.T) (out []string) {
+	t.Helper()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for line := range strings.Lines(j.b.String()) {
+		var l struct {
+			Level, Msg, Store, Error string
+			After, Waited            time.Duration
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatal(err)
+		}
+		msg, _, _ := strings.Cut(strings.TrimPrefix(l.Msg, "revocation: "), ":")
+		text := l.Level + " " + msg
+		for _, s := range []string{l.Store, l.Error} {
+			if s != "" {
+				text += "; " + s
+			}
+		}
+		for _, d := range []time.Duration{l.After, l.Waited} {
+			if d != 0 {
+				text += fmt.Sprintf("; %v", d.Round(time.Second))
+			}
+		}
+		out = append(out, text)
+	}
+	j.b.Reset()
+	return out
+}
+
+func wantLines(t *testing.T, j *journal, when string, want ...string) {
+	t.Helper()
+	if d := cmp.Diff(want, j.lines(t)); d != "" {
+		t.Errorf("%s (-want +got):\n%s", when, d)
+	}
+}
+
+// at is a store with a name.
+type at struct{ *scripted }
+
+func (at) Where() string { return "Redis at 10.0.0.1" }
+
+// The log tells an operator of an outage in a line for each thing that changes, and
+// in none that repeats.
+func TestLogOfAnOutage(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store, j := at{script()}, new(journal)
+		l, err := revocation.Open(t.Context(), store, secrets(1), revocation.Config{Logger: j.logger()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		q := login(t, l, 1, "ada")
+		time.Sleep(time.Minute)
+		wantLines(t, j, "all is well")
+
+		store.silence()
+		time.Sleep(within / 2)
+		store.speak()
+		time.Sleep(within)
+		wantLines(t, j, "an outage nobody notices")
+
+		store.set(func(s *scripted) { s.silenceReads() })
+		time.Sleep(10 * time.Second)
+		store.speak()
+		time.Sleep(time.Second)
+		wantLines(t, j, "reads only",
+			"WARN the list is stale; Redis at 10.0.0.1; no answer", "INFO the list is synced again; Redis at 10.0.0.1; 10s")
+
+		store.silence()
+		time.Sleep(5 * time.Second)
+		verdict(t, l, session(q, 1)) // somebody comes, and the store is asked
+		time.Sleep(30 * time.Minute)
+		wantLines(t, j, "a long outage", "WARN the list is stale; Redis at 10.0.0.1; no answer",
+			"WARN the list is cut off; Redis at 10.0.0.1; no answer", "ERROR the list is out of touch for longer than its grace; Redis at 10.0.0.1; no answer")
+		store.speak()
+		time.Sleep(time.Second)
+		wantLines(t, j, "the end of it", "INFO the list is synced again; Redis at 10.0.0.1; 30m5s")
+	})
+}
+
+// What goes wrong five times a second is told once a minute.
+func TestLogIsNotFlooded(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store, j := script(), new(journal)
+		l, err := revocation.Open(t.Context(), store, secrets(1), revocation.Config{Logger: j.logger()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		strange := revocation.NewMemory()
+		stranger, err := revocation.Open(t.Context(), strange, secrets(2), revocation.Config{Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stranger.Close()
+		time.Sleep(time.Second)
+		store.set(func(s *scripted) { s.Store = strange }) // the list of another ring
+		time.Sleep(10 * time.Minute)
+		count := map[string]int{}
+		for _, line := range j.lines(t) {
+			count[line]++
+		}
+		if n := count["ERROR the list is gone and cannot be begun anew; the store; "+revocation.ErrWrongKey.Error()]; n < 9 || n > 11 {
+			t.Errorf("%d lines in ten minutes: %v", n, count)
+		}
+	})
+}
+
+func TestOpenSaysWhatItWaitsFor(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store, j := at{script()}, new(journal)
+		store.silence()
+		open := func(ctx context.Context) (*revocation.List, error) {
+			return revocation.Open(ctx, store, secrets(1), revocation.Config{Logger: j.logger()})
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
+		defer cancel()
+		_, err := open(ctx)
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errSilent) || !strings.Contains(err.Error(), "Redis at 10.0.0.1 did not answer for 2m30s: no answer") {
+			t.Errorf("Open = %v", err)
+		}
+		wantLines(t, j, "at once, and each minute", "WARN waiting for the store, to join the list; Redis at 10.0.0.1; no answer",
+			"WARN waiting for the store, to join the list; Redis at 10.0.0.1; no answer; 1m0s", "WARN waiting for the store, to join the list; Redis at 10.0.0.1; no answer; 2m0s")
+
+		go func() { time.Sleep(10 * time.Second); store.speak() }()
+		l, err := open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		wantLines(t, j, "in the end", "WARN waiting for the store, to join the list; Redis at 10.0.0.1; no answer", "INFO the list is joined; Redis at 10.0.0.1; 10s")
+	})
+}

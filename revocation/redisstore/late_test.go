@@ -1,0 +1,224 @@
+package redisstore_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/redisstore"
+)
+
+// A journal is a log to look into.
+type journal struct {
+	mu sync.Mutex // owns b
+	b  bytes.Buffer
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.Write(b)
+}
+
+func (j *journal) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(j, nil)) }
+
+// has reports whether one line holds all of parts.
+func (j *journal) has(parts ...string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for line := range strings.Lines(j.b.String()) {
+		all := true
+		for _, p := range parts {
+			all = all && strings.Contains(line, p)
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.String()
+}
+
+// A process is a replica of an application.
+type process struct {
+	list   *revocation.List
+	server *httptest.Server
+	log    journal
+}
+
+func start(t *testing.T, addr string, ring *keys.Ring, c redisstore.Config) *process {
+	t.Helper()
+	p := new(process)
+	c.Logger = p.log.logger()
+	store := open(t, &redis.UniversalOptions{Addrs: []string{addr}}, c)
+	var err error
+	p.list, err = revocation.Open(t.Context(), store, ring, revocation.Config{StartWithoutStore: c.StartWithoutStore, Logger: c.Logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.list.Close() })
+	sessions, err := httpmw.New[string](keys.Static(ring), p.list, httpmw.Config{App: "shop", InsecureHTTP: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /public", func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.From(r.Context())
+		fmt.Fprintf(w, "undecided %v", errors.Is(s.Err(), httpmw.ErrUndecided))
+	})
+	mux.HandleFunc("GET /note", func(w http.ResponseWriter, r *http.Request) {
+		if err := sessions.From(r.Context()).Set("milk"); err != nil {
+			http.Error(w, "", http.StatusInternalServerError)
+		}
+	})
+	mux.Handle("GET /account", sessions.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {})))
+	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
+		err := sessions.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: "ann", Since: p.list.Now()})
+		if errors.Is(err, httpmw.ErrUndecided) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		} else if err != nil {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	p.server = httptest.NewServer(sessions.Handler(mux))
+	t.Cleanup(p.server.Close)
+	return p
+}
+
+// get returns status and body of what a browser asks of p.
+func (p *process) get(t *testing.T, browser http.CookieJar, path string) (*http.Response, string) {
+	t.Helper()
+	res, err := (&http.Client{Jar: browser}).Get(p.server.URL + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var b bytes.Buffer
+	b.ReadFrom(res.Body)
+	return res, b.String()
+}
+
+// A replica that starts while Redis is away serves what needs no login, and all the
+// rest as soon as Redis is there, without a restart.
+func TestStartWithoutStore(t *testing.T) {
+	s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	ring := keys.Generate(0)
+	browser, other := must(cookiejar.New(nil)), must(cookiejar.New(nil))
+	before := start(t, s.Addr, ring, redisstore.Config{})
+	if res, _ := before.get(t, browser, "/login"); res.StatusCode != http.StatusOK {
+		t.Fatalf("login: %s", res.Status)
+	}
+	before.list.Close()
+	s.Kill()
+
+	began := time.Now()
+	p := start(t, s.Addr, ring, redisstore.Config{StartWithoutStore: true})
+	t.Logf("started without Redis after %v", time.Since(began))
+	if p.list.Ready() || p.list.Stats().State != "booting" {
+		t.Errorf("Ready = %v, %+v", p.list.Ready(), p.list.Stats())
+	}
+	for _, tt := range []struct {
+		browser http.CookieJar
+		path    string
+		status  int
+		body    string
+	}{
+		{browser, "/public", 200, "undecided true"},
+		{browser, "/account", 503, ""},
+		{other, "/public", 200, "undecided false"},
+		{other, "/note", 200, ""},
+		{other, "/login", 503, ""},
+	} {
+		res, body := p.get(t, tt.browser, tt.path)
+		if res.StatusCode != tt.status || tt.body != "" && body != tt.body {
+			t.Errorf("%s: %s %q", tt.path, res.Status, body)
+		}
+		if tt.path == "/account" && res.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", tt.path)
+		}
+	}
+	redistest.Await(t, "both say what they wait for", func() bool {
+		return p.log.has("WARN", "redisstore: waiting for the server", "Redis at "+s.Addr, "connection refused") &&
+			p.log.has("WARN", "revocation: waiting for the store", "Redis at "+s.Addr, "connection refused")
+	})
+
+	s.Restart()
+	began = time.Now()
+	redistest.Await(t, "the browser that was logged in before is in", func() bool {
+		res, _ := p.get(t, browser, "/account")
+		return res.StatusCode == http.StatusOK
+	})
+	t.Logf("in %v after Redis was there", time.Since(began))
+	if res, _ := p.get(t, other, "/login"); res.StatusCode != http.StatusOK || !p.list.Ready() {
+		t.Errorf("login: %s, Ready = %v", res.Status, p.list.Ready())
+	}
+	if res, _ := p.get(t, other, "/account"); res.StatusCode != http.StatusOK {
+		t.Errorf("account: %s", res.Status)
+	}
+	if !p.log.has("INFO", "revocation: the list is joined", s.Addr) {
+		t.Errorf("log:\n%s", p.log.String())
+	}
+}
+
+// What Open refuses is refused at the first contact, too: the list does not get
+// ready, the log says why, and nothing is written.
+func TestStartWithoutStoreExaminesLater(t *testing.T) {
+	s := redistest.Start(t)
+	o := &redis.UniversalOptions{Addrs: []string{s.Addr}}
+	if _, err := redisstore.Open(t.Context(), o, redisstore.Config{StartWithoutStore: true}); !errors.Is(err, redisstore.ErrUnsafe) {
+		t.Errorf("a server that is there is examined at once: %v", err)
+	}
+	s.Kill()
+	p := start(t, s.Addr, keys.Generate(0), redisstore.Config{StartWithoutStore: true})
+	s.Restart()
+	redistest.Await(t, "the log says what is wrong", func() bool {
+		return p.log.has("ERROR", "redisstore: the server is not used", s.Addr, "appendonly is no")
+	})
+	if p.list.Ready() || s.Do("DBSIZE") != "0" {
+		t.Errorf("Ready = %v, and %s keys in Redis", p.list.Ready(), s.Do("DBSIZE"))
+	}
+	s.Do("CONFIG", "SET", "appendonly", "yes")
+	redistest.Await(t, "mended", p.list.Ready)
+	if n := strings.Count(p.log.String(), "redisstore: the server is not used"); n != 1 {
+		t.Errorf("%d lines:\n%s", n, p.log.String())
+	}
+}
+
+// An error of Open names the server and the cause, not only that time is over.
+func TestOpenSaysWhatItWaitedFor(t *testing.T) {
+	s := redistest.Start(t)
+	s.Kill()
+	var j journal
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err := redisstore.Open(ctx, &redis.UniversalOptions{Addrs: []string{s.Addr}, Password: "sesame"}, redisstore.Config{Logger: j.logger()})
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "Redis at "+s.Addr) || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("Open = %v", err)
+	}
+	if !j.has("WARN", "waiting for the server", s.Addr, "connection refused") || strings.Count(j.String(), "\n") != 1 {
+		t.Errorf("log:\n%s", j.String())
+	}
+	if strings.Contains(err.Error()+j.String(), "sesame") {
+		t.Error("the password is shown")
+	}
+}
