@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -76,8 +77,7 @@ func (a *api) rotateKeys(c *call) (any, error) {
 }
 
 // revokeKey marks the key in the ring, which decides for good, and then announces it in the list, which every replica hears within the
-// list's bound whatever the ring's way to it (R25). Unless told key_only it revokes everyone as well: who held the key may have made a
-// session with it and had that renewed under another key since.
+// list's bound whatever the ring's way to it (R25). Unless told key_only it revokes everyone as well, see [revocation.List.RevokeKey].
 func (a *api) revokeKey(c *call) (any, error) {
 	var (
 		keyOnly bool
@@ -90,6 +90,11 @@ func (a *api) revokeKey(c *call) (any, error) {
 		return nil, err
 	}
 	err := a.edit(c, func(r *keys.Ring, now time.Time) (*keys.Ring, error) { return r.Revoke(now, c.kid) })
+	if key, ok := a.keys.Ring().Key(c.kid); ok && errors.Is(err, keys.ErrReadOnly) {
+		if _, revoked := key.Revoked(); revoked {
+			err = nil // where it is kept, and it has come here
+		}
+	}
 	if errors.Is(err, keys.ErrUnknownKey) {
 		return nil, err // nothing was done, so nothing to audit; and what stands in the path may be anything
 	}
@@ -114,15 +119,15 @@ func (a *api) revokeKey(c *call) (any, error) {
 	return receiptOf(got), nil
 }
 
-// announce tells the list. A list that does not acknowledge the key is told of everyone all the same: it may keep both for later.
+// announce tells the list.
 func (a *api) announce(c *call, keyOnly bool, reason string) (revocation.Receipt, error) {
 	options := revocation.Options{Actor: c.actor, Reason: reason}
-	got, err := a.list.Revoke(c.Context(), revocation.Key(c.kid), options)
 	if keyOnly {
-		return got, err
+		return a.list.Revoke(c.Context(), revocation.Key(c.kid), options)
 	}
-	got, everyone := a.list.Revoke(c.Context(), revocation.Everyone(), options)
-	return got, errors.Join(err, everyone)
+	// It takes some seconds, and is not to be left half done because the caller went away.
+	_, everyone, err := a.list.RevokeKey(context.WithoutCancel(c.Context()), c.kid, options)
+	return everyone, err
 }
 
 // edit changes the ring where it is kept. What a caller can act on comes back as it is.

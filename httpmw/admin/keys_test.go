@@ -160,6 +160,17 @@ func TestARingThatCannotBeEdited(t *testing.T) {
 	f.post("/keys/rotate", "").want(t, http.StatusNotImplemented, "read_only")
 	f.post("/keys/"+kid+"/revoke", "").want(t, http.StatusNotImplemented, "read_only")
 	f.request(http.MethodGet, "/keys", "").want(t, http.StatusOK, "")
+
+	// Revoked where it is kept, the key can be announced.
+	revoked, err := f.keys.Ring().Revoke(time.Now(), kid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.serve(keys.Static(revoked))
+	f.post("/keys/"+kid+"/revoke", "").want(t, http.StatusOK, "")
+	if _, ok, err := f.list.Revoked(t.Context(), revocation.Everyone()); !ok || err != nil {
+		t.Errorf("everyone revoked: %v, %v", ok, err)
+	}
 }
 
 func TestWithoutAList(t *testing.T) {

@@ -1,0 +1,78 @@
+package revocation_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// Somebody with the key forges a session that begins as late as a replica believes, and
+// has it written anew under another key by the last replica to hear of the revocation.
+func TestRevokeKeyReachesWhatWasWrittenAnew(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := revocation.NewMemory()
+		here, there := open(t, store), open(t, store)
+		honest := login(t, here, 1, "ada")
+		var forged *revocation.Query
+		done := make(chan error)
+		go func() {
+			_, everyone, err := here.RevokeKey(t.Context(), "kid-one", revocation.Options{})
+			if err == nil && !everyone.Changed {
+				err = errors.New("everyone is not revoked")
+			}
+			done <- err
+		}()
+		for {
+			q := *honest
+			q.Session, q.Epoch = [16]byte{15: 2}, time.Now().Add(there.Within()).UnixMilli()
+			if v := there.Decide(&q); v.Outcome == revocation.Refuse {
+				break
+			} else if v.Outcome == revocation.Accept {
+				forged = &q
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		if forged == nil {
+			t.Fatal("there never accepted what was forged")
+		}
+		forged.Keys[0] = "kid-two"
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(there.Within())
+		for what, q := range map[string]*revocation.Query{"written anew": forged, "honest": honest} {
+			if v := verdict(t, there, q); v.Outcome != revocation.Refuse {
+				t.Errorf("what is %s: %+v", what, v)
+			}
+		}
+		again := login(t, there, 3, "ada")
+		again.Keys[0] = "kid-two"
+		if v := verdict(t, there, again); v.Outcome != revocation.Accept {
+			t.Errorf("a login afterwards: %+v", v)
+		}
+	})
+}
+
+// What could not be done is told by the receipts.
+func TestRevokeKeySaysHowFarItCame(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		l := open(t, revocation.NewMemory())
+		ctx, cancel := context.WithTimeout(t.Context(), l.Within())
+		defer cancel()
+		key, everyone, err := l.RevokeKey(ctx, "kid-one", revocation.Options{})
+		if key.Position == "" || everyone.Position != "" || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("cut short: %v, %v, %v", key, everyone, err)
+		}
+		if _, _, err := l.RevokeKey(t.Context(), "", revocation.Options{}); !errors.Is(err, revocation.ErrTarget) {
+			t.Errorf("no key: %v", err)
+		}
+		key, everyone, err = l.RevokeKey(t.Context(), "kid-one", revocation.Options{})
+		if key.Changed || !everyone.Changed || err != nil {
+			t.Errorf("once more: %v, %v, %v", key, everyone, err)
+		}
+	})
+}
