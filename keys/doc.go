@@ -17,8 +17,11 @@
 //
 // Replicas read, keep and write copies of one ring, and any of them may be old.
 // [Ring.Merge] is the union of two copies: it adds keys and revocations and never
-// takes any away, so that neither a file put back from a backup nor a replica that
-// was away for a week can log anybody out or bring a revoked key back.
+// takes any away. So a file put back from a backup takes nothing from a process that
+// has the ring in memory, and that process writes back what the file lacks with its
+// next edit. A process that starts with an old copy knows no better: to it a key that
+// was revoked since is good. The revocation list then refuses what that key sealed, if
+// the key was revoked there too, as "wafer keys revoke" and the admin API do.
 //
 // # The document
 //

@@ -60,14 +60,24 @@ func (c *adminClient) call(ctx context.Context, path string, body, to any) error
 		return err
 	}
 	if answer.StatusCode != http.StatusOK {
-		var problem struct{ Title, Detail string }
+		problem := apiError{status: answer.Status}
 		json.Unmarshal(b, &problem) // what is no problem document says nothing
-		if problem.Detail == "" {
-			problem.Detail = problem.Title
-		}
-		return fmt.Errorf("the admin API answered %s: %s", answer.Status, safe(problem.Detail))
+		return problem
 	}
 	return json.Unmarshal(b, to)
+}
+
+// An apiError is what the admin API answered in place of what was asked for.
+type apiError struct {
+	status              string
+	Title, Detail, Code string
+}
+
+func (e apiError) Error() string {
+	if e.Detail == "" {
+		e.Detail = e.Title
+	}
+	return fmt.Sprintf("the admin API answered %s: %s", e.status, safe(e.Detail))
 }
 
 // receiptJSON is what --json says of a revocation. The admin API says the same.

@@ -83,83 +83,6 @@ func printRotated(cmd *cobra.Command, before, r *keys.Ring, now time.Time) {
 	}
 }
 
-func keysRevoke() *cobra.Command {
-	var ring ringFlags
-	cmd := &cobra.Command{
-		Use:   "revoke --file FILE KID",
-		Short: "Refuse everything a key sealed",
-		Long: `Marks a key as revoked. Every replica refuses what the key sealed as soon as
-it has read the ring, and it can never be undone. If the key seals, a new one
-takes over at once.
-
-Do this when a key may be known to somebody else. To replace a key that is
-merely old, rotate.`,
-		Example: `  wafer keys revoke --file ring.jwe --kek-file kek Qm9vaDEyMzQ`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return errors.New("which key? Give one KID, as 'wafer keys list' shows them")
-			}
-			return nil
-		},
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			return ring.complete(cmd, args), cobra.ShellCompDirectiveNoFileComp
-		},
-	}
-	ring.add(cmd)
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		kid, now := args[0], time.Now()
-		r, err := ring.read(cmd.Context())
-		if err != nil {
-			return err
-		}
-		k, ok := r.Key(kid)
-		if !ok {
-			return fmt.Errorf("the ring holds no key %s; 'wafer keys list' shows those it holds", safe(kid))
-		}
-		if at, revoked := k.Revoked(); revoked {
-			if *asJSON {
-				return printJSON(cmd.OutOrStdout(), describe(r, now))
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Key %s is revoked already, since %s.\n", kid, from(at, now))
-			return nil
-		}
-		if err := confirm(cmd, whatRevokingDoes(r, k, now), "Revoke it?"); err != nil {
-			return err
-		}
-		now = time.Now()
-		before, r, err := ring.edit(cmd.Context(), func(r *keys.Ring) (*keys.Ring, error) { return r.Revoke(now, kid) })
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), describe(r, now))
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "Key %s is revoked. Every replica refuses what it sealed as soon as it has read the ring.\n", kid)
-		printRotated(cmd, before, r, now)
-		return nil
-	}
-	return cmd
-}
-
-func whatRevokingDoes(r *keys.Ring, k keys.Key, now time.Time) string {
-	state := r.State(k, now)
-	what := fmt.Sprintf("Key %s is %s.", k.ID(), state)
-	switch state {
-	case keys.Pending:
-		return what + " It has sealed nothing yet, so nobody is logged out. Another key will wait in its place."
-	case keys.Sealing:
-		what += fmt.Sprintf(" It has sealed every session since %s.", utc(k.NotBefore()))
-	case keys.Expired:
-		return what + " It opens nothing any more, so nobody is logged out."
-	}
-	what += "\nEverybody whose session it sealed is logged out, and it cannot be undone."
-	if state == keys.Sealing {
-		what += " A new key seals at once."
-	}
-	return what
-}
-
 func keysPrune() *cobra.Command {
 	var ring ringFlags
 	cmd := &cobra.Command{
@@ -209,22 +132,4 @@ func missing(all, part *keys.Ring) (kids []string) {
 		}
 	}
 	return kids
-}
-
-// complete returns the keys that may be revoked.
-func (f *ringFlags) complete(cmd *cobra.Command, args []string) (all []cobra.Completion) {
-	if len(args) > 0 {
-		return nil
-	}
-	r, err := f.read(cmd.Context())
-	if err != nil {
-		return nil
-	}
-	now := time.Now()
-	for _, k := range r.Keys() {
-		if state := r.State(k, now); state != keys.Revoked {
-			all = append(all, cobra.CompletionWithDesc(k.ID(), state.String()))
-		}
-	}
-	return all
 }

@@ -156,27 +156,40 @@ func (f *listFlags) open(ctx context.Context, maxIdle time.Duration, begin bool)
 
 // readRing takes the ring from --file, or from the Redis that has the list.
 func (f *listFlags) readRing(ctx context.Context) (*keys.Ring, error) {
-	if f.ring.file != "" || f.redis == "" {
-		return f.ring.read(ctx)
-	}
-	kek, err := f.ring.kek()
+	source, closeSource, err := f.openRing(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer closeSource()
+	return source.Ring(), nil
+}
+
+// openRing opens the ring for one look or one edit.
+func (f *listFlags) openRing(ctx context.Context) (keys.Editor, func() error, error) {
+	if f.ring.file != "" || f.redis == "" {
+		file, err := f.ring.open(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		return file, file.Close, nil
+	}
+	kek, err := f.ring.kek()
+	if err != nil {
+		return nil, nil, err
+	}
 	o, err := redisstore.ParseURL(f.redis)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, nil, usageError{err}
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
 	shared, err := rediskeys.Open(ctx, o, kek, rediskeys.Config{Prefix: f.prefix, AllowVolatile: f.allowVolatile, Poll: time.Hour, Logger: slog.New(slog.DiscardHandler)})
 	if errors.Is(err, rediskeys.ErrMissing) {
-		return nil, errors.New("there is no ring in that Redis; give the one of the application with --file FILE")
+		return nil, nil, errors.New("there is no ring in that Redis; give the one of the application with --file FILE")
 	} else if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer shared.Close()
-	return shared.Ring(), nil
+	return shared, shared.Close, nil
 }
 
 // token returns the token of the admin API.

@@ -17,8 +17,10 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/admin"
 	"github.com/wafer-sessions/wafer/internal/redistest"
 	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/keys/rediskeys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/boltstore"
+	"github.com/wafer-sessions/wafer/revocation/redisstore"
 )
 
 // TestRedisScripts runs the commands that need a Redis, or an application with an
@@ -27,25 +29,35 @@ func TestRedisScripts(t *testing.T) {
 	safeServer := redistest.Start(t, "--appendonly", "yes")
 	unsafe := redistest.Start(t, "--maxmemory-policy", "allkeys-lru")
 	ring := keys.Generate(0)
-	list, err := revocation.Open(t.Context(), revocation.NewMemory(), ring, revocation.Config{Logger: slog.New(slog.DiscardHandler)})
+	app := serveAdmin(t, keys.Static(ring))
+	path := filepath.Join(t.TempDir(), "ring.json")
+	if err := keys.CreateFile(t.Context(), path, keys.InsecurePlaintext(), keys.Generate(0)); err != nil {
+		t.Fatal(err)
+	}
+	file, err := keys.OpenFile(t.Context(), path, keys.InsecurePlaintext(), keys.FileConfig{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { list.Close() })
-	handler, err := admin.New(list, keys.Static(ring), admin.Config{
-		Token: "a token of the admin API, long enough", Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	app := httptest.NewServer(http.StripPrefix("/admin", handler))
-	t.Cleanup(app.Close)
+	t.Cleanup(func() { file.Close() })
+	keeper := serveAdmin(t, file)
 	kek := sha256.Sum256([]byte(t.Name()))
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/redis",
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
+			"kid":   kid,
+			// shared VARIABLE PREFIX makes a ring in Redis, and names its key.
+			"shared": func(ts *testscript.TestScript, _ bool, args []string) {
+				o, err := redisstore.ParseURL("redis://" + safeServer.Addr)
+				ts.Check(err)
+				r, err := rediskeys.Open(t.Context(), o,
+					keys.KEKFunc(func(context.Context) ([]byte, error) { return kek[:], nil }),
+					rediskeys.Config{Prefix: args[1], Create: true, Logger: slog.New(slog.DiscardHandler)})
+				ts.Check(err)
+				ts.Setenv(args[0], r.Ring().Keys()[0].ID())
+				ts.Check(r.Close())
+			},
 			// lines FILE N writes N ids, one a line.
 			"lines": func(ts *testscript.TestScript, _ bool, args []string) {
 				var b strings.Builder
@@ -63,12 +75,33 @@ func TestRedisScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("REDIS", "redis://"+safeServer.Addr)
 			env.Setenv("UNSAFE", "redis://"+unsafe.Addr)
-			env.Setenv("ADMIN", app.URL+"/admin")
+			env.Setenv("ADMIN", app+"/admin")     // of an application that cannot change its ring
+			env.Setenv("KEEPER", keeper+"/admin") // of one that can
+			env.Setenv("STATICKEY", ring.Keys()[0].ID())
+			env.Setenv("KEEPERKEY", file.Ring().Keys()[0].ID())
 			env.Setenv("PREFIX", filepath.Base(env.WorkDir))
 			env.Setenv("WAFER_KEK", base64.RawURLEncoding.EncodeToString(kek[:]))
 			return nil
 		},
 	})
+}
+
+// serveAdmin starts an application with an admin API, a list of its own and this ring.
+func serveAdmin(t *testing.T, source keys.Source) (url string) {
+	t.Helper()
+	quiet := slog.New(slog.DiscardHandler)
+	list, err := revocation.Open(t.Context(), revocation.NewMemory(), source.Ring(), revocation.Config{Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { list.Close() })
+	handler, err := admin.New(list, source, admin.Config{Token: "a token of the admin API, long enough", Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := httptest.NewServer(http.StripPrefix("/admin", handler))
+	t.Cleanup(app.Close)
+	return app.URL
 }
 
 func must(s string) (n int) {

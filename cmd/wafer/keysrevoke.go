@@ -1,0 +1,334 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/redisstore"
+)
+
+const leakTime = 2 * time.Minute // for a list to take a key and then everyone
+
+// keyRevoke revokes a key in the ring and in the list. The ring comes first: from then
+// on nothing new is sealed with the key, and whoever reads the ring refuses what was.
+// Then come the key and everyone in the list, see [revocation.List.RevokeKey]. Wherever
+// this is cut short, what is done stays, and running it again does the rest.
+type keyRevoke struct {
+	listFlags
+	keyOnly, ringOnly bool
+	reason            string
+	json              *bool
+}
+
+func keysRevoke() *cobra.Command {
+	f := &keyRevoke{}
+	cmd := &cobra.Command{
+		Use:   "revoke KID",
+		Short: "End what a leaked key sealed",
+		Long: `Do this when a key may be known to somebody else. To replace a key that is
+merely old, rotate.
+
+It revokes the key in the ring, so that it seals nothing more; a new key takes
+over if needed. Then it revokes the key in the list, so that every replica
+refuses within seconds what it sealed, and goes on to do so if an old copy of
+the ring is put back. Last it logs everybody out, because what was forged with
+the key may have been written anew under another key. None of it can be undone.
+
+The list is named by --redis or --bolt together with the ring (--file; with
+--redis also the ring kept there), or by --admin, where the running application
+does all of it. If something fails, run the command again: it does the rest.`,
+		Example: `  wafer keys revoke Qm9vaDEyMzQ --file ring.jwe --kek-file kek --redis redis://localhost:6379
+  wafer keys revoke Qm9vaDEyMzQ --admin https://shop.internal:8443/admin`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("which key? Give one KID, as 'wafer keys list' shows them")
+			}
+			return nil
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return f.complete(cmd, args), cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	f.add(cmd)
+	flags := cmd.Flags()
+	flags.BoolVar(&f.keyOnly, "key-only", false, "do not log everybody out: what was forged with the key and\nwritten anew under another one lives on")
+	flags.BoolVar(&f.ringOnly, "ring-only", false, "change the ring alone and leave the list out, for applications\nwithout one")
+	flags.StringVar(&f.reason, "reason", "", "`TEXT` for the audit log of the admin API")
+	f.json = jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) }
+	return cmd
+}
+
+// keyRevokedJSON is what --json says was done.
+type keyRevokedJSON struct {
+	KID       string     `json:"kid"`
+	Ring      bool       `json:"ring"`     // the key is revoked in the ring
+	List      bool       `json:"list"`     // and in the list
+	Everyone  bool       `json:"everyone"` // everybody is logged out
+	Effective *time.Time `json:"effective,omitempty"`
+	WorstCase *time.Time `json:"worst_case,omitempty"`
+}
+
+func (f *keyRevoke) check() error {
+	named := f.redis != "" || f.bolt != "" || f.admin != ""
+	switch {
+	case f.ringOnly && (named || f.keyOnly):
+		return usagef("--ring-only leaves the list out; it goes with none of --redis, --bolt, --admin and --key-only")
+	case f.ringOnly:
+		return nil
+	case !named:
+		return usagef("where is the list of revocations? Give one of --redis URL, --bolt FILE and --admin URL. Only an application without a list needs no more than its ring changed: --ring-only")
+	case f.admin != "" && f.ring.file != "":
+		return usagef("give one of --admin and --file: with --admin the application changes its own ring")
+	}
+	if f.redis != "" {
+		if _, err := redisstore.ParseURL(f.redis); err != nil {
+			return usageError{err}
+		}
+	}
+	return f.one()
+}
+
+func (f *keyRevoke) run(cmd *cobra.Command, kid string) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	if f.admin != "" {
+		return f.byAdmin(cmd, kid)
+	}
+	ctx, now := cmd.Context(), time.Now()
+	source, closeSource, err := f.openRing(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeSource()
+	before := source.Ring()
+	k, ok := before.Key(kid)
+	if !ok {
+		return fmt.Errorf("the ring holds no key %s; 'wafer keys list' shows those it holds", safe(kid))
+	}
+	if err := confirm(cmd, f.consequences(kid, before.State(k, now), k.NotBefore()), "Revoke it?"); err != nil {
+		return err
+	}
+	done := keyRevokedJSON{KID: kid}
+	writing, cancel := context.WithTimeout(ctx, lockTime)
+	defer cancel()
+	now = time.Now()
+	err = source.Edit(writing, func(r *keys.Ring) (*keys.Ring, error) {
+		before = r
+		return r.Revoke(now, kid)
+	})
+	if err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	done.Ring = true
+	after := source.Ring()
+	if !*f.json {
+		printKeyRevoked(cmd.OutOrStdout(), kid, before, after, now)
+	}
+	if f.ringOnly {
+		return f.report(cmd, done, nil)
+	}
+	k, _ = after.Key(kid)
+	return f.report(cmd, done, f.announce(ctx, kid, k.Expires(), &done))
+}
+
+// printKeyRevoked says what the ring says now.
+func printKeyRevoked(out io.Writer, kid string, before, after *keys.Ring, now time.Time) {
+	if old, _ := before.Key(kid); before.State(old, now) == keys.Revoked {
+		at, _ := old.Revoked()
+		fmt.Fprintf(out, "The key %s is revoked in the ring since %s.\n", kid, from(at, now))
+		return
+	}
+	fmt.Fprintf(out, "The key %s is revoked in the ring.\n", kid)
+	for _, k := range after.Keys() {
+		if _, old := before.Key(k.ID()); old {
+			continue
+		}
+		if after.State(k, now) == keys.Sealing {
+			fmt.Fprintf(out, "The key %s seals now.\n", k.ID())
+		} else {
+			fmt.Fprintf(out, "The key %s begins to seal at %s.\n", k.ID(), from(k.NotBefore(), now))
+		}
+	}
+}
+
+// announce tells the list.
+func (f *keyRevoke) announce(ctx context.Context, kid string, until time.Time, done *keyRevokedJSON) error {
+	options := revocation.Options{Until: until, Reason: f.reason}
+	if u, err := user.Current(); err == nil {
+		options.Actor = u.Username
+	}
+	l, err := f.listFlags.open(ctx, time.Second, false)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(ctx, leakTime)
+	defer cancel()
+	var key, everyone revocation.Receipt
+	if f.keyOnly {
+		key, err = l.Revoke(ctx, revocation.Key(kid), options)
+	} else {
+		key, everyone, err = l.RevokeKey(ctx, kid, options)
+	}
+	if key.Position != "" {
+		done.List = true
+		done.says(receiptOf(key))
+	}
+	if everyone.Position != "" {
+		done.Everyone = true
+		done.says(receiptOf(everyone))
+	}
+	return err
+}
+
+func (d *keyRevokedJSON) says(r receiptJSON) { d.Effective, d.WorstCase = &r.Effective, &r.WorstCase }
+
+// byAdmin leaves it to the application.
+func (f *keyRevoke) byAdmin(cmd *cobra.Command, kid string) error {
+	c, err := f.adminClient()
+	if err != nil {
+		return err
+	}
+	c.http.Timeout = leakTime
+	var ring struct {
+		Keys []struct {
+			ID        string    `json:"kid"`
+			State     string    `json:"state"`
+			NotBefore time.Time `json:"nbf"`
+		}
+	}
+	if err := c.call(cmd.Context(), "/keys", nil, &ring); err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	what := ""
+	for _, k := range ring.Keys {
+		for s := keys.Pending; s <= keys.Revoked; s++ {
+			if k.ID == kid && k.State == s.String() {
+				what = f.consequences(kid, s, k.NotBefore)
+			}
+		}
+	}
+	if what == "" {
+		return fmt.Errorf("the ring of the application holds no key %s", safe(kid))
+	}
+	if err := confirm(cmd, what, "Revoke it?"); err != nil {
+		return err
+	}
+	body := map[string]any{}
+	if f.keyOnly {
+		body["key_only"] = true
+	}
+	if f.reason != "" {
+		body["reason"] = f.reason
+	}
+	done := keyRevokedJSON{KID: kid}
+	var receipt receiptJSON
+	err = c.call(cmd.Context(), "/keys/"+kid+"/revoke", body, &receipt)
+	var problem apiError
+	switch {
+	case err == nil:
+		done.Ring, done.List, done.Everyone = true, true, !f.keyOnly
+		done.says(receipt)
+	case errors.As(err, &problem) && problem.Code == "unavailable":
+		done.Ring = true
+	case errors.As(err, &problem):
+		return fmt.Errorf("nothing was changed: %w", err)
+	default:
+		return fmt.Errorf("the application did not answer, so it is not known what was done; run the command again: %w", err)
+	}
+	if done.Ring && !*f.json {
+		fmt.Fprintf(cmd.OutOrStdout(), "The key %s is revoked in the ring.\n", kid)
+	}
+	return f.report(cmd, done, err)
+}
+
+// report says what was done in the list and what was not. err is why not.
+func (f *keyRevoke) report(cmd *cobra.Command, done keyRevokedJSON, err error) error {
+	out := cmd.OutOrStdout()
+	if *f.json {
+		if e := printJSON(out, done); e != nil {
+			return e
+		}
+	} else {
+		if done.List {
+			fmt.Fprintln(out, "It is revoked in the list.")
+		}
+		if done.Everyone {
+			fmt.Fprintln(out, "Everybody is logged out.")
+		}
+		if done.Effective != nil {
+			fmt.Fprintf(out, "Every replica that reaches the store refuses from %s on, every other one from %s on.\n", utc(*done.Effective), utc(*done.WorstCase))
+		}
+	}
+	var left []string
+	if !done.List {
+		left = append(left, "The key is not revoked in the list: a replica refuses what it sealed only once it has read the ring, and an old copy of the ring would bring it back.")
+	}
+	if !done.Everyone {
+		left = append(left, "Nobody else is logged out: what was forged with the key and written anew under another one lives on.")
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("it is only half done: %w\nNot done yet:\n  %s\nTo finish, run the same command again%s", err, strings.Join(left, "\n  "), f.otherwise())
+	case len(left) == 0 || *f.json:
+	case f.ringOnly:
+		fmt.Fprintf(out, "Not done, because of --ring-only:\n  %s\nTo do it: 'wafer keys revoke %s' with --redis, --bolt or --admin.\n", strings.Join(left, "\n  "), done.KID)
+	default:
+		fmt.Fprintf(out, "Not done, because of --key-only:\n  %s\nTo do it: 'wafer revoke everyone'.\n", left[0])
+	}
+	return nil
+}
+
+// otherwise names the other way to a list that one process at a time has open.
+func (f *keyRevoke) otherwise() string {
+	if f.bolt != "" {
+		return ", or with --admin while the application runs"
+	}
+	return ""
+}
+
+// consequences says what is about to happen.
+func (f *keyRevoke) consequences(kid string, state keys.State, since time.Time) string {
+	what := fmt.Sprintf("The key %s is %s.", kid, state)
+	if state == keys.Sealing {
+		what += fmt.Sprintf(" It has sealed every session since %s. A new key takes over at once.", utc(since))
+	}
+	switch {
+	case !f.keyOnly && !f.ringOnly:
+		what += "\nEverybody is logged out, whichever key sealed their session."
+	case state == keys.Pending || state == keys.Expired:
+		what += "\nNo session that it sealed is alive, so nobody is logged out."
+	default:
+		what += "\nEverybody whose session it sealed is logged out."
+	}
+	return what + " This cannot be undone."
+}
+
+// complete returns the keys of the ring that may be revoked.
+func (f *keyRevoke) complete(cmd *cobra.Command, args []string) (all []cobra.Completion) {
+	if len(args) > 0 || f.admin != "" {
+		return nil
+	}
+	r, err := f.readRing(cmd.Context())
+	if err != nil {
+		return nil
+	}
+	now := time.Now()
+	for _, k := range r.Keys() {
+		if state := r.State(k, now); state != keys.Revoked {
+			all = append(all, cobra.CompletionWithDesc(k.ID(), state.String()))
+		}
+	}
+	return all
+}
