@@ -138,8 +138,8 @@ func (f *keyRevoke) run(cmd *cobra.Command, kid string) error {
 	if f.ringOnly {
 		return f.report(cmd, done, nil)
 	}
-	k, _ = after.Key(kid)
-	return f.report(cmd, done, f.announce(ctx, kid, k.Expires(), &done))
+	err = f.announce(ctx, kid, &done)
+	return f.report(cmd, done, err)
 }
 
 // printKeyRevoked says what the ring says now.
@@ -163,8 +163,8 @@ func printKeyRevoked(out io.Writer, kid string, before, after *keys.Ring, now ti
 }
 
 // announce tells the list.
-func (f *keyRevoke) announce(ctx context.Context, kid string, until time.Time, done *keyRevokedJSON) error {
-	options := revocation.Options{Until: until, Reason: f.reason}
+func (f *keyRevoke) announce(ctx context.Context, kid string, done *keyRevokedJSON) error {
+	options := revocation.Options{Reason: f.reason}
 	if u, err := user.Current(); err == nil {
 		options.Actor = u.Username
 	}
