@@ -166,7 +166,7 @@ func (c *core) extend(o *opened, v revocation.Verdict, now time.Time) {
 	}
 	// Never backwards: among tokens of one session the newest iat counts, whichever replica's clock it is from. And
 	// ahead of the renewal that came with it, which counts in a tie. But not so far ahead that it would be refused.
-	o.iat = min(max(now.Unix(), o.tok.IssuedAt, o.seen+1), now.Add(clockSlack).Unix())
+	o.iat = min(max(now.Unix(), o.tok.IssuedAt, o.seen+1), now.Add(token.ClockSlack).Unix())
 	o.tok.IssuedAt, o.tok.Expires, o.tok.Checked, o.tok.Line = o.iat, o.exp, o.chk, o.line
 }
 

@@ -53,6 +53,7 @@ func TestFormatPage(t *testing.T) {
 		fmt.Sprintf("at most %d of 16 bytes", token.MaxGroups),
 		fmt.Sprintf("JSON of at most %d bytes", token.MaxHeader),
 		fmt.Sprintf("at most %d members", token.MaxMembers),
+		fmt.Sprintf("at most %.0f hour ahead of now", token.ClockSlack.Hours()),
 		fmt.Sprintf("nest more than %d levels", token.MaxDepth),
 	} {
 		if !strings.Contains(page, text) {

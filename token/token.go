@@ -29,6 +29,7 @@ package token
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/wafer-sessions/wafer/internal/jwe"
 )
@@ -43,6 +44,11 @@ const (
 	MaxAudience = 256
 	// MaxGroups is the largest number of group tags.
 	MaxGroups = 8
+
+	// ClockSlack is how far the clock that a token was sealed by may be ahead of the
+	// clock of whoever opens it. A token whose times lie further ahead than they can
+	// be, plus this, was not sealed by a replica.
+	ClockSlack = time.Hour
 )
 
 // An ID names a session from its beginning to logout, the same through every

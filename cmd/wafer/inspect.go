@@ -103,6 +103,7 @@ func (in *inspection) open(r *keys.Ring, now time.Time) {
 	case "seen":
 		err = sealer.OpenSeen(nil, in.compact, &seen, now)
 	}
+	ahead := now.Add(token.ClockSlack)
 	switch t := now.Unix(); {
 	case errors.Is(err, token.ErrRevokedKey):
 		in.refuse("revoked_key")
@@ -114,6 +115,8 @@ func (in *inspection) open(r *keys.Ring, now time.Time) {
 		in.refuse("tampered")
 	case err != nil:
 		in.refuse("malformed")
+	case max(session.IssuedAt, session.AuthTime, seen.IssuedAt) > ahead.Unix(), session.End > ahead.Add(r.MaxSession()).Unix():
+		in.refuse("out_of_bounds")
 	case in.Kind != "seen" && session.End <= t:
 		in.refuse("expired_absolute")
 	case max(session.Expires, seen.Expires) <= t: // one of them is zero
@@ -133,6 +136,7 @@ var reasons = map[string]string{
 	"unknown_key":      "Not good: the ring has no such key. Is it the right ring, and is it fresh?",
 	"expired_key":      "Not good: its key expired.",
 	"revoked_key":      "Not good: its key is revoked.",
+	"out_of_bounds":    "Not good: it begins in the future, or ends later than max_session allows. Did a key leak?",
 	"expired_idle":     "Not good: the idle deadline (exp) has passed.",
 	"expired_absolute": "Not good: the absolute deadline (end) has passed.",
 }
