@@ -20,7 +20,8 @@ type Config struct {
 	// Zero: "session".
 	App string
 
-	// Idle ends a session that was not used for so long, at most the list's MaxIdle. Zero: 2 h.
+	// Idle ends a session that was not used for so long, at most the list's MaxIdle. A request renews it only when a tenth
+	// of it has passed since the last renewal, 1 to 5 min and at most half, so it may end that much sooner. Zero: 2 h.
 	Idle time.Duration
 
 	// Absolute ends a session so long after it began, used or not, at most the ring's MaxSession. A session keeps the

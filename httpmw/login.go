@@ -22,7 +22,9 @@ type Identity struct {
 
 	// Groups are whatever else this session may be revoked by, or let in by, at most 8: "tenant:7", a device, the
 	// session at an identity provider. The list of groups is your decision: nothing checks whether the subject belongs
-	// there. Zero: none.
+	// there. All kinds of groups share one space, so name them "kind:name" and never take the whole name from a user:
+	// a tenant who may be called "oidc:..." would be a session at an identity provider. Names that begin with "adopted:"
+	// are refused. Zero: none.
 	Groups []string `json:"-"`
 
 	// Remember gives the session the limits of Config.Remember and a cookie that outlives the browser.

@@ -27,8 +27,8 @@ type Config struct {
 	// ring, found only then, is logged as an error, and the list never gets ready. Zero:
 	// Open waits for the store.
 	StartWithoutStore bool
-	// Report adds to what this replica says of itself, such as the ids of its keys.
-	// Zero: nothing.
+	// Report adds to what this replica says of itself, such as the ids of its keys:
+	// "wafer revocations stats" has a column for "keys". Zero: nothing.
 	Report func() map[string]string
 	// Logger gets what an operator should see. Zero: slog.Default().
 	Logger *slog.Logger
