@@ -23,7 +23,7 @@ type Adoption struct {
 	System string
 
 	// From is when adopting begins. The list has to remember what was revoked since then, so a From before
-	// revocation.List.Began is refused. A list that was in use for longer than its MaxIdle needs one: a moment before the first
+	// revocation.List.Began is refused, unless the list is still booting: then what was saved before it began is refused. A list that was in use for longer than its MaxIdle needs one: a moment before the first
 	// replica that adopts is started. Zero: when the list began, so right for a list that begins with the migration.
 	//
 	// Do not raise the list's MaxIdle, or move From, while sessions are adopted: logouts from before would not count.

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -14,11 +15,12 @@ import (
 func ExampleNew() {
 	ring := keys.Generate(0)
 	list := revocation.Disabled(ring)
-	api, err := admin.New(list, keys.Static(ring), admin.Config{Token: "as-printed-by-openssl-rand-base64-24"})
+	token := rand.Text() // a service takes it from where its operators keep it, such as an environment variable
+	api, err := admin.New(list, keys.Static(ring), admin.Config{Token: token})
 	if err != nil {
 		panic(err)
 	}
-	mux := http.NewServeMux()
+	mux := http.NewServeMux() // on a listener of its own
 	mux.Handle("/admin/", http.StripPrefix("/admin", api))
 
 	req := httptest.NewRequest(http.MethodGet, "http://localhost/admin/status", strings.NewReader(""))
