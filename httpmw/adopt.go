@@ -303,7 +303,7 @@ func (s *Session[T]) Retire(c http.Cookie, keep bool) {
 func (s *state) retire(lines []string) []string {
 	switch {
 	case s.retired == "":
-	case s.change == ended, !s.keep && s.status == alive && (s.change == unchanged || len(lines) > 0):
+	case s.out != 0, !s.keep && s.status == alive && (s.change == unchanged || len(lines) > 0):
 		return append(lines, s.retired)
 	}
 	return lines

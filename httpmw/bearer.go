@@ -32,19 +32,20 @@ func (m *Manager[T]) CheckCookies(ctx context.Context, session, seen string) (*S
 		return nil, ErrNoLogin
 	}
 	var f found
-	f.session[0], f.sessions = session, 1
+	f.session.head[0], f.session.heads = session, 1
 	if seen != "" {
 		f.seen[0], f.seens = seen, 1
 	}
 	now := time.Now()
 	st := &state{core: m.core, committed: true}
-	m.core.open(ctx, &st.opened, session, &f, now)
+	m.core.open(ctx, &st.opened, session, &f.session, &f, now)
 	return m.checked(ctx, st, now)
 }
 
 // checked counts the outcome of a check and returns the session if somebody is logged in.
 func (m *Manager[T]) checked(ctx context.Context, st *state, now time.Time) (*Session[T], error) {
-	m.core.settle(ctx, st, now)
+	st.record(&st.opened, now)
+	m.core.settle(ctx, st, st.refusal(), now)
 	switch {
 	case st.status != alive:
 		return nil, st.err()

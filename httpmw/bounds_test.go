@@ -53,7 +53,11 @@ func TestBounds(t *testing.T) {
 							t.Fatal(err)
 						}
 						b := newBrowser()
-						b.jar[sessionName] = string(value)
+						name := sessionName
+						if who == "" {
+							name = anonName
+						}
+						b.jar[name] = string(value)
 						_, err = f.look(b)
 						if err != want || want != nil && !errors.Is(err, httpmw.ErrInvalid) {
 							t.Errorf("%d s beyond: a cookie: %v, want %v", beyond, err, want)

@@ -16,7 +16,7 @@ import (
 )
 
 // A session whose data is too large for one cookie is spread over several, if Config.MaxCookies allows: the head,
-// under the session's own name, with all its claims and the beginning of its data, and one or two tails, "<name>.1"
+// under the cookie's own name, with all its claims and the beginning of its data, and one or two tails, "<name>.1"
 // and "<name>.2", with the rest. Each is a token of its own. A piece says in its audience that it is one and which:
 // "<App>.0", "<App>.1", "<App>.2", so that nothing takes a piece for a session. In the place of the data it has
 //
@@ -35,9 +35,8 @@ const (
 	writeIDBytes = 8
 )
 
-// pieceAudience is the audience of a piece, and tailName the name of its cookie.
-func (c *core) pieceAudience(i int) string   { return c.cfg.App + "." + strconv.Itoa(i) }
-func (k *cookieStyle) tailName(i int) string { return k.session + "." + strconv.Itoa(i) }
+// pieceAudience is the audience of a piece.
+func (c *core) pieceAudience(i int) string { return c.cfg.App + "." + strconv.Itoa(i) }
 
 // piece is what stands in the place of the data.
 type piece struct {
@@ -83,7 +82,7 @@ func trade(c byte) byte {
 
 // gather puts the data of a session back together whose head was opened. It reports false if a piece is missing, or
 // of another write.
-func (c *core) gather(o *opened, f *found, now time.Time) bool {
+func (c *core) gather(o *opened, from *pieces, now time.Time) bool {
 	var head piece
 	if json.Unmarshal(o.tok.Data, &head) != nil || head.count < 2 || head.count > maxCookies {
 		return false
@@ -91,7 +90,7 @@ func (c *core) gather(o *opened, f *found, now time.Time) bool {
 	data := make([]byte, 0, head.count*maxPiece)
 	data = append(data, head.data...)
 	for i := 1; i < head.count; i++ {
-		tail, ok := c.findTail(o, f, i, &head, now)
+		tail, ok := c.findTail(o, from, i, &head, now)
 		if !ok {
 			return false
 		}
@@ -105,8 +104,8 @@ func (c *core) gather(o *opened, f *found, now time.Time) bool {
 }
 
 // findTail looks among the cookies of one tail's name for the one that belongs to the head.
-func (c *core) findTail(o *opened, f *found, i int, head *piece, now time.Time) (string, bool) {
-	for _, compact := range f.tail[i-1][:f.tails[i-1]] {
+func (c *core) findTail(o *opened, from *pieces, i int, head *piece, now time.Time) (string, bool) {
+	for _, compact := range from.tail[i-1][:from.tails[i-1]] {
 		var t token.Session
 		if c.sealer.OpenSession(nil, compact, &t, now) != nil || t.ID != o.tok.ID || string(t.Audience) != c.pieceAudience(i) {
 			continue
@@ -147,16 +146,9 @@ func (c *core) sealPieces(t *token.Session, lifetime int64, now time.Time) ([]st
 		if err != nil {
 			return nil, err
 		}
-		lines[i] = c.cookie.line(c.pieceName(i), value, lifetime)
+		lines[i] = c.cookie.line(pieceName(c.cookie.nameOf(t), i), value, lifetime)
 	}
 	return lines, nil
-}
-
-func (c *core) pieceName(i int) string {
-	if i == 0 {
-		return c.cookie.session
-	}
-	return c.cookie.tailName(i)
 }
 
 func (c *core) sealPiece(t *token.Session, i int, write string, count int, data []byte, now time.Time) (string, error) {
@@ -180,7 +172,7 @@ func (c *core) pieceRoom(t *token.Session, i int, write string, now time.Time) (
 		return 0, err
 	}
 	// Name, "=", value, and "; " before the next.
-	return (maxPiece-len(c.pieceName(i))-len("=; ")-len(empty))*3/4 - 1, nil
+	return (maxPiece-len(pieceName(c.cookie.nameOf(t), i))-len("=; ")-len(empty))*3/4 - 1, nil
 }
 
 // fits returns how much of data has room, without cutting a character in two, and how much room it takes.

@@ -81,7 +81,7 @@ func TestChunksGrowAndShrink(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if len(b.jar) != 0 {
+	if !b.signedOut() {
 		t.Errorf("left over: %v", b.names())
 	}
 }

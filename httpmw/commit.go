@@ -13,8 +13,9 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// sealSession returns the Set-Cookie lines of a session, a *SizeError, or ErrSealingKeyRevoked.
-func (c *core) sealSession(t *token.Session, now time.Time) ([]string, error) {
+// sealSession returns the Set-Cookie lines of a session, a *SizeError if a single one would be longer than room, or
+// ErrSealingKeyRevoked.
+func (c *core) sealSession(t *token.Session, room int, now time.Time) ([]string, error) {
 	if err := c.sealable(now); err != nil {
 		return nil, err
 	}
@@ -24,35 +25,35 @@ func (c *core) sealSession(t *token.Session, now time.Time) ([]string, error) {
 	}
 	value, err := c.sealer.SealSession(nil, t, now)
 	if errors.Is(err, token.ErrTooLarge) {
-		return c.sealLarge(t, lifetime, now)
+		return c.sealLarge(t, lifetime, room, now)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("httpmw: %w", err)
 	}
-	line := c.cookie.line(c.cookie.session, string(value), lifetime)
-	if len(line) > maxLines {
-		return c.sealLarge(t, lifetime, now)
+	line := c.cookie.line(c.cookie.nameOf(t), string(value), lifetime)
+	if len(line) > room {
+		return c.sealLarge(t, lifetime, room, now)
 	}
 	return []string{line}, nil
 }
 
 // sealLarge seals what is too large for one cookie, if it may.
-func (c *core) sealLarge(t *token.Session, lifetime int64, now time.Time) ([]string, error) {
+func (c *core) sealLarge(t *token.Session, lifetime int64, room int, now time.Time) ([]string, error) {
 	if c.cfg.MaxCookies == 1 {
-		return nil, c.tooLarge(t, lifetime, now)
+		return nil, c.tooLarge(t, lifetime, room, now)
 	}
 	return c.sealPieces(t, lifetime, now)
 }
 
 // tooLarge measures a session that does not fit, by sealing it without its data.
-func (c *core) tooLarge(t *token.Session, lifetime int64, now time.Time) error {
+func (c *core) tooLarge(t *token.Session, lifetime int64, room int, now time.Time) error {
 	bare := *t
 	bare.Data = nil
 	value, err := c.sealer.SealSession(nil, &bare, now)
 	if err != nil {
 		return fmt.Errorf("httpmw: %w", err)
 	}
-	return newSizeError(len(c.cookie.line(c.cookie.session, string(value), lifetime)), len(t.Data), maxLines)
+	return newSizeError(len(c.cookie.line(c.cookie.nameOf(t), string(value), lifetime)), len(t.Data), room)
 }
 
 // commit puts the session's cookies into the header, once. It runs just before the header leaves.
@@ -79,10 +80,8 @@ func (s *state) commit(h http.Header) {
 // cookie (R23).
 func (s *state) leaving() []string {
 	n := &s.core.count
-	if s.change == ended {
-		n.expired.Add(1)
-		k := &s.core.cookie
-		return append([]string{k.expired(k.session), k.expired(k.seen)}, s.staleTails(1)...)
+	if s.change != changed && s.out != 0 {
+		return s.signedOut()
 	}
 	if s.status != alive {
 		return nil
@@ -96,24 +95,34 @@ func (s *state) leaving() []string {
 	case v.Outcome == revocation.Refuse:
 		n.withheld.Add(1)
 		s.core.note(s.context(), listReason(v.Reason), now)
+		if s.out != 0 {
+			return s.signedOut()
+		}
 		return nil
 	case s.change == changed:
 		n.written.Add(1)
-		return append(s.lines, s.staleTails(len(s.lines))...)
+		if s.out != 0 {
+			n.expired.Add(1)
+		}
+		return append(s.lines, s.besides(s.lines)...)
 	case v.Outcome == revocation.Accept && v.Renew:
 		if line := s.renew(v, now); line != "" { // which moves the idle limit
 			n.renewed.Add(1)
-			return []string{line}
+			lines := []string{line}
+			if listed(&s.tok) {
+				lines = append(lines, s.expireAnonymous(len(line))...)
+			}
+			return lines
 		}
 	}
 	return nil
 }
 
-// staleTails returns lines that expire the tails that came, from an index on.
-func (s *state) staleTails(from int) (lines []string) {
+// staleTails returns lines that expire the tails of a cookie that came, from an index on.
+func (s *state) staleTails(name string, came *trace, from int) (lines []string) {
 	for i := from; i < maxCookies; i++ {
-		if s.tails[i-1] {
-			lines = append(lines, s.core.cookie.expired(s.core.cookie.tailName(i)))
+		if came.tails[i-1] {
+			lines = append(lines, s.core.cookie.expired(pieceName(name, i)))
 		}
 	}
 	return lines

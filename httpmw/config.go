@@ -16,8 +16,8 @@ import (
 // Config is what an application may choose. The zero Config is safe and complete.
 type Config struct {
 	// App names the cookie and is sealed into it as the audience: applications under one ring whose names
-	// differ refuse each other's sessions. Letters, digits, "-" and "_", at most 64, not ending in "-seen".
-	// Zero: "session".
+	// differ refuse each other's sessions. Letters, digits, "-" and "_", at most 64, not ending in "-seen" or
+	// "-anon". Zero: "session".
 	App string
 
 	// Idle ends a session that was not used for so long, at most the list's MaxIdle. A request renews it only when a tenth
@@ -37,7 +37,7 @@ type Config struct {
 	// Zero: this host only.
 	Domain string
 
-	// SameSite of both cookies. Zero: Lax.
+	// SameSite of all cookies. Zero: Lax.
 	SameSite http.SameSite
 
 	// Partitioned keeps the cookies apart per embedding site (CHIPS); for embedded use, with SameSite None.
@@ -145,8 +145,10 @@ func (c Config) checkName() error {
 			return configError("Config.App", "only letters, digits, - and _ may stand in %q", c.App)
 		}
 	}
-	if strings.HasSuffix(c.App, seenSuffix) {
-		return configError("Config.App", "%q ends in %q, which names the renewal cookie of another application", c.App, seenSuffix)
+	for _, suffix := range []string{seenSuffix, anonymousSuffix} {
+		if strings.HasSuffix(c.App, suffix) {
+			return configError("Config.App", "%q ends in %q, which names a cookie of another application", c.App, suffix)
+		}
 	}
 	return nil
 }

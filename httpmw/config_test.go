@@ -34,6 +34,7 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 		"app with header":          {httpmw.Config{App: "a\r\nSet-Cookie: b"}, "Config.App"},
 		"app with equals":          {httpmw.Config{App: "a=b"}, "Config.App"},
 		"app of another's renewal": {httpmw.Config{App: "shop-seen"}, "Config.App"},
+		"app of nobody's sessions": {httpmw.Config{App: "shop-anon"}, "Config.App"},
 		"app too long":             {httpmw.Config{App: strings.Repeat("a", 65)}, "Config.App"},
 		"domain":                   {httpmw.Config{Domain: "example.com"}, ""},
 		"domain with dot":          {httpmw.Config{Domain: ".example.com"}, "Config.Domain"},

@@ -4,10 +4,13 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/wafer-sessions/wafer/token"
 )
 
 const (
-	seenSuffix = "-seen"
+	seenSuffix      = "-seen"
+	anonymousSuffix = "-anon"
 
 	// maxLines bounds the Set-Cookie lines of one response together: nginx with its default buffers answers 502
 	// to 3,617 bytes beside six usual security headers, and passes 3,500.
@@ -17,12 +20,12 @@ const (
 	maxAge = 400 * 24 * 60 * 60
 )
 
-// cookieStyle holds names and attributes of the two cookies. Attributes are rendered once and are the same
+// cookieStyle holds names and attributes of the cookies. Attributes are rendered once and are the same
 // whenever a cookie is written or expired: else a browser would keep two of one name.
 type cookieStyle struct {
-	session, seen string // names
-	attributes    string
-	secure        bool
+	session, anonymous, seen string // names
+	attributes               string
+	secure                   bool
 }
 
 func newCookieStyle(c Config) cookieStyle {
@@ -53,7 +56,24 @@ func newCookieStyle(c Config) cookieStyle {
 	if c.Partitioned {
 		a.WriteString("; Partitioned")
 	}
-	return cookieStyle{prefix + c.App, prefix + c.App + seenSuffix, a.String(), !c.InsecureHTTP}
+	name := prefix + c.App
+	return cookieStyle{name, name + anonymousSuffix, name + seenSuffix, a.String(), !c.InsecureHTTP}
+}
+
+// nameOf returns the name of the cookie a session belongs in.
+func (k *cookieStyle) nameOf(t *token.Session) string {
+	if listed(t) {
+		return k.session
+	}
+	return k.anonymous
+}
+
+// pieceName returns the name of the cookie with a piece of a session: the session's own for the head.
+func pieceName(name string, i int) string {
+	if i == 0 {
+		return name
+	}
+	return name + "." + strconv.Itoa(i)
 }
 
 // line renders a Set-Cookie line. lifetime is Max-Age in seconds; 0 for a cookie that ends with the browser.
@@ -75,6 +95,10 @@ func (k *cookieStyle) ours(line string) bool {
 	if !ok {
 		return false
 	}
+	if strings.HasPrefix(rest, seenSuffix+"=") {
+		return true
+	}
+	rest = strings.TrimPrefix(rest, anonymousSuffix)
 	_, _, tail := cutTail(rest)
-	return tail || strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, seenSuffix+"=")
+	return tail || strings.HasPrefix(rest, "=")
 }

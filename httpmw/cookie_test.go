@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -53,9 +54,13 @@ func TestCookieAttributes(t *testing.T) {
 					t.Fatal(err)
 				}
 			})
-			gone := strings.Replace(row.want, "=V", "=", 1) + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"
-			seenGone := strings.Replace(gone, c.Name+"=", c.Name+"-seen=", 1)
-			if diff := cmp.Diff([]string{gone, seenGone}, res.Header["Set-Cookie"]); diff != "" {
+			lines = res.Header["Set-Cookie"]
+			marker := regexp.MustCompile(`^([^=]+=)out\.[0-9]{13};`)
+			if len(lines) == 2 && marker.MatchString(lines[0]) {
+				lines[0] = marker.ReplaceAllString(lines[0], "${1}V;")
+			}
+			seenGone := strings.Replace(row.want, "=V", "-seen=", 1) + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"
+			if diff := cmp.Diff([]string{row.want, seenGone}, lines); diff != "" {
 				t.Errorf("logout (-want +got):\n%s", diff)
 			}
 		})

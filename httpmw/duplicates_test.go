@@ -131,9 +131,9 @@ func TestPlantedCookies(t *testing.T) {
 						t.Error(err)
 					}
 				})
-			} else {
-				f.login(t, b, httpmw.Identity{Subject: subject})
+				return name + "-anon=" + b.jar[name+"-anon"]
 			}
+			f.login(t, b, httpmw.Identity{Subject: subject})
 			return name + "=" + b.jar[name]
 		}
 		ann, again, mallory, nobody := session("ann"), session("ann"), session("mallory"), session("")
@@ -146,7 +146,11 @@ func TestPlantedCookies(t *testing.T) {
 			"attacker's second":  {[]string{ann, mallory}, "", httpmw.ErrAmbiguous},
 			"attacker's first":   {[]string{mallory, ann}, "", httpmw.ErrAmbiguous},
 			"among three":        {[]string{ann, again, mallory}, "", httpmw.ErrAmbiguous},
-			"anonymous, planted": {[]string{ann, nobody}, "", httpmw.ErrAmbiguous},
+			"anonymous, planted": {[]string{ann, nobody}, "ann", nil},
+			"anonymous, twice":   {[]string{nobody, ann, nobody}, "ann", nil},
+			"in a login's place": {[]string{strings.Replace(nobody, "-anon", "", 1)}, "", httpmw.ErrMalformed},
+			"beside a login":     {[]string{strings.Replace(nobody, "-anon", "", 1), ann}, "ann", nil},
+			"in an anonymous's":  {[]string{strings.Replace(ann, name, name+"-anon", 1)}, "", httpmw.ErrMalformed},
 			"two of one subject": {[]string{ann, again}, "ann", nil},
 			"junk":               {[]string{name + "=junk", ann}, "ann", nil},
 		} {
@@ -154,7 +158,7 @@ func TestPlantedCookies(t *testing.T) {
 				t.Errorf("%s: %q, %v", what, subject, err)
 			}
 		}
-		if n := f.Stats().Refused["ambiguous"]; n != 4 {
+		if n := f.Stats().Refused["ambiguous"]; n != 3 {
 			t.Errorf("counted %d", n)
 		}
 		// Without a Domain the prefix of the name keeps neighbours out, and the session begun last is taken.

@@ -5,5 +5,5 @@ func ScanCookies(c Config, fields []string) (session, seen []string) {
 	style := newCookieStyle(c)
 	var f found
 	style.scan(fields, &f)
-	return f.session[:f.sessions], f.seen[:f.seens]
+	return f.session.head[:f.session.heads], f.seen[:f.seens]
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -25,6 +26,7 @@ type cart struct {
 const (
 	sessionName = "__Host-Http-session"
 	seenName    = "__Host-Http-session-seen"
+	anonName    = "__Host-Http-session-anon"
 )
 
 // fixture is one replica with its own list over a store that can be made silent.
@@ -169,6 +171,16 @@ func (b *browser) take(res *http.Response) {
 			b.jar[c.Name] = c.Value
 		}
 	}
+}
+
+// signedOut reports whether a browser holds nothing any more but the marker of a logout.
+func (b *browser) signedOut() bool {
+	for _, value := range b.jar {
+		if !strings.HasPrefix(value, "out.") || len(b.jar) > 1 {
+			return false
+		}
+	}
+	return true
 }
 
 // setNames returns the names of the cookies an answer sets, in order.

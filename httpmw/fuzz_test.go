@@ -12,7 +12,12 @@ import (
 // cookie is set, and who is logged in has sent the one true token, byte for byte.
 func FuzzHandler(f *testing.F) {
 	x := newFixture(f, httpmw.Config{MaxCookies: 3})
-	small, large := newBrowser(), newBrowser()
+	small, large, nobody := newBrowser(), newBrowser(), newBrowser()
+	x.in(nobody, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+		if err := s.Set(cart{Note: "nobody"}); err != nil {
+			f.Fatal(err)
+		}
+	})
 	x.login(f, small, httpmw.Identity{Subject: "ann"})
 	x.login(f, large, httpmw.Identity{Subject: "ann"})
 	x.in(large, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
@@ -24,12 +29,15 @@ func FuzzHandler(f *testing.F) {
 	const s = sessionName
 	token, head := small.jar[s], large.jar[s]
 	expand := strings.NewReplacer("{token}", token, "{half}", token[:len(token)/2], "{rest}", token[len(token)/2:], "{flipped}", flip(token),
-		"{head}", head, "{one}", large.jar[s+".1"], "{two}", large.jar[s+".2"]).Replace
+		"{anon}", nobody.jar[anonName], "{head}", head, "{one}", large.jar[s+".1"], "{two}", large.jar[s+".2"]).Replace
 	for _, seed := range []string{
 		"", s + "=", s + "={token}", s + "={token}; " + seenName + "={token}", s + "={half}", s + "={half}{rest}", s + "={half} {rest}",
 		s + `="{token}"`, s + "={flipped}", s + "={flipped}; " + s + "={token}", s + "={token}=", s + "={token}.", s + ".1={token}", seenName + "={token}",
 		s + "={head}; " + s + ".1={one}; " + s + ".2={two}", s + "={head}; " + s + ".2={one}; " + s + ".1={two}", s + "={head}", s + "={one}",
 		s + "={token}; " + s + "={head}; " + s + ".1={one}\n" + s + ".2={two}", strings.Repeat(s+"=x;", 100), s + "=....",
+		s + "=out.1700000000000", s + "=out.", s + "=out.01", s + "=out.-1; " + s + "={token}", s + "=out.999999999999999; " + s + "=out.1",
+		anonName + "={token}", anonName + "={head}; " + anonName + ".1={one}; " + anonName + ".2={two}",
+		s + "=out.1; " + anonName + "={anon}", s + "={anon}; " + anonName + "=out.1", s + "={half}; " + anonName + "={anon}",
 	} {
 		f.Add(seed)
 	}
@@ -38,7 +46,9 @@ func FuzzHandler(f *testing.F) {
 		if found.LoggedIn() {
 			w.Header().Set("Subject", found.Subject())
 			w.Header().Set("Note", found.Value().Note)
-		} else if found.ID() != "" || found.Subject() != "" || found.Value().Note != "" {
+		} else if found.ID() != "" {
+			w.Header().Set("Nobody", found.Value().Note)
+		} else if found.Subject() != "" || found.Value().Note != "" {
 			f.Error("something is told of no session")
 		}
 		w.WriteHeader(http.StatusTeapot)
@@ -55,6 +65,9 @@ func FuzzHandler(f *testing.F) {
 		res := newBrowser().send(h, r)
 		if res.StatusCode != http.StatusTeapot || len(res.Header["Set-Cookie"]) != 0 {
 			t.Errorf("status %d, cookies %q", res.StatusCode, res.Header["Set-Cookie"])
+		}
+		if note := res.Header.Get("Nobody"); note != "" && (note != "nobody" || !strings.Contains(header, anonName+"="+nobody.jar[anonName])) {
+			t.Error("another anonymous token than the true one opened")
 		}
 		if res.Header.Get("Subject") == "" {
 			return

@@ -140,18 +140,6 @@ func (o *opened) begin(s revocation.Start) {
 	}
 }
 
-// anonymous begins a session of nobody.
-func (c *core) anonymous(now time.Time) opened {
-	o := opened{status: alive}
-	o.tok = token.Session{
-		Audience: []byte(c.cfg.App), ID: newID(),
-		IssuedAt: now.Unix(), Expires: now.Unix() + seconds(c.cfg.Idle), End: now.Unix() + seconds(c.cfg.Absolute),
-	}
-	o.begin(c.list.Anonymous())
-	o.verdict = c.list.Decide(&o.query)
-	return o
-}
-
 func (s *state) login(ctx context.Context, id Identity) error {
 	events, err := s.lockedLogin(ctx, id)
 	s.core.tell(ctx, events...)
@@ -254,7 +242,7 @@ func (s *state) lockedSucceed(ctx context.Context, kind revocation.Kind, groups 
 func (s *state) follow(ctx context.Context, next *opened, how revocation.Succession, now time.Time) (revocation.Start, error) {
 	trial := next.tok
 	trial.Epoch, trial.Checked, trial.Line = now.UnixMilli(), now.UnixMilli(), ^uint32(0)
-	if _, err := s.core.sealSession(&trial, now); err != nil {
+	if _, err := s.core.sealSession(&trial, maxLines, now); err != nil {
 		return revocation.Start{}, err
 	}
 	start, err := s.core.list.Succeed(ctx, &s.query, how)

@@ -65,9 +65,9 @@ func (s *state) lockedLogout(ctx context.Context, everywhere bool) (events []Eve
 		err = ErrCommitted
 	}
 	if s.status != none || s.came {
-		s.change = ended
+		s.signOut()
 	}
-	s.opened, s.lines, s.undecoded = opened{}, nil, false
+	s.opened, s.change, s.lines, s.undecoded = opened{}, unchanged, nil, false
 	s.version++
 	return events, err
 }

@@ -13,45 +13,68 @@ import (
 // enter opens and decides what came in a request. Nobody else has s yet.
 func (c *core) enter(ctx context.Context, s *state, fields []string, now time.Time) {
 	var f found
+	s.entered = now
 	if len(fields) > 0 {
 		c.cookie.scan(fields, &f)
 	}
-	if f.sessions == 0 {
-		// What is left of a session says nothing; logout will expire it.
-		s.came = f.seens > 0 || f.tails != [maxCookies - 1]int{}
-		s.tails = f.came()
-		c.count.anonymous.Add(1)
-		return
+	s.session, s.anonymous = f.session.trace(), f.anonymous.trace()
+	s.came = f.seens > 0 || s.session != (trace{}) || s.anonymous != (trace{}) // logout will expire it
+	s.takeMarkers(&f.session)
+	s.bulk = f.session.size()
+	c.pick(ctx, s, &s.opened, &f.session, &f, now)
+	refused := s.refusal()
+	if s.status == none && f.anonymous.heads > 0 {
+		c.enterAnonymous(ctx, s, &f, now)
+		if refused.Kind == "" {
+			refused = s.refusal()
+		}
 	}
-	s.came, s.tails = true, f.came()
-	if f.sessions == 1 {
-		c.open(ctx, &s.opened, f.session[0], &f, now)
-	} else {
-		c.choose(ctx, s, &f, now)
-	}
-	c.settle(ctx, s, now)
+	c.settle(ctx, s, refused, now)
 }
 
-// settle notes what a logout has to end, counts the outcome, and tells the application of a refusal.
-func (c *core) settle(ctx context.Context, s *state, now time.Time) {
-	s.mayEnd(&s.opened, now)
-	if s.status == alive {
-		c.count.accepted.Add(1)
+// enterAnonymous opens and decides an anonymous session, where nobody is logged in.
+func (c *core) enterAnonymous(ctx context.Context, s *state, f *found, now time.Time) {
+	if s.reason == "" {
+		if c.pick(ctx, s, &s.opened, &f.anonymous, f, now); s.overtaken(&s.opened) {
+			s.opened = opened{}
+		}
 		return
 	}
-	c.note(ctx, s.reason, now)
-	if c.cfg.OnEvent != nil {
-		e := Event{Kind: EventRefused, Subject: string(s.tok.Subject), Reason: s.reason, Err: s.err(), Request: s.request}
-		if s.tok.ID != (token.ID{}) {
-			e.Session = s.tok.ID.String()
-		}
-		c.tell(ctx, e)
+	var o opened // beside a session cookie that was refused
+	if c.pick(ctx, s, &o, &f.anonymous, f, now); o.status != none && !s.overtaken(&o) {
+		s.become(&o)
+	}
+}
+
+// refusal returns the event of a session that was refused or is undecided, with no kind if there is none.
+func (s *state) refusal() (e Event) {
+	if s.reason == "" {
+		return e
+	}
+	e = Event{Kind: EventRefused, Subject: string(s.tok.Subject), Reason: s.reason, Err: s.err(), Request: s.request}
+	if s.tok.ID != (token.ID{}) {
+		e.Session = s.tok.ID.String()
+	}
+	return e
+}
+
+// settle counts the outcome, and tells the application of a refusal.
+func (c *core) settle(ctx context.Context, s *state, refused Event, now time.Time) {
+	switch {
+	case s.status == alive:
+		c.count.accepted.Add(1)
+	case refused.Kind == "":
+		c.count.anonymous.Add(1)
+	}
+	if refused.Kind != "" {
+		c.note(ctx, refused.Reason, now)
+		c.tell(ctx, refused)
 	}
 }
 
 // open opens one session token, finds the seen token that belongs to it, and decides. Every step leaves in o why
 // there is no session, if there is none.
-func (c *core) open(ctx context.Context, o *opened, compact string, f *found, now time.Time) {
+func (c *core) open(ctx context.Context, o *opened, compact string, from *pieces, f *found, now time.Time) {
 	// One buffer for both tokens, cut so that neither reaches into the other's part. What is too long is refused
 	// before anything is read.
 	var own, others []byte
@@ -69,7 +92,7 @@ func (c *core) open(ctx context.Context, o *opened, compact string, f *found, no
 		o.tok = token.Session{}
 		o.reason = ReasonWrongAudience
 		return
-	case !c.gather(o, f, now):
+	case !c.gather(o, from, now):
 		o.tok.Data = nil
 		o.reason = ReasonIncomplete
 		return
@@ -131,12 +154,26 @@ func (c *core) readSeen(o *opened, buf []byte, f *found, now time.Time) (kid str
 	return kid
 }
 
-// came tells which tails came.
-func (f *found) came() (tails [maxCookies - 1]bool) {
-	for i, n := range f.tails {
-		tails[i] = n > 0
+// trace returns what came of a cookie.
+func (p *pieces) trace() (t trace) {
+	t.head = p.heads > 0
+	for i, n := range p.tails {
+		t.tails[i] = n > 0
 	}
-	return tails
+	return t
+}
+
+// size returns how many bytes came of a cookie.
+func (p *pieces) size() (n int) {
+	for _, v := range p.head[:p.heads] {
+		n += len(v)
+	}
+	for i := range p.tail {
+		for _, v := range p.tail[i][:p.tails[i]] {
+			n += len(v)
+		}
+	}
+	return n
 }
 
 // maxSeenToken bounds the renewal tokens that are looked at, in bytes; they have about 250.
@@ -185,16 +222,18 @@ func (c *core) decide(ctx context.Context, o *opened) {
 	}
 }
 
-// choose opens several cookies of the session's name and takes the one that lives; of several, the one begun
-// last. Under a Domain, where any neighbouring host can plant a cookie, two of different subjects are none, nor is one
-// among more than are looked at: otherwise whoever planted them would have the user work in the attacker's account.
-func (c *core) choose(ctx context.Context, s *state, f *found, now time.Time) {
-	best := &s.opened
-	ambiguous := c.cfg.Domain != "" && f.more
-	for _, compact := range f.session[:f.sessions] {
+// pick opens what came of one cookie and takes the session that lives; of several, the one begun last. Under a Domain,
+// where any neighbouring host can plant a cookie, two of different subjects are none, nor is one among more than are
+// looked at: otherwise whoever planted them would have the user work in the attacker's account.
+func (c *core) pick(ctx context.Context, s *state, best *opened, from *pieces, f *found, now time.Time) {
+	if from.heads == 1 {
+		c.openIn(ctx, s, best, from.head[0], from, f, now)
+		return
+	}
+	ambiguous := c.cfg.Domain != "" && from.more
+	for _, compact := range from.head[:from.heads] {
 		var o opened
-		c.open(ctx, &o, compact, f, now)
-		s.mayEnd(&o, now)
+		c.openIn(ctx, s, &o, compact, from, f, now)
 		if c.cfg.Domain != "" && o.status != none && best.status != none && !bytes.Equal(o.tok.Subject, best.tok.Subject) {
 			ambiguous = true
 		}
@@ -206,6 +245,16 @@ func (c *core) choose(ctx context.Context, s *state, f *found, now time.Time) {
 	if ambiguous {
 		*best = opened{reason: ReasonAmbiguous}
 	}
+}
+
+// openIn opens a session token of one of the two cookies, which holds only what belongs in it: sessions of somebody, or
+// of nobody.
+func (c *core) openIn(ctx context.Context, s *state, o *opened, compact string, from *pieces, f *found, now time.Time) {
+	c.open(ctx, o, compact, from, f, now)
+	if o.tok.ID != (token.ID{}) && listed(&o.tok) == (from == &f.anonymous) {
+		*o = opened{reason: ReasonMalformed}
+	}
+	s.record(o, now)
 }
 
 // better orders what duplicates turned out to be: living, undecided, opened, not opened; then by when the session

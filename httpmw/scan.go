@@ -11,11 +11,18 @@ const maxPairs = 3000
 
 // found holds the values of our cookies in the order they came.
 type found struct {
-	session, seen   [maxSame]string
-	sessions, seens int
-	more            bool // more than maxSame session cookies came
-	tail            [maxCookies - 1][maxSame]string
-	tails           [maxCookies - 1]int
+	session, anonymous pieces
+	seen               [maxSame]string
+	seens              int
+}
+
+// pieces are the values of a cookie that may be spread over several.
+type pieces struct {
+	head  [maxSame]string
+	heads int
+	more  bool // more than maxSame heads came
+	tail  [maxCookies - 1][maxSame]string
+	tails [maxCookies - 1]int
 }
 
 // scan looks for our cookies in the Cookie header fields. Names must match to the letter: browsers protect a
@@ -35,18 +42,24 @@ func (k *cookieStyle) scan(fields []string, f *found) {
 			if !ok || tail == "" {
 				continue
 			}
-			switch {
-			case tail[0] == '=':
-				f.more = f.sessions == maxSame
-				f.sessions = keep(&f.session, f.sessions, tail[1:])
-			case strings.HasPrefix(tail, seenSuffix+"="):
-				f.seens = keep(&f.seen, f.seens, tail[len(seenSuffix)+1:])
-			default:
-				if i, v, ok := cutTail(tail); ok {
-					f.tails[i-1] = keep(&f.tail[i-1], f.tails[i-1], v)
-				}
+			if v, ok := strings.CutPrefix(tail, seenSuffix+"="); ok {
+				f.seens = keep(&f.seen, f.seens, v)
+			} else if tail, ok := strings.CutPrefix(tail, anonymousSuffix); ok {
+				f.anonymous.take(tail)
+			} else {
+				f.session.take(tail)
 			}
 		}
+	}
+}
+
+// take keeps a value, if what follows the cookie's name says that it is one of its pieces.
+func (p *pieces) take(s string) {
+	if v, ok := strings.CutPrefix(s, "="); ok {
+		p.more = p.heads == maxSame
+		p.heads = keep(&p.head, p.heads, v)
+	} else if i, v, ok := cutTail(s); ok {
+		p.tails[i-1] = keep(&p.tail[i-1], p.tails[i-1], v)
 	}
 }
 

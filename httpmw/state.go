@@ -18,13 +18,19 @@ type state struct {
 
 	updating sync.Mutex // held through one Update, also while its function runs
 
-	mu        sync.Mutex           // owns all below; held through I/O, so that changes exclude each other
-	opened                         // the session as it stands
-	came      bool                 // a cookie of ours came
-	tails     [maxCookies - 1]bool // which tails came
-	ends      []ending             // the sessions that Logout has to end, each once
-	endsRoom  [1]ending            // what ends points into while it is no longer
-	committed bool                 // the headers have left, or there are none
+	mu        sync.Mutex // owns all below; held through I/O, so that changes exclude each other
+	opened               // the session as it stands
+	entered   time.Time  // when the request came
+	came      bool       // a cookie of ours came
+	session   trace      // what came of the session cookie, and of the anonymous one
+	anonymous trace
+	bulk      int       // bytes of the session cookie that came, of markers none
+	ends      []ending  // the sessions that Logout has to end, each once
+	endsRoom  [1]ending // what ends points into while it is no longer
+	after     int64     // log time in ms: anonymous sessions that began by then do not count
+	latest    int64     // log time in ms when the newest of all sessions began
+	out       int64     // the marker of a logout; 0: none
+	committed bool      // the headers have left, or there are none
 	change    change
 	lines     []string // Set-Cookie lines of a changed session
 	version   uint64   // counts changes
@@ -38,8 +44,13 @@ type change uint8
 const (
 	unchanged change = iota
 	changed          // lines are to be written
-	ended            // both cookies are to be expired
 )
+
+// A trace is what came of a cookie that may be in pieces.
+type trace struct {
+	head  bool
+	tails [maxCookies - 1]bool
+}
 
 type status uint8
 
@@ -128,7 +139,7 @@ func (s *state) setData(raw []byte, version *uint64) (done bool, err error) {
 	now := time.Now()
 	next := s.opened
 	if s.status == none {
-		next = s.core.anonymous(now)
+		next = s.beginAnonymous(now)
 	} else {
 		v := s.core.list.Decide(&s.query)
 		if v.Outcome == revocation.Refuse {
@@ -141,15 +152,23 @@ func (s *state) setData(raw []byte, version *uint64) (done bool, err error) {
 	return true, s.replace(&next, now)
 }
 
+// become makes o the session.
+func (s *state) become(o *opened) {
+	s.opened = *o
+	s.query.Groups = s.groups[:s.tok.Groups]
+}
+
 // replace seals next and makes it the session, to be written at commit.
 func (s *state) replace(next *opened, now time.Time) error {
-	lines, err := s.core.sealSession(&next.tok, now)
+	lines, err := s.core.sealSession(&next.tok, s.room(&next.tok), now)
 	if err != nil {
 		return err
 	}
-	s.opened = *next
-	s.query.Groups = s.groups[:s.tok.Groups]
-	s.mayEnd(next, now)
+	s.become(next)
+	s.record(next, now)
+	if listed(&next.tok) {
+		s.out = 0
+	}
 	s.change, s.lines = changed, lines
 	s.undecoded = false
 	s.version++

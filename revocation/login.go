@@ -40,6 +40,16 @@ func (l *List) Now() Instant {
 	return Instant{now + l.Within().Milliseconds()}
 }
 
+// LogTime returns what log time must be by now, in ms. Unlike what tokens get from
+// [List.Begin] and [List.Anonymous], it runs on while the store is silent: it is
+// behind no moment that another replica has read, as far as clocks run alike.
+func (l *List) LogTime() int64 {
+	if l.store == nil {
+		return time.Now().UnixMilli()
+	}
+	return l.present(time.Now())
+}
+
 // Anonymous returns what the token of a session without a subject carries. It
 // does no I/O (R21).
 func (l *List) Anonymous() Start {

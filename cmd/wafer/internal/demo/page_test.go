@@ -144,6 +144,9 @@ func TestTheStage(t *testing.T) {
 	if got := replay(phone); got["status"] != 200.0 {
 		t.Errorf("the phone gets %v", got)
 	}
+	if status, answer := ada.ask(p, http.MethodPost, "/stage/thief", nil); status != http.StatusBadRequest {
+		t.Errorf("stealing from somebody signed out: %d %v", status, answer)
+	}
 	if status, _ := ada.ask(p, http.MethodGet, "/stage/nobody", nil); status != http.StatusNotFound {
 		t.Errorf("a browser that is none: %d", status)
 	}

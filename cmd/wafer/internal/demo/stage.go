@@ -69,12 +69,12 @@ func (s *stage) steal(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// ours returns the cookies of a request that carry the session. Other programs on this host may set cookies of any name, and the page
+// ours returns the cookies of a request that carry the session, and not the marker that a logout leaves. Other programs on this host may set cookies of any name, and the page
 // shows these in a command to be copied into a shell, so one with other characters than tokens have is left out.
 func ours(r *http.Request) []*http.Cookie {
 	var found []*http.Cookie
 	for _, c := range r.Cookies() {
-		if (c.Name == app || c.Name == app+"-seen") && !strings.ContainsFunc(c.Value, notOfToken) {
+		if (c.Name == app || c.Name == app+"-seen") && !strings.HasPrefix(c.Value, "out.") && !strings.ContainsFunc(c.Value, notOfToken) {
 			found = append(found, &http.Cookie{Name: c.Name, Value: c.Value, Path: "/"})
 		}
 	}

@@ -1,0 +1,439 @@
+package httpmw_test
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+func note(text string) act {
+	return func(s *httpmw.Session[cart], _ *http.Request) error { return s.Set(cart{Note: text}) }
+}
+
+// shows returns what the browser's cookies amount to.
+func (f *fixture) shows(b *browser) (subject, note string, err error) {
+	f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+		subject, note, err = s.Subject(), s.Value().Note, s.Err()
+	})
+	return
+}
+
+// An anonymous session cannot be revoked, so an answer with one that comes late must not count: it undoes no login and no
+// logout, whichever replica gave it, whether it began the session or wrote to it, and whenever it did so.
+func TestLateAnonymousAnswers(t *testing.T) {
+	for _, what := range []string{"first", "writer"} {
+		for _, when := range []string{"set before", "set after"} {
+			for _, then := range []string{"login", "logout", "login, logout", "login, away"} {
+				if what == "first" && then == "logout" {
+					continue // nothing to log out of
+				}
+				for _, replicas := range []int{1, 2} {
+					t.Run(strings.Join([]string{what, when, then, strconv.Itoa(replicas)}, "/"), func(t *testing.T) {
+						bubble.Test(t, func(t *testing.T) {
+							ring, store := keys.Generate(0), revocation.NewMemory()
+							f := newReplica(t, ring, store, httpmw.Config{})
+							other := f
+							if replicas == 2 {
+								time.Sleep(70 * time.Millisecond) // read the list at other times
+								other = newReplica(t, ring, store, httpmw.Config{})
+							}
+							b := newBrowser()
+							if what == "writer" {
+								if err := f.does(b, note("early")); err != nil {
+									t.Fatal(err)
+								}
+							}
+							slow := b.copy()
+							late := f.in(slow, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+								if when == "set before" {
+									if err := s.Set(cart{Note: "late"}); err != nil {
+										t.Error(err)
+									}
+								}
+								if strings.HasPrefix(then, "login") {
+									other.login(t, b, httpmw.Identity{Subject: "ann"})
+								}
+								if strings.HasSuffix(then, "logout") {
+									if err := other.does(b, logout); err != nil {
+										t.Error(err)
+									}
+								}
+								time.Sleep(time.Second)
+								if when == "set after" {
+									if err := s.Set(cart{Note: "late"}); err != nil {
+										t.Error(err)
+									}
+								}
+							})
+							b.take(late)
+							if len(setNames(late)) != 1 || b.jar[anonName] == "" {
+								t.Fatalf("the late answer set %v", setNames(late))
+							}
+							want, wantNote := "", ""
+							var wantErr error
+							switch then {
+							case "login":
+								if want = "ann"; what == "writer" {
+									wantNote = "early"
+								}
+							case "login, away":
+								time.Sleep(2 * time.Hour)
+								wantErr = httpmw.ErrExpiredIdle
+							}
+							for _, f := range []*fixture{f, other} {
+								if subject, note, err := f.shows(b); subject != want || note != wantNote || err != wantErr {
+									t.Errorf("%q with %q, %v", subject, note, err)
+								}
+							}
+							// The next answer that sets a cookie takes the late one away.
+							next := note("next")
+							if then == "login, away" || strings.HasSuffix(then, "logout") {
+								next = loginAs("bob")
+							}
+							if err := other.does(b, next); err != nil {
+								t.Error(err)
+							}
+							if _, still := b.jar[anonName]; still {
+								t.Error("the late cookie is still there")
+							}
+						})
+					})
+				}
+			}
+		}
+	}
+}
+
+// A renewal is an answer that sets a cookie, and takes away an anonymous cookie that does not count.
+func TestRenewalDropsAnAnonymousCookie(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		late, b := newBrowser(), newBrowser()
+		if err := f.does(late, note("late")); err != nil {
+			t.Fatal(err)
+		}
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		b.jar[anonName] = late.jar[anonName]
+		time.Sleep(10 * time.Minute)
+		if subject, err := f.look(b); subject != "ann" || err != nil {
+			t.Errorf("%q, %v", subject, err)
+		}
+		if diff := cmp.Diff([]string{sessionName, seenName}, b.names()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// What begins after a logout counts, at once and on every replica, and what a logout ended does not come back.
+func TestAnonymousSessionAfterALogout(t *testing.T) {
+	for _, within := range []bool{true, false} { // one request
+		bubble.Test(t, func(t *testing.T) {
+			ring, store := keys.Generate(0), revocation.NewMemory()
+			f := newReplica(t, ring, store, httpmw.Config{})
+			time.Sleep(70 * time.Millisecond)
+			other := newReplica(t, ring, store, httpmw.Config{})
+			b := newBrowser()
+			if err := f.does(b, note("private")); err != nil {
+				t.Fatal(err)
+			}
+			old := b.copy()
+			for i, note := range []string{"one", "two", "three"} {
+				if within {
+					res := f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+						if err := errors.Join(s.Logout(r.Context()), s.Set(cart{Note: note})); err != nil {
+							t.Error(err)
+						}
+					})
+					if diff := cmp.Diff([]string{anonName, sessionName}, setNames(res)); diff != "" {
+						t.Error(diff)
+					}
+				} else {
+					if err := other.does(b, logout); err != nil || !b.signedOut() {
+						t.Errorf("%v, jar %v", err, b.jar)
+					}
+					if err := f.does(b, func(s *httpmw.Session[cart], _ *http.Request) error { return s.Set(cart{Note: note}) }); err != nil {
+						t.Error(err)
+					}
+				}
+				for _, f := range []*fixture{f, other} {
+					if _, got, err := f.shows(b); got != note || err != nil {
+						t.Errorf("%d: %q, %v", i, got, err)
+					}
+				}
+				late := b.copy()
+				late.jar[anonName] = old.jar[anonName]
+				if _, got, err := other.shows(late); got != "" || err != nil {
+					t.Errorf("%d: the old one is back with %q, %v", i, got, err)
+				}
+			}
+		})
+	}
+}
+
+// Begin, write, renew, grow into pieces, become a login, end: with a cookie of its own.
+func TestLifeOfAnAnonymousSession(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{MaxCookies: 3})
+		b := newBrowser()
+		names := func(want ...string) {
+			t.Helper()
+			if diff := cmp.Diff(want, b.names()); diff != "" {
+				t.Error(diff)
+			}
+		}
+		write := func(text string) {
+			t.Helper()
+			if err := f.does(b, note(text)); err != nil {
+				t.Error(err)
+			}
+		}
+		write("tea")
+		names(anonName)
+		time.Sleep(10 * time.Minute)
+		f.look(b)
+		names(anonName, seenName)
+		time.Sleep(115 * time.Minute) // lives by its renewal
+		write(text(2600))
+		names(anonName, anonName+".1", anonName+".2", seenName)
+		if _, note, err := f.shows(b); note != text(2600) || err != nil {
+			t.Errorf("%d bytes, %v", len(note), err)
+		}
+		write(text(2050))
+		names(anonName, anonName+".1", seenName)
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		names(sessionName, sessionName+"-seen", sessionName+".1")
+		if subject, note, err := f.shows(b); subject != "ann" || note != text(2050) || err != nil {
+			t.Errorf("%q with %d bytes, %v", subject, len(note), err)
+		}
+		if err := f.does(b, logout); err != nil || !b.signedOut() {
+			t.Errorf("%v, jar %v", err, b.names())
+		}
+		write(text(2600))
+		if err := f.does(b, logout); err != nil || !b.signedOut() {
+			t.Errorf("%v, jar %v", err, b.names())
+		}
+		write("tea")
+		time.Sleep(3 * time.Hour)
+		if _, _, err := f.shows(b); err != httpmw.ErrExpiredIdle {
+			t.Errorf("unused for three hours: %v", err)
+		}
+	})
+}
+
+// A session cookie that expired stays beside an anonymous session, so that the next login or logout ends its session:
+// a login page may well keep something in an anonymous one.
+func TestAnonymousSessionBesideAnExpiredOne(t *testing.T) {
+	for name, do := range map[string]act{"login": loginAs("ann"), "logout": logout} {
+		t.Run(name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				f := newFixture(t, httpmw.Config{})
+				owner, thief := stolen(t, f)
+				refused := f.Stats().Refused["expired_idle"]
+				if err := f.does(owner, note("where I was")); err != nil {
+					t.Error(err)
+				}
+				if subject, note, err := f.shows(owner); subject != "" || note != "where I was" || err != nil {
+					t.Errorf("%q with %q, %v", subject, note, err)
+				}
+				if n := f.Stats().Refused["expired_idle"] - refused; n != 2 {
+					t.Errorf("counted %d", n)
+				}
+				if err := f.does(owner, do); err != nil {
+					t.Error(err)
+				}
+				out(t, thief, f)
+				if _, note, _ := f.shows(owner); note == "where I was" != (name == "login") {
+					t.Errorf("afterwards it has %q", note)
+				}
+			})
+		})
+	}
+}
+
+// However much is in the two, a browser sends no more than what one session may have, and no answer sets more.
+func TestSizeOfAnonymousSessions(t *testing.T) {
+	sent := func(b *browser) int { return len(b.request().Header.Get("Cookie")) }
+	set := func(res *http.Response) (n int) {
+		for _, line := range res.Header["Set-Cookie"] {
+			n += len(line)
+		}
+		return n
+	}
+	// fill sets as much data as fits.
+	fill := func(t *testing.T, s *httpmw.Session[cart]) {
+		const size = 5000
+		var tooLarge *httpmw.SizeError
+		if err := s.Set(cart{Note: strings.Repeat("x", size)}); !errors.As(err, &tooLarge) {
+			t.Errorf("got %v", err)
+		} else if err := s.Set(cart{Note: strings.Repeat("x", size-tooLarge.Cut)}); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, first := range map[string]func(s *httpmw.Session[cart]) error{
+		"small": func(s *httpmw.Session[cart]) error { return nil },
+		"large": func(s *httpmw.Session[cart]) error { return s.Set(cart{Note: strings.Repeat("x", 1500)}) },
+	} {
+		bubble.Test(t, func(t *testing.T) {
+			f := newFixture(t, httpmw.Config{})
+			b := newBrowser()
+			f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+				if err := errors.Join(s.Login(r.Context(), httpmw.Identity{Subject: "ann"}), first(s)); err != nil {
+					t.Error(err)
+				}
+			})
+			time.Sleep(3 * time.Hour)
+			res := f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) { fill(t, s) })
+			if n := set(res); n > 3500 {
+				t.Errorf("%s: %d bytes of Set-Cookie", name, n)
+			}
+			if n := sent(b); n > 3500 {
+				t.Errorf("%s: the browser sends %d bytes", name, n)
+			}
+			if _, note, err := f.shows(b); note == "" || err != nil {
+				t.Errorf("%s: %q, %v", name, note, err)
+			}
+			// After a logout in the same answer.
+			res = f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+				if err := s.Logout(r.Context()); err != nil {
+					t.Error(err)
+				}
+				fill(t, s)
+			})
+			if n := set(res); n > 3500 || n < 3450 {
+				t.Errorf("%s: with a logout %d bytes of Set-Cookie", name, n)
+			}
+			// Becoming a login: if the line that expires the cookie has no room it comes later.
+			res = f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+				if err := s.Set(cart{}); err != nil {
+					t.Error(err)
+				}
+				if err := s.Login(r.Context(), httpmw.Identity{Subject: "ann"}); err != nil {
+					t.Error(err)
+				}
+				fill(t, s)
+			})
+			if n := set(res); n > 3500 || len(setNames(res)) != 1 {
+				t.Errorf("%s: a login in %d bytes of Set-Cookie, %v", name, n, setNames(res))
+			}
+			if subject, err := f.look(b); subject != "ann" || err != nil {
+				t.Errorf("%s: %q, %v", name, subject, err)
+			}
+			time.Sleep(10 * time.Minute)
+			f.look(b)
+			if diff := cmp.Diff([]string{sessionName, seenName}, b.names()); diff != "" {
+				t.Errorf("%s: %s", name, diff)
+			}
+		})
+	}
+}
+
+// A marker is no session and no bad one. One that we could not have written is a bad session cookie, as any other.
+func TestMarkers(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		b := newBrowser()
+		if err := f.does(b, note("x")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		now := func(d time.Duration) string { return "out." + strconv.FormatInt(time.Now().Add(d).UnixMilli(), 10) }
+		for value, row := range map[string]struct {
+			err  error // without an anonymous session
+			note string
+		}{
+			now(0):                     {nil, ""},
+			now(-2 * time.Second):      {nil, "x"},
+			now(time.Minute):           {nil, ""},
+			now(time.Hour):             {nil, "x"}, // further ahead than clocks may be: as if it were not there
+			"out.1":                    {nil, "x"},
+			"out.999999999999999":      {nil, "x"},
+			"out.9999999999999999":     {httpmw.ErrMalformed, "x"},
+			"out.":                     {httpmw.ErrMalformed, "x"},
+			"out.0":                    {httpmw.ErrMalformed, "x"},
+			"out.01":                   {httpmw.ErrMalformed, "x"},
+			"out.+1":                   {httpmw.ErrMalformed, "x"},
+			"out.-1":                   {httpmw.ErrMalformed, "x"},
+			"out.1_0":                  {httpmw.ErrMalformed, "x"},
+			"out.1x":                   {httpmw.ErrMalformed, "x"},
+			"out.1.":                   {httpmw.ErrMalformed, "x"},
+			"Out.1":                    {httpmw.ErrMalformed, "x"},
+			"out.\u0661":               {httpmw.ErrMalformed, "x"},
+			strings.Repeat("out.1", 9): {httpmw.ErrMalformed, "x"},
+		} {
+			before := f.Stats()
+			cookie := sessionName + "=" + value
+			if subject, err := f.with(cookie); subject != "" || err != row.err {
+				t.Errorf("%s: %q, %v", value, subject, err)
+			}
+			after := f.Stats()
+			if bad := after.Refused["malformed"] - before.Refused["malformed"]; bad == 1 != (row.err != nil) || after.Anonymous-before.Anonymous+bad != 1 {
+				t.Errorf("%s: counted %d malformed", value, bad)
+			}
+			var note string
+			if err := f.sends(func(s *httpmw.Session[cart], _ *http.Request) error {
+				note = s.Value().Note
+				return s.Err()
+			}, cookie, anonName+"="+b.jar[anonName]); note != row.note || err != nil {
+				t.Errorf("%s: beside an anonymous session: %q, %v", value, note, err)
+			}
+		}
+		// Of several the latest counts, and beside a session they say nothing of it.
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		if subject, err := f.with(sessionName+"="+now(0), sessionName+"="+b.jar[sessionName], sessionName+"=out.1"); subject != "ann" || err != nil {
+			t.Errorf("%q, %v", subject, err)
+		}
+	})
+}
+
+// Everybody is logged out while a request runs that then begins an anonymous session: it begins after that.
+func TestAnonymousSessionAfterEveryoneWasRevoked(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		b := newBrowser()
+		f.slow(b, func(*httpmw.Session[cart], *http.Request) {}, func() {})
+		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+			time.Sleep(time.Second)
+			if _, err := f.list.Revoke(r.Context(), revocation.Everyone(), revocation.Options{}); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Millisecond)
+			if err := s.Set(cart{Note: "x"}); err != nil {
+				t.Error(err)
+			}
+		})
+		if _, note, err := f.shows(b); note != "x" || err != nil {
+			t.Errorf("%q, %v", note, err)
+		}
+	})
+}
+
+// A logout stands, whatever fails after it in the same request.
+func TestLogoutBeforeALoginThatFails(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		b := newBrowser()
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		f.store.down.Store(true)
+		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+			if err := s.LogoutEverywhere(r.Context()); !errors.Is(err, revocation.ErrUnavailable) {
+				t.Errorf("got %v", err)
+			}
+			if err := s.Login(r.Context(), httpmw.Identity{Subject: "ann"}); !errors.Is(err, httpmw.ErrRevoked) {
+				t.Errorf("got %v", err)
+			}
+		})
+		if !b.signedOut() {
+			t.Errorf("jar %v", b.names())
+		}
+	})
+}
