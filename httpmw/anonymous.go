@@ -21,7 +21,8 @@ const (
 	markerPrefix = "out."
 	markerDigits = 15
 
-	// markerAhead is how far a marker may be ahead of this replica's log time. One that is further ahead means nothing.
+	// markerAhead is how far a marker may be ahead of this replica's log time. One that is further ahead means nothing:
+	// an anonymous session begins after its marker, and so would be spared by a revocation of everybody before that.
 	markerAhead = time.Minute
 
 	// markerSlack is how far the log time of two replicas may be apart, by rounding and by how fast the list answers.

@@ -114,6 +114,42 @@ func TestLateAnonymousAnswers(t *testing.T) {
 	}
 }
 
+// A logout at a replica that is cut off counts as well: its view of the list stands still, but time does not.
+func TestLateAnonymousAnswerAfterALogoutWhileCutOff(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		cut := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+		b := newBrowser()
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		cut.store.down.Store(true)
+		time.Sleep(10 * time.Minute)
+		late := f.slow(newBrowser(), func(s *httpmw.Session[cart], _ *http.Request) {
+			if err := s.Set(cart{Note: "late"}); err != nil {
+				t.Error(err)
+			}
+		}, func() {
+			if err := cut.does(b, logout); !errors.Is(err, revocation.ErrUnavailable) {
+				t.Errorf("got %v", err)
+			}
+		})
+		b.take(late)
+		for i, f := range []*fixture{f, cut} {
+			if _, note, err := f.shows(b); note != "" || err != nil {
+				t.Errorf("replica %d: %q, %v", i, note, err)
+			}
+		}
+		// What begins now counts everywhere.
+		if err := cut.does(b, note("new")); err != nil {
+			t.Error(err)
+		}
+		for i, f := range []*fixture{f, cut} {
+			if _, note, err := f.shows(b); note != "new" || err != nil {
+				t.Errorf("replica %d: %q, %v", i, note, err)
+			}
+		}
+	})
+}
+
 // A renewal is an answer that sets a cookie, and takes away an anonymous cookie that does not count.
 func TestRenewalDropsAnAnonymousCookie(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
@@ -400,7 +436,6 @@ func TestAnonymousSessionAfterEveryoneWasRevoked(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
-		f.slow(b, func(*httpmw.Session[cart], *http.Request) {}, func() {})
 		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 			time.Sleep(time.Second)
 			if _, err := f.list.Revoke(r.Context(), revocation.Everyone(), revocation.Options{}); err != nil {

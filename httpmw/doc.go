@@ -11,12 +11,17 @@
 // out and revoking talk to the store of the revocation list. Nothing else does, but for a session that was
 // not seen for longer than the list's window: that is read once.
 //
-// # Two cookies
+// # The cookies
 //
 // The session cookie is written only when the application changes the session. Renewal of the idle limit
-// travels in a second, small cookie, so a request that only read can never overwrite the data that another
-// request wrote. Of two requests that both write data, the later response wins. No response carries both
-// cookies, and none carries one unless there was something to say.
+// travels in a second, small cookie, "-seen", so a request that only read can never overwrite the data that another
+// request wrote. Of two requests that both write data, the later response wins. No response sets both, and none sets
+// one unless there was something to say.
+//
+// Without a login the session is anonymous, and its cookie is a third one, "-anon". The list cannot end such a session,
+// so a slow response could bring it back. Therefore it counts only if it began after the last login and the last logout
+// of its browser: a login does not depend on that cookie, and a logout leaves a marker of about 40 bytes in the session cookie
+// until the browser closes.
 //
 // The zero [Config] is the safe one: names with the prefix "__Host-Http-", Secure, HttpOnly, SameSite=Lax,
 // Path=/, gone when the browser closes. Weaker choices have names: [Config.Domain], [Config.InsecureHTTP].

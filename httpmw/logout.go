@@ -13,7 +13,9 @@ import (
 
 // Logout ends the session and expires its cookies. It ends every session whose cookie came and opened, also one that
 // is idle for too long by this cookie, that this replica refuses or cannot decide, and each of several of one name:
-// a copy of the cookie may still be good elsewhere. Only after its absolute limit is there nothing left to end.
+// a copy of the cookie may still be good elsewhere. Only after its absolute limit is there nothing left to end. In the
+// place of the session cookie it leaves a marker until the browser closes, so that no late answer brings back an anonymous
+// session, which the list cannot end.
 //
 // No error means that the store has it. If the store does not acknowledge it, the cookies are expired all the same,
 // this replica refuses the session at once and keeps trying, and the error is revocation.ErrUnavailable, also of

@@ -93,7 +93,7 @@ func listReason(r revocation.Reason) Reason { return Reason(r.String()) }
 
 // Stats are counters of one Manager since it was made.
 type Stats struct {
-	Anonymous  uint64            // requests without any cookie of ours
+	Anonymous  uint64            // requests without a session: no cookie of ours, or one that does not count
 	Accepted   uint64            // sessions accepted
 	Refused    map[string]uint64 // cookies refused, by Reason; undecided among them
 	Written    uint64            // session cookies written

@@ -313,6 +313,29 @@ func TestR7FewerReplicasThanAskedFor(t *testing.T) {
 	})
 }
 
+// Log time runs on while the store is silent, so that it is behind no moment that another replica gives to a session.
+func TestLogTime(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		shared := revocation.NewMemory()
+		store := &scripted{Store: shared}
+		here, there := open(t, store), open(t, shared)
+		for _, silent := range []bool{false, true} {
+			if silent {
+				store.silence()
+			}
+			time.Sleep(time.Hour)
+			const rounding = 2
+			got, want := here.LogTime(), there.Anonymous().Epoch
+			if got < want-rounding || got > want+rounding {
+				t.Errorf("silent %v: %d, and there a session begins at %d", silent, got, want)
+			}
+		}
+		if got, now := revocation.Disabled(secrets(1)).LogTime(), time.Now().UnixMilli(); got != now {
+			t.Errorf("without a list %d at %d", got, now)
+		}
+	})
+}
+
 func TestClosedAndDisabledLists(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		l := open(t, revocation.NewMemory())

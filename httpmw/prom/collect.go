@@ -11,7 +11,7 @@ import (
 
 // Of requests, by application.
 var (
-	anonymous  = counter("requests_anonymous_total", "Requests without any cookie of ours.", "app")
+	anonymous  = counter("requests_anonymous_total", "Requests without a session: no cookie of ours, or only what a logout left.", "app")
 	accepted   = counter("sessions_accepted_total", "Sessions accepted.", "app")
 	refused    = counter("sessions_refused_total", "Cookies that came and were refused, or could not be decided.", "app", "reason")
 	cookies    = counter("cookies_total", "Cookies sent: session (changed data), seen (renewal), expired (by a logout).", "app", "kind")
