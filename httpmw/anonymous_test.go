@@ -244,11 +244,11 @@ func TestLifeOfAnAnonymousSession(t *testing.T) {
 		if _, note, err := f.shows(b); note != text(2600) || err != nil {
 			t.Errorf("%d bytes, %v", len(note), err)
 		}
-		write(text(2050))
+		write(text(1950))
 		names(anonName, anonName+".1", seenName)
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		names(sessionName, sessionName+"-seen", sessionName+".1")
-		if subject, note, err := f.shows(b); subject != "ann" || note != text(2050) || err != nil {
+		if subject, note, err := f.shows(b); subject != "ann" || note != text(1950) || err != nil {
 			t.Errorf("%q with %d bytes, %v", subject, len(note), err)
 		}
 		if err := f.does(b, logout); err != nil || !b.signedOut() {

@@ -30,9 +30,13 @@ import (
 // mint re-seals a browser's session with whatever a test wants to be different.
 func (f *fixture) mint(t testing.TB, b *browser, edit func(*token.Session)) {
 	t.Helper()
+	name := sessionName
+	if b.jar[name] == "" {
+		name = anonName
+	}
 	sealer := token.New(keys.Static(f.ring))
 	var tok token.Session
-	if err := sealer.OpenSession(nil, b.jar[sessionName], &tok, time.Now()); err != nil {
+	if err := sealer.OpenSession(nil, b.jar[name], &tok, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	edit(&tok)
@@ -40,7 +44,7 @@ func (f *fixture) mint(t testing.TB, b *browser, edit func(*token.Session)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.jar[sessionName] = string(value)
+	b.jar[name] = string(value)
 }
 
 // age makes a browser's session one that was last renewed so long ago.
