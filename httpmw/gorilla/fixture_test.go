@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -137,6 +138,11 @@ func (b browser) copy() browser {
 		c[name] = value
 	}
 	return c
+}
+
+// signedOut reports whether a browser holds nothing any more but the marker of a logout.
+func (b browser) signedOut() bool {
+	return len(b) == 1 && strings.HasPrefix(b[newName], "out.")
 }
 
 // visit sends a request through the Mover, and returns who it was and the answer.
