@@ -22,15 +22,17 @@ type Adoption struct {
 	// name, so all of them can be recognised, and revoked, together.
 	System string
 
-	// From is when adopting begins. The list has to remember what was revoked since then, so a From before
-	// revocation.List.Began is refused, unless the list is still booting: then what was saved before it began is refused. A list that was in use for longer than its MaxIdle needs one: a moment before the first
-	// replica that adopts is started. Zero: when the list began, so right for a list that begins with the migration.
+	// From is when adopting begins. Zero: when the list began, so right for a list that begins with the migration. A list
+	// that was in use for longer than its MaxIdle needs a moment before the first replica that adopts is started.
+	//
+	// The list has to remember what was revoked since From, so one before revocation.List.Began is refused. While the list is
+	// still booting that cannot be known: then sessions saved before it began are refused instead.
 	//
 	// Do not raise the list's MaxIdle, or move From, while sessions are adopted: logouts from before would not count.
 	//
-	// If the store loses its data, other sessions than those adopted already have to log in again, unless they were saved
-	// since: ErrUndecided for a minute, then ErrListLost. If no replica is left that had read it, nobody can tell that
-	// it was lost; with a From of zero a session that was logged out before can be adopted again then.
+	// If the store loses its data, sessions that are not adopted yet have to log in again, unless they were saved since:
+	// ErrUndecided for a minute, then ErrListLost. If no replica is left that had read it, nobody can tell that it was
+	// lost; with a From of zero a session that was logged out before can be adopted again then.
 	From time.Time
 
 	// Until is when adopting ends, and has to be given. Not later than the list's MaxIdle after From: the list

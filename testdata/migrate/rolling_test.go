@@ -222,7 +222,10 @@ func TestRollingDeployFromGorilla(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return mover.Handler(page(m))
+		mux := http.NewServeMux()
+		mux.Handle("/", page(m))
+		mux.Handle("POST /login/", old) // which is left as it is
+		return mover.Handler(mux)
 	}
 
 	during := time.Now().Add(time.Hour)
@@ -235,7 +238,7 @@ func TestRollingDeployFromGorilla(t *testing.T) {
 		ada.want(first, "GET", "/", "ada")
 	}
 	bob.want(old, "POST", "/login/bob", "")
-	eve.want(old, "POST", "/login/eve", "")
+	eve.want(first, "POST", "/login/eve", "")
 	second := replica(during)
 	bob.want(second, "GET", "/", `["welcome"] bob`)
 	eve.want(first, "GET", "/", `["welcome"] eve`)
@@ -270,6 +273,17 @@ func TestRollingDeployFromGorilla(t *testing.T) {
 	onlyNew.outWithin(second, within)
 	if len(bob.names()) != 0 {
 		t.Errorf("bob still has %q", bob.names())
+	}
+
+	// Bob logs in again, and then somebody else in his browser, on replicas of both versions.
+	for _, pod := range []http.Handler{old, first} {
+		for _, name := range []string{"bob", "eve"} {
+			nextSecond()
+			bob.want(pod, "POST", "/login/"+name, "")
+			bob.do(first, "GET", "/") // with the flash message
+			bob.want(old, "GET", "/", name)
+			bob.want(second, "GET", "/", name)
+		}
 	}
 
 	// No old replica is left.
@@ -318,6 +332,7 @@ func TestRollingDeployFromSCS(t *testing.T) {
 		mux := http.NewServeMux()
 		mux.Handle("/", page(m))
 		mux.HandleFunc("POST /logout", logoutBoth(old, m))
+		mux.Handle("POST /login/", before) // which is left as it is
 		return moveFromSCS(old, old.Lifetime, oldUntil, m, a, mux)
 	}
 
@@ -331,7 +346,7 @@ func TestRollingDeployFromSCS(t *testing.T) {
 		ada.want(one, "GET", "/", "ada")
 	}
 	bob.want(first, "POST", "/login/bob", "")
-	eve.want(first, "POST", "/login/eve", "")
+	eve.want(one, "POST", "/login/eve", "")
 	two := replica(during)
 	for range 10 {
 		for _, pod := range []http.Handler{first, one, first, two, one} {
@@ -360,11 +375,15 @@ func TestRollingDeployFromSCS(t *testing.T) {
 	onlyNew.want(two, "GET", "/", out)
 	bob.want(two, "GET", "/", out)
 
-	// Somebody else logs in on an old replica.
-	bob.want(first, "POST", "/login/bob", "")
-	bob.want(one, "GET", "/", "bob")
-	bob.want(first, "POST", "/login/eve", "")
-	bob.want(one, "GET", "/", "eve")
+	// Bob logs in again, and then somebody else in his browser, on replicas of both versions.
+	for _, pod := range []http.Handler{first, one} {
+		for _, name := range []string{"bob", "eve"} {
+			bob.want(pod, "POST", "/login/"+name, "")
+			bob.want(one, "GET", "/", name)
+			bob.want(first, "GET", "/", name)
+			bob.want(two, "GET", "/", name)
+		}
+	}
 
 	// No old replica is left.
 	last := replica(time.Time{})
