@@ -312,6 +312,35 @@ func TestAdoptAfterALoss(t *testing.T) {
 	}
 }
 
+// A process may start while the store is away. Nobody is adopted then, and the list's beginning counts once it is known.
+func TestAdoptWhileTheListBoots(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		ring, store := keys.Generate(0), &flaky{Store: revocation.NewMemory()}
+		store.down.Store(true)
+		list := must(revocation.Open(t.Context(), store, ring, revocation.Config{StartWithoutStore: true, Logger: quiet()}))
+		t.Cleanup(func() { list.Close() })
+		m := must(httpmw.New[cart](keys.Static(ring), list, httpmw.Config{Logger: quiet()}))
+		f := &fixture{m, ring, store, list}
+		until := time.Now().Add(time.Hour)
+		a := must(m.Adopter(httpmw.Adoption{System: oldSystem, Until: until}))
+		early := must(m.Adopter(httpmw.Adoption{System: oldSystem, From: time.Now(), Until: until}))
+		p, id := httpmw.Past{Credential: []byte("c"), Saved: time.Now()}, httpmw.Identity{Subject: "ada"}
+		time.Sleep(time.Minute)
+		if _, err := f.adopt(newBrowser(), a, p, id, cart{}); !errors.Is(err, httpmw.ErrUndecided) {
+			t.Errorf("while it boots: %v", err)
+		}
+		store.down.Store(false)
+		time.Sleep(2 * time.Minute)
+		if _, err := f.adopt(newBrowser(), a, p, id, cart{}); err != nil {
+			t.Errorf("once it has begun: %v", err)
+		}
+		p.Credential = []byte("another")
+		if _, err := f.adopt(newBrowser(), early, p, id, cart{}); !errors.Is(err, httpmw.ErrListLost) {
+			t.Errorf("from before it began: %v", err)
+		}
+	})
+}
+
 // A raised MaxIdle is as good as a list that began then.
 func TestAdoptMindsWhenTheListBeganToRemember(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
