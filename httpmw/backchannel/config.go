@@ -23,7 +23,8 @@ type Config struct {
 	// ClientIDs are the ids under which the provider knows the application; "aud" must hold one of them.
 	ClientIDs []string
 
-	// JWKSURL is where the provider's keys are. Zero: what the discovery document below Issuer says.
+	// JWKSURL is where the provider's keys are. Zero: what the discovery document below Issuer says, which may be an address on this machine
+	// only if Issuer is one.
 	JWKSURL string
 
 	// HTTPClient fetches the keys. Its CheckRedirect is not used: redirects are followed on one host only. Zero: http.DefaultTransport.
@@ -131,6 +132,11 @@ func checkURL(raw string, insecure bool) error {
 		return nil
 	}
 	return errors.New("backchannel: the provider's keys must come over https; InsecureHTTP allows http")
+}
+
+func onLoopback(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && loopback(u.Hostname())
 }
 
 func loopback(host string) bool {

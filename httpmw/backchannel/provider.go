@@ -162,6 +162,10 @@ func (p *provider) fetch(ctx context.Context) ([]key, error) {
 		if err := checkURL(found.JWKSURI, p.insecure); err != nil {
 			return nil, err
 		}
+		// Or a provider could have this machine ask what listens there for itself alone.
+		if onLoopback(found.JWKSURI) && !onLoopback(p.issuer) {
+			return nil, errors.New("backchannel: the discovery document says that the keys are on this machine, and the issuer is not")
+		}
 		from = found.JWKSURI
 	}
 	document, err := p.get(ctx, from)

@@ -1,0 +1,102 @@
+package backchannel_test
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+
+	"github.com/wafer-sessions/wafer/httpmw/backchannel"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// A provider elsewhere cannot have this machine ask what listens on its loopback addresses.
+func TestDiscoveryDoesNotLeadToThisMachine(t *testing.T) {
+	for _, row := range []struct {
+		name     string
+		insecure bool
+		scheme   string // of the server that the document names
+		redirect bool   // ... or redirects to
+	}{
+		{"http", false, "http", false},
+		{"https", false, "https", false},
+		{"http with InsecureHTTP", true, "http", false},
+		{"redirect", false, "http", true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var reached atomic.Int64
+			here := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				reached.Add(1)
+				io.WriteString(w, `{"keys":[]}`)
+			})
+			service := httptest.NewServer(here)
+			if row.scheme == "https" {
+				service.Close()
+				service = httptest.NewTLSServer(here)
+			}
+			defer service.Close()
+
+			const elsewhere = "https://id.example"
+			provider := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if row.redirect {
+					http.Redirect(w, r, service.URL, http.StatusFound)
+					return
+				}
+				io.WriteString(w, members{"issuer": elsewhere, "jwks_uri": service.URL + "/keys"}.json())
+			}))
+			defer provider.Close()
+
+			transport := &http.Transport{
+				TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // what is tested is where requests go
+				DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+					if address == "id.example:443" {
+						address = provider.Listener.Addr().String()
+					}
+					return new(net.Dialer).DialContext(ctx, network, address)
+				},
+			}
+			defer transport.CloseIdleConnections()
+			list := openList(t, revocation.NewMemory())
+			defer list.Close()
+			r, err := backchannel.New(list, backchannel.Config{
+				Issuer: elsewhere, ClientIDs: []string{client}, HTTPClient: &http.Client{Transport: transport}, InsecureHTTP: row.insecure, Logger: quiet(),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStatus(t, post(r, from(newSigner(t, "1", "EdDSA"), elsewhere)), http.StatusServiceUnavailable)
+			if n := reached.Load(); n != 0 {
+				t.Errorf("a service of this machine was asked %d times", n)
+			}
+			if r.Stats().FetchErrors != 1 {
+				t.Errorf("%+v", r.Stats())
+			}
+		})
+	}
+}
+
+// An issuer on this machine may have its keys there.
+func TestDiscoveryOnThisMachine(t *testing.T) {
+	key := newSigner(t, "1", "EdDSA")
+	p := newIDP(key)
+	server := httptest.NewServer(p)
+	defer server.Close()
+	p.mu.Lock()
+	p.issuer, p.host = server.URL, server.URL
+	p.mu.Unlock()
+	list := openList(t, revocation.NewMemory())
+	defer list.Close()
+	r := newReceiver(t, list, p, func(c *backchannel.Config) { c.Issuer, c.HTTPClient = server.URL, server.Client() })
+	wantStatus(t, post(r, from(key, server.URL)), http.StatusOK)
+}
+
+// from returns a good token of an issuer.
+func from(s signer, issuer string) string {
+	c := claims(sid, sub)
+	c["iss"] = issuer
+	return s.token(s.header().json(), c.json())
+}
