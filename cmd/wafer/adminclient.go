@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -22,14 +24,27 @@ func (f *listFlags) adminClient() (*adminClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !strings.HasPrefix(f.admin, "http://") && !strings.HasPrefix(f.admin, "https://") {
+	u, err := url.Parse(f.admin)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, usagef("--admin is a URL such as http://127.0.0.1:8080/admin")
 	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if u.Scheme == "http" {
+		if !f.insecureHTTP && !loopback(u.Hostname()) {
+			return nil, usagef("--admin %s: without https the token crosses the network in the clear; --insecure-http permits it", u.Redacted())
+		}
+		transport.Proxy = nil // it would read the token
+	}
 	c := &adminClient{base: strings.TrimRight(f.admin, "/"), token: token}
-	c.http.Timeout = openTime
+	c.http.Transport, c.http.Timeout = transport, openTime
 	// A redirect would carry the token to wherever it points.
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c, nil
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // call sends body as JSON, or GETs if it is nil, and reads the answer into to.
@@ -64,7 +79,10 @@ func (c *adminClient) call(ctx context.Context, path string, body, to any) error
 		json.Unmarshal(b, &problem) // what is no problem document says nothing
 		return problem
 	}
-	return json.Unmarshal(b, to)
+	if err := json.Unmarshal(b, to); err != nil {
+		return apiError{status: answer.Status}
+	}
+	return nil
 }
 
 // An apiError is what the admin API answered in place of what was asked for.
@@ -74,8 +92,12 @@ type apiError struct {
 }
 
 func (e apiError) Error() string {
-	if e.Detail == "" {
-		e.Detail = e.Title
+	const where = "--admin is the address where the application has its admin API, such as http://127.0.0.1:8080/admin"
+	switch e.Code {
+	case "":
+		return fmt.Sprintf("what --admin names answered %s, and not as an admin API does: %s", e.status, where)
+	case "not_found":
+		return fmt.Sprintf("the admin API answered %s: %s", e.status, where)
 	}
 	return fmt.Sprintf("the admin API answered %s: %s", e.status, safe(e.Detail))
 }

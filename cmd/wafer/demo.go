@@ -33,6 +33,9 @@ the next demo.
 The token of the admin API under /admin/ is printed, or taken from WAFER_ADMIN_TOKEN.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if c.Replicas == 0 { // which means three to the package
+				return usagef("0 replicas, where 1 to %d are possible", demo.MaxReplicas)
+			}
 			c.AdminToken = os.Getenv("WAFER_ADMIN_TOKEN")
 			if c.Redis != "" {
 				if err := demoKEK(&c, cmd.OutOrStdout()); err != nil {

@@ -34,7 +34,7 @@ what to do about it. The exit code is 1 if something is refused.`,
 		defer cancel()
 		findings, err := redisstore.Examine(ctx, o, f.config())
 		if err != nil {
-			return err
+			return withoutTLS(o, err)
 		}
 		bad := 0
 		rows := [][]cell{}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -9,6 +10,8 @@ import (
 
 // days is a duration flag that takes days too: 30d, 12h, 1h30m.
 type days time.Duration
+
+const maxDays = 36500
 
 func (d *days) String() string {
 	if *d == 0 {
@@ -21,7 +24,11 @@ func (d *days) Type() string { return "duration" }
 
 func (d *days) Set(s string) error {
 	if n, ok := strings.CutSuffix(s, "d"); ok {
-		if whole, err := strconv.Atoi(n); err == nil && whole > 0 && whole <= 36500 {
+		whole, err := strconv.Atoi(n)
+		if errors.Is(err, strconv.ErrRange) || err == nil && whole > maxDays {
+			return fmt.Errorf("too long: at most %dd", maxDays)
+		}
+		if err == nil && whole > 0 {
 			*d = days(time.Duration(whole) * 24 * time.Hour)
 			return nil
 		}

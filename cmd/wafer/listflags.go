@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"github.com/wafer-sessions/wafer/keys"
@@ -29,6 +33,7 @@ type listFlags struct {
 	redis, prefix        string
 	bolt                 string
 	admin, adminToken    string
+	insecureHTTP         bool
 	allowVolatile, split bool
 }
 
@@ -37,10 +42,19 @@ func (f *listFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.bolt, "bolt", "", "`FILE` with the list, while no other process has it open")
 	flags.StringVar(&f.admin, "admin", "", "`URL` of the admin API of a running application; its token is\ntaken from "+adminTokenVariable)
-	flags.StringVar(&f.adminToken, "admin-token-file", "", "`FILE` with the token of the admin API")
+	flags.StringVar(&f.adminToken, "admin-token-file", "", "`FILE` with the token of the admin API, which nobody else may read")
+	flags.BoolVar(&f.insecureHTTP, "insecure-http", false, "send the token of the admin API over plain http to another machine")
 	f.ring.add(cmd)
 	cmd.MarkFlagFilename("bolt")
 	cmd.MarkFlagFilename("admin-token-file")
+}
+
+// addFollowed is add for commands that can only be about a list in Redis. The other flags are taken, so that run can say so.
+func (f *listFlags) addFollowed(cmd *cobra.Command) {
+	f.add(cmd)
+	for _, name := range []string{"bolt", "admin", "admin-token-file", "insecure-http"} {
+		cmd.Flags().MarkHidden(name)
+	}
 }
 
 func (f *listFlags) addRedis(cmd *cobra.Command) {
@@ -103,7 +117,7 @@ func (f *listFlags) store(ctx context.Context) (revocation.Store, func() error, 
 	defer cancel()
 	s, err := redisstore.Open(ctx, o, f.config())
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, withoutTLS(o, err)
 	}
 	return s, s.Close, nil
 }
@@ -187,9 +201,28 @@ func (f *listFlags) openRing(ctx context.Context) (keys.Editor, func() error, er
 	if errors.Is(err, rediskeys.ErrMissing) {
 		return nil, nil, errors.New("there is no ring in that Redis; give the one of the application with --file FILE")
 	} else if err != nil {
-		return nil, nil, err
+		return nil, nil, withoutTLS(o, err)
 	}
 	return shared, shared.Close, nil
+}
+
+// withoutTLS says of a Redis that could not be reached with TLS if it answers without.
+func withoutTLS(o *redis.UniversalOptions, err error) error {
+	if o.TLSConfig == nil || len(o.Addrs) == 0 {
+		return err
+	}
+	conn, dialed := net.DialTimeout("tcp", o.Addrs[0], time.Second)
+	if dialed != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(time.Second))
+	answer := make([]byte, 5)
+	io.WriteString(conn, "PING\r\n")
+	if _, read := io.ReadFull(conn, answer); read == nil && (string(answer) == "+PONG" || string(answer) == "-NOAU") {
+		return fmt.Errorf("%s speaks no TLS: redis:// in place of rediss:// (%w)", o.Addrs[0], err)
+	}
+	return err
 }
 
 // token returns the token of the admin API.
@@ -200,6 +233,18 @@ func (f *listFlags) token() (string, error) {
 		}
 		return "", usagef("give the token of the admin API in %s, or with --admin-token-file FILE", adminTokenVariable)
 	}
-	b, err := os.ReadFile(f.adminToken)
+	file, err := os.Open(f.adminToken)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return "", err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
+		return "", fmt.Errorf("others can get at the token: the mode of %s is %#o; chmod 600 %[1]s", f.adminToken, mode)
+	}
+	b, err := io.ReadAll(io.LimitReader(file, 4<<10))
 	return strings.TrimSpace(string(b)), err
 }

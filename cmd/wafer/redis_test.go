@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -29,7 +31,7 @@ func TestRedisScripts(t *testing.T) {
 	safeServer := redistest.Start(t, "--appendonly", "yes")
 	unsafe := redistest.Start(t, "--maxmemory-policy", "allkeys-lru")
 	ring := keys.Generate(0)
-	app := serveAdmin(t, keys.Static(ring))
+	app := serveAdmin(t, revocation.NewMemory(), keys.Static(ring))
 	path := filepath.Join(t.TempDir(), "ring.json")
 	if err := keys.CreateFile(t.Context(), path, keys.InsecurePlaintext(), keys.Generate(0)); err != nil {
 		t.Fatal(err)
@@ -39,7 +41,10 @@ func TestRedisScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { file.Close() })
-	keeper := serveAdmin(t, file)
+	keeper := serveAdmin(t, revocation.NewMemory(), file)
+	outage := &silent{Memory: revocation.NewMemory()}
+	cutOff := serveAdmin(t, outage, keys.Static(ring))
+	outage.on.Store(true)
 	kek := sha256.Sum256([]byte(t.Name()))
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/redis",
@@ -67,6 +72,10 @@ func TestRedisScripts(t *testing.T) {
 				}
 				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.String()), 0o600))
 			},
+			// latin1 FILE writes ids that are not all UTF-8.
+			"latin1": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("ada\nren\xe9\n"), 0o600))
+			},
 			// bolt FILE begins a list in a file with the ring of ring.jwe, and lets go of it.
 			"bolt": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(beginBolt(ts.MkAbs(args[0]), ts.MkAbs("ring.jwe"), ts.MkAbs("kek")))
@@ -74,11 +83,14 @@ func TestRedisScripts(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("REDIS", "redis://"+safeServer.Addr)
+			env.Setenv("TLS", "rediss://"+safeServer.Addr)
 			env.Setenv("UNSAFE", "redis://"+unsafe.Addr)
 			env.Setenv("ADMIN", app+"/admin")     // of an application that cannot change its ring
 			env.Setenv("KEEPER", keeper+"/admin") // of one that can
 			env.Setenv("STATICKEY", ring.Keys()[0].ID())
 			env.Setenv("KEEPERKEY", file.Ring().Keys()[0].ID())
+			env.Setenv("SITE", app)
+			env.Setenv("OUTAGE", cutOff+"/admin")
 			env.Setenv("PREFIX", filepath.Base(env.WorkDir))
 			env.Setenv("WAFER_KEK", base64.RawURLEncoding.EncodeToString(kek[:]))
 			return nil
@@ -86,11 +98,11 @@ func TestRedisScripts(t *testing.T) {
 	})
 }
 
-// serveAdmin starts an application with an admin API, a list of its own and this ring.
-func serveAdmin(t *testing.T, source keys.Source) (url string) {
+// serveAdmin starts an application with an admin API, a list in s and this ring.
+func serveAdmin(t *testing.T, s revocation.Store, source keys.Source) (url string) {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	list, err := revocation.Open(t.Context(), revocation.NewMemory(), source.Ring(), revocation.Config{Logger: quiet})
+	list, err := revocation.Open(t.Context(), s, source.Ring(), revocation.Config{Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +114,35 @@ func serveAdmin(t *testing.T, source keys.Source) (url string) {
 	app := httptest.NewServer(http.StripPrefix("/admin", handler))
 	t.Cleanup(app.Close)
 	return app.URL
+}
+
+// silent is a store that can cease to answer.
+type silent struct {
+	*revocation.Memory
+	on atomic.Bool
+}
+
+var errSilent = errors.New("no answer")
+
+func (s *silent) Read(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+	if s.on.Load() {
+		return revocation.Page{}, errSilent
+	}
+	return s.Memory.Read(ctx, c)
+}
+
+func (s *silent) Write(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+	if s.on.Load() {
+		return revocation.Written{}, errSilent
+	}
+	return s.Memory.Write(ctx, b)
+}
+
+func (s *silent) Replicas(ctx context.Context) ([]revocation.Replica, error) {
+	if s.on.Load() {
+		return nil, errSilent
+	}
+	return s.Memory.Replicas(ctx)
 }
 
 func must(s string) (n int) {

@@ -28,10 +28,12 @@ func revocationsCommand() *cobra.Command {
 type statsJSON struct {
 	State    string        `json:"state"`
 	Position string        `json:"position"`
+	Age      float64       `json:"age"`    // of the view, s
 	Window   float64       `json:"window"` // s
 	Entries  int64         `json:"entries"`
 	Bytes    int64         `json:"bytes"`
-	Replicas []replicaJSON `json:"replicas"`
+	Outbox   int           `json:"outbox"`   // wait for the store
+	Replicas []replicaJSON `json:"replicas"` // null: not known, as the store does not answer
 }
 
 type replicaJSON struct {
@@ -83,7 +85,8 @@ func (f *listFlags) stats(ctx context.Context) (statsJSON, error) {
 			return s, err
 		}
 		var all struct{ Replicas []replicaJSON }
-		if err := c.call(ctx, "/replicas", nil, &all); err != nil {
+		err = c.call(ctx, "/replicas", nil, &all)
+		if problem, ok := errors.AsType[apiError](err); err != nil && (!ok || problem.Code != "unavailable") {
 			return s, err
 		}
 		s.Replicas = all.Replicas
@@ -95,7 +98,7 @@ func (f *listFlags) stats(ctx context.Context) (statsJSON, error) {
 	}
 	defer l.Close()
 	st := l.Stats()
-	s.State, s.Position, s.Window, s.Entries, s.Bytes = st.State, st.Position, st.Window.Seconds(), st.Entries, st.Bytes
+	s.State, s.Position, s.Age, s.Window, s.Entries, s.Bytes = st.State, st.Position, st.Age.Seconds(), st.Window.Seconds(), st.Entries, st.Bytes
 	all, err := l.Replicas(ctx)
 	if err != nil {
 		return s, err
@@ -109,8 +112,16 @@ func (f *listFlags) stats(ctx context.Context) (statsJSON, error) {
 }
 
 func printStats(w io.Writer, s statsJSON, now time.Time) {
-	fmt.Fprintf(w, "State     %s\nPosition  %s\nWindow    %s, %d revocations, %d bytes\n\n",
-		safe(s.State), safe(s.Position), span(time.Duration(s.Window*float64(time.Second))), s.Entries, s.Bytes)
+	fmt.Fprintf(w, "State     %s\nView      %.1f s old\nPosition  %s\nWindow    %s, %d revocations, %d bytes\n",
+		safe(s.State), s.Age, safe(s.Position), span(time.Duration(s.Window*float64(time.Second))), s.Entries, s.Bytes)
+	if s.Outbox > 0 {
+		fmt.Fprintf(w, "Outbox    %d revocations, which the store has not acknowledged\n", s.Outbox)
+	}
+	fmt.Fprintln(w)
+	if s.Replicas == nil {
+		fmt.Fprintln(w, "The store does not answer, so the replicas are not known.")
+		return
+	}
 	rows := [][]cell{{{"REPLICA", dim}, {"HOST", dim}, {"VERSION", dim}, {"STATE", dim}, {"VIEW", dim}, {"POSITION", dim}, {"SEEN", dim}, {"KEYS", dim}}}
 	for _, r := range s.Replicas {
 		colour := green
@@ -137,7 +148,7 @@ func revocationsInit() *cobra.Command {
 first lets one revoke before any application runs. A list that is there stays.`,
 		Args: cobra.NoArgs,
 	}
-	f.add(cmd)
+	f.addFollowed(cmd)
 	cmd.Flags().StringVar(&maxIdle, "max-idle", "2h", "longest idle limit of any session; the list remembers at least\nso `LONG`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if f.redis == "" || f.bolt != "" || f.admin != "" {
@@ -184,7 +195,7 @@ func revocationsWatch() *cobra.Command {
 half of the pseudonym that stands for the id. The list holds no ids.`,
 		Args: cobra.NoArgs,
 	}
-	f.add(cmd)
+	f.addFollowed(cmd)
 	cmd.Flags().IntVar(&count, "count", 0, "end after so many (`N`); 0: never")
 	cmd.Flags().BoolVar(&all, "all", false, "begin with what the log holds already")
 	asJSON := jsonFlag(cmd)

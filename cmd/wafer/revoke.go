@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -73,12 +74,18 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	var options revocation.Options
-	if f.before != "" {
+	if cmd.Flags().Changed("before") { // also to nothing, which must not mean all that began until now
 		at, err := time.Parse(time.RFC3339, f.before)
 		if err != nil {
 			return usagef("--before is not a time such as 2026-03-01T12:00:00Z")
 		}
+		if at.Unix() < 0 {
+			return usagef("--before lies before 1970; without it, all that began until now is revoked")
+		}
 		options.Before = at
+	}
+	if !utf8.ValidString(f.reason) {
+		return usagef("--reason is not UTF-8")
 	}
 	options.Reason = f.reason
 	if u, err := user.Current(); err == nil {
@@ -94,6 +101,8 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 		return usagef("which %v? Give one id, or a file of ids with --from FILE", f.scope)
 	case f.from != "":
 		return f.many(cmd)
+	case !utf8.ValidString(args[0]):
+		return usagef("the id of the %v is not UTF-8", f.scope)
 	default:
 		id = args[0]
 	}
@@ -236,6 +245,8 @@ func (f *revokeFlags) ids(cmd *cobra.Command) ([]string, error) {
 		switch {
 		case id == "":
 			continue
+		case !utf8.ValidString(id):
+			return nil, fmt.Errorf("line %d of %s is not UTF-8; nothing was revoked", n, f.from)
 		case len(id) > 256 || f.scope == revocation.ScopeSession && len(id) != 22:
 			return nil, fmt.Errorf("line %d of %s is no id of a %v; nothing was revoked", n, f.from, f.scope)
 		}

@@ -19,11 +19,14 @@ import (
 //	redis+sentinel://host1,host2:26379/name  the primary that Sentinel calls name; rediss+sentinel://
 //	redis+cluster://host1,host2:6379         a Cluster; rediss+cluster://
 //
-// Errors never repeat the line: it may hold a password.
+// Errors never repeat the line, since it may hold a password, unless it is no more than a name and a port.
 func ParseURL(line string) (*redis.UniversalOptions, error) {
 	u, err := url.Parse(line)
 	if err != nil || u.Scheme == "" {
 		return nil, errors.New("redisstore: not a URL such as redis://localhost:6379")
+	}
+	if _, err := strconv.ParseUint(u.Opaque, 10, 16); err == nil && line == u.Scheme+":"+u.Opaque {
+		return nil, fmt.Errorf("redisstore: not a URL; redis://%s is one", line)
 	}
 	o := &redis.UniversalOptions{}
 	o.Username = u.User.Username()
@@ -53,7 +56,7 @@ func ParseURL(line string) (*redis.UniversalOptions, error) {
 	case "unix":
 		o.Addrs = []string{u.Path}
 	default:
-		return nil, fmt.Errorf("redisstore: %q is none of redis, rediss, redis+sentinel, redis+cluster and unix", u.Scheme)
+		return nil, errors.New("redisstore: the URL begins with none of redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster:// and unix://")
 	}
 	if db != "" {
 		if o.DB, err = strconv.Atoi(db); err != nil || o.DB < 0 {

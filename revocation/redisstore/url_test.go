@@ -38,11 +38,17 @@ func TestParseURL(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", tt.in, d)
 		}
 	}
-	for _, in := range []string{"", "localhost:6379", "http://h", "redis://a,b", "redis+sentinel://h", "redis+cluster://h/1", "redis://u:secret@h/x", "redis://u:secret@h:%zz"} {
+	for _, in := range []string{
+		"", "localhost:6379", "http://h", "redis://a,b", "redis+sentinel://h", "redis+cluster://h/1", "redis://u:secret@h/x", "redis://u:secret@h:%zz",
+		"user:secret@h:6379", "secret://h", "secret:foo",
+	} {
 		if o, err := redisstore.ParseURL(in); err == nil {
 			t.Errorf("%q: %+v", in, o)
 		} else if strings.Contains(err.Error(), "secret") {
 			t.Errorf("the error shows the password: %v", err)
 		}
+	}
+	if _, err := redisstore.ParseURL("localhost:7379"); err == nil || !strings.Contains(err.Error(), "redis://localhost:7379") {
+		t.Errorf("a name and a port: %v", err)
 	}
 }
