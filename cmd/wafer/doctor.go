@@ -34,7 +34,7 @@ what to do about it. The exit code is 1 if something is refused.`,
 		defer cancel()
 		findings, err := redisstore.Examine(ctx, o, f.config())
 		if err != nil {
-			return withoutTLS(o, err)
+			return withoutTLS(o.TLSConfig, o.Addrs, err)
 		}
 		bad := 0
 		rows := [][]cell{}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"github.com/wafer-sessions/wafer/keys"
@@ -117,7 +117,7 @@ func (f *listFlags) store(ctx context.Context) (revocation.Store, func() error, 
 	defer cancel()
 	s, err := redisstore.Open(ctx, o, f.config())
 	if err != nil {
-		return nil, nil, withoutTLS(o, err)
+		return nil, nil, withoutTLS(o.TLSConfig, o.Addrs, err)
 	}
 	return s, s.Close, nil
 }
@@ -201,17 +201,17 @@ func (f *listFlags) openRing(ctx context.Context) (keys.Editor, func() error, er
 	if errors.Is(err, rediskeys.ErrMissing) {
 		return nil, nil, errors.New("there is no ring in that Redis; give the one of the application with --file FILE")
 	} else if err != nil {
-		return nil, nil, withoutTLS(o, err)
+		return nil, nil, withoutTLS(o.TLSConfig, o.Addrs, err)
 	}
 	return shared, shared.Close, nil
 }
 
 // withoutTLS says of a Redis that could not be reached with TLS if it answers without.
-func withoutTLS(o *redis.UniversalOptions, err error) error {
-	if o.TLSConfig == nil || len(o.Addrs) == 0 {
+func withoutTLS(c *tls.Config, addrs []string, err error) error {
+	if c == nil || len(addrs) == 0 {
 		return err
 	}
-	conn, dialed := net.DialTimeout("tcp", o.Addrs[0], time.Second)
+	conn, dialed := net.DialTimeout("tcp", addrs[0], time.Second)
 	if dialed != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func withoutTLS(o *redis.UniversalOptions, err error) error {
 	answer := make([]byte, 5)
 	io.WriteString(conn, "PING\r\n")
 	if _, read := io.ReadFull(conn, answer); read == nil && (string(answer) == "+PONG" || string(answer) == "-NOAU") {
-		return fmt.Errorf("%s speaks no TLS: redis:// in place of rediss:// (%w)", o.Addrs[0], err)
+		return fmt.Errorf("%s speaks no TLS: redis:// in place of rediss:// (%w)", addrs[0], err)
 	}
 	return err
 }

@@ -71,16 +71,15 @@ func (a *api) lookup(c *call) (any, error) {
 		return nil, err
 	}
 	since, revoked, err := a.list.Revoked(c.Context(), target)
-	if errors.Is(err, revocation.ErrUnavailable) && target.Scope() == revocation.ScopeKey && a.list.KeyRevoked(id) {
-		revoked, err = true, nil // every replica holds all revoked keys in memory
-	}
-	if err != nil {
-		return nil, unanswered(err, "The store does not answer, so it is not known whether this is revoked.")
+	partial := revoked && errors.Is(err, revocation.ErrLookup) // true holds, whatever the store would say
+	if err != nil && !partial {
+		return nil, unanswered(err, "The store does not answer, and this replica does not know of a revocation. There may be one.")
 	}
 	answer := struct {
 		Revoked bool       `json:"revoked"`
 		Since   *time.Time `json:"since,omitempty"` // what began at or before it is refused; a session has none
-	}{Revoked: revoked}
+		Partial bool       `json:"partial,omitempty"`
+	}{Revoked: revoked, Partial: partial}
 	if revoked && !since.IsZero() {
 		utc := since.UTC()
 		answer.Since = &utc
