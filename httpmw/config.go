@@ -207,7 +207,7 @@ func (c Config) checkLimits(maxSession, maxIdle time.Duration) error {
 		case l.Absolute < l.Idle:
 			return configError(field+"Absolute", "%v is less than the idle limit of %v", l.Absolute, l.Idle)
 		case l.Absolute > maxSession:
-			return configError(field+"Absolute", "%v is above the ring's max_session of %v, so a rotation could end it", l.Absolute, maxSession)
+			return configError(field+"Absolute", "%v is above the ring's max_session of %v, so a rotation could end it; 'wafer keys extend' raises that", l.Absolute, maxSession)
 		}
 		return nil
 	}

@@ -74,10 +74,9 @@ func readHeader(segment string) (h header, err error) {
 }
 
 // seal encrypts the document of a ring.
-func (k *kek) seal(ctx context.Context, material []byte, r *Ring) ([]byte, error) {
-	doc := r.PlaintextJWKSet()
+func (k *kek) seal(ctx context.Context, material, doc []byte) ([]byte, error) {
 	if k.kind == kindPlaintext {
-		return append(doc, '\n'), nil
+		return append(bytes.Clone(doc), '\n'), nil
 	}
 	h := header{Alg: "dir", Enc: algorithm, Cty: contentType}
 	if k.kind == kindPassphrase {
@@ -95,13 +94,22 @@ func (k *kek) seal(ctx context.Context, material []byte, r *Ring) ([]byte, error
 
 // open reads what seal wrote. One line end after it may be missing or there.
 func (k *kek) open(ctx context.Context, material, doc []byte) (*Ring, error) {
+	plaintext, err := k.decrypt(ctx, material, doc)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(plaintext)
+}
+
+// decrypt undoes seal.
+func (k *kek) decrypt(ctx context.Context, material, doc []byte) ([]byte, error) {
 	if len(doc) > maxAtRest {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrDocument, maxAtRest)
 	}
 	plain := bytes.HasPrefix(bytes.TrimLeft(doc, " \t\r\n"), []byte("{"))
 	switch {
 	case plain && k.kind == kindPlaintext:
-		return Parse(doc)
+		return trimLine(doc), nil
 	case plain:
 		return nil, fmt.Errorf("%w: the ring is in plain text, and a KEK is given", ErrKEK)
 	case k.kind == kindPlaintext:
@@ -132,5 +140,5 @@ func (k *kek) open(ctx context.Context, material, doc []byte) (*Ring, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
 	}
-	return Parse(plaintext)
+	return plaintext, nil
 }

@@ -35,7 +35,8 @@
 // ring names it, iat says when it was made, max_session is the longest life of a
 // session in seconds, and list_key is the secret the revocation list hides ids
 // with; the list key outlives every other key. Times are whole seconds since 1970.
-// A key without exp opens until a newer one takes over. Members may come in any
+// A key without exp opens until a newer one takes over. A key has a max_session of its
+// own if the ring was extended after the key had stopped sealing. Members may come in any
 // order; unknown ones, duplicates, other spellings and weak keys are refused,
 // because a ring that is understood in part would be written back in part.
 //

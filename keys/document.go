@@ -34,6 +34,8 @@ type jwk struct {
 	NotBefore int64  `json:"nbf"`
 	Expires   int64  `json:"exp,omitempty"`
 	Revoked   int64  `json:"revoked,omitempty"`
+	// Of a key from before the ring was extended. 0: that of the ring.
+	MaxSession int64 `json:"max_session,omitempty"`
 }
 
 // PlaintextJWKSet returns the document with all its secrets in plain text. Whoever
@@ -44,7 +46,10 @@ func (r *Ring) PlaintextJWKSet() []byte {
 	set := jwkSet{r.id, r.iat, r.maxSession, encode(listKey[:]), make([]jwk, len(r.keys))}
 	for i, k := range r.keys {
 		b := k.secret.bytes()
-		set.Keys[i] = jwk{ktyOct, algorithm, k.id, encode(b[:]), k.iat, k.nbf, k.exp, k.revoked}
+		set.Keys[i] = jwk{ktyOct, algorithm, k.id, encode(b[:]), k.iat, k.nbf, k.exp, k.revoked, 0}
+		if k.max != r.maxSession {
+			set.Keys[i].MaxSession = k.max
+		}
 	}
 	doc, err := json.Marshal(set)
 	if err != nil {
@@ -75,6 +80,12 @@ func Parse(doc []byte) (*Ring, error) {
 		if keys[i], err = parseKey(k); err != nil {
 			return nil, fmt.Errorf("%w: keys[%d]: %w", ErrDocument, i, err)
 		}
+		switch k := &keys[i]; {
+		case k.max == 0:
+			k.max = set.MaxSession
+		case k.max >= set.MaxSession:
+			return nil, fmt.Errorf("%w: keys[%d]: its max_session is not below that of the ring", ErrDocument, i)
+		}
 		if kids[k.Kid] {
 			return nil, fmt.Errorf("%w: keys[%d]: its kid comes twice", ErrDocument, i)
 		}
@@ -94,7 +105,7 @@ func parseKey(k jwk) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("k %w", err)
 	}
-	return Key{id: k.Kid, iat: k.IssuedAt, nbf: k.NotBefore, exp: k.Expires, revoked: k.Revoked, secret: s}, nil
+	return Key{id: k.Kid, iat: k.IssuedAt, nbf: k.NotBefore, exp: k.Expires, revoked: k.Revoked, max: k.MaxSession, secret: s}, nil
 }
 
 func parseSecret(s string) (*secret, error) {

@@ -209,6 +209,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(string(must(keys.Generate(time.Hour).Rotate(time.Now(), keys.Rotation{})).PlaintextJWKSet()))
 	f.Add(strings.Replace(good, `{"ring"`, `{"x":[{}],"ring"`, 1))
 	f.Add(strings.Replace(good, `"kid"`, `"k\u0069d"`, 1))
+	f.Add(strings.Replace(good, `}]`, `,"max_session":3600}]`, 1))
 	f.Add(`{"keys":[]}`)
 	f.Fuzz(func(t *testing.T, doc string) {
 		r, err := keys.Parse([]byte(doc))

@@ -54,7 +54,7 @@ func (f *File) Edit(ctx context.Context, edit func(*Ring) (*Ring, error)) error 
 	if err != nil {
 		return err
 	}
-	doc, err := f.kek.k.seal(ctx, material, next)
+	doc, err := f.kek.k.seal(ctx, material, next.PlaintextJWKSet())
 	if err != nil {
 		return err
 	}
@@ -85,20 +85,26 @@ func CreateFile(ctx context.Context, path string, k KEK, r *Ring) error {
 	} else if there {
 		return fmt.Errorf("keys: %s: %w", path, fs.ErrExist)
 	}
-	material, err := k.material(ctx)
-	if errors.Is(err, fs.ErrNotExist) && k.k.kind == kindFile {
-		if err = createKEK(k.k.path); err == nil {
-			material, err = k.material(ctx)
-		}
-	}
+	material, err := k.make(ctx)
 	if err != nil {
 		return err
 	}
-	doc, err := k.k.seal(ctx, material, r)
+	doc, err := k.k.seal(ctx, material, r.PlaintextJWKSet())
 	if err != nil {
 		return err
 	}
 	return dir.replace(doc)
+}
+
+// make is material, and makes the key of a [KEKFile] if there is none.
+func (k KEK) make(ctx context.Context) ([]byte, error) {
+	b, err := k.material(ctx)
+	if errors.Is(err, fs.ErrNotExist) && k.k.kind == kindFile {
+		if err = createKEK(k.k.path); err == nil {
+			return k.material(ctx)
+		}
+	}
+	return b, err
 }
 
 // createKEK makes a file with a random key. If another process makes it first,

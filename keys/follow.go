@@ -202,5 +202,9 @@ func changes(what, where string, before, after *Ring) []any {
 			revoked = append(revoked, k.id)
 		}
 	}
-	return []any{what, where, slog.Any("came", came), slog.Any("revoked", revoked)}
+	said := []any{what, where, slog.Any("came", came), slog.Any("revoked", revoked)}
+	if after.maxSession != before.maxSession {
+		said = append(said, slog.Duration("max_session", after.MaxSession()))
+	}
+	return said
 }

@@ -120,7 +120,7 @@ func (k KEK) Seal(ctx context.Context, r *Ring) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.k.seal(ctx, m, r)
+	return k.k.seal(ctx, m, r.PlaintextJWKSet())
 }
 
 // material fetches the key or the passphrase.

@@ -21,6 +21,7 @@ type Key struct {
 	exp      int64 // s, as the document says; 0: it says nothing
 	end      int64 // s, what holds in this ring: exp, or less by the next key; 0: none
 	revoked  int64 // s; 0: not revoked
+	max      int64 // s, the longest session that it seals
 	secret   *secret
 }
 

@@ -54,8 +54,8 @@ func Generate(maxSession time.Duration) *Ring {
 	rand.Read(id)
 	return newRing(
 		identity{encode(id), now, newSecret(randomSecret())},
-		int64((maxSession+time.Second-1)/time.Second),
-		[]Key{newKey(now, now)},
+		wholeSeconds(maxSession),
+		[]Key{newKey(now, now, wholeSeconds(maxSession))},
 	)
 }
 
@@ -66,14 +66,14 @@ func checkMaxSession(d time.Duration) error {
 	return nil
 }
 
-func newKey(iat, nbf int64) Key {
+func newKey(iat, nbf, longest int64) Key {
 	id := "-"
 	for id[0] == '-' { // which a command line takes for a flag
 		b := make([]byte, kidSize)
 		rand.Read(b)
 		id = encode(b)
 	}
-	return Key{id: id, iat: iat, nbf: nbf, secret: newSecret(randomSecret())}
+	return Key{id: id, iat: iat, nbf: nbf, max: longest, secret: newSecret(randomSecret())}
 }
 
 func randomSecret() (b [secretSize]byte) {
@@ -100,7 +100,7 @@ func newRing(id identity, maxSession int64, keys []Key) *Ring {
 			// A key seals until the next one's time. That holds for a next one
 			// that was revoked too: else a key pruned elsewhere and brought
 			// back by an old copy would open again.
-			if end := keys[i-1].nbf + r.opens(); k.end == 0 || k.end > end {
+			if end := keys[i-1].nbf + k.opens(); k.end == 0 || k.end > end {
 				k.end = end
 			}
 		}
@@ -110,7 +110,7 @@ func newRing(id identity, maxSession int64, keys []Key) *Ring {
 }
 
 // opens is how long a key opens after another one took over, in seconds.
-func (r *Ring) opens() int64 { return r.maxSession + int64(slack/time.Second) }
+func (k *Key) opens() int64 { return k.max + int64(slack/time.Second) }
 
 // ID returns the name of the ring: 128 random bits, 22 base64url characters. All
 // copies of a ring have it, whatever keys they hold.
@@ -121,7 +121,7 @@ func (r *Ring) ID() string { return r.id }
 func (r *Ring) IssuedAt() time.Time { return seconds(r.iat) }
 
 // MaxSession returns the longest life of a session that this ring is kept for. A
-// key that stops sealing opens for that long and 24 hours more.
+// key that stops sealing opens for that long and 24 hours more. [Ring.Extend] raises it.
 func (r *Ring) MaxSession() time.Duration { return time.Duration(r.maxSession) * time.Second }
 
 // Keys returns all keys, newest first.

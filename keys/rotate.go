@@ -106,7 +106,7 @@ func (r *Ring) with(now time.Time, nbf int64) (*Ring, error) {
 			iat = k.iat + 1 // two keys of one second: the later one comes later
 		}
 	}
-	r = newRing(r.identity, r.maxSession, append(slices.Clone(r.keys), newKey(iat, nbf)))
+	r = newRing(r.identity, r.maxSession, append(slices.Clone(r.keys), newKey(iat, nbf, r.maxSession)))
 	return newRing(r.identity, r.maxSession, r.settled()), nil
 }
 

@@ -164,6 +164,8 @@ func (s strict) key() (k jwk, err error) {
 			return s.number(&k.Expires, lastSecond)
 		case "revoked":
 			return s.number(&k.Revoked, lastSecond)
+		case "max_session":
+			return s.number(&k.MaxSession, int64(LongestSession/time.Second))
 		}
 		return false, nil
 	})

@@ -22,7 +22,7 @@ Running replicas follow the file.
 
 Every day or week, rotate. After a leak, revoke.`,
 	}
-	cmd.AddCommand(keysNew(), keysList(), keysRotate(), keysRevoke(), keysPrune())
+	cmd.AddCommand(keysNew(), keysList(), keysRotate(), keysRevoke(), keysPrune(), keysExtend(), keysRewrap())
 	return cmd
 }
 

@@ -1,0 +1,76 @@
+package keys
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+)
+
+// RewrapFile encrypts the ring in a file under another KEK, and makes the key of a
+// [KEKFile] if that does not exist. The document itself stays as it is to the byte, so
+// sessions live on. A KEK that does not open the ring is [ErrKEK], unless the new one
+// opens it already: then there is nothing to do.
+//
+// A process that runs with the old KEK keeps the ring in memory, and its log says that
+// the file does not open any more. Until it is started with the new KEK it neither
+// sees what changes in the file nor changes it.
+func RewrapFile(ctx context.Context, path string, from, to KEK) error {
+	dir, err := openFolder(path)
+	if err != nil {
+		return err
+	}
+	defer dir.close()
+	unlock, err := dir.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	old, err := readSecretFile(path, maxAtRest)
+	if errors.Is(err, ErrExposed) {
+		return err
+	} else if err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
+	doc, err := from.decrypt(ctx, old)
+	if errors.Is(err, ErrKEK) {
+		if _, already := to.decrypt(ctx, old); already == nil {
+			return nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%w (%s)", err, path)
+	}
+	material, err := to.make(ctx)
+	if err != nil {
+		return err
+	}
+	sealed, err := to.k.seal(ctx, material, doc)
+	if err != nil {
+		return err
+	}
+	// The old file is the only copy. A KEK that is not the same each time, as one from
+	// a broken function, must not replace it.
+	if again, err := to.decrypt(ctx, sealed); err != nil {
+		return fmt.Errorf("the new KEK does not open what it sealed: %w", err)
+	} else if !bytes.Equal(again, doc) {
+		return fmt.Errorf("%w: another document came back", ErrKEK)
+	}
+	return dir.replace(sealed)
+}
+
+// decrypt returns the document of a ring, to the byte.
+func (k KEK) decrypt(ctx context.Context, sealed []byte) ([]byte, error) {
+	material, err := k.material(ctx)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := k.k.decrypt(ctx, material, sealed)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := Parse(doc); err != nil {
+		return nil, err
+	}
+	return doc, nil
+}
