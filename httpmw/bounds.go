@@ -9,14 +9,19 @@ import (
 // bounded reports whether a replica of ours could have sealed t. A key that leaked can seal any times, and each write would
 // carry them over to the next key. So nothing lives longer than the ring and the list allow, whoever sealed it.
 func (c *core) bounded(t *token.Session, now time.Time) bool {
-	latest := now.Add(token.ClockSlack)
-	return t.IssuedAt <= latest.Unix() && t.AuthTime <= latest.Unix() &&
-		t.Expires <= latest.Add(c.list.LongestIdle()).Unix() &&
-		t.End <= latest.Add(c.keys.Ring().MaxSession()).Unix()
+	latest := now.Add(token.ClockSlack).Unix()
+	return t.IssuedAt <= latest && t.AuthTime <= latest && c.boundedIdle(t.Expires-latest) &&
+		t.End-latest <= seconds(c.keys.Ring().MaxSession())
 }
 
 // boundedSeen is bounded for a renewal.
 func (c *core) boundedSeen(t *token.Seen, now time.Time) bool {
-	latest := now.Add(token.ClockSlack)
-	return t.IssuedAt <= latest.Unix() && t.Expires <= latest.Add(c.list.LongestIdle()).Unix()
+	latest := now.Add(token.ClockSlack).Unix()
+	return t.IssuedAt <= latest && c.boundedIdle(t.Expires-latest)
+}
+
+// boundedIdle reports whether a session may be idle for so many seconds: here, or at a replica with a longer limit, about
+// which the list is asked only then.
+func (c *core) boundedIdle(s int64) bool {
+	return s <= seconds(c.list.MaxIdle()) || s <= seconds(c.list.LongestIdle())
 }
