@@ -71,8 +71,9 @@ type Config[T any] struct {
 	Until time.Time
 
 	// OldUntil is until when replicas of the old application may run, in a rolling deploy and after a way back: until then
-	// the old cookie stays for them. It is the same on all replicas, and may be set later as long as it has not come.
-	// Afterwards the old cookie is expired once the browser has the new one. Not later than Until. Zero: at once.
+	// the old cookie stays for them. It is the same on all replicas, whose clocks may differ by a minute, and may be set
+	// later as long as it has not come. Afterwards the old cookie is expired once the browser has the new one. Not later than
+	// Until. Zero: at once.
 	OldUntil time.Time
 
 	// Path and Domain as the old application set them on the cookie, without which it would not go.
