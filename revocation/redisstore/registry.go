@@ -47,17 +47,30 @@ func (s *Store) Replicas(ctx context.Context) (out []revocation.Replica, _ error
 		return nil, mapped(err)
 	}
 	for _, text := range all {
-		seen, doc, _ := strings.Cut(text, " ")
-		ms, err := strconv.ParseInt(seen, 10, 64)
-		var r wireReplica
-		if err != nil || json.Unmarshal([]byte(doc), &r) != nil {
-			continue // expired between two commands, or of a later version
+		if r, ok := replica(text); ok {
+			out = append(out, r)
 		}
-		out = append(out, revocation.Replica{
-			ID: r.ID, Host: r.Host, Version: r.Version, State: r.State,
-			Age: time.Duration(r.AgeMS) * time.Millisecond, Window: time.Duration(r.WindowMS) * time.Millisecond,
-			Position: r.Position, Report: r.Report, Seen: time.UnixMilli(ms),
-		})
 	}
 	return out, nil
+}
+
+// replica reads what stands of one: when it was heard, ms, and JSON. What is not
+// that expired between two commands, or is of a later version.
+func replica(text string) (revocation.Replica, bool) {
+	seen, doc, _ := strings.Cut(text, " ")
+	ms, err := strconv.ParseInt(seen, 10, 64)
+	var r wireReplica
+	if err != nil || json.Unmarshal([]byte(doc), &r) != nil {
+		return revocation.Replica{}, false
+	}
+	var d decoder
+	age, window := d.ms(r.AgeMS), d.ms(r.WindowMS)
+	if d.int(ms); d.err != nil {
+		return revocation.Replica{}, false
+	}
+	return revocation.Replica{
+		ID: r.ID, Host: r.Host, Version: r.Version, State: r.State,
+		Age: age, Window: window,
+		Position: r.Position, Report: r.Report, Seen: time.UnixMilli(ms),
+	}, true
 }

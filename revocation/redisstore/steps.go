@@ -31,10 +31,7 @@ func (s *Store) Confirm(ctx context.Context, q revocation.Question) (revocation.
 		return revocation.Answer{}, err
 	}
 	d := decoder{}
-	r := d.list(reply, 4)
-	a := d.answer(r[3])
-	a.Head, a.Beat = d.head(r[0]), d.ms(r[1])
-	a.Now = max(d.int(r[2]), a.Head.MS)
+	a := d.confirmed(reply, q)
 	return a, d.err
 }
 
@@ -136,27 +133,13 @@ func (s *Store) Write(ctx context.Context, b revocation.Batch) (out revocation.W
 		return revocation.Written{}, err
 	}
 	d := decoder{}
-	r := d.list(reply, 5)
-	out.Done, out.Head = d.int(r[0]) == 1, d.head(r[1])
-	beat, now := d.ms(r[2]), d.int(r[3])
-	out.Results = d.results(r[4])
-	var a revocation.Answer
-	if len(r) > 5 {
-		a = d.answer(r[5])
-		a.Head, a.Beat, a.Now = out.Head, beat, now
-	}
-	switch {
-	case !out.Done:
-		out.Unless = a
-		if found, _ := a.Judge(*b.Unless); found == revocation.FoundNothing {
+	replicas := out.Replicas
+	out = d.written(reply, b)
+	out.Replicas = replicas
+	if d.err == nil && !out.Done {
+		if found, _ := out.Unless.Judge(*b.Unless); found == revocation.FoundNothing {
 			return revocation.Written{}, errors.New("redisstore: the script and this program judge differently")
 		}
-	case b.Then != nil:
-		a.Now = max(now, out.Head.MS)
-		out.Then = a
-	}
-	if out.Done && len(out.Results) != len(b.Assertions) {
-		d.fail("%d results of %d assertions", len(out.Results), len(b.Assertions))
 	}
 	return out, d.err
 }

@@ -3,6 +3,7 @@ package redisstore
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -63,7 +64,7 @@ type decoder struct{ err error }
 
 func (d *decoder) fail(format string, args ...any) {
 	if d.err == nil {
-		d.err = fmt.Errorf("redisstore: a reply that makes no sense: "+format, args...)
+		d.err = fmt.Errorf("redisstore: malformed reply: "+format, args...)
 	}
 }
 
@@ -80,24 +81,40 @@ func (d *decoder) list(v any, n int) []any {
 func (d *decoder) text(v any) string {
 	s, ok := v.(string)
 	if !ok {
-		d.fail("%T is no text", v)
+		d.fail("%T instead of text", v)
 	}
 	return s
 }
 
-// int reads a number, which scripts send as such or as digits.
+// int reads a number, which scripts send as such or as digits. All numbers of a list
+// fit into six bytes.
 func (d *decoder) int(v any) int64 {
-	if n, ok := v.(int64); ok {
-		return n
+	n, ok := v.(int64)
+	if !ok {
+		text := d.text(v)
+		var err error
+		if n, err = strconv.ParseInt(text, 10, 64); err != nil {
+			d.fail("not a number")
+			return 0
+		}
 	}
-	n, err := strconv.ParseInt(d.text(v), 10, 64)
-	if err != nil {
-		d.fail("a number that is none")
+	if n < 0 || n > maxNumber {
+		d.fail("a number out of range")
+		return 0
 	}
 	return n
 }
 
-func (d *decoder) ms(v any) time.Duration { return time.Duration(d.int(v)) * time.Millisecond }
+// duration converts milliseconds, of which six bytes hold more than a Duration does.
+func (d *decoder) duration(ms int64) time.Duration {
+	if ms > math.MaxInt64/int64(time.Millisecond) {
+		d.fail("a time out of range")
+		return 0
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+func (d *decoder) ms(v any) time.Duration { return d.duration(d.int(v)) }
 
 // fixed reads exactly len(to) bytes.
 func (d *decoder) fixed(to []byte, v any) {
@@ -129,17 +146,21 @@ func (d *decoder) head(v any) (h revocation.Head) {
 	d.fixed(h.Chain[:], r[6])
 	h.Floor = d.int(r[7])
 	known := d.position(d.text(r[10]))
+	if known.N > math.MaxUint32 {
+		d.fail("a line out of range")
+	}
 	h.Known, h.KnownLine = known.MS, uint32(known.N)
 	for _, b := range d.records(r[8], 16) {
 		h.Lines = append(h.Lines, revocation.Line{ID: binary.BigEndian.Uint32(b), Start: get6(b[4:]), Opened: get6(b[10:])})
 	}
 	for _, b := range d.records(r[9], 12) {
-		h.Raises = append(h.Raises, revocation.Raise{From: get6(b), Retain: time.Duration(get6(b[6:])) * time.Millisecond})
+		h.Raises = append(h.Raises, revocation.Raise{From: get6(b), Retain: d.duration(get6(b[6:]))})
 	}
 	return h
 }
 
-func (d *decoder) answer(v any) (a revocation.Answer) {
+// answer reads the answer to q.
+func (d *decoder) answer(v any, q revocation.Question) (a revocation.Answer) {
 	r := d.list(v, 5)
 	a.Session, a.Subject, a.Everyone = d.int(r[0]) == 1, d.int(r[1]), d.int(r[2])
 	for _, w := range d.list(r[3], 0) {
@@ -148,7 +169,50 @@ func (d *decoder) answer(v any) (a revocation.Answer) {
 	for _, w := range d.list(r[4], 0) {
 		a.Keys = append(a.Keys, d.int(w))
 	}
+	if len(a.Groups) != len(q.Groups) || len(a.Keys) != len(q.Keys) {
+		d.fail("%d groups and %d keys, not %d and %d", len(a.Groups), len(a.Keys), len(q.Groups), len(q.Keys))
+		a.Groups, a.Keys = make([]int64, len(q.Groups)), make([]int64, len(q.Keys))
+	}
 	return a
+}
+
+// confirmed reads what confirm.lua answers to q.
+func (d *decoder) confirmed(v any, q revocation.Question) revocation.Answer {
+	r := d.list(v, 4)
+	a := d.answer(r[3], q)
+	a.Head, a.Beat = d.head(r[0]), d.ms(r[1])
+	a.Now = max(d.int(r[2]), a.Head.MS)
+	return a
+}
+
+// written reads what write.lua answers to b.
+func (d *decoder) written(v any, b revocation.Batch) (out revocation.Written) {
+	r := d.list(v, 5)
+	out.Done, out.Head = d.int(r[0]) == 1, d.head(r[1])
+	beat, now := d.ms(r[2]), d.int(r[3])
+	out.Results = d.results(r[4])
+	asked := b.Then
+	if !out.Done {
+		asked = b.Unless
+	}
+	switch {
+	case !out.Done && asked == nil:
+		d.fail("nothing was written, for no reason")
+	case out.Done && len(out.Results) != len(b.Assertions):
+		d.fail("%d results of %d assertions", len(out.Results), len(b.Assertions))
+	case asked != nil && len(r) < 6:
+		d.fail("no answer to what was asked")
+	case asked != nil:
+		a := d.answer(r[5], *asked)
+		a.Head, a.Beat, a.Now = out.Head, beat, now
+		if out.Done {
+			a.Now = max(now, out.Head.MS)
+			out.Then = a
+		} else {
+			out.Unless = a
+		}
+	}
+	return out
 }
 
 func (d *decoder) results(v any) (out []revocation.Result) {
@@ -168,7 +232,8 @@ func (d *decoder) results(v any) (out []revocation.Result) {
 func (d *decoder) position(id string) (p revocation.Position) {
 	ms, n, ok := strings.Cut(id, "-")
 	if !ok {
-		d.fail("a position that is none")
+		d.fail("not a position")
+		return p
 	}
 	return revocation.Position{MS: d.int(ms), N: d.int(n)}
 }

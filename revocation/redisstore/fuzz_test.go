@@ -1,0 +1,213 @@
+package redisstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// A reply is fuzzed as the client hands it over: text, numbers, lists and nothing, to
+// any depth. encode and decode are the two ways between that and bytes.
+func encode(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case string:
+		b = append(b, 's', byte(len(v)>>8), byte(len(v)))
+		return append(b, v...)
+	case int64:
+		return binary.BigEndian.AppendUint64(append(b, 'i'), uint64(v))
+	case []any:
+		b = append(b, 'l', byte(len(v)))
+		for _, part := range v {
+			b = encode(b, part)
+		}
+		return b
+	}
+	return append(b, 'n')
+}
+
+func decode(b []byte, depth int) (any, []byte) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	kind, b := b[0], b[1:]
+	switch {
+	case kind == 's' && len(b) >= 2:
+		n := min(int(binary.BigEndian.Uint16(b)), len(b)-2)
+		return string(b[2 : 2+n]), b[2+n:]
+	case kind == 'i' && len(b) >= 8:
+		return int64(binary.BigEndian.Uint64(b)), b[8:]
+	case kind == 'l' && len(b) >= 1 && depth < 8:
+		n, list := int(b[0]), []any{}
+		for b = b[1:]; n > 0 && len(b) > 0; n-- {
+			var part any
+			part, b = decode(b, depth+1)
+			list = append(list, part)
+		}
+		return list, b
+	}
+	return nil, b
+}
+
+var (
+	aQuestion = revocation.Question{Groups: make([]revocation.Tag, 2), Keys: make([]revocation.Tag, 1)}
+	aBatch    = revocation.Batch{Assertions: make([]revocation.Assertion, 1), Unless: &aQuestion, Then: &aQuestion}
+
+	aLine   = string(append6(append6([]byte{0, 0, 0, 7}, 1_700_000_000_000), 1_700_000_000_001))
+	aRaise  = string(append6(append6(nil, 0), 9_000_000))
+	aHead   = []any{"1", strings.Repeat("g", 16), strings.Repeat("k", 16), "1700000000000", "2", "1700000000005", "chainsum", "0", aLine, aRaise, "0-0", "1", "2", "0"}
+	aEntry  = "\x01s" + strings.Repeat("t", 16) + "macmacma" + "chainsum"
+	aMark   = "\x01e" + strings.Repeat("\x00", 16) + string(append6(append6(nil, 1_700_000_000_003), 1_700_009_000_000)) + "macmacma" + "chainsum"
+	aLog    = []any{[]any{"1700000000003-1", []any{"e", aEntry}}, []any{"1700000000005-2", []any{"e", aMark}}}
+	aAnswer = []any{int64(1), int64(0), int64(1_700_000_000_003), []any{int64(0), int64(5)}, []any{int64(maxNumber)}}
+	aPage   = []any{aHead, int64(12), aLog, "1700000000003-1", []any{"e" + strings.Repeat("\x00", 16), string(append6(append6(nil, 5), 9))}}
+	aWrite  = []any{int64(1), aHead, int64(3), int64(1_700_000_000_006), []any{int64(1_700_000_000_005), int64(2), int64(1), int64(maxNumber)}, aAnswer}
+	aRefuse = []any{int64(0), aHead, int64(3), int64(1_700_000_000_006), []any{}, aAnswer}
+)
+
+// What the fuzz targets begin with is good.
+func TestFuzzSeedsAreReplies(t *testing.T) {
+	var d decoder
+	if p := d.page(aPage); d.err != nil || len(p.Entries) != 2 || len(p.Marks) != 1 || p.Entries[1].W == 0 {
+		t.Errorf("page: %+v, %v", p, d.err)
+	}
+	if a := d.confirmed([]any{aHead, int64(0), aAnswer[2], aAnswer}, aQuestion); d.err != nil || !a.Session || a.Groups[1] != 5 {
+		t.Errorf("answer: %+v, %v", a, d.err)
+	}
+	if w := d.written(aWrite, aBatch); d.err != nil || !w.Done || !w.Then.Session {
+		t.Errorf("written: %+v, %v", w, d.err)
+	}
+	if w := d.written(aRefuse, aBatch); d.err != nil || w.Done || !w.Unless.Session {
+		t.Errorf("refused: %+v, %v", w, d.err)
+	}
+	for _, v := range []any{aPage, aWrite, aRefuse} {
+		again, rest := decode(encode(nil, v), 0)
+		if diff := cmp.Diff(v, again); diff != "" || len(rest) != 0 {
+			t.Errorf("encoded and decoded: %s", diff)
+		}
+	}
+}
+
+// Whatever a server answers, or somebody who speaks for it: no panic, an error that
+// says so, and nothing out of range where there is none.
+func FuzzReplies(f *testing.F) {
+	for _, reply := range []any{
+		aHead, aPage, []any{aHead, int64(12), aLog, ""}, []any{aHead, int64(0), aAnswer[2], aAnswer}, aWrite, aRefuse,
+		nil, "", "OK", int64(-1), []any{}, []any{aHead}, []any{aHead[:5], "x", nil, nil}, []any{aHead, "-1", aLog, "1-2-3"},
+		[]any{aHead, strings.Repeat("9", 40), []any{"1-1"}, "x"}, []any{aHead, int64(0), []any{[]any{"1-1", []any{"e"}}}, "1-"},
+	} {
+		f.Add(encode(nil, reply))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		reply, _ := decode(raw, 0)
+		var d decoder
+		p := d.page(reply)
+		sound(t, d.err, raw)
+		if d.err == nil {
+			whole(t, p.Head, len(raw))
+			if len(p.Entries)+len(p.Marks) > len(raw) || p.Beat < 0 {
+				t.Errorf("%d entries and %d marks out of %d bytes, beat %v", len(p.Entries), len(p.Marks), len(raw), p.Beat)
+			}
+			fillUntil(p.Entries, p.Head)
+			for _, e := range append(p.Entries, p.Marks...) {
+				inRange(t, e.Position.MS, e.Position.N, e.W)
+			}
+		}
+		d = decoder{}
+		a := d.confirmed(reply, aQuestion)
+		sound(t, d.err, raw)
+		if len(a.Groups) != 2 || len(a.Keys) != 1 {
+			t.Errorf("%d groups and %d keys in an answer about 2 and 1, error %v", len(a.Groups), len(a.Keys), d.err)
+		}
+		if d.err == nil {
+			whole(t, a.Head, len(raw))
+			inRange(t, a.Now, a.Subject, a.Everyone, a.Groups[0], a.Groups[1], a.Keys[0])
+			a.Judge(aQuestion)
+		}
+		d = decoder{}
+		w := d.written(reply, aBatch)
+		sound(t, d.err, raw)
+		if d.err == nil {
+			whole(t, w.Head, len(raw))
+			if w.Done && len(w.Results) != len(aBatch.Assertions) {
+				t.Errorf("%d results of %d", len(w.Results), len(aBatch.Assertions))
+			}
+			for _, r := range w.Results {
+				inRange(t, r.Position.MS, r.Position.N, r.W)
+			}
+		}
+	})
+}
+
+func sound(t *testing.T, err error, raw []byte) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	if text := err.Error(); !strings.HasPrefix(text, "redisstore: malformed reply: ") || len(text) > 120 {
+		t.Errorf("error %q", text)
+	}
+}
+
+func whole(t *testing.T, h revocation.Head, n int) {
+	t.Helper()
+	inRange(t, h.Born, h.N, h.MS, h.Floor, h.Known)
+	if len(h.Lines)+len(h.Raises) > n || h.Retain() < 0 || h.RetainAt(h.Born) < 0 {
+		t.Errorf("head %+v", h)
+	}
+}
+
+func inRange(t *testing.T, all ...int64) {
+	t.Helper()
+	for _, n := range all {
+		if n < 0 || n > maxNumber {
+			t.Errorf("%d is out of range", n)
+		}
+	}
+}
+
+// What is read as an entry is byte for byte what was written, and what is not keeps no
+// version, so that its MAC fits nothing.
+func FuzzEntry(f *testing.F) {
+	f.Add("1700000000003-1", []byte(aEntry))
+	f.Add("1700000000005-2", []byte(aMark))
+	f.Add("1-1", []byte(aEntry+"x"))
+	f.Add("1-1", []byte(aMark[:40]))
+	f.Add("-", []byte{})
+	f.Fuzz(func(t *testing.T, id string, b []byte) {
+		var d decoder
+		e := d.fields(id, string(b))
+		sound(t, d.err, b)
+		if d.err != nil || e.Version == 0 {
+			return
+		}
+		again := append([]byte{e.Version, byte(e.Scope)}, e.Tag[:]...)
+		if e.Scope != revocation.ScopeSession {
+			again = append6(append6(again, e.W), e.Until)
+		}
+		again = append(append(again, e.MAC[:]...), e.Chain[:]...)
+		if !bytes.Equal(again, b) {
+			t.Errorf("%x is read as %x", b, again)
+		}
+		inRange(t, e.Position.MS, e.Position.N, e.W, e.Until)
+	})
+}
+
+// What a replica says of itself is for people, and cannot keep a reader from the rest.
+func FuzzReplica(f *testing.F) {
+	f.Add(`1700000000000 {"id":"a","host":"h","version":"v1","state":"synced","age_ms":12,"window_ms":3600000,"position":"1-2","report":{"keys":"k"}}`)
+	f.Add("")
+	f.Add("1 {}")
+	f.Add("x {}")
+	f.Add("1 []")
+	f.Fuzz(func(t *testing.T, text string) {
+		if r, ok := replica(text); ok && r.Seen.Before(time.UnixMilli(0)) {
+			t.Errorf("seen %v", r.Seen)
+		}
+	})
+}
