@@ -172,3 +172,47 @@ func TestR20AFullOutboxSaysSo(t *testing.T) {
 		}
 	})
 }
+
+// A bulk that did not come to its end told nobody of anything. Whoever revokes one of
+// those again, and is told that it is done, can rely on that.
+func TestR20WhatAnUnfinishedBulkWroteIsStillNews(t *testing.T) {
+	for name, target := range map[string]revocation.Target{
+		"session": revocation.Session(sid1), "subject": revocation.Subject("ada"), "group": revocation.Group("tenant:7"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				store := script()
+				bulk, here, there := open(t, store), open(t, store), open(t, store)
+				q := login(t, here, 1, "ada", "tenant:7")
+				time.Sleep(5 * time.Second)
+				before := time.Now()
+				store.set(func(s *scripted) {
+					in := s.Store
+					s.write = func(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+						if b.Recheck {
+							return revocation.Written{}, errSilent
+						}
+						return in.Write(ctx, b)
+					}
+				})
+				one := func(yield func(revocation.Target) bool) { yield(target) }
+				if _, err := bulk.RevokeMany(t.Context(), one, nil); !errors.Is(err, revocation.ErrUnavailable) {
+					t.Fatalf("RevokeMany = %v", err)
+				}
+				time.Sleep(5 * time.Second)
+				wantVerdict(t, "nobody was told", verdict(t, there, q), revocation.Accept, revocation.None)
+				o := revocation.Options{}
+				if target.Scope() != revocation.ScopeSession {
+					o.Before = before
+				}
+				if _, err := here.Revoke(t.Context(), target, o); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(within)
+				if v := verdict(t, there, q); v.Outcome != revocation.Refuse {
+					t.Errorf("there: %v %v", v.Outcome, v.Reason)
+				}
+			})
+		})
+	}
+}

@@ -37,10 +37,13 @@ type exactKey struct {
 	tag   Tag
 }
 
-type exactValue struct{ w, until int64 }
+type exactValue struct {
+	w, until int64
+	quiet    bool // no entry of the log shows it, see Batch.Quiet
+}
 
 // A State is everything a journaled Memory begins with. Exact holds entries
-// without positions.
+// without positions, with version 0 where the log does not show them.
 type State struct {
 	Head    Head
 	Entries []Entry
@@ -70,9 +73,19 @@ func NewMemory() *Memory {
 func Restore(s State, commit func(Change) error) *Memory {
 	m := &Memory{commit: commit, head: s.Head, log: s.Entries, exact: make(map[exactKey]exactValue, len(s.Exact))}
 	for _, e := range s.Exact {
-		m.exact[exactKey{e.Scope, e.Tag}] = exactValue{e.W, e.Until}
+		m.exact[exactKey{e.Scope, e.Tag}] = exactOf(e)
 	}
 	return m
+}
+
+func exactOf(e Entry) exactValue { return exactValue{e.W, e.Until, e.Version == 0} }
+
+func (v exactValue) entry(k exactKey) Entry {
+	e := Entry{Version: Layout, Scope: k.scope, Tag: k.tag, W: v.w, Until: v.until}
+	if v.quiet {
+		e.Version = 0
+	}
+	return e
 }
 
 // Create implements [Store].
@@ -204,7 +217,7 @@ func (m *Memory) Write(ctx context.Context, b Batch) (Written, error) {
 	}
 	c := Change{Head: w.head, Entries: w.entries, Forgotten: m.forgettable(w.head), Oldest: m.oldest(w)}
 	for k, v := range w.exact {
-		c.Exact = append(c.Exact, Entry{Scope: k.scope, Tag: k.tag, W: v.w, Until: v.until})
+		c.Exact = append(c.Exact, v.entry(k))
 	}
 	if err := m.commit(c); err != nil {
 		return Written{}, err
@@ -222,7 +235,7 @@ func (m *Memory) apply(c Change) {
 		delete(m.exact, exactKey{e.Scope, e.Tag})
 	}
 	for _, e := range c.Exact {
-		m.exact[exactKey{e.Scope, e.Tag}] = exactValue{e.W, e.Until}
+		m.exact[exactKey{e.Scope, e.Tag}] = exactOf(e)
 	}
 }
 
@@ -330,17 +343,20 @@ func (w *writing) assert(a Assertion) {
 	}
 	old, found := w.lookup(a.Scope, a.Tag)
 	until := max(ms+w.head.Retain().Milliseconds(), a.Until) // R4: never from W
-	if found && value <= old.w {
+	// What only a quiet batch wrote is news for those who read the log.
+	news := old.quiet && !w.quiet
+	if found && value <= old.w && !news {
 		if a.Until > old.until { // asked to remember it for longer
-			w.exact[exactKey{a.Scope, a.Tag}] = exactValue{old.w, a.Until}
+			w.exact[exactKey{a.Scope, a.Tag}] = exactValue{old.w, a.Until, old.quiet}
 			w.changed = true
 		}
 		w.results = append(w.results, Result{Position: w.head.Position(), W: old.w}) // R6
 		return
 	}
+	value = max(value, old.w)
 	if w.quiet {
 		w.changed = true // and log time stays: a million of these may not carry it away
-		w.exact[exactKey{a.Scope, a.Tag}] = exactValue{value, max(until, old.until)}
+		w.exact[exactKey{a.Scope, a.Tag}] = exactValue{value, max(until, old.until), true}
 		w.results = append(w.results, Result{Position: w.head.Position(), Changed: true, W: value})
 		return
 	}
@@ -350,7 +366,7 @@ func (w *writing) assert(a Assertion) {
 	}
 	e.Chain = chainAfter(w.head.Chain, e)
 	w.head.MS, w.head.N, w.head.Chain = ms, e.Position.N, e.Chain
-	w.exact[exactKey{a.Scope, a.Tag}] = exactValue{e.W, e.Until}
+	w.exact[exactKey{a.Scope, a.Tag}] = exactValue{w: e.W, until: e.Until}
 	w.entries = append(w.entries, e)
 	w.results = append(w.results, Result{Position: e.Position, Changed: true, W: value})
 	w.changed = true

@@ -339,7 +339,7 @@ func (n *node) assert(sim *sim, a Assertion, b Batch) Result {
 		e.Chain[i] = byte(sim.chains >> (8 * i))
 	}
 	s.log = append(s.log, e)
-	s.exact[k] = exactValue{w, e.Until}
+	s.exact[k] = exactValue{w: w, until: e.Until}
 	s.head.N, s.head.MS, s.head.Chain = e.Position.N, ms, e.Chain
 	limit := ms - min(s.head.Retain(), logKept).Milliseconds()
 	s.log = slices.DeleteFunc(s.log, func(e Entry) bool { return e.Position.MS < limit })

@@ -201,7 +201,9 @@ type Batch struct {
 	Retain    time.Duration
 	Recheck   bool // Floor of the head := log time
 	// Quiet keeps the assertions out of the log: replicas learn of them only by
-	// asking, so a batch that raises the floor has to follow (bulk).
+	// asking, so a batch that raises the floor has to follow (bulk). Until one did,
+	// nobody need know of them: whoever asserts one of them again, not quietly, makes an
+	// entry of the log, although the exact set does not change.
 	Quiet bool
 	Ack   Ack
 }

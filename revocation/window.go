@@ -215,7 +215,7 @@ func (m marks) with(entries []Entry, now int64) marks {
 		}
 		change()
 		k := exactKey{e.Scope, e.Tag}
-		n[k] = exactValue{max(n[k].w, e.W), max(n[k].until, e.Until)}
+		n[k] = exactValue{w: max(n[k].w, e.W), until: max(n[k].until, e.Until)}
 	}
 	return n
 }

@@ -170,3 +170,29 @@ func TestAcknowledgedSurvivesKill(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What only a quiet batch wrote is so after a restart, too: whoever revokes it again
+// puts it into the log.
+func TestQuietOnesAreRemembered(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "list.db")
+	s := open(t, path)
+	h, err := s.Create(t.Context(), revocation.Founding{Genesis: revocation.Genesis{1}, Retain: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := revocation.Batch{List: h.Genesis, Quiet: true, Assertions: []revocation.Assertion{
+		{Scope: revocation.ScopeSession, Tag: revocation.Tag{1}, W: revocation.Forever, Version: revocation.Layout},
+	}}
+	if _, err := s.Write(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	b.Quiet = false
+	for _, want := range []bool{true, false} {
+		s.Close()
+		s = open(t, path)
+		w, err := s.Write(t.Context(), b)
+		if err != nil || w.Results[0].Changed != want || w.Head.N != 1 {
+			t.Errorf("Write = %+v, %v, want changed %v", w, err, want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ package revocationtest
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ func TestStore(t *testing.T, open func(t *testing.T) revocation.Store) {
 		{"before may not lie in the future (R5)", (*suite).future},
 		{"W is the maximum, whatever the order (R5)", (*suite).maximum},
 		{"a repeated write changes nothing (R6)", (*suite).repeated},
+		{"what only a quiet batch wrote is news for the log (R6)", (*suite).quiet},
 		{"the log is read in pages, from a position on, inclusive (R9)", (*suite).pages},
 		{"marks are read whole (R15)", (*suite).marks},
 		{"Confirm answers every scope for itself (R17)", (*suite).confirm},
@@ -285,6 +287,52 @@ func (s *suite) repeated(t *testing.T) {
 	}
 	if p := s.read(t, revocation.Cursor{}); len(p.Entries) != 2 {
 		t.Errorf("%d entries", len(p.Entries))
+	}
+}
+
+func (s *suite) quiet(t *testing.T) {
+	h := s.create(t)
+	all := []revocation.Assertion{session(1), revoke(revocation.ScopeSubject, 2, h.MS), revoke(revocation.ScopeGroup, 3, h.MS)}
+	for range 2 {
+		w, err := s.Write(t.Context(), revocation.Batch{List: s.list, Skew: skew, Assertions: all, Quiet: true})
+		if err != nil || w.Head.N != 0 {
+			t.Fatalf("Write = %+v, %v", w, err)
+		}
+	}
+	q := revocation.Question{List: s.list, Session: tag(1), Subject: tag(2), Groups: []revocation.Tag{tag(3)}}
+	in := func(when string) {
+		t.Helper()
+		a, err := s.Confirm(t.Context(), q)
+		if err != nil || !a.Session || a.Subject != h.MS || a.Groups[0] != h.MS {
+			t.Errorf("%s: Confirm = %+v, %v", when, a, err)
+		}
+	}
+	in("after the quiet batch")
+	longer := all[1]
+	longer.Until = time.Now().Add(100 * time.Hour).UnixMilli()
+	if w, err := s.Write(t.Context(), revocation.Batch{List: s.list, Assertions: []revocation.Assertion{longer}, Quiet: true}); err != nil || w.Head.N != 0 {
+		t.Errorf("a quiet batch that asks to remember it for longer: %+v, %v", w, err)
+	}
+	again := slices.Clone(all)
+	again[1].W -= 1000 // less than what is in force, which nobody has heard of
+	for i, r := range s.write(t, again...).Results {
+		want := h.MS
+		if i == 0 {
+			want = revocation.Forever
+		}
+		if !r.Changed || r.Position.N != int64(i+1) || r.W != want {
+			t.Errorf("result %d: %+v, want W %d", i, r, want)
+		}
+	}
+	in("after it was said aloud")
+	p := s.read(t, revocation.Cursor{})
+	if len(p.Entries) != 3 || p.Entries[1].W != h.MS || p.Entries[1].Tag != tag(2) {
+		t.Errorf("log: %+v", p.Entries)
+	}
+	for i, r := range s.write(t, again...).Results {
+		if r.Changed {
+			t.Errorf("a third time, result %d: %+v", i, r)
+		}
 	}
 }
 

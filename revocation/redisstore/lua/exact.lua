@@ -53,8 +53,13 @@ local function kept(e, tag)
   end
 end
 
+-- number reads a watermark, which has a q behind it if no entry of the log shows it.
+local function number(v)
+  return tonumber(string.match(v or '0', '^%d+'))
+end
+
 local function watermark(scope, tag)
-  return tonumber(redis.call('GET', base .. scope .. ':' .. tag) or 0)
+  return number(redis.call('GET', base .. scope .. ':' .. tag))
 end
 
 local function mark(scope, tag)

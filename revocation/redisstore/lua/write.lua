@@ -87,6 +87,9 @@ local function expire(key, till)
   if redis.call('PEXPIREAT', key, dec(till + LATE), 'GT') == 0 then redis.call('PEXPIREAT', key, dec(till + LATE), 'NX') end
 end
 
+-- What only a quiet batch wrote is marked with a q, for whoever revokes it again: it is news to those who read the log.
+local quiet = ARGV[12] == '1' and 'q' or ''
+
 local function session(a)
   local key, epoch = kept(e, a.tag)
   if key then
@@ -94,13 +97,16 @@ local function session(a)
       epoch.till, moved = a.till, true
       expire(key, a.till)
     end
-    return false, FOREVER
+    if quiet == 'q' or redis.call('HGET', key, a.tag) ~= 'q' then return false, FOREVER end
+    append(a, h.ms, FOREVER)
+    redis.call('HSET', key, a.tag, '')
+    return true, FOREVER
   end
   local till = math.max(h.ms + kept_for, a.till)
   append(a, h.ms, FOREVER, till)
   epoch = openEpoch()
   key = bucket(epoch.id, epoch.bits, a.tag)
-  redis.call('HSET', key, a.tag, '')
+  redis.call('HSET', key, a.tag, quiet)
   expire(key, till)
   epoch.count, epoch.till, e.used = epoch.count + 1, math.max(epoch.till, till), true
   return true, FOREVER
@@ -113,21 +119,23 @@ local function other(a)
   local till = math.max(at + kept_for, a.till)
   local is_mark = a.scope == 'e' or a.scope == 'k'
   local key = base .. a.scope .. ':' .. a.tag
-  local old, old_till, found
+  local old, old_till, found, unheard
   if is_mark then
     old, old_till = mark(a.scope, a.tag)
     found = old_till > 0
   else
     found = redis.call('GET', key)
-    old, old_till = tonumber(found or 0), 0
+    old, old_till = number(found), 0
+    unheard = found and string.sub(found, -1) == 'q'
     if found then old_till = redis.call('PEXPIRETIME', key) - LATE end
   end
-  local changed = not found or w > old
+  local changed = not found or w > old or unheard and quiet == ''
+  local note = quiet
   if changed then
-    till = math.max(till, old_till)
+    w, till = math.max(w, old), math.max(till, old_till)
     append(a, at, w, till)
   elseif a.till > old_till then
-    w, till = old, a.till -- asked to remember it for longer
+    w, till, note = old, a.till, unheard and 'q' or '' -- asked to remember it for longer
   else
     return false, old
   end
@@ -139,7 +147,7 @@ local function other(a)
     end
     redis.call('HSET', KEYS[3], a.scope .. a.tag, struct.pack('>I6I6', w, till))
   else
-    redis.call('SET', key, dec(w), 'PXAT', dec(till + LATE))
+    redis.call('SET', key, dec(w) .. note, 'PXAT', dec(till + LATE))
   end
   return changed, w
 end
