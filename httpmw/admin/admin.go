@@ -20,7 +20,8 @@
 //
 // # Answers
 //
-// JSON, never cached. Every error is a problem document (RFC 9457). Its member "detail" is for people, and "code" for programs:
+// JSON, never cached. Every error is a problem document (RFC 9457). Its member "detail" is for people, and "code" for programs. 503 comes
+// with Retry-After.
 //
 //	body          400  the body is not one JSON object of known members; the detail names the member
 //	unauthorized  401  no token, or a wrong one

@@ -58,7 +58,9 @@ func problemOf(err error) *problem {
 	case errors.Is(err, revocation.ErrOutboxFull):
 		return unavailable("outbox_full", "The store does not answer, and too many revocations wait for it. Nothing was done; ask again.")
 	case errors.Is(err, errRing):
-		return &problem{Status: http.StatusServiceUnavailable, Code: "ring", Detail: "The ring could not be changed where it is kept."}
+		return unavailable("ring", "The ring could not be changed where it is kept.")
+	case !errors.Is(err, revocation.ErrUnavailable):
+		return unavailable("unavailable", "It could not be done. Ask again.")
 	}
 	return unavailable("unavailable", "The store did not acknowledge. This replica refuses already what was to be revoked, and goes on trying; ask again to be sure.")
 }
