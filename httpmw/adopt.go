@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +47,33 @@ type Adoption struct {
 func AdoptedGroup(system string) string { return adoptedPrefix + system }
 
 const adoptedPrefix = "adopted:"
+
+// adoptedGroups are the groups of the systems that sessions are adopted from.
+type adoptedGroups struct {
+	mu   sync.Mutex // owns tags
+	tags []revocation.Tag
+}
+
+func (g *adoptedGroups) add(tag revocation.Tag) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.tags = append(g.tags, tag)
+}
+
+// keep lets a session that continues one of the groups had stay an adopted one: it still is what the other system vouched
+// for, and ends with it.
+func (g *adoptedGroups) keep(next *opened, had []revocation.Tag) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, tag := range had {
+		if slices.Contains(g.tags, tag) {
+			if err := next.join(tag); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // EventAdopt is the Event of a session that continues one of another system. The same one may be adopted, and
 // told of, several times.
@@ -88,6 +117,7 @@ func (m *Manager[T]) Adopter(a Adoption) (*Adopter[T], error) {
 		return nil, configError("Adoption.Until", "it is %v after %s, but the list remembers revocations for %v, so a logout could be undone with an old session: %s",
 			long, from.UTC().Format(time.RFC3339Nano), remembered, how)
 	}
+	m.core.adopted.add(m.core.list.Tag(revocation.Group(AdoptedGroup(a.System))))
 	return &Adopter[T]{m.core, a, &adoptions{}}, nil
 }
 
@@ -252,7 +282,7 @@ func (c *core) past(system string, began time.Time, p Past, id Identity, now tim
 	if err != nil {
 		return opened{}, err
 	}
-	if err := o.join(c, AdoptedGroup(system)); err != nil {
+	if err := o.join(c.list.Tag(revocation.Group(AdoptedGroup(system)))); err != nil {
 		return opened{}, err
 	}
 	o.status = none

@@ -430,6 +430,38 @@ func TestBeside(t *testing.T) {
 	}
 }
 
+// An adopted session stays one when it is switched to other groups: what ends all of them ends it.
+func TestASwitchedSessionStaysAdopted(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		b, p := newBrowser(), httpmw.Past{Credential: []byte("c"), Saved: time.Now()}
+		if _, err := f.adopt(b, f.adopter(t), p, httpmw.Identity{Subject: "ada", Groups: []string{"tenant:7"}}, cart{}); err != nil {
+			t.Fatal(err)
+		}
+		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
+			if err := s.Switch(r.Context(), strings.Split("12345678", "")); !errors.Is(err, httpmw.ErrIdentity) {
+				t.Errorf("eight groups and ours: %v", err)
+			}
+			if err := s.Switch(r.Context(), []string{"tenant:8"}); err != nil {
+				t.Fatal(err)
+			}
+			if s.InGroup("tenant:7") || !s.InGroup("tenant:8") || !s.InGroup(httpmw.AdoptedGroup(oldSystem)) {
+				t.Error("it is in other groups")
+			}
+		})
+		if who, err := f.look(b); who != "ada" {
+			t.Fatalf("%q, %v", who, err)
+		}
+		time.Sleep(time.Second)
+		if _, err := f.list.Revoke(t.Context(), revocation.Group(httpmw.AdoptedGroup(oldSystem)), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if who, err := f.look(b); who != "" || !errors.Is(err, httpmw.ErrRevokedGroup) {
+			t.Errorf("after all of the old system were ended: %q, %v", who, err)
+		}
+	})
+}
+
 // No application puts a session into the group of adopted ones.
 func TestTheGroupOfAdoptedSessionsIsReserved(t *testing.T) {
 	f := newFixture(t, httpmw.Config{})

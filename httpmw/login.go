@@ -54,7 +54,8 @@ const maxID = 256 // bytes of a subject or a group
 func (s *Session[T]) Login(ctx context.Context, id Identity) error { return s.st.login(ctx, id) }
 
 // Switch continues the session under a new session id with other groups: another tenant, say. The list of groups is your
-// decision: check first that the subject belongs there, for Switch lets it in. Login time and limits stay. It needs the store and returns ErrUndecided if that does not answer. Then the session goes on here as
+// decision: check first that the subject belongs there, for Switch lets it in. Login time and limits stay, and so does the
+// group of an adopted session. It needs the store and returns ErrUndecided if that does not answer. Then the session goes on here as
 // it was, unless the store did take it, and another try will tell. Where the list lost its data since the login,
 // it cannot let a session into a group it was not in, and says so with the same error until the next login.
 func (s *Session[T]) Switch(ctx context.Context, groups []string) error {
@@ -119,13 +120,13 @@ func (o *opened) setGroups(c *core, names []string) (err error) {
 }
 
 // join adds a group that no application can name.
-func (o *opened) join(c *core, name string) error {
+func (o *opened) join(tag revocation.Tag) error {
 	n := o.tok.Groups
 	if n == len(o.groups) {
 		return fmt.Errorf("%w: more than %d groups", ErrIdentity, n-1)
 	}
-	o.groups[n] = c.list.Tag(revocation.Group(name))
-	o.tok.GroupTags[n] = token.Tag(o.groups[n])
+	o.groups[n] = tag
+	o.tok.GroupTags[n] = token.Tag(tag)
 	o.tok.Groups++
 	return nil
 }
@@ -215,6 +216,9 @@ func (s *state) lockedSucceed(ctx context.Context, kind revocation.Kind, groups 
 	if kind == revocation.Switch {
 		what = EventSwitch
 		if err := next.setGroups(s.core, groups); err != nil {
+			return nil, err
+		}
+		if err := s.core.adopted.keep(&next, s.groups[:s.tok.Groups]); err != nil {
 			return nil, err
 		}
 	} else if events, err = s.endAllBut(ctx, s.tok.ID); err != nil {

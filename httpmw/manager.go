@@ -37,6 +37,7 @@ type core struct {
 	cookie   cookieStyle
 	renewals *renewals // cookies are in it: two pointers away from what fmt can reach
 	tags     subjectTags
+	adopted  adoptedGroups
 	look     lookup
 	count    counters
 }

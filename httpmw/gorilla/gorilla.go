@@ -30,8 +30,7 @@
 //
 // Old replicas ask no list. A copy of an old cookie works there, and may be written anew there, which new replicas take for
 // another login, until the last of them is gone. Who logs in on a new replica with Session.Login is not logged in on an old
-// one, so the login handler should go on writing the old cookie. A session that was begun or switched on a new replica does
-// not depend on any old cookie.
+// one, and does not depend on any old cookie, so the login handler should go on writing the old cookie.
 package gorilla
 
 import (
