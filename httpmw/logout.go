@@ -19,7 +19,9 @@ import (
 //
 // No error means that the store has it. If the store does not acknowledge it, the cookies are expired all the same,
 // this replica refuses the session at once and keeps trying, and the error is revocation.ErrUnavailable, also of
-// another Logout until the store has taken it. Without a session Logout does nothing but expire what cookies came. It
+// another Logout until the store has taken it. While the store is silent, 64 sessions of one subject wait for it so;
+// the next Logout ends all sessions of its subject. revocation.ErrOutboxFull, which wraps ErrUnavailable, means that
+// nothing could be kept for the store: call Logout again. Without a session Logout does nothing but expire what cookies came. It
 // is ErrCommitted if the headers have left: then the session is revoked, but its cookies stay.
 func (s *Session[T]) Logout(ctx context.Context) error { return s.st.logout(ctx, false) }
 
@@ -43,7 +45,7 @@ func (s *state) lockedLogout(ctx context.Context, everywhere bool) (events []Eve
 	switch live := s.status == alive && len(s.tok.Subject) > 0; {
 	case everywhere && live:
 		e := s.event(EventLogoutEverywhere, "")
-		if e.Err = s.revoke(ctx, revocation.Subject(e.Subject), e.Kind); e.Err == nil {
+		if e.Err = s.revoke(ctx, revocation.Subject(e.Subject), "", e.Kind); e.Err == nil {
 			s.endedOne(s.tok.ID)
 		}
 		events, err, spare = append(events, e), e.Err, s.tok.ID
@@ -123,7 +125,7 @@ func (s *state) endAllBut(ctx context.Context, spare token.ID) (events []Event, 
 			waiting = append(waiting, e)
 			continue
 		}
-		failed := s.revoke(ctx, revocation.Session(e.id.String()), EventLogout)
+		failed := s.revoke(ctx, revocation.Session(e.id.String()), string(e.subject), EventLogout)
 		events = append(events, Event{
 			Kind: EventLogout, Session: e.id.String(), Subject: string(e.subject), Err: failed, Request: s.request,
 		})
@@ -138,9 +140,9 @@ func (s *state) endAllBut(ctx context.Context, spare token.ID) (events []Event, 
 	return events, err
 }
 
-// revoke writes to the list. Without a list a logout only expires the cookies, as revocation.Disabled says.
-func (s *state) revoke(ctx context.Context, t revocation.Target, why EventKind) error {
-	_, err := s.core.list.Revoke(ctx, t, revocation.Options{Actor: "session", Reason: string(why)})
+// revoke writes to the list; of is whose session it is. Without a list a logout only expires the cookies, as revocation.Disabled says.
+func (s *state) revoke(ctx context.Context, t revocation.Target, of string, why EventKind) error {
+	_, err := s.core.list.Revoke(ctx, t, revocation.Options{Subject: of, Actor: "session", Reason: string(why)})
 	if err == nil || why == EventLogout && errors.Is(err, revocation.ErrDisabled) {
 		return nil
 	}

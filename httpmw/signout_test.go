@@ -412,3 +412,43 @@ func TestFromWithinARefusal(t *testing.T) {
 		t.Errorf("told %d times", told)
 	}
 }
+
+// While the store is silent, somebody who signs in and out again and again ends his own sessions, and takes nobody's
+// place among the logouts that wait for the store.
+func TestLogoutsOfOneSubjectTakeFewPlaces(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		ada, mallory := newBrowser(), newBrowser()
+		f.login(t, ada, httpmw.Identity{Subject: "ada"})
+		var all []*browser
+		for range 100 {
+			b := newBrowser()
+			f.login(t, b, httpmw.Identity{Subject: "mallory"})
+			all = append(all, b)
+		}
+		f.login(t, mallory, httpmw.Identity{Subject: "mallory"})
+		f.store.down.Store(true)
+		out := func(b *browser) (err error) {
+			f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) { err = s.Logout(r.Context()) })
+			return err
+		}
+		for _, b := range all {
+			if err := out(b); !errors.Is(err, revocation.ErrUnavailable) || errors.Is(err, revocation.ErrOutboxFull) {
+				t.Fatalf("logout: %v", err)
+			}
+		}
+		if n := f.list.Stats().Outbox; n != 65 {
+			t.Errorf("%d of 100 logouts wait, want 64 and one of the subject", n)
+		}
+		if _, err := f.look(mallory); !errors.Is(err, httpmw.ErrRevoked) {
+			t.Errorf("another session of that subject: %v", err)
+		}
+		copied := ada.copy()
+		if err := out(ada); !errors.Is(err, revocation.ErrUnavailable) {
+			t.Errorf("somebody else's logout: %v", err)
+		}
+		if _, err := f.look(copied); !errors.Is(err, httpmw.ErrRevoked) {
+			t.Errorf("a copy of somebody else's cookie: %v", err)
+		}
+	})
+}

@@ -36,7 +36,10 @@ type told struct {
 // more, and is back: each once.
 func (l *List) tell(now time.Time) {
 	v, s := l.view.Load(), l.state(now)
-	if s == "synced" {
+	switch s {
+	case "closed":
+		return
+	case "synced":
 		if l.told.worst > 0 {
 			l.log.Info("revocation: the list is synced again", "store", l.where(), "after", now.Sub(l.told.since).Round(time.Millisecond))
 		}
