@@ -186,14 +186,14 @@ func (l *List) Ready() bool { return !l.closed.Load() && (l.store == nil || l.vi
 // MaxIdle returns the longest idle limit the list remembers for.
 func (l *List) MaxIdle() time.Duration { return l.config.maxIdle() }
 
-// LongestIdle returns the longest idle limit that a replica of the list has or had:
-// MaxIdle, or a longer one elsewhere for which the list was told to remember longer.
+// LongestIdle returns the longest idle limit that a session of the list can have.
+// That is MaxIdle, unless another replica has or had a longer one: then it is how
+// long the list was told to remember for that.
 func (l *List) LongestIdle() time.Duration {
-	v := l.view.Load()
-	if v == nil {
-		return l.MaxIdle()
+	if v := l.view.Load(); v != nil && v.head.Retain() > l.config.retain() {
+		return v.head.Retain()
 	}
-	return max(l.MaxIdle(), v.head.Retain()-l.Grace()-l.Within())
+	return l.MaxIdle()
 }
 
 // Within returns S.

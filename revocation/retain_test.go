@@ -62,6 +62,14 @@ func TestR4ALongerIdleLimitRaisesTheRetention(t *testing.T) {
 			t.Errorf("Retain = %v: a shorter idle limit lowered it", h.Retain())
 		}
 		time.Sleep(time.Second)
+		for name, l := range map[string]*revocation.List{"short": short, "long": long, "again": again} {
+			if got := l.LongestIdle(); got < 2*time.Hour || got > 2*time.Hour+time.Minute+within {
+				t.Errorf("%s: LongestIdle = %v, want the one that was raised to", name, got)
+			}
+		}
+		if got := long.LongestIdle(); got != 2*time.Hour {
+			t.Errorf("LongestIdle = %v where it is MaxIdle", got)
+		}
 		late := login(t, long, 2, "ada")
 		time.Sleep(30 * time.Minute)
 		for name, l := range map[string]*revocation.List{"short": short, "long": long, "again": again} {
