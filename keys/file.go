@@ -18,6 +18,7 @@ const (
 	refreshGap  = time.Second            // between looks that Refresh asks for
 	settle      = 100 * time.Millisecond // after the first sign of a change: writers send several
 	kekTimeout  = 30 * time.Second       // for a KEK that the background asks for
+	kekAgain    = 15 * time.Second       // after which one that did not open the ring is asked for again
 )
 
 // FileConfig is how a [File] behaves. The zero value is good for production.
@@ -58,10 +59,12 @@ type File struct {
 	opened time.Time
 	poke   chan struct{} // asks the background for a look in good time
 
-	turn   chan struct{}      // held by whoever looks or edits; owns what follows
-	good   digest             // of the bytes that the ring last came from
-	failed func(digest) error // what bytes and KEK of that digest failed with, the last that did; nil: these did not
-	told   error              // what the log was last told; nil: that all is well
+	turn   chan struct{} // held by whoever looks or edits; owns what follows
+	good   digest        // of the bytes that the ring last came from
+	bad    digest        // of the bytes that did not open
+	failed error         // why they did not; nil: there are none
+	tried  int64         // when, in ns since opened
+	told   error         // what the log was last told; nil: that all is well
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -97,7 +100,6 @@ func OpenFile(ctx context.Context, path string, k KEK, c FileConfig) (*File, err
 		path: path, kek: k, conf: c,
 		opened: time.Now(), poke: make(chan struct{}, 1),
 		turn: make(chan struct{}, 1), done: make(chan struct{}),
-		failed: func(digest) error { return nil },
 	}
 	err := f.load(ctx)
 	if c.Create && errors.Is(err, fs.ErrNotExist) {

@@ -1,7 +1,6 @@
 package keys
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -127,17 +126,13 @@ func (f *File) read(ctx context.Context) (*Ring, digest, error) {
 	if f.ring.Load() != nil && sum == f.good {
 		return nil, sum, nil
 	}
-	material, err := f.kek.material(ctx)
-	if err != nil {
-		return nil, sum, fmt.Errorf("%w (%s)", err, f.path)
+	// What failed once fails again. But the KEK may have been put right while the
+	// ring stayed as it is; it may also be a service with a bill, and unknown kids
+	// make us look every second.
+	if f.failed != nil && sum == f.bad && (!errors.Is(f.failed, ErrKEK) || f.now()-f.tried < int64(kekAgain)) {
+		return nil, sum, f.failed
 	}
-	// What failed once fails again; the KDF is not run for it. But the KEK may
-	// have been put right while the ring stayed as it is.
-	both := digest(sha256.Sum256(append(bytes.Clone(sum[:]), material...)))
-	if err := f.failed(both); err != nil {
-		return nil, sum, err
-	}
-	disk, err := f.kek.k.open(ctx, material, doc)
+	disk, err := f.kek.Open(ctx, doc)
 	if err == nil {
 		if ring := f.ring.Load(); ring != nil {
 			_, err = ring.Merge(disk)
@@ -145,14 +140,8 @@ func (f *File) read(ctx context.Context) (*Ring, digest, error) {
 	}
 	if err != nil {
 		err = fmt.Errorf("%w (%s)", err, f.path)
-		if ctx.Err() != nil { // which says nothing of the bytes
-			return nil, sum, err
-		}
-		f.failed = func(d digest) error { // which hides the digest of a passphrase from printers
-			if d == both {
-				return err
-			}
-			return nil
+		if ctx.Err() == nil { // or it says nothing of the bytes
+			f.bad, f.failed, f.tried = sum, err, f.now()
 		}
 		return nil, sum, err
 	}

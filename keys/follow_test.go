@@ -244,9 +244,16 @@ func TestKEKIsAskedForChangesOnly(t *testing.T) {
 		wrong.Store(true)
 		r = must(rotate(r))
 		write(t, path, must(kekOf(goldenKEK).Seal(t.Context(), r)))
-		time.Sleep(time.Minute)
+		start = asked.Load()
+		for range 60 { // unknown kids
+			f.Refresh(t.Context())
+			time.Sleep(time.Second)
+		}
 		if len(f.Ring().Keys()) != 2 {
 			t.Fatal("opened with a wrong key")
+		}
+		if n := asked.Load() - start; n < 2 || n > 5 {
+			t.Errorf("asked %d times in a minute for a ring that does not open", n)
 		}
 		wrong.Store(false)
 		time.Sleep(time.Minute)

@@ -14,8 +14,9 @@ import (
 
 // A KEK says where the key encryption key comes from, the one that a ring is
 // encrypted with at rest. Keep it away from the ring: whoever has both has every
-// session. It is asked for whenever the bytes of a ring changed and not kept
-// longer, but for what a passphrase was worked out to. The zero KEK opens nothing.
+// session. It is asked for whenever the bytes of a ring changed, and again every 15 s
+// while it does not open them. It is not kept longer, but for what a passphrase was
+// worked out to. The zero KEK opens nothing.
 // It is safe for concurrent use.
 type KEK struct{ k *kek }
 

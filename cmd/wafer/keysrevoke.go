@@ -138,6 +138,9 @@ func (f *keyRevoke) run(cmd *cobra.Command, kid string) error {
 	if f.ringOnly {
 		return f.report(cmd, done, nil)
 	}
+	if !*f.json && !f.keyOnly && isTerminal(cmd.ErrOrStderr()) {
+		fmt.Fprintln(cmd.ErrOrStderr(), "Telling the list, and waiting until every replica refuses the key …")
+	}
 	err = f.announce(ctx, kid, &done)
 	return f.report(cmd, done, err)
 }
