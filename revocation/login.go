@@ -42,12 +42,14 @@ func (l *List) Now() Instant {
 
 // LogTime returns what log time must be by now, in ms. Unlike what tokens get from
 // [List.Begin] and [List.Anonymous], it runs on while the store is silent: it is
-// behind no moment that another replica has read, as far as clocks run alike.
+// behind no moment that another replica has read, as far as clocks run alike. As
+// long as the list was never read it is the clock of this process.
 func (l *List) LogTime() int64 {
-	if l.store == nil {
-		return time.Now().UnixMilli()
+	now := time.Now()
+	if l.store == nil || l.view.Load() == nil {
+		return now.UnixMilli()
 	}
-	return l.present(time.Now())
+	return l.present(now)
 }
 
 // Anonymous returns what the token of a session without a subject carries. It

@@ -330,6 +330,12 @@ func TestLogTime(t *testing.T) {
 				t.Errorf("silent %v: %d, and there a session begins at %d", silent, got, want)
 			}
 		}
+		silent := &scripted{Store: shared}
+		silent.silence()
+		booting := openWith(t, silent, revocation.Config{StartWithoutStore: true})
+		if got, now := booting.LogTime(), time.Now().UnixMilli(); booting.Ready() || got != now {
+			t.Errorf("never read %d at %d", got, now)
+		}
 		if got, now := revocation.Disabled(secrets(1)).LogTime(), time.Now().UnixMilli(); got != now {
 			t.Errorf("without a list %d at %d", got, now)
 		}
