@@ -32,7 +32,8 @@ type Identity struct {
 	Remember bool
 
 	// Since is the list's Now from before the password was checked. If all sessions of the subject are revoked
-	// between the two, as after a change of that password, the login is refused with ErrRevoked.
+	// between the two, as after a change of that password, the login is refused with ErrRevoked. If neither the
+	// store answers nor this replica has heard of it, the session begins, and ends when the store answers again.
 	// Zero: not checked.
 	Since revocation.Instant
 }
@@ -47,7 +48,8 @@ const maxID = 256 // bytes of a subject or a group
 // serves to step up. So does every other session whose cookie came and opened, also one that expired: a copy of it may
 // be in use.
 //
-// If the store does not answer, people can log in all the same. The new session begins at the last moment known, and
+// If the store does not answer, people can log in all the same, until the list's Grace is over. If too many logins wait
+// for it, the next one is refused with ErrUndecided. The new session begins at the last moment known, and
 // sessions that expired or were refused here are ended as soon as the store answers. But to replace a living session
 // needs the store, and is refused with ErrUndecided. ErrRevoked: see Identity.Since, or the session to be replaced was
 // revoked; then it is no session any more, and another Login would begin afresh.

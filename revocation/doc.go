@@ -21,7 +21,11 @@
 // accepts a session. If the store does not answer, the window is frozen:
 // sessions it can decide are accepted until [Config.Grace] has passed, all
 // others are [Undecided]. "Revoked" and "could not ask" are different answers
-// everywhere.
+// everywhere. The log says once when a view becomes stale, is cut off, and is back.
+//
+// [Open] waits for a store that does not answer, unless
+// [Config.StartWithoutStore] is set. Then the list decides nothing until the store
+// does.
 //
 // # Time
 //
