@@ -32,19 +32,14 @@ func TestRedisScripts(t *testing.T) {
 	unsafe := redistest.Start(t, "--maxmemory-policy", "allkeys-lru")
 	ring := keys.Generate(0)
 	app := serveAdmin(t, revocation.NewMemory(), keys.Static(ring))
-	path := filepath.Join(t.TempDir(), "ring.json")
-	if err := keys.CreateFile(t.Context(), path, keys.InsecurePlaintext(), keys.Generate(0)); err != nil {
-		t.Fatal(err)
-	}
-	file, err := keys.OpenFile(t.Context(), path, keys.InsecurePlaintext(), keys.FileConfig{Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { file.Close() })
+	file, leaky := ringFile(t), ringFile(t)
 	keeper := serveAdmin(t, revocation.NewMemory(), file)
 	outage := &silent{Memory: revocation.NewMemory()}
 	cutOff := serveAdmin(t, outage, keys.Static(ring))
+	leakyOutage := &silent{Memory: revocation.NewMemory()}
+	leakyCutOff := serveAdmin(t, leakyOutage, leaky)
 	outage.on.Store(true)
+	leakyOutage.on.Store(true)
 	kek := sha256.Sum256([]byte(t.Name()))
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/redis",
@@ -91,11 +86,25 @@ func TestRedisScripts(t *testing.T) {
 			env.Setenv("KEEPERKEY", file.Ring().Keys()[0].ID())
 			env.Setenv("SITE", app)
 			env.Setenv("OUTAGE", cutOff+"/admin")
+			env.Setenv("LEAKYOUTAGE", leakyCutOff+"/admin") // of one that can change its ring
+			env.Setenv("LEAKYKEY", leaky.Ring().Keys()[0].ID())
 			env.Setenv("PREFIX", filepath.Base(env.WorkDir))
 			env.Setenv("WAFER_KEK", base64.RawURLEncoding.EncodeToString(kek[:]))
 			return nil
 		},
 	})
+}
+
+// ringFile makes a ring in a file.
+func ringFile(t *testing.T) *keys.File {
+	t.Helper()
+	file, err := keys.OpenFile(t.Context(), filepath.Join(t.TempDir(), "ring.json"), keys.InsecurePlaintext(),
+		keys.FileConfig{Create: true, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	return file
 }
 
 // serveAdmin starts an application with an admin API, a list in s and this ring.
