@@ -28,7 +28,7 @@ type FileConfig struct {
 	// the ring and all end with it. Zero: a missing ring is [fs.ErrNotExist].
 	Create bool
 	// MaxSession is what a created ring is for, see [Generate]; a ring that
-	// exists keeps its own. Zero: 24 h.
+	// exists keeps its own until [Ring.Extend]. Zero: 24 h.
 	MaxSession time.Duration
 	// Poll is how often the file is read besides when the system says that it
 	// changed. Zero: 5 s.

@@ -25,7 +25,7 @@ type Config struct {
 	// once one makes the ring and all end with it. Zero: [ErrMissing].
 	Create bool
 	// MaxSession is what a created ring is for, see keys.Generate; a ring that
-	// exists keeps its own. Zero: 24 h.
+	// exists keeps its own until keys.Ring.Extend. Zero: 24 h.
 	MaxSession time.Duration
 	// AllowVolatile accepts a server that forgets the ring: one that evicts any key,
 	// or has neither an append-only file nor a replica that it waits for. If no
