@@ -174,3 +174,38 @@ func TestR21ALoginThatWasGivenUpIsNone(t *testing.T) {
 		}
 	})
 }
+
+// A password check that took longer than this replica remembers exactly: what was
+// revoked meanwhile is not known here any more, and ends the session later.
+func TestR21SinceReachesBackBehindTheRing(t *testing.T) {
+	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7")} {
+		t.Run(target.Scope().String(), func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				shared := revocation.NewMemory()
+				store := &scripted{Store: shared}
+				here, there := open(t, store), open(t, shared)
+				time.Sleep(time.Minute)
+				b := identity(here)
+				b.Since = here.Now()
+				time.Sleep(3 * time.Second)
+				revoke(t, there, target)
+				time.Sleep(11 * time.Minute)
+				revoke(t, there, revocation.Subject("somebody else")) // the ring lets go of what is too old
+				time.Sleep(time.Second)
+				store.silence()
+				start, err := here.Begin(t.Context(), b)
+				if err != nil {
+					t.Fatalf("Begin = %v", err)
+				}
+				store.speak()
+				time.Sleep(within)
+				q := token(here, 1, start, "ada", "tenant:7")
+				for _, l := range []*revocation.List{here, there} {
+					if v := verdict(t, l, q); v.Outcome != revocation.Refuse {
+						t.Errorf("when the store is back: %v %v", v.Outcome, v.Reason)
+					}
+				}
+			})
+		})
+	}
+}
