@@ -9,14 +9,14 @@ import (
 // bounded reports whether a replica of ours could have sealed t. A key that leaked can seal any times, and each write would
 // carry them over to the next key. So nothing lives longer than the ring and the list allow, whoever sealed it.
 func (c *core) bounded(t *token.Session, now time.Time) bool {
-	latest := now.Add(token.ClockSlack).Unix()
+	latest := now.Unix() + seconds(token.ClockSlack)
 	return t.IssuedAt <= latest && t.AuthTime <= latest && c.boundedIdle(t.Expires-latest) &&
 		t.End-latest <= seconds(c.keys.Ring().MaxSession())
 }
 
 // boundedSeen is bounded for a renewal.
 func (c *core) boundedSeen(t *token.Seen, now time.Time) bool {
-	latest := now.Add(token.ClockSlack).Unix()
+	latest := now.Unix() + seconds(token.ClockSlack)
 	return t.IssuedAt <= latest && c.boundedIdle(t.Expires-latest)
 }
 
