@@ -26,9 +26,9 @@ func (m *Manager[T]) Check(ctx context.Context, token string) (*Session[T], erro
 }
 
 // CheckCookies is Check for the values of the two cookies, as they came over another transport than HTTP. seen may
-// be "". It takes no bearer token.
+// be "". It takes no bearer token, and the marker of a logout is ErrNoLogin.
 func (m *Manager[T]) CheckCookies(ctx context.Context, session, seen string) (*Session[T], error) {
-	if session == "" {
+	if _, out := parseMarker(session); out || session == "" {
 		return nil, ErrNoLogin
 	}
 	var f found

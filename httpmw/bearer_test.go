@@ -118,6 +118,9 @@ func TestCheckCookies(t *testing.T) {
 		if _, err := f.CheckCookies(t.Context(), "", ""); err != httpmw.ErrNoLogin {
 			t.Errorf("nothing: %v", err)
 		}
+		if _, err := f.CheckCookies(t.Context(), "out.1", ""); err != httpmw.ErrNoLogin {
+			t.Errorf("the marker of a logout: %v", err)
+		}
 		if _, err := f.CheckCookies(t.Context(), "junk", "junk"); err != httpmw.ErrMalformed {
 			t.Errorf("junk: %v", err)
 		}
