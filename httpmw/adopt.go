@@ -260,8 +260,7 @@ func (s *state) adopt(ctx context.Context, system string, began time.Time, p Pas
 	event := Event{Kind: EventRefused, Session: o.tok.ID.String(), Subject: id.Subject, Reason: o.reason, Request: s.request}
 	switch {
 	case o.status == undecided: // it may be a living session, so nothing is written over it
-		s.opened = o
-		s.query.Groups = s.groups[:s.tok.Groups]
+		s.become(&o)
 		s.version++
 		return event, ErrUndecided
 	case s.status == none:

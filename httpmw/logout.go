@@ -13,16 +13,18 @@ import (
 
 // Logout ends the session and expires its cookies. It ends every session whose cookie came and opened, also one that
 // is idle for too long by this cookie, that this replica refuses or cannot decide, and each of several of one name:
-// a copy of the cookie may still be good elsewhere. Only after its absolute limit is there nothing left to end. In the
-// place of the session cookie it leaves a marker until the browser closes, so that no late answer brings back an anonymous
-// session, which the list cannot end.
+// a copy of the cookie may still be good elsewhere. Only an hour after its absolute limit, on whatever clock, is there
+// nothing left to end. In the place of the session cookie it leaves a marker until the browser closes, so that no late
+// answer brings back an anonymous session, which the list cannot end.
 //
 // No error means that the store has it. If the store does not acknowledge it, the cookies are expired all the same,
 // this replica refuses the session at once and keeps trying, and the error is revocation.ErrUnavailable, also of
 // another Logout until the store has taken it. While the store is silent, 64 sessions of one subject wait for it so;
 // the next Logout ends all sessions of its subject. revocation.ErrOutboxFull, which wraps ErrUnavailable, means that
-// nothing could be kept for the store: call Logout again. Without a session Logout does nothing but expire what cookies came. It
-// is ErrCommitted if the headers have left: then the session is revoked, but its cookies stay.
+// nothing could be kept for the store: call Logout again. ErrAmbiguous means that more than four session cookies came, as
+// a neighbouring host can plant them under a Domain: it ended the sessions of the first four. Without a session Logout does
+// nothing but expire what cookies came. It is ErrCommitted if the headers have left: then the session is revoked, but its
+// cookies stay.
 func (s *Session[T]) Logout(ctx context.Context) error { return s.st.logout(ctx, false) }
 
 // LogoutEverywhere ends all sessions of the subject, this one included. A login right afterwards lives.
@@ -65,6 +67,9 @@ func (s *state) lockedLogout(ctx context.Context, everywhere bool) (events []Eve
 	case failed != nil:
 		err = fmt.Errorf("%w: %w", err, failed)
 	}
+	if s.session.more && err == nil {
+		err = ErrAmbiguous // the session of a cookie that was not looked at may live on
+	}
 	if s.committed && s.request != nil && err == nil && s.came {
 		err = ErrCommitted
 	}
@@ -86,9 +91,10 @@ type ending struct {
 func listed(t *token.Session) bool { return len(t.Subject) > 0 || t.Groups > 0 }
 
 // mayEnd notes a session that Logout has to end. Whether it was accepted does not matter: limits and refusals may be
-// those of one copy of its cookies, or of one replica, while another copy lives on.
+// those of one copy of its cookies, or of one replica, while another copy lives on. Nor does this replica's clock say by
+// itself that the absolute limit has come: that of another may be behind.
 func (s *state) mayEnd(o *opened, now time.Time) {
-	if o.tok.ID != (token.ID{}) && listed(&o.tok) && now.Unix() < o.tok.End {
+	if o.tok.ID != (token.ID{}) && listed(&o.tok) && now.Unix() < o.tok.End+seconds(token.ClockSlack) {
 		s.addEnding(ending{o.tok.ID, o.tok.Subject})
 	}
 }

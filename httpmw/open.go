@@ -156,7 +156,7 @@ func (c *core) readSeen(o *opened, buf []byte, f *found, now time.Time) (kid str
 
 // trace returns what came of a cookie.
 func (p *pieces) trace() (t trace) {
-	t.head = p.heads > 0
+	t.head, t.more = p.heads > 0, p.more
 	for i, n := range p.tails {
 		t.tails[i] = n > 0
 	}
@@ -226,11 +226,11 @@ func (c *core) decide(ctx context.Context, o *opened) {
 // where any neighbouring host can plant a cookie, two of different subjects are none, nor is one among more than are
 // looked at: otherwise whoever planted them would have the user work in the attacker's account.
 func (c *core) pick(ctx context.Context, s *state, best *opened, from *pieces, f *found, now time.Time) {
-	if from.heads == 1 {
+	ambiguous := c.cfg.Domain != "" && from.more
+	if from.heads == 1 && !ambiguous {
 		c.openIn(ctx, s, best, from.head[0], from, f, now)
 		return
 	}
-	ambiguous := c.cfg.Domain != "" && from.more
 	for _, compact := range from.head[:from.heads] {
 		var o opened
 		c.openIn(ctx, s, &o, compact, from, f, now)
@@ -238,8 +238,7 @@ func (c *core) pick(ctx context.Context, s *state, best *opened, from *pieces, f
 			ambiguous = true
 		}
 		if o.better(best) {
-			*best = o
-			best.query.Groups = best.groups[:best.tok.Groups]
+			best.become(&o)
 		}
 	}
 	if ambiguous {

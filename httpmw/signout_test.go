@@ -129,7 +129,7 @@ func TestLogoutPastTheEndWritesNothing(t *testing.T) {
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		anonymous := newBrowser()
-		time.Sleep(25 * time.Hour)
+		time.Sleep(26 * time.Hour) // 24, and what clocks may be apart
 		if err := f.does(anonymous, func(s *httpmw.Session[cart], _ *http.Request) error { return s.Set(cart{Note: "x"}) }); err != nil {
 			t.Error(err)
 		}
@@ -255,28 +255,37 @@ func TestLogoutAgainDuringAnOutage(t *testing.T) {
 	}
 }
 
-// What this replica makes of a session by itself, here because its clock is two hours ahead, is nothing to the others.
+// What this replica makes of a session by itself, here because its clock is ahead, is nothing to the others.
 func TestLogoutAtAReplicaThatRefusesByItself(t *testing.T) {
-	bubble.Test(t, func(t *testing.T) {
-		f := newFixture(t, httpmw.Config{})
-		b := newBrowser()
-		f.login(t, b, httpmw.Identity{Subject: "ann"})
-		copied := b.copy()
-		// The same session as a replica reads it whose clock has passed exp.
-		f.mint(t, b, func(tok *token.Session) { tok.Expires = time.Now().Add(-time.Minute).Unix() })
-		if _, err := f.look(b); err != httpmw.ErrExpiredIdle {
-			t.Fatalf("got %v", err)
-		}
-		f.store.down.Store(true)
-		if err := f.does(b.copy(), logout); !errors.Is(err, revocation.ErrUnavailable) {
-			t.Errorf("while the store is silent: %v", err)
-		}
-		f.store.down.Store(false)
-		if err := f.does(b.copy(), logout); err != nil {
-			t.Error(err)
-		}
-		out(t, copied, f)
-	})
+	for name, row := range map[string]struct {
+		change func(tok *token.Session) // to what a replica reads by whose clock it is later
+		err    error
+	}{
+		"idle limit":     {func(tok *token.Session) { tok.Expires = time.Now().Add(-time.Minute).Unix() }, httpmw.ErrExpiredIdle},
+		"absolute limit": {func(tok *token.Session) { tok.End = time.Now().Add(-50 * time.Minute).Unix() }, httpmw.ErrExpiredAbsolute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				f := newFixture(t, httpmw.Config{})
+				b := newBrowser()
+				f.login(t, b, httpmw.Identity{Subject: "ann"})
+				copied := b.copy()
+				f.mint(t, b, row.change)
+				if _, err := f.look(b); err != row.err {
+					t.Fatalf("got %v", err)
+				}
+				f.store.down.Store(true)
+				if err := f.does(b.copy(), logout); !errors.Is(err, revocation.ErrUnavailable) {
+					t.Errorf("while the store is silent: %v", err)
+				}
+				f.store.down.Store(false)
+				if err := f.does(b.copy(), logout); err != nil {
+					t.Error(err)
+				}
+				out(t, copied, f)
+			})
+		})
+	}
 }
 
 // A login over an expired cookie goes ahead in an outage. The session of that cookie ends when the store is back.
@@ -372,6 +381,10 @@ func TestMoreCookiesThanAreLookedAt(t *testing.T) {
 	if n := f.Stats().Refused["ambiguous"]; n != 1 {
 		t.Errorf("counted %d", n)
 	}
+	out := name + "=out.1"
+	if subject, err := f.with(out, out, out, planted, own); subject != "" || err != httpmw.ErrAmbiguous {
+		t.Errorf("behind markers: %q, %v", subject, err)
+	}
 	if subject, err := f.with(own, own, own, own); subject != "ann" || err != nil {
 		t.Errorf("as many as are looked at: %q, %v", subject, err)
 	}
@@ -381,6 +394,32 @@ func TestMoreCookiesThanAreLookedAt(t *testing.T) {
 	if subject, err := plain.with(own, own, own, own, own); subject != "ann" || err != nil {
 		t.Errorf("without a Domain: %q, %v", subject, err)
 	}
+}
+
+// What was not looked at was not ended, and no error means that everything was.
+func TestLogoutOfMoreCookiesThanAreLookedAt(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{Domain: "example.com"})
+		const name = "__Secure-session"
+		var all []*browser
+		var pairs []string
+		for range 4 {
+			b := newBrowser()
+			f.login(t, b, httpmw.Identity{Subject: "ann"})
+			all, pairs = append(all, b), append(pairs, name+"="+b.jar[name])
+		}
+		for what, do := range map[string]act{"logout": logout, "everywhere": everywhere} {
+			if err := f.sends(do, append(pairs, name+"=junk")...); err != httpmw.ErrAmbiguous {
+				t.Errorf("%s: got %v", what, err)
+			}
+		}
+		for _, b := range all {
+			out(t, b, f)
+		}
+		if err := f.sends(logout, pairs...); err != nil {
+			t.Errorf("as many as are looked at: %v", err)
+		}
+	})
 }
 
 // The application may use the session while it is told that its cookie was refused.

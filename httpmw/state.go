@@ -49,6 +49,7 @@ const (
 // A trace is what came of a cookie that may be in pieces.
 type trace struct {
 	head  bool
+	more  bool // more heads than were looked at
 	tails [maxCookies - 1]bool
 }
 
@@ -152,10 +153,10 @@ func (s *state) setData(raw []byte, version *uint64) (done bool, err error) {
 	return true, s.replace(&next, now)
 }
 
-// become makes o the session.
-func (s *state) become(o *opened) {
-	s.opened = *o
-	s.query.Groups = s.groups[:s.tok.Groups]
+// become copies from, whose query must point into the copy.
+func (o *opened) become(from *opened) {
+	*o = *from
+	o.query.Groups = o.groups[:o.tok.Groups]
 }
 
 // replace seals next and makes it the session, to be written at commit.
