@@ -22,6 +22,10 @@ func (c *core) enter(ctx context.Context, s *state, fields []string, now time.Ti
 	s.takeMarkers(&f.session)
 	s.bulk = f.session.size()
 	c.pick(ctx, s, &s.opened, &f.session, &f, now)
+	if s.status == alive { // which leaves nothing to look for, nor to tell
+		c.count.accepted.Add(1)
+		return
+	}
 	refused := s.refusal()
 	if s.status == none && f.anonymous.heads > 0 {
 		c.enterAnonymous(ctx, s, &f, now)
