@@ -99,7 +99,7 @@ type Mover[T any] struct {
 	manager *httpmw.Manager[T]
 	adopter *httpmw.Adopter[T]
 	config  Config[T]
-	old     http.Cookie // as it is expired
+	expired http.Cookie // the old one
 	count   counters
 }
 
@@ -112,8 +112,9 @@ func New[T any](m *httpmw.Manager[T], c Config[T]) (*Mover[T], error) {
 	if c.Path == "" {
 		c.Path = "/"
 	}
-	old := http.Cookie{Name: c.Cookie, Path: c.Path, Domain: c.Domain, Secure: strings.HasPrefix(c.Cookie, "__")}
-	switch err := old.Valid(); {
+	expired := http.Cookie{Name: c.Cookie, Path: c.Path, Domain: c.Domain, Secure: strings.HasPrefix(c.Cookie, "__"),
+		HttpOnly: true, MaxAge: -1, Expires: time.Unix(1, 0)}
+	switch err := expired.Valid(); {
 	case m == nil:
 		return nil, errors.New("gorilla: there is no Manager")
 	case err != nil:
@@ -140,14 +141,14 @@ func New[T any](m *httpmw.Manager[T], c Config[T]) (*Mover[T], error) {
 		c.Logger = slog.Default()
 	}
 	gob.Register([]any{}) // of flash messages; again does no harm
-	return &Mover[T]{manager: m, adopter: a, config: c, old: old}, nil
+	return &Mover[T]{manager: m, adopter: a, config: c, expired: expired}, nil
 }
 
 // Handler is the Manager's Handler, with the old cookies moved before next sees the session.
 func (m *Mover[T]) Handler(next http.Handler) http.Handler {
 	return m.manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if now := time.Now(); !now.Before(m.config.From) && now.Before(m.config.Until) {
-			m.look(r, now)
+			m.look(w, r, now)
 		}
 		next.ServeHTTP(w, r)
 	}))
@@ -157,7 +158,7 @@ func (m *Mover[T]) Handler(next http.Handler) http.Handler {
 const overlap = time.Minute
 
 // look compares the session with the old cookie, and moves that if it should.
-func (m *Mover[T]) look(r *http.Request, now time.Time) {
+func (m *Mover[T]) look(w http.ResponseWriter, r *http.Request, now time.Time) {
 	values := find(r, m.config.Cookie)
 	follow := now.Before(m.config.OldUntil)
 	if len(values) == 0 && (!follow || len(r.Header["Cookie"]) == 0) {
@@ -165,27 +166,32 @@ func (m *Mover[T]) look(r *http.Request, now time.Time) {
 	}
 	ctx := r.Context()
 	s := m.manager.From(ctx)
-	if len(values) > 0 {
-		s.Retire(m.old, now.Before(m.config.OldUntil.Add(overlap)))
-	}
 	pasts := m.open(ctx, values)
-	switch err := s.Err(); {
-	case s.LoggedIn():
-		if !follow || !s.InGroup(Group(m.config.Cookie)) || len(pasts) > 0 && pasts[0].id.Subject == s.Subject() {
-			m.beside(s, pasts)
-			return
-		}
-		// The old application has ended it. If that does not reach the store the session is refused here all the same,
-		// and the cookies go.
-		m.count.ended.Add(1)
-		_ = s.Logout(ctx) // told to OnEvent
-	case errors.Is(err, httpmw.ErrRevoked):
-		// Whoever revoked it meant this browser, so the old cookie goes with it, also for old replicas.
+	switch {
+	case errors.Is(s.Err(), httpmw.ErrRevoked):
+		// The revocation was about this browser, so the old cookie goes with it, also for old replicas. It goes before next
+		// runs, and so before a login that next may write into the same answer.
 		m.beside(s, pasts)
 		_ = s.Logout(ctx)
+		if len(values) > 0 {
+			http.SetCookie(w, &m.expired)
+		}
 		return
-	case errors.Is(err, httpmw.ErrExpired) && !follow, errors.Is(err, httpmw.ErrUndecided):
-		m.beside(s, pasts) // the session that was says more than the old cookie
+	case follow && s.InGroup(Group(m.config.Cookie)) && (len(pasts) == 0 || pasts[0].id.Subject != s.Subject()):
+		// The old application has ended it. If that does not reach the store the session is refused here all the same,
+		// and its cookies go. The old one stays as the old application left it.
+		m.count.ended.Add(1)
+		_ = s.Logout(ctx) // told to OnEvent
+		if len(pasts) == 0 {
+			return
+		}
+	}
+	if len(values) > 0 {
+		s.Retire(m.expired, now.Before(m.config.OldUntil.Add(overlap)))
+	}
+	err := s.Err()
+	if s.LoggedIn() || errors.Is(err, httpmw.ErrExpired) && !follow || errors.Is(err, httpmw.ErrUndecided) {
+		m.beside(s, pasts) // the session says more than the old cookie
 		return
 	}
 	if len(pasts) > 0 {
