@@ -98,6 +98,8 @@ func (e apiError) Error() string {
 		return fmt.Sprintf("what --admin names answered %s, and not as an admin API does: %s", e.status, where)
 	case "not_found":
 		return fmt.Sprintf("the admin API answered %s: %s", e.status, where)
+	case "unauthorized":
+		return fmt.Sprintf("the admin API answered %s: it has another token than %s or --admin-token-file gave", e.status, adminTokenVariable)
 	}
 	return fmt.Sprintf("the admin API answered %s: %s", e.status, safe(e.Detail))
 }

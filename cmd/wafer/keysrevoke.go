@@ -238,16 +238,18 @@ func (f *keyRevoke) byAdmin(cmd *cobra.Command, kid string) error {
 	done := keyRevokedJSON{KID: kid}
 	var receipt receiptJSON
 	err = c.call(cmd.Context(), "/keys/"+kid+"/revoke", body, &receipt)
-	var problem apiError
+	problem, _ := errors.AsType[apiError](err)
 	switch {
 	case err == nil:
 		done.Ring, done.List, done.Everyone = true, true, !f.keyOnly
 		done.says(receipt)
-	case errors.As(err, &problem) && problem.Code == "unavailable":
+	case problem.Code == "unavailable":
 		done.Ring = true
-	case errors.As(err, &problem):
+	case problem.Code == "disabled":
+		return err // which says what was done
+	case problem.Code != "":
 		return fmt.Errorf("nothing was changed: %w", err)
-	default:
+	default: // perhaps of a proxy that did not wait for the application
 		return fmt.Errorf("the application did not answer, so it is not known what was done; run the command again: %w", err)
 	}
 	if done.Ring && !*f.json {

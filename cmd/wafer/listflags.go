@@ -246,5 +246,9 @@ func (f *listFlags) token() (string, error) {
 		return "", fmt.Errorf("others can get at the token: the mode of %s is %#o; chmod 600 %[1]s", f.adminToken, mode)
 	}
 	b, err := io.ReadAll(io.LimitReader(file, 4<<10))
-	return strings.TrimSpace(string(b)), err
+	token := strings.TrimSpace(string(b))
+	if err == nil && token == "" {
+		err = fmt.Errorf("%s is empty; it should hold the token of the admin API", f.adminToken)
+	}
+	return token, err
 }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,6 +40,9 @@ func TestRedisScripts(t *testing.T) {
 	cutOff := serveAdmin(t, outage, keys.Static(ring))
 	leakyOutage := &silent{Memory: revocation.NewMemory()}
 	leakyCutOff := serveAdmin(t, leakyOutage, leaky)
+	unlisted := ringFile(t)
+	listless := serveAPI(t, revocation.Disabled(unlisted.Ring()), unlisted)
+	gateway := impatient(t, keeper)
 	outage.on.Store(true)
 	leakyOutage.on.Store(true)
 	kek := sha256.Sum256([]byte(t.Name()))
@@ -80,8 +85,11 @@ func TestRedisScripts(t *testing.T) {
 			env.Setenv("REDIS", "redis://"+safeServer.Addr)
 			env.Setenv("TLS", "rediss://"+safeServer.Addr)
 			env.Setenv("UNSAFE", "redis://"+unsafe.Addr)
-			env.Setenv("ADMIN", app+"/admin")     // of an application that cannot change its ring
-			env.Setenv("KEEPER", keeper+"/admin") // of one that can
+			env.Setenv("ADMIN", app+"/admin")       // of an application that cannot change its ring
+			env.Setenv("KEEPER", keeper+"/admin")   // of one that can
+			env.Setenv("GATEWAY", gateway+"/admin") // in front of that one
+			env.Setenv("LISTLESS", listless+"/admin")
+			env.Setenv("LISTLESSKEY", unlisted.Ring().Keys()[0].ID())
 			env.Setenv("STATICKEY", ring.Keys()[0].ID())
 			env.Setenv("KEEPERKEY", file.Ring().Keys()[0].ID())
 			env.Setenv("SITE", app)
@@ -116,13 +124,38 @@ func serveAdmin(t *testing.T, s revocation.Store, source keys.Source) (url strin
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { list.Close() })
-	handler, err := admin.New(list, source, admin.Config{Token: "a token of the admin API, long enough", Logger: quiet})
+	return serveAPI(t, list, source)
+}
+
+// serveAPI starts an application with an admin API over this list and this ring.
+func serveAPI(t *testing.T, list *revocation.List, source keys.Source) (url string) {
+	t.Helper()
+	handler, err := admin.New(list, source, admin.Config{Token: "a token of the admin API, long enough", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	app := httptest.NewServer(http.StripPrefix("/admin", handler))
 	t.Cleanup(app.Close)
 	return app.URL
+}
+
+// impatient starts a proxy that lets reads through and does not wait for changes.
+func impatient(t *testing.T, application string) (address string) {
+	t.Helper()
+	target, err := url.Parse(application)
+	if err != nil {
+		t.Fatal(err)
+	}
+	through := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			through.ServeHTTP(w, r)
+			return
+		}
+		http.Error(w, "no answer in time", http.StatusGatewayTimeout)
+	}))
+	t.Cleanup(proxy.Close)
+	return proxy.URL
 }
 
 // silent is a store that can cease to answer.

@@ -48,6 +48,8 @@
 // After "unavailable" for a change, the replica that was asked refuses already what was to be revoked and goes on trying, but nothing is
 // promised for the others: ask again. For a question it means only that there is no answer. GET /status answers without the store.
 //
+// Revoking a key changes the ring first. After "unavailable" or "disabled" the key is revoked in the ring all the same.
+//
 // # Audit
 //
 // Each change and each refused authentication is one log line, with actor and reason. A line names the tag of what was revoked, which

@@ -106,17 +106,18 @@ func (a *api) revokeKey(c *call) (any, error) {
 		attrs = append(attrs, slog.String("position", got.Position), slog.Bool("changed", got.Changed))
 	}
 	a.audit(c, "admin: key revoked", err, reason, attrs...)
-	if err != nil && marked {
-		p := problemOf(err)
-		if p.Status == http.StatusServiceUnavailable {
-			p.Detail = "The key is revoked in the ring, but the store did not acknowledge it for the list. Ask again."
-		}
-		return nil, p
-	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return receiptOf(got), nil
+	case !marked:
 		return nil, err
+	case errors.Is(err, revocation.ErrDisabled):
+		return nil, &problem{
+			Status: http.StatusNotImplemented, Code: "disabled",
+			Detail: "The key is revoked in the ring. This application was built without a list of revocations, so no more can be done.",
+		}
 	}
-	return receiptOf(got), nil
+	return nil, unavailable("unavailable", "The key is revoked in the ring, but the store did not acknowledge it for the list. Ask again.")
 }
 
 // announce tells the list.

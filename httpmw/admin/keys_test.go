@@ -153,6 +153,33 @@ func TestRevokeKeyWhileTheStoreIsSilent(t *testing.T) {
 	}
 }
 
+// The ring is changed before the list is asked, so no answer after that may say that nothing was done.
+func TestRevokeKeyWithoutWhatTheListWouldDo(t *testing.T) {
+	for _, row := range []struct {
+		name, code string
+		status     int
+		list       func(f *fixture)
+	}{
+		{"shutting down", "unavailable", http.StatusServiceUnavailable, func(f *fixture) { f.list.Close() }},
+		{"no list", "disabled", http.StatusNotImplemented, func(f *fixture) { f.list = revocation.Disabled(f.keys.Ring()) }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := start(t)
+			row.list(f)
+			f.serve(f.keys)
+			kid := f.keys.Ring().Keys()[0].ID()
+			got := f.post("/keys/"+kid+"/revoke", "")
+			got.want(t, row.status, row.code)
+			if detail, _ := got.body["detail"].(string); !strings.HasPrefix(detail, "The key is revoked in the ring") {
+				t.Errorf("detail %q", detail)
+			}
+			if states := f.states(); states[kid] != keys.Revoked.String() {
+				t.Errorf("states %v", states)
+			}
+		})
+	}
+}
+
 func TestARingThatCannotBeEdited(t *testing.T) {
 	f := start(t)
 	f.serve(keys.Static(f.keys.Ring()))
