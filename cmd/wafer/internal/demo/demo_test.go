@@ -154,6 +154,16 @@ func TestTheAdminAPIIsForWhoeverHasTheToken(t *testing.T) {
 	}
 }
 
+// Nothing is wrong with the first start of a demo, so it warns of nothing.
+func TestAFreshDemoLogsNothing(t *testing.T) {
+	p := start(t)
+	p.login("ada").everyReplica(p, http.StatusOK)
+	p.stop()
+	if said := p.said.String(); said != "" {
+		t.Errorf("the log says %s", said)
+	}
+}
+
 func TestSecretsOnDisk(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	p := start(t, "--dir", dir)

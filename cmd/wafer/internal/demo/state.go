@@ -107,8 +107,13 @@ func openFolder(ctx context.Context, dir string, log *slog.Logger) (_ *state, er
 	}
 	s.store = list
 	// The key lies beside what it encrypts, which is good enough for a demo only.
-	kek := filepath.Join(s.dir, "ring.kek")
-	file, err := keys.OpenFile(ctx, filepath.Join(s.dir, "ring.jwe"), keys.KEKFile(kek), keys.FileConfig{Create: true, Logger: log})
+	path, kek := filepath.Join(s.dir, "ring.jwe"), keys.KEKFile(filepath.Join(s.dir, "ring.kek"))
+	if s.temporary { // there was no ring before that OpenFile could warn of
+		if err := keys.CreateFile(ctx, path, kek, keys.Generate(0)); err != nil {
+			return nil, fmt.Errorf("demo: %w", err)
+		}
+	}
+	file, err := keys.OpenFile(ctx, path, kek, keys.FileConfig{Create: !s.temporary, Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
