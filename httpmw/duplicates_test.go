@@ -9,6 +9,7 @@ import (
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/token"
 )
@@ -186,4 +187,109 @@ func TestPlantedBesideUndecided(t *testing.T) {
 	if subject, err := f.with(name+"="+b.jar[sessionName], name+"=junk"); subject != "" || err != httpmw.ErrUndecided {
 		t.Errorf("beside junk: %q, %v", subject, err)
 	}
+}
+
+// Several cookies of one name, as after a change of Domain: a browser that signed out is signed in by none of them.
+func TestLogoutEndsEveryDuplicate(t *testing.T) {
+	domain := httpmw.Config{Domain: "example.com"}
+	const domainName = "__Secure-session"
+	for name, row := range map[string]struct {
+		config   httpmw.Config
+		cookie   string
+		subjects []string
+		do       act
+		want     error
+	}{
+		"logout":                      {domain, domainName, []string{"ann", "ann"}, logout, nil},
+		"everywhere":                  {domain, domainName, []string{"ann", "ann"}, everywhere, nil},
+		"logout, ambiguous":           {domain, domainName, []string{"ann", "bob"}, logout, nil},
+		"everywhere, ambiguous":       {domain, domainName, []string{"ann", "bob"}, everywhere, httpmw.ErrAmbiguous},
+		"login":                       {domain, domainName, []string{"ann", "ann"}, loginAs("ann"), nil},
+		"login, ambiguous":            {domain, domainName, []string{"ann", "bob"}, loginAs("ann"), nil},
+		"others":                      {domain, domainName, []string{"ann", "ann"}, logoutOthers, nil},
+		"logout of two subjects":      {httpmw.Config{}, sessionName, []string{"ann", "bob"}, logout, nil},
+		"others of two subjects":      {httpmw.Config{}, sessionName, []string{"ann", "bob"}, logoutOthers, nil},
+		"everywhere, of two subjects": {httpmw.Config{}, sessionName, []string{"ann", "bob"}, everywhere, nil},
+		"login over two subjects":     {httpmw.Config{}, sessionName, []string{"ann", "bob"}, loginAs("carl"), nil},
+		"four of them":                {domain, domainName, []string{"ann", "bob", "carl", "ann"}, logout, nil},
+		"four of one":                 {domain, domainName, []string{"ann", "ann", "ann", "ann"}, logout, nil},
+		"others, four of one":         {domain, domainName, []string{"ann", "ann", "ann", "ann"}, logoutOthers, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				f := newFixture(t, row.config)
+				var all []*browser
+				var pairs []string
+				for _, subject := range row.subjects {
+					b := newBrowser()
+					f.login(t, b, httpmw.Identity{Subject: subject})
+					all, pairs = append(all, b), append(pairs, row.cookie+"="+b.jar[row.cookie])
+					time.Sleep(time.Second)
+				}
+				if err := f.sends(row.do, pairs...); err != row.want {
+					t.Errorf("got %v, want %v", err, row.want)
+				}
+				for _, b := range all {
+					out(t, b, f)
+				}
+			})
+		})
+	}
+}
+
+// Under a Domain, sessions that stand first cannot crowd the user's own out of those that are looked at.
+func TestMoreCookiesThanAreLookedAt(t *testing.T) {
+	ring := keys.Generate(0)
+	store := revocation.NewMemory()
+	f := newReplica(t, ring, store, httpmw.Config{Domain: "example.com"})
+	const name = "__Secure-session"
+	ann, mallory := newBrowser(), newBrowser()
+	f.login(t, ann, httpmw.Identity{Subject: "ann"})
+	f.login(t, mallory, httpmw.Identity{Subject: "mallory"})
+	planted, own := name+"="+mallory.jar[name], name+"="+ann.jar[name]
+	if subject, err := f.with(planted, planted, planted, planted, own); subject != "" || err != httpmw.ErrAmbiguous {
+		t.Errorf("%q, %v", subject, err)
+	}
+	if n := f.Stats().Refused["ambiguous"]; n != 1 {
+		t.Errorf("counted %d", n)
+	}
+	out := name + "=out.1"
+	if subject, err := f.with(out, out, out, planted, own); subject != "" || err != httpmw.ErrAmbiguous {
+		t.Errorf("behind markers: %q, %v", subject, err)
+	}
+	if subject, err := f.with(own, own, own, own); subject != "ann" || err != nil {
+		t.Errorf("as many as are looked at: %q, %v", subject, err)
+	}
+	// Without a Domain nobody else can plant any.
+	plain := newReplica(t, ring, store, httpmw.Config{})
+	own = sessionName + "=" + ann.jar[name]
+	if subject, err := plain.with(own, own, own, own, own); subject != "ann" || err != nil {
+		t.Errorf("without a Domain: %q, %v", subject, err)
+	}
+}
+
+// What was not looked at was not ended, and no error means that everything was.
+func TestLogoutOfMoreCookiesThanAreLookedAt(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{Domain: "example.com"})
+		const name = "__Secure-session"
+		var all []*browser
+		var pairs []string
+		for range 4 {
+			b := newBrowser()
+			f.login(t, b, httpmw.Identity{Subject: "ann"})
+			all, pairs = append(all, b), append(pairs, name+"="+b.jar[name])
+		}
+		for what, do := range map[string]act{"logout": logout, "everywhere": everywhere} {
+			if err := f.sends(do, append(pairs, name+"=junk")...); err != httpmw.ErrAmbiguous {
+				t.Errorf("%s: got %v", what, err)
+			}
+		}
+		for _, b := range all {
+			out(t, b, f)
+		}
+		if err := f.sends(logout, pairs...); err != nil {
+			t.Errorf("as many as are looked at: %v", err)
+		}
+	})
 }
