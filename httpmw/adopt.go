@@ -271,11 +271,9 @@ func (s *state) adopt(ctx context.Context, system string, began time.Time, p Pas
 
 // past describes the session that continues p, as it has to be put to the list.
 func (c *core) past(system string, began time.Time, p Past, id Identity, now time.Time) (opened, error) {
-	limits := Limits{c.cfg.Idle, c.cfg.Absolute}
-	if id.Remember {
-		if limits = c.cfg.Remember; limits == (Limits{}) {
-			return opened{}, fmt.Errorf("%w: Remember is asked for, but Config.Remember is not set", ErrIdentity)
-		}
+	limits, err := c.limitsFor(id)
+	if err != nil {
+		return opened{}, err
 	}
 	o, err := c.identify(id, limits, p.Saved)
 	if err != nil {

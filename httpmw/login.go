@@ -57,8 +57,8 @@ func (s *Session[T]) Login(ctx context.Context, id Identity) error { return s.st
 
 // Switch continues the session under a new session id with other groups: another tenant, say. The list of groups is your
 // decision: check first that the subject belongs there, for Switch lets it in. Login time and limits stay, and so does the
-// group of an adopted session. It needs the store and returns ErrUndecided if that does not answer. Then the session goes on here as
-// it was, unless the store did take it, and another try will tell. Where the list lost its data since the login,
+// group of an adopted session. It needs the store and returns ErrUndecided if that does not answer. Then the session goes
+// on here as it was, unless the store did take it, and another try will tell. Where the list lost its data since the login,
 // it cannot let a session into a group it was not in, and says so with the same error until the next login.
 func (s *Session[T]) Switch(ctx context.Context, groups []string) error {
 	return s.st.succeed(ctx, revocation.Switch, groups)
@@ -95,6 +95,17 @@ next:
 		n++
 	}
 	return tags, n, nil
+}
+
+// limitsFor returns the limits of a session that id begins.
+func (c *core) limitsFor(id Identity) (Limits, error) {
+	switch {
+	case !id.Remember:
+		return Limits{c.cfg.Idle, c.cfg.Absolute}, nil
+	case c.cfg.Remember == (Limits{}):
+		return Limits{}, fmt.Errorf("%w: Remember is asked for, but Config.Remember is not set", ErrIdentity)
+	}
+	return c.cfg.Remember, nil
 }
 
 // identify begins a session of id, without what the list gives to it.
@@ -156,11 +167,9 @@ func (s *state) lockedLogin(ctx context.Context, id Identity) ([]Event, error) {
 		return nil, err
 	}
 	now := time.Now()
-	limits := Limits{s.core.cfg.Idle, s.core.cfg.Absolute}
-	if id.Remember {
-		if limits = s.core.cfg.Remember; limits == (Limits{}) {
-			return nil, fmt.Errorf("%w: Remember is asked for, but Config.Remember is not set", ErrIdentity)
-		}
+	limits, err := s.core.limitsFor(id)
+	if err != nil {
+		return nil, err
 	}
 	next, err := s.core.identify(id, limits, now)
 	if err != nil {
