@@ -26,7 +26,8 @@ func (m *Manager[T]) Check(ctx context.Context, token string) (*Session[T], erro
 }
 
 // CheckCookies is Check for the values of the two cookies, as they came over another transport than HTTP. seen may
-// be "". It takes no bearer token, and the marker of a logout is ErrNoLogin.
+// be "". It takes no bearer token. The marker of a logout is ErrNoLogin, and one of the cookies over which a large session
+// is spread is ErrIncomplete.
 func (m *Manager[T]) CheckCookies(ctx context.Context, session, seen string) (*Session[T], error) {
 	if _, out := parseMarker(session); out || session == "" {
 		return nil, ErrNoLogin

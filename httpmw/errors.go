@@ -69,7 +69,7 @@ var (
 	ErrOutOfBounds = fmt.Errorf("%w: its times are out of bounds", ErrInvalid)
 
 	// ErrAmbiguous: two living sessions of different subjects came, or more cookies of the session's name than the
-	// four that are looked at, under a Domain that others can write to.
+	// four that are looked at, under a Domain that others can write to. Of Logout: more than four came, Domain or not.
 	ErrAmbiguous = fmt.Errorf("%w: several sessions, and no telling which is the user's", ErrInvalid)
 
 	// ErrIncomplete: the session was spread over several cookies, and not all of one write came.

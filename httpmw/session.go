@@ -93,9 +93,9 @@ func (s *Session[T]) Limits() (idle, absolute time.Time) {
 	return time.Unix(s.st.exp, 0), time.Unix(s.st.tok.End, 0)
 }
 
-// Err returns nil if there is a session, or if no cookie came but what a logout left, and otherwise why there is no session: ErrInvalid,
-// ErrExpired, ErrRevoked, ErrUndecided or a finer error that wraps one of them. It is ErrData, with a session,
-// after Value or Update could not decode the data.
+// Err returns nil if there is a session, or if no cookie came but what a logout left, and otherwise why there is no
+// session: ErrInvalid, ErrExpired, ErrRevoked, ErrUndecided or a finer error that wraps one of them. It is ErrData, with a
+// session, after Value or Update could not decode the data.
 func (s *Session[T]) Err() error {
 	s.st.read()
 	defer s.st.mu.Unlock()
