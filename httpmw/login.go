@@ -52,7 +52,8 @@ const maxID = 256 // bytes of a subject or a group
 // for it, the next one is refused with ErrUndecided. The new session begins at the last moment known, and
 // sessions that expired or were refused here are ended as soon as the store answers. But to replace a living session
 // needs the store, and is refused with ErrUndecided. ErrRevoked: see Identity.Since, or the session to be replaced was
-// revoked; then it is no session any more, and another Login would begin afresh.
+// revoked; then it is no session any more, and another Login would begin afresh. ErrTooLarge: the data that is kept does not
+// fit beside the subject and the groups. Nothing was changed then: Set less, and try again.
 func (s *Session[T]) Login(ctx context.Context, id Identity) error { return s.st.login(ctx, id) }
 
 // Switch continues the session under a new session id with other groups: another tenant, say. The list of groups is your
