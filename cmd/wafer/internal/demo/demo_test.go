@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +123,9 @@ func TestSigningOut(t *testing.T) {
 	}
 }
 
+// A tag in hexadecimal may hold "ada" by chance.
+var names = regexp.MustCompile(`\b(ada|bob)\b`)
+
 func TestTheAdminAPIIsForWhoeverHasTheToken(t *testing.T) {
 	p := start(t, "--dir", t.TempDir())
 	if status, body := p.admin(http.MethodGet, "/status", p.token, ""); status != http.StatusOK || body["ready"] != true {
@@ -152,7 +156,7 @@ func TestTheAdminAPIIsForWhoeverHasTheToken(t *testing.T) {
 	redistest.Await(t, "a login after it", func() bool { return again.try(p, "/login", url.Values{"user": {"bob"}}) == http.StatusSeeOther })
 	again.everyReplica(p, http.StatusOK)
 	p.stop()
-	if said := p.said.String(); !strings.Contains(said, "reason=test") || strings.Contains(said, "bob") || strings.Contains(said, "ada") {
+	if said := p.said.String(); !strings.Contains(said, "reason=test") || names.MatchString(said) {
 		t.Errorf("the log says %s", said)
 	}
 }
