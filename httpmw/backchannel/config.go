@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation"
@@ -134,9 +135,15 @@ func checkURL(raw string, insecure bool) error {
 	return errors.New("backchannel: the provider's keys must come over https; InsecureHTTP allows http")
 }
 
-func onLoopback(raw string) bool {
+// onThisMachine also knows the other spellings that lead to it.
+func onThisMachine(raw string) bool {
 	u, err := url.Parse(raw)
-	return err == nil && loopback(u.Hostname())
+	if err != nil {
+		return false
+	}
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	addr, err := netip.ParseAddr(host)
+	return loopback(host) || strings.HasSuffix(host, ".localhost") || err == nil && addr.IsUnspecified()
 }
 
 func loopback(host string) bool {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -20,12 +21,16 @@ func TestDiscoveryDoesNotLeadToThisMachine(t *testing.T) {
 		name     string
 		insecure bool
 		scheme   string // of the server that the document names
+		host     string // by which it names it
 		redirect bool   // ... or redirects to
 	}{
-		{"http", false, "http", false},
-		{"https", false, "https", false},
-		{"http with InsecureHTTP", true, "http", false},
-		{"redirect", false, "http", true},
+		{"http", false, "http", "127.0.0.1", false},
+		{"https", false, "https", "127.0.0.1", false},
+		{"https by the unspecified address", false, "https", "0.0.0.0", false},
+		{"https by another name", false, "https", "LocalHost", false},
+		{"https by an absolute name", false, "https", "localhost.", false},
+		{"http with InsecureHTTP", true, "http", "127.0.0.1", false},
+		{"redirect", false, "http", "127.0.0.1", true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var reached atomic.Int64
@@ -39,14 +44,15 @@ func TestDiscoveryDoesNotLeadToThisMachine(t *testing.T) {
 				service = httptest.NewTLSServer(here)
 			}
 			defer service.Close()
+			address := strings.Replace(service.URL, "127.0.0.1", row.host, 1)
 
 			const elsewhere = "https://id.example"
 			provider := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if row.redirect {
-					http.Redirect(w, r, service.URL, http.StatusFound)
+					http.Redirect(w, r, address, http.StatusFound)
 					return
 				}
-				io.WriteString(w, members{"issuer": elsewhere, "jwks_uri": service.URL + "/keys"}.json())
+				io.WriteString(w, members{"issuer": elsewhere, "jwks_uri": address + "/keys"}.json())
 			}))
 			defer provider.Close()
 

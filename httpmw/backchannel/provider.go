@@ -163,7 +163,7 @@ func (p *provider) fetch(ctx context.Context) ([]key, error) {
 			return nil, err
 		}
 		// Or a provider could have this machine ask what listens there for itself alone.
-		if onLoopback(found.JWKSURI) && !onLoopback(p.issuer) {
+		if onThisMachine(found.JWKSURI) && !onThisMachine(p.issuer) {
 			return nil, errors.New("backchannel: the discovery document says that the keys are on this machine, and the issuer is not")
 		}
 		from = found.JWKSURI
