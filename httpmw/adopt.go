@@ -60,8 +60,8 @@ func (g *adoptedGroups) add(tag revocation.Tag) {
 	g.tags = append(g.tags, tag)
 }
 
-// keep lets a session that continues one of the groups had stay an adopted one: it still is what the other system vouched
-// for, and ends with it.
+// keep puts next into the groups of adopted sessions that its predecessor was in: it still rests on the credential of the
+// other system, and ends with the group.
 func (g *adoptedGroups) keep(next *opened, had []revocation.Tag) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -86,7 +86,7 @@ type Adopter[T any] struct {
 	count *adoptions
 }
 
-// Adopter returns what adopts sessions as a says, or why it could not.
+// Adopter returns an Adopter that does what a says. It refuses an Adoption that would let a logout be undone.
 func (m *Manager[T]) Adopter(a Adoption) (*Adopter[T], error) {
 	switch {
 	case a.System == "" || len(a.System) > maxID-len(adoptedPrefix) || hasNUL(a.System):
@@ -143,8 +143,8 @@ type Past struct {
 	Credential []byte `json:"-"`
 
 	// Saved is when the other system made the credential: the same at every presentation. It becomes the login
-	// time, so a revocation of the subject after it holds, and the absolute limit counts from it. Of revocations from
-	// before From, when nothing could be adopted, those hold that the list still remembers.
+	// time, so a revocation of the subject after it holds, and the absolute limit counts from it. Revocations
+	// from before From hold as far as the list still remembers them.
 	Saved time.Time
 }
 
@@ -286,8 +286,8 @@ func (c *core) past(system string, began time.Time, p Past, id Identity, now tim
 	o.tok.ID = c.pastID(system, p.Credential)
 	o.tok.IssuedAt = now.Unix()
 	o.tok.Expires = min(now.Unix()+seconds(limits.Idle), o.tok.End)
-	// Nobody could revoke what nobody had adopted, so nothing matched before that began. Of no line is what no list has
-	// said anything of yet: such a session is asked about, never decided by the window.
+	// Before adopting began there was no session to revoke, so nothing from then can match. The line is zero, since no list
+	// has checked this session yet: the store is asked about it, and the window never decides.
 	o.begin(revocation.Start{Epoch: o.tok.AuthTime * 1000, Checked: max(o.tok.AuthTime*1000, began.UnixMilli())})
 	return o, nil
 }

@@ -95,11 +95,11 @@ func (e apiError) Error() string {
 	const where = "--admin is the address where the application has its admin API, such as http://127.0.0.1:8080/admin"
 	switch e.Code {
 	case "":
-		return fmt.Sprintf("what --admin names answered %s, and not as an admin API does: %s", e.status, where)
+		return fmt.Sprintf("the server at --admin answered %s, and is not an admin API: %s", e.status, where)
 	case "not_found":
 		return fmt.Sprintf("the admin API answered %s: %s", e.status, where)
 	case "unauthorized":
-		return fmt.Sprintf("the admin API answered %s: it has another token than %s or --admin-token-file gave", e.status, adminTokenVariable)
+		return fmt.Sprintf("the admin API answered %s: its token is not the one in %s or --admin-token-file", e.status, adminTokenVariable)
 	}
 	return fmt.Sprintf("the admin API answered %s: %s", e.status, safe(e.Detail))
 }

@@ -19,7 +19,8 @@ import (
 const leakTime = 2 * time.Minute // for a list to take a key and then everyone
 
 // keyRevoke revokes a key in the ring and in the list. The ring comes first: from then
-// on nothing new is sealed with the key, and whoever reads the ring refuses what was.
+// on nothing new is sealed with the key, and every replica that reads the ring refuses
+// what was.
 // Then come the key and everyone in the list, see [revocation.List.RevokeKey]. Wherever
 // this is cut short, what is done stays, and running it again does the rest.
 type keyRevoke struct {
@@ -60,7 +61,7 @@ does all of it. If something fails, run the command again: it does the rest.`,
 	}
 	f.add(cmd)
 	flags := cmd.Flags()
-	flags.BoolVar(&f.keyOnly, "key-only", false, "do not log everybody out: what was forged with the key and\nwritten anew under another one lives on")
+	flags.BoolVar(&f.keyOnly, "key-only", false, "do not log everybody out: a session that was forged with the\nkey and renewed under another one lives on")
 	flags.BoolVar(&f.ringOnly, "ring-only", false, "change the ring alone and leave the list out, for applications\nwithout one")
 	flags.StringVar(&f.reason, "reason", "", "`TEXT` for the audit log of the admin API")
 	f.json = jsonFlag(cmd)
@@ -86,7 +87,7 @@ func (f *keyRevoke) check() error {
 	case f.ringOnly:
 		return nil
 	case !named:
-		return usagef("where is the list of revocations? Give one of --redis URL, --bolt FILE and --admin URL. Only an application without a list needs no more than its ring changed: --ring-only")
+		return usagef("where is the list of revocations? Give one of --redis URL, --bolt FILE and --admin URL. For an application without a list, give --ring-only")
 	case f.admin != "" && f.ring.file != "":
 		return usagef("give one of --admin and --file: with --admin the application changes its own ring")
 	}
@@ -281,7 +282,7 @@ func (f *keyRevoke) report(cmd *cobra.Command, done keyRevokedJSON, err error) e
 		left = append(left, "The key is not revoked in the list: a replica refuses what it sealed only once it has read the ring, and an old copy of the ring would bring it back.")
 	}
 	if !done.Everyone {
-		left = append(left, "Nobody else is logged out: what was forged with the key and written anew under another one lives on.")
+		left = append(left, "Nobody else is logged out: a session that was forged with the key and renewed under another one lives on.")
 	}
 	switch {
 	case err != nil:

@@ -72,7 +72,7 @@ func parse(body []byte, fields map[string]any) error {
 			return malformed("The body is not JSON.")
 		}
 		if !utf8.Valid(value) || halved(value) {
-			return malformed("The member " + name + " holds what is no character: bytes that are not UTF-8, or half of a surrogate pair.")
+			return malformed("The member " + name + " holds bytes that are not UTF-8, or half of a surrogate pair.")
 		}
 		if bytes.Equal(value, []byte("null")) || json.Unmarshal(value, to) != nil {
 			return malformed("The member " + name + " is not of its type.")

@@ -19,18 +19,18 @@
 //
 // Until [Config.OldUntil] the old cookie stays, for replicas that know nothing of Wafer, and has the last word on the
 // sessions that came from it. Logging out of the new application expires it, and so does a revocation once the browser
-// comes to a new replica. When it is gone, or of somebody else, the old application has logged that session out, and so
+// comes to a new replica. When it is gone, or is another user's, the old application has ended that session, and so
 // does Mover. It must therefore be sent wherever the new one is: same Domain, a Path of "/", and a SameSite no stricter.
 //
 // A logout ends the moved session and what would become of the old cookie that came with it, so a copy of either is
 // refused by every new replica.
 //
-// Timestamps of old cookies are whole seconds: who logs out and in again within one, on an old replica, may be taken for
-// logged out still.
+// Timestamps of old cookies are whole seconds. A user who logs out and in again within one second on an old replica may
+// have to log in once more.
 //
-// Old replicas ask no list. A copy of an old cookie works there, and may be written anew there, which new replicas take for
-// another login, until the last of them is gone. Who logs in on a new replica with Session.Login is not logged in on an old
-// one, and does not depend on any old cookie, so the login handler should go on writing the old cookie.
+// Old replicas ask no list, so until the last of them is gone a copy of an old cookie works there. If an old replica writes
+// the copy anew, new replicas take the result for another login. A login with Session.Login on a new replica is not one on
+// an old replica, and depends on no old cookie, so the login handler should go on writing the old cookie.
 package gorilla
 
 import (
