@@ -34,7 +34,8 @@ type Adoption struct {
 	//
 	// If the store loses its data, sessions that are not adopted yet have to log in again, unless they were saved since:
 	// ErrUndecided for a minute, then ErrListLost. If no replica is left that had read it, nobody can tell that it was
-	// lost; with a From of zero a session that was logged out before can be adopted again then.
+	// lost: with a From of zero a session that was logged out before can be adopted again then, and with an earlier From
+	// Manager.Adopter returns an error.
 	From time.Time
 
 	// Until is when adopting ends, and has to be given. Not later than the list's MaxIdle after From: the list
@@ -103,7 +104,7 @@ func (m *Manager[T]) Adopter(a Adoption) (*Adopter[T], error) {
 		from = began
 	case from.Before(began) && !lost:
 		return nil, configError("Adoption.From", "it is %s, but of what was revoked before %s, when the list began or its MaxIdle was raised, the "+
-			"list may know nothing: leave From zero, which means then", from.UTC().Format(time.RFC3339Nano), began.UTC().Format(time.RFC3339Nano))
+			"list may know nothing. If nothing was adopted before that, leave From zero, which means then. If it was, the list has lost logouts: adopt no more", from.UTC().Format(time.RFC3339Nano), began.UTC().Format(time.RFC3339Nano))
 	}
 	if lost {
 		m.core.cfg.Logger.Warn("the revocation list lost data: sessions of the other system that were saved before have to log in again",

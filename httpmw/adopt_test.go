@@ -602,7 +602,7 @@ func TestAdopterChecksItsSettings(t *testing.T) {
 		{"NUL", httpmw.Adoption{System: "a\x00b", From: from, Until: from.Add(time.Hour)}, "System"},
 		{"long name", httpmw.Adoption{System: strings.Repeat("s", 249), From: from, Until: from.Add(time.Hour)}, "System"},
 		{"from when the list began", httpmw.Adoption{System: "s", Until: from.Add(time.Hour)}, ""},
-		{"before the list began", httpmw.Adoption{System: "s", From: from.Add(-time.Minute), Until: from.Add(time.Hour)}, "leave From zero"},
+		{"before the list began", httpmw.Adoption{System: "s", From: from.Add(-time.Minute), Until: from.Add(time.Hour)}, "If nothing was adopted before that, leave From zero"},
 		{"longer than the list remembers, from when it began", httpmw.Adoption{System: "s", Until: from.Add(2*time.Hour + 1e9)}, "give From"},
 		{"no Until", httpmw.Adoption{System: "s", From: from}, "Until"},
 		{"empty", httpmw.Adoption{System: "s", From: from, Until: from}, "Until"},

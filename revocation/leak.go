@@ -14,7 +14,8 @@ import (
 //
 // It takes about twice [Config.Within]. If the key could not be revoked, key is zero; if
 // only everyone could not, everyone is. While the store is silent both are asked for and
-// wait to be sent again, as with [List.Revoke]; call again to be sure of both. To revoke
+// wait to be sent again, as with [List.Revoke]; until the list was joined, see
+// [Config.StartWithoutStore], only the key does. Call again to be sure of both. To revoke
 // the key alone, call [List.Revoke].
 func (l *List) RevokeKey(ctx context.Context, kid string, o Options) (key, everyone Receipt, err error) {
 	if key, err = l.Revoke(ctx, Key(kid), o); err != nil {
