@@ -92,17 +92,19 @@ local quiet = ARGV[12] == '1' and 'q' or ''
 
 local function session(a)
   local key, epoch = kept(e, a.tag)
+  local till = math.max(h.ms + kept_for, a.till)
   if key then
-    if a.till > epoch.till then
-      epoch.till, moved = a.till, true
-      expire(key, a.till)
+    local news = quiet == '' and redis.call('HGET', key, a.tag) == 'q'
+    if not news then till = a.till end -- asked to remember it for longer, or not
+    if till > epoch.till then
+      epoch.till, moved = till, true
+      expire(key, till)
     end
-    if quiet == 'q' or redis.call('HGET', key, a.tag) ~= 'q' then return false, FOREVER end
+    if not news then return false, FOREVER end
     append(a, h.ms, FOREVER)
     redis.call('HSET', key, a.tag, '')
     return true, FOREVER
   end
-  local till = math.max(h.ms + kept_for, a.till)
   append(a, h.ms, FOREVER, till)
   epoch = openEpoch()
   key = bucket(epoch.id, epoch.bits, a.tag)
