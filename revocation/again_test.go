@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -135,6 +136,43 @@ func TestR20OneSubjectDoesNotFillTheOutbox(t *testing.T) {
 		}
 		time.Sleep(within)
 		wantVerdict(t, "with a store that answers, sessions end one by one", verdict(t, there, again), revocation.Accept, revocation.None)
+	})
+}
+
+// What is on its way to a store that answers does not wait for it, however many there
+// are at once, and what waits already needs no second place.
+func TestR20OnlyWhatWaitsIsCounted(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		last := login(t, l, 1, "demo")
+		demo := revocation.Options{Subject: "demo"}
+		store.set(func(s *scripted) {
+			in := s.Store
+			s.write = func(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+				time.Sleep(100 * time.Millisecond)
+				return in.Write(ctx, b)
+			}
+		})
+		var all sync.WaitGroup
+		for n := range 500 {
+			all.Go(func() {
+				if _, err := l.Revoke(t.Context(), revocation.Session(sid(1000+n)), demo); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		wantVerdict(t, "after 500 at once", verdict(t, l, last), revocation.Accept, revocation.None)
+		store.silence()
+		for range 2 {
+			for n := range 64 {
+				l.Revoke(t.Context(), revocation.Session(sid(2000+n)), demo)
+			}
+		}
+		wantVerdict(t, "after 64, twice", l.Decide(last), revocation.Accept, revocation.None)
+		l.Revoke(t.Context(), revocation.Session(sid(3000)), demo)
+		wantVerdict(t, "after one more", l.Decide(last), revocation.Refuse, revocation.RevokedSubject)
 	})
 }
 

@@ -22,13 +22,14 @@ type outbox struct {
 	items sync.Map // exactKey → *sending
 
 	mu      sync.Mutex
-	waiting map[Tag]int // sessions the store has not acknowledged, by their subject
+	waiting map[Tag]int // sessions that were missed, by their subject
 }
 
 // A sending is immutable.
 type sending struct {
 	w, until int64
 	subject  Tag   // of a session, if the caller said whose it is
+	missed   bool  // the store was asked, and did not acknowledge it
 	at       place // once the store acknowledged it; zero before
 }
 
@@ -56,7 +57,7 @@ func (s *sending) acknowledged() bool { return !s.at.heard.IsZero() }
 
 // unacknowledged returns s as something to be sent again.
 func (s *sending) unacknowledged() *sending {
-	return &sending{w: s.w, until: s.until, subject: s.subject}
+	return &sending{w: s.w, until: s.until, subject: s.subject, missed: true}
 }
 
 // match reports why q is refused by a revocation of this replica's own.
@@ -103,7 +104,7 @@ func (o *outbox) put(k exactKey, s sending) (mine, before *sending, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if before = o.get(k); before != nil {
-		s.w, s.until = max(s.w, before.w), max(s.until, before.until)
+		s.w, s.until, s.missed = max(s.w, before.w), max(s.until, before.until), before.missed
 	} else if o.n.Load() >= outboxLimit {
 		return nil, nil, ErrOutboxFull
 	}
@@ -123,10 +124,20 @@ func (o *outbox) add(k exactKey, s sending, at place, r Result) {
 }
 
 // full reports whether as many sessions of a subject wait for the store as may.
+// Those on their way to it are not counted: a store that answers takes any number.
 func (o *outbox) full(subject Tag) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.waiting[subject] >= subjectLimit
+}
+
+// miss records that the store did not acknowledge mine, which put returned.
+func (o *outbox) miss(k exactKey, mine *sending) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.get(k) == mine {
+		o.set(k, mine.unacknowledged())
+	}
 }
 
 // acknowledge records what the store made of mine, which put returned. The W of
@@ -135,7 +146,7 @@ func (o *outbox) full(subject Tag) bool {
 func (o *outbox) acknowledge(k exactKey, mine *sending, at place, r Result) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	s := &sending{w: r.W, until: mine.until, subject: mine.subject, at: at}
+	s := &sending{w: r.W, until: mine.until, subject: mine.subject, missed: at.heard.IsZero(), at: at}
 	switch now := o.get(k); {
 	case now == mine:
 		if r.W < mine.w {
@@ -145,7 +156,7 @@ func (o *outbox) acknowledge(k exactKey, mine *sending, at place, r Result) {
 	case r.W <= now.w:
 		return
 	case !now.acknowledged():
-		s = &sending{w: r.W, until: now.until, subject: now.subject} // a later revocation waits for its own answer
+		s = &sending{w: r.W, until: now.until, subject: now.subject, missed: now.missed} // a later revocation waits for its own answer
 	}
 	o.set(k, s)
 }
@@ -221,7 +232,7 @@ func (o *outbox) set(k exactKey, s *sending) {
 
 // count keeps waiting up to date. The caller holds mu.
 func (o *outbox) count(s *sending, by int) {
-	if s.subject == (Tag{}) || s.acknowledged() {
+	if s.subject == (Tag{}) || !s.missed {
 		return
 	}
 	if o.waiting == nil {

@@ -73,6 +73,7 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 		l.counters.full.Add(1)
 		return Receipt{}, fmt.Errorf("%w: %w", full, err)
 	case err != nil:
+		l.outbox.miss(k, mine)
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	r := w.Results[0]
@@ -101,7 +102,7 @@ func (l *List) fold(t Target, o Options, v *view) (_ Target, owner Tag) {
 		return t, Tag{}
 	}
 	owner = l.tags.of(whose)
-	if !l.outbox.full(owner) {
+	if !l.outbox.full(owner) || l.outbox.w(exactKey{t.scope, l.tags.of(t)}) >= 0 {
 		return t, owner
 	}
 	l.seldom(slog.LevelWarn, "revocation: too many sessions of one subject wait for the store: all its sessions are revoked")
