@@ -120,7 +120,8 @@ func (d *folder) lock(ctx context.Context) (unlock func(), err error) {
 }
 
 // openLock makes the lock, or opens the one that is there. It returns nil if that
-// changed meanwhile.
+// changed meanwhile. An os.Root follows a link within the folder even with O_NOFOLLOW:
+// finds notices one that was put there in between.
 func (d *folder) openLock(name string) (*os.File, error) {
 	file, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err == nil {

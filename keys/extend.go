@@ -29,18 +29,24 @@ func (r *Ring) Extend(now time.Time, maxSession time.Duration) (*Ring, error) {
 	case longest == r.maxSession:
 		return r, nil
 	}
+	extended := newRing(r.identity, longest, r.fit(now, longest))
+	return newRing(r.identity, longest, extended.settled()), nil
+}
+
+// fit returns the keys with those that may seal now made for sessions of that length,
+// and the ends of the others written down.
+func (r *Ring) fit(now time.Time, longest int64) []Key {
 	keys := slices.Clone(r.keys)
 	for i := range keys {
 		// A key that another one took over from seals nothing more, except on a
 		// machine whose clock is behind. What it sealed was no longer than before.
-		if i == 0 || keys[i-1].nbf+ahead > now.Unix() {
+		if keys[i].max < longest && (i == 0 || keys[i-1].nbf+ahead > now.Unix()) {
 			keys[i].max, keys[i].exp = longest, 0
 		} else {
 			keys[i].exp = keys[i].end
 		}
 	}
-	extended := newRing(r.identity, longest, keys)
-	return newRing(r.identity, longest, extended.settled()), nil
+	return keys
 }
 
 func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

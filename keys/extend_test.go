@@ -129,3 +129,26 @@ func TestExtendInAFile(t *testing.T) {
 		t.Errorf("the file is for sessions of %v", d)
 	}
 }
+
+// A copy that was rotated before it heard of the longer sessions brings a key for
+// shorter ones, which seals longer ones from then on. Its successor keeps it for those.
+func TestExtendMeetsARotation(t *testing.T) {
+	now := time.Now()
+	r := keys.Generate(day)
+	extended := must(r.Extend(now, 30*day))
+	rotated := must(r.Rotate(now, keys.Rotation{Immediate: true}))
+	both := must(rotated.Merge(extended))
+	key := must2(both.Sealing(now))
+	for name, next := range map[string]*keys.Ring{
+		"rotated": must(both.Rotate(now.Add(day), keys.Rotation{Immediate: true})),
+		"waiting": must(must(both.Rotate(now.Add(day), keys.Rotation{After: day})).Rotate(now.Add(day), keys.Rotation{Immediate: true})),
+		"revoked": must(both.Revoke(now.Add(day), key.ID())),
+	} {
+		if end := must2(next.Key(key.ID())).Expires(); end.Before(now.Add(31 * day)) {
+			t.Errorf("%s: the key ends %v", name, end)
+		}
+		if m := must(next.Merge(rotated)); m != next {
+			t.Errorf("%s: an old copy changed it", name)
+		}
+	}
+}

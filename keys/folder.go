@@ -128,6 +128,9 @@ func (d *folder) write(name string, b []byte) error {
 	if e := file.Close(); err == nil {
 		err = e
 	}
+	if err != nil {
+		d.root.Remove(name) // half of a file is none
+	}
 	return err
 }
 

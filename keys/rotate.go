@@ -106,7 +106,9 @@ func (r *Ring) with(now time.Time, nbf int64) (*Ring, error) {
 			iat = k.iat + 1 // two keys of one second: the later one comes later
 		}
 	}
-	r = newRing(r.identity, r.maxSession, append(slices.Clone(r.keys), newKey(iat, nbf, r.maxSession)))
+	// The key that seals may come from a copy that was not extended, and seals as long
+	// sessions as any since that copy met this one.
+	r = newRing(r.identity, r.maxSession, append(r.fit(now, r.maxSession), newKey(iat, nbf, r.maxSession)))
 	return newRing(r.identity, r.maxSession, r.settled()), nil
 }
 
