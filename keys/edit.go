@@ -20,16 +20,11 @@ func (f *File) Edit(ctx context.Context, edit func(*Ring) (*Ring, error)) error 
 	if f.closed() {
 		return ErrClosed
 	}
-	dir, err := openFolder(f.path)
+	dir, done, err := openLocked(ctx, f.path)
 	if err != nil {
 		return err
 	}
-	defer dir.close()
-	unlock, err := dir.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
+	defer done()
 	if err := f.take(ctx); err != nil {
 		return err
 	}
@@ -70,16 +65,11 @@ func (f *File) Edit(ctx context.Context, edit func(*Ring) (*Ring, error)) error 
 // is [fs.ErrExist] and nothing is written. What root makes belongs to the owner of
 // the folder; where it writes is bounded as [File.Edit] says.
 func CreateFile(ctx context.Context, path string, k KEK, r *Ring) error {
-	dir, err := openFolder(path)
+	dir, done, err := openLocked(ctx, path)
 	if err != nil {
 		return err
 	}
-	defer dir.close()
-	unlock, err := dir.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
+	defer done()
 	if there, err := dir.exists(); err != nil {
 		return fmt.Errorf("keys: %w", err)
 	} else if there {

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,6 +37,21 @@ func openFolder(path string) (*folder, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// openLocked is openFolder for one that writers of the file take turns in. The caller
+// has the turn until done.
+func openLocked(ctx context.Context, path string) (d *folder, done func(), _ error) {
+	d, err := openFolder(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	unlock, err := d.lock(ctx)
+	if err != nil {
+		d.close()
+		return nil, nil, err
+	}
+	return d, func() { unlock(); d.close() }, nil
 }
 
 // check refuses a file that is no regular one, and a folder that is not safe to edit

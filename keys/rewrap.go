@@ -16,16 +16,11 @@ import (
 // the file does not open any more. Until it is started with the new KEK it neither
 // sees what changes in the file nor changes it.
 func RewrapFile(ctx context.Context, path string, from, to KEK) error {
-	dir, err := openFolder(path)
+	dir, done, err := openLocked(ctx, path)
 	if err != nil {
 		return err
 	}
-	defer dir.close()
-	unlock, err := dir.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
+	defer done()
 	old, err := readSecretFile(path, maxAtRest)
 	if errors.Is(err, ErrExposed) {
 		return err

@@ -35,6 +35,9 @@ func Open(ctx context.Context, o *redis.UniversalOptions, k keys.KEK, c Config) 
 	if c.Poll < 0 || c.MaxSession < 0 {
 		return nil, errors.New("rediskeys: a duration is negative")
 	}
+	if c.MaxSession > keys.LongestSession {
+		return nil, errors.New("rediskeys: Config.MaxSession is more than 3650 days")
+	}
 	if c.Prefix == "" {
 		c.Prefix = "wafer"
 	}
@@ -123,7 +126,7 @@ func permanent(err error) bool {
 	if !errors.As(err, &refused) {
 		return false
 	}
-	for _, passing := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"} {
+	for _, passing := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "NOREPLICAS", "MISCONF", "BUSY"} {
 		if strings.HasPrefix(refused.Error(), passing) {
 			return false
 		}

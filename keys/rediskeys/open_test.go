@@ -215,3 +215,42 @@ func TestOpenSaysWhatItWaitsFor(t *testing.T) {
 		})
 	}
 }
+
+// A server that refuses to write for now, as one that is about to become the primary,
+// is waited for.
+func TestOpenWaitsForAPrimary(t *testing.T) {
+	s := redistest.Start(t, "--replicaof", "127.0.0.1 1")
+	var l logs
+	conf := config()
+	conf.Logger = l.logger()
+	opened := make(chan error)
+	go func() {
+		r, err := rediskeys.Open(t.Context(), &redis.UniversalOptions{Addrs: []string{s.Addr}}, kek(1), conf)
+		if err == nil {
+			r.Close()
+		}
+		opened <- err
+	}()
+	redistest.Await(t, "it waits", func() bool { return l.lines("level=WARN", "waiting for Redis", "READONLY") == 1 })
+	s.Do("REPLICAOF", "NO", "ONE")
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOpenChecksItsConfig(t *testing.T) {
+	for name, change := range map[string]func(*rediskeys.Config){
+		"a negative poll":       func(c *rediskeys.Config) { c.Poll = -1 },
+		"sessions below zero":   func(c *rediskeys.Config) { c.MaxSession = -1 },
+		"sessions for 11 years": func(c *rediskeys.Config) { c.MaxSession = 11 * 365 * 24 * time.Hour },
+		"a prefix with a brace": func(c *rediskeys.Config) { c.Prefix = "a}" },
+	} {
+		conf := config()
+		change(&conf)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		if _, err := rediskeys.Open(ctx, &redis.UniversalOptions{Addrs: []string{"127.0.0.1:1"}}, kek(1), conf); err == nil || ctx.Err() != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+	}
+}
