@@ -171,6 +171,7 @@ func TestR20OnlyWhatWaitsIsCounted(t *testing.T) {
 			}
 		}
 		wantVerdict(t, "after 64, twice", l.Decide(last), revocation.Accept, revocation.None)
+		demo.Before = time.Now().Add(-time.Hour) // which means nothing for a session
 		l.Revoke(t.Context(), revocation.Session(sid(3000)), demo)
 		wantVerdict(t, "after one more", l.Decide(last), revocation.Refuse, revocation.RevokedSubject)
 	})

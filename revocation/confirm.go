@@ -180,8 +180,8 @@ func (l *List) ask(ctx context.Context, q Question) (Answer, error) {
 	}
 }
 
-// askAlone puts a question to the store if there is room for it. A store whose beat stopped is a primary
-// that nobody can write to: its answer may be old, so it is none.
+// askAlone puts a question to the store if there is room for it. A store whose beat
+// stopped is a primary that nobody can write to: its answer may be old, so it is none.
 func (l *List) askAlone(ctx context.Context, room *semaphore.Weighted, q Question) (Answer, error) {
 	if !room.TryAcquire(1) {
 		l.counters.confirms.add("crowded")

@@ -42,6 +42,9 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 	if v == nil && t.scope != ScopeSession && t.scope != ScopeKey {
 		return Receipt{}, ErrNotReady // what "now" is in the list is not known yet
 	}
+	if t.scope == ScopeSession {
+		o.Before = time.Time{} // means nothing, also if it becomes one of the subject
+	}
 	var owner Tag
 	t, owner = l.fold(t, o, v)
 	k, a, err := l.assertion(t, o, now)
