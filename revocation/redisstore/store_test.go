@@ -39,8 +39,15 @@ func (quiet) Printf(context.Context, string, ...any) {}
 func kit(t *testing.T, o *redis.UniversalOptions) {
 	var n atomic.Int64
 	revocationtest.TestStore(t, func(t *testing.T) revocation.Store {
-		return open(t, o, redisstore.Config{Prefix: fmt.Sprint("kit", n.Add(1)), AllowVolatile: true, AllowSplit: true})
+		return open(t, patient(o), redisstore.Config{Prefix: fmt.Sprint("kit", n.Add(1)), AllowVolatile: true, AllowSplit: true})
 	})
+}
+
+// patient returns o for a test in which a busy machine may take its time.
+func patient(o *redis.UniversalOptions) *redis.UniversalOptions {
+	p := *o
+	p.DialTimeout, p.ReadTimeout, p.WriteTimeout, p.PoolTimeout = time.Minute, time.Minute, time.Minute, time.Minute
+	return &p
 }
 
 func open(t testing.TB, o *redis.UniversalOptions, c redisstore.Config) *redisstore.Store {
