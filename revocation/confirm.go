@@ -28,6 +28,7 @@ type stamp struct {
 
 var (
 	errCrowded = errors.New("revocation: too many questions to the store in flight")
+	errSilent  = errors.New("revocation: the store was silent a moment ago, and was not asked again")
 	errBehind  = errors.New("revocation: the store answers from a state this replica has not followed yet")
 )
 

@@ -69,8 +69,8 @@ func (l *List) Anonymous() Start {
 }
 
 // Begin returns what the token of a new session carries (R21). It reads the store
-// once. If the store is silent it answers from what this replica knows, so that
-// people can log in during an outage, until Config.Grace has passed: the session
+// once, unless that has been silent. Then it answers from what this replica knows, so
+// that people can log in during an outage, until Config.Grace has passed: the session
 // may be refused later, it is never spared. Everything that was revoked after
 // b.Since ends it then.
 //
@@ -86,7 +86,14 @@ func (l *List) Begin(ctx context.Context, b Login) (Start, error) {
 	if v == nil {
 		return Start{}, ErrNotReady
 	}
-	a, err := l.askAlone(ctx, l.logins, Question{List: v.head.Genesis, Subject: b.Subject, Groups: b.Groups, Skew: l.Within()})
+	var a Answer
+	err := errSilent
+	if !l.silent.Load() || v.age(now) <= l.Within() {
+		a, err = l.askAlone(ctx, l.logins, Question{List: v.head.Genesis, Subject: b.Subject, Groups: b.Groups, Skew: l.Within()})
+		if err != nil && !errors.Is(err, errCrowded) && ctx.Err() == nil {
+			l.silent.Store(true)
+		}
+	}
 	heard := err == nil
 	if heard && v.outran(a.Head) {
 		err = errBehind

@@ -209,3 +209,44 @@ func TestR21SinceReachesBackBehindTheRing(t *testing.T) {
 		})
 	}
 }
+
+// R21: in an outage one login waits for the store, and the rest know by then, however
+// many come at once.
+func TestR21LoginsDoNotQueueForASilentStore(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		store.set(func(s *scripted) {
+			s.read = func(ctx context.Context, _ revocation.Cursor) (revocation.Page, error) {
+				return revocation.Page{}, hang(ctx)
+			}
+			s.confirm = func(ctx context.Context, _ revocation.Question) (revocation.Answer, error) {
+				return revocation.Answer{}, hang(ctx)
+			}
+		})
+		time.Sleep(2 * within)
+		begin := func() {
+			if _, err := l.Begin(t.Context(), identity(l)); err != nil {
+				t.Errorf("Begin = %v", err)
+			}
+		}
+		begin()
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 500 {
+			all.Go(begin)
+		}
+		all.Wait()
+		if took := time.Since(began); took != 0 {
+			t.Errorf("500 logins waited for %v", took)
+		}
+		store.speak()
+		time.Sleep(within)
+		before := store.asked()
+		begin()
+		if n := store.asked() - before; n != 1 {
+			t.Errorf("a store that answers again was asked %d times", n)
+		}
+	})
+}

@@ -43,7 +43,7 @@ type List struct {
 	stamped int64
 
 	outbox outbox
-	// silent: the store did not answer the last confirm and has not been heard of
+	// silent: the store did not answer the last question and has not been heard of
 	// since. Nobody waits for it until the reader has.
 	silent atomic.Bool
 	// seen is the highest log time heard of; every write passes it on (R3).
