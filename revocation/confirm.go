@@ -34,7 +34,8 @@ var (
 
 // Confirm settles what [List.Decide] answered with [Ask], by at most one read of
 // the exact set. It never returns Ask. If the store does not answer it decides
-// from the window, as far as that reaches, or returns [Undecided].
+// from the window, as far as that reaches. It returns [Undecided] where that does
+// not reach, and where the store answers but cannot be believed yet.
 func (l *List) Confirm(ctx context.Context, q *Query) Verdict {
 	v := l.confirm(ctx, q, time.Now())
 	if v.Outcome == Refuse {
@@ -71,25 +72,33 @@ func (l *List) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
 	}
 	question := l.question(q, v)
 	a, err := l.ask(ctx, question)
+	// Before anything else is made of the answer: nothing is ever un-revoked, so that
+	// is true however old the answer is, and however far this replica is behind.
+	found, reason := a.Judge(question)
+	if found == FoundRevoked {
+		l.remember(question, a)
+		return Verdict{Outcome: Refuse, Reason: reason, Fresh: true}
+	}
 	if err == nil && v.outran(a.Head) {
 		err = errBehind
 	}
-	if err != nil {
-		if !errors.Is(err, errCrowded) && !errors.Is(err, errBehind) {
-			l.silent.Store(true)
-		}
+	switch {
+	case errors.Is(err, errBehind):
+		// It answers, so this replica is not cut off; but what the window would accept may
+		// have been revoked since.
+		return Verdict{Reason: Silent}
+	case errors.Is(err, errCrowded):
+		return frozen(l.local(q, v, now), age, l.Grace())
+	case err != nil:
+		l.silent.Store(true)
 		return frozen(l.local(q, v, now), age, l.Grace())
 	}
-	found, reason := a.Judge(question)
 	if found == FoundNothing && ahead(q, a.Now, l.Within()) {
 		found = FoundAhead
 	}
 	at := stamp{max(a.Head.MS-1, a.Head.Born), a.Head.Line()}
 	accept := Verdict{Outcome: Accept, Fresh: true, Renew: synced && !v.young(l.Within()), Checked: at.chk, Line: at.line}
 	switch found {
-	case FoundRevoked:
-		l.remember(question, a)
-		return Verdict{Outcome: Refuse, Reason: reason, Fresh: true}
 	case FoundAhead:
 		return Verdict{Reason: Silent}
 	case FoundUnknown:
@@ -174,15 +183,13 @@ func (l *List) ask(ctx context.Context, q Question) (Answer, error) {
 	case <-ctx.Done():
 		return Answer{}, errCrowded // says nothing about the store
 	case r := <-flight:
-		if r.Err != nil {
-			return Answer{}, r.Err
-		}
-		return r.Val.(Answer), nil
+		return r.Val.(Answer), r.Err
 	}
 }
 
 // askAlone puts a question to the store if there is room for it. A store whose beat
-// stopped is a primary that nobody can write to: its answer may be old, so it is none.
+// stopped is a primary that nobody can write to: its answer may be old, so it comes
+// with an error, and only what it calls revoked is true.
 func (l *List) askAlone(ctx context.Context, room *semaphore.Weighted, q Question) (Answer, error) {
 	if !room.TryAcquire(1) {
 		l.counters.confirms.add("crowded")
@@ -197,7 +204,7 @@ func (l *List) askAlone(ctx context.Context, room *semaphore.Weighted, q Questio
 	}
 	if err != nil {
 		l.counters.confirms.add("failed")
-		return Answer{}, err
+		return a, err
 	}
 	l.counters.confirms.add("store")
 	l.heard(a.Head.MS)
@@ -208,30 +215,54 @@ func (l *List) askAlone(ctx context.Context, room *semaphore.Weighted, q Questio
 // ever un-revoked, so that stays true; a W is compared, so that whoever logged in
 // again is not met by an older one (R18).
 func (l *List) knownRevoked(q *Query) Reason {
-	if _, ok := l.revoked.Get(exactKey{ScopeSession, q.tag}); ok {
+	if l.revoked.Len() == 0 {
+		return None
+	}
+	if l.knownW(ScopeEveryone, Tag{}) >= q.Epoch {
+		return RevokedEveryone
+	}
+	for _, kid := range q.Keys {
+		if kid != "" && l.knownW(ScopeKey, l.kids.tag(l.tags, kid)) > 0 {
+			return RevokedKey
+		}
+	}
+	if l.knownW(ScopeSession, q.tag) > 0 {
 		return RevokedSession
 	}
-	if w, ok := l.revoked.Get(exactKey{ScopeSubject, q.Subject}); ok && w >= q.Epoch {
+	if l.knownW(ScopeSubject, q.Subject) >= q.Epoch {
 		return RevokedSubject
 	}
 	for _, g := range q.Groups {
-		if w, ok := l.revoked.Get(exactKey{ScopeGroup, g}); ok && w >= q.Epoch {
+		if l.knownW(ScopeGroup, g) >= q.Epoch {
 			return RevokedGroup
 		}
 	}
 	return None
 }
 
+// knownW returns the W that the store once said is in force, -1 if none is known.
+func (l *List) knownW(s Scope, t Tag) int64 {
+	if w, ok := l.revoked.Get(exactKey{s, t}); ok {
+		return w
+	}
+	return -1
+}
+
 func (l *List) remember(q Question, a Answer) {
-	if a.Session {
-		l.revoked.Add(exactKey{ScopeSession, q.Session}, Forever)
-	}
-	if a.Subject > 0 {
-		l.revoked.Add(exactKey{ScopeSubject, q.Subject}, a.Subject)
-	}
-	for i, w := range a.Groups {
-		if w > 0 {
-			l.revoked.Add(exactKey{ScopeGroup, q.Groups[i]}, w)
+	add := func(s Scope, t Tag, w int64) {
+		if w > 0 && w > l.knownW(s, t) { // a store that is behind may know of less
+			l.revoked.Add(exactKey{s, t}, w)
 		}
+	}
+	if a.Session {
+		add(ScopeSession, q.Session, Forever)
+	}
+	add(ScopeSubject, q.Subject, a.Subject)
+	add(ScopeEveryone, Tag{}, a.Everyone)
+	for i, w := range a.Groups {
+		add(ScopeGroup, q.Groups[i], w)
+	}
+	for i, w := range a.Keys {
+		add(ScopeKey, q.Keys[i], w)
 	}
 }

@@ -291,48 +291,6 @@ func TestCutOffAsksNoMoreUntilTheReaderHears(t *testing.T) {
 	})
 }
 
-// R10, R17: an answer from a store that went back is none.
-func TestR17AStoreBehindThisReplicaIsNoAnswer(t *testing.T) {
-	for name, change := range map[string]func(*revocation.Head){
-		"log time":   func(h *revocation.Head) { h.MS -= 60_000 },
-		"entries":    func(h *revocation.Head) { h.N -= 2 },
-		"other line": func(h *revocation.Head) { h.Lines = []revocation.Line{{ID: 99, Start: h.Born}} },
-	} {
-		t.Run(name, func(t *testing.T) {
-			bubble.Test(t, func(t *testing.T) {
-				store := script()
-				l := open(t, store)
-				q := login(t, l, 1, "ada")
-				for i := range 3 {
-					revoke(t, l, revocation.Session(sid(100+i)))
-				}
-				time.Sleep(time.Second)
-				store.set(func(s *scripted) {
-					in := s.Store
-					s.silenceReads()
-					s.confirm = func(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
-						a, err := in.Confirm(ctx, q)
-						change(&a.Head)
-						return a, err
-					}
-				})
-				time.Sleep(within + time.Second)
-				v := verdict(t, l, q)
-				wantVerdict(t, "what the window decides", v, revocation.Accept, revocation.None)
-				if v.Fresh || v.Renew {
-					t.Errorf("taken for an answer: %+v", v)
-				}
-				q.Line = 12345
-				wantVerdict(t, "what it cannot decide", verdict(t, l, q), revocation.Undecided, revocation.Silent)
-				start, err := l.Begin(t.Context(), revocation.Login{Subject: q.Subject})
-				if err != nil || start.Epoch > time.Now().Add(-within).UnixMilli() {
-					t.Errorf("Begin = %+v, %v: as if the store had answered", start, err) // R21
-				}
-			})
-		})
-	}
-}
-
 // R17: what the store lost is settled by the window of what was lost, or not at all.
 func TestR17UnknownAfterALoss(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {

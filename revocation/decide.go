@@ -3,8 +3,8 @@ package revocation
 import "time"
 
 // Decide says whether the session q describes is alive, from what this replica
-// holds in memory: no I/O, no lock, no allocation. On [Ask] call
-// [List.Confirm].
+// holds in memory: no I/O, no allocation, and no lock unless this replica is cut
+// off. On [Ask] call [List.Confirm].
 //
 // A refusal is never a guess of a filter. An acceptance means: no revocation
 // this replica has read, and none it was asked to make, concerns q.
@@ -48,6 +48,9 @@ func (l *List) decide(q *Query, now time.Time) Verdict {
 	case d.Outcome == Refuse || !q.listed():
 		return d // a refusal stays one, and what the list is not about needs no list
 	case l.silent.Load():
+		if r := l.knownRevoked(q); r != None { // what the store said before it fell silent
+			return Verdict{Outcome: Refuse, Reason: r}
+		}
 		return frozen(d, age, l.Grace())
 	}
 	return Verdict{Outcome: Ask} // stale: accepted only after a confirm

@@ -109,7 +109,11 @@ func (h *history) request(r *replica, t *modelToken) {
 	d := r.l.Decide(&q)
 	asked := d.Outcome == Ask
 	if asked {
+		r.link.said = FoundNothing
 		d = r.l.Confirm(context.Background(), &q)
+		if d.Outcome == Accept && r.link.said == FoundRevoked {
+			h.fail("%s accepts session %d, which the store has just said is revoked", r.name, t.s.id)
+		}
 	}
 	h.say("%s decides %d (ep %d chk %d ln %d): %v %v, asked %v, fresh %v", r.name, t.s.id, q.Epoch, q.Checked, q.Line, d.Outcome, d.Reason, asked, d.Fresh)
 	h.judge(r, t, d)

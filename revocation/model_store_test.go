@@ -83,6 +83,8 @@ type link struct {
 	loss int   // of 100 answers, how many are lost after the work was done
 	// got is what the replica has read, with the highest W of each.
 	got map[exactKey]int64
+	// said is what the last answer that arrived says of the question.
+	said Finding
 }
 
 func (l *link) gets(entries []Entry) {
@@ -207,6 +209,7 @@ func (l *link) Confirm(_ context.Context, q Question) (Answer, error) {
 		return Answer{}, errSim
 	}
 	a.Head = l.sim.shown(a.Head)
+	l.said, _ = a.Judge(q)
 	return a, nil
 }
 

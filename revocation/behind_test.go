@@ -1,0 +1,108 @@
+package revocation_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// The ways in which an answer can come from a state that this replica has not
+// followed, or from a primary that nobody writes to any more.
+var behind = map[string]func(*revocation.Answer){
+	"log time":   func(a *revocation.Answer) { a.Head.MS -= 60_000 },
+	"entries":    func(a *revocation.Answer) { a.Head.N -= 2 },
+	"other line": func(a *revocation.Answer) { a.Head.Lines = []revocation.Line{{ID: 99, Start: a.Head.Born}} },
+	"no beat":    func(a *revocation.Answer) { a.Beat = within + time.Second },
+}
+
+// answerFrom makes the list stale, and what is asked be answered from behind.
+func (s *scripted) answerFrom(change func(*revocation.Answer)) {
+	s.set(func(s *scripted) {
+		in := s.Store
+		s.silenceReads()
+		s.confirm = func(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+			a, err := in.Confirm(ctx, q)
+			change(&a)
+			return a, err
+		}
+	})
+}
+
+// R17: nothing is ever un-revoked, so "revoked" is believed whatever else is wrong
+// with the answer, and does not become "not revoked" when the store falls silent.
+func TestR17RevokedIsRefusedHoweverFarBehind(t *testing.T) {
+	for name, change := range behind {
+		for _, target := range []revocation.Target{
+			revocation.Session(sid(1)), revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Key("kid-one"), revocation.Everyone(),
+		} {
+			t.Run(name+"/"+target.Scope().String(), func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
+					store := script()
+					there := open(t, store.Store)
+					here := open(t, store)
+					q := login(t, here, 1, "ada", "tenant:7")
+					q.Keys[0] = "kid-one"
+					for i := range 3 {
+						revoke(t, there, revocation.Session(sid(100+i)))
+					}
+					time.Sleep(time.Second)
+					store.answerFrom(change)
+					revoke(t, there, target)
+					time.Sleep(within + time.Second)
+					for _, when := range []string{"at once", "again"} {
+						if v := verdict(t, here, q); v.Outcome != revocation.Refuse {
+							t.Errorf("%s: %v %v", when, v.Outcome, v.Reason)
+						}
+					}
+					store.silence()
+					other := session(login(t, there, 2, "bob"), 3)
+					other.Keys[0] = "kid-two"
+					verdict(t, here, other) // finds that nobody answers
+					if s := here.Stats().State; s != "cut_off" {
+						t.Fatalf("State = %q", s)
+					}
+					if v := verdict(t, here, q); v.Outcome != revocation.Refuse {
+						t.Errorf("cut off: %v %v", v.Outcome, v.Reason)
+					}
+				})
+			})
+		}
+	}
+}
+
+// R10, R17: an answer from a store that went back is none. It answers, though, so
+// this replica is not cut off, and what its window says may be over.
+func TestR17AStoreBehindThisReplicaIsNoAnswer(t *testing.T) {
+	for name, change := range behind {
+		if name == "no beat" {
+			continue // that is a store that does not answer
+		}
+		t.Run(name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				store := script()
+				l := open(t, store)
+				q := login(t, l, 1, "ada")
+				for i := range 3 {
+					revoke(t, l, revocation.Session(sid(100+i)))
+				}
+				time.Sleep(time.Second)
+				store.answerFrom(change)
+				time.Sleep(within + time.Second)
+				wantVerdict(t, "what the window decides", verdict(t, l, q), revocation.Undecided, revocation.Silent)
+				q.Line = 12345
+				wantVerdict(t, "what it cannot decide", verdict(t, l, q), revocation.Undecided, revocation.Silent)
+				start, err := l.Begin(t.Context(), revocation.Login{Subject: q.Subject})
+				if err != nil || start.Epoch > time.Now().Add(-within).UnixMilli() {
+					t.Errorf("Begin = %+v, %v: as if the store had answered", start, err) // R21
+				}
+				store.speak()
+				time.Sleep(time.Second)
+				q.Line = start.Line
+				wantVerdict(t, "when all is well again", verdict(t, l, q), revocation.Accept, revocation.None)
+			})
+		})
+	}
+}
