@@ -48,8 +48,8 @@ const maxID = 256 // bytes of a subject or a group
 // serves to step up. So does every other session whose cookie came and opened, also one that expired: a copy of it may
 // be in use.
 //
-// If the store does not answer, people can log in all the same, until the list's Grace is over. If too many logins wait
-// for it, the next one is refused with ErrUndecided. The new session begins at the last moment known, and
+// If the store does not answer, people can log in all the same, until the list's Grace is over. If 64 logins wait
+// for it, the next one waits for one of them, and is refused with ErrUndecided after half a second. The new session begins at the last moment known, and
 // sessions that expired or were refused here are ended as soon as the store answers. But to replace a living session
 // needs the store, and is refused with ErrUndecided. ErrRevoked: see Identity.Since, or the session to be replaced was
 // revoked; then it is no session any more, and another Login would begin afresh. ErrTooLarge: the data that is kept does not

@@ -228,7 +228,7 @@ func TestR18OtherKeysAreAnotherQuestion(t *testing.T) {
 	})
 }
 
-// R18: at most 64 in flight; who comes too many is cut off for this request only.
+// R18: at most 64 in flight; who comes too many waits for one of them.
 func TestR18AtMost64InFlight(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -247,19 +247,10 @@ func TestR18AtMost64InFlight(t *testing.T) {
 		}
 		release()
 		all.Wait()
-		accepted, crowded := 0, 0
-		for _, v := range verdicts {
-			switch {
-			case v.Outcome == revocation.Accept:
-				accepted++
-			case v.Outcome == revocation.Undecided && v.Reason == revocation.Silent:
-				crowded++
-			}
+		for i, v := range verdicts {
+			wantVerdict(t, fmt.Sprint("session ", i), v, revocation.Accept, revocation.None)
 		}
-		if accepted != 64 || crowded != 36 {
-			t.Errorf("%d accepted and %d cut off of 100", accepted, crowded)
-		}
-		if n := l.Stats().Confirms["crowded"]; n != 36 {
+		if n := l.Stats().Confirms["crowded"]; n != 0 {
 			t.Errorf("counted %d", n)
 		}
 		if s := l.Stats().State; s != "synced" {

@@ -10,7 +10,10 @@ import (
 
 const (
 	confirmFor = 500 * time.Millisecond // one confirm, and how long others may join it (R18)
-	lostGrace  = time.Minute            // after a loss, before "unknown" becomes "log in again" (R17)
+	// A little longer than an answer may take: whoever waits for room learns that the
+	// store is silent from those who have it.
+	roomFor   = confirmFor + confirmFor/10
+	lostGrace = time.Minute // after a loss, before "unknown" becomes "log in again" (R17)
 )
 
 // clearKey names a confirmed session in the cache of those found not revoked.
@@ -49,14 +52,34 @@ func (l *List) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
 	if d.Outcome != Ask {
 		return d
 	}
+	if l.overslept(now) && l.await(ctx, 2, func() bool { return l.fresh(time.Now()) }) { // the first may have slept as well
+		now = time.Now()
+		if d = l.decide(q, now); d.Outcome != Ask {
+			return d
+		}
+	}
 	v := l.view.Load()
-	age := v.age(now)
-	synced := age <= l.Within()
+	d, err := l.consult(ctx, q, v, now)
+	// One who is behind need not be for long: after a failover until the next read.
+	if errors.Is(err, errBehind) && l.await(ctx, 1, func() bool { return l.view.Load() != v }) {
+		now = time.Now()
+		if d = l.decide(q, now); d.Outcome == Ask {
+			d, _ = l.consult(ctx, q, l.view.Load(), now)
+		}
+	}
+	return d
+}
+
+// consult decides q by what was asked before or, if that does not settle it, by
+// asking the store. With errBehind nothing was decided because v is not of the log
+// that the store has.
+func (l *List) consult(ctx context.Context, q *Query, v *view, now time.Time) (Verdict, error) {
+	synced := v.age(now) <= l.Within()
 	key := clearKey{session: q.tag, subject: q.Subject, epoch: q.Epoch}
 	copy(key.groups[:], q.Groups)
 	if r := l.knownRevoked(q); r != None {
 		l.counters.confirms.add("cached")
-		return Verdict{Outcome: Refuse, Reason: r, Fresh: synced}
+		return Verdict{Outcome: Refuse, Reason: r, Fresh: synced}, nil
 	}
 	if synced {
 		// Found clear before: as good as a token stamped then, so it is decided again
@@ -66,7 +89,7 @@ func (l *List) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
 			again.Checked, again.Line = s.chk, s.line
 			if d := l.decide(&again, now); d.Outcome != Ask {
 				l.counters.confirms.add("cached")
-				return d
+				return d, nil
 			}
 		}
 	}
@@ -77,21 +100,15 @@ func (l *List) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
 	found, reason := a.Judge(question)
 	if found == FoundRevoked {
 		l.remember(question, a)
-		return Verdict{Outcome: Refuse, Reason: reason, Fresh: true}
-	}
-	if err == nil && v.outran(a.Head) {
-		err = errBehind
+		return Verdict{Outcome: Refuse, Reason: reason, Fresh: true}, nil
 	}
 	switch {
-	case errors.Is(err, errBehind):
+	case err == nil && v.outran(a.Head):
 		// It answers, so this replica is not cut off; but what the window would accept may
 		// have been revoked since.
-		return Verdict{Reason: Silent}
-	case errors.Is(err, errCrowded):
-		return frozen(l.local(q, v, now), age, l.Grace())
+		return Verdict{Reason: Silent}, errBehind
 	case err != nil:
-		l.silent.Store(true)
-		return frozen(l.local(q, v, now), age, l.Grace())
+		return l.unanswered(q, err), nil
 	}
 	if found == FoundNothing && ahead(q, a.Now, l.Within()) {
 		found = FoundAhead
@@ -100,7 +117,7 @@ func (l *List) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
 	accept := Verdict{Outcome: Accept, Fresh: true, Renew: synced && !v.young(l.Within()), Checked: at.chk, Line: at.line}
 	switch found {
 	case FoundAhead:
-		return Verdict{Reason: Silent}
+		return Verdict{Reason: Silent}, nil
 	case FoundUnknown:
 		switch l.settle(q, v, a.Head) {
 		case miss:
@@ -108,20 +125,35 @@ func (l *List) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
 			// Not renewed before every replica that reaches the store has had the time to
 			// say what it knows.
 			accept.Renew = accept.Renew && a.Now-a.Head.Born > l.Within().Milliseconds()
-			return accept
+			return accept, nil
 		case revoked, maybe:
 			l.counters.anomalies.add("settled_hit")
-			return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}
+			return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}, nil
 		}
 		if a.Now-a.Head.Born < lostGrace.Milliseconds() {
-			return Verdict{Reason: Silent}
+			return Verdict{Reason: Silent}, nil
 		}
-		return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}
+		return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}, nil
 	}
 	if !v.young(l.Within()) {
 		l.cleared.Add(key, at)
 	}
-	return accept
+	return accept, nil
+}
+
+// unanswered decides q where asking ended with err. Meanwhile the reader may have
+// come further.
+func (l *List) unanswered(q *Query, err error) Verdict {
+	now := time.Now()
+	d := l.decide(q, now)
+	switch {
+	case d.Outcome != Ask:
+		return d
+	case errors.Is(err, errCrowded): // which says nothing about the store
+		return Verdict{Reason: Silent}
+	}
+	v := l.view.Load()
+	return frozen(l.local(q, v, now), v.age(now), l.Grace())
 }
 
 // ahead reports whether q claims to have begun after now. Until log time has come
@@ -187,15 +219,41 @@ func (l *List) ask(ctx context.Context, q Question) (Answer, error) {
 	}
 }
 
-// askAlone puts a question to the store if there is room for it. A store whose beat
-// stopped is a primary that nobody can write to: its answer may be old, so it comes
-// with an error, and only what it calls revoked is true.
+// askAlone puts a question to the store as soon as there is room for it.
 func (l *List) askAlone(ctx context.Context, room *semaphore.Weighted, q Question) (Answer, error) {
-	if !room.TryAcquire(1) {
-		l.counters.confirms.add("crowded")
-		return Answer{}, errCrowded
+	waited, err := l.enter(ctx, room)
+	if err != nil {
+		return Answer{}, err
 	}
 	defer room.Release(1)
+	if waited && l.silent.Load() { // those who were here before have found out
+		return Answer{}, errSilent
+	}
+	a, err := l.put(ctx, q)
+	if err != nil && ctx.Err() == nil {
+		l.silent.Store(true)
+	}
+	return a, err
+}
+
+// enter waits for room to ask in, and reports whether it had to.
+func (l *List) enter(ctx context.Context, room *semaphore.Weighted) (waited bool, _ error) {
+	if room.TryAcquire(1) {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, roomFor)
+	defer cancel()
+	if room.Acquire(ctx, 1) != nil {
+		l.counters.confirms.add("crowded")
+		return true, errCrowded
+	}
+	return true, nil
+}
+
+// put puts a question to the store. A store whose beat stopped is a primary that
+// nobody can write to: its answer may be old, so it comes with an error, and only
+// what it calls revoked is true.
+func (l *List) put(ctx context.Context, q Question) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, confirmFor)
 	defer cancel()
 	a, err := l.store.Confirm(ctx, q)

@@ -76,7 +76,8 @@ func (l *List) Anonymous() Start {
 //
 // It returns [ErrRevoked] if the store or this replica knows that something was
 // revoked after b.Since. It returns [ErrUnavailable] past the grace, before the list
-// is ready, and if too many logins wait for the store.
+// is ready, and if 64 logins wait for the store and none gets an answer in half a
+// second.
 func (l *List) Begin(ctx context.Context, b Login) (Start, error) {
 	if l.store == nil {
 		return Start{Epoch: time.Now().UnixMilli()}, nil
@@ -90,9 +91,6 @@ func (l *List) Begin(ctx context.Context, b Login) (Start, error) {
 	err := errSilent
 	if !l.silent.Load() || v.age(now) <= l.Within() {
 		a, err = l.askAlone(ctx, l.logins, Question{List: v.head.Genesis, Subject: b.Subject, Groups: b.Groups, Skew: l.Within()})
-		if err != nil && !errors.Is(err, errCrowded) && ctx.Err() == nil {
-			l.silent.Store(true)
-		}
 	}
 	heard := err == nil
 	if heard && v.outran(a.Head) {

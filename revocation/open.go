@@ -36,6 +36,7 @@ type List struct {
 	view atomic.Pointer[view]
 	// reading serialises the reader: the loop, and nobody else but Open.
 	reading sync.Mutex
+	turns   turns
 	filler  *filler // owned by reading
 	// left is the last list that was found to be lost, and stamped how far its tokens
 	// may go. Owned by reading.
@@ -91,6 +92,7 @@ func Open(ctx context.Context, s Store, k Secrets, c Config) (*List, error) {
 	if err := l.start(ctx); err != nil {
 		return nil, err
 	}
+	l.turns.wanted = make(chan struct{}, 1)
 	running, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	go l.run(running)
@@ -139,17 +141,29 @@ func Disabled(k Secrets) *List {
 // run reads until ctx ends. It is the only goroutine of a List.
 func (l *List) run(ctx context.Context) {
 	defer close(l.stopped)
+	begun := time.Now()
 	for {
 		jitter := time.Duration(mrand.Int64N(int64(readEvery / 5))) // R9: ± 10 %
+		var soon <-chan time.Time
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(readEvery*9/10 + jitter):
+		case <-l.turns.wanted:
+			soon = time.After(time.Until(begun.Add(readEvery / 2))) // however many want it
 		}
+		if soon != nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-soon:
+			}
+		}
+		begun = time.Now()
 		if l.view.Load() == nil {
 			l.startLate(ctx)
 		} else {
-			l.step(ctx, time.Now())
+			l.step(ctx, begun)
 		}
 	}
 }

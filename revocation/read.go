@@ -14,7 +14,14 @@ func (l *List) step(ctx context.Context, now time.Time) {
 	l.reading.Lock()
 	defer l.reading.Unlock()
 	l.tell(now) // a process that was paused is stale until it has read
-	if err := l.read(ctx, now); err != nil {
+	err := l.read(ctx, now)
+	if err == nil {
+		l.silent.Store(false)
+	}
+	end := time.Now()
+	slept := end.Sub(now) > l.Within() // so that how it ended says nothing about the store
+	l.turns.end(!slept && (err != nil || !l.fresh(end)))
+	if err != nil {
 		l.counters.reads.add("failed")
 		if ctx.Err() == nil {
 			l.told.failed = err
@@ -23,7 +30,6 @@ func (l *List) step(ctx context.Context, now time.Time) {
 		return
 	}
 	l.counters.reads.add("ok")
-	l.silent.Store(false)
 	l.told.failed = nil
 	l.tell(time.Now())
 	l.flush(ctx)

@@ -1,0 +1,208 @@
+package revocation_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// crowd decides n sessions like q at once, and counts what became of them.
+func crowd(t *testing.T, l *revocation.List, q *revocation.Query, n int) map[revocation.Outcome]int {
+	t.Helper()
+	var all sync.WaitGroup
+	verdicts := make([]revocation.Verdict, n)
+	for i := range verdicts {
+		all.Go(func() {
+			c := session(q, 0)
+			c.Session[3], c.Session[4] = byte(i>>8)+1, byte(i)
+			verdicts[i] = verdict(t, l, c)
+		})
+	}
+	all.Wait()
+	counts := map[revocation.Outcome]int{}
+	for _, v := range verdicts {
+		counts[v.Outcome]++
+	}
+	return counts
+}
+
+// pause makes reads hang until resume is called, whatever becomes of their ctx, as
+// everything does in a process that is stopped.
+func (s *scripted) pause() (resume func()) {
+	gate := make(chan struct{})
+	s.set(func(s *scripted) {
+		in, next := s.Store, s.read
+		if next == nil {
+			next = in.Read
+		}
+		s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+			<-gate
+			return next(ctx, c)
+		}
+	})
+	return func() { close(gate) }
+}
+
+// away makes the store take d for each answer.
+func (s *scripted) away(d time.Duration) {
+	s.set(func(s *scripted) {
+		in := s.Store
+		wait := func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(d):
+				return nil
+			}
+		}
+		s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+			if err := wait(ctx); err != nil {
+				return revocation.Page{}, err
+			}
+			return in.Read(ctx, c)
+		}
+		s.confirm = func(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+			if err := wait(ctx); err != nil {
+				return revocation.Answer{}, err
+			}
+			return in.Confirm(ctx, q)
+		}
+	})
+}
+
+// R18: of more sessions than a replica may ask about at once none is accepted
+// unasked. After a pause one read settles all of them.
+func TestR18ACrowdAfterAPauseIsSettledByOneRead(t *testing.T) {
+	for _, far := range []time.Duration{0, time.Millisecond, 10 * time.Millisecond, 60 * time.Millisecond} {
+		for _, early := range []bool{false, true} { // whether requests come before the read that hung is over
+			t.Run(far.String()+map[bool]string{true: "/early"}[early], func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
+					store := script()
+					here, there := open(t, store), open(t, store.Store)
+					q := login(t, here, 1, "ada", "tenant:7")
+					clear := login(t, here, 2, "bob", "tenant:8")
+					time.Sleep(time.Second)
+					store.away(far)
+					resume := store.pause()
+					time.Sleep(time.Second)
+					revoke(t, there, revocation.Group("tenant:7"))
+					time.Sleep(within + time.Second)
+					before := store.asked()
+					if early {
+						go func() { time.Sleep(time.Millisecond); resume() }()
+					} else {
+						resume()
+					}
+					if n := crowd(t, here, q, 300); n[revocation.Refuse] != 300 {
+						t.Errorf("of a revoked group: %v, want 300 refused", n)
+					}
+					if n := store.asked() - before; n > 1 {
+						t.Errorf("%d questions", n)
+					}
+					if n := crowd(t, here, clear, 300); n[revocation.Accept] != 300 {
+						t.Errorf("of another group: %v, want 300 accepted", n)
+					}
+				})
+			})
+		}
+	}
+}
+
+// R18: where no read helps, whoever comes too many waits for room.
+func TestR18ACrowdWaitsForRoom(t *testing.T) {
+	for _, tt := range []struct {
+		name                 string
+		far                  time.Duration
+		refused, undecided   int // of 300 of a group that was revoked
+		accepted, undecided2 int // of 300 of a group that was not
+	}{
+		{"near", time.Millisecond, 300, 0, 300, 0},
+		{"100 ms away", 100 * time.Millisecond, 300, 0, 300, 0},
+		{"too slow", 300 * time.Millisecond, 128, 172, 128, 172},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				store := script()
+				here, there := open(t, store), open(t, store.Store)
+				q := login(t, here, 1, "ada", "tenant:7")
+				clear := login(t, here, 2, "bob", "tenant:8")
+				time.Sleep(time.Second)
+				store.away(tt.far)
+				store.set((*scripted).silenceReads)
+				revoke(t, there, revocation.Group("tenant:7"))
+				time.Sleep(within + time.Second)
+				if n := crowd(t, here, q, 300); n[revocation.Refuse] != tt.refused || n[revocation.Undecided] != tt.undecided {
+					t.Errorf("of a revoked group: %v, want %d refused and %d undecided", n, tt.refused, tt.undecided)
+				}
+				if n := crowd(t, here, clear, 300); n[revocation.Accept] != tt.accepted || n[revocation.Undecided] != tt.undecided2 {
+					t.Errorf("of another group: %v, want %d accepted and %d undecided", n, tt.accepted, tt.undecided2)
+				}
+				if n := here.Stats().Confirms["crowded"]; n != uint64(tt.undecided+tt.undecided2) {
+					t.Errorf("crowded: %d", n)
+				}
+			})
+		})
+	}
+}
+
+// A store that hangs is no crowd: whoever waited for room is decided like those who
+// asked, and not asked about one after the other.
+func TestACrowdBeforeASilentStoreIsCutOff(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		q := login(t, l, 1, "ada")
+		time.Sleep(time.Second)
+		store.set((*scripted).silenceReads)
+		store.holdConfirms()
+		time.Sleep(within + time.Second)
+		before, start := store.asked(), time.Now()
+		if n := crowd(t, l, q, 300); n[revocation.Accept] != 300 {
+			t.Errorf("%v, want 300 accepted from the window", n)
+		}
+		if n, d := store.asked()-before, time.Since(start); n != 64 || d > 600*time.Millisecond {
+			t.Errorf("%d questions in %v", n, d)
+		}
+	})
+}
+
+// R17: a session that has to be asked about right after a failover, before this
+// replica has read from the new primary, waits for that read.
+func TestR17BehindWaitsForTheRead(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		q := login(t, l, 1, "ada")
+		time.Sleep(time.Second)
+		reads := 0
+		store.set(func(s *scripted) {
+			in := s.Store
+			line := func(h *revocation.Head) {
+				h.Lines = append(h.Lines[:1:1], revocation.Line{ID: 99, Start: h.Lines[0].Start, Opened: h.MS - 10_000})
+			}
+			s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+				reads++
+				p, err := in.Read(ctx, c)
+				line(&p.Head)
+				return p, err
+			}
+			s.confirm = func(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+				a, err := in.Confirm(ctx, q)
+				line(&a.Head)
+				return a, err
+			}
+		})
+		synctest.Wait()
+		q.Line = 99 // renewed by a replica that has read from it
+		start := time.Now()
+		wantVerdict(t, "Confirm", verdict(t, l, q), revocation.Accept, revocation.None)
+		if d := time.Since(start); d > 200*time.Millisecond || reads != 1 {
+			t.Errorf("after %v and %d reads", d, reads)
+		}
+	})
+}
