@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -53,23 +54,62 @@ func (s *Sentinel) Primary() string {
 // StartCluster starts a cluster of three primaries without replicas.
 func StartCluster(t testing.TB, args ...string) []*Server {
 	t.Helper()
+	return startCluster(t, 3, append([]string{"--cluster-node-timeout", "2000"}, args...))
+}
+
+// StartReplicatedCluster starts a cluster of three primaries, each with one replica
+// that takes its place soon after its end.
+func StartReplicatedCluster(t testing.TB, args ...string) (primaries, replicas []*Server) {
+	t.Helper()
+	nodes := startCluster(t, 6, append([]string{"--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0"}, args...))
+	primaries, replicas = nodes[:3], nodes[3:]
+	for i, r := range replicas {
+		r.Do("CLUSTER", "REPLICATE", primaries[i].Do("CLUSTER", "MYID"))
+	}
+	for i, r := range replicas {
+		Await(t, "the replica follows", func() bool { return r.Info("master_link_status") == "up" })
+		Await(t, "the primary counts it", func() bool { return strings.Contains(primaries[i].Info("slave0"), "state=online") })
+	}
+	return primaries, replicas
+}
+
+// clusterSlots are the first slots of the primaries of a cluster.
+var clusterSlots = []int{0, 5461, 10922, 16384}
+
+// Owner returns which of the three primaries of a new cluster has key.
+func Owner(t testing.TB, primaries []*Server, key string) int {
+	t.Helper()
+	slot, err := strconv.Atoi(primaries[0].Do("CLUSTER", "KEYSLOT", key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := 0
+	for slot >= clusterSlots[i+1] {
+		i++
+	}
+	return i
+}
+
+// startCluster starts a cluster of n nodes, the first three of which have all slots.
+func startCluster(t testing.TB, n int, args []string) []*Server {
+	t.Helper()
 	var nodes []*Server
-	for range 3 {
-		nodes = append(nodes, Start(t, append([]string{
-			"--cluster-enabled", "yes", "--cluster-port", freePort(t), "--cluster-node-timeout", "2000",
-		}, args...)...))
+	for range n {
+		nodes = append(nodes, Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", freePort(t)}, args...)...))
 	}
 	for i, n := range nodes {
-		n.Do("CLUSTER", "ADDSLOTSRANGE", fmt.Sprint([]int{0, 5461, 10922}[i]), fmt.Sprint([]int{5460, 10921, 16383}[i]))
+		if i < 3 {
+			n.Do("CLUSTER", "ADDSLOTSRANGE", fmt.Sprint(clusterSlots[i]), fmt.Sprint(clusterSlots[i+1]-1))
+		}
 		for _, other := range nodes[:i] {
 			n.Do("CLUSTER", "MEET", "127.0.0.1", other.Port, busPort(other))
 			other.Do("CLUSTER", "MEET", "127.0.0.1", n.Port, busPort(n))
 		}
 	}
 	Await(t, "the cluster is whole", func() bool {
-		for _, n := range nodes {
-			info := n.Do("CLUSTER", "INFO")
-			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_known_nodes:3") {
+		for _, node := range nodes {
+			info := node.Do("CLUSTER", "INFO")
+			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d", n)) {
 				return false
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/wafer-sessions/wafer/internal/rediscluster"
 	"github.com/wafer-sessions/wafer/keys"
 )
 
@@ -193,7 +194,10 @@ func (r *Ring) primary(ctx context.Context) (*redis.Client, error) {
 }
 
 // failed says of an error which server it came from.
-func (r *Ring) failed(err error) error { return fmt.Errorf("rediskeys: Redis at %s: %w", r.addr, err) }
+func (r *Ring) failed(err error) error {
+	rediscluster.Look(r.client, err)
+	return fmt.Errorf("rediskeys: Redis at %s: %w", r.addr, err)
+}
 
 // A document is the bytes that Redis held last, and what came of them.
 type document struct {

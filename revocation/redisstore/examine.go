@@ -60,9 +60,9 @@ func Examine(ctx context.Context, o *redis.UniversalOptions, c Config) ([]Findin
 	}
 	node, err := s.primary(ctx)
 	if err != nil {
-		return nil, mapped(err)
+		return nil, s.mapped(err)
 	}
-	timing, err := measure(ctx, node)
+	timing, err := s.measure(ctx, node)
 	return append(all, timing...), err
 }
 
@@ -89,13 +89,13 @@ func (i info) int(name string) int64 {
 func (s *Store) inspect(ctx context.Context, o *redis.UniversalOptions, c Config) ([]Finding, error) {
 	node, err := s.primary(ctx)
 	if err != nil {
-		return nil, mapped(err)
+		return nil, s.mapped(err)
 	}
 	text, err := node.Info(ctx).Result()
 	if redis.HasErrorPrefix(err, "NOPERM") {
 		return []Finding{{Refused, "acl", "this user may not call INFO", "ACL SETUSER … +info (docs/redis.md)"}}, nil
 	} else if err != nil {
-		return nil, mapped(err)
+		return nil, s.mapped(err)
 	}
 	i := info{}
 	for line := range strings.Lines(text) {
@@ -223,7 +223,7 @@ func (s *Store) acl(ctx context.Context) (Finding, error) {
 	case redis.HasErrorPrefix(err, "READONLY"):
 		return Finding{Good, "acl", "not tried on a replica", ""}, nil
 	case err != nil:
-		return Finding{}, mapped(err)
+		return Finding{}, s.mapped(err)
 	case len(denied) > 0:
 		slices.Sort(denied)
 		return Finding{Refused, "acl", "this user may not call " + strings.Join(denied, ", "), "ACL SETUSER … +" + strings.ToLower(strings.Join(denied, " +"))}, nil
@@ -232,7 +232,7 @@ func (s *Store) acl(ctx context.Context) (Finding, error) {
 }
 
 // measure looks at the clock and the time a command takes.
-func measure(ctx context.Context, node *redis.Client) ([]Finding, error) {
+func (s *Store) measure(ctx context.Context, node *redis.Client) ([]Finding, error) {
 	var took []time.Duration
 	var off time.Duration
 	for range 9 {
@@ -241,7 +241,7 @@ func measure(ctx context.Context, node *redis.Client) ([]Finding, error) {
 		if redis.HasErrorPrefix(err, "NOPERM") {
 			return nil, nil // which is a finding already
 		} else if err != nil {
-			return nil, mapped(err)
+			return nil, s.mapped(err)
 		}
 		d := time.Since(sent)
 		off = there.Sub(sent.Add(d / 2)).Abs()

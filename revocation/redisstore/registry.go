@@ -37,14 +37,14 @@ func (s *Store) Register(ctx context.Context, r revocation.Replica, keep time.Du
 		return err
 	}
 	keys := []string{s.prefix + "replicas", s.prefix + "r:" + r.ID}
-	return mapped(s.scripts.register.Run(ctx, s.client, keys, r.ID, doc, keep.Milliseconds()).Err())
+	return s.mapped(s.scripts.register.Run(ctx, s.client, keys, r.ID, doc, keep.Milliseconds()).Err())
 }
 
 // Replicas implements [revocation.Registrar].
 func (s *Store) Replicas(ctx context.Context) (out []revocation.Replica, _ error) {
 	all, err := s.scripts.replicas.Run(ctx, s.client, []string{s.prefix + "replicas", s.prefix + "r:"}).StringSlice()
 	if err != nil {
-		return nil, mapped(err)
+		return nil, s.mapped(err)
 	}
 	for _, text := range all {
 		if r, ok := replica(text); ok {

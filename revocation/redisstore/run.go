@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/wafer-sessions/wafer/internal/rediscluster"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -64,7 +65,7 @@ func newScripts() (s scripts) {
 // run runs a script on the primary, loading it if the server does not have it.
 func (s *Store) run(ctx context.Context, script *redis.Script, args ...any) (any, error) {
 	reply, err := script.Run(ctx, s.client, s.keys, args...).Result()
-	return reply, mapped(err)
+	return reply, s.mapped(err)
 }
 
 // runAcked runs a script and waits on the same connection for replicas to hold
@@ -74,7 +75,7 @@ func (s *Store) run(ctx context.Context, script *redis.Script, args ...any) (any
 func (s *Store) runAcked(ctx context.Context, script *redis.Script, ack revocation.Ack, args ...any) (any, int, error) {
 	node, err := s.primary(ctx)
 	if err != nil {
-		return nil, 0, mapped(err)
+		return nil, 0, s.mapped(err)
 	}
 	timeout := ack.Timeout
 	if timeout == 0 {
@@ -99,7 +100,7 @@ func (s *Store) runAcked(ctx context.Context, script *redis.Script, ack revocati
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		reply, n, err = send(func(p redis.Pipeliner) *redis.Cmd { return script.Eval(ctx, p, s.keys, args...) })
 	}
-	return reply, n, mapped(err)
+	return reply, n, s.mapped(err)
 }
 
 // primary returns a client of the one server that holds the list.
@@ -114,10 +115,11 @@ func (s *Store) primary(ctx context.Context) (*redis.Client, error) {
 }
 
 // mapped turns what the scripts and the server say into errors callers know.
-func mapped(err error) error {
+func (s *Store) mapped(err error) error {
 	if err == nil {
 		return nil
 	}
+	rediscluster.Look(s.client, err)
 	for prefix, known := range map[string]error{
 		"LOST": revocation.ErrLost, "GENESIS": revocation.ErrGenesis, "LAYOUT": revocation.ErrLayout, "FUTURE": revocation.ErrFuture,
 	} {

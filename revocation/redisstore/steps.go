@@ -54,11 +54,11 @@ func (s *Store) Read(ctx context.Context, c revocation.Cursor) (revocation.Page,
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		return s.page(ctx, c, limit)
 	} else if err != nil {
-		return revocation.Page{}, mapped(err)
+		return revocation.Page{}, s.mapped(err)
 	}
 	entries, err := log.Result()
 	if err != nil {
-		return revocation.Page{}, mapped(err)
+		return revocation.Page{}, s.mapped(err)
 	}
 	d := decoder{}
 	p := d.page(reply)
