@@ -16,6 +16,7 @@ type Proxy struct {
 	mu    sync.Mutex // owns what follows
 	open  chan struct{}
 	conns map[net.Conn]bool
+	cut   bool
 }
 
 // NewProxy listens for connections to a server until the test ends.
@@ -70,6 +71,23 @@ func (p *Proxy) Restore() {
 	}
 }
 
+// CutAnswer loses the next answer: the server has done what it was asked, and the
+// connection ends.
+func (p *Proxy) CutAnswer() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = true
+}
+
+// cuts reports whether an answer is to be lost now.
+func (p *Proxy) cuts() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cut := p.cut
+	p.cut = false
+	return cut
+}
+
 func (p *Proxy) wait() {
 	p.mu.Lock()
 	open := p.open
@@ -94,6 +112,10 @@ func (p *Proxy) serve(c net.Conn) {
 			n, err := from.Read(buf)
 			if n > 0 {
 				p.wait()
+				if from == s && p.cuts() {
+					from.Close()
+					return
+				}
 				if _, err := to.Write(buf[:n]); err != nil {
 					return
 				}

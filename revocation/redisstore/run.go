@@ -68,6 +68,41 @@ func (s *Store) run(ctx context.Context, script *redis.Script, args ...any) (any
 	return reply, s.mapped(err)
 }
 
+// runOnce is run without another attempt of the client: a conditional write that is
+// sent again meets itself (R22).
+func (s *Store) runOnce(ctx context.Context, script *redis.Script, args ...any) (any, error) {
+	reply, err := script.Run(ctx, onceClient{s.client}, s.keys, args...).Result()
+	return reply, s.mapped(err)
+}
+
+// A onceClient sends scripts that it does not send again when their answer is lost.
+type onceClient struct{ redis.UniversalClient }
+
+func (c onceClient) EvalSha(ctx context.Context, hash string, keys []string, args ...any) *redis.Cmd {
+	return c.once(ctx, "evalsha", hash, keys, args)
+}
+
+func (c onceClient) Eval(ctx context.Context, source string, keys []string, args ...any) *redis.Cmd {
+	return c.once(ctx, "eval", source, keys, args)
+}
+
+func (c onceClient) once(ctx context.Context, how, script string, keys []string, args []any) *redis.Cmd {
+	line := []any{how, script, len(keys)}
+	for _, k := range keys {
+		line = append(line, k)
+	}
+	cmd := redis.NewCmd(ctx, append(line, args...)...)
+	cmd.SetFirstKeyPos(3)
+	c.Process(ctx, once{cmd}) // the command has the error
+	return cmd
+}
+
+// A once is a command that is not sent again.
+type once struct{ *redis.Cmd }
+
+// NoRetry implements [redis.Cmder].
+func (once) NoRetry() bool { return true }
+
 // runAcked runs a script and waits on the same connection for replicas to hold
 // what was written before it answered: WAIT on another connection counts
 // replicas of another write (R7). A server that does not know the script is sent

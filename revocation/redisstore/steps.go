@@ -124,9 +124,12 @@ func (s *Store) Write(ctx context.Context, b revocation.Batch) (out revocation.W
 		b.Known, b.KnownLine, b.Born, b.Retain.Milliseconds(), flag(b.Recheck), flag(b.Quiet),
 	}
 	var reply any
-	if b.Ack.Replicas > 0 {
+	switch {
+	case b.Ack.Replicas > 0:
 		reply, out.Replicas, err = s.runAcked(ctx, s.scripts.write, b.Ack, args...)
-	} else {
+	case b.Unless != nil:
+		reply, err = s.runOnce(ctx, s.scripts.write, args...)
+	default:
 		reply, err = s.run(ctx, s.scripts.write, args...)
 	}
 	if err != nil {
