@@ -2,12 +2,10 @@ package redisstore_test
 
 import (
 	"bufio"
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -208,21 +206,7 @@ func TestFaultReaderPaused(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	f := newFleet(t, s.Addr)
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), "REDISSTORE_CHILD="+s.Addr)
-	child.Stderr = os.Stderr
-	in, err := child.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { child.Process.Kill(); child.Wait() })
+	child, in, out := startChild(t, s.Addr)
 	answers := bufio.NewScanner(out)
 	ask := func(q revocation.Query) revocation.Verdict {
 		t.Helper()
@@ -250,27 +234,6 @@ func TestFaultReaderPaused(t *testing.T) {
 	if v := ask(f.live[0]); v.Outcome != revocation.Accept {
 		t.Errorf("another session: %+v", v)
 	}
-}
-
-// child is a replica that decides what comes on its standard input.
-func child(addr string) error {
-	st, l, err := connect(context.Background(), &redis.UniversalOptions{Addrs: []string{addr}})
-	if err != nil {
-		return err
-	}
-	defer st.Close()
-	defer l.Close()
-	lines := bufio.NewScanner(os.Stdin)
-	for lines.Scan() {
-		var q revocation.Query
-		if err := json.Unmarshal(lines.Bytes(), &q); err != nil {
-			return err
-		}
-		if err := json.NewEncoder(os.Stdout).Encode(verdict(l, q)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Redis holds no id: neither in a key nor in a value, however it is written.

@@ -1,0 +1,126 @@
+package redisstore_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// A group is revoked while a replica is stopped, and then many of its sessions wait
+// for that replica to go on. None is accepted, whether Redis was restarted meanwhile,
+// so that all it says comes from a primary that the replica has not followed yet, or
+// not.
+func TestACrowdWaitsForAPausedReplica(t *testing.T) {
+	for name, meanwhile := range map[string]func(*redistest.Server){
+		"nothing else": func(*redistest.Server) {},
+		"restart":      func(s *redistest.Server) { s.Kill(); s.Restart() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+			l := openList(t, &redis.UniversalOptions{Addrs: []string{s.Addr}})
+			child, in, out := startChild(t, s.Addr)
+			groups := []revocation.Tag{l.Tag(revocation.Group("tenant:7"))}
+			start, err := l.Begin(t.Context(), revocation.Login{Subject: l.Tag(revocation.Subject("ada")), Groups: groups})
+			if err != nil {
+				t.Fatal(err)
+			}
+			q := revocation.Query{Subject: l.Tag(revocation.Subject("ada")), Groups: groups, Epoch: start.Epoch, Checked: start.Checked, Line: start.Line}
+			answers := bufio.NewScanner(out)
+			answer := func() revocation.Outcome {
+				var v revocation.Verdict
+				if !answers.Scan() || json.Unmarshal(answers.Bytes(), &v) != nil {
+					t.Fatalf("the child said %q", answers.Text())
+				}
+				return v.Outcome
+			}
+			json.NewEncoder(in).Encode(q)
+			if o := answer(); o != revocation.Accept {
+				t.Fatalf("before the pause: %v", o)
+			}
+			child.Process.Signal(syscall.SIGSTOP)
+			meanwhile(s)
+			redistest.Await(t, "the group is revoked", func() bool {
+				_, err := l.Revoke(t.Context(), revocation.Group("tenant:7"), revocation.Options{})
+				return err == nil
+			})
+			<-time.After(2 * within)
+			const crowd = 300
+			go func() { // a pipe does not hold them all
+				for range crowd {
+					rand.Read(q.Session[:])
+					json.NewEncoder(in).Encode(q)
+				}
+			}()
+			child.Process.Signal(syscall.SIGCONT)
+			counts := map[string]int{}
+			for range crowd {
+				counts[answer().String()]++
+			}
+			if counts["accept"] > 0 {
+				t.Errorf("%v, want none accepted", counts)
+			}
+			t.Log(counts)
+		})
+	}
+}
+
+// startChild starts a replica in a process of its own, which decides what is written
+// to in, all at once, and answers on out.
+func startChild(t *testing.T, addr string) (child *exec.Cmd, in io.Writer, out io.Reader) {
+	t.Helper()
+	child = exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), "REDISSTORE_CHILD="+addr)
+	child.Stderr = os.Stderr
+	in, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err = child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { child.Process.Kill(); child.Wait() })
+	return child, in, out
+}
+
+// child is that replica.
+func child(addr string) error {
+	st, l, err := connect(context.Background(), &redis.UniversalOptions{Addrs: []string{addr}})
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	defer l.Close()
+	lines := bufio.NewScanner(os.Stdin)
+	answers := make(chan revocation.Verdict)
+	go func() {
+		out := json.NewEncoder(os.Stdout)
+		for v := range answers {
+			out.Encode(v)
+		}
+	}()
+	for lines.Scan() {
+		var q revocation.Query
+		if err := json.Unmarshal(lines.Bytes(), &q); err != nil {
+			return err
+		}
+		go func() { answers <- verdict(l, q) }()
+	}
+	return nil
+}
