@@ -1,0 +1,119 @@
+package revocation_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// promote gives the list in s to another primary, which lacks nothing and opens its
+// line at once.
+func promote(t *testing.T, s *scripted) revocation.Line {
+	t.Helper()
+	e, h := entries(t, s)
+	opened := revocation.Line{ID: 9, Start: h.MS, Opened: h.MS}
+	state := revocation.State{Head: h, Entries: e}
+	state.Head.Lines = append(slices.Clone(h.Lines), opened)
+	for _, one := range e {
+		state.Exact = append(state.Exact, revocation.Entry{Version: one.Version, Scope: one.Scope, Tag: one.Tag, W: one.W, Until: one.Until})
+	}
+	s.set(func(s *scripted) {
+		s.Store = revocation.Restore(state, func(revocation.Change) error { return nil })
+	})
+	return opened
+}
+
+// R19: for S after another primary began, replicas that know what it lacks may still
+// be bringing it back. Nobody is told until then that nothing concerns them.
+func TestR19NothingIsRenewedRightAfterANewPrimary(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		q := login(t, l, 1, "ada")
+		time.Sleep(time.Second)
+		line := promote(t, store)
+		for _, tt := range []struct {
+			after time.Duration
+			renew bool
+		}{{500 * time.Millisecond, false}, {time.Second, false}, {time.Second, true}} {
+			time.Sleep(tt.after)
+			v := verdict(t, l, q)
+			if v.Outcome != revocation.Accept || !v.Fresh || v.Renew != tt.renew {
+				t.Errorf("%v later: %+v, want renewals %v", tt.after, v, tt.renew)
+			}
+			if v.Renew && v.Line != line.ID {
+				t.Errorf("renewed under line %d", v.Line)
+			}
+		}
+		promote(t, store)
+		time.Sleep(time.Second)
+		before := store.asked()
+		q.Line = 77 // so that the store is asked
+		for range 2 {
+			if v := verdict(t, l, q); v.Outcome != revocation.Accept || v.Renew {
+				t.Errorf("asked right after a new primary: %+v", v)
+			}
+		}
+		if n := store.asked() - before; n != 2 {
+			t.Errorf("asked %d times: the first answer was remembered", n)
+		}
+		time.Sleep(within)
+		if v := verdict(t, l, q); v.Outcome != revocation.Accept || !v.Renew {
+			t.Errorf("asked S later: %+v", v)
+		}
+	})
+}
+
+// R22: nor does anybody get a successor then.
+func TestR22NoSuccessorRightAfterANewPrimary(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		q := login(t, l, 1, "ada", "tenant:7")
+		time.Sleep(time.Second)
+		promote(t, store)
+		time.Sleep(time.Second)
+		how := revocation.Succession{Kind: revocation.Others, Login: revocation.Login{Subject: q.Subject, Groups: q.Groups}}
+		if s, err := l.Succeed(t.Context(), q, how); !errors.Is(err, revocation.ErrUnavailable) {
+			t.Errorf("right after a new primary: %+v, %v", s, err)
+		}
+		if n := len(store.written()); n != 0 {
+			t.Errorf("%d writes: the old session may have ended", n)
+		}
+		time.Sleep(within)
+		if _, err := l.Succeed(t.Context(), q, how); err != nil {
+			t.Errorf("S later: %v", err)
+		}
+	})
+}
+
+// R17: a deposed primary may come further in log time than its successor begins with.
+// A session that began there, later than the successor's first watermark reaches, is
+// not spared by it.
+func TestR17ASessionAheadOfASuccessorIsNotSpared(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		q := login(t, l, 1, "ada")
+		time.Sleep(time.Minute)
+		line := promote(t, store)
+		// It went on for a while through the old primary, whose clock is ahead.
+		q.Epoch = line.Opened + within.Milliseconds() + 1000
+		q.Checked = line.Opened + 100
+		time.Sleep(500 * time.Millisecond)
+		revoke(t, l, revocation.Subject("ada"))
+		since, _, err := l.Revoked(t.Context(), revocation.Subject("ada"))
+		if err != nil || since.UnixMilli() >= q.Epoch {
+			t.Fatalf("the watermark reaches it: %v, %v", since, err)
+		}
+		time.Sleep(time.Second)
+		wantVerdict(t, "revoked since", verdict(t, l, q), revocation.Refuse, revocation.RevokedSubject)
+		other := *q
+		other.Subject, other.Session = l.Tag(revocation.Subject("bob")), [16]byte{2}
+		wantVerdict(t, "another subject", verdict(t, l, &other), revocation.Accept, revocation.None)
+	})
+}
