@@ -31,4 +31,9 @@
 //
 // All comparisons use log time, the clock of the store, which never runs
 // backwards. The clocks of replicas decide nothing.
+//
+// # The protocol
+//
+// docs/protocol.md of this module is the norm for lists and stores: its rules, and
+// the failure that each of them prevents.
 package revocation

@@ -13,10 +13,10 @@ type Config struct {
 	// absolute limit where idle is off. The list remembers at least this long.
 	// Zero: 2 h.
 	MaxIdle time.Duration
-	// Within is S: a revocation is refused by every replica that reaches the store
+	// Within, S in the documentation: a revocation is refused by every replica that reaches the store
 	// this long after it was acknowledged. Zero: 2 s.
 	Within time.Duration
-	// Grace is G: how long a replica that cannot reach the store goes on accepting
+	// Grace, G in the documentation: how long a replica that cannot reach the store goes on accepting
 	// the sessions its window can decide. Zero: 30 min.
 	Grace time.Duration
 	// Ack says when a revocation counts as acknowledged. Zero: when stored.
@@ -46,7 +46,7 @@ func (c Config) logger() *slog.Logger {
 }
 
 // retain is how long an entry must be remembered: a token minted just before it
-// dies of idleness at most this much later (REVOCATION, Values).
+// dies of idleness at most this much later (docs/protocol.md, R4).
 func (c Config) retain() time.Duration { return c.maxIdle() + c.grace() + c.within() }
 
 // renewal is the longest time between two renewals of an active session, of any

@@ -28,7 +28,7 @@ func (l *List) present(now time.Time) int64 {
 
 // Now returns the present moment for [Login.Since]. Take it before a password
 // is checked: a login that raced with a revocation of its subject is refused
-// then, instead of outliving it (R21).
+// then, instead of outliving it.
 func (l *List) Now() Instant {
 	if l.store == nil {
 		return Instant{}
@@ -53,7 +53,8 @@ func (l *List) LogTime() int64 {
 }
 
 // Anonymous returns what the token of a session without a subject carries. It
-// does no I/O (R21).
+// does no I/O. The session begins after every revocation of everyone that this
+// replica knows: it may be refused for one that it does not know, it is never spared.
 func (l *List) Anonymous() Start {
 	if l.store == nil {
 		return Start{Epoch: time.Now().UnixMilli()}
@@ -68,9 +69,10 @@ func (l *List) Anonymous() Start {
 	return s
 }
 
-// Begin returns what the token of a new session carries (R21). It reads the store
-// once, unless that has been silent. Then it answers from what this replica knows, so
-// that people can log in during an outage, until Config.Grace has passed: the session
+// Begin returns what the token of a new session carries. It reads the store once,
+// unless that has been silent, and the session begins after every revocation of its
+// subject, its groups and everyone. If the store is silent it answers from what this
+// replica knows, so that people can log in during an outage, until Config.Grace has passed: the session
 // may be refused later, it is never spared. Everything that was revoked after
 // b.Since ends it then.
 //
@@ -150,7 +152,8 @@ func (v *view) outran(h Head) bool {
 }
 
 // Succeed ends the session q and returns what the token of its successor
-// carries, in one step of the store (R22): whatever was revoked at that moment
+// carries, in one step of the store, so that no replica that lags behind lets a
+// revoked session live on under another id: whatever was revoked at that moment
 // has no successor. Any doubt is an error, and then nothing was minted:
 // [ErrRevoked], or [ErrUnavailable] when the store did not answer, in which case
 // the old session may or may not have ended.

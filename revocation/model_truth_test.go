@@ -180,7 +180,7 @@ func (h *history) judge(r *replica, t *modelToken, d Verdict) {
 }
 
 // forget marks revocations that no replica alive and no store has any more: an
-// acknowledged write that died with its only witnesses (DESIGN §12).
+// acknowledged write that died with its only witnesses.
 func (h *history) forget() {
 	for _, rev := range h.revoked {
 		if !rev.lost && !rev.acked.IsZero() && !h.known(rev) {

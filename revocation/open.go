@@ -194,7 +194,7 @@ func (l *List) Close() error {
 
 // Ready reports whether the list has been joined and not closed. Losing the
 // store later does not make a replica unready: taking every replica out of
-// service would turn an outage of the store into one of the site (R15).
+// service would turn an outage of the store into one of the site.
 func (l *List) Ready() bool { return !l.closed.Load() && (l.store == nil || l.view.Load() != nil) }
 
 // MaxIdle returns the longest idle limit the list remembers for.
@@ -210,10 +210,12 @@ func (l *List) LongestIdle() time.Duration {
 	return l.MaxIdle()
 }
 
-// Within returns S.
+// Within returns how long after its acknowledgement a revocation is refused by
+// every replica that reaches the store.
 func (l *List) Within() time.Duration { return l.config.within() }
 
-// Grace returns G.
+// Grace returns how long a replica that does not reach the store goes on accepting
+// the sessions that it can decide.
 func (l *List) Grace() time.Duration { return l.config.grace() }
 
 // Enabled reports whether l is not the list made by [Disabled].

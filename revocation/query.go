@@ -69,7 +69,9 @@ type Verdict struct {
 	// Fresh: decided by a view no older than Config.Within, or by the store itself.
 	Fresh bool
 	// Renew: the tokens may be sealed again with the Checked and Line below. Never
-	// set where a renewal could carry a session past a revocation (R19, R24).
+	// set where a renewal could carry a session past a revocation that this replica
+	// has not read: while it is out of touch with the store, and for Config.Within
+	// after another server became the primary.
 	Renew   bool
 	Checked int64  // ms of log time
 	Line    uint32 // the line of Checked
@@ -89,14 +91,16 @@ type Instant struct{ ms int64 }
 // IsZero reports whether i is no moment.
 func (i Instant) IsZero() bool { return i.ms == 0 }
 
-// A Login describes a session about to begin (R21).
+// A Login describes a session about to begin, so that it begins after every
+// revocation of its subject and groups that there is.
 type Login struct {
 	Subject Tag
 	Groups  []Tag
 	Since   Instant // when the password began to be checked; zero: not given
 }
 
-// A Succession says how one session follows another (R22).
+// A Succession says how one session follows another. The old one ends in the same
+// step, and one that is revoked at that moment has no successor.
 type Succession struct {
 	Kind  Kind
 	Login Login // the new session's subject and groups; of Others and Switch, Subject is the old one's

@@ -11,10 +11,11 @@ import (
 // is what every store must pass. A Store is safe for concurrent use and may serve
 // several Lists.
 //
-// Every method that names a list checks it before it does anything else (R1): a
-// store without a list, or one that lost a part of it, answers [ErrLost]; one
-// that holds another list answers [ErrGenesis]. Any other error means that the
-// store did not answer, and that a write may or may not have happened.
+// Every method that names a list checks it before it does anything else, so that
+// nothing is added to what is left of a list that was lost: a store without a list,
+// or one that lost a part of it, answers [ErrLost]; one that holds another list
+// answers [ErrGenesis]. Any other error means that the store did not answer, and
+// that a write may or may not have happened.
 //
 // Stores know no ids and no secrets: they see tags, and carry MACs they cannot
 // check.
@@ -72,7 +73,7 @@ type Head struct {
 	Layout  int
 	Genesis Genesis
 	Check   [16]byte // of the list key
-	Born    int64    // for chk < Born this store is not complete (R2)
+	Born    int64    // the list may lack what a session last checked before it needs, ms
 	N       int64    // number of the newest entry
 	MS      int64    // log time, never backwards
 	Chain   [8]byte  // of the newest entry
@@ -117,7 +118,8 @@ func (h Head) Retain() time.Duration {
 }
 
 // A Founding is what a new list begins with. Anyone may begin one: first use
-// and loss need not be told apart, because Born keeps older sessions out (R2).
+// and loss need not be told apart, because a list never says "not revoked" about a
+// session that was last checked before Born.
 type Founding struct {
 	Genesis Genesis
 	Check   [16]byte
@@ -142,7 +144,7 @@ type Cursor struct {
 	List  Genesis
 	From  Position // the first position wanted, inclusive
 	Limit int      // at most this many entries
-	Floor int64    // highest log time the caller knows, ms (R3)
+	Floor int64    // highest log time the caller knows, ms; log time goes on from there at least
 	Marks bool     // also return every mark in force
 }
 
@@ -171,7 +173,7 @@ type Assertion struct {
 	Tag     Tag
 	When    When
 	W       int64
-	Until   int64 // keep at least until this log time, ms; zero: the retention decides (R4)
+	Until   int64 // keep at least until this log time, ms; zero: the retention decides, never W
 	Version byte
 	MAC     [8]byte
 }
@@ -179,10 +181,11 @@ type Assertion struct {
 // A Batch is written at once, in order, or not at all.
 type Batch struct {
 	List       Genesis
-	Floor      int64         // highest log time the caller knows, ms (R3)
-	Skew       time.Duration // ε: what AtNow adds
+	Floor      int64         // highest log time the caller knows, ms; log time goes on from there at least
+	Skew       time.Duration // what AtNow adds
 	Assertions []Assertion
-	// Unless: if its answer is anything but "not revoked", nothing is written (R22).
+	// Unless: if its answer is anything but "not revoked", nothing is written,
+	// so that a session that was revoked meanwhile gets no successor.
 	// A primary that has not opened its line yet gives no answer at all: nobody has
 	// followed it so far, and it may lack what its predecessor took.
 	Unless *Question
@@ -194,7 +197,7 @@ type Batch struct {
 	// Known: the list lacks something that the writer had read, up to this log time
 	// and under KnownLine. If it claimed to be complete from before then, whatever was
 	// stamped since by those who believed it is in doubt: Born becomes log time, not
-	// Known (R10).
+	// Known.
 	Known     int64
 	KnownLine uint32
 	Born      int64
@@ -208,8 +211,8 @@ type Batch struct {
 	Ack   Ack
 }
 
-// An Ack says when a write counts as acknowledged (R7). The zero Ack is
-// "stored": the primary has it.
+// An Ack says when a write counts as acknowledged. The zero Ack is "stored": the
+// primary has it, and may lose it in a failover.
 type Ack struct {
 	Replicas int           // how many replicas must hold it too
 	Timeout  time.Duration // how long to wait for them; zero: 500 ms
@@ -217,7 +220,7 @@ type Ack struct {
 
 // A Result tells what became of one assertion.
 type Result struct {
-	Position Position // of the entry; of the head if nothing changed (R6)
+	Position Position // of the entry; of the head if nothing changed, as when it is said twice
 	Changed  bool
 	W        int64 // in force now
 }
@@ -241,7 +244,7 @@ type Question struct {
 	Keys    []Tag // at most 2
 	Epoch   int64
 	Checked int64
-	Skew    time.Duration // ε, and the tolerance for chk
+	Skew    time.Duration // what AtNow adds, and the tolerance for Epoch and Checked
 }
 
 // An Answer holds the W in force of everything asked for, 0 for none.
@@ -265,7 +268,7 @@ func (a Answer) Highest() int64 {
 	return w
 }
 
-// Judge decides q from a (R17). Stores use it for Batch.Unless; the list uses it
+// Judge decides q from a. Stores use it for Batch.Unless; the list uses it
 // for everything else, so that there is one place where scopes are combined.
 // Scopes combine by OR: no mark of one scope ever hides another's.
 func (a Answer) Judge(q Question) (Finding, Reason) {

@@ -19,7 +19,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// Each fault ends in the state that REVOCATION names, moves its metric, and while
+// Each fault ends in the state that docs/protocol.md names, moves its metric, and while
 // it lasts no replica accepts what it knew to be revoked.
 func TestFaults(t *testing.T) {
 	for _, tt := range []struct {
