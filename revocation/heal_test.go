@@ -113,6 +113,45 @@ func TestR10TrimmedMovesH0(t *testing.T) {
 	})
 }
 
+// R10: what was revoked of a key or of everyone in a gap that was trimmed is no
+// longer in the log, so a replica reads it where it still is.
+func TestR10GlobalEntriesOfATrimmedGapAreRead(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		target revocation.Target
+		want   revocation.Reason
+	}{
+		{"key", revocation.Key("leaked"), revocation.RevokedKey},
+		{"everyone", revocation.Everyone(), revocation.RevokedEveryone},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				shared := revocation.NewMemory()
+				store := &scripted{Store: shared}
+				week := revocation.Config{MaxIdle: 7 * 24 * time.Hour} // the log is shorter
+				here, there := openWith(t, store, week), openWith(t, shared, week)
+				began := here.Anonymous().Epoch
+				revoke(t, there, revocation.Session(sid(99)))
+				time.Sleep(time.Second)
+				store.silence()
+				revoke(t, there, tt.target)
+				for n := range 30 { // until the log holds nothing of that any more
+					time.Sleep(time.Hour)
+					revoke(t, there, revocation.Session(sid(n)))
+				}
+				store.speak()
+				time.Sleep(time.Second)
+				if s := here.Stats(); s.State != "synced" || s.Anomalies["trimmed"] != 1 {
+					t.Errorf("State = %q, trimmed %d times", s.State, s.Anomalies["trimmed"])
+				}
+				now := here.Anonymous()
+				q := &revocation.Query{Keys: [2]string{"leaked"}, Epoch: began, Checked: now.Checked, Line: now.Line}
+				wantVerdict(t, "an anonymous session of before", here.Decide(q), revocation.Refuse, tt.want)
+			})
+		})
+	}
+}
+
 // R10: after a failover that lost the tail of the log, whoever read the tail
 // writes it again.
 func TestR10ALostTailIsWrittenAgain(t *testing.T) {

@@ -72,9 +72,9 @@ func (l *List) Anonymous() Start {
 // Begin returns what the token of a new session carries. It reads the store once,
 // unless that has been silent, and the session begins after every revocation of its
 // subject, its groups and everyone. If the store is silent it answers from what this
-// replica knows, so that people can log in during an outage, until Config.Grace has passed: the session
-// may be refused later, it is never spared. Everything that was revoked after
-// b.Since ends it then.
+// replica knows, so that people can log in during an outage, until Config.Grace has
+// passed: the session may be refused later, it is never spared. Everything that was
+// revoked after b.Since ends it then.
 //
 // It returns [ErrRevoked] if the store or this replica knows that something was
 // revoked after b.Since. It returns [ErrUnavailable] past the grace, before the list

@@ -40,9 +40,9 @@ func (l *List) step(ctx context.Context, now time.Time) {
 // read applies what the log has since the last view, and mends what it finds
 // broken. The caller holds reading.
 func (l *List) read(ctx context.Context, now time.Time) error {
-	for {
+	for marks := false; ; {
 		v := l.view.Load()
-		p, err := l.fetch(ctx, v.head.Genesis, v.cursor(), false)
+		p, err := l.fetch(ctx, v.head.Genesis, v.cursor(), marks)
 		switch {
 		case errors.Is(err, ErrLost):
 			l.counters.anomalies.add("lost")
@@ -59,6 +59,9 @@ func (l *List) read(ctx context.Context, now time.Time) error {
 			l.counters.anomalies.add("broken")
 			l.seldom(slog.LevelWarn, "revocation: the store's log is not the one followed: mending it", "at", v.m.String())
 			return l.mend(ctx, v, now)
+		case errors.Is(err, errTrimmed) && !marks:
+			marks = true // those that the gap brought are nowhere else any more
+			continue
 		case errors.Is(err, errTrimmed):
 			l.counters.anomalies.add("trimmed")
 			at := p.Head.MS
@@ -66,7 +69,8 @@ func (l *List) read(ctx context.Context, now time.Time) error {
 				at = entries[0].Position.MS
 			}
 			v = v.cut(at)
-			l.filler = nil
+			v.marks = v.marks.with(p.Marks, p.Head.MS)
+			l.filler, marks = nil, false
 		}
 		l.publish(l.advance(v, p, entries, now))
 		if !p.More {
