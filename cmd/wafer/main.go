@@ -1,5 +1,6 @@
-// Wafer makes and keeps the keys of sealed sessions, explains tokens, and shows
-// with a demo how sessions without a store are revoked.
+// Wafer makes, rotates and revokes the keys of sealed sessions, ends sessions,
+// follows the list of revocations, checks a Redis, explains tokens, and shows with
+// a demo how sessions without a store are revoked.
 package main
 
 import (

@@ -22,7 +22,8 @@ func newRoot() *cobra.Command {
 		Short: "Sessions sealed in the cookie, served by any replica, revoked everywhere",
 		Long: `Wafer keeps a web session sealed in the cookie, and revokes it everywhere within seconds.
 
-This command makes and keeps the keys that seal, explains tokens, and runs a demo.
+This command makes, rotates and revokes the keys that seal sessions, ends sessions,
+follows the list of revocations, checks a Redis, explains tokens, and runs a demo.
 Exit codes: 0 done, 1 failed, 2 the command was not used right.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
