@@ -61,9 +61,9 @@ func TestLoweredAbsoluteRemembersNobody(t *testing.T) {
 func TestRememberedStays(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		ring, store := keys.Generate(60*24*time.Hour), revocation.NewMemory()
-		before := rememberReplica(t, ring, store, 24*time.Hour, httpmw.Limits{Idle: 24 * time.Hour, Absolute: 48 * time.Hour})
-		raised := rememberReplica(t, ring, store, 50*time.Hour, httpmw.Limits{Idle: 24 * time.Hour, Absolute: 60 * time.Hour})
-		never := rememberReplica(t, ring, store, 24*time.Hour, httpmw.Limits{})
+		before := rememberReplica(t, ring, store, 2*time.Hour, httpmw.Limits{Idle: 2 * time.Hour, Absolute: 4 * time.Hour})
+		raised := rememberReplica(t, ring, store, 5*time.Hour, httpmw.Limits{Idle: 2 * time.Hour, Absolute: 6 * time.Hour})
+		never := rememberReplica(t, ring, store, 2*time.Hour, httpmw.Limits{})
 		b := newBrowser()
 		before.login(t, b, httpmw.Identity{Subject: "ann", Remember: true})
 		for name, do := range map[string]func(s *httpmw.Session[cart], r *http.Request) error{
@@ -83,7 +83,7 @@ func TestRememberedStays(t *testing.T) {
 			}
 		}
 		other := b.copy()
-		time.Sleep(20 * time.Hour)
+		time.Sleep(100 * time.Minute)
 		if subject, err := raised.look(b); subject != "ann" || err != nil {
 			t.Errorf("%q, %v", subject, err)
 		}

@@ -128,15 +128,17 @@ func TestR10GlobalEntriesOfATrimmedGapAreRead(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				shared := revocation.NewMemory()
 				store := &scripted{Store: shared}
-				week := revocation.Config{MaxIdle: 7 * 24 * time.Hour} // the log is shorter
-				here, there := openWith(t, store, week), openWith(t, shared, week)
+				brief := revocation.Config{MaxIdle: time.Minute, Grace: time.Minute} // how long the log is
+				here, there := openWith(t, store, brief), openWith(t, shared, brief)
 				began := here.Anonymous().Epoch
 				revoke(t, there, revocation.Session(sid(99)))
 				time.Sleep(time.Second)
 				store.silence()
-				revoke(t, there, tt.target)
-				for n := range 30 { // until the log holds nothing of that any more
-					time.Sleep(time.Hour)
+				if _, err := there.Revoke(t.Context(), tt.target, revocation.Options{Until: time.Now().Add(time.Hour)}); err != nil {
+					t.Fatal(err)
+				}
+				for n := range 10 { // until the log holds nothing of that any more
+					time.Sleep(time.Minute)
 					revoke(t, there, revocation.Session(sid(n)))
 				}
 				store.speak()

@@ -24,12 +24,20 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
+		Setup:               quickExit,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  exits,
 			"kid":    kid,
 			"secret": secret,
 		},
 	})
+}
+
+// quickExit keeps the race detector from holding up each run of the command by a
+// second when it ends.
+func quickExit(env *testscript.Env) error {
+	env.Setenv("GORACE", "atexit_sleep_ms=0")
+	return nil
 }
 
 // exits CODE PROGRAM [ARG...] runs a program and wants that exit code.

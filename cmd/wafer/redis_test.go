@@ -98,7 +98,7 @@ func TestRedisScripts(t *testing.T) {
 			env.Setenv("LEAKYKEY", leaky.Ring().Keys()[0].ID())
 			env.Setenv("PREFIX", filepath.Base(env.WorkDir))
 			env.Setenv("WAFER_KEK", base64.RawURLEncoding.EncodeToString(kek[:]))
-			return nil
+			return quickExit(env)
 		},
 	})
 }
