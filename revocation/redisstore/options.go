@@ -23,7 +23,7 @@ func ourOptions(o *redis.UniversalOptions) *redis.UniversalOptions {
 		}
 	}
 	if n.MaxRetries == 0 {
-		n.MaxRetries = 1 // writes are idempotent (R6); those that are not see to it
+		n.MaxRetries = 1 // a write sent twice revokes no less; those that may be sent only once see to it
 	}
 	if n.DialerRetries == 0 {
 		n.DialerRetries = 1
