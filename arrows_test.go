@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 	"httpmw":                    {"token", "keys", "revocation"},
 	"httpmw/admin":              {"token", "keys", "revocation"},
 	"httpmw/backchannel":        {"httpmw", "revocation"},
-	"httpmw/gorilla":            {"httpmw"},
+	"httpmw/gorilla":            {"httpmw", "internal/lograte"},
 	"httpmw/prom":               {"httpmw", "token", "keys", "revocation"},
 	"httpmw/wafertest":          {"httpmw", "token", "keys", "revocation"},
 }

@@ -4,7 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"sync/atomic"
-	"time"
+
+	"github.com/wafer-sessions/wafer/internal/lograte"
 )
 
 // A fault is why an old cookie does not open.
@@ -24,15 +25,14 @@ type counters struct {
 	anonymous, declined, ended atomic.Uint64
 
 	invalid [faults]atomic.Uint64
-	warned  [faults]atomic.Int64 // Unix second of the last warning
+	warned  lograte.Limiter // by fault
 }
 
 // note counts an old cookie that does not open, and warns once a minute: with the wrong keys in Codecs every user is
 // logged out, one by one.
 func (n *counters) note(ctx context.Context, log *slog.Logger, cookie string, f fault) {
 	so := n.invalid[f].Add(1)
-	now, last := time.Now().Unix(), n.warned[f].Load()
-	if now-last >= 60 && n.warned[f].CompareAndSwap(last, now) {
+	if n.warned.Allow(f.String()) {
 		log.LogAttrs(ctx, slog.LevelWarn, "gorilla: old cookies do not open, so their users are not moved",
 			slog.String("cookie", cookie), slog.String("reason", f.String()), slog.Uint64("so_far", so))
 	}
