@@ -33,7 +33,7 @@ check:
 
 unit:
 	$(GO) test -race -timeout 7m ./...
-	$(GO) test -timeout 7m -run 'TestModel' ./revocation -model.histories=10000
+	$(GO) test -timeout 7m -run 'TestModel' ./internal/replica -model.histories=10000
 
 # The second implementation in testdata/peers is built of what FIPS mode refuses.
 fips:
@@ -50,7 +50,7 @@ nested:
 
 soak: tools
 	$(GO) test -race -count=$(COUNT) -timeout 6h ./...
-	$(GO) test -timeout 6h -run 'Model' ./revocation -model.histories=$(HISTORIES)
+	$(GO) test -timeout 6h -run 'Model' ./internal/replica -model.histories=$(HISTORIES)
 	FUZZTIME=$(FUZZTIME) GO=$(GO) .ci/fuzz
 
 demo:

@@ -19,58 +19,61 @@ const module = "github.com/wafer-sessions/wafer"
 // arrows says which packages of this module each package may import, in its tests too unless testArrows adds some.
 // A package that is not here has no place yet: give it one before it grows.
 var arrows = map[string][]string{
-	"internal/jwe":              {},
-	"internal/bubble":           {},
-	"internal/lograte":          {},
-	"internal/rediscluster":     {},
-	"internal/redislog":         {"internal/lograte"},
-	"internal/redistest":        {},
-	"keys":                      {"internal/jwe"},
-	"keys/rediskeys":            {"keys", "internal/jwe", "internal/rediscluster", "internal/redislog"},
-	"token":                     {"keys", "internal/jwe"},
-	"revocation":                {"internal/lograte"},
-	"revocation/boltstore":      {"revocation"},
-	"revocation/redisstore":     {"revocation", "internal/lograte", "internal/rediscluster", "internal/redislog"},
-	"revocation/revocationtest": {"revocation"},
-	"httpmw":                    {"token", "keys", "revocation"},
-	"httpmw/admin":              {"token", "keys", "revocation"},
-	"httpmw/backchannel":        {"httpmw", "revocation"},
-	"httpmw/gorilla":            {"httpmw", "internal/lograte"},
-	"httpmw/prom":               {"httpmw", "token", "keys", "revocation"},
-	"httpmw/wafertest":          {"httpmw", "token", "keys", "revocation"},
+	"internal/jwe":                 {},
+	"internal/bubble":              {},
+	"internal/lograte":             {},
+	"internal/rediscluster":        {},
+	"internal/redislog":            {"internal/lograte"},
+	"internal/redistest":           {},
+	"keys":                         {"internal/jwe"},
+	"keys/rediskeys":               {"keys", "internal/jwe", "internal/rediscluster", "internal/redislog"},
+	"token":                        {"keys", "internal/jwe"},
+	"internal/replica":             {"revocation/revlog", "internal/lograte"},
+	"revocation":                   {"revocation/revlog", "internal/replica"},
+	"revocation/revlog":            {},
+	"revocation/boltstore":         {"revocation/revlog"},
+	"revocation/redisstore":        {"revocation/revlog", "internal/lograte", "internal/rediscluster", "internal/redislog"},
+	"revocation/revlog/revlogtest": {"revocation/revlog"},
+	"httpmw":                       {"token", "keys", "revocation", "revocation/revlog", "internal/replica"},
+	"httpmw/admin":                 {"token", "keys", "revocation", "revocation/revlog"},
+	"httpmw/backchannel":           {"httpmw", "revocation"},
+	"httpmw/gorilla":               {"httpmw", "internal/lograte"},
+	"httpmw/prom":                  {"httpmw", "token", "keys", "revocation", "internal/replica"},
+	"httpmw/wafertest":             {"httpmw", "token", "keys", "revocation", "revocation/revlog"},
 }
 
 // testArrows adds what the tests of a package may import.
 var testArrows = map[string][]string{
-	"revocation":            {"revocation/revocationtest"},
-	"revocation/boltstore":  {"revocation/revocationtest"},
-	"revocation/redisstore": {"revocation/revocationtest", "internal/redistest", "httpmw", "keys"}, // a whole replica
-	"httpmw/gorilla":        {"keys", "revocation", "httpmw/wafertest"},
+	"revocation/revlog":     {"revocation/revlog/revlogtest"},
+	"revocation/boltstore":  {"revocation", "revocation/revlog/revlogtest"},
+	"revocation/redisstore": {"revocation", "internal/replica", "revocation/revlog/revlogtest", "internal/redistest", "httpmw", "keys"}, // a whole replica
+	"httpmw/gorilla":        {"keys", "revocation", "revocation/revlog", "httpmw/wafertest"},
+	"httpmw/prom":           {"revocation/revlog"},
 	"keys/rediskeys":        {"internal/redistest"},
-	"httpmw/backchannel":    {"keys"}, // the rings of its test replicas
+	"httpmw/backchannel":    {"keys", "revocation/revlog"}, // the rings of its test replicas
 }
 
 // allTests may be imported by the tests of every package.
 var allTests = []string{"internal/bubble"}
 
 // noHTTP are the packages that must work without net/http, down to the last dependency.
-var noHTTP = []string{"internal/jwe", "keys", "token", "revocation", "revocation/boltstore"}
+var noHTTP = []string{"internal/jwe", "keys", "token", "revocation", "internal/replica", "revocation/boltstore"}
 
 // outside says which packages may import a module of others, in code and in tests. What is in testOnly is for all tests, and for the code of
 // the named packages, which are made for tests.
 var outside = map[string][]string{
-	"github.com/bits-and-blooms/bloom/v3": {"revocation"},
+	"github.com/bits-and-blooms/bloom/v3": {"internal/replica"},
 	"github.com/fsnotify/fsnotify":        {"keys"},
 	"github.com/gorilla/securecookie":     {"httpmw/gorilla", ""}, // "": the tests of this folder
-	"github.com/hashicorp/golang-lru/v2":  {"revocation"},
+	"github.com/hashicorp/golang-lru/v2":  {"internal/replica"},
 	"github.com/lestrrat-go/jwx/v3":       {"httpmw/backchannel"},
 	"github.com/prometheus/client_golang": {"httpmw/prom"},
 	"github.com/redis/go-redis/v9":        {"keys/rediskeys", "revocation/redisstore", "internal/rediscluster", "internal/redislog", ""},
 	"github.com/spf13/cobra":              {"cmd/wafer"},
 	"go.etcd.io/bbolt":                    {"revocation/boltstore"},
 	"golang.org/x/crypto":                 {"keys"},
-	"golang.org/x/sync":                   {"keys", "keys/rediskeys", "revocation", "revocation/redisstore", "httpmw"},
-	"github.com/google/go-cmp":            {"revocation/revocationtest", "httpmw/wafertest"},
+	"golang.org/x/sync":                   {"keys", "keys/rediskeys", "internal/replica", "revocation/redisstore", "httpmw"},
+	"github.com/google/go-cmp":            {"revocation/revlog/revlogtest", "httpmw/wafertest"},
 	"github.com/rogpeppe/go-internal":     nil,
 }
 

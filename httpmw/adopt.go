@@ -13,7 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -52,10 +53,10 @@ const adoptedPrefix = "adopted:"
 // adoptedGroups are the groups of the systems that sessions are adopted from.
 type adoptedGroups struct {
 	mu   sync.Mutex // owns tags
-	tags []revocation.Tag
+	tags []revlog.Tag
 }
 
-func (g *adoptedGroups) add(tag revocation.Tag) {
+func (g *adoptedGroups) add(tag revlog.Tag) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.tags = append(g.tags, tag)
@@ -63,7 +64,7 @@ func (g *adoptedGroups) add(tag revocation.Tag) {
 
 // keep puts next into the groups of adopted sessions that its predecessor was in: it still rests on the credential of the
 // other system, and ends with the group.
-func (g *adoptedGroups) keep(next *opened, had []revocation.Tag) error {
+func (g *adoptedGroups) keep(next *opened, had []revlog.Tag) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, tag := range had {
@@ -97,7 +98,7 @@ func (m *Manager[T]) Adopter(a Adoption) (*Adopter[T], error) {
 	case !a.Until.After(a.From):
 		return nil, configError("Adoption.Until", "it is not after From")
 	}
-	began, lost := m.core.list.Began()
+	began, lost := m.core.replica.Began()
 	from := a.From
 	switch {
 	case from.IsZero():
@@ -110,7 +111,7 @@ func (m *Manager[T]) Adopter(a Adoption) (*Adopter[T], error) {
 		m.core.cfg.Logger.Warn("the revocation list lost data: sessions of the other system that were saved before have to log in again",
 			"app", m.core.cfg.App, "system", a.System, "lost", began)
 	}
-	if long, remembered := a.Until.Sub(from), m.core.list.MaxIdle(); !from.IsZero() && m.core.list.Enabled() && long > remembered {
+	if long, remembered := a.Until.Sub(from), m.core.replica.MaxIdle(); !from.IsZero() && m.core.replica.Enabled() && long > remembered {
 		how := "raise the MaxIdle of revocation.Config"
 		if a.From.IsZero() {
 			how += ", or, if the list was there before the migration, give From, a moment before the first replica that adopts is started"
@@ -118,7 +119,7 @@ func (m *Manager[T]) Adopter(a Adoption) (*Adopter[T], error) {
 		return nil, configError("Adoption.Until", "it is %v after %s, but the list remembers revocations for %v, so a logout could be undone with an old session: %s",
 			long, from.UTC().Format(time.RFC3339Nano), remembered, how)
 	}
-	m.core.adopted.add(m.core.list.Tag(revocation.Group(AdoptedGroup(a.System))))
+	m.core.adopted.add(m.core.replica.Tag(revlog.ScopeGroup, AdoptedGroup(a.System)))
 	return &Adopter[T]{m.core, a, &adoptions{}}, nil
 }
 
@@ -128,7 +129,7 @@ func (a *Adopter[T]) began() time.Time {
 	if !a.From.IsZero() {
 		return a.From
 	}
-	if began, lost := a.core.list.Began(); !lost {
+	if began, lost := a.core.replica.Began(); !lost {
 		return began
 	}
 	return time.Time{}
@@ -251,7 +252,7 @@ func (s *state) adopt(ctx context.Context, system string, began time.Time, p Pas
 	previous := s.sid()
 	if o.status == alive {
 		o.tok.Data = raw
-		o.chk, o.line = o.query.Checked, o.query.Line
+		o.chk, o.line = o.query.Checked, o.query.Term
 		o.tok.Checked, o.tok.Line = o.chk, o.line
 		if err := s.replace(&o, now); err != nil {
 			return Event{Reason: ReasonData}, err
@@ -280,7 +281,7 @@ func (c *core) past(system string, began time.Time, p Past, id Identity, now tim
 	if err != nil {
 		return opened{}, err
 	}
-	if err := o.join(c.list.Tag(revocation.Group(AdoptedGroup(system)))); err != nil {
+	if err := o.join(c.replica.Tag(revlog.ScopeGroup, AdoptedGroup(system))); err != nil {
 		return opened{}, err
 	}
 	o.status = none
@@ -289,7 +290,7 @@ func (c *core) past(system string, began time.Time, p Past, id Identity, now tim
 	o.tok.Expires = min(now.Unix()+seconds(limits.Idle), o.tok.End)
 	// Before adopting began there was no session to revoke, so nothing from then can match. The line is zero, since no list
 	// has checked this session yet: the store is asked about it, and the window never decides.
-	o.begin(revocation.Start{Epoch: o.tok.AuthTime * 1000, Checked: max(o.tok.AuthTime*1000, began.UnixMilli())})
+	o.begin(replica.Start{Epoch: o.tok.AuthTime * 1000, Checked: max(o.tok.AuthTime*1000, began.UnixMilli())})
 	return o, nil
 }
 

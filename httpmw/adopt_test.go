@@ -15,6 +15,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 const oldSystem = "old:sid"
@@ -138,7 +139,7 @@ func TestAdoptCannotUndoARevocation(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
-				ring, store := keys.Generate(0), revocation.NewMemory()
+				ring, store := keys.Generate(0), revlog.NewMemory()
 				one, two := newReplica(t, ring, store, httpmw.Config{}), newReplica(t, ring, store, httpmw.Config{})
 				a := one.adopter(t)
 				far := must(two.Adopter(a.Adoption))
@@ -211,7 +212,7 @@ func TestAdoptFromWhenTheListBegan(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		saved := time.Now()
 		time.Sleep(time.Hour)
-		ring, store := keys.Generate(0), revocation.NewMemory()
+		ring, store := keys.Generate(0), revlog.NewMemory()
 		until := time.Now().Add(2 * time.Hour)
 		first := newReplica(t, ring, store, httpmw.Config{})
 		p, id := httpmw.Past{Credential: []byte("c"), Saved: saved}, httpmw.Identity{Subject: "ada"}
@@ -241,7 +242,7 @@ func TestAdoptFromWhenTheListBegan(t *testing.T) {
 
 // forgetful is a store that can lose everything.
 type forgetful struct {
-	now atomic.Pointer[revocation.Memory]
+	now atomic.Pointer[revlog.Memory]
 }
 
 func newForgetful() *forgetful {
@@ -250,21 +251,21 @@ func newForgetful() *forgetful {
 	return f
 }
 
-func (f *forgetful) forget() { f.now.Store(revocation.NewMemory()) }
+func (f *forgetful) forget() { f.now.Store(revlog.NewMemory()) }
 
-func (f *forgetful) Create(ctx context.Context, b revocation.Founding) (revocation.Head, error) {
+func (f *forgetful) Create(ctx context.Context, b revlog.CreateOptions) (revlog.Head, error) {
 	return f.now.Load().Create(ctx, b)
 }
 
-func (f *forgetful) Read(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+func (f *forgetful) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	return f.now.Load().Read(ctx, c)
 }
 
-func (f *forgetful) Write(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+func (f *forgetful) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
 	return f.now.Load().Write(ctx, b)
 }
 
-func (f *forgetful) Confirm(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+func (f *forgetful) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 	return f.now.Load().Confirm(ctx, q)
 }
 
@@ -315,7 +316,7 @@ func TestAdoptAfterALoss(t *testing.T) {
 // A process may start while the store is away. Nobody is adopted then, and the list's beginning counts once it is known.
 func TestAdoptWhileTheListBoots(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		ring, store := keys.Generate(0), &flaky{Store: revocation.NewMemory()}
+		ring, store := keys.Generate(0), &flaky{Store: revlog.NewMemory()}
 		store.down.Store(true)
 		list := must(revocation.Open(t.Context(), store, ring, revocation.Config{StartWithoutStore: true, Logger: quiet()}))
 		t.Cleanup(func() { list.Close() })
@@ -344,7 +345,7 @@ func TestAdoptWhileTheListBoots(t *testing.T) {
 // A raised MaxIdle is as good as a list that began then.
 func TestAdoptMindsWhenTheListBeganToRemember(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		ring, store := keys.Generate(0), revocation.NewMemory()
+		ring, store := keys.Generate(0), revlog.NewMemory()
 		open := func(maxIdle time.Duration) *revocation.List {
 			l := must(revocation.Open(t.Context(), store, ring, revocation.Config{MaxIdle: maxIdle, Logger: quiet()}))
 			t.Cleanup(func() { l.Close() })
@@ -403,7 +404,7 @@ func TestBeside(t *testing.T) {
 		for name, end := range ends {
 			t.Run(way.name+"/"+name, func(t *testing.T) {
 				bubble.Test(t, func(t *testing.T) {
-					ring, store := keys.Generate(0), revocation.NewMemory()
+					ring, store := keys.Generate(0), revlog.NewMemory()
 					one, two := newReplica(t, ring, store, httpmw.Config{}), newReplica(t, ring, store, httpmw.Config{})
 					a := one.adopter(t)
 					far := must(two.Adopter(a.Adoption))

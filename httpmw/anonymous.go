@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -55,7 +55,7 @@ func (s *state) takeMarkers(p *pieces) {
 		case !ok:
 			p.head[n] = value
 			n++
-		case ms <= s.core.list.LogTime()+markerAhead.Milliseconds():
+		case ms <= s.core.replica.LogTime()+markerAhead.Milliseconds():
 			s.after = max(s.after, ms)
 		}
 	}
@@ -84,22 +84,22 @@ func (s *state) beginAnonymous(now time.Time) opened {
 		Audience: []byte(c.cfg.App), ID: newID(),
 		IssuedAt: now.Unix(), Expires: now.Unix() + seconds(c.cfg.Idle), End: now.Unix() + seconds(c.cfg.Absolute),
 	}
-	start := c.list.Anonymous()
+	start := c.replica.Anonymous()
 	own := start.Epoch
 	start.Epoch = max(own-now.Sub(s.entered).Milliseconds(), s.after+1)
 	o.begin(start)
-	if o.verdict = c.list.Decide(&o.query); o.verdict.Outcome == revocation.Refuse {
+	if o.verdict = c.replica.Decide(&o.query); o.verdict.Outcome == replica.Refuse {
 		// Everybody was logged out meanwhile, and this one begins after that.
 		start.Epoch = max(own, s.after+1)
 		o.begin(start)
-		o.verdict = c.list.Decide(&o.query)
+		o.verdict = c.replica.Decide(&o.query)
 	}
 	return o
 }
 
 // signOut has the answer leave a marker in place of the session cookie, later than all that the browser may have.
 func (s *state) signOut() {
-	s.out = max(s.core.list.LogTime()+markerSlack.Milliseconds(), s.after, s.latest)
+	s.out = max(s.core.replica.LogTime()+markerSlack.Milliseconds(), s.after, s.latest)
 	s.after = s.out
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 func note(text string) act {
@@ -40,7 +41,7 @@ func TestLateAnonymousAnswers(t *testing.T) {
 				for _, replicas := range []int{1, 2} {
 					t.Run(strings.Join([]string{what, when, then, strconv.Itoa(replicas)}, "/"), func(t *testing.T) {
 						bubble.Test(t, func(t *testing.T) {
-							ring, store := keys.Generate(0), revocation.NewMemory()
+							ring, store := keys.Generate(0), revlog.NewMemory()
 							f := newReplica(t, ring, store, httpmw.Config{})
 							other := f
 							if replicas == 2 {
@@ -174,7 +175,7 @@ func TestRenewalDropsAnAnonymousCookie(t *testing.T) {
 func TestAnonymousSessionAfterALogout(t *testing.T) {
 	for _, within := range []bool{true, false} { // one request
 		bubble.Test(t, func(t *testing.T) {
-			ring, store := keys.Generate(0), revocation.NewMemory()
+			ring, store := keys.Generate(0), revlog.NewMemory()
 			f := newReplica(t, ring, store, httpmw.Config{})
 			time.Sleep(70 * time.Millisecond)
 			other := newReplica(t, ring, store, httpmw.Config{})

@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -79,7 +80,7 @@ func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Du
 	if ttl == 0 {
 		ttl = c.cfg.Idle
 	}
-	longest := min(c.list.MaxIdle(), c.keys.Ring().MaxSession())
+	longest := min(c.replica.MaxIdle(), c.keys.Ring().MaxSession())
 	switch {
 	case ttl < time.Second || ttl > longest:
 		return "", fmt.Errorf("%w: a token lives from a second to %v, not %v", ErrIdentity, longest, ttl)
@@ -99,14 +100,14 @@ func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Du
 		return "", err
 	}
 	o.tok.Data = raw
-	start, err := c.list.Begin(ctx, revocation.Login{
-		Subject: revocation.Tag(o.tok.SubjectTag), Groups: o.groups[:o.tok.Groups], Since: id.Since,
+	start, err := c.replica.Begin(ctx, replica.Login{
+		Subject: revlog.Tag(o.tok.SubjectTag), Groups: o.groups[:o.tok.Groups], Since: id.Since.LogTime(),
 	})
 	if err != nil {
 		return "", listError(err)
 	}
 	o.begin(start)
-	if v := c.list.Decide(&o.query); v.Outcome == revocation.Refuse {
+	if v := c.replica.Decide(&o.query); v.Outcome == replica.Refuse {
 		return "", listReason(v.Reason).err()
 	}
 	value, err := c.sealer.SealBearer(nil, &o.tok, now)

@@ -23,5 +23,5 @@ func (c *core) boundedSeen(t *token.Seen, now time.Time) bool {
 // boundedIdle reports whether a session may be idle for so many seconds: here, or at a replica with a longer limit, about
 // which the list is asked only then.
 func (c *core) boundedIdle(s int64) bool {
-	return s <= seconds(c.list.MaxIdle()) || s <= seconds(c.list.LongestIdle())
+	return s <= seconds(c.replica.MaxIdle()) || s <= seconds(c.replica.LongestIdle())
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -140,7 +141,7 @@ func TestForgedSessionIsNotLaundered(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		f := newReplica(t, ring, revocation.NewMemory(), httpmw.Config{})
+		f := newReplica(t, ring, revlog.NewMemory(), httpmw.Config{})
 		now := time.Now()
 		forged := token.Session{
 			Audience: []byte("session"), ID: token.ID{1}, Subject: []byte("admin"), AuthTime: now.Unix(), IssuedAt: now.Unix(),

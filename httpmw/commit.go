@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -90,9 +90,9 @@ func (s *state) leaving() []string {
 	if s.change != changed && !s.renewalDue(now) {
 		return nil
 	}
-	v := s.core.list.Decide(&s.query)
+	v := s.core.replica.Decide(&s.query)
 	switch {
-	case v.Outcome == revocation.Refuse:
+	case v.Outcome == replica.Refuse:
 		n.withheld.Add(1)
 		s.core.note(s.context(), listReason(v.Reason), now)
 		if s.out != 0 {
@@ -105,7 +105,7 @@ func (s *state) leaving() []string {
 			n.expired.Add(1)
 		}
 		return append(s.lines, s.besides(s.lines)...)
-	case v.Outcome == revocation.Accept && v.Renew:
+	case v.Outcome == replica.Accept && v.Renew:
 		if line := s.renew(v, now); line != "" { // which moves the idle limit
 			n.renewed.Add(1)
 			lines := []string{line}

@@ -100,14 +100,14 @@ func (c Config) withDefaults(k keys.Source, l *revocation.List) (Config, error) 
 	if l == nil {
 		return c, configError("list", "there is none; revocation.Disabled is the way to say so")
 	}
-	if !l.SameSecrets(k.Ring()) {
+	if !l.Replica().SameSecrets(k.Ring()) {
 		return c, configError("list", "it was opened with the list key of another ring, so it could never find a revocation of this one")
 	}
 	if c.App == "" {
 		c.App = defaultApp
 	}
 	if c.Idle == 0 {
-		c.Idle = min(defaultIdle, l.MaxIdle())
+		c.Idle = min(defaultIdle, l.Replica().MaxIdle())
 	}
 	if c.Absolute == 0 {
 		c.Absolute = min(defaultAbsolute, k.Ring().MaxSession())
@@ -133,7 +133,7 @@ func (c Config) withDefaults(k keys.Source, l *revocation.List) (Config, error) 
 	if err := c.checkCookie(); err != nil {
 		return c, err
 	}
-	return c, c.checkLimits(k.Ring().MaxSession(), l.MaxIdle())
+	return c, c.checkLimits(k.Ring().MaxSession(), l.Replica().MaxIdle())
 }
 
 func (c Config) checkName() error {

@@ -9,11 +9,12 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 func TestNewNamesWhatIsWrong(t *testing.T) {
 	ring := keys.Generate(0)
-	list, err := revocation.Open(t.Context(), revocation.NewMemory(), ring, revocation.Config{})
+	list, err := revocation.Open(t.Context(), revlog.NewMemory(), ring, revocation.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 
 func TestNewRefusesWhatDoesNotBelongTogether(t *testing.T) {
 	ring := keys.Generate(0)
-	other, err := revocation.Open(t.Context(), revocation.NewMemory(), keys.Generate(0), revocation.Config{})
+	other, err := revocation.Open(t.Context(), revlog.NewMemory(), keys.Generate(0), revocation.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +90,7 @@ func TestNewRefusesWhatDoesNotBelongTogether(t *testing.T) {
 // The defaults fit into a ring and a list that were made for less.
 func TestZeroLimitsFitTheRingAndTheList(t *testing.T) {
 	ring := keys.Generate(time.Hour)
-	list, err := revocation.Open(t.Context(), revocation.NewMemory(), ring, revocation.Config{MaxIdle: 10 * time.Minute})
+	list, err := revocation.Open(t.Context(), revlog.NewMemory(), ring, revocation.Config{MaxIdle: 10 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -240,7 +241,7 @@ func TestLogoutEndsEveryDuplicate(t *testing.T) {
 // Under a Domain, sessions that stand first cannot crowd the user's own out of those that are looked at.
 func TestMoreCookiesThanAreLookedAt(t *testing.T) {
 	ring := keys.Generate(0)
-	store := revocation.NewMemory()
+	store := revlog.NewMemory()
 	f := newReplica(t, ring, store, httpmw.Config{Domain: "example.com"})
 	const name = "__Secure-session"
 	ann, mallory := newBrowser(), newBrowser()

@@ -15,6 +15,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // exampleContext stands for the context a program begins with.
@@ -105,7 +106,7 @@ func (d *devices) signOut(ctx context.Context, list *revocation.List, subject, s
 func ExampleConfig_onEvent() {
 	table := &devices{rows: map[string]device{}}
 	ring := keys.Generate(0)
-	list, err := revocation.Open(exampleContext, revocation.NewMemory(), ring, revocation.Config{})
+	list, err := revocation.Open(exampleContext, revlog.NewMemory(), ring, revocation.Config{})
 	if err != nil {
 		log.Fatal(err)
 	}

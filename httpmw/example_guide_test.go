@@ -10,6 +10,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // This file is the program behind docs/sessions.md, whose snippets are copies of its lines.
@@ -25,7 +26,7 @@ type guide struct {
 	list     *revocation.List
 }
 
-func newGuide(ctx context.Context, ring keys.Source, store revocation.Store) (*guide, error) {
+func newGuide(ctx context.Context, ring keys.Source, store revlog.Store) (*guide, error) {
 	list, err := revocation.Open(ctx, store, ring.Ring(), revocation.Config{})
 	if err != nil {
 		return nil, err

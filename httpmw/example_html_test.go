@@ -13,6 +13,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // redirectToLogin sends people to the login page and remembers where they wanted to go. What is not a page that can
@@ -48,7 +49,7 @@ var ordersPage = template.Must(template.New("orders").Parse("<!doctype html><tit
 // Pages that send people to a login page and back to where they wanted to go.
 func ExampleConfig_redirectToLogin() {
 	ring := keys.Generate(0)
-	list, err := revocation.Open(exampleContext, revocation.NewMemory(), ring, revocation.Config{})
+	list, err := revocation.Open(exampleContext, revlog.NewMemory(), ring, revocation.Config{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // refuseJSON answers in the way of RFC 9457. The client learns what it can do about it, not why its token is bad.
@@ -34,7 +35,7 @@ func refuseJSON(w http.ResponseWriter, _ *http.Request, status int, err error) {
 // An API for browsers with cookies and for programs with bearer tokens, which refuses both in JSON.
 func ExampleConfig_refuseJSON() {
 	ring := keys.Generate(0)
-	list, err := revocation.Open(exampleContext, revocation.NewMemory(), ring, revocation.Config{})
+	list, err := revocation.Open(exampleContext, revlog.NewMemory(), ring, revocation.Config{})
 	if err != nil {
 		log.Fatal(err)
 	}

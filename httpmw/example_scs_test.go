@@ -10,6 +10,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // Prefs is the data of a session from now on: what scs kept under keys, but for who is logged in.
@@ -119,7 +120,7 @@ func adoptFromSCS(m *httpmw.Manager[Prefs]) (*httpmw.Adopter[Prefs], error) {
 }
 
 // openForSCS makes the Manager: the limits of scs have other names here. MaxIdle has half a day to spare for the deploy.
-func openForSCS(ctx context.Context, ring *keys.File, store revocation.Store) (*httpmw.Manager[Prefs], error) {
+func openForSCS(ctx context.Context, ring *keys.File, store revlog.Store) (*httpmw.Manager[Prefs], error) {
 	list, err := revocation.Open(ctx, store, ring.Ring(), revocation.Config{MaxIdle: 36 * time.Hour})
 	if err != nil {
 		return nil, err

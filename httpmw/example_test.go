@@ -14,6 +14,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // basket is what an application keeps in its sessions.
@@ -23,7 +24,7 @@ type basket struct{ Items []string }
 // survive. A service keeps its ring in a file (keys.OpenFile) and its list in a store that its replicas share.
 func Example() {
 	ring := keys.Generate(0)
-	list, err := revocation.Open(context.Background(), revocation.NewMemory(), ring, revocation.Config{})
+	list, err := revocation.Open(context.Background(), revlog.NewMemory(), ring, revocation.Config{})
 	if err != nil {
 		log.Fatal(err)
 	}

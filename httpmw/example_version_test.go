@@ -10,6 +10,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 type mode struct{ Admin bool }
@@ -47,7 +48,7 @@ func (f *floors) check(sessions *httpmw.Manager[mode], next http.Handler) http.H
 // Somebody leaves the admin mode, and an older cookie does not bring it back.
 func ExampleSession_Version() {
 	ring := keys.Generate(0)
-	list, err := revocation.Open(exampleContext, revocation.NewMemory(), ring, revocation.Config{})
+	list, err := revocation.Open(exampleContext, revlog.NewMemory(), ring, revocation.Config{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // cart is the data of the sessions in these tests.
@@ -39,7 +40,7 @@ type fixture struct {
 
 // flaky is a store that can be made to fail, and counts what it is asked.
 type flaky struct {
-	revocation.Store
+	revlog.Store
 	down     atomic.Bool
 	confirms atomic.Int64
 	writes   atomic.Int64
@@ -47,32 +48,32 @@ type flaky struct {
 
 var errDown = errors.New("the store is down")
 
-func (f *flaky) Create(ctx context.Context, b revocation.Founding) (revocation.Head, error) {
+func (f *flaky) Create(ctx context.Context, b revlog.CreateOptions) (revlog.Head, error) {
 	if f.down.Load() {
-		return revocation.Head{}, errDown
+		return revlog.Head{}, errDown
 	}
 	return f.Store.Create(ctx, b)
 }
 
-func (f *flaky) Read(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+func (f *flaky) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	if f.down.Load() {
-		return revocation.Page{}, errDown
+		return revlog.Page{}, errDown
 	}
 	return f.Store.Read(ctx, c)
 }
 
-func (f *flaky) Write(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+func (f *flaky) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
 	f.writes.Add(1)
 	if f.down.Load() {
-		return revocation.Written{}, errDown
+		return revlog.Written{}, errDown
 	}
 	return f.Store.Write(ctx, b)
 }
 
-func (f *flaky) Confirm(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+func (f *flaky) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 	f.confirms.Add(1)
 	if f.down.Load() {
-		return revocation.Answer{}, errDown
+		return revlog.Answer{}, errDown
 	}
 	return f.Store.Confirm(ctx, q)
 }
@@ -82,11 +83,11 @@ func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)
 // newFixture makes a replica with its own ring and store.
 func newFixture(t testing.TB, c httpmw.Config) *fixture {
 	t.Helper()
-	return newReplica(t, keys.Generate(0), revocation.NewMemory(), c)
+	return newReplica(t, keys.Generate(0), revlog.NewMemory(), c)
 }
 
 // newReplica makes one replica of several that share a ring and a store.
-func newReplica(t testing.TB, ring *keys.Ring, s revocation.Store, c httpmw.Config) *fixture {
+func newReplica(t testing.TB, ring *keys.Ring, s revlog.Store, c httpmw.Config) *fixture {
 	t.Helper()
 	if c.Logger == nil {
 		c.Logger = quiet()

@@ -13,6 +13,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // Every snippet of the guide stands in a file of this package that is compiled and tested, line by line.
@@ -62,7 +63,7 @@ func unindent(s string) string {
 
 // A user's name is text on every page that shows it.
 func TestGuideShowsNamesAsText(t *testing.T) {
-	g, err := newGuide(t.Context(), keys.Static(keys.Generate(0)), revocation.NewMemory())
+	g, err := newGuide(t.Context(), keys.Static(keys.Generate(0)), revlog.NewMemory())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +90,7 @@ func TestGuideShowsNamesAsText(t *testing.T) {
 
 // The program of the guide does what the guide says.
 func TestGuide(t *testing.T) {
-	g, err := newGuide(t.Context(), keys.Static(keys.Generate(0)), revocation.NewMemory())
+	g, err := newGuide(t.Context(), keys.Static(keys.Generate(0)), revlog.NewMemory())
 	if err != nil {
 		t.Fatal(err)
 	}

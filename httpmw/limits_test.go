@@ -16,6 +16,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -330,7 +331,7 @@ func TestRemember(t *testing.T) {
 	const idle, absolute = 3 * time.Hour, 10 * time.Hour
 	bubble.Test(t, func(t *testing.T) {
 		ring := keys.Generate(absolute)
-		list, err := revocation.Open(t.Context(), revocation.NewMemory(), ring, revocation.Config{MaxIdle: idle, Logger: quiet()})
+		list, err := revocation.Open(t.Context(), revlog.NewMemory(), ring, revocation.Config{MaxIdle: idle, Logger: quiet()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -407,7 +408,7 @@ func ages(res *http.Response) (ages []int) {
 func TestLongestMaxAge(t *testing.T) {
 	const absolute = 1000 * 24 * time.Hour
 	ring := keys.Generate(absolute)
-	list, err := revocation.Open(t.Context(), revocation.NewMemory(), ring, revocation.Config{Logger: quiet()})
+	list, err := revocation.Open(t.Context(), revlog.NewMemory(), ring, revocation.Config{Logger: quiet()})
 	if err != nil {
 		t.Fatal(err)
 	}

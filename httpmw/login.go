@@ -10,7 +10,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -62,7 +64,7 @@ func (s *Session[T]) Login(ctx context.Context, id Identity) error { return s.st
 // on here as it was, unless the store did take it, and another try will tell. Where the list lost its data since the login,
 // it cannot let a session into a group it was not in, and says so with the same error until the next login.
 func (s *Session[T]) Switch(ctx context.Context, groups []string) error {
-	return s.st.succeed(ctx, revocation.Switch, groups)
+	return s.st.succeed(ctx, replica.Switch, groups)
 }
 
 // LogoutOthers ends all other sessions of the subject, also those on other devices, and continues this one
@@ -70,11 +72,11 @@ func (s *Session[T]) Switch(ctx context.Context, groups []string) error {
 // returns ErrUndecided if that does not answer, as Switch does; the others may be ended or not then. It is
 // revocation.ErrDisabled if there is no list.
 func (s *Session[T]) LogoutOthers(ctx context.Context) error {
-	return s.st.succeed(ctx, revocation.Others, nil)
+	return s.st.succeed(ctx, replica.Others, nil)
 }
 
 // groupTags turns names into tags, each once.
-func (c *core) groupTags(names []string) (tags [len(token.Session{}.GroupTags)]revocation.Tag, n int, err error) {
+func (c *core) groupTags(names []string) (tags [len(token.Session{}.GroupTags)]revlog.Tag, n int, err error) {
 next:
 	for _, name := range names {
 		switch {
@@ -83,7 +85,7 @@ next:
 		case strings.HasPrefix(name, adoptedPrefix):
 			return tags, 0, fmt.Errorf("%w: a group beginning with %q is for adopted sessions", ErrIdentity, adoptedPrefix)
 		}
-		tag := c.list.Tag(revocation.Group(name))
+		tag := c.replica.Tag(revlog.ScopeGroup, name)
 		for _, have := range tags[:n] {
 			if have == tag {
 				continue next
@@ -117,7 +119,7 @@ func (c *core) identify(id Identity, l Limits, now time.Time) (opened, error) {
 	}
 	o.tok = token.Session{
 		Audience: []byte(c.cfg.App), ID: newID(),
-		Subject: []byte(id.Subject), SubjectTag: token.Tag(c.list.Tag(revocation.Subject(id.Subject))),
+		Subject: []byte(id.Subject), SubjectTag: token.Tag(c.replica.Tag(revlog.ScopeSubject, id.Subject)),
 		AuthTime: now.Unix(), IssuedAt: now.Unix(), End: now.Unix() + seconds(l.Absolute), Remembered: id.Remember,
 	}
 	o.tok.Expires = min(now.Unix()+seconds(l.Idle), o.tok.End)
@@ -134,7 +136,7 @@ func (o *opened) setGroups(c *core, names []string) (err error) {
 }
 
 // join adds a group that no application can name.
-func (o *opened) join(tag revocation.Tag) error {
+func (o *opened) join(tag revlog.Tag) error {
 	n := o.tok.Groups
 	if n == len(o.groups) {
 		return fmt.Errorf("%w: more than %d groups", ErrIdentity, n-1)
@@ -146,12 +148,12 @@ func (o *opened) join(tag revocation.Tag) error {
 }
 
 // begin gives a session what the list said of its beginning, and the query it will be decided by.
-func (o *opened) begin(s revocation.Start) {
-	o.tok.Epoch, o.tok.Checked, o.tok.Line = s.Epoch, s.Checked, s.Line
-	o.iat, o.exp, o.chk, o.line = o.tok.IssuedAt, o.tok.Expires, s.Checked, s.Line
-	o.query = revocation.Query{
-		Session: o.tok.ID, Subject: revocation.Tag(o.tok.SubjectTag), Groups: o.groups[:o.tok.Groups],
-		Epoch: s.Epoch, Checked: s.Checked, Line: s.Line,
+func (o *opened) begin(s replica.Start) {
+	o.tok.Epoch, o.tok.Checked, o.tok.Line = s.Epoch, s.Checked, s.Term
+	o.iat, o.exp, o.chk, o.line = o.tok.IssuedAt, o.tok.Expires, s.Checked, s.Term
+	o.query = replica.Query{
+		Session: o.tok.ID, Subject: revlog.Tag(o.tok.SubjectTag), Groups: o.groups[:o.tok.Groups],
+		Epoch: s.Epoch, Checked: s.Checked, Term: s.Term,
 	}
 }
 
@@ -181,12 +183,12 @@ func (s *state) lockedLogin(ctx context.Context, id Identity) ([]Event, error) {
 		next.tok.Data, next.tok.Version = s.tok.Data, s.tok.Version
 	}
 	previous := s.sid()
-	login := revocation.Login{Subject: revocation.Tag(next.tok.SubjectTag), Groups: next.groups[:next.tok.Groups], Since: id.Since}
-	var start revocation.Start
+	login := replica.Login{Subject: revlog.Tag(next.tok.SubjectTag), Groups: next.groups[:next.tok.Groups], Since: id.Since.LogTime()}
+	var start replica.Start
 	if s.status == alive && len(s.tok.Subject) > 0 {
-		start, err = s.follow(ctx, &next, revocation.Succession{Kind: revocation.Relogin, Login: login}, now)
+		start, err = s.follow(ctx, &next, replica.Succession{Kind: replica.Relogin, Login: login}, now)
 	} else {
-		start, err = s.core.list.Begin(ctx, login)
+		start, err = s.core.replica.Begin(ctx, login)
 		err = listError(err)
 	}
 	if err != nil {
@@ -201,13 +203,13 @@ func (s *state) lockedLogin(ctx context.Context, id Identity) ([]Event, error) {
 }
 
 // succeed continues the session under a new id: with other groups, or as the only one of its subject.
-func (s *state) succeed(ctx context.Context, kind revocation.Kind, groups []string) error {
+func (s *state) succeed(ctx context.Context, kind replica.Kind, groups []string) error {
 	events, err := s.lockedSucceed(ctx, kind, groups)
 	s.core.tell(ctx, events...)
 	return err
 }
 
-func (s *state) lockedSucceed(ctx context.Context, kind revocation.Kind, groups []string) (events []Event, err error) {
+func (s *state) lockedSucceed(ctx context.Context, kind replica.Kind, groups []string) (events []Event, err error) {
 	s.read()
 	defer s.mu.Unlock()
 	if err := s.changeable(); err != nil {
@@ -219,13 +221,13 @@ func (s *state) lockedSucceed(ctx context.Context, kind revocation.Kind, groups 
 		}
 		return nil, ErrNoLogin
 	}
-	if kind == revocation.Others && !s.core.list.Enabled() {
+	if kind == replica.Others && !s.core.replica.Enabled() {
 		return nil, fmt.Errorf("httpmw: %s: %w", EventLogoutOthers, revocation.ErrDisabled)
 	}
 	now := time.Now()
 	next := s.opened
 	what := EventLogoutOthers
-	if kind == revocation.Switch {
+	if kind == replica.Switch {
 		what = EventSwitch
 		if err := next.setGroups(s.core, groups); err != nil {
 			return nil, err
@@ -241,7 +243,7 @@ func (s *state) lockedSucceed(ctx context.Context, kind revocation.Kind, groups 
 	next.tok.IssuedAt = now.Unix()
 	next.tok.Expires = min(now.Unix()+seconds(limits.Idle), next.tok.End)
 	previous := s.sid()
-	start, err := s.follow(ctx, &next, revocation.Succession{Kind: kind, Login: revocation.Login{
+	start, err := s.follow(ctx, &next, replica.Succession{Kind: kind, Login: replica.Login{
 		Subject: s.query.Subject, Groups: next.groups[:next.tok.Groups],
 	}}, now)
 	if err != nil {
@@ -255,13 +257,13 @@ func (s *state) lockedSucceed(ctx context.Context, kind revocation.Kind, groups 
 
 // follow ends the session in the list for another that follows it. Afterwards there is no way back, so it
 // makes sure first that the other can be sealed.
-func (s *state) follow(ctx context.Context, next *opened, how revocation.Succession, now time.Time) (revocation.Start, error) {
+func (s *state) follow(ctx context.Context, next *opened, how replica.Succession, now time.Time) (replica.Start, error) {
 	trial := next.tok
 	trial.Epoch, trial.Checked, trial.Line = now.UnixMilli(), now.UnixMilli(), ^uint32(0)
 	if _, err := s.core.sealSession(&trial, maxLines, now); err != nil {
-		return revocation.Start{}, err
+		return replica.Start{}, err
 	}
-	start, err := s.core.list.Succeed(ctx, &s.query, how)
+	start, err := s.core.replica.Succeed(ctx, &s.query, how)
 	switch {
 	case err == nil:
 		s.endedOne(s.tok.ID)
@@ -272,10 +274,10 @@ func (s *state) follow(ctx context.Context, next *opened, how revocation.Success
 }
 
 // succeeded makes next the session, unless what is known by now refuses it already.
-func (s *state) succeeded(next *opened, start revocation.Start, now time.Time) error {
+func (s *state) succeeded(next *opened, start replica.Start, now time.Time) error {
 	next.begin(start)
-	next.verdict = s.core.list.Decide(&next.query)
-	if next.verdict.Outcome == revocation.Refuse {
+	next.verdict = s.core.replica.Decide(&next.query)
+	if next.verdict.Outcome == replica.Refuse {
 		return s.refused(listReason(next.verdict.Reason))
 	}
 	return s.replace(next, now)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/token"
@@ -32,7 +33,8 @@ func New[T any](k keys.Source, l *revocation.List, c Config) (*Manager[T], error
 type core struct {
 	cfg      Config
 	keys     keys.Source
-	list     *revocation.List
+	list     *revocation.List // to end sessions
+	replica  *replica.Replica // of that list, to decide
 	sealer   *token.Sealer
 	cookie   cookieStyle
 	renewals *renewals // cookies are in it: two pointers away from what fmt can reach
@@ -43,7 +45,7 @@ type core struct {
 }
 
 func newCore(k keys.Source, l *revocation.List, c Config) *core {
-	return &core{cfg: c, keys: k, list: l, sealer: token.New(k), cookie: newCookieStyle(c), renewals: new(renewals)}
+	return &core{cfg: c, keys: k, list: l, replica: l.Replica(), sealer: token.New(k), cookie: newCookieStyle(c), renewals: new(renewals)}
 }
 
 // Handler opens the session of every request, refuses nobody, and writes cookies when the headers leave.

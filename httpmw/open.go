@@ -6,7 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -196,30 +197,30 @@ func (f *found) seenRoom() (n int) {
 // ask prepares the question to the list.
 func (o *opened) ask(c *core, seenKey string, now time.Time) {
 	for i, g := range o.tok.GroupTags[:o.tok.Groups] {
-		o.groups[i] = revocation.Tag(g)
+		o.groups[i] = revlog.Tag(g)
 	}
 	c.tagSubject(&o.tok, now)
-	o.query = revocation.Query{
-		Session: o.tok.ID, Subject: revocation.Tag(o.tok.SubjectTag), Groups: o.groups[:o.tok.Groups],
-		Keys: [2]string{o.tok.KeyID, seenKey}, Epoch: o.tok.Epoch, Checked: o.chk, Line: o.line,
+	o.query = replica.Query{
+		Session: o.tok.ID, Subject: revlog.Tag(o.tok.SubjectTag), Groups: o.groups[:o.tok.Groups],
+		Keys: [2]string{o.tok.KeyID, seenKey}, Epoch: o.tok.Epoch, Checked: o.chk, Term: o.line,
 	}
 }
 
 // decide asks the list, which asks the store only if it must.
 func (c *core) decide(ctx context.Context, o *opened) {
-	o.verdict = c.list.Decide(&o.query)
-	if o.verdict.Outcome == revocation.Ask {
-		o.verdict = c.list.Confirm(ctx, &o.query)
+	o.verdict = c.replica.Decide(&o.query)
+	if o.verdict.Outcome == replica.Ask {
+		o.verdict = c.replica.Confirm(ctx, &o.query)
 	}
 	switch o.verdict.Outcome {
-	case revocation.Accept:
+	case replica.Accept:
 		o.status = alive
 		// Nothing up to there matched, so the decisions at writes and at commit go on from there. Else a session that
 		// had to be asked about could not be renewed without asking again.
 		if o.verdict.Renew {
-			o.query.Checked, o.query.Line = o.verdict.Checked, o.verdict.Line
+			o.query.Checked, o.query.Term = o.verdict.Checked, o.verdict.Term
 		}
-	case revocation.Refuse:
+	case replica.Refuse:
 		o.reason = listReason(o.verdict.Reason)
 	default:
 		o.status, o.reason = undecided, ReasonUndecided

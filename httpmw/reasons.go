@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -89,7 +89,7 @@ func tokenReason(err error) Reason {
 }
 
 // listReason names why the list refused. Its own names are ours.
-func listReason(r revocation.Reason) Reason { return Reason(r.String()) }
+func listReason(r replica.Reason) Reason { return Reason(r.String()) }
 
 // Stats are counters of one Manager since it was made.
 type Stats struct {

@@ -21,6 +21,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -150,7 +151,7 @@ func TestListLost(t *testing.T) {
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		time.Sleep(10 * time.Minute)
-		empty := newReplica(t, f.ring, revocation.NewMemory(), httpmw.Config{})
+		empty := newReplica(t, f.ring, revlog.NewMemory(), httpmw.Config{})
 		if _, err := empty.look(b); err != httpmw.ErrUndecided {
 			t.Errorf("in the first minute: %v", err)
 		}

@@ -9,11 +9,12 @@ import (
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
 
 // rememberReplica is a replica that remembers for a month, with an Absolute that deploys change.
-func rememberReplica(t *testing.T, ring *keys.Ring, s revocation.Store, absolute time.Duration, remember httpmw.Limits) *fixture {
+func rememberReplica(t *testing.T, ring *keys.Ring, s revlog.Store, absolute time.Duration, remember httpmw.Limits) *fixture {
 	t.Helper()
 	list, err := revocation.Open(t.Context(), s, ring, revocation.Config{MaxIdle: 30 * 24 * time.Hour, Logger: quiet()})
 	if err != nil {
@@ -31,7 +32,7 @@ func rememberReplica(t *testing.T, ring *keys.Ring, s revocation.Store, absolute
 // keeps the end it was given.
 func TestLoweredAbsoluteRemembersNobody(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		ring, store := keys.Generate(60*24*time.Hour), revocation.NewMemory()
+		ring, store := keys.Generate(60*24*time.Hour), revlog.NewMemory()
 		month := httpmw.Limits{Idle: 30 * 24 * time.Hour, Absolute: 60 * 24 * time.Hour}
 		before := rememberReplica(t, ring, store, 24*time.Hour, month)
 		after := rememberReplica(t, ring, store, 12*time.Hour, month)
@@ -60,7 +61,7 @@ func TestLoweredAbsoluteRemembersNobody(t *testing.T) {
 // the application remembers no longer, it has the ordinary idle limit from its next renewal on.
 func TestRememberedStays(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		ring, store := keys.Generate(60*24*time.Hour), revocation.NewMemory()
+		ring, store := keys.Generate(60*24*time.Hour), revlog.NewMemory()
 		before := rememberReplica(t, ring, store, 2*time.Hour, httpmw.Limits{Idle: 2 * time.Hour, Absolute: 4 * time.Hour})
 		raised := rememberReplica(t, ring, store, 5*time.Hour, httpmw.Limits{Idle: 2 * time.Hour, Absolute: 6 * time.Hour})
 		never := rememberReplica(t, ring, store, 2*time.Hour, httpmw.Limits{})

@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -28,11 +28,11 @@ func (s *state) renewalDue(now time.Time) bool {
 }
 
 // renew returns the line of a renewal cookie, "" if none can be sealed.
-func (s *state) renew(v revocation.Verdict, now time.Time) string {
+func (s *state) renew(v replica.Verdict, now time.Time) string {
 	limits, remember := s.core.limits(&s.tok)
 	seen := token.Seen{
 		ID: s.tok.ID, IssuedAt: max(now.Unix(), s.iat), Expires: min(now.Unix()+seconds(limits.Idle), s.tok.End),
-		Checked: v.Checked, Line: v.Line,
+		Checked: v.Checked, Line: v.Term,
 	}
 	var lifetime int64
 	if remember {

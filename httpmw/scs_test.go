@@ -15,7 +15,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // serverSide keeps sessions as scs does: values in a store, a token in the cookie.
@@ -161,7 +161,7 @@ func TestTheEndOfSCS(t *testing.T) {
 func TestTheLimitsOfSCS(t *testing.T) {
 	ring := must(keys.OpenFile(t.Context(), filepath.Join(t.TempDir(), "ring.jwe"), keys.InsecurePlaintext(), keys.FileConfig{Create: true}))
 	defer ring.Close()
-	m := must(openForSCS(t.Context(), ring, revocation.NewMemory()))
+	m := must(openForSCS(t.Context(), ring, revlog.NewMemory()))
 	a := must(adoptFromSCS(m))
 	if time.Now().After(a.Until) {
 		if err := a.Adopt(t.Context(), nil, httpmw.Past{}, httpmw.Identity{}, Prefs{}); !errors.Is(err, httpmw.ErrNoLogin) {

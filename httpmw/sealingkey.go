@@ -7,7 +7,7 @@ import "time"
 // key is not taken in its place, because an operator has to know.
 func (c *core) sealable(now time.Time) error {
 	key, ok := c.keys.Ring().Sealing(now)
-	if !ok || !c.list.KeyRevoked(key.ID()) {
+	if !ok || !c.replica.KeyRevoked(key.ID()) {
 		return nil // the sealer tells that there is no key
 	}
 	c.count.unsealable.Add(1)

@@ -15,6 +15,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -32,7 +33,7 @@ func TestOldRingIsPutBack(t *testing.T) {
 		return f
 	}
 	var out logs
-	store := revocation.NewMemory()
+	store := revlog.NewMemory()
 	start := func(src keys.Source) *fixture {
 		t.Helper()
 		list, err := revocation.Open(t.Context(), store, src.Ring(), revocation.Config{Logger: quiet()})
@@ -138,7 +139,7 @@ func TestSealingKeyIsRevoked(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		f := newReplica(t, ring, revocation.NewMemory(), httpmw.Config{})
+		f := newReplica(t, ring, revlog.NewMemory(), httpmw.Config{})
 		before := newReplica(t, good, f.store.Store, httpmw.Config{})
 		b := newBrowser()
 		before.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -188,7 +189,7 @@ func TestRevokedSealingKeyIsLookedFor(t *testing.T) {
 		}
 		src := &source{next: next}
 		src.ring.Store(ring)
-		list, err := revocation.Open(t.Context(), revocation.NewMemory(), ring, revocation.Config{Logger: quiet()})
+		list, err := revocation.Open(t.Context(), revlog.NewMemory(), ring, revocation.Config{Logger: quiet()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // A Session is what is known of one request's client. It is usable by several goroutines. Asking it anything
@@ -62,9 +62,9 @@ func (s *Session[T]) InGroup(name string) bool {
 	if s.st.status != alive || s.st.tok.Groups == 0 {
 		return false
 	}
-	tag := s.st.core.list.Tag(revocation.Group(name))
+	tag := s.st.core.replica.Tag(revlog.ScopeGroup, name)
 	for _, g := range s.st.tok.GroupTags[:s.st.tok.Groups] {
-		if revocation.Tag(g) == tag {
+		if revlog.Tag(g) == tag {
 			return true
 		}
 	}

@@ -6,7 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -73,9 +74,9 @@ type opened struct {
 	line          uint32
 	seen          int64 // iat of the seen token that counts; 0 for none
 
-	query   revocation.Query
-	groups  [len(token.Session{}.GroupTags)]revocation.Tag // what query.Groups points into
-	verdict revocation.Verdict
+	query   replica.Query
+	groups  [len(token.Session{}.GroupTags)]revlog.Tag // what query.Groups points into
+	verdict replica.Verdict
 }
 
 // read locks mu for an accessor, which unlocks it, and notes that the answer depends on the cookie.
@@ -142,8 +143,8 @@ func (s *state) setData(raw []byte, version *uint64) (done bool, err error) {
 	if s.status == none {
 		next = s.beginAnonymous(now)
 	} else {
-		v := s.core.list.Decide(&s.query)
-		if v.Outcome == revocation.Refuse {
+		v := s.core.replica.Decide(&s.query)
+		if v.Outcome == replica.Refuse {
 			return false, s.refused(listReason(v.Reason))
 		}
 		s.core.extend(&next, v, now)
@@ -178,11 +179,11 @@ func (s *state) replace(next *opened, now time.Time) error {
 
 // extend prepares a session for being sealed again: renewed if the list allows it, else with the limits and
 // the check it had, so that a replica out of touch cannot carry it past a revocation (R24).
-func (c *core) extend(o *opened, v revocation.Verdict, now time.Time) {
-	if v.Outcome == revocation.Accept && v.Renew {
+func (c *core) extend(o *opened, v replica.Verdict, now time.Time) {
+	if v.Outcome == replica.Accept && v.Renew {
 		limits, _ := c.limits(&o.tok)
 		o.exp = min(now.Unix()+seconds(limits.Idle), o.tok.End)
-		o.chk, o.line = v.Checked, v.Line
+		o.chk, o.line = v.Checked, v.Term
 	}
 	// Never backwards: among tokens of one session the newest iat counts, whichever replica's clock it is from. And
 	// ahead of the renewal that came with it, which counts in a tie. But not so far ahead that it would be refused.

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -38,7 +38,7 @@ func (c *core) tagSubject(t *token.Session, now time.Time) {
 			return
 		}
 		subject := string(t.Subject)
-		t.SubjectTag = token.Tag(c.list.Tag(revocation.Subject(subject)))
+		t.SubjectTag = token.Tag(c.replica.Tag(revlog.ScopeSubject, subject))
 		if t.SubjectTag == said {
 			slot.Store(&subjectTag{said, subject})
 		}

@@ -4,7 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // Watch returns a context that ends when the session does, for answers that go on and on: server-sent events,
@@ -34,8 +35,8 @@ func (s *Session[T]) Watch(ctx context.Context) (context.Context, context.Cancel
 type watch struct {
 	st     *state
 	end    int64 // Unix seconds
-	query  revocation.Query
-	groups [len(opened{}.groups)]revocation.Tag // what query.Groups points into
+	query  replica.Query
+	groups [len(opened{}.groups)]revlog.Tag // what query.Groups points into
 }
 
 func (s *state) watch() (*watch, error) {
@@ -54,7 +55,7 @@ func (s *state) watch() (*watch, error) {
 
 // run looks often enough that a revocation is noticed a quarter of the list's Within after the list has it.
 func (w *watch) run(ctx context.Context, cancel context.CancelCauseFunc) {
-	ticker := time.NewTicker(max(w.st.core.list.Within()/4, time.Millisecond))
+	ticker := time.NewTicker(max(w.st.core.replica.Within()/4, time.Millisecond))
 	defer ticker.Stop()
 	for {
 		if err := w.look(ctx, time.Now()); err != nil {
@@ -77,20 +78,19 @@ func (w *watch) look(ctx context.Context, now time.Time) error {
 	case now.Unix() >= w.st.idleLimit(w.query.Session):
 		return ErrExpiredIdle
 	}
-	list := w.st.core.list
-	v := list.Decide(&w.query)
-	if v.Outcome == revocation.Ask {
-		v = list.Confirm(ctx, &w.query)
+	v := w.st.core.replica.Decide(&w.query)
+	if v.Outcome == replica.Ask {
+		v = w.st.core.replica.Confirm(ctx, &w.query)
 	}
 	switch v.Outcome {
-	case revocation.Accept:
+	case replica.Accept:
 		// What was checked up to here need not be checked again: else a stream that outlives the window would
 		// ask the store at every look.
 		if v.Renew {
-			w.query.Checked, w.query.Line = v.Checked, v.Line
+			w.query.Checked, w.query.Term = v.Checked, v.Term
 		}
 		return nil
-	case revocation.Refuse:
+	case replica.Refuse:
 		return listReason(v.Reason).err()
 	}
 	if ctx.Err() != nil {

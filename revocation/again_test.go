@@ -9,14 +9,16 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // replicated makes n replicas of the store hold what is written.
 func (s *scripted) replicated(n int) {
 	s.set(func(s *scripted) {
 		in := s.Store
-		s.write = func(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+		s.write = func(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
 			w, err := in.Write(ctx, b)
 			w.Replicas = min(n, b.Ack.Replicas)
 			return w, err
@@ -34,7 +36,7 @@ func TestR20SuccessMeansAcknowledgedTheSecondTimeToo(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				store := script()
 				store.replicated(1)
-				l := openWith(t, store, revocation.Config{Ack: revocation.Ack{Replicas: 1}})
+				l := openWith(t, store, revocation.Config{Ack: revlog.Ack{Replicas: 1}})
 				again := func(when string) {
 					t.Helper()
 					for range 3 {
@@ -56,7 +58,7 @@ func TestR20SuccessMeansAcknowledgedTheSecondTimeToo(t *testing.T) {
 					t.Errorf("Close = %v", err)
 				}
 
-				l = openWith(t, store, revocation.Config{Ack: revocation.Ack{Replicas: 1}})
+				l = openWith(t, store, revocation.Config{Ack: revlog.Ack{Replicas: 1}})
 				again("another process, which only repeats it")
 				store.replicated(1)
 				time.Sleep(time.Second)
@@ -77,8 +79,8 @@ func TestR20ASecondRevocationTakesNothingAway(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		store.set(func(s *scripted) {
-			s.write = func(context.Context, revocation.Batch) (revocation.Written, error) {
-				return revocation.Written{}, errSilent
+			s.write = func(context.Context, revlog.Batch) (revlog.Written, error) {
+				return revlog.Written{}, errSilent
 			}
 		})
 		until := time.Now().Add(1000 * time.Hour)
@@ -107,7 +109,7 @@ func TestR20OneSubjectDoesNotFillTheOutbox(t *testing.T) {
 		for n := range 64 {
 			here.Revoke(t.Context(), revocation.Session(sid(1000+n)), mallory)
 		}
-		wantVerdict(t, "after 64", here.Decide(first), revocation.Accept, revocation.None)
+		wantVerdict(t, "after 64", here.Replica().Decide(first), replica.Accept, replica.None)
 		if n := here.Stats().Outbox; n != 64 {
 			t.Errorf("Outbox = %d after 64", n)
 		}
@@ -119,23 +121,23 @@ func TestR20OneSubjectDoesNotFillTheOutbox(t *testing.T) {
 		if n := here.Stats().Outbox; n != 65 {
 			t.Errorf("Outbox = %d after many", n)
 		}
-		wantVerdict(t, "every session of that subject", here.Decide(first), revocation.Refuse, revocation.RevokedSubject)
+		wantVerdict(t, "every session of that subject", here.Replica().Decide(first), replica.Refuse, replica.RevokedSubject)
 		victim.Session = [16]byte{15: 3}
 		if _, err := here.Revoke(t.Context(), revocation.Session(sid(3)), revocation.Options{Subject: "ada"}); !errors.Is(err, revocation.ErrUnavailable) {
 			t.Fatalf("Revoke = %v", err)
 		}
-		wantVerdict(t, "a logout of somebody else", here.Decide(victim), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "a logout of somebody else", here.Replica().Decide(victim), replica.Refuse, replica.RevokedSession)
 
 		store.speak()
 		time.Sleep(within)
-		wantVerdict(t, "there, every session of that subject", verdict(t, there, late), revocation.Refuse, revocation.RevokedSubject)
-		wantVerdict(t, "there, somebody else", verdict(t, there, victim), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "there, every session of that subject", verdict(t, there, late), replica.Refuse, replica.RevokedSubject)
+		wantVerdict(t, "there, somebody else", verdict(t, there, victim), replica.Refuse, replica.RevokedSession)
 		again := login(t, here, 4, "mallory")
 		for n := range 100 { // the places are free again
 			here.Revoke(t.Context(), revocation.Session(sid(1<<20+n)), mallory)
 		}
 		time.Sleep(within)
-		wantVerdict(t, "with a store that answers, sessions end one by one", verdict(t, there, again), revocation.Accept, revocation.None)
+		wantVerdict(t, "with a store that answers, sessions end one by one", verdict(t, there, again), replica.Accept, replica.None)
 	})
 }
 
@@ -149,7 +151,7 @@ func TestR20OnlyWhatWaitsIsCounted(t *testing.T) {
 		demo := revocation.Options{Subject: "demo"}
 		store.set(func(s *scripted) {
 			in := s.Store
-			s.write = func(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+			s.write = func(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
 				time.Sleep(100 * time.Millisecond)
 				return in.Write(ctx, b)
 			}
@@ -163,17 +165,17 @@ func TestR20OnlyWhatWaitsIsCounted(t *testing.T) {
 			})
 		}
 		all.Wait()
-		wantVerdict(t, "after 500 at once", verdict(t, l, last), revocation.Accept, revocation.None)
+		wantVerdict(t, "after 500 at once", verdict(t, l, last), replica.Accept, replica.None)
 		store.silence()
 		for range 2 {
 			for n := range 64 {
 				l.Revoke(t.Context(), revocation.Session(sid(2000+n)), demo)
 			}
 		}
-		wantVerdict(t, "after 64, twice", l.Decide(last), revocation.Accept, revocation.None)
+		wantVerdict(t, "after 64, twice", l.Replica().Decide(last), replica.Accept, replica.None)
 		demo.Before = time.Now().Add(-time.Hour) // which means nothing for a session
 		l.Revoke(t.Context(), revocation.Session(sid(3000)), demo)
-		wantVerdict(t, "after one more", l.Decide(last), revocation.Refuse, revocation.RevokedSubject)
+		wantVerdict(t, "after one more", l.Replica().Decide(last), replica.Refuse, replica.RevokedSubject)
 	})
 }
 
@@ -198,14 +200,14 @@ func TestR20AFullOutboxSaysSo(t *testing.T) {
 		if s := here.Stats(); s.Full != 1 || s.Outbox != 1<<16 {
 			t.Errorf("Full = %d, Outbox = %d", s.Full, s.Outbox)
 		}
-		wantVerdict(t, "what was not made", here.Decide(lost), revocation.Accept, revocation.None)
+		wantVerdict(t, "what was not made", here.Replica().Decide(lost), replica.Accept, replica.None)
 		store.speak()
 		if r, err := here.Revoke(t.Context(), revocation.Session(sid(2)), revocation.Options{}); err != nil || !r.Changed {
 			t.Errorf("with a store that answers: Revoke = %+v, %v", r, err)
 		}
-		wantVerdict(t, "here, at once", here.Decide(taken), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "here, at once", here.Replica().Decide(taken), replica.Refuse, replica.RevokedSession)
 		time.Sleep(20 * time.Second)
-		wantVerdict(t, "there", verdict(t, there, taken), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "there", verdict(t, there, taken), replica.Refuse, replica.RevokedSession)
 		if n := here.Stats().Outbox; n != 0 {
 			t.Errorf("Outbox = %d when the store is back", n)
 		}
@@ -227,9 +229,9 @@ func TestR20WhatAnUnfinishedBulkWroteIsStillNews(t *testing.T) {
 				before := time.Now()
 				store.set(func(s *scripted) {
 					in := s.Store
-					s.write = func(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+					s.write = func(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
 						if b.Recheck {
-							return revocation.Written{}, errSilent
+							return revlog.Written{}, errSilent
 						}
 						return in.Write(ctx, b)
 					}
@@ -239,16 +241,16 @@ func TestR20WhatAnUnfinishedBulkWroteIsStillNews(t *testing.T) {
 					t.Fatalf("RevokeMany = %v", err)
 				}
 				time.Sleep(5 * time.Second)
-				wantVerdict(t, "nobody was told", verdict(t, there, q), revocation.Accept, revocation.None)
+				wantVerdict(t, "nobody was told", verdict(t, there, q), replica.Accept, replica.None)
 				o := revocation.Options{}
-				if target.Scope() != revocation.ScopeSession {
+				if target.Scope() != revlog.ScopeSession {
 					o.Before = before
 				}
 				if _, err := here.Revoke(t.Context(), target, o); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(within)
-				if v := verdict(t, there, q); v.Outcome != revocation.Refuse {
+				if v := verdict(t, there, q); v.Outcome != replica.Refuse {
 					t.Errorf("there: %v %v", v.Outcome, v.Reason)
 				}
 			})

@@ -24,7 +24,7 @@ func TestBegan(t *testing.T) {
 		want := func(what string, l *revocation.List, want time.Time, wantLost bool) {
 			t.Helper()
 			time.Sleep(time.Second) // simulated: until it has read the head
-			at, lost := l.Began()
+			at, lost := l.Replica().Began()
 			if d := at.Sub(want); d < 0 || d > time.Second || lost != wantLost { // a loss is seen at the next read
 				t.Errorf("%s: began %v after what was expected, lost %v", what, d, lost)
 			}
@@ -52,7 +52,7 @@ func TestBegan(t *testing.T) {
 		time.Sleep(20 * time.Minute)
 		want("long after a loss", longest, again, false)
 	})
-	at, lost := revocation.Disabled(secrets(1)).Began()
+	at, lost := revocation.Disabled(secrets(1)).Replica().Began()
 	if !at.IsZero() || lost {
 		t.Errorf("disabled: %v, %v", at, lost)
 	}

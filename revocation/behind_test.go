@@ -6,24 +6,26 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // The ways in which an answer can come from a state that this replica has not
 // followed, or from a primary that nobody writes to any more.
-var behind = map[string]func(*revocation.Answer){
-	"log time":   func(a *revocation.Answer) { a.Head.MS -= 60_000 },
-	"entries":    func(a *revocation.Answer) { a.Head.N -= 2 },
-	"other line": func(a *revocation.Answer) { a.Head.Lines = []revocation.Line{{ID: 99, Start: a.Head.Born}} },
-	"no beat":    func(a *revocation.Answer) { a.Beat = within + time.Second },
+var behind = map[string]func(*revlog.Answer){
+	"log time":   func(a *revlog.Answer) { a.Head.MS -= 60_000 },
+	"entries":    func(a *revlog.Answer) { a.Head.N -= 2 },
+	"other line": func(a *revlog.Answer) { a.Head.Terms = []revlog.Term{{ID: 99, Start: a.Head.Born}} },
+	"no beat":    func(a *revlog.Answer) { a.Heartbeat = within + time.Second },
 }
 
 // answerFrom makes the list stale, and what is asked be answered from behind.
-func (s *scripted) answerFrom(change func(*revocation.Answer)) {
+func (s *scripted) answerFrom(change func(*revlog.Answer)) {
 	s.set(func(s *scripted) {
 		in := s.Store
 		s.silenceReads()
-		s.confirm = func(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+		s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 			a, err := in.Confirm(ctx, q)
 			change(&a)
 			return a, err
@@ -53,7 +55,7 @@ func TestR17RevokedIsRefusedHoweverFarBehind(t *testing.T) {
 					revoke(t, there, target)
 					time.Sleep(within + time.Second)
 					for _, when := range []string{"at once", "again"} {
-						if v := verdict(t, here, q); v.Outcome != revocation.Refuse {
+						if v := verdict(t, here, q); v.Outcome != replica.Refuse {
 							t.Errorf("%s: %v %v", when, v.Outcome, v.Reason)
 						}
 					}
@@ -64,7 +66,7 @@ func TestR17RevokedIsRefusedHoweverFarBehind(t *testing.T) {
 					if s := here.Stats().State; s != "cut_off" {
 						t.Fatalf("State = %q", s)
 					}
-					if v := verdict(t, here, q); v.Outcome != revocation.Refuse {
+					if v := verdict(t, here, q); v.Outcome != replica.Refuse {
 						t.Errorf("cut off: %v %v", v.Outcome, v.Reason)
 					}
 				})
@@ -91,17 +93,17 @@ func TestR17AStoreBehindThisReplicaIsNoAnswer(t *testing.T) {
 				time.Sleep(time.Second)
 				store.answerFrom(change)
 				time.Sleep(within + time.Second)
-				wantVerdict(t, "what the window decides", verdict(t, l, q), revocation.Undecided, revocation.Silent)
-				q.Line = 12345
-				wantVerdict(t, "what it cannot decide", verdict(t, l, q), revocation.Undecided, revocation.Silent)
-				start, err := l.Begin(t.Context(), revocation.Login{Subject: q.Subject})
+				wantVerdict(t, "what the window decides", verdict(t, l, q), replica.Undecided, replica.Silent)
+				q.Term = 12345
+				wantVerdict(t, "what it cannot decide", verdict(t, l, q), replica.Undecided, replica.Silent)
+				start, err := l.Replica().Begin(t.Context(), replica.Login{Subject: q.Subject})
 				if err != nil || start.Epoch > time.Now().Add(-within).UnixMilli() {
 					t.Errorf("Begin = %+v, %v: as if the store had answered", start, err) // R21
 				}
 				store.speak()
 				time.Sleep(time.Second)
-				q.Line = start.Line
-				wantVerdict(t, "when all is well again", verdict(t, l, q), revocation.Accept, revocation.None)
+				q.Term = start.Term
+				wantVerdict(t, "when all is well again", verdict(t, l, q), replica.Accept, replica.None)
 			})
 		})
 	}

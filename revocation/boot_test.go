@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // A process that starts while the store is away knows nothing, and says so of
@@ -29,18 +31,18 @@ func TestStartWithoutStore(t *testing.T) {
 		wantLines(t, j, "at once", "WARN waiting for the store, to join the list; Redis at 10.0.0.1; no answer")
 
 		ctx := t.Context()
-		if l.Ready() || l.Stats().State != "booting" || l.Genesis() != (revocation.Genesis{}) {
+		if l.Ready() || l.Stats().State != "booting" || l.Replica().Genesis() != (revlog.ListID{}) {
 			t.Errorf("Ready = %v, %+v", l.Ready(), l.Stats())
 		}
-		wantVerdict(t, "anybody", verdict(t, l, q), revocation.Undecided, revocation.Silent)
-		wantVerdict(t, "a session without a subject", verdict(t, l, &revocation.Query{Epoch: q.Epoch}), revocation.Undecided, revocation.Silent)
+		wantVerdict(t, "anybody", verdict(t, l, q), replica.Undecided, replica.Silent)
+		wantVerdict(t, "a session without a subject", verdict(t, l, &replica.Query{Epoch: q.Epoch}), replica.Undecided, replica.Silent)
 		since := l.Now()
 		if since.IsZero() {
 			t.Error("a login that begins now will not be known to have")
 		}
-		eve := revocation.Login{Subject: l.Tag(revocation.Subject("eve")), Since: since}
-		_, begin := l.Begin(ctx, eve)
-		_, succeed := l.Succeed(ctx, q, revocation.Succession{Kind: revocation.Others, Login: eve})
+		eve := replica.Login{Subject: l.Tag(revocation.Subject("eve")), Since: since.LogTime()}
+		_, begin := l.Replica().Begin(ctx, eve)
+		_, succeed := l.Replica().Succeed(ctx, q, replica.Succession{Kind: replica.Others, Login: eve})
 		_, many := l.RevokeMany(ctx, func(func(revocation.Target) bool) {}, nil)
 		_, subject := l.Revoke(ctx, revocation.Subject("ada"), revocation.Options{})
 		for name, err := range map[string]error{"Begin": begin, "Succeed": succeed, "RevokeMany": many, "Revoke": subject} {
@@ -48,7 +50,7 @@ func TestStartWithoutStore(t *testing.T) {
 				t.Errorf("%s = %v", name, err)
 			}
 		}
-		anonymous := l.Anonymous()
+		anonymous := l.Replica().Anonymous()
 
 		// A logout is kept, and refused here at once.
 		if _, err := l.Revoke(ctx, revocation.Session(sid(2)), revocation.Options{Subject: "bob"}); !errors.Is(err, revocation.ErrUnavailable) || errors.Is(err, revocation.ErrNotReady) {
@@ -57,9 +59,9 @@ func TestStartWithoutStore(t *testing.T) {
 		if _, err := l.Revoke(ctx, revocation.Key("kid-two"), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) || errors.Is(err, revocation.ErrNotReady) {
 			t.Errorf("Revoke = %v", err)
 		}
-		wantVerdict(t, "who logged out here", verdict(t, l, stolen), revocation.Refuse, revocation.RevokedSession)
-		wantVerdict(t, "under the key", verdict(t, l, keyed), revocation.Refuse, revocation.RevokedKey)
-		if !l.KeyRevoked("kid-two") || l.KeyRevoked("kid-one") {
+		wantVerdict(t, "who logged out here", verdict(t, l, stolen), replica.Refuse, replica.RevokedSession)
+		wantVerdict(t, "under the key", verdict(t, l, keyed), replica.Refuse, replica.RevokedKey)
+		if !l.Replica().KeyRevoked("kid-two") || l.Replica().KeyRevoked("kid-one") {
 			t.Error("KeyRevoked does not know what was revoked here")
 		}
 		if _, ok, err := l.Revoked(ctx, revocation.Session(sid(2))); !ok || !errors.Is(err, revocation.ErrLookup) {
@@ -79,19 +81,19 @@ func TestStartWithoutStore(t *testing.T) {
 		if !l.Ready() || l.Stats().State != "synced" || l.Stats().Outbox != 0 {
 			t.Errorf("Ready = %v, %+v", l.Ready(), l.Stats())
 		}
-		wantVerdict(t, "anybody", verdict(t, l, q), revocation.Accept, revocation.None)
-		wantVerdict(t, "an anonymous session from before", verdict(t, l, &revocation.Query{Epoch: anonymous.Epoch, Checked: anonymous.Checked, Line: anonymous.Line}), revocation.Accept, revocation.None)
-		wantVerdict(t, "who logged out here, there", verdict(t, there, stolen), revocation.Refuse, revocation.RevokedSession)
-		wantVerdict(t, "under the key, there", verdict(t, there, keyed), revocation.Refuse, revocation.RevokedKey)
-		if _, err := l.Begin(ctx, eve); !errors.Is(err, revocation.ErrRevoked) {
+		wantVerdict(t, "anybody", verdict(t, l, q), replica.Accept, replica.None)
+		wantVerdict(t, "an anonymous session from before", verdict(t, l, &replica.Query{Epoch: anonymous.Epoch, Checked: anonymous.Checked, Term: anonymous.Term}), replica.Accept, replica.None)
+		wantVerdict(t, "who logged out here, there", verdict(t, there, stolen), replica.Refuse, replica.RevokedSession)
+		wantVerdict(t, "under the key, there", verdict(t, there, keyed), replica.Refuse, replica.RevokedKey)
+		if _, err := l.Replica().Begin(ctx, eve); !errors.Is(err, revocation.ErrRevoked) {
 			t.Errorf("a login that began before anything was known, of somebody revoked: %v", err)
 		}
-		if _, err := l.Begin(ctx, revocation.Login{Subject: eve.Subject, Since: l.Now()}); err != nil {
+		if _, err := l.Replica().Begin(ctx, replica.Login{Subject: eve.Subject, Since: l.Now().LogTime()}); err != nil {
 			t.Errorf("another try: %v", err)
 		}
 		there.Close()
 		later := open(t, store)
-		if !later.KeyRevoked("kid-two") {
+		if !later.Replica().KeyRevoked("kid-two") {
 			t.Error("the key is not remembered")
 		}
 	})

@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 type bulkSecrets struct{}
@@ -19,7 +21,7 @@ func (bulkSecrets) ListSecret(label string) (out [32]byte) {
 	return out
 }
 
-func openBulk(t *testing.T, s revocation.Store, c revocation.Config) *revocation.List {
+func openBulk(t *testing.T, s revlog.Store, c revocation.Config) *revocation.List {
 	t.Helper()
 	c.Logger = slog.New(slog.DiscardHandler)
 	l, err := revocation.Open(t.Context(), s, bulkSecrets{}, c)
@@ -33,20 +35,20 @@ func openBulk(t *testing.T, s revocation.Store, c revocation.Config) *revocation
 // Every session is asked about once after RevokeMany, those of the list are
 // refused by every replica, and the log does not grow.
 func TestRevokeMany(t *testing.T) {
-	store := revocation.NewMemory()
+	store := revlog.NewMemory()
 	a, b := openBulk(t, store, revocation.Config{}), openBulk(t, store, revocation.Config{})
 	var targets []revocation.Target
 	for i := range 2500 {
 		targets = append(targets, revocation.Subject(fmt.Sprint("user", i)))
 	}
-	query := func(l *revocation.List, name string) *revocation.Query {
-		start, err := l.Begin(t.Context(), revocation.Login{Subject: l.Tag(revocation.Subject(name))})
+	query := func(l *revocation.List, name string) *replica.Query {
+		start, err := l.Replica().Begin(t.Context(), replica.Login{Subject: l.Tag(revocation.Subject(name))})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &revocation.Query{
+		return &replica.Query{
 			Session: [16]byte{1}, Subject: l.Tag(revocation.Subject(name)),
-			Epoch: start.Epoch, Checked: start.Checked, Line: start.Line,
+			Epoch: start.Epoch, Checked: start.Checked, Term: start.Term,
 		}
 	}
 	bad, good := query(b, "user2499"), query(b, "somebody else")
@@ -58,16 +60,16 @@ func TestRevokeMany(t *testing.T) {
 	if n := a.Stats().Entries; n != 0 {
 		t.Errorf("%d entries went into the log", n)
 	}
-	await(t, "the floor is known", func() bool { return b.Decide(good).Outcome == revocation.Ask })
-	if v := b.Confirm(t.Context(), bad); v.Reason != revocation.RevokedSubject {
+	await(t, "the floor is known", func() bool { return b.Replica().Decide(good).Outcome == replica.Ask })
+	if v := b.Replica().Confirm(t.Context(), bad); v.Reason != replica.RevokedSubject {
 		t.Errorf("one of the list: %+v", v)
 	}
-	v := b.Confirm(t.Context(), good)
-	if v.Outcome != revocation.Accept || !v.Renew {
+	v := b.Replica().Confirm(t.Context(), good)
+	if v.Outcome != replica.Accept || !v.Renew {
 		t.Fatalf("another: %+v", v)
 	}
-	good.Checked, good.Line = v.Checked, v.Line
-	if v := b.Decide(good); v.Outcome != revocation.Accept {
+	good.Checked, good.Term = v.Checked, v.Term
+	if v := b.Replica().Decide(good); v.Outcome != replica.Accept {
 		t.Errorf("asked about a second time: %+v", v)
 	}
 	for _, target := range []revocation.Target{revocation.Everyone(), revocation.Key("k"), revocation.Session("short")} {
@@ -89,11 +91,11 @@ func await(t *testing.T, what string, ok func() bool) {
 }
 
 func TestReplicas(t *testing.T) {
-	store := revocation.NewMemory()
+	store := revlog.NewMemory()
 	report := func() map[string]string { return map[string]string{"keys": "abc"} }
 	a := openBulk(t, store, revocation.Config{Report: report})
 	openBulk(t, store, revocation.Config{})
-	var all []revocation.Replica
+	var all []revlog.Replica
 	await(t, "both are registered", func() (ok bool) {
 		var err error
 		if all, err = a.Replicas(t.Context()); err != nil {
@@ -113,7 +115,7 @@ func TestReplicas(t *testing.T) {
 	if reports != 1 || all[0].ID == all[1].ID {
 		t.Errorf("%+v", all)
 	}
-	if err := store.Register(context.Background(), revocation.Replica{ID: "brief"}, -time.Second); err != nil {
+	if err := store.Register(context.Background(), revlog.Replica{ID: "brief"}, -time.Second); err != nil {
 		t.Error(err)
 	}
 	if all, _ := a.Replicas(t.Context()); len(all) != 2 {

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // R18: whoever sends one token again and again does not reach the store.
@@ -18,24 +20,24 @@ func TestR18AMillionReplaysAskTheStoreAFewTimes(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		times  int
-		change func(t *testing.T, l *revocation.List, q *revocation.Query)
-		want   revocation.Outcome
+		change func(t *testing.T, l *revocation.List, q *replica.Query)
+		want   replica.Outcome
 	}{
-		{"revoked, beyond the ring", replays, func(t *testing.T, l *revocation.List, q *revocation.Query) {
+		{"revoked, beyond the ring", replays, func(t *testing.T, l *revocation.List, q *replica.Query) {
 			revoke(t, l, revocation.Session(sid(1)))
 			time.Sleep(12 * time.Minute)
-		}, revocation.Refuse},
-		{"subject revoked, beyond the ring", replays / 10, func(t *testing.T, l *revocation.List, q *revocation.Query) {
+		}, replica.Refuse},
+		{"subject revoked, beyond the ring", replays / 10, func(t *testing.T, l *revocation.List, q *replica.Query) {
 			revoke(t, l, revocation.Subject("ada"))
 			time.Sleep(12 * time.Minute)
-		}, revocation.Refuse},
-		{"group revoked, beyond the ring", replays / 10, func(t *testing.T, l *revocation.List, q *revocation.Query) {
+		}, replica.Refuse},
+		{"group revoked, beyond the ring", replays / 10, func(t *testing.T, l *revocation.List, q *replica.Query) {
 			revoke(t, l, revocation.Group("tenant:7"))
 			time.Sleep(12 * time.Minute)
-		}, revocation.Refuse},
-		{"under another line", replays, func(_ *testing.T, _ *revocation.List, q *revocation.Query) {
-			q.Line = 99
-		}, revocation.Accept},
+		}, replica.Refuse},
+		{"under another line", replays, func(_ *testing.T, _ *revocation.List, q *replica.Query) {
+			q.Term = 99
+		}, replica.Accept},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
@@ -47,11 +49,11 @@ func TestR18AMillionReplaysAskTheStoreAFewTimes(t *testing.T) {
 				before := store.asked()
 				for i := range tt.times {
 					c := *q
-					v := l.Decide(&c)
-					if v.Outcome != revocation.Ask {
+					v := l.Replica().Decide(&c)
+					if v.Outcome != replica.Ask {
 						t.Fatalf("replay %d: %v without asking: this shows nothing", i, v.Outcome)
 					}
-					if v = l.Confirm(t.Context(), &c); v.Outcome != tt.want {
+					if v = l.Replica().Confirm(t.Context(), &c); v.Outcome != tt.want {
 						t.Fatalf("replay %d: %v", i, v.Outcome)
 					}
 					if i%(tt.times/10) == 0 {
@@ -77,14 +79,14 @@ func TestR18KnownRevokedComparesEpoch(t *testing.T) {
 				time.Sleep(time.Second)
 				revoke(t, l, target)
 				time.Sleep(12 * time.Minute)
-				if v := verdict(t, l, q); v.Outcome != revocation.Refuse {
+				if v := verdict(t, l, q); v.Outcome != replica.Refuse {
 					t.Fatalf("%v", v.Outcome)
 				}
 				again := login(t, l, 2, "ada", "tenant:7")
-				again.Line = 99 // so that it is asked about
-				wantVerdict(t, "logged in again", verdict(t, l, again), revocation.Accept, revocation.None)
-				wantVerdict(t, "the old one", verdict(t, l, q), revocation.Refuse, map[revocation.Scope]revocation.Reason{
-					revocation.ScopeSubject: revocation.RevokedSubject, revocation.ScopeGroup: revocation.RevokedGroup,
+				again.Term = 99 // so that it is asked about
+				wantVerdict(t, "logged in again", verdict(t, l, again), replica.Accept, replica.None)
+				wantVerdict(t, "the old one", verdict(t, l, q), replica.Refuse, map[revlog.Scope]replica.Reason{
+					revlog.ScopeSubject: replica.RevokedSubject, revlog.ScopeGroup: replica.RevokedGroup,
 				}[target.Scope()])
 			})
 		})
@@ -99,21 +101,21 @@ func TestR18FoundClearDoesNotOutliveS(t *testing.T) {
 	} {
 		t.Run(target.Scope().String(), func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
-				shared := revocation.NewMemory()
+				shared := revlog.NewMemory()
 				store := &scripted{Store: shared}
 				here, there := open(t, store), open(t, shared)
 				q := login(t, here, 1, "ada", "tenant:7")
-				q.Line = 99
+				q.Term = 99
 				time.Sleep(time.Second)
 				for range 3 {
-					wantVerdict(t, "clear", verdict(t, here, q), revocation.Accept, revocation.None)
+					wantVerdict(t, "clear", verdict(t, here, q), replica.Accept, replica.None)
 				}
 				if n := store.asked(); n != 2 { // one of them the login
 					t.Fatalf("%d confirms: not cached", n)
 				}
 				revoke(t, there, target)
 				time.Sleep(within)
-				if v := verdict(t, here, q); v.Outcome != revocation.Refuse {
+				if v := verdict(t, here, q); v.Outcome != replica.Refuse {
 					t.Errorf("after S: %v", v.Outcome)
 				}
 			})
@@ -124,13 +126,13 @@ func TestR18FoundClearDoesNotOutliveS(t *testing.T) {
 			store := script()
 			l := open(t, store)
 			q := login(t, l, 1, "ada")
-			q.Line = 99
-			wantVerdict(t, "clear", verdict(t, l, q), revocation.Accept, revocation.None)
+			q.Term = 99
+			wantVerdict(t, "clear", verdict(t, l, q), replica.Accept, replica.None)
 			store.set((*scripted).silenceReads)
 			time.Sleep(within + time.Second)
 			before := store.asked()
 			for range 3 {
-				wantVerdict(t, "stale", verdict(t, l, q), revocation.Accept, revocation.None)
+				wantVerdict(t, "stale", verdict(t, l, q), replica.Accept, replica.None)
 			}
 			if n := store.asked() - before; n != 3 {
 				t.Errorf("%d confirms of 3: answered from before the silence", n)
@@ -146,14 +148,14 @@ func (s *scripted) holdConfirms() (waiting *atomic.Int64, release func()) {
 	waiting = new(atomic.Int64)
 	s.set(func(s *scripted) {
 		in := s.Store
-		s.confirm = func(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+		s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 			waiting.Add(1)
 			defer waiting.Add(-1)
 			select {
 			case <-gate:
 				return in.Confirm(ctx, q)
 			case <-ctx.Done():
-				return revocation.Answer{}, ctx.Err()
+				return revlog.Answer{}, ctx.Err()
 			}
 		}
 	})
@@ -166,12 +168,12 @@ func TestR18OneQuestionForManyWhoAsk(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		q := login(t, l, 1, "ada", "tenant:7")
-		q.Line = 99
+		q.Term = 99
 		before := store.asked()
 		_, release := store.holdConfirms()
 		gone, leave := context.WithCancel(t.Context())
 		var all sync.WaitGroup
-		verdicts := make([]revocation.Verdict, 64)
+		verdicts := make([]replica.Verdict, 64)
 		for i := range verdicts {
 			all.Go(func() {
 				ctx := t.Context()
@@ -179,7 +181,7 @@ func TestR18OneQuestionForManyWhoAsk(t *testing.T) {
 					ctx = gone
 				}
 				c := *q
-				verdicts[i] = l.Confirm(ctx, &c)
+				verdicts[i] = l.Replica().Confirm(ctx, &c)
 			})
 			if i == 0 {
 				synctest.Wait() // so that the one who leaves is the one who asked
@@ -193,9 +195,9 @@ func TestR18OneQuestionForManyWhoAsk(t *testing.T) {
 		if n := store.asked() - before; n != 1 {
 			t.Errorf("%d store calls, want 1", n)
 		}
-		wantVerdict(t, "the one who left", verdicts[0], revocation.Undecided, revocation.Silent)
+		wantVerdict(t, "the one who left", verdicts[0], replica.Undecided, replica.Silent)
 		for i, v := range verdicts[1:] {
-			wantVerdict(t, fmt.Sprint("goroutine ", i+1), v, revocation.Accept, revocation.None)
+			wantVerdict(t, fmt.Sprint("goroutine ", i+1), v, replica.Accept, replica.None)
 		}
 		if s := l.Stats().State; s != "synced" {
 			t.Errorf("State = %q: one who leaves says nothing about the store", s)
@@ -209,14 +211,14 @@ func TestR18OtherKeysAreAnotherQuestion(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		q := login(t, l, 1, "ada")
-		q.Line = 99
+		q.Term = 99
 		waiting, release := store.holdConfirms()
 		var all sync.WaitGroup
 		for _, keys := range [][2]string{{"a"}, {"b"}, {"a", "b"}} {
 			all.Go(func() {
 				c := *q
 				c.Keys = keys
-				l.Confirm(t.Context(), &c)
+				l.Replica().Confirm(t.Context(), &c)
 			})
 		}
 		synctest.Wait()
@@ -234,12 +236,12 @@ func TestR18AtMost64InFlight(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		q := login(t, l, 1, "ada")
-		q.Line = 99
+		q.Term = 99
 		waiting, release := store.holdConfirms()
 		var all sync.WaitGroup
-		verdicts := make([]revocation.Verdict, 100)
+		verdicts := make([]replica.Verdict, 100)
 		for i := range verdicts {
-			all.Go(func() { verdicts[i] = l.Confirm(t.Context(), session(q, byte(i+10))) })
+			all.Go(func() { verdicts[i] = l.Replica().Confirm(t.Context(), session(q, byte(i+10))) })
 		}
 		synctest.Wait()
 		if n := waiting.Load(); n != 64 {
@@ -248,7 +250,7 @@ func TestR18AtMost64InFlight(t *testing.T) {
 		release()
 		all.Wait()
 		for i, v := range verdicts {
-			wantVerdict(t, fmt.Sprint("session ", i), v, revocation.Accept, revocation.None)
+			wantVerdict(t, fmt.Sprint("session ", i), v, replica.Accept, replica.None)
 		}
 		if n := l.Stats().Confirms["crowded"]; n != 0 {
 			t.Errorf("counted %d", n)
@@ -256,7 +258,7 @@ func TestR18AtMost64InFlight(t *testing.T) {
 		if s := l.Stats().State; s != "synced" {
 			t.Errorf("State = %q", s)
 		}
-		wantVerdict(t, "the next request", verdict(t, l, q), revocation.Accept, revocation.None)
+		wantVerdict(t, "the next request", verdict(t, l, q), replica.Accept, replica.None)
 	})
 }
 
@@ -266,10 +268,10 @@ func TestConfirmGivesUp(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		q := login(t, l, 1, "ada")
-		q.Line = 99
+		q.Term = 99
 		store.holdConfirms()
 		start := time.Now()
-		wantVerdict(t, "Confirm", verdict(t, l, q), revocation.Undecided, revocation.Silent)
+		wantVerdict(t, "Confirm", verdict(t, l, q), replica.Undecided, replica.Silent)
 		if d := time.Since(start); d > 500*time.Millisecond {
 			t.Errorf("after %v", d)
 		}

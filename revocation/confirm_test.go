@@ -7,38 +7,40 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 func TestR17Judge(t *testing.T) {
 	const ep, ms = 1000, 5000
-	question := revocation.Question{Epoch: ep, Checked: 900, Skew: within}
+	question := revlog.Question{Epoch: ep, Checked: 900, Skew: within}
 	skew := within.Milliseconds()
-	head := revocation.Head{Born: 500, MS: ms}
+	head := revlog.Head{Born: 500, MS: ms}
 	for _, tt := range []struct {
 		name   string
-		answer revocation.Answer
-		change func(*revocation.Question)
-		want   revocation.Finding
-		reason revocation.Reason
+		answer revlog.Answer
+		change func(*revlog.Question)
+		want   revlog.Finding
+		scope  revlog.Scope
 	}{
-		{name: "nothing", want: revocation.FoundNothing},
-		{name: "session", answer: revocation.Answer{Session: true}, want: revocation.FoundRevoked, reason: revocation.RevokedSession},
-		{name: "subject at ep", answer: revocation.Answer{Subject: ep}, want: revocation.FoundRevoked, reason: revocation.RevokedSubject},
-		{name: "subject before ep", answer: revocation.Answer{Subject: ep - 1}, want: revocation.FoundNothing},
-		{name: "group at ep", answer: revocation.Answer{Groups: []int64{0, ep}}, want: revocation.FoundRevoked, reason: revocation.RevokedGroup},
-		{name: "groups before ep", answer: revocation.Answer{Groups: []int64{ep - 1, ep - 1}}, want: revocation.FoundNothing},
-		{name: "everyone at ep", answer: revocation.Answer{Everyone: ep}, want: revocation.FoundRevoked, reason: revocation.RevokedEveryone},
-		{name: "everyone before ep", answer: revocation.Answer{Everyone: ep - 1}, want: revocation.FoundNothing},
-		{name: "second key", answer: revocation.Answer{Keys: []int64{0, revocation.Forever}}, want: revocation.FoundRevoked, reason: revocation.RevokedKey},
-		{name: "nothing at all, missing ep", change: func(q *revocation.Question) { q.Epoch = 0 }, want: revocation.FoundNothing},
-		{name: "chk at born", change: func(q *revocation.Question) { q.Checked = 500 }, want: revocation.FoundNothing},
-		{name: "chk before born", change: func(q *revocation.Question) { q.Checked = 499 }, want: revocation.FoundUnknown, reason: revocation.ListLost},
-		{name: "chk at ms + S", change: func(q *revocation.Question) { q.Checked = ms + skew }, want: revocation.FoundNothing},
-		{name: "chk past ms + S", change: func(q *revocation.Question) { q.Checked = ms + skew + 1 }, want: revocation.FoundUnknown, reason: revocation.ListLost},
-		{name: "ep at now + ε + 1", change: func(q *revocation.Question) { q.Epoch = ms + skew + 1 }, want: revocation.FoundNothing},
-		{name: "ep past now + ε + 1", change: func(q *revocation.Question) { q.Epoch = ms + skew + 2 }, want: revocation.FoundAhead, reason: revocation.Silent},
-		{name: "unknown, and revoked all the same", answer: revocation.Answer{Subject: ep}, change: func(q *revocation.Question) { q.Checked = 0 }, want: revocation.FoundRevoked, reason: revocation.RevokedSubject},
+		{name: "nothing", want: revlog.FoundNothing},
+		{name: "session", answer: revlog.Answer{Session: true}, want: revlog.FoundRevoked, scope: revlog.ScopeSession},
+		{name: "subject at ep", answer: revlog.Answer{Subject: ep}, want: revlog.FoundRevoked, scope: revlog.ScopeSubject},
+		{name: "subject before ep", answer: revlog.Answer{Subject: ep - 1}, want: revlog.FoundNothing},
+		{name: "group at ep", answer: revlog.Answer{Groups: []int64{0, ep}}, want: revlog.FoundRevoked, scope: revlog.ScopeGroup},
+		{name: "groups before ep", answer: revlog.Answer{Groups: []int64{ep - 1, ep - 1}}, want: revlog.FoundNothing},
+		{name: "everyone at ep", answer: revlog.Answer{Everyone: ep}, want: revlog.FoundRevoked, scope: revlog.ScopeEveryone},
+		{name: "everyone before ep", answer: revlog.Answer{Everyone: ep - 1}, want: revlog.FoundNothing},
+		{name: "second key", answer: revlog.Answer{Keys: []int64{0, revlog.Forever}}, want: revlog.FoundRevoked, scope: revlog.ScopeKey},
+		{name: "nothing at all, missing ep", change: func(q *revlog.Question) { q.Epoch = 0 }, want: revlog.FoundNothing},
+		{name: "chk at born", change: func(q *revlog.Question) { q.Checked = 500 }, want: revlog.FoundNothing},
+		{name: "chk before born", change: func(q *revlog.Question) { q.Checked = 499 }, want: revlog.FoundUnknown},
+		{name: "chk at ms + S", change: func(q *revlog.Question) { q.Checked = ms + skew }, want: revlog.FoundNothing},
+		{name: "chk past ms + S", change: func(q *revlog.Question) { q.Checked = ms + skew + 1 }, want: revlog.FoundUnknown},
+		{name: "ep at now + ε + 1", change: func(q *revlog.Question) { q.Epoch = ms + skew + 1 }, want: revlog.FoundNothing},
+		{name: "ep past now + ε + 1", change: func(q *revlog.Question) { q.Epoch = ms + skew + 2 }, want: revlog.FoundAhead},
+		{name: "unknown, and revoked all the same", answer: revlog.Answer{Subject: ep}, change: func(q *revlog.Question) { q.Checked = 0 }, want: revlog.FoundRevoked, scope: revlog.ScopeSubject},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a, q := tt.answer, question
@@ -46,8 +48,8 @@ func TestR17Judge(t *testing.T) {
 			if tt.change != nil {
 				tt.change(&q)
 			}
-			if found, reason := a.Judge(q); found != tt.want || reason != tt.reason {
-				t.Errorf("Judge = %v %v, want %v %v", found, reason, tt.want, tt.reason)
+			if found, scope := a.Judge(q); found != tt.want || scope != tt.scope {
+				t.Errorf("Judge = %v %v, want %v %v", found, scope, tt.want, tt.scope)
 			}
 		})
 	}
@@ -59,14 +61,14 @@ func TestR17AskSettlesWhatTheFilterCannot(t *testing.T) {
 		name    string
 		target  revocation.Target
 		options revocation.Options
-		want    revocation.Outcome
-		reason  revocation.Reason
+		want    replica.Outcome
+		reason  replica.Reason
 	}{
-		{name: "session", target: revocation.Session(sid(1)), want: revocation.Refuse, reason: revocation.RevokedSession},
-		{name: "subject", target: revocation.Subject("ada"), want: revocation.Refuse, reason: revocation.RevokedSubject},
-		{name: "group", target: revocation.Group("tenant:7"), want: revocation.Refuse, reason: revocation.RevokedGroup},
-		{name: "subject, older sessions only", target: revocation.Subject("ada"), options: revocation.Options{Before: time.Date(2000, 1, 1, 0, 1, 0, 0, time.UTC)}, want: revocation.Accept},
-		{name: "group, older sessions only", target: revocation.Group("tenant:7"), options: revocation.Options{Before: time.Date(2000, 1, 1, 0, 1, 0, 0, time.UTC)}, want: revocation.Accept},
+		{name: "session", target: revocation.Session(sid(1)), want: replica.Refuse, reason: replica.RevokedSession},
+		{name: "subject", target: revocation.Subject("ada"), want: replica.Refuse, reason: replica.RevokedSubject},
+		{name: "group", target: revocation.Group("tenant:7"), want: replica.Refuse, reason: replica.RevokedGroup},
+		{name: "subject, older sessions only", target: revocation.Subject("ada"), options: revocation.Options{Before: time.Date(2000, 1, 1, 0, 1, 0, 0, time.UTC)}, want: replica.Accept},
+		{name: "group, older sessions only", target: revocation.Group("tenant:7"), options: revocation.Options{Before: time.Date(2000, 1, 1, 0, 1, 0, 0, time.UTC)}, want: replica.Accept},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) { // begins at 2000-01-01
@@ -79,21 +81,21 @@ func TestR17AskSettlesWhatTheFilterCannot(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(12 * time.Minute)
-				if v := l.Decide(q); v.Outcome != revocation.Ask || !v.Fresh {
+				if v := l.Replica().Decide(q); v.Outcome != replica.Ask || !v.Fresh {
 					t.Fatalf("Decide = %+v, want ask", v)
 				}
 				before := store.asked()
-				v := l.Confirm(t.Context(), q)
+				v := l.Replica().Confirm(t.Context(), q)
 				wantVerdict(t, "Confirm", v, tt.want, tt.reason)
 				if !v.Fresh || store.asked() != before+1 {
 					t.Errorf("Fresh %v after %d confirms", v.Fresh, store.asked()-before)
 				}
-				if tt.want == revocation.Accept { // R19
-					if !v.Renew || v.Checked <= q.Checked || v.Line != q.Line {
+				if tt.want == replica.Accept { // R19
+					if !v.Renew || v.Checked <= q.Checked || v.Term != q.Term {
 						t.Fatalf("no renewal to the confirmed position: %+v", v)
 					}
 					q.Checked = v.Checked
-					wantVerdict(t, "renewed", l.Decide(q), revocation.Accept, revocation.None)
+					wantVerdict(t, "renewed", l.Replica().Decide(q), replica.Accept, replica.None)
 				}
 			})
 		})
@@ -106,18 +108,18 @@ func TestR16AnonymousSessionsAreNeverWrittenOrAsked(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		time.Sleep(time.Minute)
-		s := l.Anonymous()
-		q := &revocation.Query{Session: [16]byte{15: 1}, Keys: [2]string{"kid-one"}, Epoch: s.Epoch, Checked: s.Checked, Line: s.Line}
+		s := l.Replica().Anonymous()
+		q := &replica.Query{Session: [16]byte{15: 1}, Keys: [2]string{"kid-one"}, Epoch: s.Epoch, Checked: s.Checked, Term: s.Term}
 		revoke(t, l, revocation.Session(sid(1))) // somebody may still try
 		before := store.asked()
 		check := func(what string, fresh bool) {
 			t.Helper()
-			v := l.Decide(q)
-			wantVerdict(t, what, v, revocation.Accept, revocation.None)
+			v := l.Replica().Decide(q)
+			wantVerdict(t, what, v, replica.Accept, replica.None)
 			if v.Fresh != fresh || v.Renew != fresh {
 				t.Errorf("%s: %+v", what, v)
 			}
-			wantVerdict(t, what+", confirmed", l.Confirm(t.Context(), q), revocation.Accept, revocation.None)
+			wantVerdict(t, what+", confirmed", l.Replica().Confirm(t.Context(), q), replica.Accept, replica.None)
 		}
 		check("synced", true)
 		time.Sleep(3 * time.Hour)
@@ -131,12 +133,12 @@ func TestR16AnonymousSessionsAreNeverWrittenOrAsked(t *testing.T) {
 		store.speak()
 		time.Sleep(time.Second)
 		revoke(t, l, revocation.Everyone())
-		wantVerdict(t, "everyone", l.Decide(q), revocation.Refuse, revocation.RevokedEveryone)
-		if s := l.Anonymous(); s.Epoch <= q.Epoch {
+		wantVerdict(t, "everyone", l.Replica().Decide(q), replica.Refuse, replica.RevokedEveryone)
+		if s := l.Replica().Anonymous(); s.Epoch <= q.Epoch {
 			t.Errorf("Epoch = %d", s.Epoch)
 		} else {
-			q := &revocation.Query{Session: [16]byte{15: 2}, Epoch: s.Epoch, Checked: s.Checked, Line: s.Line}
-			wantVerdict(t, "begun after everyone", l.Decide(q), revocation.Accept, revocation.None)
+			q := &replica.Query{Session: [16]byte{15: 2}, Epoch: s.Epoch, Checked: s.Checked, Term: s.Term}
+			wantVerdict(t, "begun after everyone", l.Replica().Decide(q), replica.Accept, replica.None)
 		}
 	})
 }
@@ -144,27 +146,27 @@ func TestR16AnonymousSessionsAreNeverWrittenOrAsked(t *testing.T) {
 // The state table of the protocol.
 func TestStates(t *testing.T) {
 	type seen struct {
-		Outcome revocation.Outcome
-		Reason  revocation.Reason
+		Outcome replica.Outcome
+		Reason  replica.Reason
 		Fresh   bool
 		Renew   bool
 	}
 	lost := func(s *scripted) {
 		s.silence()
 		s.set(func(s *scripted) {
-			s.read = func(context.Context, revocation.Cursor) (revocation.Page, error) {
-				return revocation.Page{}, revocation.ErrLost
+			s.read = func(context.Context, revlog.Cursor) (revlog.Page, error) {
+				return revlog.Page{}, revlog.ErrLost
 			}
-			s.confirm = func(context.Context, revocation.Question) (revocation.Answer, error) {
-				return revocation.Answer{}, revocation.ErrLost
+			s.confirm = func(context.Context, revlog.Question) (revlog.Answer, error) {
+				return revlog.Answer{}, revlog.ErrLost
 			}
 		})
 	}
 	refusing := func(s *scripted) {
 		s.set(func(s *scripted) {
 			s.silenceReads()
-			s.confirm = func(context.Context, revocation.Question) (revocation.Answer, error) {
-				return revocation.Answer{}, errors.New("refused")
+			s.confirm = func(context.Context, revlog.Question) (revlog.Answer, error) {
+				return revlog.Answer{}, errors.New("refused")
 			}
 		})
 	}
@@ -172,23 +174,23 @@ func TestStates(t *testing.T) {
 	beatless := func(s *scripted) {
 		s.set(func(s *scripted) {
 			in, read := s.Store, s.read
-			s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 				p, err := read(ctx, c)
-				p.Beat = within + time.Second
+				p.Heartbeat = within + time.Second
 				return p, err
 			}
-			s.confirm = func(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+			s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 				a, err := in.Confirm(ctx, q)
-				a.Beat = within + time.Second
+				a.Heartbeat = within + time.Second
 				return a, err
 			}
 		})
 	}
 	stale := func(s *scripted) { s.set((*scripted).silenceReads) }
-	accepted := seen{Outcome: revocation.Accept, Fresh: true, Renew: true}
-	frozen := seen{Outcome: revocation.Accept}
-	undecided := seen{Reason: revocation.Silent}
-	refused := seen{Outcome: revocation.Refuse, Reason: revocation.RevokedSession}
+	accepted := seen{Outcome: replica.Accept, Fresh: true, Renew: true}
+	frozen := seen{Outcome: replica.Accept}
+	undecided := seen{Reason: replica.Silent}
+	refused := seen{Outcome: replica.Refuse, Reason: replica.RevokedSession}
 	for _, tt := range []struct {
 		name  string
 		state string
@@ -199,10 +201,10 @@ func TestStates(t *testing.T) {
 		old   seen // one it must ask about
 		asks  bool // whether clear is asked about
 	}{
-		{"synced", "synced", func(*scripted) {}, time.Second, accepted, seen{revocation.Refuse, revocation.RevokedSession, true, false}, accepted, false},
-		{"silent for less than S", "synced", (*scripted).silence, within - 500*time.Millisecond, accepted, seen{revocation.Refuse, revocation.RevokedSession, true, false}, undecided, false},
-		{"stale", "stale", stale, within + time.Second, seen{revocation.Accept, revocation.None, true, false}, refused, seen{revocation.Accept, revocation.None, true, false}, true},
-		{"stale, past G", "stale", stale, grace + time.Minute, seen{revocation.Accept, revocation.None, true, false}, refused, seen{revocation.Accept, revocation.None, true, false}, true},
+		{"synced", "synced", func(*scripted) {}, time.Second, accepted, seen{replica.Refuse, replica.RevokedSession, true, false}, accepted, false},
+		{"silent for less than S", "synced", (*scripted).silence, within - 500*time.Millisecond, accepted, seen{replica.Refuse, replica.RevokedSession, true, false}, undecided, false},
+		{"stale", "stale", stale, within + time.Second, seen{replica.Accept, replica.None, true, false}, refused, seen{replica.Accept, replica.None, true, false}, true},
+		{"stale, past G", "stale", stale, grace + time.Minute, seen{replica.Accept, replica.None, true, false}, refused, seen{replica.Accept, replica.None, true, false}, true},
 		{"cut off", "cut_off", (*scripted).silence, within + time.Second, frozen, refused, undecided, true},
 		{"cut off, nearly G", "cut_off", (*scripted).silence, grace - time.Second, frozen, refused, undecided, true},
 		{"cut off, past G", "cut_off", (*scripted).silence, grace + time.Second, undecided, refused, undecided, true},
@@ -220,9 +222,9 @@ func TestStates(t *testing.T) {
 				time.Sleep(time.Hour)
 				store.set(func(s *scripted) { // nothing is filled in behind
 					in := s.Store
-					s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+					s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 						if c.From.N == 0 && time.Now().UnixMilli()-c.From.MS > 30*60_000 {
-							return revocation.Page{}, errSilent
+							return revlog.Page{}, errSilent
 						}
 						return in.Read(ctx, c)
 					}
@@ -234,7 +236,7 @@ func TestStates(t *testing.T) {
 				tt.do(store)
 				time.Sleep(tt.after)
 				before := store.asked()
-				get := func(q *revocation.Query) seen {
+				get := func(q *replica.Query) seen {
 					v := verdict(t, l, q)
 					return seen{v.Outcome, v.Reason, v.Fresh, v.Renew}
 				}
@@ -283,7 +285,7 @@ func TestCutOffAsksNoMoreUntilTheReaderHears(t *testing.T) {
 		store.silence()
 		time.Sleep(within + time.Second)
 		for range 1000 {
-			wantVerdict(t, "cut off", verdict(t, l, session(q, 1)), revocation.Accept, revocation.None)
+			wantVerdict(t, "cut off", verdict(t, l, session(q, 1)), replica.Accept, replica.None)
 		}
 		if n := store.asked(); n > 3 { // of these, the login asked one
 			t.Errorf("%d confirms", n)
@@ -310,24 +312,24 @@ func TestR17UnknownAfterALoss(t *testing.T) {
 			t.Fatalf("lost %d times", n)
 		}
 		v := verdict(t, l, clear)
-		wantVerdict(t, "no hit", v, revocation.Accept, revocation.None)
+		wantVerdict(t, "no hit", v, replica.Accept, replica.None)
 		if !v.Renew {
 			t.Error("no hit: not renewed, so it will be asked about for ever")
 		}
-		wantVerdict(t, "hit", verdict(t, l, dead), revocation.Refuse, revocation.ListLost)
-		wantVerdict(t, "in the ring", verdict(t, l, fresh), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "hit", verdict(t, l, dead), replica.Refuse, replica.ListLost)
+		wantVerdict(t, "in the ring", verdict(t, l, fresh), replica.Refuse, replica.RevokedSession)
 		if a := l.Stats().Anomalies; a["settled_miss"] == 0 || a["settled_hit"] == 0 {
 			t.Errorf("not counted: %v", a)
 		}
 
 		booted := open(t, store) // knows nothing of what was lost
-		wantVerdict(t, "booted, within a minute", verdict(t, booted, early), revocation.Undecided, revocation.Silent)
-		wantVerdict(t, "booted, in the ring of the other", verdict(t, booted, fresh), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "booted, within a minute", verdict(t, booted, early), replica.Undecided, replica.Silent)
+		wantVerdict(t, "booted, in the ring of the other", verdict(t, booted, fresh), replica.Refuse, replica.RevokedSession)
 		time.Sleep(time.Minute)
-		wantVerdict(t, "booted, later", verdict(t, booted, early), revocation.Refuse, revocation.ListLost)
-		wantVerdict(t, "booted, a new login", verdict(t, booted, login(t, booted, 5, "ada")), revocation.Accept, revocation.None)
-		clear.Checked, clear.Line = v.Checked, v.Line
-		wantVerdict(t, "booted, the renewed one", verdict(t, booted, clear), revocation.Accept, revocation.None)
+		wantVerdict(t, "booted, later", verdict(t, booted, early), replica.Refuse, replica.ListLost)
+		wantVerdict(t, "booted, a new login", verdict(t, booted, login(t, booted, 5, "ada")), replica.Accept, replica.None)
+		clear.Checked, clear.Term = v.Checked, v.Term
+		wantVerdict(t, "booted, the renewed one", verdict(t, booted, clear), replica.Accept, replica.None)
 	})
 }
 
@@ -342,28 +344,28 @@ func TestR17AWindowOfAnotherLineSettlesNothing(t *testing.T) {
 		time.Sleep(time.Minute)
 		store.flush()
 		time.Sleep(within)
-		wantVerdict(t, "its own", verdict(t, l, clear), revocation.Accept, revocation.None)
-		head, err := store.Create(t.Context(), revocation.Founding{})
-		if err != nil || head.Known == 0 || head.KnownLine != clear.Line {
+		wantVerdict(t, "its own", verdict(t, l, clear), replica.Accept, replica.None)
+		head, err := store.Create(t.Context(), revlog.CreateOptions{})
+		if err != nil || head.Known == 0 || head.KnownTerm != clear.Term {
 			t.Fatalf("the loss is told as %+v, %v", head, err)
 		}
-		if _, err := store.Write(t.Context(), revocation.Batch{List: head.Genesis, Known: 1, KnownLine: 77}); err != nil {
+		if _, err := store.Write(t.Context(), revlog.Batch{List: head.ID, Known: 1, KnownTerm: 77}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(within)
-		wantVerdict(t, "another came later", verdict(t, l, clear), revocation.Undecided, revocation.Silent)
+		wantVerdict(t, "another came later", verdict(t, l, clear), replica.Undecided, replica.Silent)
 		time.Sleep(time.Minute)
-		wantVerdict(t, "a minute later", verdict(t, l, clear), revocation.Refuse, revocation.ListLost)
+		wantVerdict(t, "a minute later", verdict(t, l, clear), replica.Refuse, replica.ListLost)
 	})
 }
 
 // R23: the decision at commit sees what was revoked during the request.
 func TestR23DecideAtCommit(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		l := open(t, revocation.NewMemory())
+		l := open(t, revlog.NewMemory())
 		q := login(t, l, 1, "ada")
-		wantVerdict(t, "on entry", l.Decide(q), revocation.Accept, revocation.None)
+		wantVerdict(t, "on entry", l.Replica().Decide(q), replica.Accept, replica.None)
 		revoke(t, l, revocation.Session(sid(1)))
-		wantVerdict(t, "at commit", l.Decide(q), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "at commit", l.Replica().Decide(q), replica.Refuse, replica.RevokedSession)
 	})
 }

@@ -8,14 +8,16 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // crowd decides n sessions like q at once, and counts what became of them.
-func crowd(t *testing.T, l *revocation.List, q *revocation.Query, n int) map[revocation.Outcome]int {
+func crowd(t *testing.T, l *revocation.List, q *replica.Query, n int) map[replica.Outcome]int {
 	t.Helper()
 	var all sync.WaitGroup
-	verdicts := make([]revocation.Verdict, n)
+	verdicts := make([]replica.Verdict, n)
 	for i := range verdicts {
 		all.Go(func() {
 			c := session(q, 0)
@@ -24,7 +26,7 @@ func crowd(t *testing.T, l *revocation.List, q *revocation.Query, n int) map[rev
 		})
 	}
 	all.Wait()
-	counts := map[revocation.Outcome]int{}
+	counts := map[replica.Outcome]int{}
 	for _, v := range verdicts {
 		counts[v.Outcome]++
 	}
@@ -40,7 +42,7 @@ func (s *scripted) pause() (resume func()) {
 		if next == nil {
 			next = in.Read
 		}
-		s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+		s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 			<-gate
 			return next(ctx, c)
 		}
@@ -60,15 +62,15 @@ func (s *scripted) away(d time.Duration) {
 				return nil
 			}
 		}
-		s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+		s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 			if err := wait(ctx); err != nil {
-				return revocation.Page{}, err
+				return revlog.Page{}, err
 			}
 			return in.Read(ctx, c)
 		}
-		s.confirm = func(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+		s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 			if err := wait(ctx); err != nil {
-				return revocation.Answer{}, err
+				return revlog.Answer{}, err
 			}
 			return in.Confirm(ctx, q)
 		}
@@ -98,13 +100,13 @@ func TestR18ACrowdAfterAPauseIsSettledByOneRead(t *testing.T) {
 					} else {
 						resume()
 					}
-					if n := crowd(t, here, q, 300); n[revocation.Refuse] != 300 {
+					if n := crowd(t, here, q, 300); n[replica.Refuse] != 300 {
 						t.Errorf("of a revoked group: %v, want 300 refused", n)
 					}
 					if n := store.asked() - before; n > 1 {
 						t.Errorf("%d questions", n)
 					}
-					if n := crowd(t, here, clear, 300); n[revocation.Accept] != 300 {
+					if n := crowd(t, here, clear, 300); n[replica.Accept] != 300 {
 						t.Errorf("of another group: %v, want 300 accepted", n)
 					}
 				})
@@ -136,10 +138,10 @@ func TestR18ACrowdWaitsForRoom(t *testing.T) {
 				store.set((*scripted).silenceReads)
 				revoke(t, there, revocation.Group("tenant:7"))
 				time.Sleep(within + time.Second)
-				if n := crowd(t, here, q, 300); n[revocation.Refuse] != tt.refused || n[revocation.Undecided] != tt.undecided {
+				if n := crowd(t, here, q, 300); n[replica.Refuse] != tt.refused || n[replica.Undecided] != tt.undecided {
 					t.Errorf("of a revoked group: %v, want %d refused and %d undecided", n, tt.refused, tt.undecided)
 				}
-				if n := crowd(t, here, clear, 300); n[revocation.Accept] != tt.accepted || n[revocation.Undecided] != tt.undecided2 {
+				if n := crowd(t, here, clear, 300); n[replica.Accept] != tt.accepted || n[replica.Undecided] != tt.undecided2 {
 					t.Errorf("of another group: %v, want %d accepted and %d undecided", n, tt.accepted, tt.undecided2)
 				}
 				if n := here.Stats().Confirms["crowded"]; n != uint64(tt.undecided+tt.undecided2) {
@@ -162,7 +164,7 @@ func TestACrowdBeforeASilentStoreIsCutOff(t *testing.T) {
 		store.holdConfirms()
 		time.Sleep(within + time.Second)
 		before, start := store.asked(), time.Now()
-		if n := crowd(t, l, q, 300); n[revocation.Accept] != 300 {
+		if n := crowd(t, l, q, 300); n[replica.Accept] != 300 {
 			t.Errorf("%v, want 300 accepted from the window", n)
 		}
 		if n, d := store.asked()-before, time.Since(start); n != 64 || d > 600*time.Millisecond {
@@ -182,25 +184,25 @@ func TestR17BehindWaitsForTheRead(t *testing.T) {
 		reads := 0
 		store.set(func(s *scripted) {
 			in := s.Store
-			line := func(h *revocation.Head) {
-				h.Lines = append(h.Lines[:1:1], revocation.Line{ID: 99, Start: h.Lines[0].Start, Opened: h.MS - 10_000})
+			line := func(h *revlog.Head) {
+				h.Terms = append(h.Terms[:1:1], revlog.Term{ID: 99, Start: h.Terms[0].Start, Opened: h.MS - 10_000})
 			}
-			s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 				reads++
 				p, err := in.Read(ctx, c)
 				line(&p.Head)
 				return p, err
 			}
-			s.confirm = func(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+			s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 				a, err := in.Confirm(ctx, q)
 				line(&a.Head)
 				return a, err
 			}
 		})
 		synctest.Wait()
-		q.Line = 99 // renewed by a replica that has read from it
+		q.Term = 99 // renewed by a replica that has read from it
 		start := time.Now()
-		wantVerdict(t, "Confirm", verdict(t, l, q), revocation.Accept, revocation.None)
+		wantVerdict(t, "Confirm", verdict(t, l, q), replica.Accept, replica.None)
 		if d := time.Since(start); d > 200*time.Millisecond || reads != 1 {
 			t.Errorf("after %v and %d reads", d, reads)
 		}

@@ -1,10 +1,10 @@
 // Package revocation keeps the list of what was revoked and decides, in the
 // memory of each replica, whether a session is still alive.
 //
-// Most readers need [Open], which joins a list kept in a [Store];
-// [List.Revoke], which ends a [Session], a [Subject], a [Group], a [Key] or
-// [Everyone]; and [List.Decide], which the middleware calls on every request
-// and which does no I/O.
+// Most readers need [Open], which joins a list kept in a store: redisstore,
+// boltstore, or revlog.Memory for tests; and [List.Revoke], which ends a [Session],
+// a [Subject], a [Group], a [Key] or [Everyone]. The middleware of package httpmw
+// asks the list about every request, without I/O.
 //
 // # How it decides
 //
@@ -20,7 +20,7 @@
 // A replica whose view is older than [Config.Within] asks the store before it
 // accepts a session. If the store does not answer, the window is frozen:
 // sessions it can decide are accepted until [Config.Grace] has passed, all
-// others are [Undecided]. "Revoked" and "could not ask" are different answers
+// others are undecided. "Revoked" and "could not ask" are different answers
 // everywhere. The log says once when a view becomes stale, is cut off, and is back.
 //
 // [Open] waits for a store that does not answer, unless
@@ -35,5 +35,6 @@
 // # The protocol
 //
 // docs/protocol.md of this module is the norm for lists and stores: its rules, and
-// the failure that each of them prevents.
+// the failure that each of them prevents. Package revlog is for those who write a
+// store.
 package revocation

@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // longLog returns a store whose log holds three revocations a minute of the last
 // forty, the sessions 1 to 120, and a session that was last checked when it began.
-func longLog(t *testing.T) (*scripted, *revocation.Query) {
+func longLog(t *testing.T) (*scripted, *replica.Query) {
 	t.Helper()
 	s := script()
 	l := open(t, s)
@@ -29,10 +31,10 @@ func longLog(t *testing.T) (*scripted, *revocation.Query) {
 }
 
 // session returns what q would be under another session id.
-func session(q *revocation.Query, n byte) *revocation.Query {
-	return &revocation.Query{
+func session(q *replica.Query, n byte) *replica.Query {
+	return &replica.Query{
 		Session: [16]byte{15: n}, Subject: q.Subject, Groups: q.Groups, Keys: q.Keys,
-		Epoch: q.Epoch, Checked: q.Checked, Line: q.Line,
+		Epoch: q.Epoch, Checked: q.Checked, Term: q.Term,
 	}
 }
 
@@ -43,7 +45,7 @@ func TestR15OlderLogIsFilledInBehind(t *testing.T) {
 		if w := l.Stats().Window; w > 11*time.Minute {
 			t.Fatalf("Window = %v at once: this shows nothing", w)
 		}
-		if v := l.Decide(q); v.Outcome != revocation.Ask {
+		if v := l.Replica().Decide(q); v.Outcome != replica.Ask {
 			t.Fatalf("before: %v", v.Outcome)
 		}
 		time.Sleep(time.Second)
@@ -53,9 +55,9 @@ func TestR15OlderLogIsFilledInBehind(t *testing.T) {
 		if n := l.Stats().Entries; n != 120 {
 			t.Errorf("Entries = %d, want 120, each once", n)
 		}
-		wantVerdict(t, "checked before all of it", l.Decide(q), revocation.Accept, revocation.None)
+		wantVerdict(t, "checked before all of it", l.Replica().Decide(q), replica.Accept, replica.None)
 		for i := range 120 {
-			if v := verdict(t, l, session(q, byte(i+1))); v.Outcome != revocation.Refuse {
+			if v := verdict(t, l, session(q, byte(i+1))); v.Outcome != replica.Refuse {
 				t.Fatalf("session %d: %v", i+1, v.Outcome)
 			}
 		}
@@ -82,11 +84,11 @@ func TestR15FillingGoesOnPastWhatHasNoEntries(t *testing.T) {
 				q := login(t, first, 2, "ada")
 				time.Sleep(25 * time.Minute)
 				l := openWith(t, store, short)
-				if v := l.Decide(q); v.Outcome != revocation.Ask {
+				if v := l.Replica().Decide(q); v.Outcome != replica.Ask {
 					t.Fatalf("before: %v", v.Outcome)
 				}
 				time.Sleep(time.Second)
-				wantVerdict(t, "last checked 25 minutes ago", l.Decide(q), revocation.Accept, revocation.None)
+				wantVerdict(t, "last checked 25 minutes ago", l.Replica().Decide(q), replica.Accept, replica.None)
 			})
 		})
 	}
@@ -96,21 +98,21 @@ func TestR15FillingGoesOnPastWhatHasNoEntries(t *testing.T) {
 func TestR15AGapEndsTheFilling(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		page func(revocation.Page) revocation.Page
+		page func(revlog.Page) revlog.Page
 	}{
-		{"one entry is missing", func(p revocation.Page) revocation.Page {
+		{"one entry is missing", func(p revlog.Page) revlog.Page {
 			p.Entries = append(p.Entries[:30:30], p.Entries[31:]...)
 			return p
 		}},
-		{"the last ones are missing", func(p revocation.Page) revocation.Page {
+		{"the last ones are missing", func(p revlog.Page) revlog.Page {
 			p.Entries, p.More = p.Entries[:20], false
 			return p
 		}},
-		{"all was trimmed meanwhile", func(p revocation.Page) revocation.Page {
-			p.Entries, p.Oldest = nil, revocation.Position{}
+		{"all was trimmed meanwhile", func(p revlog.Page) revlog.Page {
+			p.Entries, p.Oldest = nil, revlog.Position{}
 			return p
 		}},
-		{"all but the newest was trimmed meanwhile", func(p revocation.Page) revocation.Page {
+		{"all but the newest was trimmed meanwhile", func(p revlog.Page) revlog.Page {
 			p.Entries = p.Entries[len(p.Entries)-1:]
 			p.Oldest = p.Entries[0].Position
 			return p
@@ -120,7 +122,7 @@ func TestR15AGapEndsTheFilling(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				store, q := longLog(t)
 				store.set(func(s *scripted) {
-					s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+					s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 						p, err := s.Store.Read(ctx, c)
 						if err == nil && len(p.Entries) > 60 {
 							p = tt.page(p)
@@ -135,10 +137,10 @@ func TestR15AGapEndsTheFilling(t *testing.T) {
 					t.Errorf("Window = %v, was %v", w, short)
 				}
 				q = session(q, 25)
-				if v := l.Decide(q); v.Outcome != revocation.Ask {
+				if v := l.Replica().Decide(q); v.Outcome != replica.Ask {
 					t.Errorf("Decide = %v, want ask", v.Outcome)
 				}
-				wantVerdict(t, "revoked behind the gap", l.Confirm(t.Context(), q), revocation.Refuse, revocation.RevokedSession)
+				wantVerdict(t, "revoked behind the gap", l.Replica().Confirm(t.Context(), q), replica.Refuse, replica.RevokedSession)
 			})
 		})
 	}
@@ -149,7 +151,7 @@ func TestR15FillingTakesManyPages(t *testing.T) {
 		store, q := longLog(t)
 		var reads atomic.Int64
 		store.set(func(s *scripted) {
-			s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 				reads.Add(1)
 				c.Limit = 7
 				return s.Store.Read(ctx, c)
@@ -164,7 +166,7 @@ func TestR15FillingTakesManyPages(t *testing.T) {
 		if n := l.Stats().Entries; n != 121 {
 			t.Errorf("Entries = %d, want 121", n)
 		}
-		wantVerdict(t, "checked before all of it", l.Decide(q), revocation.Accept, revocation.None)
+		wantVerdict(t, "checked before all of it", l.Replica().Decide(q), replica.Accept, replica.None)
 	})
 }
 
@@ -178,8 +180,8 @@ func TestR12FillingDoesNotUncoverAForgery(t *testing.T) {
 				victim := session(q, 199)
 				forge := func() {
 					// In the shape of a version to come: a real revocation this replica cannot read.
-					c := open(t, revocation.NewMemory())
-					forged(t, store.Store, revocation.Assertion{Scope: revocation.ScopeSession, Tag: c.Tag(revocation.Session(sid(199))), W: revocation.Forever, Version: 9})
+					c := open(t, revlog.NewMemory())
+					forged(t, store.Store, revlog.Assertion{Scope: revlog.ScopeSession, Tag: c.Tag(revocation.Session(sid(199))), W: revlog.Forever, Version: 9})
 				}
 				if when == "before boot" {
 					forge()
@@ -187,7 +189,7 @@ func TestR12FillingDoesNotUncoverAForgery(t *testing.T) {
 				}
 				var slow atomic.Bool
 				store.set(func(s *scripted) {
-					s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+					s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 						if slow.Load() {
 							c.Limit = 1 // a piece of 50 ms holds few of these
 							time.Sleep(20 * time.Millisecond)
@@ -207,10 +209,10 @@ func TestR12FillingDoesNotUncoverAForgery(t *testing.T) {
 				if n := l.Stats().Anomalies["forged"]; n == 0 {
 					t.Fatal("no forgery was seen")
 				}
-				if v := l.Decide(victim); v.Outcome != revocation.Ask {
+				if v := l.Replica().Decide(victim); v.Outcome != replica.Ask {
 					t.Errorf("Decide = %v with a window of %v, want ask", v.Outcome, l.Stats().Window)
 				}
-				wantVerdict(t, "by the exact set", l.Confirm(t.Context(), victim), revocation.Refuse, revocation.RevokedSession)
+				wantVerdict(t, "by the exact set", l.Replica().Confirm(t.Context(), victim), replica.Refuse, replica.RevokedSession)
 			})
 		})
 	}
@@ -223,7 +225,7 @@ func TestRevokedAsksForOneScopeOnly(t *testing.T) {
 	for i, target := range targets {
 		t.Run(fmt.Sprint(target.Scope()), func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
-				l := open(t, revocation.NewMemory())
+				l := open(t, revlog.NewMemory())
 				time.Sleep(time.Minute)
 				revoke(t, l, target)
 				time.Sleep(time.Second)
@@ -232,7 +234,7 @@ func TestRevokedAsksForOneScopeOnly(t *testing.T) {
 					if err != nil || ok != (i == j) {
 						t.Errorf("Revoked(%v) = %v, %v", other.Scope(), ok, err)
 					}
-					whenever := other.Scope() == revocation.ScopeSession || other.Scope() == revocation.ScopeKey
+					whenever := other.Scope() == revlog.ScopeSession || other.Scope() == revlog.ScopeKey
 					if ok && since.IsZero() != whenever {
 						t.Errorf("Revoked(%v) since %v", other.Scope(), since)
 					}

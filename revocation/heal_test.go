@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // R11: after FLUSHALL the replicas put back what they hold exactly, whoever
@@ -19,18 +21,18 @@ func TestR11WhatTheStoreLostIsPutBack(t *testing.T) {
 				here, there := open(t, store), open(t, store)
 				time.Sleep(time.Minute)
 				clear := login(t, here, 9, "zoe", "tenant:1")
-				victims := map[string]*revocation.Query{}
+				victims := map[string]*replica.Query{}
 				for i, target := range []revocation.Target{
 					revocation.Session(sid(1)), revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Key("kid-two"),
 				} {
 					q := login(t, here, byte(i+1), "ada", "tenant:7")
-					if target.Scope() == revocation.ScopeSession {
+					if target.Scope() == revlog.ScopeSession {
 						q.Subject, q.Groups = here.Tag(revocation.Subject("bob")), nil
 					}
-					if target.Scope() == revocation.ScopeKey {
+					if target.Scope() == revlog.ScopeKey {
 						q.Subject, q.Groups, q.Keys[1] = here.Tag(revocation.Subject("bob")), nil, "kid-two"
 					}
-					if target.Scope() == revocation.ScopeGroup {
+					if target.Scope() == revlog.ScopeGroup {
 						q.Subject = here.Tag(revocation.Subject("bob"))
 					}
 					victims[target.Scope().String()] = q
@@ -51,18 +53,18 @@ func TestR11WhatTheStoreLostIsPutBack(t *testing.T) {
 				for name, l := range map[string]*revocation.List{"here": here, "there": there, "booted": booted} {
 					for scope, q := range victims {
 						c := *q
-						if v := verdict(t, l, &c); v.Outcome != revocation.Refuse {
+						if v := verdict(t, l, &c); v.Outcome != replica.Refuse {
 							t.Errorf("%s, %s: %v", name, scope, v.Outcome)
 						}
 					}
 				}
-				wantVerdict(t, "here, clear", verdict(t, here, clear), revocation.Accept, revocation.None)
+				wantVerdict(t, "here, clear", verdict(t, here, clear), replica.Accept, replica.None)
 				c := *clear
-				wantVerdict(t, "booted, clear", verdict(t, booted, &c), revocation.Undecided, revocation.Silent)
+				wantVerdict(t, "booted, clear", verdict(t, booted, &c), replica.Undecided, replica.Silent)
 				for _, l := range []*revocation.List{here, there, booted} {
 					q := login(t, l, 50, "ada", "tenant:7")
 					q.Keys = [2]string{}
-					wantVerdict(t, "a new login", verdict(t, l, q), revocation.Accept, revocation.None)
+					wantVerdict(t, "a new login", verdict(t, l, q), replica.Accept, replica.None)
 				}
 				if a := here.Stats().Anomalies; a["lost"]+a["genesis"] == 0 || a["republished"] == 0 {
 					t.Errorf("not counted: %v", a)
@@ -75,7 +77,7 @@ func TestR11WhatTheStoreLostIsPutBack(t *testing.T) {
 // R10: a log trimmed past this replica's position is not skipped over.
 func TestR10TrimmedMovesH0(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		shared := revocation.NewMemory()
+		shared := revlog.NewMemory()
 		store := &scripted{Store: shared}
 		here, there := open(t, store), open(t, shared)
 		q := login(t, here, 1, "ada")
@@ -88,7 +90,7 @@ func TestR10TrimmedMovesH0(t *testing.T) {
 		revoke(t, there, revocation.Session(sid(98)))
 		store.speak()
 		store.set(func(s *scripted) {
-			s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 				p, err := shared.Read(ctx, c)
 				for len(p.Entries) > 0 && p.Entries[0].Position.N < 3 {
 					p.Entries = p.Entries[1:]
@@ -103,10 +105,10 @@ func TestR10TrimmedMovesH0(t *testing.T) {
 		if n := here.Stats().Anomalies["trimmed"]; n != 1 {
 			t.Errorf("trimmed %d times", n)
 		}
-		if v := here.Decide(q); v.Outcome != revocation.Ask {
+		if v := here.Replica().Decide(q); v.Outcome != replica.Ask {
 			t.Errorf("Decide = %v, want ask: what was trimmed is not known", v.Outcome)
 		}
-		wantVerdict(t, "by the exact set", here.Confirm(t.Context(), q), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "by the exact set", here.Replica().Confirm(t.Context(), q), replica.Refuse, replica.RevokedSession)
 		if s := here.Stats().State; s != "synced" {
 			t.Errorf("State = %q", s)
 		}
@@ -119,18 +121,18 @@ func TestR10GlobalEntriesOfATrimmedGapAreRead(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		target revocation.Target
-		want   revocation.Reason
+		want   replica.Reason
 	}{
-		{"key", revocation.Key("leaked"), revocation.RevokedKey},
-		{"everyone", revocation.Everyone(), revocation.RevokedEveryone},
+		{"key", revocation.Key("leaked"), replica.RevokedKey},
+		{"everyone", revocation.Everyone(), replica.RevokedEveryone},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
-				shared := revocation.NewMemory()
+				shared := revlog.NewMemory()
 				store := &scripted{Store: shared}
 				brief := revocation.Config{MaxIdle: time.Minute, Grace: time.Minute} // how long the log is
 				here, there := openWith(t, store, brief), openWith(t, shared, brief)
-				began := here.Anonymous().Epoch
+				began := here.Replica().Anonymous().Epoch
 				revoke(t, there, revocation.Session(sid(99)))
 				time.Sleep(time.Second)
 				store.silence()
@@ -146,9 +148,9 @@ func TestR10GlobalEntriesOfATrimmedGapAreRead(t *testing.T) {
 				if s := here.Stats(); s.State != "synced" || s.Anomalies["trimmed"] != 1 {
 					t.Errorf("State = %q, trimmed %d times", s.State, s.Anomalies["trimmed"])
 				}
-				now := here.Anonymous()
-				q := &revocation.Query{Keys: [2]string{"leaked"}, Epoch: began, Checked: now.Checked, Line: now.Line}
-				wantVerdict(t, "an anonymous session of before", here.Decide(q), revocation.Refuse, tt.want)
+				now := here.Replica().Anonymous()
+				q := &replica.Query{Keys: [2]string{"leaked"}, Epoch: began, Checked: now.Checked, Term: now.Term}
+				wantVerdict(t, "an anonymous session of before", here.Replica().Decide(q), replica.Refuse, tt.want)
 			})
 		})
 	}
@@ -158,7 +160,7 @@ func TestR10GlobalEntriesOfATrimmedGapAreRead(t *testing.T) {
 // writes it again.
 func TestR10ALostTailIsWrittenAgain(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		shared := revocation.NewMemory()
+		shared := revlog.NewMemory()
 		store := &scripted{Store: shared}
 		here := open(t, store)
 		q := login(t, here, 1, "ada")
@@ -168,46 +170,46 @@ func TestR10ALostTailIsWrittenAgain(t *testing.T) {
 		time.Sleep(time.Second)
 
 		// The replica that becomes primary has all but the last revocation.
-		head, err := shared.Create(t.Context(), revocation.Founding{})
+		head, err := shared.Create(t.Context(), revlog.CreateOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := shared.Read(t.Context(), revocation.Cursor{List: head.Genesis, Limit: 100})
+		p, err := shared.Read(t.Context(), revlog.Cursor{List: head.ID, Limit: 100})
 		if err != nil {
 			t.Fatal(err)
 		}
-		state := revocation.State{Head: p.Head, Entries: p.Entries}
+		state := revlog.State{Head: p.Head, Entries: p.Entries}
 		state.Head.MS = p.Head.MS
 		for _, e := range p.Entries {
-			state.Exact = append(state.Exact, revocation.Entry{Scope: e.Scope, Tag: e.Tag, W: e.W, Until: e.Until})
+			state.Exact = append(state.Exact, revlog.Entry{Scope: e.Scope, Tag: e.Tag, W: e.W, Until: e.Until})
 		}
 		revoke(t, here, revocation.Session(sid(1)))
 		time.Sleep(time.Second)
-		promoted := revocation.Restore(state, func(revocation.Change) error { return nil })
+		promoted := revlog.Restore(state, func(revlog.Change) error { return nil })
 		store.set(func(s *scripted) { s.Store = promoted })
 		time.Sleep(within)
 		if n := here.Stats().Anomalies["broken"]; n != 1 {
 			t.Errorf("broken %d times", n)
 		}
-		wantVerdict(t, "here", verdict(t, here, q), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "here", verdict(t, here, q), replica.Refuse, replica.RevokedSession)
 		booted := open(t, store)
 		c := *q
-		wantVerdict(t, "booted", verdict(t, booted, &c), revocation.Refuse, revocation.RevokedSession)
-		if a, err := promoted.Confirm(t.Context(), revocation.Question{List: head.Genesis, Session: here.Tag(revocation.Session(sid(1)))}); err != nil || !a.Session {
+		wantVerdict(t, "booted", verdict(t, booted, &c), replica.Refuse, replica.RevokedSession)
+		if a, err := promoted.Confirm(t.Context(), revlog.Question{List: head.ID, Session: here.Tag(revocation.Session(sid(1)))}); err != nil || !a.Session {
 			t.Errorf("the new primary does not have it: %+v, %v", a, err)
 		}
 	})
 }
 
 // snapshot returns a store that holds what s holds now.
-func snapshot(t *testing.T, s revocation.Store) revocation.Store {
+func snapshot(t *testing.T, s revlog.Store) revlog.Store {
 	t.Helper()
 	e, h := entries(t, s)
-	state := revocation.State{Head: h, Entries: e}
+	state := revlog.State{Head: h, Entries: e}
 	for _, one := range e {
-		state.Exact = append(state.Exact, revocation.Entry{Scope: one.Scope, Tag: one.Tag, W: one.W, Until: one.Until})
+		state.Exact = append(state.Exact, revlog.Entry{Scope: one.Scope, Tag: one.Tag, W: one.W, Until: one.Until})
 	}
-	return revocation.Restore(state, func(revocation.Change) error { return nil })
+	return revlog.Restore(state, func(revlog.Change) error { return nil })
 }
 
 // R10, R11: a list that may lack something says so, for whoever boots and knows
@@ -216,7 +218,7 @@ func TestR11AListThatLacksSomethingIsNotBelieved(t *testing.T) {
 	for _, what := range []string{"an older list", "an older snapshot"} {
 		t.Run(what, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
-				store, older := script(), revocation.Store(revocation.NewMemory())
+				store, older := script(), revlog.Store(revlog.NewMemory())
 				here := open(t, store)
 				if what == "an older list" {
 					open(t, older).Close()
@@ -233,17 +235,17 @@ func TestR11AListThatLacksSomethingIsNotBelieved(t *testing.T) {
 				time.Sleep(within)
 				booted := open(t, store)
 				for range 2 {
-					for name, q := range map[string]*revocation.Query{"revoked": dead, "clear": clear} {
+					for name, q := range map[string]*replica.Query{"revoked": dead, "clear": clear} {
 						c := *q
-						if v := verdict(t, booted, &c); v.Outcome == revocation.Accept {
+						if v := verdict(t, booted, &c); v.Outcome == replica.Accept {
 							t.Errorf("booted, %s: %v", name, v.Outcome)
 						}
 					}
 					c, d := *dead, *clear
-					if v := verdict(t, here, &c); v.Outcome == revocation.Accept {
+					if v := verdict(t, here, &c); v.Outcome == replica.Accept {
 						t.Errorf("here, revoked: %v", v.Outcome)
 					}
-					if v := verdict(t, here, &d); v.Outcome != revocation.Accept && what == "an older list" {
+					if v := verdict(t, here, &d); v.Outcome != replica.Accept && what == "an older list" {
 						t.Errorf("here, clear: %v", v.Outcome) // the window of what was lost settles it
 					}
 					time.Sleep(2 * time.Minute)
@@ -293,8 +295,8 @@ func TestR10ALostTailOnAQuietListCostsNobodyALogin(t *testing.T) {
 				booted := open(t, store)
 				for name, l := range map[string]*revocation.List{"here": here, "booted": booted} {
 					c, d := *clear, *dead
-					wantVerdict(t, name+", clear", verdict(t, l, &c), revocation.Accept, revocation.None)
-					wantVerdict(t, name+", revoked", verdict(t, l, &d), revocation.Refuse, revocation.RevokedSession)
+					wantVerdict(t, name+", clear", verdict(t, l, &c), replica.Accept, replica.None)
+					wantVerdict(t, name+", revoked", verdict(t, l, &d), replica.Refuse, replica.RevokedSession)
 				}
 			})
 		})
@@ -307,22 +309,22 @@ func TestR10TheSameSnapshotTwice(t *testing.T) {
 		store := script()
 		here := open(t, store)
 		revoke(t, here, revocation.Session(sid(99)))
-		old := func() revocation.Store { return snapshot(t, store) }
+		old := func() revlog.Store { return snapshot(t, store) }
 		first, second := old(), old()
 		time.Sleep(time.Minute)
 		dead := login(t, here, 1, "ada")
 		time.Sleep(time.Minute)
 		revoke(t, here, revocation.Session(sid(1)))
 		time.Sleep(12 * time.Minute)
-		for i, snapshot := range []revocation.Store{first, second} {
+		for i, snapshot := range []revlog.Store{first, second} {
 			store.set(func(s *scripted) { s.Store = snapshot })
 			time.Sleep(within)
 			booted := open(t, store)
 			c, d := *dead, *dead
-			if v := verdict(t, booted, &c); v.Outcome == revocation.Accept {
+			if v := verdict(t, booted, &c); v.Outcome == replica.Accept {
 				t.Errorf("restored %d times: a replica that boots accepts what was revoked", i+1)
 			}
-			if v := verdict(t, here, &d); v.Outcome == revocation.Accept {
+			if v := verdict(t, here, &d); v.Outcome == replica.Accept {
 				t.Errorf("restored %d times: accepted", i+1)
 			}
 			booted.Close()
@@ -355,7 +357,7 @@ func TestR2ANewListThatCountsFromBehind(t *testing.T) {
 		revoke(t, booted, revocation.Session(sid(1)))
 		time.Sleep(within)
 		for name, l := range map[string]*revocation.List{"here": here, "booted": booted} {
-			if v := verdict(t, l, dead); v.Outcome != revocation.Refuse {
+			if v := verdict(t, l, dead); v.Outcome != replica.Refuse {
 				t.Errorf("%s: %v %v", name, v.Outcome, v.Reason)
 			}
 		}
@@ -376,16 +378,16 @@ func TestR10ALostRaiseIsMadeAgain(t *testing.T) {
 		revoke(t, booted, revocation.Session(sid(98)))
 		tail := snapshot(t, store)
 		time.Sleep(time.Second)
-		raised, err := store.Create(t.Context(), revocation.Founding{})
+		raised, err := store.Create(t.Context(), revlog.CreateOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		store.set(func(s *scripted) { s.Store = tail })
-		if lost, err := store.Create(t.Context(), revocation.Founding{}); err != nil || lost.Born >= raised.Born {
+		if lost, err := store.Create(t.Context(), revlog.CreateOptions{}); err != nil || lost.Born >= raised.Born {
 			t.Fatalf("nothing was lost: born %d, %d, %v", lost.Born, raised.Born, err)
 		}
 		time.Sleep(within)
-		if again, err := store.Create(t.Context(), revocation.Founding{}); err != nil || again.Born < raised.Born {
+		if again, err := store.Create(t.Context(), revlog.CreateOptions{}); err != nil || again.Born < raised.Born {
 			t.Errorf("born = %d, %v, was %d", again.Born, err, raised.Born)
 		}
 		for name, l := range map[string]*revocation.List{"here": here, "booted": booted} {
@@ -406,9 +408,9 @@ func TestR11AnotherAttemptDoubtsNothingNew(t *testing.T) {
 		revoke(t, here, revocation.Session(sid(99)))
 		time.Sleep(time.Second)
 		link.set(func(s *scripted) {
-			s.write = func(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+			s.write = func(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
 				if len(b.Assertions) > 0 {
-					return revocation.Written{}, errSilent
+					return revlog.Written{}, errSilent
 				}
 				return store.Write(ctx, b)
 			}
@@ -421,7 +423,7 @@ func TestR11AnotherAttemptDoubtsNothingNew(t *testing.T) {
 		link.speak()
 		time.Sleep(within)
 		for name, l := range map[string]*revocation.List{"here": here, "booted": booted} {
-			wantVerdict(t, name, verdict(t, l, q), revocation.Accept, revocation.None)
+			wantVerdict(t, name, verdict(t, l, q), replica.Accept, replica.None)
 		}
 	})
 }
@@ -445,23 +447,23 @@ func TestR10WhatWasStampedBeforeAnybodyNoticedIsInDoubt(t *testing.T) {
 		booted := open(t, store)
 		time.Sleep(time.Minute)
 		v := verdict(t, booted, dead)
-		wantVerdict(t, "while nobody knows", v, revocation.Accept, revocation.None)
+		wantVerdict(t, "while nobody knows", v, replica.Accept, replica.None)
 		if !v.Renew {
 			t.Fatal("not renewed: nothing to see here")
 		}
 		renewed := *dead
-		renewed.Checked, renewed.Line = v.Checked, v.Line
+		renewed.Checked, renewed.Term = v.Checked, v.Term
 		time.Sleep(time.Minute)
 
 		away.speak()
 		time.Sleep(within)
 		for name, l := range map[string]*revocation.List{"here": here, "booted": booted} {
-			for stamp, q := range map[string]*revocation.Query{"as it was": dead, "renewed": &renewed} {
-				if v := verdict(t, l, q); v.Outcome == revocation.Accept {
+			for stamp, q := range map[string]*replica.Query{"as it was": dead, "renewed": &renewed} {
+				if v := verdict(t, l, q); v.Outcome == replica.Accept {
 					t.Errorf("%s accepts the token %s", name, stamp)
 				}
 			}
-			wantVerdict(t, name+", a new login", verdict(t, l, login(t, l, 2, "ada")), revocation.Accept, revocation.None)
+			wantVerdict(t, name+", a new login", verdict(t, l, login(t, l, 2, "ada")), replica.Accept, replica.None)
 		}
 	})
 }

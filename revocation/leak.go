@@ -27,7 +27,7 @@ func (l *List) RevokeKey(ctx context.Context, kid string, o Options) (key, every
 	// Until key.Effective a replica that has not heard may write a forged session anew,
 	// and that may say it began as late as S after now. Everyone must come after both:
 	// who is revoked is who began before.
-	wait := time.NewTimer(time.Until(key.Effective) + l.Within())
+	wait := time.NewTimer(time.Until(key.Effective) + l.replica.Within())
 	defer wait.Stop()
 	select {
 	case <-wait.C:

@@ -7,17 +7,19 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // Somebody with the key forges a session that begins as late as a replica believes, and
 // has it written anew under another key by the last replica to hear of the revocation.
 func TestRevokeKeyReachesWhatWasWrittenAnew(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		store := revocation.NewMemory()
+		store := revlog.NewMemory()
 		here, there := open(t, store), open(t, store)
 		honest := login(t, here, 1, "ada")
-		var forged *revocation.Query
+		var forged *replica.Query
 		done := make(chan error)
 		go func() {
 			_, everyone, err := here.RevokeKey(t.Context(), "kid-one", revocation.Options{})
@@ -28,10 +30,10 @@ func TestRevokeKeyReachesWhatWasWrittenAnew(t *testing.T) {
 		}()
 		for {
 			q := *honest
-			q.Session, q.Epoch = [16]byte{15: 2}, time.Now().Add(there.Within()).UnixMilli()
-			if v := there.Decide(&q); v.Outcome == revocation.Refuse {
+			q.Session, q.Epoch = [16]byte{15: 2}, time.Now().Add(there.Replica().Within()).UnixMilli()
+			if v := there.Replica().Decide(&q); v.Outcome == replica.Refuse {
 				break
-			} else if v.Outcome == revocation.Accept {
+			} else if v.Outcome == replica.Accept {
 				forged = &q
 			}
 			time.Sleep(50 * time.Millisecond)
@@ -43,15 +45,15 @@ func TestRevokeKeyReachesWhatWasWrittenAnew(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(there.Within())
-		for what, q := range map[string]*revocation.Query{"written anew": forged, "honest": honest} {
-			if v := verdict(t, there, q); v.Outcome != revocation.Refuse {
+		time.Sleep(there.Replica().Within())
+		for what, q := range map[string]*replica.Query{"written anew": forged, "honest": honest} {
+			if v := verdict(t, there, q); v.Outcome != replica.Refuse {
 				t.Errorf("what is %s: %+v", what, v)
 			}
 		}
 		again := login(t, there, 3, "ada")
 		again.Keys[0] = "kid-two"
-		if v := verdict(t, there, again); v.Outcome != revocation.Accept {
+		if v := verdict(t, there, again); v.Outcome != replica.Accept {
 			t.Errorf("a login afterwards: %+v", v)
 		}
 	})
@@ -60,8 +62,8 @@ func TestRevokeKeyReachesWhatWasWrittenAnew(t *testing.T) {
 // What could not be done is told by the receipts.
 func TestRevokeKeySaysHowFarItCame(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		l := open(t, revocation.NewMemory())
-		ctx, cancel := context.WithTimeout(t.Context(), l.Within())
+		l := open(t, revlog.NewMemory())
+		ctx, cancel := context.WithTimeout(t.Context(), l.Replica().Within())
 		defer cancel()
 		key, everyone, err := l.RevokeKey(ctx, "kid-one", revocation.Options{})
 		if key.Position == "" || everyone.Position != "" || !errors.Is(err, context.DeadlineExceeded) {

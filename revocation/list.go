@@ -1,113 +1,83 @@
 package revocation
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"log/slog"
-	"time"
+
+	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// Config of a List.
-type Config struct {
-	// MaxIdle is the longest idle limit of any session this process makes, or its
-	// absolute limit where idle is off. The list remembers at least this long.
-	// Zero: 2 h.
-	MaxIdle time.Duration
-	// Within, S in the documentation: a revocation is refused by every replica that reaches the store
-	// this long after it was acknowledged. Zero: 2 s.
-	Within time.Duration
-	// Grace, G in the documentation: how long a replica that cannot reach the store goes on accepting
-	// the sessions its window can decide. Zero: 30 min.
-	Grace time.Duration
-	// Ack says when a revocation counts as acknowledged. Zero: when stored.
-	Ack Ack
-	// StartWithoutStore lets Open return at once when the store does not answer. Until it
-	// does, the list is booting and knows of no revocation: no session is accepted, none
-	// begins, and Ready is false. Then it joins the list by itself. A list of another key
-	// ring, found only then, is logged as an error, and the list never gets ready. Zero:
-	// Open waits for the store.
-	StartWithoutStore bool
-	// Report adds to what this replica says of itself, such as the ids of its keys:
-	// "wafer revocations stats" has a column for "keys". Zero: nothing.
-	Report func() map[string]string
-	// Logger gets what an operator should see. Zero: slog.Default().
-	Logger *slog.Logger
+// Secrets gives the secrets derived from the list key, one for each label.
+// *keys.Ring is one. The list key never changes in the life of a list: if it
+// did, every earlier revocation would be forgotten.
+type Secrets interface {
+	ListSecret(label string) [32]byte
 }
 
-func (c Config) maxIdle() time.Duration { return orDefault(c.MaxIdle, 2*time.Hour) }
-func (c Config) within() time.Duration  { return orDefault(c.Within, 2*time.Second) }
-func (c Config) grace() time.Duration   { return orDefault(c.Grace, 30*time.Minute) }
-
-func (c Config) logger() *slog.Logger {
-	if c.Logger == nil {
-		return slog.Default()
-	}
-	return c.Logger
-}
-
-// retain is how long an entry must be remembered: a token minted just before it
-// dies of idleness at most this much later (docs/protocol.md, R4).
-func (c Config) retain() time.Duration { return c.maxIdle() + c.grace() + c.within() }
-
-// renewal is the longest time between two renewals of an active session, of any
-// process: all of them are idle for less than the list remembers.
-func renewal(retain time.Duration) time.Duration {
-	return min(max(retain/10, time.Minute), 5*time.Minute, retain/2)
-}
-
-func orDefault(d, zero time.Duration) time.Duration {
-	if d == 0 {
-		return zero
-	}
-	return d
-}
-
-// Options of a revocation.
-type Options struct {
-	// Before: only sessions that began at or before it. It may not lie in the
-	// future, and means nothing for a session, which is revoked whenever it began.
-	// Zero: all that began until now.
-	Before time.Time
-	// Until: remember the revocation at least until then. Zero, or sooner than the
-	// list remembers it anyway: as long as any session that it concerns can live
-	// unchecked, and 11 years for a key.
-	Until time.Time
-	// Subject says whose session is revoked, and means nothing for other targets. While
-	// the store is silent, 64 sessions of one subject wait for it at most. A further one
-	// revokes the subject instead: all its sessions that began until now, in one entry.
-	// Zero: not said, and every session waits for itself.
-	Subject string `json:"-"`
-	// Actor and Reason are for the audit log; the store never sees them.
-	Actor, Reason string
-}
+// A List is one replica's view of the list, and the way to write to it. It is
+// safe for concurrent use.
+type List struct{ replica *replica.Replica }
 
 // Format implements [fmt.Formatter]: every verb prints the name of the type.
-func (o Options) Format(f fmt.State, _ rune) { io.WriteString(f, "revocation.Options") }
+func (l *List) Format(f fmt.State, _ rune) { io.WriteString(f, "revocation.List") }
 
-// A Receipt says what a revocation reached.
-type Receipt struct {
-	Position string // in the list; of the head if nothing had to be written
-	Changed  bool   // false: it was already revoked to that extent
-	Replicas int    // replicas of the store that acknowledged it
-	// Effective: from then on every replica that reaches the store refuses.
-	Effective time.Time
-	// WorstCase: from then on every replica refuses.
-	WorstCase time.Time
+// Open joins the list in s, beginning one if there is none, and returns when
+// this replica is ready to decide. Until then it tries again whenever the store
+// does not answer, and the log says what it waits for; ctx bounds that, and nothing
+// later. With [Config.StartWithoutStore] it does not wait. k must be the ring whose
+// list key the list was begun with: [ErrWrongKey].
+//
+// The List reads the store until [List.Close], which leaves the store open.
+func Open(ctx context.Context, s revlog.Store, k Secrets, c Config) (*List, error) {
+	r, err := replica.Open(ctx, s, k, replica.Config(c))
+	if err != nil {
+		return nil, err
+	}
+	return &List{r}, nil
 }
 
-// Stats are counters and gauges of one List since it was opened.
-type Stats struct {
-	State     string            // "booting", "synced", "stale", "cut_off", "closed", "disabled"
-	Age       time.Duration     // of the view
-	Window    time.Duration     // how far back it reaches
-	Position  string            // newest applied
-	Entries   int64             // in the window
-	Bytes     int64             // of its filters; the exact ring takes at most 10 MB more
-	Outbox    int               // revocations not yet seen in the log
-	Full      uint64            // revocations turned away with ErrOutboxFull
-	Decisions map[string]uint64 // by outcome of Decide
-	Refusals  map[string]uint64 // by reason
-	Confirms  map[string]uint64 // "store", "cached", "failed", "crowded"
-	Reads     map[string]uint64 // "ok", "failed"
-	Anomalies map[string]uint64 // "trimmed", "broken", "genesis", "lost", "forged", "settled_hit", "settled_miss", "republished"
+// Disabled returns a list that revokes nothing and refuses nobody: the
+// written-down choice of an application that lives with logout clearing the
+// cookie and nothing else. Revoke returns [ErrDisabled].
+func Disabled(k Secrets) *List { return &List{replica.Disabled(k)} }
+
+// Close stops reading and gives revocations the store has not acknowledged a
+// last chance. It returns an error if some are left; they are lost to everybody
+// but whoever reads the log of this process.
+func (l *List) Close() error { return l.replica.Close() }
+
+// Ready reports whether the list has been joined and not closed. Losing the
+// store later does not make a replica unready: taking every replica out of
+// service would turn an outage of the store into one of the site.
+func (l *List) Ready() bool { return l.replica.Ready() }
+
+// Stats returns counters since Open and what the list looks like now.
+func (l *List) Stats() Stats { return Stats(l.replica.Stats()) }
+
+// Replicas returns every replica that reads the store and was heard of in the
+// last 15 s, ordered by host and id. Of a store that does not keep them it
+// returns this one, and so it does with [ErrLookup] when the store does not answer.
+func (l *List) Replicas(ctx context.Context) ([]revlog.Replica, error) {
+	return l.replica.Replicas(ctx)
 }
+
+// An Instant is a moment of log time, from [List.Now]. The zero Instant is not
+// a moment.
+type Instant struct{ ms int64 }
+
+// IsZero reports whether i is no moment.
+func (i Instant) IsZero() bool { return i.ms == 0 }
+
+// LogTime returns i in ms of log time, 0 for the zero Instant.
+func (i Instant) LogTime() int64 { return i.ms }
+
+// Now returns the present moment for [Login.Since]. Take it before a password
+// is checked: a login that raced with a revocation of its subject is refused
+// then, instead of outliving it.
+func (l *List) Now() Instant { return Instant{l.replica.Now()} }
+
+// Replica returns what the middleware of this module decides with. It is not for
+// applications.
+func (l *List) Replica() *replica.Replica { return l.replica }

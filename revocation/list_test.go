@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 type secrets byte
@@ -19,7 +21,7 @@ func (s secrets) ListSecret(label string) (out [32]byte) {
 	return out
 }
 
-func open(t *testing.T, s revocation.Store) *revocation.List {
+func open(t *testing.T, s revlog.Store) *revocation.List {
 	t.Helper()
 	l, err := revocation.Open(t.Context(), s, secrets(1), revocation.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -31,26 +33,26 @@ func open(t *testing.T, s revocation.Store) *revocation.List {
 
 const sid1 = "AAAAAAAAAAAAAAAAAAAAAQ"
 
-func login(t *testing.T, l *revocation.List, sid byte, user string, groups ...string) *revocation.Query {
+func login(t *testing.T, l *revocation.List, sid byte, user string, groups ...string) *replica.Query {
 	t.Helper()
-	q := &revocation.Query{Session: [16]byte{15: sid}, Subject: l.Tag(revocation.Subject(user)), Keys: [2]string{"kid-one"}}
+	q := &replica.Query{Session: [16]byte{15: sid}, Subject: l.Tag(revocation.Subject(user)), Keys: [2]string{"kid-one"}}
 	for _, g := range groups {
 		q.Groups = append(q.Groups, l.Tag(revocation.Group(g)))
 	}
-	s, err := l.Begin(t.Context(), revocation.Login{Subject: q.Subject, Groups: q.Groups})
+	s, err := l.Replica().Begin(t.Context(), replica.Login{Subject: q.Subject, Groups: q.Groups})
 	if err != nil {
 		t.Fatal(err)
 	}
-	q.Epoch, q.Checked, q.Line = s.Epoch, s.Checked, s.Line
+	q.Epoch, q.Checked, q.Term = s.Epoch, s.Checked, s.Term
 	return q
 }
 
-func verdict(t *testing.T, l *revocation.List, q *revocation.Query) revocation.Verdict {
+func verdict(t *testing.T, l *revocation.List, q *replica.Query) replica.Verdict {
 	t.Helper()
 	c := *q
-	v := l.Decide(&c)
-	if v.Outcome == revocation.Ask {
-		v = l.Confirm(t.Context(), &c)
+	v := l.Replica().Decide(&c)
+	if v.Outcome == replica.Ask {
+		v = l.Replica().Confirm(t.Context(), &c)
 	}
 	return v
 }
@@ -59,21 +61,21 @@ func TestEveryScopeIsRefusedHereAtOnceAndElsewhereWithinS(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		target revocation.Target
-		want   revocation.Reason
+		want   replica.Reason
 	}{
-		{"session", revocation.Session(sid1), revocation.RevokedSession},
-		{"subject", revocation.Subject("ada"), revocation.RevokedSubject},
-		{"group", revocation.Group("tenant:7"), revocation.RevokedGroup},
-		{"key", revocation.Key("kid-one"), revocation.RevokedKey},
-		{"everyone", revocation.Everyone(), revocation.RevokedEveryone},
+		{"session", revocation.Session(sid1), replica.RevokedSession},
+		{"subject", revocation.Subject("ada"), replica.RevokedSubject},
+		{"group", revocation.Group("tenant:7"), replica.RevokedGroup},
+		{"key", revocation.Key("kid-one"), replica.RevokedKey},
+		{"everyone", revocation.Everyone(), replica.RevokedEveryone},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
-				store := revocation.NewMemory()
+				store := revlog.NewMemory()
 				here, there := open(t, store), open(t, store)
 				q := login(t, here, 1, "ada", "tenant:7")
 				for _, l := range []*revocation.List{here, there} {
-					if v := verdict(t, l, q); v.Outcome != revocation.Accept {
+					if v := verdict(t, l, q); v.Outcome != replica.Accept {
 						t.Fatalf("before: %+v", v)
 					}
 				}
@@ -81,19 +83,19 @@ func TestEveryScopeIsRefusedHereAtOnceAndElsewhereWithinS(t *testing.T) {
 				if err != nil || !r.Changed {
 					t.Fatalf("Revoke = %+v, %v", r, err)
 				}
-				if v := verdict(t, here, q); v.Outcome != revocation.Refuse || v.Reason != tt.want {
+				if v := verdict(t, here, q); v.Outcome != replica.Refuse || v.Reason != tt.want {
 					t.Errorf("here, at once: %+v", v)
 				}
 				time.Sleep(2 * time.Second)
-				if v := verdict(t, there, q); v.Outcome != revocation.Refuse || v.Reason != tt.want {
+				if v := verdict(t, there, q); v.Outcome != replica.Refuse || v.Reason != tt.want {
 					t.Errorf("there, after S: %+v", v)
 				}
 				if r, err := there.Revoke(t.Context(), tt.target, revocation.Options{}); err != nil ||
-					r.Changed != (tt.want != revocation.RevokedSession && tt.want != revocation.RevokedKey) {
+					r.Changed != (tt.want != replica.RevokedSession && tt.want != replica.RevokedKey) {
 					t.Errorf("a second time: %+v, %v", r, err) // R6
 				}
-				if tt.want != revocation.RevokedKey && tt.want != revocation.RevokedSession {
-					if v := verdict(t, there, login(t, there, 2, "ada", "tenant:7")); v.Outcome != revocation.Accept {
+				if tt.want != replica.RevokedKey && tt.want != replica.RevokedSession {
+					if v := verdict(t, there, login(t, there, 2, "ada", "tenant:7")); v.Outcome != replica.Accept {
 						t.Errorf("a login right after: %+v", v) // R21
 					}
 				}
@@ -103,7 +105,7 @@ func TestEveryScopeIsRefusedHereAtOnceAndElsewhereWithinS(t *testing.T) {
 }
 
 func TestOpenRefusesAnotherRingsList(t *testing.T) {
-	store := revocation.NewMemory()
+	store := revlog.NewMemory()
 	open(t, store)
 	_, err := revocation.Open(t.Context(), store, secrets(2), revocation.Config{})
 	if !errors.Is(err, revocation.ErrWrongKey) {
@@ -124,8 +126,8 @@ func TestOpenGivesUpWhenItsContextDoes(t *testing.T) {
 
 var errSilent = errors.New("no answer")
 
-type silent struct{ revocation.Store }
+type silent struct{ revlog.Store }
 
-func (silent) Create(context.Context, revocation.Founding) (revocation.Head, error) {
-	return revocation.Head{}, errSilent
+func (silent) Create(context.Context, revlog.CreateOptions) (revlog.Head, error) {
+	return revlog.Head{}, errSilent
 }

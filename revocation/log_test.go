@@ -16,6 +16,7 @@ import (
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // A journal is a log to look into.
@@ -124,7 +125,7 @@ func TestLogIsNotFlooded(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		strange := revocation.NewMemory()
+		strange := revlog.NewMemory()
 		stranger, err := revocation.Open(t.Context(), strange, secrets(2), revocation.Config{Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)

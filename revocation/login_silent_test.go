@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-func identity(l *revocation.List) revocation.Login {
-	return revocation.Login{Subject: l.Tag(revocation.Subject("ada")), Groups: []revocation.Tag{l.Tag(revocation.Group("tenant:7"))}}
+func identity(l *revocation.List) replica.Login {
+	return replica.Login{Subject: l.Tag(revocation.Subject("ada")), Groups: []revlog.Tag{l.Tag(revocation.Group("tenant:7"))}}
 }
 
 // R21: what was revoked while the password was checked ends the login, whether this
@@ -38,8 +40,8 @@ func TestR21SinceHoldsWhileTheStoreIsSilent(t *testing.T) {
 			}, revocation.ErrRevoked},
 			{"made here, and waiting for a store that answers", func(t *testing.T, here, there *revocation.List, store *scripted) {
 				store.set(func(s *scripted) {
-					s.write = func(context.Context, revocation.Batch) (revocation.Written, error) {
-						return revocation.Written{}, errSilent
+					s.write = func(context.Context, revlog.Batch) (revlog.Written, error) {
+						return revlog.Written{}, errSilent
 					}
 				})
 				if _, err := here.Revoke(t.Context(), target, revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
@@ -54,16 +56,16 @@ func TestR21SinceHoldsWhileTheStoreIsSilent(t *testing.T) {
 		} {
 			t.Run(target.Scope().String()+", "+tt.name, func(t *testing.T) {
 				bubble.Test(t, func(t *testing.T) {
-					shared := revocation.NewMemory()
+					shared := revlog.NewMemory()
 					store := &scripted{Store: shared}
 					here, there := open(t, store), open(t, shared)
 					time.Sleep(time.Minute)
 					b := identity(here)
-					b.Since = here.Now()
+					b.Since = here.Now().LogTime()
 					time.Sleep(3 * time.Second) // the password is checked, slowly
 					tt.revoked(t, here, there, store)
 					time.Sleep(time.Second)
-					start, err := here.Begin(t.Context(), b)
+					start, err := here.Replica().Begin(t.Context(), b)
 					if !errors.Is(err, tt.want) {
 						t.Fatalf("Begin = %+v, %v", start, err)
 					}
@@ -74,7 +76,7 @@ func TestR21SinceHoldsWhileTheStoreIsSilent(t *testing.T) {
 					time.Sleep(within)
 					q := token(here, 1, start, "ada", "tenant:7")
 					for _, l := range []*revocation.List{here, there} {
-						if v := verdict(t, l, q); v.Outcome != revocation.Refuse {
+						if v := verdict(t, l, q); v.Outcome != replica.Refuse {
 							t.Errorf("when the store is back: %v %v", v.Outcome, v.Reason)
 						}
 					}
@@ -93,38 +95,38 @@ func TestR21ACrowdOfLoginsIsNoReasonNotToAsk(t *testing.T) {
 		l := open(t, store)
 		asks := login(t, l, 1, "carol")
 		b := identity(l)
-		b.Since = l.Now()
+		b.Since = l.Now().LogTime()
 		time.Sleep(3 * time.Second)
 		revoke(t, l, revocation.Subject("ada"))
 		time.Sleep(3 * time.Second)
 		gate := make(chan struct{})
 		store.set(func(s *scripted) {
 			in := s.Store
-			s.confirm = func(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
-				if q.Session == (revocation.Tag{}) { // a login
+			s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+				if q.Session == (revlog.Tag{}) { // a login
 					<-gate
 				}
 				return in.Confirm(ctx, q)
 			}
 		})
-		others := revocation.Login{Subject: l.Tag(revocation.Subject("bob"))}
+		others := replica.Login{Subject: l.Tag(revocation.Subject("bob"))}
 		var wg sync.WaitGroup
 		for range 64 {
 			wg.Go(func() {
-				if _, err := l.Begin(context.WithoutCancel(t.Context()), others); err != nil {
+				if _, err := l.Replica().Begin(context.WithoutCancel(t.Context()), others); err != nil {
 					t.Errorf("one of 64: %v", err)
 				}
 			})
 		}
 		synctest.Wait()
-		if s, err := l.Begin(t.Context(), others); !errors.Is(err, revocation.ErrUnavailable) {
+		if s, err := l.Replica().Begin(t.Context(), others); !errors.Is(err, revocation.ErrUnavailable) {
 			t.Errorf("one too many: Begin = %+v, %v", s, err)
 		}
-		if s, err := l.Begin(t.Context(), b); !errors.Is(err, revocation.ErrRevoked) {
+		if s, err := l.Replica().Begin(t.Context(), b); !errors.Is(err, revocation.ErrRevoked) {
 			t.Errorf("of somebody who was revoked meanwhile: Begin = %+v, %v", s, err)
 		}
-		asks.Line++ // of a primary that this replica does not know
-		if v := verdict(t, l, asks); v.Outcome != revocation.Accept || l.Stats().Confirms["crowded"] != 2 {
+		asks.Term++ // of a primary that this replica does not know
+		if v := verdict(t, l, asks); v.Outcome != replica.Accept || l.Stats().Confirms["crowded"] != 2 {
 			t.Errorf("a session that the store has to be asked about: %+v, %v", v, l.Stats().Confirms)
 		}
 		close(gate)
@@ -138,9 +140,9 @@ func TestR21AStoreBehindThisReplicaLetsNobodyIn(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		b := identity(l)
-		b.Since = l.Now()
+		b.Since = l.Now().LogTime()
 		time.Sleep(3 * time.Second)
-		before, err := store.Store.Confirm(t.Context(), revocation.Question{List: l.Genesis(), Subject: b.Subject})
+		before, err := store.Store.Confirm(t.Context(), revlog.Question{List: l.Replica().Genesis(), Subject: b.Subject})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,9 +150,9 @@ func TestR21AStoreBehindThisReplicaLetsNobodyIn(t *testing.T) {
 		time.Sleep(8 * time.Second)
 		store.set(func(s *scripted) {
 			s.silenceReads()
-			s.confirm = func(context.Context, revocation.Question) (revocation.Answer, error) { return before, nil }
+			s.confirm = func(context.Context, revlog.Question) (revlog.Answer, error) { return before, nil }
 		})
-		if s, err := l.Begin(t.Context(), b); !errors.Is(err, revocation.ErrRevoked) {
+		if s, err := l.Replica().Begin(t.Context(), b); !errors.Is(err, revocation.ErrRevoked) {
 			t.Errorf("Begin = %+v, %v", s, err)
 		}
 	})
@@ -162,14 +164,14 @@ func TestR21ALoginThatWasGivenUpIsNone(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		store.set(func(s *scripted) {
-			s.confirm = func(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+			s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 				<-ctx.Done()
-				return revocation.Answer{}, ctx.Err()
+				return revlog.Answer{}, ctx.Err()
 			}
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		if s, err := l.Begin(ctx, identity(l)); !errors.Is(err, revocation.ErrUnavailable) {
+		if s, err := l.Replica().Begin(ctx, identity(l)); !errors.Is(err, revocation.ErrUnavailable) {
 			t.Errorf("Begin = %+v, %v", s, err)
 		}
 	})
@@ -181,19 +183,19 @@ func TestR21SinceReachesBackBehindTheRing(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7")} {
 		t.Run(target.Scope().String(), func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
-				shared := revocation.NewMemory()
+				shared := revlog.NewMemory()
 				store := &scripted{Store: shared}
 				here, there := open(t, store), open(t, shared)
 				time.Sleep(time.Minute)
 				b := identity(here)
-				b.Since = here.Now()
+				b.Since = here.Now().LogTime()
 				time.Sleep(3 * time.Second)
 				revoke(t, there, target)
 				time.Sleep(11 * time.Minute)
 				revoke(t, there, revocation.Subject("somebody else")) // the ring lets go of what is too old
 				time.Sleep(time.Second)
 				store.silence()
-				start, err := here.Begin(t.Context(), b)
+				start, err := here.Replica().Begin(t.Context(), b)
 				if err != nil {
 					t.Fatalf("Begin = %v", err)
 				}
@@ -201,7 +203,7 @@ func TestR21SinceReachesBackBehindTheRing(t *testing.T) {
 				time.Sleep(within)
 				q := token(here, 1, start, "ada", "tenant:7")
 				for _, l := range []*revocation.List{here, there} {
-					if v := verdict(t, l, q); v.Outcome != revocation.Refuse {
+					if v := verdict(t, l, q); v.Outcome != replica.Refuse {
 						t.Errorf("when the store is back: %v %v", v.Outcome, v.Reason)
 					}
 				}
@@ -218,16 +220,16 @@ func TestR21LoginsDoNotQueueForASilentStore(t *testing.T) {
 		l := open(t, store)
 		hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 		store.set(func(s *scripted) {
-			s.read = func(ctx context.Context, _ revocation.Cursor) (revocation.Page, error) {
-				return revocation.Page{}, hang(ctx)
+			s.read = func(ctx context.Context, _ revlog.Cursor) (revlog.Page, error) {
+				return revlog.Page{}, hang(ctx)
 			}
-			s.confirm = func(ctx context.Context, _ revocation.Question) (revocation.Answer, error) {
-				return revocation.Answer{}, hang(ctx)
+			s.confirm = func(ctx context.Context, _ revlog.Question) (revlog.Answer, error) {
+				return revlog.Answer{}, hang(ctx)
 			}
 		})
 		time.Sleep(2 * within)
 		begin := func() {
-			if _, err := l.Begin(t.Context(), identity(l)); err != nil {
+			if _, err := l.Replica().Begin(t.Context(), identity(l)); err != nil {
 				t.Errorf("Begin = %v", err)
 			}
 		}

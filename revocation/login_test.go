@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-func token(l *revocation.List, n byte, s revocation.Start, user string, groups ...string) *revocation.Query {
-	q := &revocation.Query{Session: [16]byte{15: n}, Subject: l.Tag(revocation.Subject(user)),
-		Epoch: s.Epoch, Checked: s.Checked, Line: s.Line}
+func token(l *revocation.List, n byte, s replica.Start, user string, groups ...string) *replica.Query {
+	q := &replica.Query{Session: [16]byte{15: n}, Subject: l.Tag(revocation.Subject(user)),
+		Epoch: s.Epoch, Checked: s.Checked, Term: s.Term}
 	for _, g := range groups {
 		q.Groups = append(q.Groups, l.Tag(revocation.Group(g)))
 	}
@@ -23,7 +25,7 @@ func TestR21ALoginBeginsAfterEveryRevocationThereIs(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Everyone()} {
 		t.Run(target.Scope().String(), func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
-				store := revocation.NewMemory()
+				store := revlog.NewMemory()
 				here, there := open(t, store), open(t, store)
 				time.Sleep(time.Second)
 				revoke(t, there, target) // this replica has not read it yet
@@ -31,8 +33,8 @@ func TestR21ALoginBeginsAfterEveryRevocationThereIs(t *testing.T) {
 				if err != nil || !ok {
 					t.Fatalf("Revoked = %v, %v", ok, err)
 				}
-				s, err := here.Begin(t.Context(), revocation.Login{
-					Subject: here.Tag(revocation.Subject("ada")), Groups: []revocation.Tag{here.Tag(revocation.Group("tenant:7"))},
+				s, err := here.Replica().Begin(t.Context(), replica.Login{
+					Subject: here.Tag(revocation.Subject("ada")), Groups: []revlog.Tag{here.Tag(revocation.Group("tenant:7"))},
 				})
 				if err != nil || s.Epoch != since.UnixMilli()+1 {
 					t.Errorf("Epoch = %d, %v, want W + 1 = %d", s.Epoch, err, since.UnixMilli()+1)
@@ -42,11 +44,11 @@ func TestR21ALoginBeginsAfterEveryRevocationThereIs(t *testing.T) {
 				}
 				q := token(here, 1, s, "ada", "tenant:7")
 				for _, l := range []*revocation.List{here, there} {
-					wantVerdict(t, "at once", verdict(t, l, q), revocation.Accept, revocation.None)
+					wantVerdict(t, "at once", verdict(t, l, q), replica.Accept, replica.None)
 				}
 				time.Sleep(time.Minute)
 				for _, l := range []*revocation.List{here, there} {
-					wantVerdict(t, "later", verdict(t, l, q), revocation.Accept, revocation.None)
+					wantVerdict(t, "later", verdict(t, l, q), replica.Accept, replica.None)
 				}
 			})
 		})
@@ -60,7 +62,7 @@ func TestR21SinceIsWhenThePasswordBeganToBeChecked(t *testing.T) {
 				store := script()
 				store.set(func(s *scripted) { // a slow server, whose log time is hard to know
 					in := s.Store
-					s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+					s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 						time.Sleep(300 * time.Millisecond)
 						p, err := in.Read(ctx, c)
 						time.Sleep(100 * time.Millisecond)
@@ -69,24 +71,24 @@ func TestR21SinceIsWhenThePasswordBeganToBeChecked(t *testing.T) {
 				})
 				here, there := open(t, store), open(t, store)
 				time.Sleep(time.Minute)
-				b := revocation.Login{Subject: here.Tag(revocation.Subject("ada")), Groups: []revocation.Tag{here.Tag(revocation.Group("tenant:7"))}}
+				b := replica.Login{Subject: here.Tag(revocation.Subject("ada")), Groups: []revlog.Tag{here.Tag(revocation.Group("tenant:7"))}}
 				for i := range 20 {
 					time.Sleep(37 * time.Millisecond)
-					b.Since = here.Now()
+					b.Since = here.Now().LogTime()
 					time.Sleep(time.Duration(1+i) * time.Millisecond)
 					revoke(t, there, target)
-					if _, err := here.Begin(t.Context(), b); i > 0 && !errors.Is(err, revocation.ErrRevoked) {
+					if _, err := here.Replica().Begin(t.Context(), b); i > 0 && !errors.Is(err, revocation.ErrRevoked) {
 						t.Fatalf("revoked %d ms into the login: %v", 1+i, err)
 					}
 					time.Sleep(500 * time.Millisecond)
-					b.Since = here.Now()
-					if _, err := here.Begin(t.Context(), b); err != nil {
+					b.Since = here.Now().LogTime()
+					if _, err := here.Replica().Begin(t.Context(), b); err != nil {
 						t.Fatalf("revoked half a second before: %v", err)
 					}
 				}
-				b.Since = revocation.Instant{}
+				b.Since = 0
 				revoke(t, there, target)
-				if _, err := here.Begin(t.Context(), b); err != nil {
+				if _, err := here.Replica().Begin(t.Context(), b); err != nil {
 					t.Errorf("no Since given: %v", err)
 				}
 			})
@@ -100,7 +102,7 @@ func TestR21SinceIsWhenThePasswordBeganToBeChecked(t *testing.T) {
 // R21: a login while the store is silent may be refused later, it is never spared.
 func TestR21LoginWhileTheStoreIsSilent(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		shared := revocation.NewMemory()
+		shared := revlog.NewMemory()
 		store := &scripted{Store: shared}
 		here, there := open(t, store), open(t, shared)
 		time.Sleep(time.Minute)
@@ -109,8 +111,8 @@ func TestR21LoginWhileTheStoreIsSilent(t *testing.T) {
 		time.Sleep(time.Minute)
 		revoke(t, there, revocation.Subject("eve")) // before her login, which cannot know of it
 		time.Sleep(time.Minute)
-		login := func(user string, n byte) *revocation.Query {
-			s, err := here.Begin(t.Context(), revocation.Login{Subject: here.Tag(revocation.Subject(user)), Since: here.Now()})
+		login := func(user string, n byte) *replica.Query {
+			s, err := here.Replica().Begin(t.Context(), replica.Login{Subject: here.Tag(revocation.Subject(user)), Since: here.Now().LogTime()})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,24 +122,24 @@ func TestR21LoginWhileTheStoreIsSilent(t *testing.T) {
 			return token(here, n, s, user)
 		}
 		ada, eve := login("ada", 1), login("eve", 2)
-		wantVerdict(t, "meanwhile", verdict(t, here, ada), revocation.Accept, revocation.None)
-		wantVerdict(t, "there", verdict(t, there, ada), revocation.Accept, revocation.None)
-		wantVerdict(t, "there, revoked before the login", verdict(t, there, eve), revocation.Refuse, revocation.RevokedSubject)
+		wantVerdict(t, "meanwhile", verdict(t, here, ada), replica.Accept, replica.None)
+		wantVerdict(t, "there", verdict(t, there, ada), replica.Accept, replica.None)
+		wantVerdict(t, "there, revoked before the login", verdict(t, there, eve), replica.Refuse, replica.RevokedSubject)
 		store.speak()
 		time.Sleep(within)
-		wantVerdict(t, "when it is back", verdict(t, here, ada), revocation.Accept, revocation.None)
-		wantVerdict(t, "when it is back, revoked", verdict(t, here, eve), revocation.Refuse, revocation.RevokedSubject)
+		wantVerdict(t, "when it is back", verdict(t, here, ada), replica.Accept, replica.None)
+		wantVerdict(t, "when it is back, revoked", verdict(t, here, eve), replica.Refuse, replica.RevokedSubject)
 
 		store.silence()
 		time.Sleep(grace + time.Second)
-		if _, err := here.Begin(t.Context(), revocation.Login{Subject: ada.Subject}); !errors.Is(err, revocation.ErrUnavailable) {
+		if _, err := here.Replica().Begin(t.Context(), replica.Login{Subject: ada.Subject}); !errors.Is(err, revocation.ErrUnavailable) {
 			t.Errorf("past G: %v", err)
 		}
 	})
 }
 
 func TestR22Succeed(t *testing.T) {
-	groups := func(l *revocation.List, names ...string) (out []revocation.Tag) {
+	groups := func(l *revocation.List, names ...string) (out []revlog.Tag) {
 		for _, n := range names {
 			out = append(out, l.Tag(revocation.Group(n)))
 		}
@@ -145,56 +147,56 @@ func TestR22Succeed(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name   string
-		kind   revocation.Kind
+		kind   replica.Kind
 		groups []string
-		before func(t *testing.T, there *revocation.List, store *scripted, q *revocation.Query)
+		before func(t *testing.T, there *revocation.List, store *scripted, q *replica.Query)
 		since  bool // given, from before
 		want   error
 		ended  bool // whether the old session ends all the same
 	}{
-		{name: "switch", kind: revocation.Switch, groups: []string{"tenant:8"}, ended: true},
-		{name: "others", kind: revocation.Others, groups: []string{"tenant:7"}, ended: true},
-		{name: "login over it", kind: revocation.Relogin, groups: []string{"tenant:8"}, ended: true},
-		{name: "switch of a session revoked elsewhere", kind: revocation.Switch, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+		{name: "switch", kind: replica.Switch, groups: []string{"tenant:8"}, ended: true},
+		{name: "others", kind: replica.Others, groups: []string{"tenant:7"}, ended: true},
+		{name: "login over it", kind: replica.Relogin, groups: []string{"tenant:8"}, ended: true},
+		{name: "switch of a session revoked elsewhere", kind: replica.Switch, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Session(sid(1)))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "others of a session revoked elsewhere", kind: revocation.Others, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+		{name: "others of a session revoked elsewhere", kind: replica.Others, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Session(sid(1)))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "login over a session revoked elsewhere", kind: revocation.Relogin, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+		{name: "login over a session revoked elsewhere", kind: replica.Relogin, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Session(sid(1)))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "subject revoked elsewhere", kind: revocation.Switch, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+		{name: "subject revoked elsewhere", kind: replica.Switch, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Subject("ada"))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "old group revoked elsewhere", kind: revocation.Switch, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+		{name: "old group revoked elsewhere", kind: replica.Switch, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Group("tenant:7"))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "everyone revoked elsewhere", kind: revocation.Others, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+		{name: "everyone revoked elsewhere", kind: replica.Others, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Everyone())
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "its key revoked elsewhere", kind: revocation.Switch, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+		{name: "its key revoked elsewhere", kind: replica.Switch, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Key("kid-one"))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "switch into a revoked group", kind: revocation.Switch, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+		{name: "switch into a revoked group", kind: replica.Switch, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Group("tenant:8"))
 		}, want: revocation.ErrRevoked},
-		{name: "login over it into a group revoked before", kind: revocation.Relogin, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+		{name: "login over it into a group revoked before", kind: replica.Relogin, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Group("tenant:8"))
 		}, ended: true},
-		{name: "login over it, revoked while the password was checked", kind: revocation.Relogin, since: true, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *revocation.Query) {
+		{name: "login over it, revoked while the password was checked", kind: replica.Relogin, since: true, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Group("tenant:8"))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "in doubt: before born", kind: revocation.Switch, before: func(_ *testing.T, _ *revocation.List, _ *scripted, q *revocation.Query) {
+		{name: "in doubt: before born", kind: replica.Switch, before: func(_ *testing.T, _ *revocation.List, _ *scripted, q *replica.Query) {
 			q.Checked -= 3 * 60_000
 		}, want: revocation.ErrUnavailable},
-		{name: "in doubt: ahead", kind: revocation.Others, before: func(_ *testing.T, _ *revocation.List, _ *scripted, q *revocation.Query) {
+		{name: "in doubt: ahead", kind: replica.Others, before: func(_ *testing.T, _ *revocation.List, _ *scripted, q *replica.Query) {
 			q.Epoch += 3 * 60_000
 		}, want: revocation.ErrUnavailable},
-		{name: "silent", kind: revocation.Others, before: func(_ *testing.T, _ *revocation.List, s *scripted, _ *revocation.Query) {
+		{name: "silent", kind: replica.Others, before: func(_ *testing.T, _ *revocation.List, s *scripted, _ *replica.Query) {
 			s.silence()
 		}, want: revocation.ErrUnavailable},
-		{name: "lost", kind: revocation.Switch, before: func(_ *testing.T, _ *revocation.List, s *scripted, _ *revocation.Query) {
+		{name: "lost", kind: replica.Switch, before: func(_ *testing.T, _ *revocation.List, s *scripted, _ *replica.Query) {
 			s.flush()
 		}, want: revocation.ErrUnavailable},
 	} {
@@ -206,9 +208,9 @@ func TestR22Succeed(t *testing.T) {
 				other := login(t, here, 9, "ada", "tenant:7")
 				q := login(t, here, 1, "ada", "tenant:7")
 				time.Sleep(time.Minute)
-				how := revocation.Succession{Kind: tt.kind, Login: revocation.Login{Subject: q.Subject, Groups: groups(here, tt.groups...)}}
+				how := replica.Succession{Kind: tt.kind, Login: replica.Login{Subject: q.Subject, Groups: groups(here, tt.groups...)}}
 				if tt.since {
-					how.Login.Since = here.Now()
+					how.Login.Since = here.Now().LogTime()
 					time.Sleep(10 * time.Millisecond)
 				}
 				store.set((*scripted).silenceReads) // this replica lags, as a thief would have it
@@ -216,19 +218,19 @@ func TestR22Succeed(t *testing.T) {
 					tt.before(t, there, store, q)
 				}
 				old := *q
-				s, err := here.Succeed(t.Context(), q, how)
+				s, err := here.Replica().Succeed(t.Context(), q, how)
 				if !errors.Is(err, tt.want) {
 					t.Fatalf("Succeed = %v, want %v", err, tt.want)
 				}
-				if err != nil && s != (revocation.Start{}) {
+				if err != nil && s != (replica.Start{}) {
 					t.Errorf("minted %+v", s)
 				}
 				if tt.ended && tt.want == nil {
-					wantVerdict(t, "the old one, here at once", verdict(t, here, &old), revocation.Refuse, revocation.RevokedSession)
+					wantVerdict(t, "the old one, here at once", verdict(t, here, &old), replica.Refuse, replica.RevokedSession)
 				}
 				store.speak()
 				time.Sleep(within)
-				if v := verdict(t, there, &old); (v.Outcome == revocation.Refuse) != tt.ended && tt.want != revocation.ErrUnavailable {
+				if v := verdict(t, there, &old); (v.Outcome == replica.Refuse) != tt.ended && tt.want != revocation.ErrUnavailable {
 					t.Errorf("the old one, there: %v", v.Outcome)
 				}
 				if err != nil {
@@ -236,14 +238,14 @@ func TestR22Succeed(t *testing.T) {
 				}
 				next := token(here, 2, s, "ada", tt.groups...)
 				for _, l := range []*revocation.List{here, there} {
-					wantVerdict(t, "the new one", verdict(t, l, next), revocation.Accept, revocation.None)
+					wantVerdict(t, "the new one", verdict(t, l, next), replica.Accept, replica.None)
 				}
-				if keeps := s.Epoch == old.Epoch; keeps != (tt.kind == revocation.Switch) {
+				if keeps := s.Epoch == old.Epoch; keeps != (tt.kind == replica.Switch) {
 					t.Errorf("Epoch = %d, was %d", s.Epoch, old.Epoch)
 				}
-				want := revocation.Accept
-				if tt.kind == revocation.Others {
-					want = revocation.Refuse
+				want := replica.Accept
+				if tt.kind == replica.Others {
+					want = replica.Refuse
 				}
 				if v := verdict(t, there, other); v.Outcome != want {
 					t.Errorf("another session of the subject: %v, want %v", v.Outcome, want)
@@ -259,7 +261,7 @@ func TestR22JoiningAGroupNeedsAListThatGoesBackToTheBeginning(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
-		group := func(id string) revocation.Tag { return l.Tag(revocation.Group(id)) }
+		group := func(id string) revlog.Tag { return l.Tag(revocation.Group(id)) }
 		q := login(t, l, 1, "ada", "tenant:1")
 		time.Sleep(time.Minute)
 		revoke(t, l, revocation.Group("tenant:7"))
@@ -267,13 +269,13 @@ func TestR22JoiningAGroupNeedsAListThatGoesBackToTheBeginning(t *testing.T) {
 		store.flush()
 		time.Sleep(10 * time.Second)
 		v := verdict(t, l, q) // settled by the window of what was lost
-		if v.Outcome != revocation.Accept || !v.Renew {
+		if v.Outcome != replica.Accept || !v.Renew {
 			t.Fatalf("the session: %+v", v)
 		}
-		q.Checked, q.Line = v.Checked, v.Line
-		to := func(groups ...revocation.Tag) error {
-			how := revocation.Succession{Kind: revocation.Switch, Login: revocation.Login{Subject: q.Subject, Groups: groups}}
-			_, err := l.Succeed(t.Context(), q, how)
+		q.Checked, q.Term = v.Checked, v.Term
+		to := func(groups ...revlog.Tag) error {
+			how := replica.Succession{Kind: replica.Switch, Login: replica.Login{Subject: q.Subject, Groups: groups}}
+			_, err := l.Replica().Succeed(t.Context(), q, how)
 			return err
 		}
 		for _, g := range []string{"tenant:7", "tenant:8"} {
@@ -301,22 +303,22 @@ func TestR22JoiningAGroupNeedsAListThatGoesBackToTheBeginning(t *testing.T) {
 func TestR7FewerReplicasThanAskedFor(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
-		l := openWith(t, store, revocation.Config{Ack: revocation.Ack{Replicas: 1}})
+		l := openWith(t, store, revocation.Config{Ack: revlog.Ack{Replicas: 1}})
 		q, old := login(t, l, 1, "ada"), login(t, l, 2, "bob")
-		if _, err := l.Succeed(t.Context(), q, revocation.Succession{Kind: revocation.Others, Login: revocation.Login{Subject: q.Subject}}); !errors.Is(err, revocation.ErrUnavailable) {
+		if _, err := l.Replica().Succeed(t.Context(), q, replica.Succession{Kind: replica.Others, Login: replica.Login{Subject: q.Subject}}); !errors.Is(err, revocation.ErrUnavailable) {
 			t.Errorf("Succeed = %v", err)
 		}
 		if _, err := l.Revoke(t.Context(), revocation.Session(sid(2)), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
 			t.Errorf("Revoke = %v", err)
 		}
-		wantVerdict(t, "refused all the same", l.Decide(old), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "refused all the same", l.Replica().Decide(old), replica.Refuse, replica.RevokedSession)
 	})
 }
 
 // Log time runs on while the store is silent, so that it is behind no moment that another replica gives to a session.
 func TestLogTime(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		shared := revocation.NewMemory()
+		shared := revlog.NewMemory()
 		store := &scripted{Store: shared}
 		here, there := open(t, store), open(t, shared)
 		for _, silent := range []bool{false, true} {
@@ -325,7 +327,7 @@ func TestLogTime(t *testing.T) {
 			}
 			time.Sleep(time.Hour)
 			const rounding = 2
-			got, want := here.LogTime(), there.Anonymous().Epoch
+			got, want := here.Replica().LogTime(), there.Replica().Anonymous().Epoch
 			if got < want-rounding || got > want+rounding {
 				t.Errorf("silent %v: %d, and there a session begins at %d", silent, got, want)
 			}
@@ -333,10 +335,10 @@ func TestLogTime(t *testing.T) {
 		silent := &scripted{Store: shared}
 		silent.silence()
 		booting := openWith(t, silent, revocation.Config{StartWithoutStore: true})
-		if got, now := booting.LogTime(), time.Now().UnixMilli(); booting.Ready() || got != now {
+		if got, now := booting.Replica().LogTime(), time.Now().UnixMilli(); booting.Ready() || got != now {
 			t.Errorf("never read %d at %d", got, now)
 		}
-		if got, now := revocation.Disabled(secrets(1)).LogTime(), time.Now().UnixMilli(); got != now {
+		if got, now := revocation.Disabled(secrets(1)).Replica().LogTime(), time.Now().UnixMilli(); got != now {
 			t.Errorf("without a list %d at %d", got, now)
 		}
 	})
@@ -344,12 +346,12 @@ func TestLogTime(t *testing.T) {
 
 func TestClosedAndDisabledLists(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		l := open(t, revocation.NewMemory())
+		l := open(t, revlog.NewMemory())
 		q := login(t, l, 1, "ada")
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.Succeed(t.Context(), q, revocation.Succession{Kind: revocation.Relogin}); !errors.Is(err, revocation.ErrClosed) {
+		if _, err := l.Replica().Succeed(t.Context(), q, replica.Succession{Kind: replica.Relogin}); !errors.Is(err, revocation.ErrClosed) {
 			t.Errorf("Succeed after Close = %v", err)
 		}
 		if l.Ready() || l.Stats().State != "closed" {
@@ -358,19 +360,19 @@ func TestClosedAndDisabledLists(t *testing.T) {
 
 		d := revocation.Disabled(secrets(1))
 		now := time.Now().UnixMilli()
-		if s := d.Anonymous(); s.Epoch < now {
+		if s := d.Replica().Anonymous(); s.Epoch < now {
 			t.Errorf("Anonymous = %+v", s)
 		}
-		if s, err := d.Begin(t.Context(), revocation.Login{Since: d.Now()}); err != nil || s.Epoch < now {
+		if s, err := d.Replica().Begin(t.Context(), replica.Login{Since: d.Now().LogTime()}); err != nil || s.Epoch < now {
 			t.Errorf("Begin = %+v, %v", s, err)
 		}
-		if s, err := d.Succeed(t.Context(), q, revocation.Succession{Kind: revocation.Switch}); err != nil || s.Epoch != q.Epoch {
+		if s, err := d.Replica().Succeed(t.Context(), q, replica.Succession{Kind: replica.Switch}); err != nil || s.Epoch != q.Epoch {
 			t.Errorf("Switch = %+v, %v", s, err)
 		}
-		if s, err := d.Succeed(t.Context(), q, revocation.Succession{Kind: revocation.Relogin}); err != nil || s.Epoch < now {
+		if s, err := d.Replica().Succeed(t.Context(), q, replica.Succession{Kind: replica.Relogin}); err != nil || s.Epoch < now {
 			t.Errorf("Relogin = %+v, %v", s, err)
 		}
-		if !d.SameSecrets(secrets(1)) || d.SameSecrets(secrets(2)) {
+		if !d.Replica().SameSecrets(secrets(1)) || d.Replica().SameSecrets(secrets(2)) {
 			t.Error("SameSecrets")
 		}
 	})

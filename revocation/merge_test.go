@@ -10,26 +10,28 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // A joined is the exact set of a store, as its answers show it.
 type joined map[string]int64
 
-var mergeTags = []revocation.Tag{{1}, {2}, {3}}
+var mergeTags = []revlog.Tag{{1}, {2}, {3}}
 
-func someAssertions(r *rand.Rand, n int) []revocation.Assertion {
-	scopes := []revocation.Scope{
-		revocation.ScopeSession, revocation.ScopeSubject, revocation.ScopeGroup, revocation.ScopeKey, revocation.ScopeEveryone,
+func someAssertions(r *rand.Rand, n int) []revlog.Assertion {
+	scopes := []revlog.Scope{
+		revlog.ScopeSession, revlog.ScopeSubject, revlog.ScopeGroup, revlog.ScopeKey, revlog.ScopeEveryone,
 	}
-	var out []revocation.Assertion
+	var out []revlog.Assertion
 	for range n {
-		a := revocation.Assertion{Scope: scopes[r.IntN(len(scopes))], Tag: mergeTags[r.IntN(len(mergeTags))], W: 1 + r.Int64N(20)}
+		a := revlog.Assertion{Scope: scopes[r.IntN(len(scopes))], Tag: mergeTags[r.IntN(len(mergeTags))], W: 1 + r.Int64N(20)}
 		switch a.Scope {
-		case revocation.ScopeSession, revocation.ScopeKey:
-			a.W = revocation.Forever
-		case revocation.ScopeEveryone:
-			a.Tag = revocation.Tag{}
+		case revlog.ScopeSession, revlog.ScopeKey:
+			a.W = revlog.Forever
+		case revlog.ScopeEveryone:
+			a.Tag = revlog.Tag{}
 		}
 		out = append(out, a)
 	}
@@ -39,28 +41,28 @@ func someAssertions(r *rand.Rand, n int) []revocation.Assertion {
 // A heap is a store being joined with others.
 type heap struct {
 	t     *testing.T
-	store *revocation.Memory
-	list  revocation.Genesis
+	store *revlog.Memory
+	list  revlog.ListID
 }
 
-func newHeap(t *testing.T, assertions ...revocation.Assertion) *heap {
+func newHeap(t *testing.T, assertions ...revlog.Assertion) *heap {
 	t.Helper()
-	h := &heap{t: t, store: revocation.NewMemory()}
-	head, err := h.store.Create(t.Context(), revocation.Founding{Genesis: revocation.Genesis{1}, Retain: time.Hour})
+	h := &heap{t: t, store: revlog.NewMemory()}
+	head, err := h.store.Create(t.Context(), revlog.CreateOptions{ID: revlog.ListID{1}, Retain: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.list = head.Genesis
+	h.list = head.ID
 	h.join(assertions)
 	return h
 }
 
 // join writes assertions as they are, in pieces.
-func (h *heap) join(assertions []revocation.Assertion) (changed int) {
+func (h *heap) join(assertions []revlog.Assertion) (changed int) {
 	h.t.Helper()
 	for len(assertions) > 0 {
 		n := min(len(assertions), 3)
-		w, err := h.store.Write(h.t.Context(), revocation.Batch{List: h.list, Assertions: assertions[:n]})
+		w, err := h.store.Write(h.t.Context(), revlog.Batch{List: h.list, Assertions: assertions[:n]})
 		if err != nil {
 			h.t.Fatal(err)
 		}
@@ -77,13 +79,13 @@ func (h *heap) join(assertions []revocation.Assertion) (changed int) {
 // merge joins all that o's log says.
 func (h *heap) merge(o *heap) *heap {
 	h.t.Helper()
-	p, err := o.store.Read(h.t.Context(), revocation.Cursor{List: o.list, Limit: 1000})
+	p, err := o.store.Read(h.t.Context(), revlog.Cursor{List: o.list, Limit: 1000})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	var all []revocation.Assertion
+	var all []revlog.Assertion
 	for _, e := range p.Entries {
-		all = append(all, revocation.Assertion{Scope: e.Scope, Tag: e.Tag, W: e.W, Until: e.Until})
+		all = append(all, revlog.Assertion{Scope: e.Scope, Tag: e.Tag, W: e.W, Until: e.Until})
 	}
 	h.join(all)
 	return h
@@ -93,14 +95,14 @@ func (h *heap) set() joined {
 	h.t.Helper()
 	out := joined{}
 	for _, tag := range mergeTags {
-		a, err := h.store.Confirm(h.t.Context(), revocation.Question{
-			List: h.list, Session: tag, Subject: tag, Groups: []revocation.Tag{tag}, Keys: []revocation.Tag{tag},
+		a, err := h.store.Confirm(h.t.Context(), revlog.Question{
+			List: h.list, Session: tag, Subject: tag, Groups: []revlog.Tag{tag}, Keys: []revlog.Tag{tag},
 		})
 		if err != nil {
 			h.t.Fatal(err)
 		}
 		if a.Session {
-			out[fmt.Sprint("session ", tag[0])] = revocation.Forever
+			out[fmt.Sprint("session ", tag[0])] = revlog.Forever
 		}
 		out[fmt.Sprint("subject ", tag[0])] = a.Subject
 		out[fmt.Sprint("group ", tag[0])] = a.Groups[0]
@@ -116,7 +118,7 @@ func TestR5JoinIsASemilattice(t *testing.T) {
 	r := rand.New(rand.NewPCG(21, 22))
 	for round := range 300 {
 		a, b, c := someAssertions(r, r.IntN(12)), someAssertions(r, r.IntN(12)), someAssertions(r, r.IntN(12))
-		all := append(append(append([]revocation.Assertion(nil), a...), b...), c...)
+		all := append(append(append([]revlog.Assertion(nil), a...), b...), c...)
 		want := newHeap(t, all...).set()
 
 		r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -141,7 +143,7 @@ func TestR5JoinIsASemilattice(t *testing.T) {
 		h := newHeap(t)
 		before := h.set()
 		for _, one := range all {
-			h.join([]revocation.Assertion{one})
+			h.join([]revlog.Assertion{one})
 			now := h.set()
 			for k, w := range before {
 				if now[k] < w {
@@ -209,9 +211,9 @@ func TestR5NoScopeMasksAnother(t *testing.T) {
 								t.Fatal(err)
 							}
 						}
-						want := revocation.Accept
+						want := replica.Accept
 						if refused {
-							want = revocation.Refuse
+							want = replica.Refuse
 						}
 						switch where {
 						case "window":
@@ -220,7 +222,7 @@ func TestR5NoScopeMasksAnother(t *testing.T) {
 							time.Sleep(time.Second)
 							store.set((*scripted).silenceReads)
 							l = bypass(t, l, store)
-							q.Line = 99
+							q.Term = 99
 						}
 						if v := verdict(t, l, q); v.Outcome != want {
 							t.Fatalf("%v: %v, want %v", m, v.Outcome, want)
@@ -240,10 +242,10 @@ func bypass(t *testing.T, l *revocation.List, store *scripted) *revocation.List 
 	l.Close()
 	in := store.Store
 	store.set(func(s *scripted) {
-		s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+		s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 			p, err := in.Read(ctx, c)
-			p.Entries, p.Marks = nil, nil
-			p.Oldest = revocation.Position{}
+			p.Entries, p.Globals = nil, nil
+			p.Oldest = revlog.Position{}
 			return p, err
 		}
 	})

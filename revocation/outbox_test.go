@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 func sid(n int) string {
@@ -22,13 +24,13 @@ func TestR20ARevocationIsRefusedAtOnceWhateverTheStoreDoes(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		target revocation.Target
-		want   revocation.Reason
+		want   replica.Reason
 	}{
-		{"session", revocation.Session(sid(1)), revocation.RevokedSession},
-		{"subject", revocation.Subject("ada"), revocation.RevokedSubject},
-		{"group", revocation.Group("tenant:7"), revocation.RevokedGroup},
-		{"key", revocation.Key("kid-one"), revocation.RevokedKey},
-		{"everyone", revocation.Everyone(), revocation.RevokedEveryone},
+		{"session", revocation.Session(sid(1)), replica.RevokedSession},
+		{"subject", revocation.Subject("ada"), replica.RevokedSubject},
+		{"group", revocation.Group("tenant:7"), replica.RevokedGroup},
+		{"key", revocation.Key("kid-one"), replica.RevokedKey},
+		{"everyone", revocation.Everyone(), replica.RevokedEveryone},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
@@ -39,20 +41,20 @@ func TestR20ARevocationIsRefusedAtOnceWhateverTheStoreDoes(t *testing.T) {
 				if _, err := here.Revoke(t.Context(), tt.target, revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
 					t.Fatalf("Revoke = %v", err)
 				}
-				wantVerdict(t, "here, at once", here.Decide(q), revocation.Refuse, tt.want)
+				wantVerdict(t, "here, at once", here.Replica().Decide(q), replica.Refuse, tt.want)
 				if n := here.Stats().Outbox; n != 1 {
 					t.Errorf("Outbox = %d, want 1", n)
 				}
 				time.Sleep(grace + time.Minute)
-				wantVerdict(t, "here, after G", here.Decide(q), revocation.Refuse, tt.want)
+				wantVerdict(t, "here, after G", here.Replica().Decide(q), replica.Refuse, tt.want)
 
 				store.speak()
 				time.Sleep(time.Second)
 				if n := here.Stats().Outbox; n != 0 {
 					t.Errorf("Outbox = %d, want 0 once the log shows it", n)
 				}
-				wantVerdict(t, "here, from the log", verdict(t, here, q), revocation.Refuse, tt.want)
-				wantVerdict(t, "there", verdict(t, there, q), revocation.Refuse, tt.want)
+				wantVerdict(t, "here, from the log", verdict(t, here, q), replica.Refuse, tt.want)
+				wantVerdict(t, "there", verdict(t, there, q), replica.Refuse, tt.want)
 			})
 		})
 	}
@@ -63,8 +65,8 @@ func TestR20ARetryNeverMovesW(t *testing.T) {
 		store := script()
 		here, there := open(t, store), open(t, store)
 		old := login(t, there, 1, "ada")
-		refuse := func(context.Context, revocation.Batch) (revocation.Written, error) {
-			return revocation.Written{}, errSilent
+		refuse := func(context.Context, revlog.Batch) (revlog.Written, error) {
+			return revlog.Written{}, errSilent
 		}
 		store.set(func(s *scripted) { s.write = refuse })
 		if _, err := here.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{}); err == nil {
@@ -74,11 +76,11 @@ func TestR20ARetryNeverMovesW(t *testing.T) {
 		later := login(t, there, 2, "ada")
 		store.speak()
 		time.Sleep(time.Second)
-		wantVerdict(t, "begun before", verdict(t, there, old), revocation.Refuse, revocation.RevokedSubject)
-		wantVerdict(t, "begun after, there", verdict(t, there, later), revocation.Accept, revocation.None)
-		wantVerdict(t, "begun after, here", verdict(t, here, later), revocation.Accept, revocation.None)
+		wantVerdict(t, "begun before", verdict(t, there, old), replica.Refuse, replica.RevokedSubject)
+		wantVerdict(t, "begun after, there", verdict(t, there, later), replica.Accept, replica.None)
+		wantVerdict(t, "begun after, here", verdict(t, here, later), replica.Accept, replica.None)
 		batches := store.written()
-		if last := batches[len(batches)-1].Assertions[0]; last.When != revocation.AsGiven {
+		if last := batches[len(batches)-1].Assertions[0]; last.When != revlog.AsGiven {
 			t.Errorf("the retry asks for a W of its own: %+v", last)
 		}
 	})
@@ -101,7 +103,7 @@ func TestR20ARetryBringsItsTimeAlong(t *testing.T) {
 		store.speak()
 		store.set(func(s *scripted) {
 			in := s.Store
-			s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 				p, err := in.Read(ctx, c)
 				if p.Head.N == 0 {
 					p.Head.MS = still
@@ -112,7 +114,7 @@ func TestR20ARetryBringsItsTimeAlong(t *testing.T) {
 		time.Sleep(within)
 		batches := store.written()
 		last := batches[len(batches)-1]
-		if len(last.Assertions) != 1 || last.Assertions[0].Scope != revocation.ScopeEveryone {
+		if len(last.Assertions) != 1 || last.Assertions[0].Scope != revlog.ScopeEveryone {
 			t.Fatalf("sent: %+v", last)
 		}
 		if w := last.Assertions[0].W; last.Floor < w-within.Milliseconds() {
@@ -127,7 +129,7 @@ func TestR20TheStoresWIsTheOneThatCounts(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		store.set(func(s *scripted) {
-			s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 				time.Sleep(400 * time.Millisecond) // on the way there
 				return store.Store.Read(ctx, c)
 			}
@@ -138,7 +140,7 @@ func TestR20TheStoresWIsTheOneThatCounts(t *testing.T) {
 			time.Sleep(73 * time.Millisecond)
 			revoke(t, l, revocation.Subject("ada"))
 			q := login(t, l, 1, "ada")
-			wantVerdict(t, "a login right after", verdict(t, l, q), revocation.Accept, revocation.None)
+			wantVerdict(t, "a login right after", verdict(t, l, q), replica.Accept, replica.None)
 			if len(store.written()) > 2+i {
 				t.Fatal("written again, though acknowledged")
 			}
@@ -150,7 +152,7 @@ func TestR20TheStoresWIsTheOneThatCounts(t *testing.T) {
 // cut off.
 func TestR20NowIsNowAfterALongSilence(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		shared := revocation.NewMemory()
+		shared := revlog.NewMemory()
 		store := &scripted{Store: shared}
 		here, there := open(t, store), open(t, shared)
 		time.Sleep(time.Second)
@@ -161,11 +163,11 @@ func TestR20NowIsNowAfterALongSilence(t *testing.T) {
 		if _, err := here.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
 			t.Fatalf("Revoke = %v", err)
 		}
-		wantVerdict(t, "here", here.Decide(thief), revocation.Refuse, revocation.RevokedSubject)
+		wantVerdict(t, "here", here.Replica().Decide(thief), replica.Refuse, replica.RevokedSubject)
 		store.speak()
 		time.Sleep(within)
-		wantVerdict(t, "there", verdict(t, there, thief), revocation.Refuse, revocation.RevokedSubject)
-		wantVerdict(t, "a login since", verdict(t, there, login(t, there, 2, "ada")), revocation.Accept, revocation.None)
+		wantVerdict(t, "there", verdict(t, there, thief), replica.Refuse, replica.RevokedSubject)
+		wantVerdict(t, "a login since", verdict(t, there, login(t, there, 2, "ada")), replica.Accept, replica.None)
 	})
 }
 
@@ -178,20 +180,20 @@ func TestR20WhatAFailoverLostIsSentAgain(t *testing.T) {
 		q, other := login(t, here, 1, "ada"), login(t, here, 2, "bob")
 		time.Sleep(time.Second)
 		store.set(func(s *scripted) { // a primary that dies before it told anybody
-			s.write = func(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
-				h, err := s.Store.Create(ctx, revocation.Founding{})
-				at := revocation.Position{MS: h.MS, N: h.N + 1}
+			s.write = func(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
+				h, err := s.Store.Create(ctx, revlog.CreateOptions{})
+				at := revlog.Position{MS: h.MS, N: h.N + 1}
 				h.N++
-				return revocation.Written{Head: h, Done: true, Results: []revocation.Result{{Position: at, Changed: true, W: revocation.Forever}}}, err
+				return revlog.Written{Head: h, Done: true, Results: []revlog.Result{{Position: at, Changed: true, W: revlog.Forever}}}, err
 			}
 		})
 		revoke(t, here, revocation.Session(sid(1)))
 		store.speak()
 		revoke(t, there, revocation.Session(sid(2))) // takes the number of the lost one
 		time.Sleep(within)
-		wantVerdict(t, "here", verdict(t, here, q), revocation.Refuse, revocation.RevokedSession)
-		wantVerdict(t, "there", verdict(t, there, q), revocation.Refuse, revocation.RevokedSession)
-		wantVerdict(t, "the other", verdict(t, here, other), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "here", verdict(t, here, q), replica.Refuse, replica.RevokedSession)
+		wantVerdict(t, "there", verdict(t, there, q), replica.Refuse, replica.RevokedSession)
+		wantVerdict(t, "the other", verdict(t, here, other), replica.Refuse, replica.RevokedSession)
 		if n := here.Stats().Outbox; n != 0 {
 			t.Errorf("Outbox = %d", n)
 		}
@@ -215,7 +217,7 @@ func TestR20CloseDrains(t *testing.T) {
 		}
 		time.Sleep(within)
 		binary.BigEndian.PutUint64(last.Session[8:], many-1)
-		wantVerdict(t, "the last one", verdict(t, there, last), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "the last one", verdict(t, there, last), replica.Refuse, replica.RevokedSession)
 		if _, err := here.Revoke(t.Context(), revocation.Everyone(), revocation.Options{}); !errors.Is(err, revocation.ErrClosed) {
 			t.Errorf("Revoke after Close = %v", err)
 		}
@@ -256,7 +258,7 @@ func TestR20TheOutboxIsBounded(t *testing.T) {
 			t.Errorf("Outbox = %d, want %d", n, limit)
 		}
 		first.Session = [16]byte{}
-		wantVerdict(t, "the first one", l.Decide(first), revocation.Refuse, revocation.RevokedSession)
+		wantVerdict(t, "the first one", l.Replica().Decide(first), replica.Refuse, replica.RevokedSession)
 		if _, err := l.Revoke(t.Context(), revocation.Session(sid(3)), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
 			t.Errorf("one that is there already: %v", err)
 		}
@@ -270,7 +272,7 @@ func TestR20TheOutboxIsBounded(t *testing.T) {
 
 func TestR5BeforeTheFutureIsRefusedAndLeavesNothing(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		l := open(t, revocation.NewMemory())
+		l := open(t, revlog.NewMemory())
 		q := login(t, l, 1, "ada")
 		for _, ahead := range []time.Duration{time.Second, within + time.Second, 24 * 365 * time.Hour} {
 			_, err := l.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{Before: time.Now().Add(ahead)})
@@ -281,10 +283,10 @@ func TestR5BeforeTheFutureIsRefusedAndLeavesNothing(t *testing.T) {
 		if n := l.Stats().Outbox; n != 0 {
 			t.Errorf("Outbox = %d", n)
 		}
-		wantVerdict(t, "after all that", l.Decide(q), revocation.Accept, revocation.None)
+		wantVerdict(t, "after all that", l.Replica().Decide(q), replica.Accept, replica.None)
 		if _, err := l.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{Before: time.Now().Add(-time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
-		wantVerdict(t, "begun after Before", verdict(t, l, q), revocation.Accept, revocation.None)
+		wantVerdict(t, "begun after Before", verdict(t, l, q), replica.Accept, replica.None)
 	})
 }

@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // R13, R20: a revocation that was acknowledged at this replica is refused from
@@ -32,7 +34,7 @@ func TestRaceAcknowledgedIsRefusedForEver(t *testing.T) {
 	pauses := 0
 	store.set(func(s *scripted) {
 		in := s.Store
-		s.read = func(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+		s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 			p, err := in.Read(ctx, c)
 			if paused.Load() {
 				<-gate // the page is read, and does not arrive
@@ -42,7 +44,7 @@ func TestRaceAcknowledgedIsRefusedForEver(t *testing.T) {
 	})
 
 	var acknowledged atomic.Int64
-	var missed atomic.Pointer[revocation.Verdict]
+	var missed atomic.Pointer[replica.Verdict]
 	stop := make(chan struct{})
 	var all sync.WaitGroup
 	for i := range readers {
@@ -61,11 +63,11 @@ func TestRaceAcknowledgedIsRefusedForEver(t *testing.T) {
 					}
 					one := session(q, 0)
 					binary.BigEndian.PutUint64(one.Session[8:], uint64(pick+1))
-					v := l.Decide(one)
-					if v.Outcome == revocation.Ask {
-						v = l.Confirm(t.Context(), one)
+					v := l.Replica().Decide(one)
+					if v.Outcome == replica.Ask {
+						v = l.Replica().Confirm(t.Context(), one)
 					}
-					if v.Outcome != revocation.Refuse {
+					if v.Outcome != replica.Refuse {
 						missed.CompareAndSwap(nil, &v)
 						return
 					}
@@ -125,7 +127,7 @@ func TestRaceAcknowledgedIsRefusedForEver(t *testing.T) {
 	for i := range n {
 		one := session(q, 0)
 		binary.BigEndian.PutUint64(one.Session[8:], uint64(i+1))
-		if v := verdict(t, l, one); v.Outcome != revocation.Refuse {
+		if v := verdict(t, l, one); v.Outcome != replica.Refuse {
 			t.Fatalf("revocation %d of %d, when all is read: %v", i+1, n, v.Outcome)
 		}
 	}

@@ -6,16 +6,18 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-func entries(t *testing.T, s revocation.Store) ([]revocation.Entry, revocation.Head) {
+func entries(t *testing.T, s revlog.Store) ([]revlog.Entry, revlog.Head) {
 	t.Helper()
-	h, err := s.Create(t.Context(), revocation.Founding{})
+	h, err := s.Create(t.Context(), revlog.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.Read(t.Context(), revocation.Cursor{List: h.Genesis, Limit: 1000})
+	p, err := s.Read(t.Context(), revlog.Cursor{List: h.ID, Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +28,7 @@ func entries(t *testing.T, s revocation.Store) ([]revocation.Entry, revocation.H
 // moment it reaches back to.
 func TestR4AnEntryIsKeptFromWhenItWasMade(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		store := revocation.NewMemory()
+		store := revlog.NewMemory()
 		l := open(t, store)
 		time.Sleep(10 * time.Minute)
 		q := login(t, l, 1, "ada")
@@ -40,7 +42,7 @@ func TestR4AnEntryIsKeptFromWhenItWasMade(t *testing.T) {
 			t.Errorf("until %d, want %d", e[0].Until, want)
 		}
 		time.Sleep(h.Retain() - time.Hour - time.Minute)
-		wantVerdict(t, "while any cookie may live", verdict(t, l, q), revocation.Refuse, revocation.RevokedSubject)
+		wantVerdict(t, "while any cookie may live", verdict(t, l, q), replica.Refuse, replica.RevokedSubject)
 	})
 }
 
@@ -48,7 +50,7 @@ func TestR4AnEntryIsKeptFromWhenItWasMade(t *testing.T) {
 // cookie from before it was raised keeps the retention of then.
 func TestR4ALongerIdleLimitRaisesTheRetention(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		store := revocation.NewMemory()
+		store := revlog.NewMemory()
 		short := openWith(t, store, revocation.Config{MaxIdle: 20 * time.Minute, Grace: time.Minute})
 		early := login(t, short, 1, "ada")
 		time.Sleep(time.Minute)
@@ -63,19 +65,19 @@ func TestR4ALongerIdleLimitRaisesTheRetention(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		for name, l := range map[string]*revocation.List{"short": short, "long": long, "again": again} {
-			if got := l.LongestIdle(); got < 2*time.Hour || got > 2*time.Hour+time.Minute+within {
+			if got := l.Replica().LongestIdle(); got < 2*time.Hour || got > 2*time.Hour+time.Minute+within {
 				t.Errorf("%s: LongestIdle = %v, want the one that was raised to", name, got)
 			}
 		}
-		if got := long.LongestIdle(); got != 2*time.Hour {
+		if got := long.Replica().LongestIdle(); got != 2*time.Hour {
 			t.Errorf("LongestIdle = %v where it is MaxIdle", got)
 		}
 		late := login(t, long, 2, "ada")
 		time.Sleep(30 * time.Minute)
 		for name, l := range map[string]*revocation.List{"short": short, "long": long, "again": again} {
 			c, d := *early, *late
-			wantVerdict(t, name+", from before the raise", verdict(t, l, &c), revocation.Refuse, revocation.Stale)
-			wantVerdict(t, name+", from after the raise", verdict(t, l, &d), revocation.Accept, revocation.None)
+			wantVerdict(t, name+", from before the raise", verdict(t, l, &c), replica.Refuse, replica.Stale)
+			wantVerdict(t, name+", from after the raise", verdict(t, l, &d), replica.Accept, replica.None)
 		}
 	})
 }
@@ -84,7 +86,7 @@ func TestR4ALongerIdleLimitRaisesTheRetention(t *testing.T) {
 // long as the list remembers.
 func TestR25AKeyStaysRevokedUntilItExpires(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		store := revocation.NewMemory()
+		store := revlog.NewMemory()
 		l := openWith(t, store, revocation.Config{MaxIdle: 10 * time.Minute, Grace: time.Minute})
 		forged := login(t, l, 2, "ada") // minted with the stolen key, and laundered under another
 		forged.Keys = [2]string{"kid-two"}
@@ -94,18 +96,18 @@ func TestR25AKeyStaysRevokedUntilItExpires(t *testing.T) {
 		}
 		revoke(t, l, revocation.Everyone())
 		time.Sleep(within)
-		wantVerdict(t, "laundered", verdict(t, l, forged), revocation.Refuse, revocation.RevokedEveryone)
+		wantVerdict(t, "laundered", verdict(t, l, forged), replica.Refuse, replica.RevokedEveryone)
 		for time.Now().Add(10 * time.Minute).Before(expires) {
 			time.Sleep(10 * time.Minute)
 			next := login(t, l, 3, "ada")
-			wantVerdict(t, "another key", verdict(t, l, token(l, 3, revocation.Start{Epoch: next.Epoch, Checked: next.Checked, Line: next.Line}, "ada")), revocation.Accept, revocation.None)
+			wantVerdict(t, "another key", verdict(t, l, token(l, 3, replica.Start{Epoch: next.Epoch, Checked: next.Checked, Term: next.Term}, "ada")), replica.Accept, replica.None)
 			c := *next
 			c.Keys = [2]string{"kid-two", "kid-one"}
-			wantVerdict(t, "under that key", verdict(t, l, &c), revocation.Refuse, revocation.RevokedKey)
+			wantVerdict(t, "under that key", verdict(t, l, &c), replica.Refuse, replica.RevokedKey)
 			if time.Until(expires) < time.Hour {
 				booted := openWith(t, store, revocation.Config{MaxIdle: 10 * time.Minute, Grace: time.Minute})
 				d := *next
-				wantVerdict(t, "under that key, on a replica that booted since", verdict(t, booted, &d), revocation.Refuse, revocation.RevokedKey)
+				wantVerdict(t, "under that key, on a replica that booted since", verdict(t, booted, &d), replica.Refuse, replica.RevokedKey)
 				booted.Close()
 			}
 		}
@@ -118,23 +120,23 @@ func TestR25AKeyIsRememberedForLongerThanASessionMayLive(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		here, there := open(t, store), open(t, store)
-		if here.KeyRevoked("kid-one") || here.KeyRevoked("") {
+		if here.Replica().KeyRevoked("kid-one") || here.Replica().KeyRevoked("") {
 			t.Error("a key is revoked before anybody revoked one")
 		}
 		store.silence()
 		if _, err := here.Revoke(t.Context(), revocation.Key("kid-one"), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
 			t.Fatalf("Revoke = %v", err)
 		}
-		if !here.KeyRevoked("kid-one") {
+		if !here.Replica().KeyRevoked("kid-one") {
 			t.Error("not known here, although the store could not be told yet")
 		}
 		store.speak()
 		time.Sleep(within)
 		for name, l := range map[string]*revocation.List{"here": here, "there": there} {
-			if !l.KeyRevoked("kid-one") || l.KeyRevoked("kid-two") || l.KeyRevoked("") {
+			if !l.Replica().KeyRevoked("kid-one") || l.Replica().KeyRevoked("kid-two") || l.Replica().KeyRevoked("") {
 				t.Errorf("%s: not as revoked", name)
 			}
-			if n := testing.AllocsPerRun(100, func() { l.KeyRevoked("kid-one") }); n != 0 {
+			if n := testing.AllocsPerRun(100, func() { l.Replica().KeyRevoked("kid-one") }); n != 0 {
 				t.Errorf("%s: %v allocations", name, n)
 			}
 		}
@@ -144,10 +146,10 @@ func TestR25AKeyIsRememberedForLongerThanASessionMayLive(t *testing.T) {
 		later := open(t, store)
 		revoke(t, later, revocation.Subject("ada")) // the store forgets what it may when it is written to
 		last := open(t, store)
-		if !later.KeyRevoked("kid-one") || !last.KeyRevoked("kid-one") {
+		if !later.Replica().KeyRevoked("kid-one") || !last.Replica().KeyRevoked("kid-one") {
 			t.Error("forgotten while a session of that key may live")
 		}
-		if revocation.Disabled(secrets(1)).KeyRevoked("kid-one") {
+		if revocation.Disabled(secrets(1)).Replica().KeyRevoked("kid-one") {
 			t.Error("a disabled list knows of a key")
 		}
 	})

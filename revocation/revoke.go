@@ -2,16 +2,47 @@ package revocation
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
+	"io"
+	"iter"
 	"time"
+
+	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// keyKept is how long the revocation of a key is remembered: longer than anything
-// it sealed can live, since a ring is made for sessions of 10 years at most. Such
-// entries are few, and every replica holds them all.
-const keyKept = 11 * 365 * 24 * time.Hour
+// Options of a revocation.
+type Options struct {
+	// Before: only sessions that began at or before it. It may not lie in the
+	// future, and means nothing for a session, which is revoked whenever it began.
+	// Zero: all that began until now.
+	Before time.Time
+	// Until: remember the revocation at least until then. Zero, or sooner than the
+	// list remembers it anyway: as long as any session that it concerns can live
+	// unchecked, and 11 years for a key.
+	Until time.Time
+	// Subject says whose session is revoked, and means nothing for other targets. While
+	// the store is silent, 64 sessions of one subject wait for it at most. A further one
+	// revokes the subject instead: all its sessions that began until now, in one entry.
+	// Zero: not said, and every session waits for itself.
+	Subject string `json:"-"`
+	// Actor and Reason are for the audit log; the store never sees them.
+	Actor, Reason string
+}
+
+// Format implements [fmt.Formatter]: every verb prints the name of the type.
+func (o Options) Format(f fmt.State, _ rune) { io.WriteString(f, "revocation.Options") }
+
+// A Receipt says what a revocation reached.
+type Receipt struct {
+	Position string // in the list; of the head if nothing had to be written
+	Changed  bool   // false: it was already revoked to that extent
+	Replicas int    // replicas of the store that acknowledged it
+	// Effective: from then on every replica that reaches the store refuses.
+	Effective time.Time
+	// WorstCase: from then on every replica refuses.
+	WorstCase time.Time
+}
 
 // Revoke ends every session that t names, as o says. From the call on this
 // replica refuses them; when it returns without error the store has it, and every
@@ -28,153 +59,77 @@ const keyKept = 11 * 365 * 24 * time.Hour
 // With [ErrOutboxFull] or [ErrNotReady], which wrap ErrUnavailable, nothing was
 // done: it is not refused here and will not be sent. Call Revoke again later.
 func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error) {
-	switch {
-	case l.store == nil:
-		return Receipt{}, ErrDisabled
-	case l.closed.Load():
-		return Receipt{}, ErrClosed
-	}
 	if err := t.check(); err != nil {
 		return Receipt{}, err
 	}
-	now := time.Now()
-	v := l.view.Load()
-	if v == nil && t.scope != ScopeSession && t.scope != ScopeKey {
-		return Receipt{}, ErrNotReady // what "now" is in the list is not known yet
+	if !o.Before.IsZero() && o.Before.UnixMilli() < 0 {
+		return Receipt{}, fmt.Errorf("%w: before lies before 1970", ErrTarget)
 	}
-	if t.scope == ScopeSession {
-		o.Before = time.Time{} // means nothing, also if it becomes one of the subject
+	r := replica.Revocation{Scope: t.scope, Tag: l.Tag(t), Before: o.Before, Until: o.Until}
+	if whose := Subject(o.Subject); t.scope == revlog.ScopeSession && whose.check() == nil {
+		r.Owner = l.Tag(whose)
 	}
-	var owner Tag
-	t, owner = l.fold(t, o, v)
-	k, a, err := l.assertion(t, o, now)
-	if err != nil {
-		return Receipt{}, err
-	}
-	s := sending{w: a.W, until: a.Until, subject: owner}
-	mine, before, full := l.outbox.put(k, s)
-	switch {
-	case full == nil:
-		a.Until = mine.until // also as long as what was asked for before and still waits
-	case v == nil:
-		l.counters.full.Add(1)
-		return Receipt{}, full
-	}
-	if v == nil {
-		return Receipt{}, errBooting
-	}
-	list := v.head.Genesis
-	a.MAC = l.tags.entryMAC(list, a.Version, a.Scope, a.Tag)
-	w, err := l.store.Write(ctx, Batch{
-		List: list, Floor: l.present(now), Skew: l.Within(), Assertions: []Assertion{a}, Ack: l.config.Ack,
-	})
-	switch {
-	case errors.Is(err, ErrFuture):
-		l.outbox.withdraw(k, mine, before)
-		return Receipt{}, err
-	case err != nil && full != nil:
-		l.counters.full.Add(1)
-		return Receipt{}, fmt.Errorf("%w: %w", full, err)
-	case err != nil:
-		l.outbox.miss(k, mine)
-		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	r := w.Results[0]
-	l.heard(w.Head.MS)
-	if full == nil {
-		l.outbox.acknowledge(k, mine, placed(w, l.config.Ack), r)
-	} else {
-		l.outbox.add(k, s, placed(w, l.config.Ack), r)
-	}
-	if w.Replicas < l.config.Ack.Replicas {
-		return Receipt{}, fmt.Errorf("%w: stored, but %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, l.config.Ack.Replicas)
-	}
-	done := time.Now()
-	return Receipt{
-		Position: r.Position.String(), Changed: r.Changed, Replicas: w.Replicas,
-		Effective: done.Add(l.Within()), WorstCase: done.Add(l.Grace()),
-	}, nil
+	receipt, err := l.replica.Revoke(ctx, r)
+	return Receipt(receipt), err
 }
 
-// fold returns what to revoke instead of t, and whose session t is: while the
-// store is silent, one account that signs in and out again and again must not fill
-// the outbox, so that nobody else's logout is remembered.
-func (l *List) fold(t Target, o Options, v *view) (_ Target, owner Tag) {
-	whose := Subject(o.Subject)
-	if v == nil || t.scope != ScopeSession || whose.check() != nil {
-		return t, Tag{}
-	}
-	owner = l.tags.of(whose)
-	if !l.outbox.full(owner) || l.outbox.w(exactKey{t.scope, l.tags.of(t)}) >= 0 {
-		return t, owner
-	}
-	l.seldom(slog.LevelWarn, "revocation: too many sessions of one subject wait for the store: all its sessions are revoked")
-	return whose, Tag{}
-}
-
-// assertion works out what to write for t. Its W is what this replica refuses by
-// until the store has answered: the store's own will not be lower.
-func (l *List) assertion(t Target, o Options, now time.Time) (exactKey, Assertion, error) {
-	present := l.present(now)
-	a := Assertion{Scope: t.scope, Version: Layout, When: AtNow, W: present + l.Within().Milliseconds()}
-	if t.scope != ScopeEveryone {
-		a.Tag = l.tags.of(t)
-	}
-	if !o.Until.IsZero() {
-		a.Until = o.Until.UnixMilli()
-	}
-	if t.scope == ScopeKey {
-		a.Until = max(a.Until, max(present, now.UnixMilli())+keyKept.Milliseconds())
-	}
-	switch {
-	case t.scope == ScopeSession || t.scope == ScopeKey:
-		a.When, a.W = AsGiven, Forever
-	case !o.Before.IsZero():
-		a.When, a.W = Before, o.Before.UnixMilli()
-		if a.W < 0 {
-			return exactKey{}, a, fmt.Errorf("%w: before lies before 1970", ErrTarget)
+// RevokeMany revokes sessions, subjects or groups by the thousand or the million,
+// as after a leak of ids. They go into the exact set only: a log of so many would
+// push everything else out of every replica's window. When all are there, every
+// session is asked about once, which costs the store one question a session.
+// targets is ranged over twice: nothing is written if one of them is no good.
+//
+// progress, if not nil, is called with the number written so far. RevokeMany may
+// be repeated after an error; until it returned without one, other replicas may
+// know of none of them.
+func (l *List) RevokeMany(ctx context.Context, targets iter.Seq[Target], progress func(n int)) (Receipt, error) {
+	for t := range targets {
+		if t.scope.Global() {
+			return Receipt{}, fmt.Errorf("%w: %v is one revocation, not many", ErrTarget, t.scope)
 		}
-		if a.W > present+l.Within().Milliseconds() {
-			return exactKey{}, a, ErrFuture
+		if err := t.check(); err != nil {
+			return Receipt{}, err
 		}
 	}
-	return exactKey{a.Scope, a.Tag}, a, nil
+	receipt, err := l.replica.RevokeMany(ctx, func(yield func(replica.Revocation) bool) {
+		for t := range targets {
+			if !yield(replica.Revocation{Scope: t.scope, Tag: l.Tag(t)}) {
+				return
+			}
+		}
+	}, progress)
+	return Receipt(receipt), err
 }
 
-// flush sends what the store has not acknowledged, as it stands: a W that was
-// "now" the first time must not become a later now (R5, R20). It reports whether
-// anything is left to send.
-func (l *List) flush(ctx context.Context) (more bool, _ error) {
-	if l.outbox.n.Load() == 0 {
-		return false, nil
+// Revoked asks the store whether t is revoked. since is the moment of log time
+// at or before which sessions must have begun to be refused; it is zero for a
+// session and a key, which are refused whenever they began.
+//
+// With [ErrLookup] the store did not answer. Then since and ok say what this
+// replica knows: the revocations of the last minutes, those it made itself, and all
+// of keys and of everyone. A true ok holds, a false one says nothing of the rest.
+func (l *List) Revoked(ctx context.Context, t Target) (since time.Time, ok bool, err error) {
+	if err := t.check(); err != nil {
+		return time.Time{}, false, err
 	}
-	v := l.view.Load()
-	if v == nil {
-		return true, errBooting
+	w, err := l.replica.Revoked(ctx, revlog.Key{Scope: t.scope, Tag: l.Tag(t)})
+	switch {
+	case w == 0:
+		return time.Time{}, false, err
+	case t.scope == revlog.ScopeSession || t.scope == revlog.ScopeKey:
+		return time.Time{}, true, err
 	}
-	list := v.head.Genesis
-	var keys []exactKey
-	var batch []Assertion
-	unsent := l.outbox.unsent(joinBatch)
-	for k, s := range unsent {
-		keys = append(keys, k)
-		batch = append(batch, l.join(list, k.scope, k.tag, s.w, s.until))
+	return time.UnixMilli(w), true, err
+}
+
+// Tag returns what stands for t in tokens and in the store, which learn no ids.
+func (l *List) Tag(t Target) revlog.Tag {
+	switch t.scope {
+	case revlog.ScopeEveryone:
+		return revlog.Tag{}
+	case revlog.ScopeSession:
+		id, _ := parseSessionID(t.name())
+		return l.replica.SessionTag(id)
 	}
-	if len(keys) == 0 {
-		return false, nil
-	}
-	// Their W may lie ahead of a log time that stood still meanwhile. Whoever logs in
-	// from now on begins after them, and has to stay within reach of the next "now".
-	ack := Ack{Replicas: l.config.Ack.Replicas, Timeout: l.Within() / 4}
-	w, err := l.write(ctx, Batch{List: list, Floor: l.present(time.Now()), Assertions: batch, Ack: ack})
-	if err != nil {
-		return true, err
-	}
-	for i, r := range w.Results {
-		l.outbox.acknowledge(keys[i], unsent[keys[i]], placed(w, ack), r)
-	}
-	if w.Replicas < ack.Replicas {
-		return true, fmt.Errorf("%w: stored, but %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, ack.Replicas)
-	}
-	return len(keys) == joinBatch, nil
+	return l.replica.Tag(t.scope, t.name())
 }

@@ -7,24 +7,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // scripted is a store that misbehaves as a test says. A nil function passes the
 // call on.
 type scripted struct {
-	revocation.Store
+	revlog.Store
 
 	mu       sync.Mutex // owns everything below
-	read     func(context.Context, revocation.Cursor) (revocation.Page, error)
-	write    func(context.Context, revocation.Batch) (revocation.Written, error)
-	confirm  func(context.Context, revocation.Question) (revocation.Answer, error)
-	create   func(context.Context, revocation.Founding) (revocation.Head, error)
+	read     func(context.Context, revlog.Cursor) (revlog.Page, error)
+	write    func(context.Context, revlog.Batch) (revlog.Written, error)
+	confirm  func(context.Context, revlog.Question) (revlog.Answer, error)
+	create   func(context.Context, revlog.CreateOptions) (revlog.Head, error)
 	confirms int
-	writes   []revocation.Batch
+	writes   []revlog.Batch
 }
 
-func script() *scripted { return &scripted{Store: revocation.NewMemory()} }
+func script() *scripted { return &scripted{Store: revlog.NewMemory()} }
 
 func (s *scripted) set(f func(*scripted)) {
 	s.mu.Lock()
@@ -37,22 +39,22 @@ func (s *scripted) set(f func(*scripted)) {
 func (s *scripted) silence() {
 	s.set(func(s *scripted) {
 		s.silenceReads()
-		s.write = func(context.Context, revocation.Batch) (revocation.Written, error) {
-			return revocation.Written{}, errSilent
+		s.write = func(context.Context, revlog.Batch) (revlog.Written, error) {
+			return revlog.Written{}, errSilent
 		}
-		s.confirm = func(context.Context, revocation.Question) (revocation.Answer, error) {
-			return revocation.Answer{}, errSilent
+		s.confirm = func(context.Context, revlog.Question) (revlog.Answer, error) {
+			return revlog.Answer{}, errSilent
 		}
-		s.create = func(context.Context, revocation.Founding) (revocation.Head, error) {
-			return revocation.Head{}, errSilent
+		s.create = func(context.Context, revlog.CreateOptions) (revlog.Head, error) {
+			return revlog.Head{}, errSilent
 		}
 	})
 }
 
 // silenceReads makes the list stale: nothing new comes, questions are answered.
 func (s *scripted) silenceReads() {
-	s.read = func(context.Context, revocation.Cursor) (revocation.Page, error) {
-		return revocation.Page{}, errSilent
+	s.read = func(context.Context, revlog.Cursor) (revlog.Page, error) {
+		return revlog.Page{}, errSilent
 	}
 }
 
@@ -61,7 +63,7 @@ func (s *scripted) speak() {
 }
 
 // flush makes the store forget everything, as FLUSHALL does.
-func (s *scripted) flush() { s.set(func(s *scripted) { s.Store = revocation.NewMemory() }) }
+func (s *scripted) flush() { s.set(func(s *scripted) { s.Store = revlog.NewMemory() }) }
 
 func (s *scripted) asked() int {
 	s.mu.Lock()
@@ -69,13 +71,13 @@ func (s *scripted) asked() int {
 	return s.confirms
 }
 
-func (s *scripted) written() []revocation.Batch {
+func (s *scripted) written() []revlog.Batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]revocation.Batch(nil), s.writes...)
+	return append([]revlog.Batch(nil), s.writes...)
 }
 
-func (s *scripted) Read(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+func (s *scripted) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	s.mu.Lock()
 	f, store := s.read, s.Store
 	s.mu.Unlock()
@@ -85,7 +87,7 @@ func (s *scripted) Read(ctx context.Context, c revocation.Cursor) (revocation.Pa
 	return store.Read(ctx, c)
 }
 
-func (s *scripted) Write(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+func (s *scripted) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
 	s.mu.Lock()
 	f, store := s.write, s.Store
 	s.writes = append(s.writes, b)
@@ -96,7 +98,7 @@ func (s *scripted) Write(ctx context.Context, b revocation.Batch) (revocation.Wr
 	return store.Write(ctx, b)
 }
 
-func (s *scripted) Confirm(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+func (s *scripted) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 	s.mu.Lock()
 	f, store := s.confirm, s.Store
 	s.confirms++
@@ -107,7 +109,7 @@ func (s *scripted) Confirm(ctx context.Context, q revocation.Question) (revocati
 	return store.Confirm(ctx, q)
 }
 
-func (s *scripted) Create(ctx context.Context, f revocation.Founding) (revocation.Head, error) {
+func (s *scripted) Create(ctx context.Context, f revlog.CreateOptions) (revlog.Head, error) {
 	s.mu.Lock()
 	g, store := s.create, s.Store
 	s.mu.Unlock()
@@ -117,7 +119,7 @@ func (s *scripted) Create(ctx context.Context, f revocation.Founding) (revocatio
 	return store.Create(ctx, f)
 }
 
-func openWith(t *testing.T, s revocation.Store, c revocation.Config) *revocation.List {
+func openWith(t *testing.T, s revlog.Store, c revocation.Config) *revocation.List {
 	t.Helper()
 	c.Logger = slog.New(slog.DiscardHandler)
 	l, err := revocation.Open(t.Context(), s, secrets(1), c)
@@ -129,18 +131,18 @@ func openWith(t *testing.T, s revocation.Store, c revocation.Config) *revocation
 }
 
 // forged writes entries to the list in s as nobody with the list key would.
-func forged(t *testing.T, s revocation.Store, a ...revocation.Assertion) {
+func forged(t *testing.T, s revlog.Store, a ...revlog.Assertion) {
 	t.Helper()
-	h, err := s.Create(t.Context(), revocation.Founding{})
+	h, err := s.Create(t.Context(), revlog.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Write(t.Context(), revocation.Batch{List: h.Genesis, Assertions: a}); err != nil {
+	if _, err := s.Write(t.Context(), revlog.Batch{List: h.ID, Assertions: a}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func wantVerdict(t *testing.T, what string, v revocation.Verdict, o revocation.Outcome, r revocation.Reason) {
+func wantVerdict(t *testing.T, what string, v replica.Verdict, o replica.Outcome, r replica.Reason) {
 	t.Helper()
 	if v.Outcome != o || v.Reason != r {
 		t.Errorf("%s: %v %v, want %v %v", what, v.Outcome, v.Reason, o, r)

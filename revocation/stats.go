@@ -1,82 +1,20 @@
 package revocation
 
-import (
-	"maps"
-	"sync"
-	"sync/atomic"
-	"time"
-)
+import "time"
 
-// counters of one List. Decisions are counted without a lock, and by session:
-// were it one number, all cores would wait for each other's cache line.
-type counters struct {
-	decided [16]decisions
-	refused [Silent + 1]atomic.Uint64
-
-	confirms, reads, anomalies tally
-
-	full atomic.Uint64 // revocations that the outbox had no room for
-}
-
-// decisions fill a cache line.
-type decisions struct {
-	n [Ask + 1]atomic.Uint64
-	_ [64 - 8*(Ask+1)]byte
-}
-
-func (c *counters) of(q *Query) *decisions {
-	return &c.decided[q.Session[0]%uint8(len(c.decided))]
-}
-
-// A tally counts by name what happens seldom.
-type tally struct {
-	mu sync.Mutex // owns n
-	n  map[string]uint64
-}
-
-func (t *tally) add(name string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.n == nil {
-		t.n = map[string]uint64{}
-	}
-	t.n[name]++
-}
-
-func (t *tally) all() map[string]uint64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return maps.Clone(t.n)
-}
-
-// Stats returns counters since Open and what the list looks like now.
-func (l *List) Stats() Stats {
-	s := Stats{
-		Decisions: map[string]uint64{},
-		Refusals:  map[string]uint64{},
-		Confirms:  l.counters.confirms.all(),
-		Reads:     l.counters.reads.all(),
-		Anomalies: l.counters.anomalies.all(),
-		Outbox:    int(l.outbox.n.Load()),
-		Full:      l.counters.full.Load(),
-	}
-	for i := range l.counters.decided {
-		for o := range l.counters.decided[i].n {
-			s.Decisions[Outcome(o).String()] += l.counters.decided[i].n[o].Load()
-		}
-	}
-	for r := range l.counters.refused {
-		if n := l.counters.refused[r].Load(); n > 0 {
-			s.Refusals[Reason(r).String()] = n
-		}
-	}
-	now := time.Now()
-	s.State = l.state(now)
-	if v := l.view.Load(); v != nil {
-		s.Age = v.age(now)
-		s.Window = time.Duration(v.m.MS-v.now.from) * time.Millisecond
-		s.Position = v.m.String()
-		s.Entries, s.Bytes = v.now.entries(), v.now.bytes()
-	}
-	return s
+// Stats are counters and gauges of one List since it was opened.
+type Stats struct {
+	State     string            // "booting", "synced", "stale", "cut_off", "closed", "disabled"
+	Age       time.Duration     // of the view
+	Window    time.Duration     // how far back it reaches
+	Position  string            // newest applied
+	Entries   int64             // in the window
+	Bytes     int64             // of its filters; the exact ring takes at most 10 MB more
+	Outbox    int               // revocations not yet seen in the log
+	Full      uint64            // revocations turned away with ErrOutboxFull
+	Decisions map[string]uint64 // by outcome of Decide
+	Refusals  map[string]uint64 // by reason
+	Confirms  map[string]uint64 // "store", "cached", "failed", "crowded"
+	Reads     map[string]uint64 // "ok", "failed"
+	Anomalies map[string]uint64 // "trimmed", "broken", "genesis", "lost", "forged", "settled_hit", "settled_miss", "republished"
 }

@@ -7,22 +7,24 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // promote gives the list in s to another primary, which lacks nothing and opens its
 // line at once.
-func promote(t *testing.T, s *scripted) revocation.Line {
+func promote(t *testing.T, s *scripted) revlog.Term {
 	t.Helper()
 	e, h := entries(t, s)
-	opened := revocation.Line{ID: 9, Start: h.MS, Opened: h.MS}
-	state := revocation.State{Head: h, Entries: e}
-	state.Head.Lines = append(slices.Clone(h.Lines), opened)
+	opened := revlog.Term{ID: 9, Start: h.MS, Opened: h.MS}
+	state := revlog.State{Head: h, Entries: e}
+	state.Head.Terms = append(slices.Clone(h.Terms), opened)
 	for _, one := range e {
-		state.Exact = append(state.Exact, revocation.Entry{Version: one.Version, Scope: one.Scope, Tag: one.Tag, W: one.W, Until: one.Until})
+		state.Exact = append(state.Exact, revlog.Entry{Version: one.Version, Scope: one.Scope, Tag: one.Tag, W: one.W, Until: one.Until})
 	}
 	s.set(func(s *scripted) {
-		s.Store = revocation.Restore(state, func(revocation.Change) error { return nil })
+		s.Store = revlog.Restore(state, func(revlog.Change) error { return nil })
 	})
 	return opened
 }
@@ -42,19 +44,19 @@ func TestR19NothingIsRenewedRightAfterANewPrimary(t *testing.T) {
 		}{{500 * time.Millisecond, false}, {time.Second, false}, {time.Second, true}} {
 			time.Sleep(tt.after)
 			v := verdict(t, l, q)
-			if v.Outcome != revocation.Accept || !v.Fresh || v.Renew != tt.renew {
+			if v.Outcome != replica.Accept || !v.Fresh || v.Renew != tt.renew {
 				t.Errorf("%v later: %+v, want renewals %v", tt.after, v, tt.renew)
 			}
-			if v.Renew && v.Line != line.ID {
-				t.Errorf("renewed under line %d", v.Line)
+			if v.Renew && v.Term != line.ID {
+				t.Errorf("renewed under line %d", v.Term)
 			}
 		}
 		promote(t, store)
 		time.Sleep(time.Second)
 		before := store.asked()
-		q.Line = 77 // so that the store is asked
+		q.Term = 77 // so that the store is asked
 		for range 2 {
-			if v := verdict(t, l, q); v.Outcome != revocation.Accept || v.Renew {
+			if v := verdict(t, l, q); v.Outcome != replica.Accept || v.Renew {
 				t.Errorf("asked right after a new primary: %+v", v)
 			}
 		}
@@ -62,7 +64,7 @@ func TestR19NothingIsRenewedRightAfterANewPrimary(t *testing.T) {
 			t.Errorf("asked %d times: the first answer was remembered", n)
 		}
 		time.Sleep(within)
-		if v := verdict(t, l, q); v.Outcome != revocation.Accept || !v.Renew {
+		if v := verdict(t, l, q); v.Outcome != replica.Accept || !v.Renew {
 			t.Errorf("asked S later: %+v", v)
 		}
 	})
@@ -77,15 +79,15 @@ func TestR22NoSuccessorRightAfterANewPrimary(t *testing.T) {
 		time.Sleep(time.Second)
 		promote(t, store)
 		time.Sleep(time.Second)
-		how := revocation.Succession{Kind: revocation.Others, Login: revocation.Login{Subject: q.Subject, Groups: q.Groups}}
-		if s, err := l.Succeed(t.Context(), q, how); !errors.Is(err, revocation.ErrUnavailable) {
+		how := replica.Succession{Kind: replica.Others, Login: replica.Login{Subject: q.Subject, Groups: q.Groups}}
+		if s, err := l.Replica().Succeed(t.Context(), q, how); !errors.Is(err, revocation.ErrUnavailable) {
 			t.Errorf("right after a new primary: %+v, %v", s, err)
 		}
 		if n := len(store.written()); n != 0 {
 			t.Errorf("%d writes: the old session may have ended", n)
 		}
 		time.Sleep(within)
-		if _, err := l.Succeed(t.Context(), q, how); err != nil {
+		if _, err := l.Replica().Succeed(t.Context(), q, how); err != nil {
 			t.Errorf("S later: %v", err)
 		}
 	})
@@ -111,9 +113,9 @@ func TestR17ASessionAheadOfASuccessorIsNotSpared(t *testing.T) {
 			t.Fatalf("the watermark reaches it: %v, %v", since, err)
 		}
 		time.Sleep(time.Second)
-		wantVerdict(t, "revoked since", verdict(t, l, q), revocation.Refuse, revocation.RevokedSubject)
+		wantVerdict(t, "revoked since", verdict(t, l, q), replica.Refuse, replica.RevokedSubject)
 		other := *q
 		other.Subject, other.Session = l.Tag(revocation.Subject("bob")), [16]byte{2}
-		wantVerdict(t, "another subject", verdict(t, l, &other), revocation.Accept, revocation.None)
+		wantVerdict(t, "another subject", verdict(t, l, &other), replica.Accept, replica.None)
 	})
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/boltstore"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 const (
@@ -86,7 +87,7 @@ func (f *listFlags) one() error {
 // A opened list, and what has to be closed with it.
 type openedList struct {
 	*revocation.List
-	store revocation.Store
+	store revlog.Store
 	close []func() error
 }
 
@@ -98,7 +99,7 @@ func (o *openedList) Close() (err error) {
 }
 
 // store opens the store alone.
-func (f *listFlags) store(ctx context.Context) (revocation.Store, func() error, error) {
+func (f *listFlags) store(ctx context.Context) (revlog.Store, func() error, error) {
 	if f.bolt != "" {
 		if _, err := os.Stat(f.bolt); err != nil {
 			return nil, nil, fmt.Errorf("there is no list %s", f.bolt)
@@ -125,12 +126,12 @@ func (f *listFlags) store(ctx context.Context) (revocation.Store, func() error, 
 var errNoList = errors.New("there is no list there; an application begins one, or 'wafer revocations init'")
 
 // exists reports whether the store holds a list.
-func exists(ctx context.Context, s revocation.Store) error {
-	_, err := s.Read(ctx, revocation.Cursor{Limit: 1})
+func exists(ctx context.Context, s revlog.Store) error {
+	_, err := s.Read(ctx, revlog.Cursor{Limit: 1})
 	switch {
-	case errors.Is(err, revocation.ErrLost):
+	case errors.Is(err, revlog.ErrLost):
 		return errNoList
-	case err == nil || errors.Is(err, revocation.ErrGenesis):
+	case err == nil || errors.Is(err, revlog.ErrOtherList):
 		return nil
 	}
 	return err

@@ -25,6 +25,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/boltstore"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // TestRedisScripts runs the commands that need a Redis, or an application with an
@@ -33,12 +34,12 @@ func TestRedisScripts(t *testing.T) {
 	safeServer := redistest.Start(t, "--appendonly", "yes")
 	unsafe := redistest.Start(t, "--maxmemory-policy", "allkeys-lru")
 	ring := keys.Generate(0)
-	app := serveAdmin(t, revocation.NewMemory(), keys.Static(ring))
+	app := serveAdmin(t, revlog.NewMemory(), keys.Static(ring))
 	file, leaky := ringFile(t), ringFile(t)
-	keeper := serveAdmin(t, revocation.NewMemory(), file)
-	outage := &silent{Memory: revocation.NewMemory()}
+	keeper := serveAdmin(t, revlog.NewMemory(), file)
+	outage := &silent{Memory: revlog.NewMemory()}
 	cutOff := serveAdmin(t, outage, keys.Static(ring))
-	leakyOutage := &silent{Memory: revocation.NewMemory()}
+	leakyOutage := &silent{Memory: revlog.NewMemory()}
 	leakyCutOff := serveAdmin(t, leakyOutage, leaky)
 	unlisted := ringFile(t)
 	listless := serveAPI(t, revocation.Disabled(unlisted.Ring()), unlisted)
@@ -116,7 +117,7 @@ func ringFile(t *testing.T) *keys.File {
 }
 
 // serveAdmin starts an application with an admin API, a list in s and this ring.
-func serveAdmin(t *testing.T, s revocation.Store, source keys.Source) (url string) {
+func serveAdmin(t *testing.T, s revlog.Store, source keys.Source) (url string) {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	list, err := revocation.Open(t.Context(), s, source.Ring(), revocation.Config{Logger: quiet})
@@ -160,27 +161,27 @@ func impatient(t *testing.T, application string) (address string) {
 
 // silent is a store that can cease to answer.
 type silent struct {
-	*revocation.Memory
+	*revlog.Memory
 	on atomic.Bool
 }
 
 var errSilent = errors.New("no answer")
 
-func (s *silent) Read(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+func (s *silent) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	if s.on.Load() {
-		return revocation.Page{}, errSilent
+		return revlog.Page{}, errSilent
 	}
 	return s.Memory.Read(ctx, c)
 }
 
-func (s *silent) Write(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+func (s *silent) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
 	if s.on.Load() {
-		return revocation.Written{}, errSilent
+		return revlog.Written{}, errSilent
 	}
 	return s.Memory.Write(ctx, b)
 }
 
-func (s *silent) Replicas(ctx context.Context) ([]revocation.Replica, error) {
+func (s *silent) Replicas(ctx context.Context) ([]revlog.Replica, error) {
 	if s.on.Load() {
 		return nil, errSilent
 	}

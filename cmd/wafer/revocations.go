@@ -11,8 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 func revocationsCommand() *cobra.Command {
@@ -210,7 +209,7 @@ half of the pseudonym that stands for the id. The list holds no ids.`,
 			return err
 		}
 		defer l.Close()
-		err = watch(ctx, l, all, count, func(e revocation.Entry) error {
+		err = watch(ctx, l, all, count, func(e revlog.Entry) error {
 			at := time.UnixMilli(e.Position.MS).UTC()
 			if *asJSON {
 				return printJSON(cmd.OutOrStdout(), map[string]string{
@@ -229,17 +228,17 @@ half of the pseudonym that stands for the id. The list holds no ids.`,
 }
 
 // watch follows the log, from its end or from where it begins.
-func watch(ctx context.Context, l *openedList, all bool, count int, each func(revocation.Entry) error) error {
-	list, from := l.Genesis(), revocation.Position{}
+func watch(ctx context.Context, l *openedList, all bool, count int, each func(revlog.Entry) error) error {
+	list, from := l.Replica().Genesis(), revlog.Position{}
 	if !all {
-		p, err := l.store.Read(ctx, revocation.Cursor{List: list, Limit: 1})
+		p, err := l.store.Read(ctx, revlog.Cursor{List: list, Limit: 1})
 		if err != nil {
 			return err
 		}
-		from = revocation.Position{MS: p.Head.MS, N: p.Head.N + 1}
+		from = revlog.Position{MS: p.Head.MS, N: p.Head.N + 1}
 	}
 	for {
-		p, err := l.store.Read(ctx, revocation.Cursor{List: list, From: from, Limit: 1000})
+		p, err := l.store.Read(ctx, revlog.Cursor{List: list, From: from, Limit: 1000})
 		if err != nil {
 			return err
 		}
@@ -247,7 +246,7 @@ func watch(ctx context.Context, l *openedList, all bool, count int, each func(re
 			if err := each(e); err != nil {
 				return err
 			}
-			from = revocation.Position{MS: e.Position.MS, N: e.Position.N + 1}
+			from = revlog.Position{MS: e.Position.MS, N: e.Position.N + 1}
 			if count--; count == 0 {
 				return nil
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 func revokeCommand() *cobra.Command {
@@ -29,13 +30,13 @@ The list is named by --redis or --bolt together with the ring of the application
 (--file; with --redis also the ring kept there), or by --admin.`,
 	}
 	cmd.AddCommand(
-		revokeScope(revocation.ScopeSession, "session [ID]", "End one session, or those in a file",
+		revokeScope(revlog.ScopeSession, "session [ID]", "End one session, or those in a file",
 			"The id of a session is the 22 characters of Session.ID; 'wafer token inspect' shows it."),
-		revokeScope(revocation.ScopeSubject, "subject [ID]", "End all sessions of a person, or of those in a file",
+		revokeScope(revlog.ScopeSubject, "subject [ID]", "End all sessions of a person, or of those in a file",
 			"The id is what the application logs people in with. After theft revoke the\nsubject: whoever stole one session may have more."),
-		revokeScope(revocation.ScopeGroup, "group [NAME]", "End all sessions attached to a group at login, or to those in a file",
+		revokeScope(revlog.ScopeGroup, "group [NAME]", "End all sessions attached to a group at login, or to those in a file",
 			"A group is what the application attached to sessions at login, such as tenant:7."),
-		revokeScope(revocation.ScopeEveryone, "everyone", "End all sessions there are",
+		revokeScope(revlog.ScopeEveryone, "everyone", "End all sessions there are",
 			"Everybody has to log in again."),
 	)
 	return cmd
@@ -43,22 +44,22 @@ The list is named by --redis or --bolt together with the ring of the application
 
 type revokeFlags struct {
 	listFlags
-	scope          revocation.Scope
+	scope          revlog.Scope
 	before, reason string
 	from           string
 	json           *bool
 }
 
-func revokeScope(scope revocation.Scope, use, short, long string) *cobra.Command {
+func revokeScope(scope revlog.Scope, use, short, long string) *cobra.Command {
 	f := &revokeFlags{scope: scope}
 	cmd := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.MaximumNArgs(1)}
 	f.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.reason, "reason", "", "`TEXT` for the audit log of the admin API")
-	if scope != revocation.ScopeSession {
+	if scope != revlog.ScopeSession {
 		flags.StringVar(&f.before, "before", "", "only sessions that began at or before `TIME`, such as\n2026-03-01T12:00:00Z; without it, all that began until now")
 	}
-	if scope == revocation.ScopeEveryone {
+	if scope == revlog.ScopeEveryone {
 		cmd.Args = cobra.NoArgs
 	} else {
 		flags.StringVar(&f.from, "from", "", "`FILE` with one id in a line, - for standard input: all of them are\nwritten, then every session is asked about once")
@@ -93,7 +94,7 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	id := ""
 	switch {
-	case f.scope == revocation.ScopeEveryone:
+	case f.scope == revlog.ScopeEveryone:
 		if err := confirm(cmd, "Everybody is logged out, and it cannot be undone.", "Revoke everyone?"); err != nil {
 			return err
 		}
@@ -123,7 +124,7 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 	return f.print(cmd.OutOrStdout(), receipt, "Revoked")
 }
 
-func (c *adminClient) revoke(ctx context.Context, scope revocation.Scope, id, before, reason string) (r receiptJSON, err error) {
+func (c *adminClient) revoke(ctx context.Context, scope revlog.Scope, id, before, reason string) (r receiptJSON, err error) {
 	body := map[string]string{"scope": scope.String()}
 	for name, value := range map[string]string{"id": id, "before": before, "reason": reason} {
 		if value != "" {
@@ -247,7 +248,7 @@ func (f *revokeFlags) ids(cmd *cobra.Command) ([]string, error) {
 			continue
 		case !utf8.ValidString(id):
 			return nil, fmt.Errorf("line %d of %s is not UTF-8; nothing was revoked", n, f.from)
-		case len(id) > 256 || f.scope == revocation.ScopeSession && len(id) != 22:
+		case len(id) > 256 || f.scope == revlog.ScopeSession && len(id) != 22:
 			return nil, fmt.Errorf("line %d of %s is no id of a %v; nothing was revoked", n, f.from, f.scope)
 		}
 		ids = append(ids, id)

@@ -19,6 +19,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/admin"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 const secret = "a-token-of-some-length-0123456789"
@@ -40,7 +41,7 @@ type fixture struct {
 
 func start(t *testing.T, change ...func(*admin.Config)) *fixture {
 	t.Helper()
-	f := &fixture{t: t, store: &fragile{Memory: revocation.NewMemory()}, log: new(lines)}
+	f := &fixture{t: t, store: &fragile{Memory: revlog.NewMemory()}, log: new(lines)}
 	var err error
 	f.keys, err = keys.OpenFile(t.Context(), filepath.Join(t.TempDir(), "ring.json"), keys.InsecurePlaintext(), keys.FileConfig{Create: true, Logger: quiet})
 	if err != nil {
@@ -108,29 +109,29 @@ func (l *lines) entries(t *testing.T) []map[string]any {
 
 // fragile is a store that can be told to acknowledge nothing.
 type fragile struct {
-	*revocation.Memory
+	*revlog.Memory
 	silent atomic.Bool
 }
 
 var errSilent = errors.New("no answer")
 
-func (s *fragile) Write(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+func (s *fragile) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
 	if s.silent.Load() {
-		return revocation.Written{}, errSilent
+		return revlog.Written{}, errSilent
 	}
 	return s.Memory.Write(ctx, b)
 }
 
-func (s *fragile) Replicas(ctx context.Context) ([]revocation.Replica, error) {
+func (s *fragile) Replicas(ctx context.Context) ([]revlog.Replica, error) {
 	if s.silent.Load() {
 		return nil, errSilent
 	}
 	return s.Memory.Replicas(ctx)
 }
 
-func (s *fragile) Confirm(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+func (s *fragile) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 	if s.silent.Load() {
-		return revocation.Answer{}, errSilent
+		return revlog.Answer{}, errSilent
 	}
 	return s.Memory.Confirm(ctx, q)
 }
@@ -256,11 +257,11 @@ func TestRevokeAndLookUp(t *testing.T) {
 				t.Errorf("answer %v", got.body)
 			}
 			effective, worst := timeIn(t, got.body, "effective"), timeIn(t, got.body, "worst_case")
-			if d := effective.Sub(asked); d < f.list.Within() || d > f.list.Within()+time.Minute {
-				t.Errorf("effective %v after the request, and the list promises %v", d, f.list.Within())
+			if d := effective.Sub(asked); d < f.list.Replica().Within() || d > f.list.Replica().Within()+time.Minute {
+				t.Errorf("effective %v after the request, and the list promises %v", d, f.list.Replica().Within())
 			}
-			if d := worst.Sub(asked); d < f.list.Grace() || d > f.list.Grace()+time.Minute {
-				t.Errorf("worst_case %v after the request, and the list promises %v", d, f.list.Grace())
+			if d := worst.Sub(asked); d < f.list.Replica().Grace() || d > f.list.Replica().Grace()+time.Minute {
+				t.Errorf("worst_case %v after the request, and the list promises %v", d, f.list.Replica().Grace())
 			}
 
 			after := f.post("/revocations/lookup", body)
@@ -338,7 +339,7 @@ func TestStatus(t *testing.T) {
 		t.Errorf("status %v", got.body)
 	}
 	promise, _ := got.body["promise"].(map[string]any)
-	if promise["within"] != f.list.Within().Seconds() || promise["grace"] != f.list.Grace().Seconds() || promise["max_idle"] != f.list.MaxIdle().Seconds() {
+	if promise["within"] != f.list.Replica().Within().Seconds() || promise["grace"] != f.list.Replica().Grace().Seconds() || promise["max_idle"] != f.list.Replica().MaxIdle().Seconds() {
 		t.Errorf("promise %v", promise)
 	}
 	counters, _ := got.body["counters"].(map[string]any)

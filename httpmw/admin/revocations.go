@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // receipt is what a revocation is answered with.
@@ -31,7 +32,7 @@ func (a *api) revoke(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if target.Scope() == revocation.ScopeKey {
+	if target.Scope() == revlog.ScopeKey {
 		return nil, invalid("A key is revoked at /keys/{kid}/revoke, because the ring has to know of it too.")
 	}
 	if err := checkReason(reason); err != nil {
@@ -45,7 +46,7 @@ func (a *api) revoke(c *call) (any, error) {
 		if options.Before.Unix() < 0 { // the zero time, which a program sends that has none, would mean now
 			return nil, invalid(`"before" lies before 1970. Leave it out to revoke all that began until now.`)
 		}
-		if target.Scope() == revocation.ScopeSession {
+		if target.Scope() == revlog.ScopeSession {
 			return nil, invalid(`A session has no "before": it is revoked whenever it began.`)
 		}
 	}
@@ -88,7 +89,7 @@ func (a *api) lookup(c *call) (any, error) {
 }
 
 func targetOf(scope, id string) (revocation.Target, error) {
-	s, ok := revocation.ParseScope(scope)
+	s, ok := revlog.ParseScope(scope)
 	if !ok {
 		return revocation.Target{}, invalid(`"scope" must be session, subject, group, key or everyone.`)
 	}

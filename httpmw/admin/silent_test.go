@@ -29,7 +29,7 @@ func TestReadsWhileTheStoreIsSilent(t *testing.T) {
 	if _, err := f.list.Revoke(t.Context(), revocation.Key(kid), revocation.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); !f.list.KeyRevoked(kid); {
+	for deadline := time.Now().Add(20 * time.Second); !f.list.Replica().KeyRevoked(kid); {
 		if time.Now().After(deadline) {
 			t.Fatal("the replica does not hear of the key")
 		}

@@ -41,7 +41,7 @@ func (a *api) status(*call) (any, error) {
 	return statusAnswer{
 		Ready: a.list.Ready(), State: s.State, Age: s.Age.Seconds(), Window: s.Window.Seconds(),
 		Position: s.Position, Entries: s.Entries, Bytes: s.Bytes, Outbox: s.Outbox,
-		Promise:  promise{Within: a.list.Within().Seconds(), Grace: a.list.Grace().Seconds(), MaxIdle: a.list.MaxIdle().Seconds()},
+		Promise:  promise{Within: a.list.Replica().Within().Seconds(), Grace: a.list.Replica().Grace().Seconds(), MaxIdle: a.list.Replica().MaxIdle().Seconds()},
 		Counters: countersOf(s),
 		Now:      time.Now().UTC(),
 	}, nil

@@ -84,7 +84,7 @@ func New(l *revocation.List, c Config) (*Receiver, error) {
 	switch {
 	case l == nil:
 		return nil, errors.New("backchannel: a list is required")
-	case !l.Enabled():
+	case !l.Replica().Enabled():
 		return nil, fmt.Errorf("backchannel: logout needs a list: %w", revocation.ErrDisabled)
 	case c.Issuer == "":
 		return nil, errors.New("backchannel: Issuer is required")

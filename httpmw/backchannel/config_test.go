@@ -8,10 +8,11 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 func TestConfig(t *testing.T) {
-	list := openList(t, revocation.NewMemory())
+	list := openList(t, revlog.NewMemory())
 	defer list.Close()
 	for _, row := range []struct {
 		name   string

@@ -16,6 +16,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // A replica is one process of an application, over TLS, with its own list over a store that all share.
@@ -24,7 +25,7 @@ type replica struct {
 	list *revocation.List
 }
 
-func newReplica(t *testing.T, ring *keys.Ring, store revocation.Store, providerURL string, trust *http.Client) *replica {
+func newReplica(t *testing.T, ring *keys.Ring, store revlog.Store, providerURL string, trust *http.Client) *replica {
 	t.Helper()
 	list, err := revocation.Open(t.Context(), store, ring, revocation.Config{Logger: quiet()})
 	if err != nil {
@@ -74,7 +75,7 @@ func TestLogoutReachesEveryReplica(t *testing.T) {
 			t.Cleanup(provider.Close)
 			p.issuer, p.host = provider.URL, provider.URL
 
-			ring, store := keys.Generate(0), revocation.NewMemory()
+			ring, store := keys.Generate(0), revlog.NewMemory()
 			replicas := []*replica{
 				newReplica(t, ring, store, provider.URL, provider.Client()),
 				newReplica(t, ring, store, provider.URL, provider.Client()),
@@ -106,7 +107,7 @@ func TestLogoutReachesEveryReplica(t *testing.T) {
 			acknowledged := time.Now()
 			ada.want(replicas[1], http.StatusUnauthorized)
 			for ada.get(replicas[0]) != http.StatusUnauthorized {
-				if d := time.Since(acknowledged); d > replicas[0].list.Within() {
+				if d := time.Since(acknowledged); d > replicas[0].list.Replica().Within() {
 					t.Fatalf("still accepted after %v", d)
 				}
 			}
@@ -118,7 +119,7 @@ func TestLogoutReachesEveryReplica(t *testing.T) {
 			phone.want(replicas[0], http.StatusUnauthorized)
 			ada.login(replicas[1], "s4", "ada")
 			ada.want(replicas[1], http.StatusOK)
-			for until := time.Now().Add(replicas[1].list.Within()); phone.get(replicas[1]) != http.StatusUnauthorized; {
+			for until := time.Now().Add(replicas[1].list.Replica().Within()); phone.get(replicas[1]) != http.StatusUnauthorized; {
 				if time.Now().After(until) {
 					t.Fatal("the other device goes on")
 				}

@@ -9,11 +9,12 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 func ExampleNew() {
 	ring := keys.Generate(0)
-	list, err := revocation.Open(context.Background(), revocation.NewMemory(), ring, revocation.Config{})
+	list, err := revocation.Open(context.Background(), revlog.NewMemory(), ring, revocation.Config{})
 	if err != nil {
 		panic(err)
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 const (
@@ -269,7 +270,7 @@ func (p *idp) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // flaky is a store that can be made to fail.
 type flaky struct {
-	revocation.Store
+	revlog.Store
 	down atomic.Bool
 	hang atomic.Bool   // of reading the log only
 	gate chan struct{} // if not nil, writes wait for it
@@ -277,34 +278,34 @@ type flaky struct {
 
 var errDown = errors.New("the store is down")
 
-func (f *flaky) Read(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+func (f *flaky) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	if f.hang.Load() {
 		<-ctx.Done()
-		return revocation.Page{}, errDown
+		return revlog.Page{}, errDown
 	}
 	return f.Store.Read(ctx, c)
 }
 
-func (f *flaky) Write(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+func (f *flaky) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
 	if f.gate != nil {
 		<-f.gate
 	}
 	if f.down.Load() {
-		return revocation.Written{}, errDown
+		return revlog.Written{}, errDown
 	}
 	return f.Store.Write(ctx, b)
 }
 
-func (f *flaky) Confirm(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+func (f *flaky) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 	if f.down.Load() {
-		return revocation.Answer{}, errDown
+		return revlog.Answer{}, errDown
 	}
 	return f.Store.Confirm(ctx, q)
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func openList(t testing.TB, s revocation.Store) *revocation.List {
+func openList(t testing.TB, s revlog.Store) *revocation.List {
 	t.Helper()
 	list, err := revocation.Open(t.Context(), s, keys.Generate(0), revocation.Config{Logger: quiet()})
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // mac signs by HMAC with bytes that everybody knows.
@@ -219,7 +219,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 		{"too long", claim(members{"name": strings.Repeat("x", 15<<10)}), "malformed"},
 		{"many dots", func() string { return strings.Repeat(".", 20<<10) }, "malformed"},
 	}
-	list := openList(t, revocation.NewMemory())
+	list := openList(t, revlog.NewMemory())
 	defer list.Close()
 	var bodies []string
 	for _, row := range rows {
@@ -286,7 +286,7 @@ func wantNoSecrets(t *testing.T, log string, token string) {
 // What is wrong with a request before there is a token.
 func TestBadRequests(t *testing.T) {
 	key := newSigner(t, "1", "EdDSA")
-	list := openList(t, revocation.NewMemory())
+	list := openList(t, revlog.NewMemory())
 	defer list.Close()
 	token := key.good(sid, sub)
 	const kind = "application/x-www-form-urlencoded"

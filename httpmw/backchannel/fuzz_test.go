@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // Whatever is posted: no panic, no other answer than the three there are, and 200 only for a token that the provider signed, byte for byte.
 func FuzzReceive(f *testing.F) {
 	// Every process of the fuzzer has the same key, so that the seeds are good in all of them.
 	key := signer{"1", "EdDSA", ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}
-	list := openList(f, revocation.NewMemory())
+	list := openList(f, revlog.NewMemory())
 	r := newReceiver(f, list, newIDP(key), nil)
 	good := key.good(sid, sub)
 	if resp := post(r, good); resp.StatusCode != http.StatusOK {

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // A provider elsewhere cannot have this machine ask what listens on its loopback addresses.
@@ -66,7 +66,7 @@ func TestDiscoveryDoesNotLeadToThisMachine(t *testing.T) {
 				},
 			}
 			defer transport.CloseIdleConnections()
-			list := openList(t, revocation.NewMemory())
+			list := openList(t, revlog.NewMemory())
 			defer list.Close()
 			r, err := backchannel.New(list, backchannel.Config{
 				Issuer: elsewhere, ClientIDs: []string{client}, HTTPClient: &http.Client{Transport: transport}, InsecureHTTP: row.insecure, Logger: quiet(),
@@ -94,7 +94,7 @@ func TestDiscoveryOnThisMachine(t *testing.T) {
 	p.mu.Lock()
 	p.issuer, p.host = server.URL, server.URL
 	p.mu.Unlock()
-	list := openList(t, revocation.NewMemory())
+	list := openList(t, revlog.NewMemory())
 	defer list.Close()
 	r := newReceiver(t, list, p, func(c *backchannel.Config) { c.Issuer, c.HTTPClient = server.URL, server.Client() })
 	wantStatus(t, post(r, from(key, server.URL)), http.StatusOK)

@@ -16,13 +16,14 @@ import (
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 func TestKeysAreFetchedWhenNeeded(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		first, second := newSigner(t, "1", "ES256"), newSigner(t, "2", "EdDSA")
 		p := newIDP(first)
-		store := &flaky{Store: revocation.NewMemory()}
+		store := &flaky{Store: revlog.NewMemory()}
 		list, err := revocation.Open(t.Context(), store, keys.Generate(0), revocation.Config{Within: 5 * time.Minute, Logger: quiet()})
 		if err != nil {
 			t.Fatal(err)
@@ -86,7 +87,7 @@ func TestProviderDownFromTheStart(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
 		p := newIDP(key)
 		p.down()
-		list := openList(t, revocation.NewMemory())
+		list := openList(t, revlog.NewMemory())
 		defer list.Close()
 		r := newReceiver(t, list, p, nil)
 		token := key.good(sid, sub)
@@ -112,7 +113,7 @@ func TestOneFetchServesAll(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
 		p := newIDP(key)
 		p.gate = make(chan struct{})
-		list := openList(t, revocation.NewMemory())
+		list := openList(t, revlog.NewMemory())
 		defer list.Close()
 		r := newReceiver(t, list, p, nil)
 
@@ -158,7 +159,7 @@ func TestABadTransport(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				key := newSigner(t, "1", "EdDSA")
-				list := openList(t, revocation.NewMemory())
+				list := openList(t, revlog.NewMemory())
 				defer list.Close()
 				p := newIDP(key)
 				broken := true
@@ -253,7 +254,7 @@ func TestBadProviderDocuments(t *testing.T) {
 		{"redirect for ever", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) }, 503},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			list := openList(t, revocation.NewMemory())
+			list := openList(t, revlog.NewMemory())
 			defer list.Close()
 			p := newIDP(key)
 			p.instead(row.serve)
@@ -279,7 +280,7 @@ func TestBadProviderDocuments(t *testing.T) {
 func TestJWKSURL(t *testing.T) {
 	key := newSigner(t, "1", "EdDSA")
 	p := newIDP(key)
-	list := openList(t, revocation.NewMemory())
+	list := openList(t, revlog.NewMemory())
 	defer list.Close()
 	var asked []string
 	r := newReceiver(t, list, p, func(c *backchannel.Config) {

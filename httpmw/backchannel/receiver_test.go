@@ -18,6 +18,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 func TestGoodTokens(t *testing.T) {
@@ -33,7 +34,7 @@ func TestGoodTokens(t *testing.T) {
 			return rs.token(rs.header().json(), claims(sid, sub).with(changes).json())
 		}
 	}
-	list := openList(t, revocation.NewMemory())
+	list := openList(t, revlog.NewMemory())
 	defer list.Close()
 	for i, row := range []struct {
 		name   string
@@ -77,7 +78,7 @@ func TestGoodTokens(t *testing.T) {
 
 // RS384 and so on are believed by those who name them.
 func TestAlgorithmsByName(t *testing.T) {
-	list := openList(t, revocation.NewMemory())
+	list := openList(t, revlog.NewMemory())
 	defer list.Close()
 	for _, alg := range []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"} {
 		t.Run(alg, func(t *testing.T) {
@@ -113,7 +114,7 @@ func TestWhatATokenEnds(t *testing.T) {
 		{"both", "s1", "ada", map[string]bool{"s1/ada": true, "s2/ada": false, "/ada": true, "s3/bob": false, "/bob": false}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			list := openList(t, revocation.NewMemory())
+			list := openList(t, revlog.NewMemory())
 			defer list.Close()
 			var told []backchannel.Logout
 			r := newReceiver(t, list, newIDP(key), func(c *backchannel.Config) {
@@ -146,7 +147,7 @@ func TestRepeatedTokens(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				key := newSigner(t, "1", "EdDSA")
-				list := openList(t, revocation.NewMemory())
+				list := openList(t, revlog.NewMemory())
 				defer list.Close()
 				var told int
 				count := func(c *backchannel.Config) {
@@ -188,7 +189,7 @@ func TestRepeatedTokens(t *testing.T) {
 func TestReusedJTI(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
-		list := openList(t, revocation.NewMemory())
+		list := openList(t, revlog.NewMemory())
 		defer list.Close()
 		r := newReceiver(t, list, newIDP(key), nil)
 		first := claims("s1", "ada")
@@ -214,7 +215,7 @@ func TestReusedJTI(t *testing.T) {
 
 func TestDeliveriesAtOnce(t *testing.T) {
 	key := newSigner(t, "1", "EdDSA")
-	list := openList(t, revocation.NewMemory())
+	list := openList(t, revlog.NewMemory())
 	defer list.Close()
 	p := newIDP(key)
 	var mu sync.Mutex
@@ -251,7 +252,7 @@ func TestDeliveriesAtOnce(t *testing.T) {
 func TestDeliveriesThatOverlap(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
-		store := &flaky{Store: revocation.NewMemory()}
+		store := &flaky{Store: revlog.NewMemory()}
 		list := openList(t, store)
 		defer list.Close()
 		told := 0
@@ -282,7 +283,7 @@ func TestSilentStore(t *testing.T) {
 	key := newSigner(t, "1", "EdDSA")
 	for _, row := range []struct{ name, sid, sub string }{{"sid", sid, ""}, {"sub", "", sub}, {"both", sid, sub}} {
 		t.Run(row.name, func(t *testing.T) {
-			store := &flaky{Store: revocation.NewMemory()}
+			store := &flaky{Store: revlog.NewMemory()}
 			list := openList(t, store)
 			defer list.Close()
 			var log syncBuffer
@@ -323,7 +324,7 @@ func TestSilentStore(t *testing.T) {
 func TestTheEdgesOfTime(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
-		list := openList(t, revocation.NewMemory())
+		list := openList(t, revlog.NewMemory())
 		defer list.Close()
 		zero := newReceiver(t, list, newIDP(key), nil)
 		tight := newReceiver(t, list, newIDP(key), func(c *backchannel.Config) { c.Leeway, c.MaxAge = time.Second, 2*time.Minute })
@@ -363,7 +364,7 @@ func TestTheEdgesOfTime(t *testing.T) {
 func TestWarningsAreFew(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
-		list := openList(t, revocation.NewMemory())
+		list := openList(t, revlog.NewMemory())
 		defer list.Close()
 		var log syncBuffer
 		r := newReceiver(t, list, newIDP(key), func(c *backchannel.Config) {
@@ -396,7 +397,7 @@ func TestLogoutsDoNotPrint(t *testing.T) {
 // The answer to a good token has no body to leave anything in.
 func TestAnswer(t *testing.T) {
 	key := newSigner(t, "1", "EdDSA")
-	list := openList(t, revocation.NewMemory())
+	list := openList(t, revlog.NewMemory())
 	defer list.Close()
 	resp := post(newReceiver(t, list, newIDP(key), nil), key.good(sid, sub))
 	body, err := io.ReadAll(resp.Body)

@@ -13,11 +13,12 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/gorilla"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // open makes the Manager. The list has to remember revocations for as long as old cookies are moved, here with a day to
 // spare, and the ring has to seal for as long as a session may last.
-func open(ctx context.Context, ringFile string, store revocation.Store) (*httpmw.Manager[Account], error) {
+func open(ctx context.Context, ringFile string, store revlog.Store) (*httpmw.Manager[Account], error) {
 	const migration = 14 * 24 * time.Hour
 	ring, err := keys.OpenFile(ctx, ringFile, keys.KEKEnv("WAFER_KEK"), keys.FileConfig{Create: true, MaxSession: migration})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/wafertest"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 const (
@@ -115,7 +116,7 @@ func within(t testing.TB, limits httpmw.Config, c gorilla.Config[prefs]) *replic
 // several are replicas over one store.
 func several(t testing.TB, n int, c gorilla.Config[prefs]) (all []*replica) {
 	t.Helper()
-	ring, store := keys.Generate(0), revocation.NewMemory()
+	ring, store := keys.Generate(0), revlog.NewMemory()
 	for range n {
 		list := must(revocation.Open(t.Context(), store, ring, revocation.Config{MaxIdle: 15 * 24 * time.Hour, Logger: quiet()}))
 		t.Cleanup(func() { list.Close() })

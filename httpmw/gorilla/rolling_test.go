@@ -24,6 +24,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // oldApp is the application before: the handlers and cookies of gorilla/sessions with a CookieStore.
@@ -130,7 +131,7 @@ func (c *client) cookies() (names map[string]bool, copied *client) {
 func TestARollingDeploy(t *testing.T) {
 	hash, block := secret(11, 64), secret(12, 32)
 	old := oldApp(securecookie.CodecsFromPairs(hash, block))
-	ring, store := keys.Generate(0), revocation.NewMemory()
+	ring, store := keys.Generate(0), revlog.NewMemory()
 	newPod := func(keep bool) (http.Handler, *gorilla.Mover[Account], *revocation.List) {
 		list := must(revocation.Open(t.Context(), store, ring, revocation.Config{MaxIdle: 15 * 24 * time.Hour, Logger: quiet()}))
 		t.Cleanup(func() { list.Close() })
@@ -185,7 +186,7 @@ func TestARollingDeploy(t *testing.T) {
 		}
 	}
 	want(thief.on(one, "GET", "/"), "401")
-	for deadline := time.Now().Add(listTwo.Within()); thief.on(two, "GET", "/") != "401"; {
+	for deadline := time.Now().Add(listTwo.Replica().Within()); thief.on(two, "GET", "/") != "401"; {
 		if time.Now().After(deadline) {
 			t.Fatal("another replica accepts the old cookie after the logout")
 		}
@@ -219,7 +220,7 @@ func TestARollingDeploy(t *testing.T) {
 
 func TestTheExample(t *testing.T) {
 	t.Setenv("WAFER_KEK", base64.RawURLEncoding.EncodeToString(securecookie.GenerateRandomKey(32)))
-	if _, err := open(t.Context(), filepath.Join(t.TempDir(), "ring.jwe"), revocation.NewMemory()); err != nil {
+	if _, err := open(t.Context(), filepath.Join(t.TempDir(), "ring.jwe"), revlog.NewMemory()); err != nil {
 		t.Fatal(err)
 	}
 	kit := wafertest.New[Account](t, httpmw.Config{})

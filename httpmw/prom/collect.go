@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 )
@@ -88,7 +89,7 @@ func collectList(ch chan<- prometheus.Metric, l *revocation.List) {
 	full.send(ch, float64(s.Full))
 	decisions.sendAll(ch, s.Decisions, nil)
 	var reasons []string
-	for r := revocation.RevokedSession; r <= revocation.Silent; r++ {
+	for r := replica.RevokedSession; r <= replica.Silent; r++ {
 		reasons = append(reasons, r.String())
 	}
 	refusals.sendAll(ch, s.Refusals, reasons)

@@ -21,11 +21,12 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/prom"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 func Example() {
 	ring := keys.Generate(0)
-	list, err := revocation.Open(context.Background(), revocation.NewMemory(), ring, revocation.Config{})
+	list, err := revocation.Open(context.Background(), revlog.NewMemory(), ring, revocation.Config{})
 	if err != nil {
 		panic(err)
 	}
@@ -140,7 +141,7 @@ func TestMetricsOfAnApplication(t *testing.T) {
 // A real manager has a series for every reason from the start, and what happens is counted.
 func TestRealRefusals(t *testing.T) {
 	ring := keys.Generate(0)
-	store := &flaky{Store: revocation.NewMemory()}
+	store := &flaky{Store: revlog.NewMemory()}
 	list, err := revocation.Open(t.Context(), store, ring, revocation.Config{Logger: quiet()})
 	if err != nil {
 		t.Fatal(err)
@@ -231,13 +232,13 @@ func flip(c byte) string {
 }
 
 type flaky struct {
-	revocation.Store
+	revlog.Store
 	down atomic.Bool
 }
 
-func (f *flaky) Write(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+func (f *flaky) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
 	if f.down.Load() {
-		return revocation.Written{}, errors.New("the store is down")
+		return revlog.Written{}, errors.New("the store is down")
 	}
 	return f.Store.Write(ctx, b)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // A Kit is a Manager and what it stands on. It is for one test and may be used by several goroutines of it.
@@ -52,7 +53,7 @@ const (
 // With httptest.NewServer, which speaks plain http, c needs InsecureHTTP; httptest.NewTLSServer takes any c.
 func New[T any](tb testing.TB, c httpmw.Config) *Kit[T] {
 	tb.Helper()
-	k := &Kit[T]{tb: tb, http: c.InsecureHTTP, store: &store{Store: revocation.NewMemory()}}
+	k := &Kit[T]{tb: tb, http: c.InsecureHTTP, store: &store{Store: revlog.NewMemory()}}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // Stale takes the store away, and returns when the list is older than it may be. From then on, as in the first half
@@ -65,7 +65,7 @@ const (
 
 // store is one that can be taken away.
 type store struct {
-	revocation.Store
+	revlog.Store
 	now   atomic.Int32 // a mode
 	reads atomic.Int64 // answered or not
 }
@@ -74,29 +74,29 @@ var errAway = errors.New("wafertest: the store was taken away")
 
 func (s *store) mode() mode { return mode(s.now.Load()) }
 
-func (s *store) Read(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+func (s *store) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	defer s.reads.Add(1)
 	switch s.mode() {
 	case stale:
-		return revocation.Page{}, errAway
+		return revlog.Page{}, errAway
 	case silent: // as after a revocation in bulk
-		if _, err := s.Store.Write(ctx, revocation.Batch{List: c.List, Recheck: true}); err != nil {
-			return revocation.Page{}, err
+		if _, err := s.Store.Write(ctx, revlog.Batch{List: c.List, Recheck: true}); err != nil {
+			return revlog.Page{}, err
 		}
 	}
 	return s.Store.Read(ctx, c)
 }
 
-func (s *store) Write(ctx context.Context, b revocation.Batch) (revocation.Written, error) {
+func (s *store) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
 	if s.mode() != healthy {
-		return revocation.Written{}, errAway
+		return revlog.Written{}, errAway
 	}
 	return s.Store.Write(ctx, b)
 }
 
-func (s *store) Confirm(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+func (s *store) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 	if s.mode() != healthy {
-		return revocation.Answer{}, errAway
+		return revlog.Answer{}, errAway
 	}
 	return s.Store.Confirm(ctx, q)
 }

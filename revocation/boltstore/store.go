@@ -2,7 +2,7 @@
 // that runs as one process. What was acknowledged survives a crash of the
 // process: every write is synced to disk before it returns.
 //
-// [Open] gives a revocation.Store. It may serve several lists of the process; a
+// [Open] gives a revlog.Store. It may serve several lists of the process; a
 // second process is refused with [ErrInUse].
 //
 // The exact set is held in memory, about 100 bytes for each revocation in force.
@@ -16,10 +16,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
-
-	"github.com/wafer-sessions/wafer/revocation"
 )
 
 // ErrInUse: another process has the file open.
@@ -28,13 +27,13 @@ var ErrInUse = errors.New("boltstore: the list is in use by another process: use
 // ErrCorrupt: the file is not a list this package wrote.
 var ErrCorrupt = errors.New("boltstore: not a revocation list")
 
-// A Store is a [revocation.Store] in a file.
+// A Store is a [revlog.Store] in a file.
 type Store struct {
-	*revocation.Memory
+	*revlog.Memory
 	db *bolt.DB
 }
 
-var _ revocation.Store = (*Store)(nil)
+var _ revlog.Store = (*Store)(nil)
 
 var (
 	headBucket  = []byte("head")  // "head" → the head as JSON
@@ -64,7 +63,7 @@ func Open(path string) (*Store, error) {
 		db.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	s.Memory = revocation.Restore(state, s.commit)
+	s.Memory = revlog.Restore(state, s.commit)
 	return s, nil
 }
 
@@ -72,7 +71,7 @@ func Open(path string) (*Store, error) {
 // ask of it afterwards fails.
 func (s *Store) Close() error { return s.db.Close() }
 
-func (s *Store) load() (state revocation.State, err error) {
+func (s *Store) load() (state revlog.State, err error) {
 	err = s.db.Update(func(tx *bolt.Tx) error {
 		for _, name := range [][]byte{headBucket, logBucket, exactBucket} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
@@ -86,7 +85,7 @@ func (s *Store) load() (state revocation.State, err error) {
 		if err := json.Unmarshal(head, &state.Head); err != nil {
 			return fmt.Errorf("%w: head: %w", ErrCorrupt, err)
 		}
-		read := func(name []byte, to *[]revocation.Entry) error {
+		read := func(name []byte, to *[]revlog.Entry) error {
 			return tx.Bucket(name).ForEach(func(_, v []byte) error {
 				e, err := parseEntry(v)
 				*to = append(*to, e)
@@ -106,7 +105,7 @@ func (s *Store) load() (state revocation.State, err error) {
 	return state, err
 }
 
-func (s *Store) commit(c revocation.Change) error {
+func (s *Store) commit(c revlog.Change) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
 		head, err := json.Marshal(c.Head)
 		if err != nil {
@@ -143,6 +142,6 @@ func (s *Store) commit(c revocation.Change) error {
 
 func number(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
 
-func exactKey(e revocation.Entry) []byte {
+func exactKey(e revlog.Entry) []byte {
 	return append([]byte{byte(e.Scope)}, e.Tag[:]...)
 }

@@ -15,7 +15,8 @@ import (
 
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/boltstore"
-	"github.com/wafer-sessions/wafer/revocation/revocationtest"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 func open(t *testing.T, path string) *boltstore.Store {
@@ -29,7 +30,7 @@ func open(t *testing.T, path string) *boltstore.Store {
 }
 
 func TestStore(t *testing.T) {
-	revocationtest.TestStore(t, func(t *testing.T) revocation.Store {
+	revlogtest.TestStore(t, func(t *testing.T) revlog.Store {
 		return open(t, filepath.Join(t.TempDir(), "list.db"))
 	})
 }
@@ -41,7 +42,7 @@ func (secrets) ListSecret(label string) (out [32]byte) {
 	return out
 }
 
-func list(ctx context.Context, t *testing.T, s revocation.Store) *revocation.List {
+func list(ctx context.Context, t *testing.T, s revlog.Store) *revocation.List {
 	t.Helper()
 	l, err := revocation.Open(ctx, s, secrets{}, revocation.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -176,12 +177,12 @@ func TestAcknowledgedSurvivesKill(t *testing.T) {
 func TestQuietOnesAreRemembered(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "list.db")
 	s := open(t, path)
-	h, err := s.Create(t.Context(), revocation.Founding{Genesis: revocation.Genesis{1}, Retain: time.Hour})
+	h, err := s.Create(t.Context(), revlog.CreateOptions{ID: revlog.ListID{1}, Retain: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := revocation.Batch{List: h.Genesis, Quiet: true, Assertions: []revocation.Assertion{
-		{Scope: revocation.ScopeSession, Tag: revocation.Tag{1}, W: revocation.Forever, Version: revocation.Layout},
+	b := revlog.Batch{List: h.ID, Quiet: true, Assertions: []revlog.Assertion{
+		{Scope: revlog.ScopeSession, Tag: revlog.Tag{1}, W: revlog.Forever, Version: revlog.Layout},
 	}}
 	if _, err := s.Write(t.Context(), b); err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/redistest"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // R7, R20: a revocation that the primary has and no replica is no success, however
@@ -38,7 +39,7 @@ func TestR7ARepetitionWaitsForTheCopyToo(t *testing.T) {
 			join := func() *revocation.List {
 				st := open(t, &redis.UniversalOptions{Addrs: []string{primary.Addr}}, redisstore.Config{AllowVolatile: true})
 				l, err := revocation.Open(t.Context(), st, secrets{}, revocation.Config{
-					Ack: revocation.Ack{Replicas: 1, Timeout: 100 * time.Millisecond}, Logger: slog.New(slog.DiscardHandler),
+					Ack: revlog.Ack{Replicas: 1, Timeout: 100 * time.Millisecond}, Logger: slog.New(slog.DiscardHandler),
 				})
 				if err != nil {
 					t.Fatal(err)
@@ -88,13 +89,13 @@ func TestR4SaidAloudIsRememberedFromThenOn(t *testing.T) {
 	for _, closed := range []bool{false, true} {
 		s, st := volatile(t)
 		create(t, st, time.Hour)
-		write(t, st, revocation.Batch{Assertions: []revocation.Assertion{session(1)}, Quiet: true})
+		write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}, Quiet: true})
 		key := s.Do("KEYS", "{wafer}:x:*")
 		if closed { // a later epoch is open
-			write(t, st, revocation.Batch{Floor: time.Now().Add(30 * time.Minute).UnixMilli(), Assertions: []revocation.Assertion{session(2)}})
+			write(t, st, revlog.Batch{Floor: time.Now().Add(30 * time.Minute).UnixMilli(), Assertions: []revlog.Assertion{session(2)}})
 		}
-		write(t, st, revocation.Batch{Retain: 100 * time.Hour})
-		w := write(t, st, revocation.Batch{Assertions: []revocation.Assertion{session(1)}})
+		write(t, st, revlog.Batch{Retain: 100 * time.Hour})
+		w := write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}})
 		if !w.Results[0].Changed || w.Head.N == 0 {
 			t.Fatalf("said aloud: %+v", w)
 		}
@@ -103,9 +104,9 @@ func TestR4SaidAloudIsRememberedFromThenOn(t *testing.T) {
 			t.Errorf("closed %v: remembered until %v, want %v (%v)", closed, time.UnixMilli(till), time.UnixMilli(want), err)
 		}
 		// Its epoch as well: what is looked up goes by that.
-		write(t, st, revocation.Batch{Floor: time.Now().Add(50 * time.Hour).UnixMilli(), Assertions: []revocation.Assertion{session(3)}})
-		write(t, st, revocation.Batch{Floor: time.Now().Add(90 * time.Hour).UnixMilli(), Assertions: []revocation.Assertion{session(4)}})
-		if a, err := st.Confirm(t.Context(), revocation.Question{List: list, Session: tagOf(1)}); err != nil || !a.Session {
+		write(t, st, revlog.Batch{Floor: time.Now().Add(50 * time.Hour).UnixMilli(), Assertions: []revlog.Assertion{session(3)}})
+		write(t, st, revlog.Batch{Floor: time.Now().Add(90 * time.Hour).UnixMilli(), Assertions: []revlog.Assertion{session(4)}})
+		if a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(1)}); err != nil || !a.Session {
 			t.Errorf("closed %v: 90 h later: %+v, %v", closed, a, err)
 		}
 	}

@@ -13,8 +13,10 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // These are the figures of docs/benchmarks.md:
@@ -73,17 +75,17 @@ func BenchmarkPropagation(b *testing.B) {
 			<-tick.C
 			wg.Go(func() {
 				by, at := lists[mrand.IntN(readers)], lists[mrand.IntN(readers)]
-				q := revocation.Query{Subject: revocation.Tag{1}}
+				q := replica.Query{Subject: revlog.Tag{1}}
 				rand.Read(q.Session[:])
 				sid := base64.RawURLEncoding.EncodeToString(q.Session[:])
-				now := at.Anonymous()
-				q.Epoch, q.Checked, q.Line = now.Epoch, now.Checked, now.Line
+				now := at.Replica().Anonymous()
+				q.Epoch, q.Checked, q.Term = now.Epoch, now.Checked, now.Term
 				if _, err := by.Revoke(b.Context(), revocation.Session(sid), revocation.Options{}); err != nil {
 					b.Error(err)
 					return
 				}
 				acknowledged := time.Now()
-				for at.Decide(&q).Outcome != revocation.Refuse {
+				for at.Replica().Decide(&q).Outcome != replica.Refuse {
 					if time.Since(acknowledged) > 10*time.Second {
 						b.Errorf("not refused: %+v", at.Stats())
 						return
@@ -115,7 +117,7 @@ func BenchmarkMillionEntries(b *testing.B) {
 		const all = 1_000_000
 		before, cpu := must(parse(s.Info("used_memory"))), s.CPU()
 		for n := 0; n < all; n += 500 {
-			var batch revocation.Batch
+			var batch revlog.Batch
 			for i := range 500 {
 				batch.Assertions = append(batch.Assertions, session(n+i))
 			}
@@ -131,7 +133,7 @@ func BenchmarkMillionEntries(b *testing.B) {
 		cpu = s.CPU()
 		const questions = 20_000
 		for n := range questions {
-			if a, err := st.Confirm(b.Context(), revocation.Question{List: list, Session: tagOf(n * 40)}); err != nil || !a.Session {
+			if a, err := st.Confirm(b.Context(), revlog.Question{List: list, Session: tagOf(n * 40)}); err != nil || !a.Session {
 				b.Fatal(a, err)
 			}
 		}
@@ -147,7 +149,7 @@ func BenchmarkBoot(b *testing.B) {
 	first := replicas(b, s, 1)[0]
 	st := open(b, &redis.UniversalOptions{Addrs: []string{s.Addr}}, redisstore.Config{AllowVolatile: true})
 	for n := 0; n < entries; n += 500 {
-		batch := revocation.Batch{List: first.Genesis()}
+		batch := revlog.Batch{List: first.Replica().Genesis()}
 		for i := range 500 {
 			batch.Assertions = append(batch.Assertions, session(n+i))
 		}

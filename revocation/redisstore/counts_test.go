@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
 )
@@ -37,14 +38,14 @@ func openPatient(t testing.TB, addr string) *revocation.List {
 	return l
 }
 
-func began(t testing.TB, l *revocation.List, name string) revocation.Query {
+func began(t testing.TB, l *revocation.List, name string) replica.Query {
 	t.Helper()
 	subject := l.Tag(revocation.Subject(name))
-	s, err := l.Begin(t.Context(), revocation.Login{Subject: subject})
+	s, err := l.Replica().Begin(t.Context(), replica.Login{Subject: subject})
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := revocation.Query{Subject: subject, Epoch: s.Epoch, Checked: s.Checked, Line: s.Line}
+	q := replica.Query{Subject: subject, Epoch: s.Epoch, Checked: s.Checked, Term: s.Term}
 	rand.Read(q.Session[:])
 	return q
 }
@@ -55,7 +56,7 @@ func TestAMillionDecisionsAskNothing(t *testing.T) {
 	s := redistest.Start(t)
 	l := openPatient(t, s.Addr)
 	one := began(t, l, "ada")
-	sessions := make([]revocation.Query, 10_000)
+	sessions := make([]replica.Query, 10_000)
 	for i := range sessions {
 		sessions[i] = one
 		binary.BigEndian.PutUint64(sessions[i].Session[:], uint64(i))
@@ -71,12 +72,12 @@ func TestAMillionDecisionsAskNothing(t *testing.T) {
 	before, start := l.Stats(), time.Now()
 	for n := range 1_000_000 {
 		q := &sessions[n%len(sessions)]
-		v := l.Decide(q)
-		if v.Outcome != revocation.Accept || !v.Renew {
+		v := l.Replica().Decide(q)
+		if v.Outcome != replica.Accept || !v.Renew {
 			t.Fatalf("decision %d: %+v, the list is %+v", n, v, l.Stats())
 		}
 		if n > len(sessions) && n%3 == 0 { // some renew, some do not
-			q.Checked, q.Line = v.Checked, v.Line
+			q.Checked, q.Term = v.Checked, v.Term
 		}
 	}
 	redistest.Await(t, "the log is read meanwhile", func() bool { return l.Stats().Reads["ok"] > before.Reads["ok"] })
@@ -108,12 +109,12 @@ func TestReplaysAskAFewTimes(t *testing.T) {
 	if _, err := other.RevokeMany(t.Context(), targets, nil); err != nil { // in no window, and everybody is asked about
 		t.Fatal(err)
 	}
-	redistest.Await(t, "the floor is known", func() bool { q := old; return l.Decide(&q).Outcome == revocation.Ask })
+	redistest.Await(t, "the floor is known", func() bool { q := old; return l.Replica().Decide(&q).Outcome == replica.Ask })
 	for _, tt := range []struct {
 		name string
-		q    revocation.Query
-		want revocation.Outcome
-	}{{"revoked", revoked, revocation.Refuse}, {"old", old, revocation.Accept}} {
+		q    replica.Query
+		want replica.Outcome
+	}{{"revoked", revoked, replica.Refuse}, {"old", old, replica.Accept}} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := l.Stats().Confirms["store"]
 			var wg sync.WaitGroup
@@ -121,9 +122,9 @@ func TestReplaysAskAFewTimes(t *testing.T) {
 				wg.Go(func() {
 					for range 250_000 {
 						q := tt.q
-						v := l.Decide(&q)
-						if v.Outcome == revocation.Ask {
-							v = l.Confirm(t.Context(), &q)
+						v := l.Replica().Decide(&q)
+						if v.Outcome == replica.Ask {
+							v = l.Replica().Confirm(t.Context(), &q)
 						}
 						if v.Outcome != tt.want {
 							t.Errorf("%+v, the list is %+v", v, l.Stats())

@@ -2,7 +2,7 @@
 // one server, a primary watched by Sentinel, or a Cluster.
 //
 // [Open] connects, refuses servers that would forget revocations, and returns a
-// revocation.Store. Redis holds only what was revoked, as pseudonyms, never what
+// revlog.Store. Redis holds only what was revoked, as pseudonyms, never what
 // is alive and never an id. [Examine] says in detail what it thinks of a server.
 //
 // # Keys
@@ -15,7 +15,7 @@
 // # Faults
 //
 // Every script checks that the list is the one it was written for before it does
-// anything else. What the server lost shows as ErrLost or ErrGenesis, or as a log
+// anything else. What the server lost shows as ErrLost or ErrOtherList, or as a log
 // that does not continue, and revocation.List mends it. A write that timed out
 // may be sent again; the second changes nothing.
 package redisstore

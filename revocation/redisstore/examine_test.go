@@ -12,8 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wafer-sessions/wafer/internal/redistest"
-	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // minimalUser is the user of docs/redis.md.
@@ -107,25 +107,25 @@ func TestOpenRefusesAReplica(t *testing.T) {
 func TestDemotedPrimaryIsNotRead(t *testing.T) {
 	s, other := redistest.Start(t), redistest.Start(t)
 	st := open(t, &redis.UniversalOptions{Addrs: []string{s.Addr}}, redisstore.Config{AllowVolatile: true})
-	list := revocation.Genesis{1}
-	if _, err := st.Create(t.Context(), revocation.Founding{Genesis: list, Retain: time.Hour}); err != nil {
+	list := revlog.ListID{1}
+	if _, err := st.Create(t.Context(), revlog.CreateOptions{ID: list, Retain: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	s.Do("REPLICAOF", "127.0.0.1", other.Port)
 	redistest.Await(t, "it is a replica and has nothing", func() bool { return s.Info("master_link_status") == "up" })
 	s.Do("REPLICAOF", "NO", "ONE")
-	if _, err := st.Read(t.Context(), revocation.Cursor{List: list, Limit: 1}); !errors.Is(err, revocation.ErrLost) {
+	if _, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 1}); !errors.Is(err, revlog.ErrLost) {
 		t.Errorf("Read of what was overwritten = %v", err)
 	}
-	if _, err := st.Create(t.Context(), revocation.Founding{Genesis: list, Retain: time.Hour}); err != nil {
+	if _, err := st.Create(t.Context(), revlog.CreateOptions{ID: list, Retain: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	other.Kill()
 	s.Do("REPLICAOF", "127.0.0.1", other.Port)
-	if _, err := st.Read(t.Context(), revocation.Cursor{List: list, Limit: 1}); err == nil {
+	if _, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 1}); err == nil {
 		t.Error("a replica was read")
 	}
-	if _, err := st.Confirm(t.Context(), revocation.Question{List: list}); err == nil {
+	if _, err := st.Confirm(t.Context(), revlog.Question{List: list}); err == nil {
 		t.Error("a replica confirmed")
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -101,16 +102,16 @@ func TestFaultFlushAllAndABoot(t *testing.T) {
 	s.Do("FLUSHALL")
 	booted := openList(t, &redis.UniversalOptions{Addrs: []string{s.Addr}}) // not watched: sessions from before stay undecided there for a minute
 	for _, q := range slices.Concat(f.dead, f.live) {
-		if v := verdict(booted, q); v.Outcome == revocation.Accept {
+		if v := verdict(booted, q); v.Outcome == replica.Accept {
 			t.Errorf("the replica that booted accepts what it cannot know: %+v", v)
 		}
 	}
 	f.mended("republished")
 	for _, q := range f.dead {
-		redistest.Await(t, "the replica that booted refuses", func() bool { return verdict(booted, q).Outcome == revocation.Refuse })
+		redistest.Await(t, "the replica that booted refuses", func() bool { return verdict(booted, q).Outcome == replica.Refuse })
 	}
 	for _, q := range f.live[:5] {
-		if v := verdict(booted, q); v.Outcome == revocation.Refuse {
+		if v := verdict(booted, q); v.Outcome == replica.Refuse {
 			t.Errorf("the replica that booted refuses a session that lives: %+v", v)
 		}
 	}
@@ -143,14 +144,14 @@ func TestFaultBlackhole(t *testing.T) {
 	began := time.Now()
 	f.state("cut_off", cut)
 	q := f.live[len(f.live)-1]
-	if v := verdict(cut, q); v.Outcome == revocation.Accept && (v.Renew || v.Fresh) {
+	if v := verdict(cut, q); v.Outcome == replica.Accept && (v.Renew || v.Fresh) {
 		t.Errorf("a replica that is cut off renews: %+v", v)
-	} else if v.Outcome != revocation.Accept && time.Since(began) < grace {
+	} else if v.Outcome != replica.Accept && time.Since(began) < grace {
 		t.Errorf("before G: %+v", v)
 	}
 	old := q
 	old.Checked = 0 // the window cannot decide it
-	if v := verdict(cut, old); v.Outcome == revocation.Accept {
+	if v := verdict(cut, old); v.Outcome == replica.Accept {
 		t.Errorf("what the window does not reach was accepted: %+v", v)
 	}
 	f.mu.Lock()
@@ -160,16 +161,16 @@ func TestFaultBlackhole(t *testing.T) {
 	if _, err := cut.Revoke(t.Context(), revocation.Session(encode(quietly.Session)), revocation.Options{}); err == nil {
 		t.Error("a revocation nobody heard was acknowledged")
 	}
-	if v := verdict(cut, quietly); v.Outcome != revocation.Refuse {
+	if v := verdict(cut, quietly); v.Outcome != replica.Refuse {
 		t.Errorf("and is not refused here: %+v", v)
 	}
-	redistest.Await(t, "past G nobody is accepted", func() bool { return verdict(cut, q).Outcome == revocation.Undecided })
+	redistest.Await(t, "past G nobody is accepted", func() bool { return verdict(cut, q).Outcome == replica.Undecided })
 	if took := time.Since(began); took < grace-time.Second { // counted from the last read before
 		t.Errorf("that was after %v", took)
 	}
 	p.Restore()
 	redistest.Await(t, "the revocation made in the dark reaches the others", func() bool {
-		return verdict(f.lists[0], quietly).Outcome == revocation.Refuse
+		return verdict(f.lists[0], quietly).Outcome == replica.Refuse
 	})
 	f.mended("failed")
 }
@@ -208,17 +209,17 @@ func TestFaultReaderPaused(t *testing.T) {
 	f := newFleet(t, s.Addr)
 	child, in, out := startChild(t, s.Addr)
 	answers := bufio.NewScanner(out)
-	ask := func(q revocation.Query) revocation.Verdict {
+	ask := func(q replica.Query) replica.Verdict {
 		t.Helper()
 		json.NewEncoder(in).Encode(q)
-		var v revocation.Verdict
+		var v replica.Verdict
 		if !answers.Scan() || json.Unmarshal(answers.Bytes(), &v) != nil {
 			t.Fatalf("the child said %q", answers.Text())
 		}
 		return v
 	}
 	q := f.live[0]
-	if v := ask(q); v.Outcome != revocation.Accept {
+	if v := ask(q); v.Outcome != replica.Accept {
 		t.Fatalf("before the pause: %+v", v)
 	}
 	child.Process.Signal(syscall.SIGSTOP)
@@ -226,12 +227,12 @@ func TestFaultReaderPaused(t *testing.T) {
 	<-time.After(3 * within)
 	json.NewEncoder(in).Encode(q) // it lies there when the process wakes up
 	child.Process.Signal(syscall.SIGCONT)
-	var v revocation.Verdict
-	if !answers.Scan() || json.Unmarshal(answers.Bytes(), &v) != nil || v.Outcome == revocation.Accept {
+	var v replica.Verdict
+	if !answers.Scan() || json.Unmarshal(answers.Bytes(), &v) != nil || v.Outcome == replica.Accept {
 		t.Errorf("the first decision after the pause: %+v", v)
 	}
-	redistest.Await(t, "it refuses", func() bool { return ask(q).Outcome == revocation.Refuse })
-	if v := ask(f.live[0]); v.Outcome != revocation.Accept {
+	redistest.Await(t, "it refuses", func() bool { return ask(q).Outcome == replica.Refuse })
+	if v := ask(f.live[0]); v.Outcome != replica.Accept {
 		t.Errorf("another session: %+v", v)
 	}
 }

@@ -13,8 +13,10 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // The faults run with S = 1 s and G = 4 s in place of 2 s and 30 min: S stays
@@ -38,7 +40,7 @@ type fleet struct {
 	lists []*revocation.List
 
 	mu         sync.Mutex // owns what follows
-	live, dead []revocation.Query
+	live, dead []replica.Query
 	wrong      []string
 	done       chan struct{}
 	wg         sync.WaitGroup
@@ -122,15 +124,15 @@ func (f *fleet) rest() {
 	f.wrong = nil
 }
 
-func (f *fleet) login(name string) revocation.Query {
+func (f *fleet) login(name string) replica.Query {
 	f.t.Helper()
 	l := f.lists[0]
 	subject, group := l.Tag(revocation.Subject(name)), l.Tag(revocation.Group("group of "+name))
-	s, err := l.Begin(f.t.Context(), revocation.Login{Subject: subject, Groups: []revocation.Tag{group}})
+	s, err := l.Replica().Begin(f.t.Context(), replica.Login{Subject: subject, Groups: []revlog.Tag{group}})
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	q := revocation.Query{Subject: subject, Groups: []revocation.Tag{group}, Epoch: s.Epoch, Checked: s.Checked, Line: s.Line}
+	q := replica.Query{Subject: subject, Groups: []revlog.Tag{group}, Epoch: s.Epoch, Checked: s.Checked, Term: s.Term}
 	rand.Read(q.Session[:])
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -160,7 +162,7 @@ func (f *fleet) known() {
 	redistest.Await(f.t, "all replicas refuse", func() bool {
 		for _, l := range f.lists {
 			for _, q := range f.dead {
-				if l.Decide(&q).Outcome != revocation.Refuse {
+				if l.Replica().Decide(&q).Outcome != replica.Refuse {
 					return false
 				}
 			}
@@ -169,12 +171,12 @@ func (f *fleet) known() {
 	})
 }
 
-func verdict(l *revocation.List, q revocation.Query) revocation.Verdict {
-	v := l.Decide(&q)
-	if v.Outcome == revocation.Ask {
+func verdict(l *revocation.List, q replica.Query) replica.Verdict {
+	v := l.Replica().Decide(&q)
+	if v.Outcome == replica.Ask {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
-		v = l.Confirm(ctx, &q)
+		v = l.Replica().Confirm(ctx, &q)
 	}
 	return v
 }
@@ -192,10 +194,10 @@ func (f *fleet) watch() {
 		live, dead := f.live[n%len(f.live)], f.dead[n%15] // those known before the fault
 		f.mu.Unlock()
 		for i, l := range lists {
-			if v := verdict(l, dead); v.Outcome == revocation.Accept {
+			if v := verdict(l, dead); v.Outcome == replica.Accept {
 				f.complain("replica %d (%s) accepted a revoked session: %+v", i, l.Stats().State, v)
 			}
-			if v := verdict(l, live); v.Outcome == revocation.Refuse && f.lives(live) {
+			if v := verdict(l, live); v.Outcome == replica.Refuse && f.lives(live) {
 				f.complain("replica %d (%s) refused a session that lives: %+v", i, l.Stats().State, v)
 			}
 		}
@@ -203,10 +205,10 @@ func (f *fleet) watch() {
 }
 
 // lives reports whether q was not revoked while it was being decided.
-func (f *fleet) lives(q revocation.Query) bool {
+func (f *fleet) lives(q replica.Query) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.ContainsFunc(f.live, func(o revocation.Query) bool { return o.Session == q.Session })
+	return slices.ContainsFunc(f.live, func(o replica.Query) bool { return o.Session == q.Session })
 }
 
 func (f *fleet) complain(format string, args ...any) {
@@ -227,16 +229,16 @@ func (f *fleet) mended(anomalies ...string) {
 	for i, l := range f.lists {
 		for _, q := range f.dead {
 			redistest.Await(f.t, "a revoked session is refused", func() bool {
-				return verdict(l, q).Outcome == revocation.Refuse
+				return verdict(l, q).Outcome == replica.Refuse
 			})
 		}
 		for _, q := range f.live {
 			redistest.Await(f.t, "a session that lives is accepted", func() bool {
 				v := verdict(l, q)
-				if v.Outcome == revocation.Refuse {
+				if v.Outcome == replica.Refuse {
 					f.t.Fatalf("replica %d refuses a session that lives: %+v", i, v)
 				}
-				return v.Outcome == revocation.Accept
+				return v.Outcome == replica.Accept
 			})
 		}
 	}

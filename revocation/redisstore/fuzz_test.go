@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // A reply is fuzzed as the client hands it over: text, numbers, lists and nothing, to
@@ -55,8 +55,8 @@ func decode(b []byte, depth int) (any, []byte) {
 }
 
 var (
-	aQuestion = revocation.Question{Groups: make([]revocation.Tag, 2), Keys: make([]revocation.Tag, 1)}
-	aBatch    = revocation.Batch{Assertions: make([]revocation.Assertion, 1), Unless: &aQuestion, Then: &aQuestion}
+	aQuestion = revlog.Question{Groups: make([]revlog.Tag, 2), Keys: make([]revlog.Tag, 1)}
+	aBatch    = revlog.Batch{Assertions: make([]revlog.Assertion, 1), Unless: &aQuestion, Then: &aQuestion}
 
 	aLine   = string(append6(append6([]byte{0, 0, 0, 7}, 1_700_000_000_000), 1_700_000_000_001))
 	aRaise  = string(append6(append6(nil, 0), 9_000_000))
@@ -73,7 +73,7 @@ var (
 // What the fuzz targets begin with is good.
 func TestFuzzSeedsAreReplies(t *testing.T) {
 	var d decoder
-	if p := d.page(aPage); d.err != nil || len(p.Entries) != 2 || len(p.Marks) != 1 || p.Entries[1].W == 0 {
+	if p := d.page(aPage); d.err != nil || len(p.Entries) != 2 || len(p.Globals) != 1 || p.Entries[1].W == 0 {
 		t.Errorf("page: %+v, %v", p, d.err)
 	}
 	if a := d.confirmed([]any{aHead, int64(0), aAnswer[2], aAnswer}, aQuestion); d.err != nil || !a.Session || a.Groups[1] != 5 {
@@ -110,11 +110,11 @@ func FuzzReplies(f *testing.F) {
 		sound(t, d.err, raw)
 		if d.err == nil {
 			whole(t, p.Head, len(raw))
-			if len(p.Entries)+len(p.Marks) > len(raw) || p.Beat < 0 {
-				t.Errorf("%d entries and %d marks out of %d bytes, beat %v", len(p.Entries), len(p.Marks), len(raw), p.Beat)
+			if len(p.Entries)+len(p.Globals) > len(raw) || p.Heartbeat < 0 {
+				t.Errorf("%d entries and %d marks out of %d bytes, beat %v", len(p.Entries), len(p.Globals), len(raw), p.Heartbeat)
 			}
 			fillUntil(p.Entries, p.Head)
-			for _, e := range append(p.Entries, p.Marks...) {
+			for _, e := range append(p.Entries, p.Globals...) {
 				inRange(t, e.Position.MS, e.Position.N, e.W)
 			}
 		}
@@ -154,10 +154,10 @@ func sound(t *testing.T, err error, raw []byte) {
 	}
 }
 
-func whole(t *testing.T, h revocation.Head, n int) {
+func whole(t *testing.T, h revlog.Head, n int) {
 	t.Helper()
 	inRange(t, h.Born, h.N, h.MS, h.Floor, h.Known)
-	if len(h.Lines)+len(h.Raises) > n || h.Retain() < 0 || h.RetainAt(h.Born) < 0 {
+	if len(h.Terms)+len(h.Retentions) > n || h.Retain() < 0 || h.RetainAt(h.Born) < 0 {
 		t.Errorf("head %+v", h)
 	}
 }
@@ -187,7 +187,7 @@ func FuzzEntry(f *testing.F) {
 			return
 		}
 		again := append([]byte{e.Version, byte(e.Scope)}, e.Tag[:]...)
-		if e.Scope != revocation.ScopeSession {
+		if e.Scope != revlog.ScopeSession {
 			again = append6(append6(again, e.W), e.Until)
 		}
 		again = append(append(again, e.MAC[:]...), e.Chain[:]...)

@@ -15,7 +15,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // A group is revoked while a replica is stopped, and then many of its sessions wait
@@ -32,22 +34,22 @@ func TestACrowdWaitsForAPausedReplica(t *testing.T) {
 			s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 			l := openList(t, &redis.UniversalOptions{Addrs: []string{s.Addr}})
 			child, in, out := startChild(t, s.Addr)
-			groups := []revocation.Tag{l.Tag(revocation.Group("tenant:7"))}
-			start, err := l.Begin(t.Context(), revocation.Login{Subject: l.Tag(revocation.Subject("ada")), Groups: groups})
+			groups := []revlog.Tag{l.Tag(revocation.Group("tenant:7"))}
+			start, err := l.Replica().Begin(t.Context(), replica.Login{Subject: l.Tag(revocation.Subject("ada")), Groups: groups})
 			if err != nil {
 				t.Fatal(err)
 			}
-			q := revocation.Query{Subject: l.Tag(revocation.Subject("ada")), Groups: groups, Epoch: start.Epoch, Checked: start.Checked, Line: start.Line}
+			q := replica.Query{Subject: l.Tag(revocation.Subject("ada")), Groups: groups, Epoch: start.Epoch, Checked: start.Checked, Term: start.Term}
 			answers := bufio.NewScanner(out)
-			answer := func() revocation.Outcome {
-				var v revocation.Verdict
+			answer := func() replica.Outcome {
+				var v replica.Verdict
 				if !answers.Scan() || json.Unmarshal(answers.Bytes(), &v) != nil {
 					t.Fatalf("the child said %q", answers.Text())
 				}
 				return v.Outcome
 			}
 			json.NewEncoder(in).Encode(q)
-			if o := answer(); o != revocation.Accept {
+			if o := answer(); o != replica.Accept {
 				t.Fatalf("before the pause: %v", o)
 			}
 			child.Process.Signal(syscall.SIGSTOP)
@@ -108,7 +110,7 @@ func child(addr string) error {
 	defer st.Close()
 	defer l.Close()
 	lines := bufio.NewScanner(os.Stdin)
-	answers := make(chan revocation.Verdict)
+	answers := make(chan replica.Verdict)
 	go func() {
 		out := json.NewEncoder(os.Stdout)
 		for v := range answers {
@@ -116,7 +118,7 @@ func child(addr string) error {
 		}
 	}()
 	for lines.Scan() {
-		var q revocation.Query
+		var q replica.Query
 		if err := json.Unmarshal(lines.Bytes(), &q); err != nil {
 			return err
 		}

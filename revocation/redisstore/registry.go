@@ -4,14 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/wafer-sessions/wafer/revocation"
 )
 
-var _ revocation.Registrar = (*Store)(nil)
+var _ revlog.Registrar = (*Store)(nil)
 
 // A wireReplica is what stands in Redis of a replica.
 type wireReplica struct {
@@ -25,8 +24,8 @@ type wireReplica struct {
 	Report   map[string]string `json:"report,omitempty"`
 }
 
-// Register implements [revocation.Registrar].
-func (s *Store) Register(ctx context.Context, r revocation.Replica, keep time.Duration) error {
+// Register implements [revlog.Registrar].
+func (s *Store) Register(ctx context.Context, r revlog.Replica, keep time.Duration) error {
 	if r.ID == "" || len(r.ID) > 64 || keep < time.Millisecond {
 		return errors.New("redisstore: a replica without an id, or kept for no time")
 	}
@@ -40,8 +39,8 @@ func (s *Store) Register(ctx context.Context, r revocation.Replica, keep time.Du
 	return s.mapped(s.scripts.register.Run(ctx, s.client, keys, r.ID, doc, keep.Milliseconds()).Err())
 }
 
-// Replicas implements [revocation.Registrar].
-func (s *Store) Replicas(ctx context.Context) (out []revocation.Replica, _ error) {
+// Replicas implements [revlog.Registrar].
+func (s *Store) Replicas(ctx context.Context) (out []revlog.Replica, _ error) {
 	all, err := s.scripts.replicas.Run(ctx, s.client, []string{s.prefix + "replicas", s.prefix + "r:"}).StringSlice()
 	if err != nil {
 		return nil, s.mapped(err)
@@ -56,19 +55,19 @@ func (s *Store) Replicas(ctx context.Context) (out []revocation.Replica, _ error
 
 // replica reads what stands of one: when it was heard, ms, and JSON. What is not
 // that expired between two commands, or is of a later version.
-func replica(text string) (revocation.Replica, bool) {
+func replica(text string) (revlog.Replica, bool) {
 	seen, doc, _ := strings.Cut(text, " ")
 	ms, err := strconv.ParseInt(seen, 10, 64)
 	var r wireReplica
 	if err != nil || json.Unmarshal([]byte(doc), &r) != nil {
-		return revocation.Replica{}, false
+		return revlog.Replica{}, false
 	}
 	var d decoder
 	age, window := d.ms(r.AgeMS), d.ms(r.WindowMS)
 	if d.int(ms); d.err != nil {
-		return revocation.Replica{}, false
+		return revlog.Replica{}, false
 	}
-	return revocation.Replica{
+	return revlog.Replica{
 		ID: r.ID, Host: r.Host, Version: r.Version, State: r.State,
 		Age: age, Window: window,
 		Position: r.Position, Report: r.Report, Seen: time.UnixMilli(ms),

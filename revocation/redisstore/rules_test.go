@@ -13,32 +13,32 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wafer-sessions/wafer/internal/redistest"
-	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-var list = revocation.Genesis{1}
+var list = revlog.ListID{1}
 
-func create(t testing.TB, st *redisstore.Store, retain time.Duration) revocation.Head {
+func create(t testing.TB, st *redisstore.Store, retain time.Duration) revlog.Head {
 	t.Helper()
-	h, err := st.Create(t.Context(), revocation.Founding{Genesis: list, Retain: retain})
+	h, err := st.Create(t.Context(), revlog.CreateOptions{ID: list, Retain: retain})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return h
 }
 
-func session(n int) revocation.Assertion {
-	return revocation.Assertion{Scope: revocation.ScopeSession, Tag: tagOf(n), W: revocation.Forever, Version: revocation.Layout}
+func session(n int) revlog.Assertion {
+	return revlog.Assertion{Scope: revlog.ScopeSession, Tag: tagOf(n), W: revlog.Forever, Version: revlog.Layout}
 }
 
 // tagOf spreads as real tags do.
-func tagOf(n int) revocation.Tag {
+func tagOf(n int) revlog.Tag {
 	sum := sha256.Sum256([]byte(strconv.Itoa(n)))
-	return revocation.Tag(sum[:16])
+	return revlog.Tag(sum[:16])
 }
 
-func write(t testing.TB, st *redisstore.Store, b revocation.Batch) revocation.Written {
+func write(t testing.TB, st *redisstore.Store, b revlog.Batch) revlog.Written {
 	t.Helper()
 	b.List = list
 	w, err := st.Write(t.Context(), b)
@@ -59,27 +59,27 @@ func volatile(t testing.TB, args ...string) (*redistest.Server, *redisstore.Stor
 func TestR1LostAndEmptied(t *testing.T) {
 	s, st := volatile(t)
 	create(t, st, time.Hour)
-	write(t, st, revocation.Batch{Assertions: []revocation.Assertion{session(1)}})
+	write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}})
 	s.Do("XTRIM", "{wafer}:log", "MAXLEN", "0")
-	p, err := st.Read(t.Context(), revocation.Cursor{List: list, Limit: 10})
+	p, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 10})
 	if err != nil || p.Oldest.N != 0 || p.Head.N != 1 {
 		t.Errorf("an emptied log reads as %+v, %v", p, err)
 	}
-	w := write(t, st, revocation.Batch{Assertions: []revocation.Assertion{session(2)}})
+	w := write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(2)}})
 	if w.Head.N != 2 {
 		t.Errorf("after it the log goes on at %d", w.Head.N)
 	}
 	for _, key := range []string{"{wafer}:log", "{wafer}:head"} {
 		old := create(t, st, time.Hour)
 		s.Do("DEL", key)
-		if _, err := st.Read(t.Context(), revocation.Cursor{List: list, Limit: 10}); !errors.Is(err, revocation.ErrLost) {
+		if _, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 10}); !errors.Is(err, revlog.ErrLost) {
 			t.Errorf("Read without %s = %v", key, err)
 		}
-		_, err := st.Write(t.Context(), revocation.Batch{List: list, Assertions: []revocation.Assertion{session(3)}})
-		if !errors.Is(err, revocation.ErrLost) {
+		_, err := st.Write(t.Context(), revlog.Batch{List: list, Assertions: []revlog.Assertion{session(3)}})
+		if !errors.Is(err, revlog.ErrLost) {
 			t.Errorf("Write without %s = %v", key, err)
 		}
-		if _, err := st.Confirm(t.Context(), revocation.Question{List: list, Session: tagOf(3)}); !errors.Is(err, revocation.ErrLost) {
+		if _, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(3)}); !errors.Is(err, revlog.ErrLost) {
 			t.Errorf("Confirm without %s = %v", key, err)
 		}
 		if h := create(t, st, time.Hour); h.Born < old.Born || h.N != 0 {
@@ -87,7 +87,7 @@ func TestR1LostAndEmptied(t *testing.T) {
 		}
 	}
 	s.Do("HSET", "{wafer}:head", "v", "9")
-	if _, err := st.Read(t.Context(), revocation.Cursor{List: list, Limit: 10}); !errors.Is(err, revocation.ErrLayout) {
+	if _, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 10}); !errors.Is(err, revlog.ErrLayout) {
 		t.Errorf("Read of layout 9 = %v", err)
 	}
 }
@@ -96,10 +96,10 @@ func TestR1LostAndEmptied(t *testing.T) {
 func TestR2ExactOutlivesTheLog(t *testing.T) {
 	s, st := volatile(t)
 	create(t, st, time.Hour)
-	write(t, st, revocation.Batch{Assertions: []revocation.Assertion{session(1)}})
+	write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}})
 	s.Do("DEL", "{wafer}:log")
 	create(t, st, time.Hour)
-	if a, err := st.Confirm(t.Context(), revocation.Question{List: list, Session: tagOf(1)}); err != nil || !a.Session {
+	if a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(1)}); err != nil || !a.Session {
 		t.Errorf("%+v, %v", a, err)
 	}
 }
@@ -109,23 +109,23 @@ func TestR3LinesAndBeats(t *testing.T) {
 	g := redistest.StartSentinel(t)
 	st := open(t, &redis.UniversalOptions{Addrs: []string{g.Addr}, MasterName: "wafer"}, redisstore.Config{AllowVolatile: true, AllowSplit: true})
 	first := create(t, st, time.Hour)
-	read := func() (p revocation.Page, err error) {
-		return st.Read(t.Context(), revocation.Cursor{List: list, Limit: 1})
+	read := func() (p revlog.Page, err error) {
+		return st.Read(t.Context(), revlog.Cursor{List: list, Limit: 1})
 	}
 	redistest.Await(t, "a beat moves log time", func() bool {
 		p, err := read()
-		return err == nil && p.Head.MS >= first.MS+1000 && p.Beat < time.Second
+		return err == nil && p.Head.MS >= first.MS+1000 && p.Heartbeat < time.Second
 	})
-	write(t, st, revocation.Batch{Assertions: []revocation.Assertion{session(1)}, Ack: revocation.Ack{Replicas: 1, Timeout: 5 * time.Second}})
+	write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}, Ack: revlog.Ack{Replicas: 1, Timeout: 5 * time.Second}})
 	g.Servers[0].Kill()
-	var p revocation.Page
+	var p revlog.Page
 	redistest.Await(t, "the new primary is read", func() (ok bool) {
 		var err error
 		p, err = read()
-		return err == nil && p.Head.Line() != first.Line()
+		return err == nil && p.Head.Term() != first.Term()
 	})
-	lines := p.Head.Lines
-	if len(lines) != 2 || lines[0].ID != first.Line() || lines[1].Start < lines[0].Start || lines[1].Start > p.Head.MS || p.Head.N != 1 {
+	lines := p.Head.Terms
+	if len(lines) != 2 || lines[0].ID != first.Term() || lines[1].Start < lines[0].Start || lines[1].Start > p.Head.MS || p.Head.N != 1 {
 		t.Errorf("after the failover: %+v", p.Head)
 	}
 }
@@ -136,20 +136,20 @@ func TestR3AWriteOpensTheLine(t *testing.T) {
 	g := redistest.StartSentinel(t)
 	st := open(t, &redis.UniversalOptions{Addrs: []string{g.Servers[0].Addr}}, redisstore.Config{AllowVolatile: true})
 	first := create(t, st, time.Hour)
-	write(t, st, revocation.Batch{Assertions: []revocation.Assertion{session(1)}, Ack: revocation.Ack{Replicas: 1, Timeout: 10 * time.Second}})
+	write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}, Ack: revlog.Ack{Replicas: 1, Timeout: 10 * time.Second}})
 	g.Servers[1].Do("REPLICAOF", "NO", "ONE")
 	promoted := open(t, &redis.UniversalOptions{Addrs: []string{g.Servers[1].Addr}}, redisstore.Config{AllowVolatile: true})
-	unless := &revocation.Question{List: list, Session: tagOf(3), Checked: first.MS, Epoch: first.MS}
-	careful := revocation.Batch{List: list, Unless: unless, Assertions: []revocation.Assertion{session(3)}}
+	unless := &revlog.Question{List: list, Session: tagOf(3), Checked: first.MS, Epoch: first.MS}
+	careful := revlog.Batch{List: list, Unless: unless, Assertions: []revlog.Assertion{session(3)}}
 	if _, err := promoted.Write(t.Context(), careful); err == nil || !strings.Contains(err.Error(), "LINE") {
 		t.Errorf("a conditional write on a primary that nobody has followed: %v", err)
 	}
-	w := write(t, promoted, revocation.Batch{Assertions: []revocation.Assertion{session(2)}})
-	lines := w.Head.Lines
-	if len(lines) != 2 || lines[0].ID != first.Line() || lines[1].Start > lines[1].Opened || lines[1].Opened > w.Results[0].Position.MS {
+	w := write(t, promoted, revlog.Batch{Assertions: []revlog.Assertion{session(2)}})
+	lines := w.Head.Terms
+	if len(lines) != 2 || lines[0].ID != first.Term() || lines[1].Start > lines[1].Opened || lines[1].Opened > w.Results[0].Position.MS {
 		t.Fatalf("lines %+v, written at %+v", lines, w.Results[0].Position)
 	}
-	if again := write(t, promoted, careful); !again.Done || len(again.Head.Lines) != 2 {
+	if again := write(t, promoted, careful); !again.Done || len(again.Head.Terms) != 2 {
 		t.Errorf("once its line is open: %+v", again)
 	}
 }
@@ -160,7 +160,7 @@ func TestR7Replicated(t *testing.T) {
 	primary, replica := g.Servers[0], g.Servers[1]
 	st := open(t, &redis.UniversalOptions{Addrs: []string{primary.Addr}}, redisstore.Config{AllowVolatile: true})
 	create(t, st, time.Hour)
-	one := revocation.Batch{Assertions: []revocation.Assertion{session(1)}, Ack: revocation.Ack{Replicas: 1, Timeout: 10 * time.Second}}
+	one := revlog.Batch{Assertions: []revlog.Assertion{session(1)}, Ack: revlog.Ack{Replicas: 1, Timeout: 10 * time.Second}}
 	if w := write(t, st, one); w.Replicas != 1 {
 		t.Errorf("%d replicas acknowledged", w.Replicas)
 	}
@@ -192,8 +192,8 @@ func TestR7ReplicatedInCluster(t *testing.T) {
 		st := open(t, &redis.UniversalOptions{Addrs: []string{nodes[i].Addr}, IsClusterMode: true},
 			redisstore.Config{Prefix: fmt.Sprint("list", i), AllowVolatile: true, AllowSplit: true})
 		create(t, st, time.Hour)
-		w := write(t, st, revocation.Batch{
-			Assertions: []revocation.Assertion{session(1)}, Ack: revocation.Ack{Replicas: 1, Timeout: 50 * time.Millisecond},
+		w := write(t, st, revlog.Batch{
+			Assertions: []revlog.Assertion{session(1)}, Ack: revlog.Ack{Replicas: 1, Timeout: 50 * time.Millisecond},
 		})
 		if w.Replicas != 0 || !w.Results[0].Changed {
 			t.Errorf("no node has a replica, and of one it says %+v", w)
@@ -206,29 +206,29 @@ func TestR7ReplicatedInCluster(t *testing.T) {
 func TestR9ServerThatRefusesWrites(t *testing.T) {
 	s, st := volatile(t)
 	create(t, st, time.Hour)
-	write(t, st, revocation.Batch{Assertions: []revocation.Assertion{session(1)}})
+	write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}})
 	s.Do("CONFIG", "SET", "maxmemory", "1")
-	_, err := st.Write(t.Context(), revocation.Batch{List: list, Assertions: []revocation.Assertion{session(2)}})
+	_, err := st.Write(t.Context(), revlog.Batch{List: list, Assertions: []revlog.Assertion{session(2)}})
 	if err == nil || !strings.Contains(err.Error(), "OOM") {
 		t.Errorf("Write to a full server = %v", err)
 	}
-	read := func() revocation.Page {
-		p, err := st.Read(t.Context(), revocation.Cursor{List: list, Limit: 10})
+	read := func() revlog.Page {
+		p, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 10})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return p
 	}
 	before := read().Head.MS
-	redistest.Await(t, "the beat goes on", func() bool { p := read(); return p.Head.MS > before && p.Beat < 600*time.Millisecond })
+	redistest.Await(t, "the beat goes on", func() bool { p := read(); return p.Head.MS > before && p.Heartbeat < 600*time.Millisecond })
 	if p := read(); len(p.Entries) != 1 || p.Head.N != 1 {
 		t.Errorf("half of a write is there: %+v", p)
 	}
 	s.Do("CONFIG", "SET", "maxmemory", "0")
 	s.Do("CONFIG", "SET", "min-replicas-to-write", "1")
-	redistest.Await(t, "no beat without replicas", func() bool { return read().Beat > 700*time.Millisecond })
-	a, err := st.Confirm(t.Context(), revocation.Question{List: list, Session: tagOf(1)})
-	if err != nil || !a.Session || a.Beat < 700*time.Millisecond {
+	redistest.Await(t, "no beat without replicas", func() bool { return read().Heartbeat > 700*time.Millisecond })
+	a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(1)})
+	if err != nil || !a.Session || a.Heartbeat < 700*time.Millisecond {
 		t.Errorf("Confirm without replicas = %+v, %v", a, err)
 	}
 }
@@ -260,7 +260,7 @@ func TestEvictionIsLoss(t *testing.T) {
 	h := create(t, st, time.Hour)
 	evict(t, s)
 	read := func() error {
-		_, err := st.Read(t.Context(), revocation.Cursor{List: list, Limit: 1})
+		_, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 1})
 		return err
 	}
 	beat := s.Do("HGET", "{wafer}:head", "t")
@@ -271,7 +271,7 @@ func TestEvictionIsLoss(t *testing.T) {
 		return s.Do("HGET", "{wafer}:head", "t") != beat
 	})
 	aged(s)
-	redistest.Await(t, "the loss is noticed", func() bool { return errors.Is(read(), revocation.ErrLost) })
+	redistest.Await(t, "the loss is noticed", func() bool { return errors.Is(read(), revlog.ErrLost) })
 	if again := create(t, st, time.Hour); again.Born <= h.Born {
 		t.Errorf("begun anew: %+v", again)
 	}
@@ -295,7 +295,7 @@ func TestEpochs(t *testing.T) {
 	const each, rounds = 5000, 4
 	for round := range rounds {
 		for at := 0; at < each; at += 1000 {
-			var b revocation.Batch
+			var b revlog.Batch
 			b.Floor = h.MS + int64(round)*time.Hour.Milliseconds()/8 // R3: an eighth of the retention later
 			for n := range 1000 {
 				b.Assertions = append(b.Assertions, session(round*each+at+n))
@@ -305,12 +305,12 @@ func TestEpochs(t *testing.T) {
 		}
 	}
 	for n := 0; n < each*rounds; n += 997 {
-		a, err := st.Confirm(t.Context(), revocation.Question{List: list, Session: tagOf(n)})
+		a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(n)})
 		if err != nil || !a.Session {
 			t.Fatalf("session %d: %+v, %v", n, a, err)
 		}
 	}
-	if a, err := st.Confirm(t.Context(), revocation.Question{List: list, Session: tagOf(each * rounds)}); err != nil || a.Session {
+	if a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(each * rounds)}); err != nil || a.Session {
 		t.Errorf("a session nobody revoked: %+v, %v", a, err)
 	}
 	epochs := map[string]bool{}
@@ -330,12 +330,12 @@ func TestEpochs(t *testing.T) {
 		t.Errorf("%d epochs", len(epochs))
 	}
 	// Long after, the list of epochs is short again.
-	b := revocation.Batch{Floor: h.MS + 5*time.Hour.Milliseconds(), Assertions: []revocation.Assertion{session(1 << 20)}}
+	b := revlog.Batch{Floor: h.MS + 5*time.Hour.Milliseconds(), Assertions: []revlog.Assertion{session(1 << 20)}}
 	write(t, st, b)
 	if n := len(s.Do("HGET", "{wafer}:head", "x")); n > 0 {
 		t.Errorf("%d bytes of epochs that are over", n)
 	}
-	p, err := st.Read(t.Context(), revocation.Cursor{List: list, From: revocation.Position{}, Limit: 10})
+	p, err := st.Read(t.Context(), revlog.Cursor{List: list, From: revlog.Position{}, Limit: 10})
 	if err != nil || p.Oldest.N == 1 {
 		t.Errorf("the log was not trimmed: it begins at %v (%v)", p.Oldest, err)
 	}
@@ -345,11 +345,11 @@ func TestEpochs(t *testing.T) {
 func TestMarksArePruned(t *testing.T) {
 	s, st := volatile(t)
 	h := create(t, st, time.Minute)
-	key := func(n int) revocation.Assertion {
-		return revocation.Assertion{Scope: revocation.ScopeKey, Tag: tagOf(n), W: revocation.Forever, Version: revocation.Layout}
+	key := func(n int) revlog.Assertion {
+		return revlog.Assertion{Scope: revlog.ScopeKey, Tag: tagOf(n), W: revlog.Forever, Version: revlog.Layout}
 	}
-	write(t, st, revocation.Batch{Assertions: []revocation.Assertion{key(1)}})
-	write(t, st, revocation.Batch{Floor: h.MS + 3*time.Hour.Milliseconds(), Assertions: []revocation.Assertion{key(2)}})
+	write(t, st, revlog.Batch{Assertions: []revlog.Assertion{key(1)}})
+	write(t, st, revlog.Batch{Floor: h.MS + 3*time.Hour.Milliseconds(), Assertions: []revlog.Assertion{key(2)}})
 	if n := s.Do("HLEN", "{wafer}:marks"); n != "1" {
 		t.Errorf("%s marks", n)
 	}
@@ -361,16 +361,16 @@ func TestReadLong(t *testing.T) {
 	create(t, st, time.Hour)
 	const all = 10_500
 	for n := 0; n < all; n += 500 {
-		var b revocation.Batch
+		var b revlog.Batch
 		for i := range 500 {
 			b.Assertions = append(b.Assertions, session(n+i))
 		}
 		write(t, st, b)
 	}
-	var from revocation.Position
+	var from revlog.Position
 	got, pages := 0, 0
 	for {
-		p, err := st.Read(t.Context(), revocation.Cursor{List: list, From: from, Limit: 10_000})
+		p, err := st.Read(t.Context(), revlog.Cursor{List: list, From: from, Limit: 10_000})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -382,7 +382,7 @@ func TestReadLong(t *testing.T) {
 			}
 		}
 		last := p.Entries[len(p.Entries)-1].Position
-		from = revocation.Position{MS: last.MS, N: last.N + 1}
+		from = revlog.Position{MS: last.MS, N: last.N + 1}
 		if !p.More {
 			break
 		}
@@ -400,7 +400,7 @@ func TestHungServer(t *testing.T) {
 	s.Pause()
 	defer s.Resume()
 	began := time.Now()
-	if _, err := st.Confirm(context.Background(), revocation.Question{List: list}); err == nil {
+	if _, err := st.Confirm(context.Background(), revlog.Question{List: list}); err == nil {
 		t.Error("it answered")
 	}
 	if took := time.Since(began); took > 5*time.Second {
@@ -409,7 +409,7 @@ func TestHungServer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	began = time.Now()
-	st.Confirm(ctx, revocation.Question{List: list})
+	st.Confirm(ctx, revlog.Question{List: list})
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("a context of 50 ms ended after %v", took)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wafer-sessions/wafer/internal/rediscluster"
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 //go:embed lua/common.lua
@@ -107,7 +107,7 @@ func (once) NoRetry() bool { return true }
 // what was written before it answered: WAIT on another connection counts
 // replicas of another write (R7). A server that does not know the script is sent
 // both again.
-func (s *Store) runAcked(ctx context.Context, script *redis.Script, ack revocation.Ack, args ...any) (any, int, error) {
+func (s *Store) runAcked(ctx context.Context, script *redis.Script, ack revlog.Ack, args ...any) (any, int, error) {
 	node, err := s.primary(ctx)
 	if err != nil {
 		return nil, 0, s.mapped(err)
@@ -156,7 +156,7 @@ func (s *Store) mapped(err error) error {
 	}
 	rediscluster.Look(s.client, err)
 	for prefix, known := range map[string]error{
-		"LOST": revocation.ErrLost, "GENESIS": revocation.ErrGenesis, "LAYOUT": revocation.ErrLayout, "FUTURE": revocation.ErrFuture,
+		"LOST": revlog.ErrLost, "GENESIS": revlog.ErrOtherList, "LAYOUT": revlog.ErrLayout, "FUTURE": revlog.ErrFuture,
 	} {
 		if redis.HasErrorPrefix(err, prefix) {
 			return known

@@ -5,30 +5,29 @@ import (
 	"errors"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// Create implements [revocation.Store]. Every list begins with it, so this is where
+// Create implements [revlog.Store]. Every list begins with it, so this is where
 // a server that was not there at Open is examined.
-func (s *Store) Create(ctx context.Context, f revocation.Founding) (revocation.Head, error) {
+func (s *Store) Create(ctx context.Context, f revlog.CreateOptions) (revlog.Head, error) {
 	if err := s.admitLate(ctx); err != nil {
-		return revocation.Head{}, err
+		return revlog.Head{}, err
 	}
-	reply, err := s.run(ctx, s.scripts.create, f.Genesis[:], f.Check[:], f.Floor, f.Retain.Milliseconds())
+	reply, err := s.run(ctx, s.scripts.create, f.ID[:], f.Check[:], f.Floor, f.Retain.Milliseconds())
 	if err != nil {
-		return revocation.Head{}, err
+		return revlog.Head{}, err
 	}
 	d := decoder{}
 	head := d.head(reply)
 	return head, d.err
 }
 
-// Confirm implements [revocation.Store].
-func (s *Store) Confirm(ctx context.Context, q revocation.Question) (revocation.Answer, error) {
+// Confirm implements [revlog.Store].
+func (s *Store) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 	reply, err := s.run(ctx, s.scripts.confirm, q.List[:], appendQuestion(nil, q))
 	if err != nil {
-		return revocation.Answer{}, err
+		return revlog.Answer{}, err
 	}
 	d := decoder{}
 	a := d.confirmed(reply, q)
@@ -39,26 +38,26 @@ func (s *Store) Confirm(ctx context.Context, q revocation.Question) (revocation.
 // others for milliseconds.
 const pageLimit = 4096
 
-// Read implements [revocation.Store]. A script that returns entries costs the
+// Read implements [revlog.Store]. A script that returns entries costs the
 // server five times what XRANGE does, so the script brings the head and XRANGE,
 // on the same connection right after it, the entries; what came in between is
 // left for the next read. Where the two do not fit, as when the log was lost in
 // between, one script reads both.
-func (s *Store) Read(ctx context.Context, c revocation.Cursor) (revocation.Page, error) {
+func (s *Store) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	limit := min(c.Limit, pageLimit)
 	pipe := s.client.Pipeline()
-	head := s.scripts.read.EvalSha(ctx, pipe, s.keys, c.List[:], c.Floor, c.From.String(), 0, flag(c.Marks))
+	head := s.scripts.read.EvalSha(ctx, pipe, s.keys, c.List[:], c.Floor, c.From.String(), 0, flag(c.Globals))
 	log := pipe.XRangeN(ctx, s.keys[1], c.From.String(), "+", int64(limit+1))
 	pipe.Exec(ctx) // each command has its own error
 	reply, err := head.Result()
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		return s.page(ctx, c, limit)
 	} else if err != nil {
-		return revocation.Page{}, s.mapped(err)
+		return revlog.Page{}, s.mapped(err)
 	}
 	entries, err := log.Result()
 	if err != nil {
-		return revocation.Page{}, s.mapped(err)
+		return revlog.Page{}, s.mapped(err)
 	}
 	d := decoder{}
 	p := d.page(reply)
@@ -68,7 +67,7 @@ func (s *Store) Read(ctx context.Context, c revocation.Cursor) (revocation.Page,
 		}
 	}
 	if d.err != nil {
-		return revocation.Page{}, d.err
+		return revlog.Page{}, d.err
 	}
 	end := c.From.N - 1
 	if n := len(p.Entries); n > limit {
@@ -86,11 +85,11 @@ func (s *Store) Read(ctx context.Context, c revocation.Cursor) (revocation.Page,
 const atomicLimit = 512 // entries that one script returns at most
 
 // page reads head and entries in one step.
-func (s *Store) page(ctx context.Context, c revocation.Cursor, limit int) (revocation.Page, error) {
+func (s *Store) page(ctx context.Context, c revlog.Cursor, limit int) (revlog.Page, error) {
 	// One more than asked for tells whether there is more.
-	reply, err := s.run(ctx, s.scripts.read, c.List[:], c.Floor, c.From.String(), limit+1, flag(c.Marks))
+	reply, err := s.run(ctx, s.scripts.read, c.List[:], c.Floor, c.From.String(), limit+1, flag(c.Globals))
 	if err != nil {
-		return revocation.Page{}, err
+		return revlog.Page{}, err
 	}
 	d := decoder{}
 	p := d.page(reply)
@@ -102,9 +101,9 @@ func (s *Store) page(ctx context.Context, c revocation.Cursor, limit int) (revoc
 }
 
 // page reads what read.lua answers.
-func (d *decoder) page(reply any) (p revocation.Page) {
+func (d *decoder) page(reply any) (p revlog.Page) {
 	r := d.list(reply, 4)
-	p.Head, p.Beat = d.head(r[0]), d.ms(r[1])
+	p.Head, p.Heartbeat = d.head(r[0]), d.ms(r[1])
 	for _, item := range d.list(r[2], 0) {
 		p.Entries = append(p.Entries, d.entry(item))
 	}
@@ -112,16 +111,16 @@ func (d *decoder) page(reply any) (p revocation.Page) {
 		p.Oldest = d.position(oldest)
 	}
 	if len(r) > 4 {
-		p.Marks = d.marks(r[4])
+		p.Globals = d.marks(r[4])
 	}
 	return p
 }
 
-// Write implements [revocation.Store].
-func (s *Store) Write(ctx context.Context, b revocation.Batch) (out revocation.Written, err error) {
+// Write implements [revlog.Store].
+func (s *Store) Write(ctx context.Context, b revlog.Batch) (out revlog.Written, err error) {
 	args := []any{
 		b.List[:], b.Floor, b.Skew.Milliseconds(), appendAssertions(nil, b.Assertions), question(b.Unless), question(b.Then),
-		b.Known, b.KnownLine, b.Born, b.Retain.Milliseconds(), flag(b.Recheck), flag(b.Quiet),
+		b.Known, b.KnownTerm, b.Born, b.Retain.Milliseconds(), flag(b.Recheck), flag(b.Quiet),
 	}
 	var reply any
 	switch {
@@ -133,21 +132,21 @@ func (s *Store) Write(ctx context.Context, b revocation.Batch) (out revocation.W
 		reply, err = s.run(ctx, s.scripts.write, args...)
 	}
 	if err != nil {
-		return revocation.Written{}, err
+		return revlog.Written{}, err
 	}
 	d := decoder{}
 	replicas := out.Replicas
 	out = d.written(reply, b)
 	out.Replicas = replicas
 	if d.err == nil && !out.Done {
-		if found, _ := out.Unless.Judge(*b.Unless); found == revocation.FoundNothing {
-			return revocation.Written{}, errors.New("redisstore: the script and this program judge differently")
+		if found, _ := out.Unless.Judge(*b.Unless); found == revlog.FoundNothing {
+			return revlog.Written{}, errors.New("redisstore: the script and this program judge differently")
 		}
 	}
 	return out, d.err
 }
 
-func question(q *revocation.Question) []byte {
+func question(q *revlog.Question) []byte {
 	if q == nil {
 		return []byte{}
 	}

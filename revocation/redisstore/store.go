@@ -15,7 +15,7 @@ import (
 
 	"github.com/wafer-sessions/wafer/internal/lograte"
 	_ "github.com/wafer-sessions/wafer/internal/redislog" // the client's log goes to slog
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // Config of a Store. The zero value is good for production.
@@ -46,7 +46,7 @@ func (c Config) logger() *slog.Logger {
 	return c.Logger
 }
 
-// A Store is a [revocation.Store] in Redis. It is safe for concurrent use, and
+// A Store is a [revlog.Store] in Redis. It is safe for concurrent use, and
 // may serve several lists of the process.
 type Store struct {
 	client  redis.UniversalClient
@@ -65,7 +65,7 @@ type Store struct {
 // Format implements [fmt.Formatter]: every verb prints the name of the type. The client holds a password.
 func (s Store) Format(f fmt.State, _ rune) { io.WriteString(f, "redisstore.Store") }
 
-var _ revocation.Store = (*Store)(nil)
+var _ revlog.Store = (*Store)(nil)
 
 // ErrUnsafe: the server is set up such that it would forget revocations, or the
 // client such that it would not see them. The message names the setting.

@@ -13,9 +13,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wafer-sessions/wafer/internal/redistest"
-	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
-	"github.com/wafer-sessions/wafer/revocation/revocationtest"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 func TestMain(m *testing.M) {
@@ -38,7 +38,7 @@ func (quiet) Printf(context.Context, string, ...any) {}
 // its own for each test.
 func kit(t *testing.T, o *redis.UniversalOptions) {
 	var n atomic.Int64
-	revocationtest.TestStore(t, func(t *testing.T) revocation.Store {
+	revlogtest.TestStore(t, func(t *testing.T) revlog.Store {
 		return open(t, patient(o), redisstore.Config{Prefix: fmt.Sprint("kit", n.Add(1)), AllowVolatile: true, AllowSplit: true})
 	})
 }
@@ -92,17 +92,17 @@ func TestStoreInCluster(t *testing.T) {
 func TestReplicas(t *testing.T) {
 	s := redistest.Start(t)
 	st := open(t, &redis.UniversalOptions{Addrs: []string{s.Addr}}, redisstore.Config{AllowVolatile: true})
-	a := revocation.Replica{
+	a := revlog.Replica{
 		ID: "a", Host: "h", Version: "v1", State: "synced", Age: 20 * time.Millisecond, Window: time.Hour,
 		Position: "5-1", Report: map[string]string{"keys": "k1,k2"},
 	}
 	if err := st.Register(t.Context(), a, time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	if err := st.Register(t.Context(), revocation.Replica{ID: "b"}, 50*time.Millisecond); err != nil {
+	if err := st.Register(t.Context(), revlog.Replica{ID: "b"}, 50*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	var all []revocation.Replica
+	var all []revlog.Replica
 	redistest.Await(t, "b expires", func() bool {
 		var err error
 		if all, err = st.Replicas(t.Context()); err != nil {
@@ -114,10 +114,10 @@ func TestReplicas(t *testing.T) {
 		t.Errorf("seen %v from now", off)
 	}
 	all[0].Seen = time.Time{}
-	if d := cmp.Diff([]revocation.Replica{a}, all); d != "" {
+	if d := cmp.Diff([]revlog.Replica{a}, all); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	if err := st.Register(t.Context(), revocation.Replica{}, time.Minute); err == nil {
+	if err := st.Register(t.Context(), revlog.Replica{}, time.Minute); err == nil {
 		t.Error("a replica without an id was registered")
 	}
 	if ttl := s.Do("PTTL", "{wafer}:replicas"); ttl == "-1" {

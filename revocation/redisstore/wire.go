@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // maxNumber is the largest number that six bytes hold.
@@ -28,7 +28,7 @@ func get6(b []byte) int64 {
 
 // appendAssertions appends 39 bytes for each: scope 1, when 1, tag 16, W 6,
 // until 6, version 1, MAC 8.
-func appendAssertions(b []byte, all []revocation.Assertion) []byte {
+func appendAssertions(b []byte, all []revlog.Assertion) []byte {
 	b = append(b, make([]byte, 0, 39*len(all))...)
 	for _, a := range all {
 		b = append(b, byte(a.Scope), byte(a.When))
@@ -42,7 +42,7 @@ func appendAssertions(b []byte, all []revocation.Assertion) []byte {
 
 // appendQuestion appends session 16, subject 16, epoch 6, checked 6, skew 4,
 // the numbers of groups and keys 1 each, and their tags.
-func appendQuestion(b []byte, q revocation.Question) []byte {
+func appendQuestion(b []byte, q revlog.Question) []byte {
 	b = append(b, q.Session[:]...)
 	b = append(b, q.Subject[:]...)
 	b = append6(append6(b, q.Epoch), q.Checked)
@@ -137,10 +137,10 @@ func (d *decoder) records(v any, size int) (out [][]byte) {
 }
 
 // head reads what told in common.lua makes.
-func (d *decoder) head(v any) (h revocation.Head) {
+func (d *decoder) head(v any) (h revlog.Head) {
 	r := d.list(v, 11)
 	h.Layout = int(d.int(r[0]))
-	d.fixed(h.Genesis[:], r[1])
+	d.fixed(h.ID[:], r[1])
 	d.fixed(h.Check[:], r[2])
 	h.Born, h.N, h.MS = d.int(r[3]), d.int(r[4]), d.int(r[5])
 	d.fixed(h.Chain[:], r[6])
@@ -149,18 +149,18 @@ func (d *decoder) head(v any) (h revocation.Head) {
 	if known.N > math.MaxUint32 {
 		d.fail("a line out of range")
 	}
-	h.Known, h.KnownLine = known.MS, uint32(known.N)
+	h.Known, h.KnownTerm = known.MS, uint32(known.N)
 	for _, b := range d.records(r[8], 16) {
-		h.Lines = append(h.Lines, revocation.Line{ID: binary.BigEndian.Uint32(b), Start: get6(b[4:]), Opened: get6(b[10:])})
+		h.Terms = append(h.Terms, revlog.Term{ID: binary.BigEndian.Uint32(b), Start: get6(b[4:]), Opened: get6(b[10:])})
 	}
 	for _, b := range d.records(r[9], 12) {
-		h.Raises = append(h.Raises, revocation.Raise{From: get6(b), Retain: d.duration(get6(b[6:]))})
+		h.Retentions = append(h.Retentions, revlog.Retention{From: get6(b), Retain: d.duration(get6(b[6:]))})
 	}
 	return h
 }
 
 // answer reads the answer to q.
-func (d *decoder) answer(v any, q revocation.Question) (a revocation.Answer) {
+func (d *decoder) answer(v any, q revlog.Question) (a revlog.Answer) {
 	r := d.list(v, 5)
 	a.Session, a.Subject, a.Everyone = d.int(r[0]) == 1, d.int(r[1]), d.int(r[2])
 	for _, w := range d.list(r[3], 0) {
@@ -177,16 +177,16 @@ func (d *decoder) answer(v any, q revocation.Question) (a revocation.Answer) {
 }
 
 // confirmed reads what confirm.lua answers to q.
-func (d *decoder) confirmed(v any, q revocation.Question) revocation.Answer {
+func (d *decoder) confirmed(v any, q revlog.Question) revlog.Answer {
 	r := d.list(v, 4)
 	a := d.answer(r[3], q)
-	a.Head, a.Beat = d.head(r[0]), d.ms(r[1])
+	a.Head, a.Heartbeat = d.head(r[0]), d.ms(r[1])
 	a.Now = max(d.int(r[2]), a.Head.MS)
 	return a
 }
 
 // written reads what write.lua answers to b.
-func (d *decoder) written(v any, b revocation.Batch) (out revocation.Written) {
+func (d *decoder) written(v any, b revlog.Batch) (out revlog.Written) {
 	r := d.list(v, 5)
 	out.Done, out.Head = d.int(r[0]) == 1, d.head(r[1])
 	beat, now := d.ms(r[2]), d.int(r[3])
@@ -204,7 +204,7 @@ func (d *decoder) written(v any, b revocation.Batch) (out revocation.Written) {
 		d.fail("no answer to what was asked")
 	case asked != nil:
 		a := d.answer(r[5], *asked)
-		a.Head, a.Beat, a.Now = out.Head, beat, now
+		a.Head, a.Heartbeat, a.Now = out.Head, beat, now
 		if out.Done {
 			a.Now = max(now, out.Head.MS)
 			out.Then = a
@@ -215,31 +215,31 @@ func (d *decoder) written(v any, b revocation.Batch) (out revocation.Written) {
 	return out
 }
 
-func (d *decoder) results(v any) (out []revocation.Result) {
+func (d *decoder) results(v any) (out []revlog.Result) {
 	r := d.list(v, 0)
 	if len(r)%4 != 0 {
 		d.fail("%d numbers in results", len(r))
 		return nil
 	}
 	for ; len(r) > 0; r = r[4:] {
-		out = append(out, revocation.Result{
-			Position: revocation.Position{MS: d.int(r[0]), N: d.int(r[1])}, Changed: d.int(r[2]) == 1, W: d.int(r[3]),
+		out = append(out, revlog.Result{
+			Position: revlog.Position{MS: d.int(r[0]), N: d.int(r[1])}, Changed: d.int(r[2]) == 1, W: d.int(r[3]),
 		})
 	}
 	return out
 }
 
-func (d *decoder) position(id string) (p revocation.Position) {
+func (d *decoder) position(id string) (p revlog.Position) {
 	ms, n, ok := strings.Cut(id, "-")
 	if !ok {
 		d.fail("not a position")
 		return p
 	}
-	return revocation.Position{MS: d.int(ms), N: d.int(n)}
+	return revlog.Position{MS: d.int(ms), N: d.int(n)}
 }
 
 // entry reads one part of the reply to XRANGE.
-func (d *decoder) entry(v any) revocation.Entry {
+func (d *decoder) entry(v any) revlog.Entry {
 	r := d.list(v, 2)
 	fields := d.list(r[1], 2)
 	return d.fields(d.text(r[0]), fields[1])
@@ -248,20 +248,20 @@ func (d *decoder) entry(v any) revocation.Entry {
 // fields reads an entry of the log: version 1, scope 1, tag 16, W 6 and until 6
 // unless it is of a session, MAC 8, chain 8. A form of another version is an
 // entry that its MAC does not fit, so that it is never just skipped.
-func (d *decoder) fields(id string, v any) (e revocation.Entry) {
+func (d *decoder) fields(id string, v any) (e revlog.Entry) {
 	e.Position = d.position(id)
 	b := []byte(d.text(v))
 	if len(b) < 26 {
 		return e
 	}
-	e.Version, e.Scope = b[0], revocation.Scope(b[1])
+	e.Version, e.Scope = b[0], revlog.Scope(b[1])
 	copy(e.Tag[:], b[2:])
 	copy(e.MAC[:], b[len(b)-16:])
 	copy(e.Chain[:], b[len(b)-8:])
 	switch {
-	case e.Scope == revocation.ScopeSession && len(b) == 34:
-		e.W = revocation.Forever
-	case e.Scope != revocation.ScopeSession && len(b) == 46:
+	case e.Scope == revlog.ScopeSession && len(b) == 34:
+		e.W = revlog.Forever
+	case e.Scope != revlog.ScopeSession && len(b) == 46:
 		e.W, e.Until = get6(b[18:]), get6(b[24:])
 	default:
 		e.Version = 0
@@ -271,25 +271,25 @@ func (d *decoder) fields(id string, v any) (e revocation.Entry) {
 
 // fillUntil completes entries of sessions, whose end the log leaves out because
 // it follows from the retention of their time.
-func fillUntil(all []revocation.Entry, h revocation.Head) {
+func fillUntil(all []revlog.Entry, h revlog.Head) {
 	for i := range all {
-		if e := &all[i]; e.Scope == revocation.ScopeSession {
+		if e := &all[i]; e.Scope == revlog.ScopeSession {
 			e.Until = e.Position.MS + h.RetainAt(e.Position.MS).Milliseconds()
 		}
 	}
 }
 
 // marks reads the hash of marks: scope 1 and tag 16, W 6 and until 6.
-func (d *decoder) marks(v any) []revocation.Entry {
+func (d *decoder) marks(v any) []revlog.Entry {
 	r := d.list(v, 0)
-	out := []revocation.Entry{}
+	out := []revlog.Entry{}
 	for ; len(r) > 1; r = r[2:] {
 		name, value := d.text(r[0]), []byte(d.text(r[1]))
 		if len(name) != 17 || len(value) != 12 {
 			d.fail("a mark of %d and %d bytes", len(name), len(value))
 			return nil
 		}
-		e := revocation.Entry{Scope: revocation.Scope(name[0]), W: get6(value), Until: get6(value[6:])}
+		e := revlog.Entry{Scope: revlog.Scope(name[0]), W: get6(value), Until: get6(value[6:])}
 		copy(e.Tag[:], name[1:])
 		out = append(out, e)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/testdata/frameworks"
 )
 
@@ -30,7 +31,7 @@ func newSessions(t *testing.T) *frameworks.Sessions {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	ring := keys.Generate(0)
-	list, err := revocation.Open(t.Context(), revocation.NewMemory(), ring, revocation.Config{Logger: quiet})
+	list, err := revocation.Open(t.Context(), revlog.NewMemory(), ring, revocation.Config{Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/gorilla"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // A deploy is what docs/from-gorilla.md and docs/from-scs.md lead through: versions of one application behind one address, in turns.
@@ -29,11 +30,11 @@ type deploy struct {
 	server *httptest.Server
 	pod    atomic.Pointer[http.Handler]
 	ring   *keys.Ring
-	store  *revocation.Memory
+	store  *revlog.Memory
 }
 
 func newDeploy(t *testing.T) *deploy {
-	d := &deploy{t: t, ring: keys.Generate(0), store: revocation.NewMemory()}
+	d := &deploy{t: t, ring: keys.Generate(0), store: revlog.NewMemory()}
 	d.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*d.pod.Load()).ServeHTTP(w, r) }))
 	t.Cleanup(d.server.Close)
 	return d

@@ -72,7 +72,7 @@ func (f *front) listReplicas(w http.ResponseWriter, r *http.Request) {
 		size += len(c.Name) + len("=") + len(c.Value)
 	}
 	writeJSON(w, http.StatusOK, map[string]any{
-		"replicas": list, "within": f.replicas[0].list.Within().Seconds(), "cookie_bytes": size,
+		"replicas": list, "within": f.replicas[0].list.Replica().Within().Seconds(), "cookie_bytes": size,
 	})
 }
 

@@ -12,9 +12,9 @@ import (
 
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/keys/rediskeys"
-	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/boltstore"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // state is what all replicas share, and what outlives the process: the ring, encrypted under a key beside it, and the store of the list.
@@ -31,7 +31,7 @@ type ring interface {
 }
 
 type store interface {
-	revocation.Store
+	revlog.Store
 	Close() error
 }
 

@@ -1,0 +1,150 @@
+package replica
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"log/slog"
+	"time"
+)
+
+// start boots, again and again until it succeeds or ctx ends. With
+// StartWithoutStore once is enough.
+func (l *Replica) start(ctx context.Context) error {
+	for {
+		err := l.boot(ctx, time.Now())
+		switch {
+		case err == nil:
+			l.joined()
+			return nil
+		case errors.Is(err, ErrWrongKey), errors.Is(err, revlog.ErrLayout):
+			return err
+		case ctx.Err() == nil || l.told.waitsFor == nil:
+			l.told.waitsFor = err // what ctx itself brings about explains nothing
+		}
+		l.waits()
+		if l.config.StartWithoutStore {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("revocation: open: %s did not answer for %v: %w (%w)", l.where(),
+				time.Since(l.begun).Round(time.Millisecond), l.told.waitsFor, ctx.Err())
+		case <-time.After(readEvery):
+		}
+	}
+}
+
+// startLate is a turn of the reader of a list that was opened without its store.
+func (l *Replica) startLate(ctx context.Context) {
+	err := l.boot(ctx, time.Now())
+	switch {
+	case err == nil:
+		l.joined()
+	case errors.Is(err, ErrWrongKey), errors.Is(err, revlog.ErrLayout):
+		l.seldom(slog.LevelError, "revocation: this process does not get ready: the list cannot be joined", "store", l.where(), "error", err)
+	case ctx.Err() == nil:
+		l.told.waitsFor = err
+		l.waits()
+	}
+}
+
+// waits tells the log what the list waits for, at once and then once a minute.
+func (l *Replica) waits() {
+	l.seldom(slog.LevelWarn, "revocation: waiting for the store, to join the list",
+		"store", l.where(), "waited", time.Since(l.begun).Round(time.Millisecond), "error", l.told.waitsFor)
+}
+
+func (l *Replica) joined() {
+	if l.told.waitsFor != nil {
+		l.log.Info("revocation: the list is joined", "store", l.where(), "waited", time.Since(l.begun).Round(time.Millisecond))
+		l.told.waitsFor = nil
+	}
+}
+
+// where names the store to people.
+func (l *Replica) where() string {
+	if s, ok := l.store.(interface{ Where() string }); ok {
+		return s.Where()
+	}
+	return "the store"
+}
+
+// boot joins or begins the list and reads the end of its log (R15). now is when
+// it was called.
+func (l *Replica) boot(ctx context.Context, now time.Time) error {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	head, err := l.create(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.keepRetain(ctx, head); err != nil { // before the first seal
+		return err
+	}
+	from := head.MS - (2*renewal(max(head.Retain(), l.config.retain())) + l.Within()).Milliseconds()
+	v, before, err := l.begin(ctx, head, from, now)
+	if err != nil {
+		return err
+	}
+	l.filler = newFiller(v, before)
+	l.view.Store(v)
+	return nil
+}
+
+func (l *Replica) create(ctx context.Context) (revlog.Head, error) {
+	var f revlog.CreateOptions
+	rand.Read(f.ID[:]) // never fails
+	f.Check, f.Floor, f.Retain = l.tags.check, l.seen.Load(), l.config.retain()
+	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
+	defer cancel()
+	head, err := l.store.Create(ctx, f)
+	switch {
+	case err != nil:
+		return revlog.Head{}, err
+	case head.Layout != revlog.Layout:
+		return revlog.Head{}, fmt.Errorf("%w: %d", revlog.ErrLayout, head.Layout)
+	case head.Check != l.tags.check:
+		return revlog.Head{}, ErrWrongKey
+	}
+	return head, nil
+}
+
+// begin returns a view of the log from a log time on, read to its end, and the
+// number of the last entry before it. now is when reading began.
+func (l *Replica) begin(ctx context.Context, head revlog.Head, from int64, now time.Time) (_ *view, before int64, _ error) {
+	v := &view{head: head, now: &window{}, m: revlog.Position{MS: max(from, 0)}, last: revlog.Position{N: -1}}
+	first := true
+	for {
+		p, err := l.fetch(ctx, head.ID, v.cursor(), first)
+		if err != nil {
+			return nil, 0, err
+		}
+		if first {
+			start := v.m.MS - 1 // every entry at or after from is there
+			if len(p.Entries) > 0 {
+				v.last.N = p.Entries[0].Position.N - 1
+			} else {
+				v.last.N, v.chain = p.Head.N, p.Head.Chain
+			}
+			before = v.last.N
+			if p.Oldest.N > 1 && p.Oldest.MS > start {
+				start = p.Oldest.MS
+			}
+			v.now.from = max(start, p.Head.Born)
+			v.now.ringFrom = v.now.from
+			v.marks = v.marks.with(p.Globals, p.Head.MS)
+			first = false
+		}
+		entries, err := v.follow(p)
+		if err != nil {
+			return nil, 0, err
+		}
+		v = l.advance(v, p, entries, now)
+		if !p.More {
+			return v, before, nil
+		}
+	}
+}

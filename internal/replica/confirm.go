@@ -1,0 +1,327 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	confirmFor = 500 * time.Millisecond // one confirm, and how long others may join it (R18)
+	// A little longer than an answer may take: whoever waits for room learns that the
+	// store is silent from those who have it.
+	roomFor   = confirmFor + confirmFor/10
+	lostGrace = time.Minute // after a loss, before "unknown" becomes "log in again" (R17)
+)
+
+// clearKey names a confirmed session in the cache of those found not revoked.
+type clearKey struct {
+	session, subject revlog.Tag
+	groups           [8]revlog.Tag
+	epoch            int64
+}
+
+// A stamp is the chk and ln of a confirm.
+type stamp struct {
+	chk  int64
+	line uint32
+}
+
+var (
+	errCrowded = errors.New("revocation: too many questions to the store in flight")
+	errSilent  = errors.New("revocation: the store was silent a moment ago, and was not asked again")
+	errBehind  = errors.New("revocation: the store answers from a state this replica has not followed yet")
+)
+
+// Confirm settles what [Replica.Decide] answered with [Ask], by at most one read of
+// the exact set. It never returns Ask. If the store does not answer it decides
+// from the window, as far as that reaches. It returns [Undecided] where that does
+// not reach, and where the store answers but cannot be believed yet.
+func (l *Replica) Confirm(ctx context.Context, q *Query) Verdict {
+	v := l.confirm(ctx, q, time.Now())
+	if v.Outcome == Refuse {
+		l.counters.refused[v.Reason].Add(1)
+	}
+	return v
+}
+
+func (l *Replica) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
+	d := l.decide(q, now)
+	if d.Outcome != Ask {
+		return d
+	}
+	if l.overslept(now) && l.await(ctx, 2, func() bool { return l.fresh(time.Now()) }) { // the first may have slept as well
+		now = time.Now()
+		if d = l.decide(q, now); d.Outcome != Ask {
+			return d
+		}
+	}
+	v := l.view.Load()
+	d, err := l.consult(ctx, q, v, now)
+	// One who is behind need not be for long: after a failover until the next read.
+	if errors.Is(err, errBehind) && l.await(ctx, 1, func() bool { return l.view.Load() != v }) {
+		now = time.Now()
+		if d = l.decide(q, now); d.Outcome == Ask {
+			d, _ = l.consult(ctx, q, l.view.Load(), now)
+		}
+	}
+	return d
+}
+
+// consult decides q by what was asked before or, if that does not settle it, by
+// asking the store. With errBehind nothing was decided because v is not of the log
+// that the store has.
+func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time) (Verdict, error) {
+	synced := v.age(now) <= l.Within()
+	key := clearKey{session: q.tag, subject: q.Subject, epoch: q.Epoch}
+	copy(key.groups[:], q.Groups)
+	if r := l.knownRevoked(q); r != None {
+		l.counters.confirms.add("cached")
+		return Verdict{Outcome: Refuse, Reason: r, Fresh: synced}, nil
+	}
+	if synced {
+		// Found clear before: as good as a token stamped then, so it is decided again
+		// like one. What was revoked since shows in the window (R18).
+		if s, ok := l.cleared.Get(key); ok && s.chk > q.Checked {
+			again := *q
+			again.Checked, again.Term = s.chk, s.line
+			if d := l.decide(&again, now); d.Outcome != Ask {
+				l.counters.confirms.add("cached")
+				return d, nil
+			}
+		}
+	}
+	question := l.question(q, v)
+	a, err := l.ask(ctx, question)
+	// Before anything else is made of the answer: nothing is ever un-revoked, so that
+	// is true however old the answer is, and however far this replica is behind.
+	found, scope := a.Judge(question)
+	if found == revlog.FoundRevoked {
+		l.remember(question, a)
+		return Verdict{Outcome: Refuse, Reason: revokedBy(scope), Fresh: true}, nil
+	}
+	switch {
+	case err == nil && v.outran(a.Head):
+		// It answers, so this replica is not cut off; but what the window would accept may
+		// have been revoked since.
+		return Verdict{Reason: Silent}, errBehind
+	case err != nil:
+		return l.unanswered(q, err), nil
+	}
+	if found == revlog.FoundNothing && ahead(q, a.Now, l.Within()) {
+		found = revlog.FoundAhead
+	}
+	at := stamp{max(a.Head.MS-1, a.Head.Born), a.Head.Term()}
+	accept := Verdict{Outcome: Accept, Fresh: true, Renew: synced && !v.young(l.Within()), Checked: at.chk, Term: at.line}
+	switch found {
+	case revlog.FoundAhead:
+		return Verdict{Reason: Silent}, nil
+	case revlog.FoundUnknown:
+		switch l.settle(q, v, a.Head) {
+		case miss:
+			l.counters.anomalies.add("settled_miss")
+			// Not renewed before every replica that reaches the store has had the time to
+			// say what it knows.
+			accept.Renew = accept.Renew && a.Now-a.Head.Born > l.Within().Milliseconds()
+			return accept, nil
+		case revoked, maybe:
+			l.counters.anomalies.add("settled_hit")
+			return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}, nil
+		}
+		if a.Now-a.Head.Born < lostGrace.Milliseconds() {
+			return Verdict{Reason: Silent}, nil
+		}
+		return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}, nil
+	}
+	if !v.young(l.Within()) {
+		l.cleared.Add(key, at)
+	}
+	return accept, nil
+}
+
+// unanswered decides q where asking ended with err. Meanwhile the reader may have
+// come further.
+func (l *Replica) unanswered(q *Query, err error) Verdict {
+	now := time.Now()
+	d := l.decide(q, now)
+	switch {
+	case d.Outcome != Ask:
+		return d
+	case errors.Is(err, errCrowded): // which says nothing about the store
+		return Verdict{Reason: Silent}
+	}
+	v := l.view.Load()
+	return frozen(l.local(q, v, now), v.age(now), l.Grace())
+}
+
+// ahead reports whether q claims to have begun after now. Until log time has come
+// that far, a W of now would fall short of it.
+func ahead(q *Query, now int64, skew time.Duration) bool {
+	return q.Epoch > now+skew.Milliseconds()+1
+}
+
+const unsettled sight = 0xff
+
+// settle looks for q where the store cannot: in the window of what it lost. That
+// window counts only if it reaches back to q's chk, and forward to the loss: no
+// other replica had come further in what was lost, by more than S, or to another
+// line. It must have ended under the line that q was stamped by, since where two
+// primaries reigned the window of one says nothing of what the other took (R17).
+func (l *Replica) settle(q *Query, v *view, h revlog.Head) sight {
+	w := v.before
+	if w == nil || !w.joined || !w.covers(q.Checked) || w.line != q.Term || w.line != h.KnownTerm || w.to < h.Known-l.Within().Milliseconds() {
+		return unsettled
+	}
+	before, _ := w.look(q)
+	since, _ := v.now.look(q)
+	return max(before, since)
+}
+
+func (l *Replica) question(q *Query, v *view) revlog.Question {
+	out := revlog.Question{
+		List: v.head.ID, Session: q.tag, Subject: q.Subject, Groups: q.Groups,
+		Epoch: v.began(q, l.Within()), Checked: q.Checked, Skew: l.Within(),
+	}
+	for _, kid := range q.Keys {
+		if kid != "" {
+			out.Keys = append(out.Keys, l.kids.tag(l.tags, kid))
+		}
+	}
+	return out
+}
+
+// ask puts a question to the store, together with whoever asks about the same
+// session now. The answer holds what is in force and serves them all, whatever
+// their chk.
+func (l *Replica) ask(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+	name := make([]byte, 0, 256)
+	name = append(name, q.List[:]...)
+	name = append(name, q.Session[:]...)
+	name = append(name, q.Subject[:]...)
+	for _, t := range q.Groups {
+		name = append(name, t[:]...)
+	}
+	name = append(name, '|')
+	for _, t := range q.Keys {
+		name = append(name, t[:]...)
+	}
+	flight := l.flights.DoChan(string(name), func() (any, error) {
+		// Not the first one's ctx: it may leave without taking the answer from the rest.
+		return l.askAlone(context.WithoutCancel(ctx), l.asking, q)
+	})
+	select {
+	case <-ctx.Done():
+		return revlog.Answer{}, errCrowded // says nothing about the store
+	case r := <-flight:
+		return r.Val.(revlog.Answer), r.Err
+	}
+}
+
+// askAlone puts a question to the store as soon as there is room for it.
+func (l *Replica) askAlone(ctx context.Context, room *semaphore.Weighted, q revlog.Question) (revlog.Answer, error) {
+	waited, err := l.enter(ctx, room)
+	if err != nil {
+		return revlog.Answer{}, err
+	}
+	defer room.Release(1)
+	if waited && l.silent.Load() { // those who were here before have found out
+		return revlog.Answer{}, errSilent
+	}
+	a, err := l.put(ctx, q)
+	if err != nil && ctx.Err() == nil {
+		l.silent.Store(true)
+	}
+	return a, err
+}
+
+// enter waits for room to ask in, and reports whether it had to.
+func (l *Replica) enter(ctx context.Context, room *semaphore.Weighted) (waited bool, _ error) {
+	if room.TryAcquire(1) {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, roomFor)
+	defer cancel()
+	if room.Acquire(ctx, 1) != nil {
+		l.counters.confirms.add("crowded")
+		return true, errCrowded
+	}
+	return true, nil
+}
+
+// put puts a question to the store. A store whose beat stopped is a primary that
+// nobody can write to: its answer may be old, so it comes with an error, and only
+// what it calls revoked is true.
+func (l *Replica) put(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, confirmFor)
+	defer cancel()
+	a, err := l.store.Confirm(ctx, q)
+	if err == nil && a.Heartbeat > l.Within() {
+		err = ErrUnavailable
+	}
+	if err != nil {
+		l.counters.confirms.add("failed")
+		return a, err
+	}
+	l.counters.confirms.add("store")
+	l.heard(a.Head.MS)
+	return a, nil
+}
+
+// knownRevoked looks for q among what the store once said is revoked. Nothing is
+// ever un-revoked, so that stays true; a W is compared, so that whoever logged in
+// again is not met by an older one (R18).
+func (l *Replica) knownRevoked(q *Query) Reason {
+	if l.revoked.Len() == 0 {
+		return None
+	}
+	if l.knownW(revlog.ScopeEveryone, revlog.Tag{}) >= q.Epoch {
+		return RevokedEveryone
+	}
+	for _, kid := range q.Keys {
+		if kid != "" && l.knownW(revlog.ScopeKey, l.kids.tag(l.tags, kid)) > 0 {
+			return RevokedKey
+		}
+	}
+	if l.knownW(revlog.ScopeSession, q.tag) > 0 {
+		return RevokedSession
+	}
+	if l.knownW(revlog.ScopeSubject, q.Subject) >= q.Epoch {
+		return RevokedSubject
+	}
+	for _, g := range q.Groups {
+		if l.knownW(revlog.ScopeGroup, g) >= q.Epoch {
+			return RevokedGroup
+		}
+	}
+	return None
+}
+
+// knownW returns the W that the store once said is in force, -1 if none is known.
+func (l *Replica) knownW(s revlog.Scope, t revlog.Tag) int64 {
+	if w, ok := l.revoked.Get(revlog.Key{Scope: s, Tag: t}); ok {
+		return w
+	}
+	return -1
+}
+
+func (l *Replica) remember(q revlog.Question, a revlog.Answer) {
+	add := func(s revlog.Scope, t revlog.Tag, w int64) {
+		if w > 0 && w > l.knownW(s, t) { // a store that is behind may know of less
+			l.revoked.Add(revlog.Key{Scope: s, Tag: t}, w)
+		}
+	}
+	if a.Session {
+		add(revlog.ScopeSession, q.Session, revlog.Forever)
+	}
+	add(revlog.ScopeSubject, q.Subject, a.Subject)
+	add(revlog.ScopeEveryone, revlog.Tag{}, a.Everyone)
+	for i, w := range a.Groups {
+		add(revlog.ScopeGroup, q.Groups[i], w)
+	}
+	for i, w := range a.Keys {
+		add(revlog.ScopeKey, q.Keys[i], w)
+	}
+}

@@ -1,0 +1,124 @@
+package replica
+
+import "time"
+
+// Decide says whether the session q describes is alive, from what this replica
+// holds in memory: no I/O, no allocation, and no lock unless this replica is cut
+// off. On [Ask] call [Replica.Confirm].
+//
+// A refusal is never a guess of a filter. An acceptance means: no revocation
+// this replica has read, and none it was asked to make, concerns q.
+func (l *Replica) Decide(q *Query) Verdict {
+	v := l.decide(q, time.Now())
+	l.counters.of(q).n[v.Outcome].Add(1)
+	if v.Outcome == Refuse {
+		l.counters.refused[v.Reason].Add(1)
+	}
+	return v
+}
+
+func (l *Replica) decide(q *Query, now time.Time) Verdict {
+	if l.store == nil {
+		return Verdict{Outcome: Accept, Fresh: true, Renew: true}
+	}
+	if !q.tagged || q.of != q.Session {
+		l.tags.seal(&q.tag, &q.Session)
+		q.of, q.tagged = q.Session, true
+	}
+	// The outbox first: an entry leaves it only after a view that holds the entry
+	// was published, so one of the two has it (R20).
+	own := l.outbox.match(q, &l.kids, l.tags)
+	v := l.view.Load()
+	switch {
+	case own != None:
+		return Verdict{Outcome: Refuse, Reason: own, Fresh: true}
+	case v == nil:
+		return Verdict{Reason: Silent} // booting
+	}
+	d := l.local(q, v, now)
+	age := v.age(now)
+	d.Fresh = age <= l.Within()
+	switch {
+	case d.Fresh:
+		if d.Outcome == Accept && !v.young(l.Within()) {
+			d.Renew = true
+			d.Checked, d.Term = v.stamp() // R19
+		}
+		return d
+	case d.Outcome == Refuse || !q.listed():
+		return d // a refusal stays one, and what the list is not about needs no list
+	case l.silent.Load():
+		if r := l.knownRevoked(q); r != None { // what the store said before it fell silent
+			return Verdict{Outcome: Refuse, Reason: r}
+		}
+		return frozen(d, age, l.Grace())
+	}
+	return Verdict{Outcome: Ask} // stale: accepted only after a confirm
+}
+
+// frozen is what a replica that is cut off makes of a local decision: what its
+// window decides stands until G, and nobody can be asked.
+func frozen(d Verdict, age, grace time.Duration) Verdict {
+	if d.Outcome == Ask || d.Outcome == Accept && age > grace {
+		return Verdict{Reason: Silent}
+	}
+	return Verdict{Outcome: d.Outcome, Reason: d.Reason}
+}
+
+// local decides from v alone, whatever its age (R16).
+func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
+	if r := l.marked(q, v); r != None {
+		return Verdict{Outcome: Refuse, Reason: r}
+	}
+	if !q.listed() {
+		return Verdict{Outcome: Accept}
+	}
+	if q.Checked < v.m.MS-v.head.RetainAt(q.Checked).Milliseconds() {
+		return Verdict{Outcome: Refuse, Reason: Stale} // by log time, whatever a wall clock made of exp
+	}
+	skew := l.Within().Milliseconds()
+	if q.Epoch > v.logTime(now, l.Within())+skew ||
+		q.Checked > v.m.MS+skew ||
+		q.Checked < max(v.now.from, v.head.Born, v.head.Floor) ||
+		!onLine(v.head.Terms, q.Term, q.Checked) {
+		// What is known here stays refused: the store may have lost it.
+		if r := v.known(q); r != None {
+			return Verdict{Outcome: Refuse, Reason: r}
+		}
+		return Verdict{Outcome: Ask}
+	}
+	switch s, r := v.now.look(q); s {
+	case revoked:
+		return Verdict{Outcome: Refuse, Reason: r}
+	case maybe:
+		return Verdict{Outcome: Ask}
+	}
+	return Verdict{Outcome: Accept}
+}
+
+// marked looks for everyone and for the keys of q among the marks.
+func (l *Replica) marked(q *Query, v *view) Reason {
+	if len(v.marks) == 0 {
+		return None
+	}
+	if w := v.marks.everyone(); w > 0 && w >= q.Epoch {
+		return RevokedEveryone
+	}
+	for _, kid := range q.Keys {
+		if v.marks.key(&l.kids, l.tags, kid) {
+			return RevokedKey
+		}
+	}
+	return None
+}
+
+// known looks for q in the exact rings of v, newest first, whatever its chk.
+func (v *view) known(q *Query) Reason {
+	if r := v.now.inRing(q); r != None {
+		return r
+	}
+	if v.before != nil {
+		return v.before.inRing(q)
+	}
+	return None
+}

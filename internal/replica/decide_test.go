@@ -1,0 +1,314 @@
+package replica
+
+import (
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"log/slog"
+	"testing"
+	"time"
+)
+
+type fixedSecrets struct{}
+
+func (fixedSecrets) ListSecret(label string) (out [32]byte) {
+	copy(out[:], label)
+	return out
+}
+
+// holding returns a list that holds v and never reads.
+func holding(t testing.TB, c Config, v *view) *Replica {
+	t.Helper()
+	c.Logger = slog.New(slog.DiscardHandler)
+	l, err := newList(revlog.NewMemory(), fixedSecrets{}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v != nil {
+		l.view.Store(v)
+	}
+	return l
+}
+
+const (
+	testLine  = 7
+	testM     = int64(1_800_000_000_000)
+	hourMS    = int64(time.Hour / time.Millisecond)
+	minuteMS  = int64(time.Minute / time.Millisecond)
+	testEpoch = testM - hourMS
+)
+
+// viewAt returns a view of a list that began ten hours before testM, with a
+// window of two hours that holds entries.
+func viewAt(entries ...revlog.Entry) *view {
+	retain := Config{}.retain()
+	head := revlog.Head{
+		Layout: revlog.Layout, ID: revlog.ListID{1}, Born: testM - 10*hourMS, MS: testM, N: int64(len(entries)),
+		Terms:      []revlog.Term{{ID: testLine, Start: testM - 10*hourMS}},
+		Retentions: []revlog.Retention{{Retain: retain}},
+	}
+	w := &window{from: testM - 2*hourMS, to: testM - 2*hourMS, ringFrom: testM - 2*hourMS}
+	for i := range entries {
+		entries[i].Position.N = int64(i + 1)
+	}
+	now := time.Now()
+	return &view{
+		head: head, m: head.Position(), last: revlog.Position{N: head.N}, sent: now, got: now,
+		now: w.add(entries, testM, retain), marks: marks(nil).with(entries, testM),
+	}
+}
+
+func entryAt(ms int64, s revlog.Scope, tag revlog.Tag, w int64) revlog.Entry {
+	return revlog.Entry{Position: revlog.Position{MS: ms}, Version: revlog.Layout, Scope: s, Tag: tag, W: w, Until: testM + 24*hourMS}
+}
+
+// someQuery is of a session that began an hour before testM and was checked a
+// minute before it.
+func someQuery() Query {
+	return Query{
+		Session: [16]byte{1}, Subject: revlog.Tag{2}, Groups: []revlog.Tag{{3}, {4}}, Keys: [2]string{"one", "two"},
+		Epoch: testEpoch, Checked: testM - minuteMS, Term: testLine,
+	}
+}
+
+func TestR16Decide(t *testing.T) {
+	const ago = hourMS // beyond the ring, inside the window
+	tags, err := newTagger(fixedSecrets{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := tags.session([16]byte{1})
+	skew := Config{}.within().Milliseconds()
+	everyone := func(w int64) revlog.Entry { return entryAt(testM-5*minuteMS, revlog.ScopeEveryone, revlog.Tag{}, w) }
+	key := func(kid string) revlog.Entry {
+		return entryAt(testM-5*minuteMS, revlog.ScopeKey, tags.of(revlog.ScopeKey, kid), revlog.Forever)
+	}
+	anonymous := func(q *Query) { q.Subject, q.Groups = revlog.Tag{}, nil }
+	old := func(q *Query) { q.Checked = testM - ago - minuteMS }
+
+	for _, tt := range []struct {
+		name    string
+		entries []revlog.Entry
+		view    func(*view)
+		query   func(*Query)
+		want    Outcome
+		reason  Reason
+	}{
+		{name: "nothing newer than chk", want: Accept},
+		{name: "missing ep, chk and ln count as 0", query: func(q *Query) { q.Epoch, q.Checked, q.Term = 0, 0, 0 }, want: Refuse, reason: Stale},
+		{name: "groups without a subject are on the list", entries: []revlog.Entry{entryAt(testM-1, revlog.ScopeGroup, revlog.Tag{3}, testEpoch)},
+			query: func(q *Query) { q.Subject = revlog.Tag{} }, want: Refuse, reason: RevokedGroup},
+
+		// Marks.
+		{name: "everyone at ep", entries: []revlog.Entry{everyone(testEpoch)}, want: Refuse, reason: RevokedEveryone},
+		{name: "everyone before ep", entries: []revlog.Entry{everyone(testEpoch - 1)}, want: Accept},
+		{name: "everyone, though chk is newer", entries: []revlog.Entry{everyone(testEpoch)}, query: func(q *Query) { q.Checked = testM }, want: Refuse, reason: RevokedEveryone},
+		{name: "everyone, anonymous", entries: []revlog.Entry{everyone(testEpoch)}, query: anonymous, want: Refuse, reason: RevokedEveryone},
+		{name: "everyone before, anonymous", entries: []revlog.Entry{everyone(testEpoch - 1)}, query: anonymous, want: Accept},
+		{name: "everyone, missing ep", entries: []revlog.Entry{everyone(1)}, query: func(q *Query) { q.Epoch = 0 }, want: Refuse, reason: RevokedEveryone},
+		{name: "an older everyone does not mask a newer", entries: []revlog.Entry{everyone(testEpoch), everyone(1)}, want: Refuse, reason: RevokedEveryone},
+		{name: "key of the session token", entries: []revlog.Entry{key("one")}, want: Refuse, reason: RevokedKey},
+		{name: "key of the seen token", entries: []revlog.Entry{key("two")}, want: Refuse, reason: RevokedKey},
+		{name: "key, anonymous", entries: []revlog.Entry{key("two")}, query: anonymous, want: Refuse, reason: RevokedKey},
+		{name: "key, though chk and ep are newer", entries: []revlog.Entry{key("one")}, query: func(q *Query) { q.Checked, q.Epoch = testM, testM }, want: Refuse, reason: RevokedKey},
+		{name: "another key", entries: []revlog.Entry{key("three")}, want: Accept},
+		{name: "another key, no kids", entries: []revlog.Entry{key("three")}, query: func(q *Query) { q.Keys = [2]string{} }, want: Accept},
+
+		// Outside the list.
+		{name: "anonymous, whatever chk says", query: func(q *Query) { anonymous(q); q.Checked, q.Term, q.Epoch = 0, 99, testM+hourMS }, want: Accept},
+		{name: "anonymous, its sid on the list", entries: []revlog.Entry{entryAt(testM-1, revlog.ScopeSession, own, revlog.Forever)}, query: anonymous, want: Accept},
+
+		// Retention.
+		{name: "chk at the retention", query: func(q *Query) { q.Checked = testM - Config{}.retain().Milliseconds() }, want: Ask},
+		{name: "chk past the retention", query: func(q *Query) { q.Checked = testM - Config{}.retain().Milliseconds() - 1 }, want: Refuse, reason: Stale},
+		{name: "the old retention for chk before a raise",
+			view: func(v *view) {
+				v.head.Retentions = []revlog.Retention{{Retain: time.Hour}, {From: testM - 30*minuteMS, Retain: 9 * time.Hour}}
+			},
+			query: func(q *Query) { q.Checked = testM - 61*minuteMS }, want: Refuse, reason: Stale},
+		{name: "the new retention for chk after a raise",
+			view: func(v *view) {
+				v.head.Retentions = []revlog.Retention{{Retain: time.Minute}, {From: testM - 30*minuteMS, Retain: 9 * time.Hour}}
+			},
+			query: func(q *Query) { q.Checked = testM - 30*minuteMS }, want: Accept},
+		{name: "the latest of two raises before chk",
+			view: func(v *view) {
+				v.head.Retentions = []revlog.Retention{{Retain: time.Minute}, {From: testM - 90*minuteMS, Retain: 2 * time.Minute}, {From: testM - 60*minuteMS, Retain: 9 * time.Hour}}
+			},
+			query: func(q *Query) { q.Checked = testM - 50*minuteMS }, want: Accept},
+
+		// Ask.
+		{name: "ep at log time + ε", query: func(q *Query) { q.Epoch = testM + skew }, want: Accept},
+		{name: "ep far past log time", query: func(q *Query) { q.Epoch = testM + skew + minuteMS }, want: Ask},
+		{name: "chk at ms(M) + S", query: func(q *Query) { q.Checked = testM + skew }, want: Accept},
+		{name: "chk past ms(M) + S", query: func(q *Query) { q.Checked = testM + skew + 1 }, want: Ask},
+		{name: "chk at H0", query: func(q *Query) { q.Checked = testM - 2*hourMS }, want: Accept},
+		{name: "chk before H0", query: func(q *Query) { q.Checked = testM - 2*hourMS - 1 }, want: Ask},
+		{name: "chk at born", view: func(v *view) { v.head.Born = testM - hourMS }, query: func(q *Query) { q.Checked = testM - hourMS }, want: Accept},
+		{name: "chk before born", view: func(v *view) { v.head.Born = testM - hourMS }, query: func(q *Query) { q.Checked = testM - hourMS - 1 }, want: Ask},
+		{name: "chk at the floor", view: func(v *view) { v.head.Floor = testM - minuteMS }, want: Accept},
+		{name: "chk before the floor", view: func(v *view) { v.head.Floor = testM - minuteMS + 1 }, want: Ask},
+		{name: "unknown line", query: func(q *Query) { q.Term = 8 }, want: Ask},
+		{name: "no lines known", view: func(v *view) { v.head.Terms = nil }, want: Ask},
+		{name: "chk at the end of its line", view: func(v *view) {
+			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - minuteMS})
+		}, want: Accept},
+		{name: "chk past the end of its line", view: func(v *view) {
+			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - minuteMS - 1})
+		}, want: Ask},
+		{name: "the line's successor ended, too", view: func(v *view) {
+			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - 10*minuteMS}, revlog.Term{ID: 9, Start: testM - 1})
+		}, want: Ask},
+		{name: "a primary that came back reigns from its last start", view: func(v *view) {
+			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - 10*minuteMS}, revlog.Term{ID: testLine, Start: testM - 5*minuteMS})
+		}, want: Accept},
+		{name: "undecidable here, and known to be revoked", entries: []revlog.Entry{entryAt(testM-minuteMS, revlog.ScopeSession, own, revlog.Forever)},
+			query: func(q *Query) { q.Term = 8 }, want: Refuse, reason: RevokedSession},
+
+		// Hits the ring settles.
+		{name: "session", entries: []revlog.Entry{entryAt(testM-1, revlog.ScopeSession, own, revlog.Forever)}, want: Refuse, reason: RevokedSession},
+		{name: "session, at chk", entries: []revlog.Entry{entryAt(testM-minuteMS, revlog.ScopeSession, own, revlog.Forever)}, want: Accept},
+		{name: "session, right after chk", entries: []revlog.Entry{entryAt(testM-minuteMS+1, revlog.ScopeSession, own, revlog.Forever)}, want: Refuse, reason: RevokedSession},
+		{name: "subject at ep", entries: []revlog.Entry{entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{2}, testEpoch)}, want: Refuse, reason: RevokedSubject},
+		{name: "subject before ep", entries: []revlog.Entry{entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{2}, testEpoch-1)}, want: Accept},
+		{name: "first group", entries: []revlog.Entry{entryAt(testM-1, revlog.ScopeGroup, revlog.Tag{3}, testEpoch)}, want: Refuse, reason: RevokedGroup},
+		{name: "last group", entries: []revlog.Entry{entryAt(testM-1, revlog.ScopeGroup, revlog.Tag{4}, testEpoch)}, want: Refuse, reason: RevokedGroup},
+		{name: "group before ep", entries: []revlog.Entry{entryAt(testM-1, revlog.ScopeGroup, revlog.Tag{4}, testEpoch-1)}, want: Accept},
+		{name: "another group", entries: []revlog.Entry{entryAt(testM-1, revlog.ScopeGroup, revlog.Tag{5}, testM)}, want: Accept},
+		{name: "a group's tag is not a subject's", entries: []revlog.Entry{entryAt(testM-1, revlog.ScopeGroup, revlog.Tag{2}, testM)}, want: Accept},
+		{name: "a subject's tag is not a group's", entries: []revlog.Entry{entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{3}, testM)}, want: Accept},
+		{name: "the newer W is lower", entries: []revlog.Entry{entryAt(testM-2, revlog.ScopeSubject, revlog.Tag{2}, testEpoch), entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{2}, 1)}, want: Refuse, reason: RevokedSubject},
+		{name: "one group is clear, the other not", entries: []revlog.Entry{entryAt(testM-2, revlog.ScopeGroup, revlog.Tag{3}, 1), entryAt(testM-1, revlog.ScopeGroup, revlog.Tag{4}, testEpoch)}, want: Refuse, reason: RevokedGroup},
+
+		// Hits older than the ring.
+		{name: "session beyond the ring", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSession, own, revlog.Forever)}, query: old, want: Ask},
+		{name: "subject beyond the ring", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch)}, query: old, want: Ask},
+		{name: "group beyond the ring", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeGroup, revlog.Tag{4}, testEpoch)}, query: old, want: Ask},
+		{name: "beyond the ring, but chk is newer", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSession, own, revlog.Forever)}, want: Accept},
+		{name: "beyond the ring, and again inside", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, 1), entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{2}, testEpoch)}, query: old, want: Refuse, reason: RevokedSubject},
+		{name: "beyond the ring, and lower inside", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch), entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{2}, 1)}, query: old, want: Ask},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v := viewAt(tt.entries...)
+			if tt.view != nil {
+				tt.view(v)
+			}
+			q := someQuery()
+			if tt.query != nil {
+				tt.query(&q)
+			}
+			l := holding(t, Config{}, v)
+			got := l.Decide(&q)
+			if got.Outcome != tt.want || got.Reason != tt.reason {
+				t.Errorf("Decide = %v %v, want %v %v", got.Outcome, got.Reason, tt.want, tt.reason)
+			}
+			if !got.Fresh {
+				t.Error("not Fresh, though synced")
+			}
+			if got.Renew != (tt.want == Accept) { // R19
+				t.Errorf("Renew = %v", got.Renew)
+			}
+			if n := l.Stats().Decisions[tt.want.String()]; n != 1 {
+				t.Errorf("counted %d times", n)
+			}
+			if r := l.Stats().Refusals[tt.reason.String()]; tt.want == Refuse && r != 1 {
+				t.Errorf("refusal counted %d times", r)
+			}
+			if again := l.Decide(&q); again != got {
+				t.Errorf("the same Query again: %+v, was %+v", again, got)
+			}
+		})
+	}
+}
+
+func TestR16BootingAcceptsNobody(t *testing.T) {
+	for name, q := range map[string]Query{"with a subject": someQuery(), "anonymous": {Session: [16]byte{1}}} {
+		if got := holding(t, Config{}, nil).Decide(&q); got != (Verdict{Reason: Silent}) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func TestAQueryUsedAgainIsAnotherSession(t *testing.T) {
+	tags, err := newTagger(fixedSecrets{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := holding(t, Config{}, viewAt(entryAt(testM-1, revlog.ScopeSession, tags.session([16]byte{2}), revlog.Forever)))
+	q := someQuery()
+	for _, tt := range []struct {
+		sid  byte
+		want Outcome
+	}{{1, Accept}, {2, Refuse}, {1, Accept}, {0, Accept}} {
+		q.Session = [16]byte{tt.sid}
+		if got := l.Decide(&q); got.Outcome != tt.want {
+			t.Errorf("session %d: %v, want %v", tt.sid, got.Outcome, tt.want)
+		}
+	}
+}
+
+// R19: chk is one less than the newest position, and never before born.
+func TestR19Renewal(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		view func(*view)
+		want Verdict
+	}{
+		{"one less than M", func(*view) {}, Verdict{Outcome: Accept, Fresh: true, Renew: true, Checked: testM - 1, Term: testLine}},
+		{"not before born", func(v *view) { v.head.Born = testM }, Verdict{Outcome: Accept, Fresh: true, Renew: true, Checked: testM, Term: testLine}},
+		{"under the line that reigns", func(v *view) {
+			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM})
+		}, Verdict{Outcome: Accept, Fresh: true, Renew: true, Checked: testM - 1, Term: 8}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v := viewAt()
+			tt.view(v)
+			q := someQuery()
+			q.Checked = testM
+			if got := holding(t, Config{}, v).Decide(&q); got != tt.want {
+				t.Errorf("Decide = %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+// R9, R13, R24: the age of a view is the larger of what both clocks say.
+func TestR24AStaleViewDoesNotRenew(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		sent func(now time.Time) time.Time
+		want Outcome
+	}{
+		{"fresh", func(now time.Time) time.Time { return now.Add(-1900 * time.Millisecond) }, Accept},
+		{"stale", func(now time.Time) time.Time { return now.Add(-2100 * time.Millisecond) }, Ask},
+		{"stale by the wall clock alone", func(now time.Time) time.Time { return now.Add(-2100 * time.Millisecond).Round(0) }, Ask},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v := viewAt()
+			v.sent = tt.sent(time.Now())
+			q := someQuery()
+			got := holding(t, Config{}, v).Decide(&q)
+			if got.Outcome != tt.want || got.Renew != (tt.want == Accept) || got.Fresh != (tt.want == Accept) {
+				t.Errorf("Decide = %+v", got)
+			}
+		})
+	}
+}
+
+func TestDisabledAcceptsEverybody(t *testing.T) {
+	l := Disabled(fixedSecrets{})
+	q := someQuery()
+	if got := l.Decide(&q); got.Outcome != Accept || !got.Renew || !got.Fresh {
+		t.Errorf("Decide = %+v", got)
+	}
+	if l.Enabled() || !l.Ready() || l.Stats().State != "disabled" {
+		t.Errorf("Enabled %v, Ready %v, State %v", l.Enabled(), l.Ready(), l.Stats().State)
+	}
+	if _, err := l.Revoke(t.Context(), Revocation{Scope: revlog.ScopeEveryone}); err != ErrDisabled {
+		t.Errorf("Revoke = %v", err)
+	}
+	if _, err := l.Revoked(t.Context(), revlog.Key{Scope: revlog.ScopeEveryone}); err != ErrDisabled {
+		t.Errorf("Revoked = %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Errorf("Close = %v", err)
+	}
+}

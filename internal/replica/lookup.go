@@ -1,0 +1,96 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// KeyRevoked reports whether this replica knows that the key kid is revoked. It
+// reads memory only. Ask before sealing: a ring that was put back from a backup
+// may hold a key as good that was revoked since. False means that this replica
+// has heard of no revocation, which says nothing before the list is ready.
+func (l *Replica) KeyRevoked(kid string) bool {
+	if l.store == nil || kid == "" {
+		return false
+	}
+	// The outbox first, as in Decide.
+	if l.outbox.n.Load() > 0 && l.outbox.w(revlog.Key{Scope: revlog.ScopeKey, Tag: l.kids.tag(l.tags, kid)}) >= 0 {
+		return true
+	}
+	v := l.view.Load()
+	return v != nil && v.marks.key(&l.kids, l.tags, kid)
+}
+
+// Revoked returns the W of k in force, 0 if it is not revoked. With an error the
+// store did not answer, and w is what this replica knows.
+func (l *Replica) Revoked(ctx context.Context, k revlog.Key) (w int64, err error) {
+	if l.store == nil {
+		return 0, ErrDisabled
+	}
+	v := l.view.Load()
+	w = max(l.knownOf(k, v), 0)
+	if v == nil {
+		err = errBooting
+	} else {
+		var stored int64
+		stored, err = l.storedOf(ctx, k, v)
+		w = max(w, stored)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrLookup, err)
+	}
+	return w, err
+}
+
+// knownOf returns the highest W of k that this replica knows, 0 or less if none.
+func (l *Replica) knownOf(k revlog.Key, v *view) int64 {
+	w := l.outbox.w(k)
+	if v == nil {
+		return w
+	}
+	w = max(w, v.marks[k].w)
+	for _, part := range []*window{v.now, v.before} {
+		if part == nil {
+			continue
+		}
+		for i := range part.ring {
+			if e := &part.ring[i]; e.Scope == k.Scope && e.Tag == k.Tag {
+				w = max(w, e.W)
+			}
+		}
+	}
+	cached, _ := l.revoked.Get(k)
+	return max(w, cached)
+}
+
+// storedOf asks the store for the W of k in force, 0 if there is none.
+func (l *Replica) storedOf(ctx context.Context, k revlog.Key, v *view) (w int64, _ error) {
+	q := revlog.Question{List: v.head.ID, Skew: l.Within()}
+	switch k.Scope {
+	case revlog.ScopeSession:
+		q.Session = k.Tag
+	case revlog.ScopeSubject:
+		q.Subject = k.Tag
+	case revlog.ScopeGroup:
+		q.Groups = []revlog.Tag{k.Tag}
+	case revlog.ScopeKey:
+		q.Keys = []revlog.Tag{k.Tag}
+	}
+	a, err := l.store.Confirm(ctx, q)
+	switch {
+	case err != nil:
+		return 0, err
+	case k.Scope == revlog.ScopeSession && a.Session:
+		return revlog.Forever, nil
+	case k.Scope == revlog.ScopeSubject:
+		return a.Subject, nil
+	case k.Scope == revlog.ScopeGroup:
+		return a.Groups[0], nil
+	case k.Scope == revlog.ScopeKey:
+		return a.Keys[0], nil
+	case k.Scope == revlog.ScopeEveryone:
+		return a.Everyone, nil
+	}
+	return 0, nil
+}

@@ -1,0 +1,224 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	mrand "math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/wafer-sessions/wafer/internal/lograte"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+const (
+	readEvery = 200 * time.Millisecond // R9
+	pageLimit = 10_000                 // entries of one read
+	askers    = 64                     // confirms in flight, and logins beside them (R18)
+	cacheSize = 16_384                 // confirmed and known-revoked sessions (R18)
+)
+
+// A Replica follows one list and decides by it. It is safe for concurrent use.
+type Replica struct {
+	config Config
+	log    *slog.Logger
+	store  revlog.Store // nil: Disabled
+	tags   *tagger
+
+	// view is replaced by the reader alone; whoever decides loads it once.
+	view atomic.Pointer[view]
+	// reading serialises the reader: the loop, and nobody else but Open.
+	reading sync.Mutex
+	turns   turns
+	filler  *filler // owned by reading
+	// left is the last list that was found to be lost, and stamped how far its tokens
+	// may go. Owned by reading.
+	left    revlog.ListID
+	stamped int64
+
+	outbox outbox
+	// silent: the store did not answer the last question and has not been heard of
+	// since. Nobody waits for it until the reader has.
+	silent atomic.Bool
+	// seen is the highest log time heard of; every write passes it on (R3).
+	seen atomic.Int64
+	// pace is the highest of log time heard of, less the time since begun: where log
+	// time must have come to, had it never stood still.
+	pace  atomic.Int64
+	begun time.Time
+
+	identity identity // what it calls itself among the readers of the store
+	told     told     // of its state, to the log
+	rate     lograte.Limiter
+
+	kids    kidTags
+	flights singleflight.Group
+	asking  *semaphore.Weighted           // confirms
+	logins  *semaphore.Weighted           // apart from those, so that neither keeps the other out
+	cleared *lru.Cache[clearKey, stamp]   // confirmed not revoked, and up to where
+	revoked *lru.Cache[revlog.Key, int64] // known W
+	stop    context.CancelFunc
+	stopped chan struct{}
+	closed  atomic.Bool
+
+	// Every decision writes these, on whatever core. What decisions read stands on
+	// other cache lines.
+	_        [64]byte
+	counters counters
+}
+
+// Format implements [fmt.Formatter]: every verb prints the name of the type.
+func (l *Replica) Format(f fmt.State, _ rune) { io.WriteString(f, "replica.Replica") }
+
+// Open is revocation.Open.
+func Open(ctx context.Context, s revlog.Store, k Secrets, c Config) (*Replica, error) {
+	l, err := newList(s, k, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.start(ctx); err != nil {
+		return nil, err
+	}
+	l.turns.wanted = make(chan struct{}, 1)
+	running, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	go l.run(running)
+	return l, nil
+}
+
+func newList(s revlog.Store, k Secrets, c Config) (*Replica, error) {
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"MaxIdle", c.MaxIdle}, {"Within", c.Within}, {"Grace", c.Grace}} {
+		if d.value < 0 {
+			return nil, fmt.Errorf("revocation: Config.%s is negative", d.name)
+		}
+	}
+	tags, err := newTagger(k)
+	if err != nil {
+		return nil, err
+	}
+	cleared, err := lru.New[clearKey, stamp](cacheSize)
+	if err != nil {
+		return nil, err
+	}
+	revoked, err := lru.New[revlog.Key, int64](cacheSize)
+	if err != nil {
+		return nil, err
+	}
+	return &Replica{
+		config: c, log: c.logger(), store: s, tags: tags,
+		asking: semaphore.NewWeighted(askers), logins: semaphore.NewWeighted(askers), cleared: cleared, revoked: revoked,
+		stopped: make(chan struct{}), begun: time.Now(),
+	}, nil
+}
+
+// Disabled returns a list that revokes nothing and refuses nobody: the
+// written-down choice of an application that lives with logout clearing the
+// cookie and nothing else. Revoke returns [ErrDisabled].
+func Disabled(k Secrets) *Replica {
+	l, err := newList(nil, k, Config{})
+	if err != nil {
+		panic(err) // a 16-byte AES key is always good
+	}
+	return l
+}
+
+// run reads until ctx ends. It is the only goroutine of a Replica.
+func (l *Replica) run(ctx context.Context) {
+	defer close(l.stopped)
+	begun := time.Now()
+	for {
+		jitter := time.Duration(mrand.Int64N(int64(readEvery / 5))) // R9: ± 10 %
+		var soon <-chan time.Time
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(readEvery*9/10 + jitter):
+		case <-l.turns.wanted:
+			soon = time.After(time.Until(begun.Add(readEvery / 2))) // however many want it
+		}
+		if soon != nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-soon:
+			}
+		}
+		begun = time.Now()
+		if l.view.Load() == nil {
+			l.startLate(ctx)
+		} else {
+			l.step(ctx, begun)
+		}
+	}
+}
+
+// Close is revocation.List.Close.
+func (l *Replica) Close() error {
+	if l.closed.Swap(true) || l.store == nil {
+		return nil
+	}
+	l.stop()
+	<-l.stopped
+	ctx, cancel := context.WithTimeout(context.Background(), l.Within())
+	defer cancel()
+	for more := true; more; {
+		var err error
+		if more, err = l.flush(ctx); err != nil {
+			l.log.Error("revocation: closing with revocations that the store does not have", "error", err)
+			break
+		}
+	}
+	if n := len(l.outbox.unsent(outboxLimit)); n > 0 {
+		return fmt.Errorf("%w: %d revocations were not acknowledged before closing", ErrUnavailable, n)
+	}
+	return nil
+}
+
+// Ready is revocation.List.Ready.
+func (l *Replica) Ready() bool { return !l.closed.Load() && (l.store == nil || l.view.Load() != nil) }
+
+// MaxIdle returns the longest idle limit the list remembers for.
+func (l *Replica) MaxIdle() time.Duration { return l.config.maxIdle() }
+
+// LongestIdle returns the longest idle limit that a session of the list can have.
+// That is MaxIdle, unless another replica has or had a longer one: then it is how
+// long the list was told to remember for that.
+func (l *Replica) LongestIdle() time.Duration {
+	if v := l.view.Load(); v != nil && v.head.Retain() > l.config.retain() {
+		return v.head.Retain()
+	}
+	return l.MaxIdle()
+}
+
+// Within returns how long after its acknowledgement a revocation is refused by
+// every replica that reaches the store.
+func (l *Replica) Within() time.Duration { return l.config.within() }
+
+// Grace returns how long a replica that does not reach the store goes on accepting
+// the sessions that it can decide.
+func (l *Replica) Grace() time.Duration { return l.config.grace() }
+
+// Enabled reports whether l is not the list made by [Disabled].
+func (l *Replica) Enabled() bool { return l.store != nil }
+
+// SameSecrets reports whether l was opened with the list key of k.
+func (l *Replica) SameSecrets(k Secrets) bool {
+	t, err := newTagger(k)
+	return err == nil && t.check == l.tags.check
+}
+
+// Tag returns what stands for a subject, group or key in tokens and in the list.
+func (l *Replica) Tag(s revlog.Scope, id string) revlog.Tag { return l.tags.of(s, id) }
+
+// SessionTag returns what stands for a session in the list.
+func (l *Replica) SessionTag(id [16]byte) revlog.Tag { return l.tags.session(id) }

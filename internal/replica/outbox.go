@@ -1,0 +1,273 @@
+package replica
+
+import (
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	outboxLimit  = 1 << 16 // revocations that wait for the store
+	subjectLimit = 64      // of sessions of one subject; more become one of the subject
+)
+
+// An outbox holds the revocations this replica made until its own view shows
+// them: refused here at once, whatever the store does, and sent until the store
+// has them (R20).
+//
+// mu serialises changes and owns waiting; decisions and unsent read without it.
+type outbox struct {
+	n     atomic.Int64
+	items sync.Map // exactKey → *sending
+
+	mu      sync.Mutex
+	waiting map[revlog.Tag]int // sessions that were missed, by their subject
+}
+
+// A sending is immutable.
+type sending struct {
+	w, until int64
+	subject  revlog.Tag // of a session, if the caller said whose it is
+	missed   bool       // the store was asked, and did not acknowledge it
+	at       place      // once the store acknowledged it; zero before
+}
+
+// A place is the state of a log right after a write.
+type place struct {
+	list  revlog.ListID
+	n     int64 // of the newest entry
+	chain [8]byte
+	heard time.Time // when this replica learned that it is acknowledged
+}
+
+func placeOf(h revlog.Head) place { return place{h.ID, h.N, h.Chain, time.Now()} }
+
+// placed returns the place of what w wrote, which counts as acknowledged once as
+// many replicas hold it as ack asks for.
+func placed(w revlog.Written, ack revlog.Ack) place {
+	p := placeOf(w.Head)
+	if w.Replicas < ack.Replicas {
+		p.heard = time.Time{}
+	}
+	return p
+}
+
+func (s *sending) acknowledged() bool { return !s.at.heard.IsZero() }
+
+// unacknowledged returns s as something to be sent again.
+func (s *sending) unacknowledged() *sending {
+	return &sending{w: s.w, until: s.until, subject: s.subject, missed: true}
+}
+
+// match reports why q is refused by a revocation of this replica's own.
+func (o *outbox) match(q *Query, kids *kidTags, t *tagger) Reason {
+	if o.n.Load() == 0 {
+		return None
+	}
+	if o.w(revlog.Key{Scope: revlog.ScopeEveryone, Tag: revlog.Tag{}}) >= q.Epoch {
+		return RevokedEveryone
+	}
+	for _, kid := range q.Keys {
+		if kid != "" && o.w(revlog.Key{Scope: revlog.ScopeKey, Tag: kids.tag(t, kid)}) >= 0 {
+			return RevokedKey
+		}
+	}
+	if !q.listed() {
+		return None
+	}
+	if o.w(revlog.Key{Scope: revlog.ScopeSession, Tag: q.tag}) >= 0 {
+		return RevokedSession
+	}
+	if q.Subject != (revlog.Tag{}) && o.w(revlog.Key{Scope: revlog.ScopeSubject, Tag: q.Subject}) >= q.Epoch {
+		return RevokedSubject
+	}
+	for _, g := range q.Groups {
+		if o.w(revlog.Key{Scope: revlog.ScopeGroup, Tag: g}) >= q.Epoch {
+			return RevokedGroup
+		}
+	}
+	return None
+}
+
+// w returns the W of k, or -1.
+func (o *outbox) w(k revlog.Key) int64 {
+	if s := o.get(k); s != nil {
+		return s.w
+	}
+	return -1
+}
+
+// put adds a revocation that the store has not acknowledged, for acknowledge or
+// withdraw, and returns what stood there before.
+func (o *outbox) put(k revlog.Key, s sending) (mine, before *sending, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if before = o.get(k); before != nil {
+		s.w, s.until, s.missed = max(s.w, before.w), max(s.until, before.until), before.missed
+	} else if o.n.Load() >= outboxLimit {
+		return nil, nil, ErrOutboxFull
+	}
+	o.set(k, &s)
+	return &s, before, nil
+}
+
+// add holds what the store has acknowledged already, until the view shows it. It
+// goes beyond the limit, for the moment that this takes.
+func (o *outbox) add(k revlog.Key, s sending, at place, r revlog.Result) {
+	o.mu.Lock()
+	if o.get(k) == nil {
+		o.set(k, &s)
+	}
+	o.mu.Unlock()
+	o.acknowledge(k, &s, at, r)
+}
+
+// full reports whether as many sessions of a subject wait for the store as may.
+// Those on their way to it are not counted: a store that answers takes any number.
+func (o *outbox) full(subject revlog.Tag) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.waiting[subject] >= subjectLimit
+}
+
+// miss records that the store did not acknowledge mine, which put returned.
+func (o *outbox) miss(k revlog.Key, mine *sending) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.get(k) == mine {
+		o.set(k, mine.unacknowledged())
+	}
+}
+
+// acknowledge records what the store made of mine, which put returned. The W of
+// the store counts: it is never lower than the one asked for. A place that was not
+// heard says that fewer replicas than asked for hold it: it is sent again.
+func (o *outbox) acknowledge(k revlog.Key, mine *sending, at place, r revlog.Result) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s := &sending{w: r.W, until: mine.until, subject: mine.subject, missed: at.heard.IsZero(), at: at}
+	switch now := o.get(k); {
+	case now == mine:
+		if r.W < mine.w {
+			return // what stood there before goes further, and still has to be sent
+		}
+	case now == nil: // another answer came first, and the view shows that one
+	case r.W <= now.w:
+		return
+	case !now.acknowledged():
+		s = &sending{w: r.W, until: now.until, subject: now.subject, missed: now.missed} // a later revocation waits for its own answer
+	}
+	o.set(k, s)
+}
+
+// withdraw takes back mine, which the store refused to make.
+func (o *outbox) withdraw(k revlog.Key, mine, before *sending) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.get(k) != mine:
+	case before != nil:
+		o.set(k, before)
+	default:
+		o.drop(k)
+	}
+}
+
+// seen lets go of everything that v shows. What was acknowledged by a list that
+// is gone, or by a primary whose last entries are, has to be sent again: saying
+// it twice changes nothing.
+func (o *outbox) seen(v *view) {
+	if o.n.Load() == 0 {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.items.Range(func(key, value any) bool {
+		k, s := key.(revlog.Key), value.(*sending)
+		switch {
+		case !s.acknowledged():
+		case s.at.list == v.head.ID && v.m.N < s.at.n && !v.sent.After(s.at.heard):
+			// Not read yet. A view that was asked for later and is still behind follows a
+			// log that lost it, however far its log time has come.
+		case v.shows(s.at):
+			o.drop(k)
+		default:
+			o.set(k, s.unacknowledged())
+		}
+		return true
+	})
+}
+
+// unsent returns at most limit of what the store has not acknowledged, first of
+// all what it does not have at all.
+func (o *outbox) unsent(limit int) map[revlog.Key]*sending {
+	m := map[revlog.Key]*sending{}
+	for _, stored := range []bool{false, true} {
+		o.items.Range(func(k, v any) bool {
+			if s := v.(*sending); !s.acknowledged() && (s.at.list != revlog.ListID{}) == stored && len(m) < limit {
+				m[k.(revlog.Key)] = s
+			}
+			return len(m) < limit
+		})
+	}
+	return m
+}
+
+func (o *outbox) get(k revlog.Key) *sending {
+	v, _ := o.items.Load(k)
+	s, _ := v.(*sending)
+	return s
+}
+
+func (o *outbox) set(k revlog.Key, s *sending) {
+	old, had := o.items.Swap(k, s)
+	if !had {
+		o.n.Add(1)
+	} else {
+		o.count(old.(*sending), -1)
+	}
+	o.count(s, 1)
+}
+
+// count keeps waiting up to date. The caller holds mu.
+func (o *outbox) count(s *sending, by int) {
+	if s.subject == (revlog.Tag{}) || !s.missed {
+		return
+	}
+	if o.waiting == nil {
+		o.waiting = map[revlog.Tag]int{}
+	}
+	if o.waiting[s.subject] += by; o.waiting[s.subject] == 0 {
+		delete(o.waiting, s.subject)
+	}
+}
+
+func (o *outbox) drop(k revlog.Key) {
+	if old, had := o.items.LoadAndDelete(k); had {
+		o.n.Add(-1)
+		o.count(old.(*sending), -1)
+	}
+}
+
+// kidTags remembers the tags of key ids, which come from the ring and are few.
+type kidTags struct {
+	known atomic.Pointer[map[string]revlog.Tag]
+}
+
+func (c *kidTags) tag(t *tagger, kid string) revlog.Tag {
+	known := c.known.Load()
+	if known != nil {
+		if tag, ok := (*known)[kid]; ok {
+			return tag
+		}
+	}
+	tag := t.of(revlog.ScopeKey, kid)
+	next := map[string]revlog.Tag{kid: tag}
+	if known != nil && len(*known) < 1024 {
+		maps.Copy(next, *known)
+	}
+	c.known.Store(&next) // one of two at once is lost, and computed again
+	return tag
+}

@@ -1,0 +1,131 @@
+package replica
+
+import "github.com/wafer-sessions/wafer/revocation/revlog"
+
+// A Query is what a session says of itself, from its token or tokens. Reuse
+// one Query for [Replica.Decide], [Replica.Confirm] and the decision at commit: it
+// remembers what was computed. It belongs to one goroutine at a time.
+type Query struct {
+	Session [16]byte     // the session id itself, not its tag
+	Subject revlog.Tag   // from Replica.Tag; zero: the session has no subject
+	Groups  []revlog.Tag // at most 8
+	Keys    [2]string    // key ids of the session token and of the seen token that counts; "": none
+	Epoch   int64        // ep: log time at login, ms
+	Checked int64        // chk: no entry at or before this log time matched, ms
+	Term    uint32       // ln: the line of that chk
+
+	tag    revlog.Tag // of the session id in of, if tagged
+	of     [16]byte   // so that a Query used again for another session is not taken for the first
+	tagged bool
+}
+
+// listed reports whether the list is about this session at all. A session with
+// no subject and no groups is never written, asked or refused one by one:
+// otherwise one visitor without an account could fill the list.
+func (q *Query) listed() bool { return q.Subject != (revlog.Tag{}) || len(q.Groups) > 0 }
+
+// An Outcome is what was decided. Its zero value accepts nobody.
+type Outcome uint8
+
+const (
+	Undecided Outcome = iota // could not be known: 503, never "revoked"
+	Accept
+	Refuse
+	Ask // Confirm must be called; only Decide returns it
+)
+
+// String returns "undecided", "accept", "refuse" or "ask".
+func (o Outcome) String() string {
+	return [...]string{"undecided", "accept", "refuse", "ask"}[o&3]
+}
+
+// A Reason says why a session was refused or could not be decided.
+type Reason uint8
+
+const (
+	None Reason = iota
+	RevokedSession
+	RevokedSubject
+	RevokedGroup
+	RevokedKey
+	RevokedEveryone
+	ListLost // the store lost its data and nobody can say whether this session was revoked
+	Stale    // last checked longer ago than the list remembers: expired, whatever exp says
+	Silent   // the store did not answer, or too many were asking
+)
+
+// String returns the name used in metrics and logs.
+func (r Reason) String() string {
+	names := [...]string{"", "revoked_session", "revoked_subject", "revoked_group", "revoked_key",
+		"revoked_everyone", "list_lost", "expired_idle", "undecided"}
+	if int(r) < len(names) {
+		return names[r]
+	}
+	return "unknown"
+}
+
+// revokedBy returns the reason that stands for a revocation of scope s.
+func revokedBy(s revlog.Scope) Reason {
+	switch s {
+	case revlog.ScopeSession:
+		return RevokedSession
+	case revlog.ScopeSubject:
+		return RevokedSubject
+	case revlog.ScopeGroup:
+		return RevokedGroup
+	case revlog.ScopeKey:
+		return RevokedKey
+	case revlog.ScopeEveryone:
+		return RevokedEveryone
+	}
+	return None
+}
+
+// A Verdict is the answer to a Query.
+type Verdict struct {
+	Outcome Outcome
+	Reason  Reason
+	// Fresh: decided by a view no older than Config.Within, or by the store itself.
+	Fresh bool
+	// Renew: the tokens may be sealed again with the Checked and Line below. Never
+	// set where a renewal could carry a session past a revocation that this replica
+	// has not read: while it is out of touch with the store, and for Config.Within
+	// after another server became the primary.
+	Renew   bool
+	Checked int64  // ms of log time
+	Term    uint32 // the line of Checked
+}
+
+// A Start is what a new token carries.
+type Start struct {
+	Epoch   int64  // ms of log time
+	Checked int64  // ms of log time
+	Term    uint32 // the line of Checked
+}
+
+// A Login describes a session about to begin, so that it begins after every
+// revocation of its subject and groups that there is.
+type Login struct {
+	Subject revlog.Tag
+	Groups  []revlog.Tag
+	Since   int64 // log time when the password began to be checked, ms; 0: not given
+}
+
+// A Succession says how one session follows another. The old one ends in the same
+// step, and one that is revoked at that moment has no successor.
+type Succession struct {
+	Kind  Kind
+	Login Login // the new session's subject and groups; of Others and Switch, Subject is the old one's
+}
+
+// A Kind of succession.
+type Kind uint8
+
+const (
+	// Switch gives the session other groups and keeps its login time.
+	Switch Kind = iota + 1
+	// Others ends every other session of the subject.
+	Others
+	// Relogin begins a new session over the old one.
+	Relogin
+)

@@ -1,0 +1,198 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// step is one turn of the reader: one read, what it brought, a piece of older
+// log, and revocations that still wait for the store. now is when it began.
+func (l *Replica) step(ctx context.Context, now time.Time) {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	l.tell(now) // a process that was paused is stale until it has read
+	err := l.read(ctx, now)
+	if err == nil {
+		l.silent.Store(false)
+	}
+	end := time.Now()
+	slept := end.Sub(now) > l.Within() // so that how it ended says nothing about the store
+	l.turns.end(!slept && (err != nil || !l.fresh(end)))
+	if err != nil {
+		l.counters.reads.add("failed")
+		if ctx.Err() == nil {
+			l.told.failed = err
+			l.tell(time.Now())
+		}
+		return
+	}
+	l.counters.reads.add("ok")
+	l.told.failed = nil
+	l.tell(time.Now())
+	l.flush(ctx)
+	l.fillBehind(ctx)
+	l.register(ctx, now)
+}
+
+// read applies what the log has since the last view, and mends what it finds
+// broken. The caller holds reading.
+func (l *Replica) read(ctx context.Context, now time.Time) error {
+	for marks := false; ; {
+		v := l.view.Load()
+		p, err := l.fetch(ctx, v.head.ID, v.cursor(), marks)
+		switch {
+		case errors.Is(err, revlog.ErrLost):
+			l.counters.anomalies.add("lost")
+			return l.adopt(ctx, v, now)
+		case errors.Is(err, revlog.ErrOtherList):
+			l.counters.anomalies.add("genesis")
+			return l.adopt(ctx, v, now)
+		case err != nil:
+			return err
+		}
+		entries, err := v.follow(p)
+		switch {
+		case errors.Is(err, errBroken):
+			l.counters.anomalies.add("broken")
+			l.seldom(slog.LevelWarn, "revocation: the store's log is not the one followed: mending it", "at", v.m.String())
+			return l.mend(ctx, v, now)
+		case errors.Is(err, errTrimmed) && !marks:
+			marks = true // those that the gap brought are nowhere else any more
+			continue
+		case errors.Is(err, errTrimmed):
+			l.counters.anomalies.add("trimmed")
+			at := p.Head.MS
+			if len(entries) > 0 {
+				at = entries[0].Position.MS
+			}
+			v = v.cut(at)
+			v.marks = v.marks.with(p.Globals, p.Head.MS)
+			l.filler, marks = nil, false
+		}
+		l.publish(l.advance(v, p, entries, now))
+		if !p.More {
+			return l.keepRetain(ctx, p.Head)
+		}
+	}
+}
+
+// keepRetain raises the retention of the list again if another replica founded
+// it, or a snapshot brought back one from before this process raised it (R4).
+func (l *Replica) keepRetain(ctx context.Context, h revlog.Head) error {
+	if h.Retain() >= l.config.retain() {
+		return nil
+	}
+	_, err := l.write(ctx, revlog.Batch{List: h.ID, Retain: l.config.retain()})
+	return err
+}
+
+// cursor is where v reads on: its last entry itself, so that a log that is not
+// the same any more shows (R9, R10).
+func (v *view) cursor() revlog.Position {
+	if v.last.MS != 0 {
+		return v.last
+	}
+	return revlog.Position{MS: v.m.MS, N: v.last.N + 1}
+}
+
+// cut returns v with nothing known at or before log time at.
+func (v *view) cut(at int64) *view {
+	n, w := *v, *v.now
+	w.from, w.ringFrom, w.gens, w.ring, w.blocks = at, at, nil, nil, nil
+	w.anchored = false
+	n.now = &w
+	return &n
+}
+
+// advance returns v with entries of p applied. A page that is not the end of the
+// log does not make the view younger.
+func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent time.Time) *view {
+	n := *v
+	n.head = p.Head
+	n.m, n.got = p.Head.Position(), time.Now()
+	if len(entries) > 0 {
+		last := entries[len(entries)-1]
+		n.last, n.chain = last.Position, last.Chain
+	}
+	if p.More {
+		n.m = n.last
+	} else if p.Heartbeat <= l.Within() {
+		n.sent = sent
+	}
+	good, forgedAt := l.verify(n.head.ID, entries)
+	w := n.now.after(v, entries).add(good, n.m.MS, n.head.Retain())
+	w.cover(n.head.Floor) // what was revoked in bulk before it is in no window
+	if forgedAt > 0 {
+		w.cover(forgedAt)
+		w.ringFrom = max(w.ringFrom, forgedAt)
+	}
+	n.now = w
+	n.marks = n.marks.with(good, n.m.MS)
+	l.heard(n.m.MS)
+	return &n
+}
+
+// verify returns the entries whose MAC is right and whose meaning is known, and
+// the newest log time of the others. Those are never just skipped: the window
+// begins after them, so that the store is asked about everything before (R12).
+func (l *Replica) verify(g revlog.ListID, entries []revlog.Entry) (good []revlog.Entry, forgedAt int64) {
+	good = make([]revlog.Entry, 0, len(entries))
+	for _, e := range entries {
+		if e.Version == revlog.Layout && e.Scope.Known() && e.MAC == l.tags.entryMAC(g, e.Version, e.Scope, e.Tag) {
+			good = append(good, e)
+			continue
+		}
+		forgedAt = e.Position.MS
+		l.counters.anomalies.add("forged")
+	}
+	return good, forgedAt
+}
+
+// publish makes v the view decisions load, and lets go of revocations of our own
+// that it holds: in this order, so that no decision misses them in both places.
+func (l *Replica) publish(v *view) {
+	l.view.Store(v)
+	l.outbox.seen(v)
+}
+
+// fetch and write are the two ways of the reader to the store. An attempt that
+// took longer than S/4 would leave no time for another (R9).
+func (l *Replica) fetch(ctx context.Context, g revlog.ListID, from revlog.Position, marks bool) (revlog.Page, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
+	defer cancel()
+	return l.store.Read(ctx, revlog.Cursor{List: g, From: from, Limit: pageLimit, Floor: l.seen.Load(), Globals: marks})
+}
+
+func (l *Replica) write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
+	patience := l.Within() / 4
+	if b.Ack.Replicas > 0 {
+		patience += b.Ack.Timeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	b.Floor, b.Skew = max(b.Floor, l.seen.Load()), l.Within()
+	w, err := l.store.Write(ctx, b)
+	if err == nil {
+		l.heard(w.Head.MS)
+	}
+	return w, err
+}
+
+// heard remembers log time that came from the store (R3).
+func (l *Replica) heard(ms int64) {
+	raise(&l.seen, ms)
+	raise(&l.pace, ms-time.Since(l.begun).Milliseconds())
+}
+
+func raise(a *atomic.Int64, to int64) {
+	for {
+		old := a.Load()
+		if to <= old || a.CompareAndSwap(old, to) {
+			return
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package replica
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	registerEvery = 5 * time.Second
+	registerKeep  = 3 * registerEvery // a replica that says nothing for so long is gone
+)
+
+// Replicas is revocation.List.Replicas.
+func (l *Replica) Replicas(ctx context.Context) ([]revlog.Replica, error) {
+	r, ok := l.store.(revlog.Registrar)
+	if !ok {
+		return []revlog.Replica{l.describe(time.Now())}, nil
+	}
+	all, err := r.Replicas(ctx)
+	if err != nil {
+		return []revlog.Replica{l.describe(time.Now())}, fmt.Errorf("%w: %w", ErrLookup, err)
+	}
+	slices.SortFunc(all, func(a, b revlog.Replica) int { return strings.Compare(a.Host+"\x00"+a.ID, b.Host+"\x00"+b.ID) })
+	return all, nil
+}
+
+// identity is what a List calls itself.
+type identity struct {
+	once sync.Once
+	id   string
+	host string
+	// last is when this List last registered. The reader owns it.
+	last time.Time
+}
+
+func (i *identity) names() (id, host string) {
+	i.once.Do(func() {
+		var b [9]byte
+		rand.Read(b[:]) // never fails
+		i.id = base64.RawURLEncoding.EncodeToString(b[:])
+		i.host, _ = os.Hostname()
+	})
+	return i.id, i.host
+}
+
+func (l *Replica) describe(now time.Time) revlog.Replica {
+	s := l.Stats()
+	r := revlog.Replica{
+		Version: moduleVersion(), State: s.State, Age: s.Age, Window: s.Window, Position: s.Position, Seen: now,
+	}
+	r.ID, r.Host = l.identity.names()
+	if l.config.Report != nil {
+		r.Report = l.config.Report()
+	}
+	return r
+}
+
+// register tells the store now and then that this replica is there.
+func (l *Replica) register(ctx context.Context, now time.Time) {
+	r, ok := l.store.(revlog.Registrar)
+	if !ok || now.Sub(l.identity.last) < registerEvery {
+		return
+	}
+	l.identity.last = now
+	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
+	defer cancel()
+	if err := r.Register(ctx, l.describe(now), registerKeep); err != nil && !errors.Is(err, context.Canceled) {
+		l.log.Debug("revocation: register", "error", err)
+	}
+}
+
+// moduleVersion is the version of Wafer in this program, "devel" if it was not
+// built from a release.
+func moduleVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "devel"
+	}
+	for _, m := range append(info.Deps, &info.Main) {
+		if strings.HasSuffix(m.Path, "/wafer") && m.Version != "" && m.Version != "(devel)" {
+			return m.Version
+		}
+	}
+	return "devel"
+}
+
+// Genesis returns which list l follows now, for tools that read the log of its
+// store themselves; zero before it follows one.
+func (l *Replica) Genesis() revlog.ListID {
+	if v := l.view.Load(); v != nil {
+		return v.head.ID
+	}
+	return revlog.ListID{}
+}

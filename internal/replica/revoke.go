@@ -1,0 +1,177 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"log/slog"
+	"time"
+)
+
+// keyKept is how long the revocation of a key is remembered: longer than anything
+// it sealed can live, since a ring is made for sessions of 10 years at most. Such
+// entries are few, and every replica holds them all.
+const keyKept = 11 * 365 * 24 * time.Hour
+
+// A Revocation says what to revoke, and revocation.Options what its fields mean.
+type Revocation struct {
+	Scope  revlog.Scope
+	Tag    revlog.Tag // zero for everyone
+	Before time.Time  // not for a session
+	Until  time.Time
+	Owner  revlog.Tag // of a session: its subject; zero: not said
+}
+
+func (r Revocation) key() revlog.Key { return revlog.Key{Scope: r.Scope, Tag: r.Tag} }
+
+// A Receipt is revocation.Receipt, which documents its fields.
+type Receipt struct {
+	Position  string
+	Changed   bool
+	Replicas  int
+	Effective time.Time
+	WorstCase time.Time
+}
+
+// Revoke is revocation.List.Revoke.
+func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
+	switch {
+	case l.store == nil:
+		return Receipt{}, ErrDisabled
+	case l.closed.Load():
+		return Receipt{}, ErrClosed
+	}
+	now := time.Now()
+	v := l.view.Load()
+	if v == nil && o.Scope != revlog.ScopeSession && o.Scope != revlog.ScopeKey {
+		return Receipt{}, ErrNotReady // what "now" is in the list is not known yet
+	}
+	if o.Scope == revlog.ScopeSession {
+		o.Before = time.Time{} // means nothing, also if it becomes one of the subject
+	}
+	o = l.fold(o, v)
+	k, a, err := l.assertion(o, now)
+	if err != nil {
+		return Receipt{}, err
+	}
+	s := sending{w: a.W, until: a.Until, subject: o.Owner}
+	mine, before, full := l.outbox.put(k, s)
+	switch {
+	case full == nil:
+		a.Until = mine.until // also as long as what was asked for before and still waits
+	case v == nil:
+		l.counters.full.Add(1)
+		return Receipt{}, full
+	}
+	if v == nil {
+		return Receipt{}, errBooting
+	}
+	list := v.head.ID
+	a.MAC = l.tags.entryMAC(list, a.Version, a.Scope, a.Tag)
+	w, err := l.store.Write(ctx, revlog.Batch{
+		List: list, Floor: l.present(now), Skew: l.Within(), Assertions: []revlog.Assertion{a}, Ack: l.config.Ack,
+	})
+	switch {
+	case errors.Is(err, revlog.ErrFuture):
+		l.outbox.withdraw(k, mine, before)
+		return Receipt{}, err
+	case err != nil && full != nil:
+		l.counters.full.Add(1)
+		return Receipt{}, fmt.Errorf("%w: %w", full, err)
+	case err != nil:
+		l.outbox.miss(k, mine)
+		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	r := w.Results[0]
+	l.heard(w.Head.MS)
+	if full == nil {
+		l.outbox.acknowledge(k, mine, placed(w, l.config.Ack), r)
+	} else {
+		l.outbox.add(k, s, placed(w, l.config.Ack), r)
+	}
+	if w.Replicas < l.config.Ack.Replicas {
+		return Receipt{}, fmt.Errorf("%w: stored, but %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, l.config.Ack.Replicas)
+	}
+	done := time.Now()
+	return Receipt{
+		Position: r.Position.String(), Changed: r.Changed, Replicas: w.Replicas,
+		Effective: done.Add(l.Within()), WorstCase: done.Add(l.Grace()),
+	}, nil
+}
+
+// fold returns what to revoke instead of o: while the store is silent, one account
+// that signs in and out again and again must not fill the outbox, so that nobody
+// else's logout is remembered.
+func (l *Replica) fold(o Revocation, v *view) Revocation {
+	if v == nil || o.Scope != revlog.ScopeSession || o.Owner == (revlog.Tag{}) {
+		o.Owner = revlog.Tag{}
+		return o
+	}
+	if !l.outbox.full(o.Owner) || l.outbox.w(o.key()) >= 0 {
+		return o
+	}
+	l.seldom(slog.LevelWarn, "revocation: too many sessions of one subject wait for the store: all its sessions are revoked")
+	return Revocation{Scope: revlog.ScopeSubject, Tag: o.Owner, Until: o.Until}
+}
+
+// assertion works out what to write for o. Its W is what this replica refuses by
+// until the store has answered: the store's own will not be lower.
+func (l *Replica) assertion(o Revocation, now time.Time) (revlog.Key, revlog.Assertion, error) {
+	present := l.present(now)
+	a := revlog.Assertion{Scope: o.Scope, Tag: o.Tag, Version: revlog.Layout, When: revlog.AtNow, W: present + l.Within().Milliseconds()}
+	if !o.Until.IsZero() {
+		a.Until = o.Until.UnixMilli()
+	}
+	if o.Scope == revlog.ScopeKey {
+		a.Until = max(a.Until, max(present, now.UnixMilli())+keyKept.Milliseconds())
+	}
+	switch {
+	case o.Scope == revlog.ScopeSession || o.Scope == revlog.ScopeKey:
+		a.When, a.W = revlog.AsGiven, revlog.Forever
+	case !o.Before.IsZero():
+		a.When, a.W = revlog.Before, o.Before.UnixMilli()
+		if a.W > present+l.Within().Milliseconds() {
+			return revlog.Key{}, a, revlog.ErrFuture
+		}
+	}
+	return revlog.Key{Scope: a.Scope, Tag: a.Tag}, a, nil
+}
+
+// flush sends what the store has not acknowledged, as it stands: a W that was
+// "now" the first time must not become a later now (R5, R20). It reports whether
+// anything is left to send.
+func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
+	if l.outbox.n.Load() == 0 {
+		return false, nil
+	}
+	v := l.view.Load()
+	if v == nil {
+		return true, errBooting
+	}
+	list := v.head.ID
+	var keys []revlog.Key
+	var batch []revlog.Assertion
+	unsent := l.outbox.unsent(joinBatch)
+	for k, s := range unsent {
+		keys = append(keys, k)
+		batch = append(batch, l.join(list, k.Scope, k.Tag, s.w, s.until))
+	}
+	if len(keys) == 0 {
+		return false, nil
+	}
+	// Their W may lie ahead of a log time that stood still meanwhile. Whoever logs in
+	// from now on begins after them, and has to stay within reach of the next "now".
+	ack := revlog.Ack{Replicas: l.config.Ack.Replicas, Timeout: l.Within() / 4}
+	w, err := l.write(ctx, revlog.Batch{List: list, Floor: l.present(time.Now()), Assertions: batch, Ack: ack})
+	if err != nil {
+		return true, err
+	}
+	for i, r := range w.Results {
+		l.outbox.acknowledge(keys[i], unsent[keys[i]], placed(w, ack), r)
+	}
+	if w.Replicas < ack.Replicas {
+		return true, fmt.Errorf("%w: stored, but %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, ack.Replicas)
+	}
+	return len(keys) == joinBatch, nil
+}

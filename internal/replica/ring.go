@@ -1,0 +1,105 @@
+package replica
+
+import "github.com/wafer-sessions/wafer/revocation/revlog"
+
+const blockSize = 1024
+
+// A block finds the entries of one stretch of the ring by tag, so that neither
+// a false hit nor a revoked token that is sent again and again costs a walk
+// through ten minutes of log.
+type block struct {
+	first  int   // sequence number of its first entry in the ring
+	newest int64 // log time of its last entry, ms
+	// slots is a hash table: 1 + the place of an entry in the block, or 0. It is
+	// half empty.
+	slots [2 * blockSize]uint16
+}
+
+func newBlock(first int, entries []revlog.Entry) *block {
+	b := &block{first: first, newest: entries[len(entries)-1].Position.MS}
+	for i := range entries {
+		at := slotOf(entries[i].Tag)
+		for b.slots[at] != 0 {
+			at = (at + 1) % uint(len(b.slots))
+		}
+		b.slots[at] = uint16(i + 1)
+	}
+	return b
+}
+
+func slotOf(t revlog.Tag) uint { return (uint(t[0]) | uint(t[1])<<8) % (2 * blockSize) }
+
+// indexed returns how many entries of the ring, from its beginning, are in blocks.
+func (w *window) indexed() int {
+	if len(w.blocks) == 0 {
+		return 0
+	}
+	return w.blocks[len(w.blocks)-1].first + blockSize - w.trimmed
+}
+
+// index gives every full stretch of the ring its block, and drops the blocks of
+// what was trimmed.
+func (w *window) index() {
+	for len(w.blocks) > 0 && w.blocks[0].first+blockSize <= w.trimmed {
+		w.blocks = w.blocks[1:]
+	}
+	for at := w.indexed(); len(w.ring)-at >= blockSize; at += blockSize {
+		w.blocks = append(w.blocks, newBlock(w.trimmed+at, w.ring[at:at+blockSize]))
+	}
+}
+
+// holds reports whether the ring has an entry newer than chk that revokes what
+// began at epoch.
+func (w *window) holds(scope revlog.Scope, tag revlog.Tag, chk, epoch int64) bool {
+	match := func(e *revlog.Entry) bool {
+		return e.Tag == tag && e.Scope == scope && e.W >= epoch && e.Position.MS > chk
+	}
+	for i := len(w.ring) - 1; i >= w.indexed() && w.ring[i].Position.MS > chk; i-- {
+		if match(&w.ring[i]) {
+			return true
+		}
+	}
+	for i := len(w.blocks) - 1; i >= 0 && w.blocks[i].newest > chk; i-- {
+		b := w.blocks[i]
+		for at := slotOf(tag); b.slots[at] != 0; at = (at + 1) % uint(len(b.slots)) {
+			n := b.first + int(b.slots[at]) - 1 - w.trimmed
+			if n >= 0 && match(&w.ring[n]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// inRing looks for q in the ring alone, whatever its chk.
+func (w *window) inRing(q *Query) Reason {
+	if len(w.ring) == 0 {
+		return None
+	}
+	before := w.ring[0].Position.MS - 1 // not ringFrom, which may have moved past it
+	in := func(s revlog.Scope, t revlog.Tag) bool { return w.hit(t, before) && w.holds(s, t, before, q.Epoch) }
+	switch {
+	case in(revlog.ScopeSession, q.tag):
+		return RevokedSession
+	case q.Subject != (revlog.Tag{}) && in(revlog.ScopeSubject, q.Subject):
+		return RevokedSubject
+	}
+	for _, g := range q.Groups {
+		if in(revlog.ScopeGroup, g) {
+			return RevokedGroup
+		}
+	}
+	return None
+}
+
+// after returns w with the anchor of a ring that begins with the first of
+// entries, which follows the last one v has applied.
+func (w *window) after(v *view, entries []revlog.Entry) *window {
+	known := v.chain != [8]byte{} || v.last.N == 0
+	if len(w.ring) > 0 || w.anchored || !known || len(entries) == 0 || entries[0].Position.N != v.last.N+1 {
+		return w
+	}
+	n := *w
+	n.anchor, n.anchored = revlog.Entry{Position: v.last, Chain: v.chain}, true
+	return &n
+}

@@ -1,0 +1,73 @@
+package replica
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// Secrets is revocation.Secrets.
+type Secrets interface {
+	ListSecret(label string) [32]byte
+}
+
+// A tagger computes tags, entry MACs and the check value of the list key.
+// Its secrets stand behind functions, where fmt cannot print them.
+type tagger struct {
+	sid func() cipher.Block // AES-128: a permutation of session ids
+	tag func() hash.Hash    // a new HMAC
+	mac func() hash.Hash    // a new HMAC
+	// check tells two list keys apart without telling anything about them.
+	check [16]byte
+}
+
+func newTagger(k Secrets) (*tagger, error) {
+	sid, tag, mac := k.ListSecret("wafer list: session tags"), k.ListSecret("wafer list: tags"), k.ListSecret("wafer list: entry mac")
+	block, err := aes.NewCipher(sid[:16])
+	if err != nil {
+		return nil, fmt.Errorf("revocation: session tags: %w", err)
+	}
+	t := &tagger{
+		sid: func() cipher.Block { return block },
+		tag: func() hash.Hash { return hmac.New(sha256.New, tag[:]) },
+		mac: func() hash.Hash { return hmac.New(sha256.New, mac[:]) },
+	}
+	check := k.ListSecret("wafer list: key check")
+	copy(t.check[:], check[:])
+	return t, nil
+}
+
+func (t *tagger) session(sid [16]byte) (tag revlog.Tag) {
+	t.seal(&tag, &sid)
+	return tag
+}
+
+// seal is session for whoever has room for both: what goes through the
+// interface of a cipher is allocated otherwise.
+func (t *tagger) seal(tag *revlog.Tag, sid *[16]byte) { t.sid().Encrypt(tag[:], sid[:]) }
+
+// of is for every scope but sessions: their ids are 16 bytes, and tagged by session.
+func (t *tagger) of(scope revlog.Scope, id string) (tag revlog.Tag) {
+	h := t.tag()
+	h.Write([]byte{byte(scope), 0})
+	h.Write([]byte(id))
+	copy(tag[:], h.Sum(nil))
+	return tag
+}
+
+// entryMAC binds an entry to one list and one meaning, so that whoever can
+// write to the store cannot revoke by making entries up, or by copying them
+// from another list. W and until are set by the store and are not covered.
+func (t *tagger) entryMAC(genesis [16]byte, version byte, scope revlog.Scope, tag revlog.Tag) (mac [8]byte) {
+	h := t.mac()
+	h.Write(genesis[:])
+	h.Write([]byte{version, byte(scope)})
+	h.Write(tag[:])
+	copy(mac[:], h.Sum(nil))
+	return mac
+}

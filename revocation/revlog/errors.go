@@ -1,0 +1,16 @@
+package revlog
+
+import "errors"
+
+// Errors of a Store that the list mends by itself.
+var (
+	// ErrLost: the head or the log of the list is gone, as after FLUSHALL.
+	ErrLost = errors.New("revocation: the store lost the list")
+	// ErrOtherList: the store holds another list than the one asked for.
+	ErrOtherList = errors.New("revocation: the store holds another list")
+	// ErrFuture: Assertion.Before lies beyond log time. Accepting it would make later
+	// revocations of the same target do nothing until then.
+	ErrFuture = errors.New("revocation: before lies in the future")
+	// ErrLayout: the store holds a list in a layout this version does not know.
+	ErrLayout = errors.New("revocation: unknown list layout")
+)

@@ -1,0 +1,7 @@
+package revlog
+
+// A exactKey names one thing that can be revoked.
+type Key struct {
+	Scope Scope
+	Tag   Tag
+}

@@ -1,0 +1,383 @@
+package revlog
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"sort"
+	"sync"
+	"time"
+)
+
+// LogKept is how far back a log reaches at most; the exact set reaches further.
+const LogKept = 24 * time.Hour
+
+// forgetLate is how long after its time an entry of the exact set may linger.
+const forgetLate = time.Hour
+
+// Memory is a [Store] in the memory of one process. By itself it is for tests:
+// what it holds is gone when the process ends. [Restore] makes one that keeps a
+// journal, which is how a store on disk for one process is built.
+//
+// Its log time is the clock of the process, never backwards.
+type Memory struct {
+	commit   func(Change) error
+	replicas registry
+
+	mu    sync.Mutex // owns everything below
+	head  Head       // Genesis zero: there is no list yet
+	log   []Entry
+	exact map[Key]exactValue
+	swept int64 // log time of the last look for what may be forgotten
+}
+
+type exactValue struct {
+	w, until int64
+	quiet    bool // no entry of the log shows it, see Batch.Quiet
+}
+
+// A State is everything a journaled Memory begins with. Exact holds entries
+// without positions, with version 0 where the log does not show them.
+type State struct {
+	Head    Head
+	Entries []Entry
+	Exact   []Entry
+}
+
+// A Change is what one call did to a Memory. Exact holds new values, Forgotten
+// what was dropped from the exact set, and the log now begins at Oldest.
+type Change struct {
+	Head      Head
+	Entries   []Entry
+	Exact     []Entry
+	Forgotten []Entry
+	Oldest    Position
+}
+
+var _ Store = (*Memory)(nil)
+
+// NewMemory returns an empty store without a journal.
+func NewMemory() *Memory {
+	return Restore(State{}, func(Change) error { return nil })
+}
+
+// Restore returns a store that begins with s and hands every change to commit
+// before it takes effect. If commit fails, nothing changed and the call fails.
+// commit is never called twice at once.
+func Restore(s State, commit func(Change) error) *Memory {
+	m := &Memory{commit: commit, head: s.Head, log: s.Entries, exact: make(map[Key]exactValue, len(s.Exact))}
+	for _, e := range s.Exact {
+		m.exact[Key{e.Scope, e.Tag}] = exactOf(e)
+	}
+	return m
+}
+
+func exactOf(e Entry) exactValue { return exactValue{e.W, e.Until, e.Version == 0} }
+
+func (v exactValue) entry(k Key) Entry {
+	e := Entry{Version: Layout, Scope: k.Scope, Tag: k.Tag, W: v.w, Until: v.until}
+	if v.quiet {
+		e.Version = 0
+	}
+	return e
+}
+
+// Create implements [Store].
+func (m *Memory) Create(ctx context.Context, f CreateOptions) (Head, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.head.ID != (ListID{}) {
+		m.tick(f.Floor)
+		return m.head, nil
+	}
+	born := max(time.Now().UnixMilli(), f.Floor)
+	head := Head{
+		Layout:     Layout,
+		ID:         f.ID,
+		Check:      f.Check,
+		Born:       born,
+		MS:         born + 1,
+		Terms:      []Term{{ID: 1, Start: born, Opened: born}},
+		Retentions: []Retention{{Retain: f.Retain}},
+	}
+	if err := m.commit(Change{Head: head}); err != nil {
+		return Head{}, err
+	}
+	m.head = head
+	return head, nil
+}
+
+// tick moves log time to now, or to what a caller has seen if that is later.
+// The caller holds mu.
+func (m *Memory) tick(floor int64) {
+	m.head.MS = max(m.head.MS, time.Now().UnixMilli(), floor)
+}
+
+func (m *Memory) guard(list ListID) error {
+	switch m.head.ID {
+	case ListID{}:
+		return ErrLost
+	case list:
+		return nil
+	}
+	return ErrOtherList
+}
+
+// Read implements [Store].
+func (m *Memory) Read(ctx context.Context, c Cursor) (Page, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.guard(c.List); err != nil {
+		return Page{}, err
+	}
+	m.tick(c.Floor)
+	from := sort.Search(len(m.log), func(i int) bool { return !m.log[i].Position.Before(c.From) })
+	to := min(len(m.log), from+c.Limit)
+	p := Page{Head: m.head, Entries: slices.Clone(m.log[from:to]), More: to < len(m.log)}
+	if len(m.log) > 0 {
+		p.Oldest = m.log[0].Position
+	}
+	if c.Globals {
+		for k, v := range m.exact {
+			if k.Scope.Global() {
+				p.Globals = append(p.Globals, Entry{Scope: k.Scope, Tag: k.Tag, W: v.w, Until: v.until})
+			}
+		}
+	}
+	return p, nil
+}
+
+// Confirm implements [Store].
+func (m *Memory) Confirm(ctx context.Context, q Question) (Answer, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.guard(q.List); err != nil {
+		return Answer{}, err
+	}
+	m.tick(0)
+	return answer(m.head, q, m.lookup), nil
+}
+
+func (m *Memory) lookup(s Scope, t Tag) (exactValue, bool) {
+	v, ok := m.exact[Key{s, t}]
+	return v, ok
+}
+
+func answer(h Head, q Question, lookup func(Scope, Tag) (exactValue, bool)) Answer {
+	w := func(s Scope, t Tag) int64 {
+		v, _ := lookup(s, t)
+		return v.w
+	}
+	a := Answer{Head: h, Now: h.MS, Everyone: w(ScopeEveryone, Tag{})}
+	if q.Session != (Tag{}) {
+		_, a.Session = lookup(ScopeSession, q.Session)
+	}
+	if q.Subject != (Tag{}) {
+		a.Subject = w(ScopeSubject, q.Subject)
+	}
+	for _, t := range q.Groups {
+		a.Groups = append(a.Groups, w(ScopeGroup, t))
+	}
+	for _, t := range q.Keys {
+		a.Keys = append(a.Keys, w(ScopeKey, t))
+	}
+	return a
+}
+
+// Write implements [Store].
+func (m *Memory) Write(ctx context.Context, b Batch) (Written, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.guard(b.List); err != nil {
+		return Written{}, err
+	}
+	m.tick(b.Floor)
+	if b.Unless != nil {
+		a := answer(m.head, *b.Unless, m.lookup)
+		if found, _ := a.Judge(*b.Unless); found != FoundNothing {
+			return Written{Head: m.head, Unless: a}, nil
+		}
+	}
+	w := writing{head: m.head, quiet: b.Quiet, skew: b.Skew.Milliseconds(), before: m.lookup, exact: map[Key]exactValue{}}
+	if err := w.all(b); err != nil {
+		return Written{}, err
+	}
+	out := Written{Head: w.head, Done: true, Results: w.results}
+	if b.Then != nil {
+		out.Then = answer(w.head, *b.Then, w.lookup)
+	}
+	if !w.changed {
+		return out, nil
+	}
+	c := Change{Head: w.head, Entries: w.entries, Forgotten: m.forgettable(w.head), Oldest: m.oldest(w)}
+	for k, v := range w.exact {
+		c.Exact = append(c.Exact, v.entry(k))
+	}
+	if err := m.commit(c); err != nil {
+		return Written{}, err
+	}
+	m.apply(c)
+	return out, nil
+}
+
+func (m *Memory) apply(c Change) {
+	m.head = c.Head
+	m.log = append(m.log, c.Entries...)
+	gone := sort.Search(len(m.log), func(i int) bool { return !m.log[i].Position.Before(c.Oldest) })
+	m.log = m.log[gone:]
+	for _, e := range c.Forgotten {
+		delete(m.exact, Key{e.Scope, e.Tag})
+	}
+	for _, e := range c.Exact {
+		m.exact[Key{e.Scope, e.Tag}] = exactOf(e)
+	}
+}
+
+// forgettable lists what no token can still ask about. It looks now and then,
+// not at every write.
+func (m *Memory) forgettable(h Head) (out []Entry) {
+	if h.MS-m.swept < h.Retain().Milliseconds()/8 {
+		return nil
+	}
+	m.swept = h.MS
+	for k, v := range m.exact {
+		if v.until+forgetLate.Milliseconds() < h.MS {
+			out = append(out, Entry{Scope: k.Scope, Tag: k.Tag, W: v.w, Until: v.until})
+		}
+	}
+	return out
+}
+
+// oldest returns where the log begins after w: it is kept for min(retain, 24 h).
+func (m *Memory) oldest(w writing) Position {
+	limit := w.head.MS - min(w.head.Retain(), LogKept).Milliseconds()
+	i := sort.Search(len(m.log), func(i int) bool { return m.log[i].Position.MS >= limit })
+	switch {
+	case i < len(m.log):
+		return m.log[i].Position
+	case len(w.entries) > 0:
+		return w.entries[0].Position
+	}
+	return w.head.Position()
+}
+
+// A writing is a batch being worked out; nothing of it is visible before it is
+// committed.
+type writing struct {
+	head    Head
+	quiet   bool
+	skew    int64
+	before  func(Scope, Tag) (exactValue, bool)
+	exact   map[Key]exactValue
+	entries []Entry
+	results []Result
+	changed bool
+}
+
+func (w *writing) lookup(s Scope, t Tag) (exactValue, bool) {
+	if v, ok := w.exact[Key{s, t}]; ok {
+		return v, true
+	}
+	return w.before(s, t)
+}
+
+func (w *writing) all(b Batch) error {
+	w.changed = w.head.lacks(b)
+	if b.Retain > w.head.Retain() {
+		w.head.Retentions = append(slices.Clone(w.head.Retentions), Retention{From: w.head.MS, Retain: b.Retain})
+		w.changed = true
+	}
+	for _, a := range b.Assertions {
+		if a.When == Before && a.W > w.head.MS {
+			return ErrFuture // R5
+		}
+	}
+	for _, a := range b.Assertions {
+		w.assert(a)
+	}
+	if b.Recheck {
+		// The next ms begins, so that whoever is asked about from now on is not asked
+		// about again.
+		w.head.Floor, w.head.MS, w.changed = w.head.MS, w.head.MS+1, true
+	}
+	return nil
+}
+
+// lacks records what b says of a loss, and reports whether that is news.
+func (h *Head) lacks(b Batch) bool {
+	old := *h
+	if b.Known > 0 {
+		if h.Known == 0 {
+			h.KnownTerm = b.KnownTerm
+		} else if h.KnownTerm != b.KnownTerm {
+			h.KnownTerm = 0
+		}
+		h.Known = max(h.Known, b.Known)
+	}
+	if b.Known > h.Born {
+		h.Born = max(h.MS, b.Known)
+	}
+	if h.Born = max(h.Born, b.Born); h.Born > old.Born {
+		h.MS = max(h.MS, h.Born+1)
+	}
+	return h.Born != old.Born || h.Known != old.Known || h.KnownTerm != old.KnownTerm
+}
+
+func (w *writing) assert(a Assertion) {
+	ms := w.head.MS
+	if a.Scope != ScopeSession {
+		ms++ // R3: a watermark never shares its ms with anything before it
+	}
+	value := a.W
+	switch {
+	case a.Scope == ScopeSession || a.Scope == ScopeKey:
+		value = Forever
+	case a.When == AtNow:
+		value = ms + w.skew
+	}
+	old, found := w.lookup(a.Scope, a.Tag)
+	until := max(ms+w.head.Retain().Milliseconds(), a.Until) // R4: never from W
+	// What only a quiet batch wrote is news for those who read the log.
+	news := old.quiet && !w.quiet
+	if found && value <= old.w && !news {
+		if a.Until > old.until { // asked to remember it for longer
+			w.exact[Key{a.Scope, a.Tag}] = exactValue{old.w, a.Until, old.quiet}
+			w.changed = true
+		}
+		w.results = append(w.results, Result{Position: w.head.Position(), W: old.w}) // R6
+		return
+	}
+	value = max(value, old.w)
+	if w.quiet {
+		w.changed = true // and log time stays: a million of these may not carry it away
+		w.exact[Key{a.Scope, a.Tag}] = exactValue{value, max(until, old.until), true}
+		w.results = append(w.results, Result{Position: w.head.Position(), Changed: true, W: value})
+		return
+	}
+	e := Entry{
+		Position: Position{ms, w.head.N + 1},
+		Version:  a.Version, Scope: a.Scope, Tag: a.Tag, W: value, Until: max(until, old.until), MAC: a.MAC,
+	}
+	e.Chain = chainAfter(w.head.Chain, e)
+	w.head.MS, w.head.N, w.head.Chain = ms, e.Position.N, e.Chain
+	w.exact[Key{a.Scope, a.Tag}] = exactValue{w: e.W, until: e.Until}
+	w.entries = append(w.entries, e)
+	w.results = append(w.results, Result{Position: e.Position, Changed: true, W: value})
+	w.changed = true
+}
+
+// chainAfter binds e to everything before it, so that a reader sees when the log
+// it follows is another one. It is not a MAC.
+func chainAfter(prev [8]byte, e Entry) (next [8]byte) {
+	b := append(make([]byte, 0, 80), prev[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Position.MS))
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Position.N))
+	b = append(b, e.Version, byte(e.Scope))
+	b = append(b, e.Tag[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.W))
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Until))
+	sum := sha256.Sum256(append(b, e.MAC[:]...))
+	copy(next[:], sum[:])
+	return next
+}

@@ -1,0 +1,69 @@
+package revlog
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// A Replica is one List as it last described itself to the store.
+type Replica struct {
+	ID       string // random, of this List
+	Host     string
+	Version  string // of Wafer
+	State    string // as in Stats
+	Age      time.Duration
+	Window   time.Duration
+	Position string
+	Report   map[string]string // what Config.Report said, such as the ids of the keys it holds
+	Seen     time.Time         // when the store heard it, by the store's clock
+}
+
+// A Registrar is a [Store] that also keeps a list of who reads it. Nothing rests
+// on it: it is for people.
+type Registrar interface {
+	// Register keeps what a replica says of itself for as long as keep. Seen is
+	// filled in by the store.
+	Register(ctx context.Context, r Replica, keep time.Duration) error
+	// Replicas returns the replicas kept, in no order.
+	Replicas(ctx context.Context) ([]Replica, error)
+}
+
+// registry is the [Registrar] of a Memory.
+type registry struct {
+	mu    sync.Mutex // owns known
+	known map[string]registered
+}
+
+type registered struct {
+	Replica
+	until time.Time
+}
+
+var _ Registrar = (*Memory)(nil)
+
+// Register implements [Registrar].
+func (m *Memory) Register(ctx context.Context, r Replica, keep time.Duration) error {
+	m.replicas.mu.Lock()
+	defer m.replicas.mu.Unlock()
+	if m.replicas.known == nil {
+		m.replicas.known = map[string]registered{}
+	}
+	r.Seen = time.Now()
+	m.replicas.known[r.ID] = registered{r, r.Seen.Add(keep)}
+	return nil
+}
+
+// Replicas implements [Registrar].
+func (m *Memory) Replicas(ctx context.Context) (out []Replica, _ error) {
+	m.replicas.mu.Lock()
+	defer m.replicas.mu.Unlock()
+	for id, r := range m.replicas.known {
+		if time.Now().After(r.until) {
+			delete(m.replicas.known, id)
+			continue
+		}
+		out = append(out, r.Replica)
+	}
+	return out, nil
+}

@@ -1,0 +1,318 @@
+// Package revlog is the contract between the revocation list and the stores that
+// keep it. It is for engineers who write a store; applications need only
+// revocation.Open, which takes a [Store].
+//
+// A store keeps a log of revocations in order, the exact set of those in force, and
+// a head, which describes the list as a whole. [Memory] is the shortest one, and can
+// be given a journal ([Restore]); revlogtest.TestStore says whether a store keeps
+// the contract. docs/protocol.md of this module says what rests on it.
+package revlog
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A Store keeps one list: its head, its log and the exact set of revocations
+// in force. Memory, boltstore and redisstore are stores; revlogtest.TestStore
+// is what every store must pass. A Store is safe for concurrent use and may serve
+// several Lists.
+//
+// Every method that names a list checks it before it does anything else, so that
+// nothing is added to what is left of a list that was lost: a store without a list,
+// or one that lost a part of it, answers [ErrLost]; one that holds another list
+// answers [ErrOtherList]. Any other error means that the store did not answer, and
+// that a write may or may not have happened.
+//
+// Stores know no ids and no secrets: they see tags, and carry MACs they cannot
+// check.
+type Store interface {
+	// Create begins a list if there is none, and returns the head there is.
+	Create(ctx context.Context, f CreateOptions) (Head, error)
+	// Read returns the head and a part of the log.
+	Read(ctx context.Context, c Cursor) (Page, error)
+	// Write adds entries, all or none.
+	Write(ctx context.Context, b Batch) (Written, error)
+	// Confirm answers a question from the exact set.
+	Confirm(ctx context.Context, q Question) (Answer, error)
+}
+
+// A ListID names one list: 128 random bits chosen when it was begun.
+type ListID [16]byte
+
+// Layout is the version of the head and of entries that this package writes.
+const Layout = 1
+
+// Forever is the W of a session: whenever it began, it is revoked.
+const Forever int64 = 1<<48 - 1
+
+// A Position is a place in the log: log time in ms, and the number of the
+// entry. Numbers are contiguous from 1.
+type Position struct {
+	MS int64
+	N  int64
+}
+
+// String returns "<ms>-<n>".
+func (p Position) String() string { return fmt.Sprintf("%d-%d", p.MS, p.N) }
+
+// Before orders positions of one list. Positions of two lists do not compare.
+func (p Position) Before(o Position) bool { return p.MS < o.MS || p.MS == o.MS && p.N < o.N }
+
+// A Term is the time during which one server is the primary. It starts at the last
+// heartbeat of the primary before it, and is opened at the first of its own, both in
+// ms of log time. A store that has one server has one term.
+type Term struct {
+	ID     uint32
+	Start  int64
+	Opened int64
+}
+
+// A Retention says that entries written from From on (ms of log time) are kept for
+// Retain.
+type Retention struct {
+	From   int64
+	Retain time.Duration
+}
+
+// A Head describes a list. Its slices are not to be changed.
+type Head struct {
+	Layout int
+	ID     ListID
+	Check  [16]byte // of the list key
+	Born   int64    // the list may lack what a session last checked before it needs, ms
+	N      int64    // number of the newest entry
+	MS     int64    // log time, never backwards
+	Chain  [8]byte  // of the newest entry
+	Floor  int64    // chk < Floor asks once (bulk)
+	Known  int64    // highest log time a replica had reached in what was lost, ms; 0: nothing was
+	// KnownTerm is the term of that moment, 0 if replicas had come to different ones.
+	KnownTerm  uint32
+	Terms      []Term      // oldest first; the last one is the present one
+	Retentions []Retention // oldest first; the last one is in force
+}
+
+// Position returns the newest position of the list.
+func (h Head) Position() Position { return Position{h.MS, h.N} }
+
+// Term returns the id of the present term, zero if there is none.
+func (h Head) Term() uint32 {
+	if len(h.Terms) == 0 {
+		return 0
+	}
+	return h.Terms[len(h.Terms)-1].ID
+}
+
+// RetainAt returns how long the list remembers for a session last checked at
+// chk: the retention in force then, since entries written while a shorter one
+// was in force are forgotten sooner.
+func (h Head) RetainAt(chk int64) time.Duration {
+	var d time.Duration
+	for i, r := range h.Retentions {
+		if i == 0 || r.From <= chk {
+			d = r.Retain
+		}
+	}
+	return d
+}
+
+// Retain returns the retention in force now.
+func (h Head) Retain() time.Duration {
+	if len(h.Retentions) == 0 {
+		return 0
+	}
+	return h.Retentions[len(h.Retentions)-1].Retain
+}
+
+// CreateOptions are what a new list begins with. Anyone may begin one: first use
+// and loss need not be told apart, because a list never says "not revoked" about a
+// session that was last checked before Born.
+type CreateOptions struct {
+	ID     ListID
+	Check  [16]byte
+	Floor  int64 // highest log time the caller knows, ms
+	Retain time.Duration
+}
+
+// An Entry is one revocation as the log holds it.
+type Entry struct {
+	Position Position
+	Version  byte
+	Scope    Scope
+	Tag      Tag
+	W        int64 // sessions begun at or before W are revoked; Forever for a session
+	Until    int64 // may be forgotten after this log time, ms
+	MAC      [8]byte
+	Chain    [8]byte // of this entry and all before it
+}
+
+// A Cursor says which part of the log to read.
+type Cursor struct {
+	List    ListID
+	From    Position // the first position wanted, inclusive
+	Limit   int      // at most this many entries
+	Floor   int64    // highest log time the caller knows, ms; log time goes on from there at least
+	Globals bool     // also return every global entry in force
+}
+
+// A Page is a part of the log, oldest first, with the head of the same moment.
+type Page struct {
+	Head      Head
+	Entries   []Entry
+	More      bool          // the limit cut the page short
+	Oldest    Position      // of the log's oldest entry; zero if it is empty
+	Heartbeat time.Duration // age of the last heartbeat; a store with one server has none and says 0
+	Globals   []Entry       // without positions, if asked for
+}
+
+// A When says how the store finds the W of an assertion.
+type When uint8
+
+const (
+	AsGiven When = iota // W as it stands: a repetition (JOIN); also of sessions, with Forever
+	AtNow               // log time + skew
+	Before              // W as it stands, refused with ErrFuture beyond log time
+)
+
+// An Assertion is an entry to be written.
+type Assertion struct {
+	Scope   Scope
+	Tag     Tag
+	When    When
+	W       int64
+	Until   int64 // keep at least until this log time, ms; zero: the retention decides, never W
+	Version byte
+	MAC     [8]byte
+}
+
+// A Batch is written at once, in order, or not at all.
+type Batch struct {
+	List       ListID
+	Floor      int64         // highest log time the caller knows, ms; log time goes on from there at least
+	Skew       time.Duration // what AtNow adds
+	Assertions []Assertion
+	// Unless: if its answer is anything but "not revoked", nothing is written,
+	// so that a session that was revoked meanwhile gets no successor.
+	// A primary that has not opened its term yet gives no answer at all: nobody has
+	// followed it so far, and it may lack what its predecessor took.
+	Unless *Question
+	// Then is answered after the assertions were written, in the same moment.
+	Then *Question
+	// Known, Born, Retain and Recheck raise the values of the head; lower ones change
+	// nothing.
+	//
+	// Known: the list lacks something that the writer had read, up to this log time
+	// and in KnownTerm. If it claimed to be complete from before then, whatever was
+	// stamped since by those who believed it is in doubt: Born becomes log time, not
+	// Known.
+	Known     int64
+	KnownTerm uint32
+	Born      int64
+	Retain    time.Duration
+	Recheck   bool // Floor of the head := log time
+	// Quiet keeps the assertions out of the log: replicas learn of them only by
+	// asking, so a batch that raises the floor has to follow (bulk). Until one did,
+	// nobody need know of them: whoever asserts one of them again, not quietly, makes an
+	// entry of the log, although the exact set does not change.
+	Quiet bool
+	Ack   Ack
+}
+
+// An Ack says when a write counts as acknowledged. The zero Ack is "stored": the
+// primary has it, and may lose it in a failover.
+type Ack struct {
+	Replicas int           // how many replicas must hold it too
+	Timeout  time.Duration // how long to wait for them; zero: 500 ms
+}
+
+// A Result tells what became of one assertion.
+type Result struct {
+	Position Position // of the entry; of the head if nothing changed, as when it is said twice
+	Changed  bool
+	W        int64 // in force now
+}
+
+// Written tells what became of a batch.
+type Written struct {
+	Head     Head
+	Done     bool // false only if Unless said so
+	Results  []Result
+	Unless   Answer
+	Then     Answer
+	Replicas int // that acknowledged
+}
+
+// A Question names everything that could revoke one session.
+type Question struct {
+	List    ListID
+	Session Tag   // zero: none
+	Subject Tag   // zero: none
+	Groups  []Tag // at most 8
+	Keys    []Tag // at most 2
+	Epoch   int64
+	Checked int64
+	Skew    time.Duration // what AtNow adds, and the tolerance for Epoch and Checked
+}
+
+// An Answer holds the W in force of everything asked for, 0 for none.
+type Answer struct {
+	Head      Head
+	Now       int64         // max(the store's clock, log time), ms
+	Heartbeat time.Duration // age of the last heartbeat
+	Session   bool
+	Subject   int64
+	Groups    []int64
+	Keys      []int64
+	Everyone  int64
+}
+
+// Highest returns the highest W of subject, groups and everyone.
+func (a Answer) Highest() int64 {
+	w := max(a.Subject, a.Everyone)
+	for _, g := range a.Groups {
+		w = max(w, g)
+	}
+	return w
+}
+
+// Judge decides q from a, and says by which scope a session is revoked. Scopes
+// combine by OR: a revocation of one scope never hides another's.
+func (a Answer) Judge(q Question) (Finding, Scope) {
+	switch {
+	case a.Session:
+		return FoundRevoked, ScopeSession
+	case a.Everyone >= q.Epoch && a.Everyone > 0:
+		return FoundRevoked, ScopeEveryone
+	case a.Subject >= q.Epoch && a.Subject > 0:
+		return FoundRevoked, ScopeSubject
+	}
+	for _, w := range a.Groups {
+		if w >= q.Epoch && w > 0 {
+			return FoundRevoked, ScopeGroup
+		}
+	}
+	for _, w := range a.Keys {
+		if w > 0 {
+			return FoundRevoked, ScopeKey
+		}
+	}
+	skew := q.Skew.Milliseconds()
+	switch {
+	case q.Epoch > a.Now+skew+1:
+		return FoundAhead, 0
+	case q.Checked < a.Head.Born || q.Checked > a.Head.MS+skew:
+		return FoundUnknown, 0
+	}
+	return FoundNothing, 0
+}
+
+// A Finding is what the exact set says of a question.
+type Finding uint8
+
+const (
+	FoundNothing Finding = iota // not revoked
+	FoundRevoked
+	FoundUnknown // the store is not complete for a session last checked then
+	FoundAhead   // the session claims to have begun after now
+)
