@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/wafer-sessions/wafer/internal/jwe"
+	"github.com/wafer-sessions/wafer/internal/strictjson"
 )
 
 const (
@@ -40,27 +41,24 @@ func readHeader(segment string) (h header, err error) {
 	if !ok {
 		return h, jwe.ErrMalformed
 	}
-	s, err := newStrict(b)
+	doc, err := strictjson.Parse(b)
 	if err != nil {
 		return h, err
 	}
 	var f kdf
 	with := false
-	err = s.object([]string{"alg", "enc", "cty"}, func(name string) (bool, error) {
+	err = readObject(doc, []string{"alg", "enc", "cty"}, func(name string, v strictjson.Value) (bool, error) {
 		switch name {
 		case "alg":
-			return s.text(&h.Alg)
+			return readText(v, &h.Alg)
 		case "enc":
-			return s.text(&h.Enc)
+			return readText(v, &h.Enc)
 		case "cty":
-			return s.text(&h.Cty)
+			return readText(v, &h.Cty)
 		}
 		with = true
-		return f.read(s, name)
+		return f.read(name, v)
 	})
-	if err == nil {
-		err = s.end()
-	}
 	switch {
 	case err != nil:
 		return h, err

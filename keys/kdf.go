@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/argon2"
 
 	"github.com/wafer-sessions/wafer/internal/jwe"
+	"github.com/wafer-sessions/wafer/internal/strictjson"
 )
 
 const (
@@ -38,18 +39,18 @@ type kdf struct {
 	Lanes  int64  `json:"p"`
 }
 
-func (f *kdf) read(s strict, name string) (bool, error) {
+func (f *kdf) read(name string, v strictjson.Value) (bool, error) {
 	switch name {
 	case "kdf":
-		return s.text(&f.Name)
+		return readText(v, &f.Name)
 	case "salt":
-		return s.text(&f.Salt)
+		return readText(v, &f.Salt)
 	case "t":
-		return s.number(&f.Time, math.MaxInt64)
+		return readNumber(v, &f.Time, math.MaxInt64)
 	case "m":
-		return s.number(&f.Memory, math.MaxInt64)
+		return readNumber(v, &f.Memory, math.MaxInt64)
 	case "p":
-		return s.number(&f.Lanes, math.MaxInt64)
+		return readNumber(v, &f.Lanes, math.MaxInt64)
 	}
 	return false, nil
 }

@@ -5,22 +5,18 @@ import (
 	"unicode/utf8"
 
 	"github.com/wafer-sessions/wafer/internal/jwe"
+	"github.com/wafer-sessions/wafer/internal/strictjson"
 )
 
 const (
-	// maxInteger bounds every number: what a double holds exactly (RFC 7493 §2.2).
-	maxInteger = 1<<53 - 1
-	// maxDigits is the length of maxInteger.
-	maxDigits = 16
-
 	// maxFixed is the longest a session's claims can be without audience, subject,
 	// groups and data; maxSeen that of a seen token's.
 	maxFixed = len(`{"aud":"","sid":"","sub":"","stg":"","grp":[],"auth_time":,"ep":,"iat":,"exp":,"end":,"rem":true,"chk":,"ln":,"ver":,"dat":}`) +
-		22 + 22 + 7*maxDigits + 10
-	maxSeen = len(`{"sid":"","iat":,"exp":,"chk":,"ln":}`) + 22 + 3*maxDigits + 10
+		22 + 22 + 7*strictjson.MaxDigits + 10
+	maxSeen = len(`{"sid":"","iat":,"exp":,"chk":,"ln":}`) + 22 + 3*strictjson.MaxDigits + 10
 )
 
-func inRange(v int64) bool { return 0 <= v && v <= maxInteger }
+func inRange(v int64) bool { return 0 <= v && v <= strictjson.MaxInteger }
 
 // sessionBound returns how long the claims of c may be at most, or why they cannot
 // be sealed.

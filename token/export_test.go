@@ -1,5 +1,7 @@
 package token
 
+import "github.com/wafer-sessions/wafer/internal/strictjson"
+
 // For the tests of this folder: the two readers of claims, which must agree, and
 // the one of headers; the writers; and a count that no test could reach.
 var (
@@ -29,5 +31,5 @@ const (
 	MaxSeals   = maxSeals
 	MaxHeader  = maxHeader
 	MaxMembers = maxMembers
-	MaxDepth   = maxDepth
+	MaxDepth   = strictjson.MaxDepth
 )

@@ -1,6 +1,9 @@
 package token
 
-import "github.com/wafer-sessions/wafer/internal/jwe"
+import (
+	"github.com/wafer-sessions/wafer/internal/jwe"
+	"github.com/wafer-sessions/wafer/internal/strictjson"
+)
 
 const (
 	// maxHeader bounds a header that someone else wrote, in bytes of JSON.
@@ -27,20 +30,20 @@ func parseHeader(buf []byte, encoded string) (kid []byte, k kind, ok bool) {
 	if !ok {
 		return nil, 0, false
 	}
-	r := reader{b: raw}
-	if !r.next('{') {
+	r := strictjson.NewReader(raw)
+	if !r.Next('{') {
 		return nil, 0, false
 	}
 	var alg, enc, typ bool
-	for first := true; !r.next('}'); first = false {
-		if !first && !r.next(',') {
+	for first := true; !r.Next('}'); first = false {
+		if !first && !r.Next(',') {
 			return nil, 0, false
 		}
-		name, ok := r.member()
+		name, ok := r.Member()
 		if !ok {
 			return nil, 0, false
 		}
-		value, ok := r.text()
+		value, ok := r.Text()
 		if !ok {
 			return nil, 0, false
 		}
@@ -71,7 +74,7 @@ func parseHeader(buf []byte, encoded string) (kid []byte, k kind, ok bool) {
 			return nil, 0, false
 		}
 	}
-	return kid, k, alg && enc && typ && kid != nil && r.done()
+	return kid, k, alg && enc && typ && kid != nil && r.Done()
 }
 
 // isKid reports whether kid is 64 bits in base64url, in their one spelling.

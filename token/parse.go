@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/wafer-sessions/wafer/internal/jwe"
+	"github.com/wafer-sessions/wafer/internal/strictjson"
 )
 
 // maxMembers bounds how many members claims may have, known or not.
@@ -33,7 +34,7 @@ func parseSession(b []byte, c *Session) bool {
 		required = 1<<iota - 1
 	)
 	has := 0
-	m := members{reader: reader{b: b}, known: sessionNames}
+	m := members{Reader: strictjson.NewReader(b), known: sessionNames}
 	for m.more() {
 		ok := false
 		switch m.name {
@@ -44,7 +45,7 @@ func parseSession(b []byte, c *Session) bool {
 			has |= sid
 			ok = m.bytes16((*[16]byte)(&c.ID))
 		case "sub":
-			c.Subject, ok = m.text()
+			c.Subject, ok = m.Text()
 			ok = ok && len(c.Subject) <= MaxSubject
 		case "stg":
 			ok = m.bytes16((*[16]byte)(&c.SubjectTag))
@@ -52,28 +53,28 @@ func parseSession(b []byte, c *Session) bool {
 			ok = m.groups(c)
 		case "auth_time":
 			has |= authTime
-			c.AuthTime, ok = m.integer()
+			c.AuthTime, ok = m.Integer()
 		case "ep":
-			c.Epoch, ok = m.integer()
+			c.Epoch, ok = m.Integer()
 		case "iat":
 			has |= iat
-			c.IssuedAt, ok = m.integer()
+			c.IssuedAt, ok = m.Integer()
 		case "exp":
 			has |= exp
-			c.Expires, ok = m.integer()
+			c.Expires, ok = m.Integer()
 		case "end":
 			has |= end
-			c.End, ok = m.integer()
+			c.End, ok = m.Integer()
 		case "rem":
-			c.Remembered, ok = m.boolean()
+			c.Remembered, ok = m.Boolean()
 		case "chk":
-			c.Checked, ok = m.integer()
+			c.Checked, ok = m.Integer()
 		case "ln":
 			c.Line, ok = m.line()
 		case "ver":
-			c.Version, ok = m.integer()
+			c.Version, ok = m.Integer()
 		case "dat":
-			c.Data, ok = m.rest()
+			c.Data, ok = m.Rest()
 		}
 		if !ok {
 			return false
@@ -92,7 +93,7 @@ func parseSeen(b []byte, c *Seen) bool {
 		required = 1<<iota - 1
 	)
 	has := 0
-	m := members{reader: reader{b: b}, known: seenNames}
+	m := members{Reader: strictjson.NewReader(b), known: seenNames}
 	for m.more() {
 		ok := false
 		switch m.name {
@@ -101,12 +102,12 @@ func parseSeen(b []byte, c *Seen) bool {
 			ok = m.bytes16((*[16]byte)(&c.ID))
 		case "iat":
 			has |= iat
-			c.IssuedAt, ok = m.integer()
+			c.IssuedAt, ok = m.Integer()
 		case "exp":
 			has |= exp
-			c.Expires, ok = m.integer()
+			c.Expires, ok = m.Integer()
 		case "chk":
-			c.Checked, ok = m.integer()
+			c.Checked, ok = m.Integer()
 		case "ln":
 			c.Line, ok = m.line()
 		}
@@ -125,7 +126,7 @@ var (
 
 // members goes through the members of an object, which is all there is to read.
 type members struct {
-	reader
+	strictjson.Reader
 	known    []string
 	name     string // of the member whose value is to be read next
 	complete bool   // the object ended as it should
@@ -136,14 +137,14 @@ type members struct {
 // more reads up to the value of the next known member, which the caller must then
 // read. It reports false at the end of the object and where it is not one.
 func (m *members) more() bool {
-	if m.n == 0 && !m.next('{') {
+	if m.n == 0 && !m.Next('{') {
 		return false
 	}
-	for ; !m.next('}'); m.n++ {
-		if m.n == maxMembers || m.n > 0 && !m.next(',') {
+	for ; !m.Next('}'); m.n++ {
+		if m.n == maxMembers || m.n > 0 && !m.Next(',') {
 			return false
 		}
-		name, ok := m.member()
+		name, ok := m.Member()
 		if !ok || m.repeated(name) {
 			return false
 		}
@@ -155,11 +156,11 @@ func (m *members) more() bool {
 				return string(name) == known
 			}
 		}
-		if !m.skip(maxDepth) {
+		if !m.Skip(strictjson.MaxDepth) {
 			return false
 		}
 	}
-	m.complete = m.done()
+	m.complete = m.Done()
 	return false
 }
 
@@ -174,44 +175,33 @@ func (m *members) repeated(name []byte) bool {
 }
 
 // audience reads aud, which may be an array of one (RFC 7519 §4.1.3).
-func (r *reader) audience() ([]byte, bool) {
-	array := r.next('[')
-	aud, ok := r.text()
-	if !ok || array && !r.next(']') {
+func (m *members) audience() ([]byte, bool) {
+	array := m.Next('[')
+	aud, ok := m.Text()
+	if !ok || array && !m.Next(']') {
 		return nil, false
 	}
 	return aud, 0 < len(aud) && len(aud) <= MaxAudience
 }
 
-func (r *reader) bytes16(dst *[16]byte) bool {
-	s, ok := r.text()
+func (m *members) bytes16(dst *[16]byte) bool {
+	s, ok := m.Text()
 	return ok && jwe.Decode16(dst, s)
 }
 
-func (r *reader) groups(c *Session) bool {
-	if !r.next('[') {
+func (m *members) groups(c *Session) bool {
+	if !m.Next('[') {
 		return false
 	}
-	for c.Groups = 0; !r.next(']'); c.Groups++ {
-		if c.Groups == MaxGroups || c.Groups > 0 && !r.next(',') || !r.bytes16((*[16]byte)(&c.GroupTags[c.Groups])) {
+	for c.Groups = 0; !m.Next(']'); c.Groups++ {
+		if c.Groups == MaxGroups || c.Groups > 0 && !m.Next(',') || !m.bytes16((*[16]byte)(&c.GroupTags[c.Groups])) {
 			return false
 		}
 	}
 	return true
 }
 
-func (r *reader) line() (uint32, bool) {
-	v, ok := r.integer()
+func (m *members) line() (uint32, bool) {
+	v, ok := m.Integer()
 	return uint32(v), ok && v == int64(uint32(v))
-}
-
-// rest reads everything up to the last brace, which it leaves to be read.
-func (r *reader) rest() ([]byte, bool) {
-	end := bytes.LastIndexByte(r.b, '}')
-	if end < r.i {
-		return nil, false
-	}
-	t := r.b[r.i:end:end]
-	r.i = end
-	return t, true
 }

@@ -4,6 +4,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/wafer-sessions/wafer/internal/jwe"
+	"github.com/wafer-sessions/wafer/internal/strictjson"
 )
 
 // scanSession reads claims in the canonical form: what appendSession writes, but
@@ -133,7 +134,7 @@ func (s *scanner) bytes16(dst *[16]byte) {
 }
 
 func (s *scanner) integer() int64 {
-	v, n := integer(s.b)
+	v, n := strictjson.Integer(s.b)
 	if n == 0 {
 		s.fail()
 		return 0
@@ -160,24 +161,4 @@ func (s *scanner) rest() []byte {
 	t := s.b[:end:end]
 	s.b = s.b[len(s.b):]
 	return t
-}
-
-// integer reads an integer in its one spelling at the beginning of b: digits
-// without a leading zero, below 2^53. It returns how many, 0 if there is none.
-func integer(b []byte) (v int64, n int) {
-	if len(b) > maxDigits+1 {
-		b = b[:maxDigits+1] // one more than there may be cannot overflow
-	}
-	for _, c := range b {
-		c -= '0'
-		if c > 9 {
-			break
-		}
-		v = v*10 + int64(c)
-		n++
-	}
-	if v > maxInteger || n > 1 && b[0] == '0' {
-		return 0, 0
-	}
-	return v, n
 }

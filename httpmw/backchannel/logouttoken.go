@@ -1,12 +1,13 @@
 package backchannel
 
 import (
-	"encoding/json"
 	"mime"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/wafer-sessions/wafer/internal/strictjson"
 )
 
 const (
@@ -96,7 +97,7 @@ func (c *Config) parse(compact string, now time.Time) (*logoutToken, error) {
 	return t, c.parseClaims(t, claims, now)
 }
 
-func segment(s string) (map[string]json.RawMessage, error) {
+func segment(s string) (map[string]strictjson.Value, error) {
 	b, err := unbase64(s)
 	if err != nil {
 		return nil, err
@@ -104,7 +105,7 @@ func segment(s string) (map[string]json.RawMessage, error) {
 	return object(b)
 }
 
-func (c *Config) parseHeader(t *logoutToken, header map[string]json.RawMessage) (err error) {
+func (c *Config) parseHeader(t *logoutToken, header map[string]strictjson.Value) (err error) {
 	if _, critical := header["crit"]; critical { // RFC 7515 section 4.1.11: none is understood here
 		return reasonMalformed
 	}
@@ -133,7 +134,7 @@ func (c *Config) parseHeader(t *logoutToken, header map[string]json.RawMessage) 
 	return reasonType
 }
 
-func (c *Config) parseClaims(t *logoutToken, claims map[string]json.RawMessage, now time.Time) error {
+func (c *Config) parseClaims(t *logoutToken, claims map[string]strictjson.Value, now time.Time) error {
 	iss, err1 := text(claims, "iss")
 	aud, err2 := texts(claims, "aud")
 	jti, err3 := text(claims, "jti")
@@ -174,7 +175,7 @@ func (c *Config) parseClaims(t *logoutToken, claims map[string]json.RawMessage, 
 	return nil
 }
 
-func (c *Config) checkTimes(t *logoutToken, claims map[string]json.RawMessage, now time.Time) error {
+func (c *Config) checkTimes(t *logoutToken, claims map[string]strictjson.Value, now time.Time) error {
 	iat, hasIAT, err1 := seconds(claims, "iat")
 	exp, hasEXP, err2 := seconds(claims, "exp")
 	if err1 != nil || err2 != nil {

@@ -1,25 +1,34 @@
-package token
+package strictjson
 
 import (
+	"bytes"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// maxDepth bounds how deep the value of a member that is not known may nest, in
-// arrays and objects.
-const maxDepth = 16
+const (
+	// MaxInteger bounds every integer: what a double holds exactly (RFC 7493 §2.2).
+	MaxInteger = 1<<53 - 1
+	// MaxDigits is the length of MaxInteger.
+	MaxDigits = 16
+	// MaxDepth bounds how deep arrays and objects may nest in a value.
+	MaxDepth = 16
+)
 
-// A reader reads JSON (RFC 8259) strictly: UTF-8 only, no lone surrogates, and
+// A Reader reads JSON (RFC 8259) strictly: UTF-8 only, no lone surrogates, and
 // whatever it skips is checked as well. It allocates nothing: strings are unescaped
 // where they lie, which never makes them longer. A method that reports false leaves
 // the reader somewhere, and nothing more can be done with it. What stands behind a
 // number or a word is for the next call to accept, which knows what may follow.
-type reader struct {
+type Reader struct {
 	b []byte
 	i int
 }
 
-func (r *reader) space() {
+// NewReader returns a Reader of b, which it changes.
+func NewReader(b []byte) Reader { return Reader{b: b} }
+
+func (r *Reader) space() {
 	for r.i < len(r.b) {
 		switch r.b[r.i] {
 		case ' ', '\t', '\n', '\r':
@@ -30,27 +39,27 @@ func (r *reader) space() {
 	}
 }
 
-// next reads c if it comes next, and reports whether it did.
-func (r *reader) next(c byte) bool {
+// Next reads c if it comes next, and reports whether it did.
+func (r *Reader) Next(c byte) bool {
 	r.space()
 	return r.accept(c)
 }
 
-// done reports whether there is nothing more to read.
-func (r *reader) done() bool {
+// Done reports whether there is nothing more to read.
+func (r *Reader) Done() bool {
 	r.space()
 	return r.i == len(r.b)
 }
 
-// member reads the name of a member and the colon.
-func (r *reader) member() ([]byte, bool) {
-	name, ok := r.text()
-	return name, ok && r.next(':')
+// Member reads the name of a member and the colon.
+func (r *Reader) Member() ([]byte, bool) {
+	name, ok := r.Text()
+	return name, ok && r.Next(':')
 }
 
-// text reads a string.
-func (r *reader) text() ([]byte, bool) {
-	if !r.next('"') {
+// Text reads a string.
+func (r *Reader) Text() ([]byte, bool) {
+	if !r.Next('"') {
 		return nil, false
 	}
 	start, w := r.i, r.i // what is unescaped is written at w
@@ -78,7 +87,7 @@ func (r *reader) text() ([]byte, bool) {
 }
 
 // escape reads what begins with a backslash.
-func (r *reader) escape() (rune, bool) {
+func (r *Reader) escape() (rune, bool) {
 	if len(r.b)-r.i < 2 {
 		return 0, false
 	}
@@ -113,7 +122,7 @@ func (r *reader) escape() (rune, bool) {
 	return 0, false
 }
 
-func (r *reader) hex4() (rune, bool) {
+func (r *Reader) hex4() (rune, bool) {
 	if len(r.b)-r.i < 4 {
 		return 0, false
 	}
@@ -135,47 +144,47 @@ func (r *reader) hex4() (rune, bool) {
 	return v, true
 }
 
-// integer reads an integer in its one spelling: digits without a sign, a leading
+// Integer reads an integer in its one spelling: digits without a sign, a leading
 // zero, a fraction or an exponent, below 2^53.
-func (r *reader) integer() (int64, bool) {
+func (r *Reader) Integer() (int64, bool) {
 	r.space()
-	v, n := integer(r.b[r.i:])
+	v, n := Integer(r.b[r.i:])
 	r.i += n
 	return v, n > 0
 }
 
-// boolean reads true or false.
-func (r *reader) boolean() (v, ok bool) {
+// Boolean reads true or false.
+func (r *Reader) Boolean() (v, ok bool) {
 	r.space()
 	v = r.word("true")
 	return v, v || r.word("false")
 }
 
-// skip reads any value whose arrays and objects nest at most depth levels deep.
-func (r *reader) skip(depth int) bool {
+// Skip reads any value whose arrays and objects nest at most depth levels deep.
+func (r *Reader) Skip(depth int) bool {
 	r.space()
 	if r.i == len(r.b) {
 		return false
 	}
 	switch c := r.b[r.i]; c {
 	case '"':
-		_, ok := r.text()
+		_, ok := r.Text()
 		return ok
 	case '{', '[':
 		if depth == 0 {
 			return false
 		}
 		r.i++
-		for first := true; !r.next(c + 2); first = false { // } is { + 2, ] is [ + 2
-			if !first && !r.next(',') {
+		for first := true; !r.Next(c + 2); first = false { // } is { + 2, ] is [ + 2
+			if !first && !r.Next(',') {
 				return false
 			}
 			if c == '{' {
-				if _, ok := r.member(); !ok {
+				if _, ok := r.Member(); !ok {
 					return false
 				}
 			}
-			if !r.skip(depth - 1) {
+			if !r.Skip(depth - 1) {
 				return false
 			}
 		}
@@ -190,7 +199,7 @@ func (r *reader) skip(depth int) bool {
 	return r.number()
 }
 
-func (r *reader) word(w string) bool {
+func (r *Reader) word(w string) bool {
 	if len(r.b)-r.i < len(w) || string(r.b[r.i:r.i+len(w)]) != w {
 		return false
 	}
@@ -199,7 +208,7 @@ func (r *reader) word(w string) bool {
 }
 
 // number reads any number.
-func (r *reader) number() bool {
+func (r *Reader) number() bool {
 	r.accept('-')
 	if !r.accept('0') && !r.digits() {
 		return false
@@ -218,7 +227,7 @@ func (r *reader) number() bool {
 	return true
 }
 
-func (r *reader) accept(c byte) bool {
+func (r *Reader) accept(c byte) bool {
 	if r.i < len(r.b) && r.b[r.i] == c {
 		r.i++
 		return true
@@ -226,10 +235,41 @@ func (r *reader) accept(c byte) bool {
 	return false
 }
 
-func (r *reader) digits() bool {
+func (r *Reader) digits() bool {
 	start := r.i
 	for r.i < len(r.b) && r.b[r.i]-'0' <= 9 {
 		r.i++
 	}
 	return r.i > start
+}
+
+// Integer reads an integer in its one spelling at the beginning of b: digits
+// without a leading zero, below 2^53. It returns how many, 0 if there is none.
+func Integer(b []byte) (v int64, n int) {
+	if len(b) > MaxDigits+1 {
+		b = b[:MaxDigits+1] // one more than there may be cannot overflow
+	}
+	for _, c := range b {
+		c -= '0'
+		if c > 9 {
+			break
+		}
+		v = v*10 + int64(c)
+		n++
+	}
+	if v > MaxInteger || n > 1 && b[0] == '0' {
+		return 0, 0
+	}
+	return v, n
+}
+
+// Rest returns everything up to the last brace, which it leaves to be read.
+func (r *Reader) Rest() ([]byte, bool) {
+	end := bytes.LastIndexByte(r.b, '}')
+	if end < r.i {
+		return nil, false
+	}
+	t := r.b[r.i:end:end]
+	r.i = end
+	return t, true
 }
