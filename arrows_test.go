@@ -47,7 +47,7 @@ var arrows = map[string][]string{
 var testArrows = map[string][]string{
 	"revocation/revlog":     {"revocation/revlog/revlogtest"},
 	"revocation/boltstore":  {"revocation", "revocation/revlog/revlogtest"},
-	"revocation/redisstore": {"revocation", "internal/replica", "revocation/revlog/revlogtest", "internal/redistest", "httpmw", "keys"}, // a whole replica
+	"revocation/redisstore": {"revocation", "internal/replica", "revocation/revlog/revlogtest", "internal/redistest", "httpmw", "keys", "keys/rediskeys"}, // a whole replica
 	"httpmw/gorilla":        {"keys", "revocation", "revocation/revlog", "httpmw/wafertest"},
 	"httpmw/prom":           {"revocation/revlog"},
 	"keys/rediskeys":        {"internal/redistest"},

@@ -199,7 +199,7 @@ func guardedValues(t *testing.T, secrets *finder) map[string]guarded {
 	client := &redis.UniversalOptions{Addrs: []string{server.Addr}, Password: password}
 	store := sure(redisstore.Open(ctx, client, redisstore.Config{AllowVolatile: true}))
 	t.Cleanup(func() { store.Close() })
-	shared := sure(rediskeys.Open(ctx, client, kek, rediskeys.Config{Create: true, AllowVolatile: true, Poll: time.Hour, Logger: quiet}))
+	shared := sure(rediskeys.Open(ctx, client, kek, rediskeys.Config{Create: true, AllowVolatile: true, Poll: time.Millisecond, Logger: quiet}))
 	t.Cleanup(func() { shared.Close() })
 	addRing(secrets, shared.Ring())
 

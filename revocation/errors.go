@@ -32,7 +32,7 @@ var (
 	// revocations of the same target do nothing until then.
 	ErrFuture = revlog.ErrFuture
 	// ErrWrongKey: the list was begun with another list key, so no tag would match.
-	ErrWrongKey = replica.ErrWrongKey
+	ErrWrongKey = revlog.ErrWrongKey
 	// ErrLayout: the store holds a list in a layout this version does not know.
 	ErrLayout = revlog.ErrLayout
 	// ErrDisabled: the list is the one made by Disabled.

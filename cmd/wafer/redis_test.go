@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -59,7 +60,7 @@ func TestRedisScripts(t *testing.T) {
 				ts.Check(err)
 				r, err := rediskeys.Open(t.Context(), o,
 					keys.KEKFunc(func(context.Context) ([]byte, error) { return kek[:], nil }),
-					rediskeys.Config{Prefix: args[1], Create: true, Logger: slog.New(slog.DiscardHandler)})
+					rediskeys.Config{Prefix: args[1], Create: true, Poll: time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
 				ts.Check(err)
 				ts.Setenv(args[0], r.Ring().Keys()[0].ID())
 				ts.Check(r.Close())

@@ -19,7 +19,7 @@ func (l *Replica) start(ctx context.Context) error {
 		case err == nil:
 			l.joined()
 			return nil
-		case errors.Is(err, ErrWrongKey), errors.Is(err, revlog.ErrLayout):
+		case errors.Is(err, revlog.ErrWrongKey), errors.Is(err, revlog.ErrLayout):
 			return err
 		case ctx.Err() == nil || l.told.waitsFor == nil:
 			l.told.waitsFor = err // what ctx itself brings about explains nothing
@@ -43,7 +43,7 @@ func (l *Replica) startLate(ctx context.Context) {
 	switch {
 	case err == nil:
 		l.joined()
-	case errors.Is(err, ErrWrongKey), errors.Is(err, revlog.ErrLayout):
+	case errors.Is(err, revlog.ErrWrongKey), errors.Is(err, revlog.ErrLayout):
 		l.seldom(slog.LevelError, "revocation: this process does not get ready: the list cannot be joined", "store", l.where(), "error", err)
 	case ctx.Err() == nil:
 		l.told.waitsFor = err
@@ -107,7 +107,7 @@ func (l *Replica) create(ctx context.Context) (revlog.Head, error) {
 	case head.Layout != revlog.Layout:
 		return revlog.Head{}, fmt.Errorf("%w: %d", revlog.ErrLayout, head.Layout)
 	case head.Check != l.tags.check:
-		return revlog.Head{}, ErrWrongKey
+		return revlog.Head{}, revlog.ErrWrongKey
 	}
 	return head, nil
 }

@@ -12,7 +12,6 @@ var (
 	ErrNotReady    = fmt.Errorf("%w since this process started: nothing was done", ErrUnavailable)
 	ErrLookup      = fmt.Errorf("%w: only this replica could be asked", ErrUnavailable)
 	ErrRevoked     = errors.New("revocation: revoked")
-	ErrWrongKey    = errors.New("revocation: the list belongs to another key ring")
 	ErrDisabled    = errors.New("revocation: disabled")
 	ErrClosed      = errors.New("revocation: closed")
 )

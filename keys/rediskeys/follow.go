@@ -35,7 +35,8 @@ func (r *Ring) follow(ctx context.Context) {
 	defer close(r.done)
 	poll := time.NewTicker(r.conf.Poll)
 	defer poll.Stop()
-	var due <-chan time.Time // nil: no look is due
+	again := min(r.conf.Poll, refreshGap) // after a look that failed: what Redis lost is to be back soon
+	var due <-chan time.Time              // nil: no look is due
 	for {
 		select {
 		case <-ctx.Done():
@@ -51,7 +52,9 @@ func (r *Ring) follow(ctx context.Context) {
 		due = nil
 		r.looked.Store(time.Now().UnixNano())
 		bounded, cancel := context.WithTimeout(ctx, lookFor)
-		r.look(bounded) // the log is told
+		if err := r.look(bounded); err != nil { // the log is told
+			due = time.After(again)
+		}
 		cancel()
 	}
 }
@@ -92,6 +95,7 @@ func (r *Ring) look(ctx context.Context) error {
 // wins: the younger was made by a process that found nothing, as after FLUSHALL.
 func (r *Ring) restore(ctx context.Context, found error) error {
 	ours := r.ring.Load()
+	var loser *keys.Ring
 	switch theirs := r.doc.ring; {
 	case found == nil:
 		if whole, err := theirs.Merge(ours.Prune(time.Now())); err != nil || whole == theirs {
@@ -101,32 +105,13 @@ func (r *Ring) restore(ctx context.Context, found error) error {
 		if !ours.IssuedAt().Before(theirs.IssuedAt()) {
 			return found // ours is the younger: this process has to be started again
 		}
+		loser = theirs
 	}
-	done, err := r.put(ctx, r.doc.bytes, ours)
+	done, err := r.put(ctx, r.doc.bytes, ours, loser)
 	if err == nil && done {
 		r.conf.Logger.Warn("rediskeys: Redis had lost the ring, or a part of it, and has it again", "key", r.key)
 	}
 	return err // not done: somebody else was first
-}
-
-// swapLua replaces the value of KEYS[1] if it is ARGV[1], where "" is none.
-const swapLua = `if (redis.call('GET', KEYS[1]) or '') == ARGV[1] then
-  redis.call('SET', KEYS[1], ARGV[2])
-  return 1
-end
-return 0`
-
-// swap is compare-and-set. A swap that was sent twice because its answer was lost
-// reports false, and whoever looks again finds what it wrote.
-func (r *Ring) swap(ctx context.Context, old, doc []byte) (bool, error) {
-	if old == nil {
-		old = []byte{}
-	}
-	n, err := r.client.Eval(ctx, swapLua, []string{r.key}, old, doc).Int()
-	if err != nil {
-		return false, r.failed(err)
-	}
-	return n == 1, nil
 }
 
 const patience = 500 * time.Millisecond

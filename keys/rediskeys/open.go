@@ -52,10 +52,15 @@ func Open(ctx context.Context, o *redis.UniversalOptions, k keys.KEK, c Config) 
 		c.Logger = slog.Default()
 	}
 	r := &Ring{
-		client: redis.NewUniversalClient(ourOptions(o)), addr: address(o), key: "{" + c.Prefix + "}:ring", kek: k, conf: c,
+		client: redis.NewUniversalClient(ourOptions(o)), addr: address(o), kek: k, conf: c,
+		key: "{" + c.Prefix + "}:ring", replaced: "{" + c.Prefix + "}:replaced",
 		poke: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	if err := r.first(ctx); err != nil {
+	err := r.first(ctx)
+	if err == nil && c.Create {
+		err = r.beSure(ctx)
+	}
+	if err != nil {
 		r.client.Close()
 		return nil, err
 	}
@@ -108,12 +113,39 @@ func (r *Ring) tryOpen(ctx context.Context) error {
 		return err
 	}
 	err := r.load(ctx)
-	if errors.Is(err, ErrMissing) && r.conf.Create {
+	switch {
+	case errors.Is(err, ErrMissing) && r.conf.Create:
 		if err = r.create(ctx); err == nil {
-			err = r.load(ctx) // whoever was first made it
+			err = r.load(ctx) // the one who was first made it
 		}
+	case errors.Is(err, keys.ErrForeign): // the one read before lost its place, and nobody has used it
+		r.ring.Store(nil)
+		err = r.load(ctx)
 	}
 	return err
+}
+
+// beSure looks again at a ring that was just made, until it was not replaced for
+// long enough that each process with an older one has looked.
+func (r *Ring) beSure(ctx context.Context) error {
+	wait := min(r.conf.Poll, 4*sureAfter) + min(r.conf.Poll, sureAfter)
+	for sure := ""; ; {
+		ring := r.ring.Load()
+		age := time.Since(ring.IssuedAt()).Abs() // by two clocks
+		if ring.ID() == sure || age > wait+time.Second {
+			return nil
+		}
+		sure = ring.ID()
+		r.conf.Logger.Info("rediskeys: the ring is new: waiting, in case another process has one that Redis lost", "for", wait, "key", r.key)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("rediskeys: the ring in Redis at %s is new, and may have to make room for an older one: %w; gave up", r.addr, ctx.Err())
+		case <-time.After(wait):
+		}
+		if err := r.first(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 // permanent says whether trying again cannot help.
@@ -138,7 +170,7 @@ func permanent(err error) bool {
 // create makes the ring, if nobody else does.
 func (r *Ring) create(ctx context.Context) error {
 	made := keys.Generate(r.conf.MaxSession)
-	done, err := r.put(ctx, nil, made)
+	done, err := r.put(ctx, nil, made, nil)
 	if err == nil && done {
 		r.conf.Logger.Warn("rediskeys: made a new ring, because Redis held none; sessions of an earlier ring no longer open",
 			"ring", made.ID(), "key", r.key, "address", r.addr)

@@ -22,7 +22,10 @@ type Config struct {
 	// the revocation list of the same prefix. Zero: "wafer".
 	Prefix string
 	// Create makes the ring if there is none. Of several processes that do so at
-	// once one makes the ring and all end with it. Zero: [ErrMissing].
+	// once one makes the ring and all end with it. Open waits before it returns a ring
+	// that was just made: Poll and as long again, but no more than 2 s beyond Poll, and
+	// 10 s in all. If Redis had lost an older ring, the processes that hold it write it
+	// back meanwhile, and Open returns that one. Zero: [ErrMissing].
 	Create bool
 	// MaxSession is what a created ring is for, see keys.Generate; a ring that
 	// exists keeps its own until keys.Ring.Extend. Zero: 24 h.
@@ -31,7 +34,8 @@ type Config struct {
 	// or has neither an append-only file nor a replica that it waits for. If no
 	// replica of the application runs then, every session ends. Zero: refused.
 	AllowVolatile bool
-	// Poll is how often Redis is asked whether the ring changed. Zero: 5 s.
+	// Poll is how often Redis is asked whether the ring changed. All processes should
+	// have the same. Zero: 5 s.
 	Poll time.Duration
 	// Logger is told when a ring is made, when it changes, and once when it cannot
 	// be read any more. Zero: slog.Default.
@@ -40,7 +44,8 @@ type Config struct {
 
 const (
 	defaultPoll = 5 * time.Second
-	refreshGap  = time.Second // between looks that Refresh asks for
+	refreshGap  = time.Second     // between looks that Refresh asks for
+	sureAfter   = 2 * time.Second // at most, beyond Poll: a ring that was just made is used then
 	lookFor     = 5 * time.Second
 	conflicts   = 20 // times an edit is tried again
 	maxDocument = 1 << 20
@@ -53,11 +58,12 @@ var errConflict = errors.New("rediskeys: others changed the ring again and again
 
 // A Ring is a key ring in Redis. It is safe for concurrent use.
 type Ring struct {
-	client redis.UniversalClient
-	addr   string
-	key    string
-	kek    keys.KEK
-	conf   Config
+	client   redis.UniversalClient
+	addr     string
+	key      string
+	replaced string // the key with the list keys of rings that lost their place
+	kek      keys.KEK
+	conf     Config
 
 	ring   atomic.Pointer[keys.Ring]
 	looked atomic.Int64 // unix ns, when the last look began
@@ -106,26 +112,11 @@ func (r *Ring) Edit(ctx context.Context, edit func(*keys.Ring) (*keys.Ring, erro
 		if next, err = next.Merge(base.Prune(time.Now())); err != nil {
 			return err
 		}
-		if done, err := r.put(ctx, doc, next); done || err != nil {
+		if done, err := r.put(ctx, doc, next, nil); done || err != nil {
 			return err
 		}
 	}
 	return errConflict
-}
-
-// put writes next in the place of doc, which nil says there is none of.
-func (r *Ring) put(ctx context.Context, doc []byte, next *keys.Ring) (bool, error) {
-	sealed, err := r.kek.Seal(ctx, next)
-	if err != nil {
-		return false, err
-	}
-	done, err := r.swap(ctx, doc, sealed)
-	if err != nil || !done {
-		return false, err
-	}
-	r.doc = document{bytes: sealed, ring: next, tried: time.Now(), ours: true}
-	r.ring.Store(next)
-	return true, nil
 }
 
 // load reads the ring and merges what it holds into ours. The caller holds mu, or

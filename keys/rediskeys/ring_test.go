@@ -178,10 +178,11 @@ func TestTheOlderRingWins(t *testing.T) {
 	s := redistest.Start(t)
 	lazy := config()
 	lazy.Poll = time.Hour
-	fleet := open(t, s, lazy)
+	open(t, s, config()).Close()
 	<-time.After(1100 * time.Millisecond) // rings know their age in seconds
+	fleet := open(t, s, lazy)
 	s.Do("FLUSHALL")
-	young := open(t, s, lazy)
+	young := open(t, s, config())
 	if young.Ring().ID() == fleet.Ring().ID() {
 		t.Fatal("there is one ring only")
 	}

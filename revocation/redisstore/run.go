@@ -157,6 +157,7 @@ func (s *Store) mapped(err error) error {
 	rediscluster.Look(s.client, err)
 	for prefix, known := range map[string]error{
 		"LOST": revlog.ErrLost, "GENESIS": revlog.ErrOtherList, "LAYOUT": revlog.ErrLayout, "FUTURE": revlog.ErrFuture,
+		"WRONGKEY": revlog.ErrWrongKey,
 	} {
 		if redis.HasErrorPrefix(err, prefix) {
 			return known

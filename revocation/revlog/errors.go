@@ -13,4 +13,7 @@ var (
 	ErrFuture = errors.New("revocation: before lies in the future")
 	// ErrLayout: the store holds a list in a layout this version does not know.
 	ErrLayout = errors.New("revocation: unknown list layout")
+	// ErrWrongKey: the list was begun with another list key, so no tag would match.
+	// Create of a store that knows that a list key may begin no list returns it, too.
+	ErrWrongKey = errors.New("revocation: the list belongs to another key ring")
 )

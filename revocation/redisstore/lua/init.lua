@@ -1,8 +1,14 @@
 -- ARGV: 1 genesis  2 key check  3 floor  4 retain
 -- Begins a list if there is none, or if one lost its head or its log (R2).
 local h, why = guard()
-if h then return h end
-if string.sub(why.err, 1, 4) ~= 'LOST' then return why end
+-- lost says whether a list key is of a ring that lost its place in this Redis to an older one (keys/rediskeys). A list with
+-- such a key keeps out everybody else, so it makes room (R31).
+local function lost(check)
+  return redis.call('HEXISTS', string.sub(KEYS[1], 1, -5) .. 'replaced', check) == 1
+end
+if h and (h[3] == ARGV[2] or not lost(h[3])) then return h end
+if not h and string.sub(why.err, 1, 4) ~= 'LOST' then return why end
+if lost(ARGV[2]) then return redis.error_reply('WRONGKEY the ring lost its place') end
 local old = redis.call('HMGET', KEYS[1], 'k', 'ms', 'e', 'x')
 local now = clock()
 local born = math.max(now, tonumber(ARGV[3]), tonumber(old[2] or 0))

@@ -72,7 +72,7 @@ func openShared(ctx context.Context, c Config) (_ *state, err error) {
 			c.Logger.Warn("demo: good enough for a demo: "+f.Message, slog.String("fix", f.Fix))
 		}
 	}
-	shared, err := rediskeys.Open(ctx, o, c.KEK, rediskeys.Config{Create: true, AllowVolatile: true, Logger: c.Logger})
+	shared, err := rediskeys.Open(ctx, o, c.KEK, rediskeys.Config{Create: true, AllowVolatile: true, Poll: time.Second, Logger: c.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}

@@ -1,0 +1,244 @@
+package redisstore_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/keys"
+	"github.com/wafer-sessions/wafer/keys/rediskeys"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/redisstore"
+)
+
+var losses = flag.Int("losses", 10, "how often TestRingAndListAgreeAfterALoss loses everything")
+
+// A member is a process of an application whose ring and list are in one Redis.
+type member struct {
+	ring *rediskeys.Ring
+	st   *redisstore.Store
+	list *revocation.List
+}
+
+// testKEK is a key encryption key made of one byte.
+func testKEK(b byte) keys.KEK {
+	secret := sha256.Sum256([]byte{b})
+	return keys.KEKFunc(func(context.Context) ([]byte, error) { return secret[:], nil })
+}
+
+// startProcess starts one as docs/redis.md shows it.
+func startProcess(ctx context.Context, addr string, kek keys.KEK, poll time.Duration, log *slog.Logger) (p *member, err error) {
+	o := &redis.UniversalOptions{Addrs: []string{addr}}
+	p = &member{}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	if p.st, err = redisstore.Open(ctx, o, redisstore.Config{AllowVolatile: true, Logger: log}); err != nil {
+		return p, err
+	}
+	if p.ring, err = rediskeys.Open(ctx, o, kek, rediskeys.Config{Create: true, AllowVolatile: true, Poll: poll, Logger: log}); err != nil {
+		return p, err
+	}
+	p.list, err = revocation.Open(ctx, p.st, p.ring.Ring(), revocation.Config{Within: within, Grace: grace, Logger: log})
+	return p, err
+}
+
+func (p *member) close() {
+	if p.list != nil {
+		p.list.Close()
+	}
+	if p.ring != nil {
+		p.ring.Close()
+	}
+	if p.st != nil {
+		p.st.Close()
+	}
+}
+
+func mustStart(t *testing.T, addr string, kek keys.KEK, poll time.Duration, log *slog.Logger) *member {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	p, err := startProcess(ctx, addr, kek, poll, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.close)
+	return p
+}
+
+// inStep waits until all processes follow one list: what the last one revokes, the
+// others know.
+func inStep(t *testing.T, what string, all []*member) {
+	t.Helper()
+	group := revocation.Group(what)
+	redistest.Await(t, what, func() bool {
+		_, err := all[len(all)-1].list.Revoke(t.Context(), group, revocation.Options{})
+		return err == nil
+	})
+	redistest.Await(t, what, func() bool {
+		for _, p := range all {
+			if _, ok, err := p.list.Revoked(t.Context(), group); !ok || err != nil || p.list.Stats().State != "synced" {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+const fleetPoll = 300 * time.Millisecond
+
+// Ring and list are in one Redis, which comes back with neither while one process
+// starts. Whichever process is first, all of them end with one ring and one list.
+func TestRingAndListAgreeAfterALoss(t *testing.T) {
+	quiet := slog.New(slog.DiscardHandler)
+	s := redistest.Start(t)
+	var fleet []*member
+	for range 3 {
+		fleet = append(fleet, mustStart(t, s.Addr, testKEK(1), fleetPoll, quiet))
+	}
+	id := fleet[0].ring.Ring().ID()
+	<-time.After(1100 * time.Millisecond) // rings know their age in seconds
+	for round := range *losses {
+		s.Kill()
+		var late *member
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			var err error
+			if late, err = startProcess(ctx, s.Addr, testKEK(1), fleetPoll, quiet); err != nil {
+				t.Errorf("round %d: a process that started meanwhile: %v", round, err)
+			}
+		})
+		<-time.After(time.Duration(round%4) * 70 * time.Millisecond) // it waits, and so do they
+		s.Restart()
+		wg.Wait()
+		if t.Failed() {
+			return
+		}
+		if late.ring.Ring().ID() != id {
+			t.Fatalf("round %d: the process that started meanwhile has a ring of its own", round)
+		}
+		inStep(t, fmt.Sprintf("round %d: all follow one list", round), append([]*member{late}, fleet...))
+		late.close()
+	}
+}
+
+// The process that made a ring used it, since those with the older ring were out of
+// touch. Once they are back, they and every process that starts have one list again.
+func TestAListOfARingThatLostMakesRoom(t *testing.T) {
+	var l lines
+	s := redistest.Start(t)
+	proxy := redistest.NewProxy(t, s.Addr)
+	old := mustStart(t, proxy.Addr, testKEK(1), fleetPoll, slog.New(slog.DiscardHandler))
+	<-time.After(1100 * time.Millisecond)
+	proxy.Blackhole()
+	s.Do("FLUSHALL")
+	young := mustStart(t, s.Addr, testKEK(1), 20*time.Millisecond, slog.New(slog.NewTextHandler(&l, nil)))
+	if young.ring.Ring().ID() == old.ring.Ring().ID() {
+		t.Fatal("there is one ring only")
+	}
+	proxy.Restore()
+	inStep(t, "the older ring has a list again", []*member{old})
+	inStep(t, "and a process that starts joins it", []*member{old, mustStart(t, s.Addr, testKEK(1), fleetPoll, slog.New(slog.DiscardHandler))})
+
+	// The one with the younger ring has to be started again, and does not fight until then.
+	redistest.Await(t, "the younger is told", func() bool { return l.count("level=ERROR", "another key ring") == 1 })
+	s.Do("DEL", "{wafer}:head", "{wafer}:log")
+	for range 20 {
+		if l, err := revocation.Open(t.Context(), young.st, young.ring.Ring(), revocation.Config{}); err == nil {
+			l.Close()
+			t.Fatal("a ring that lost began a list")
+		} else if !errors.Is(err, revocation.ErrWrongKey) {
+			t.Fatal(err)
+		}
+	}
+	inStep(t, "the list is begun anew", []*member{old})
+	if n := l.count("level=ERROR", "another key ring"); n > 2 {
+		t.Errorf("it was told %d times", n)
+	}
+}
+
+// Another application with the same prefix has an error in its log, and no list is
+// taken from anybody.
+func TestANeighbourWithTheSamePrefix(t *testing.T) {
+	var l lines
+	s := redistest.Start(t)
+	quiet := slog.New(slog.DiscardHandler)
+	neighbour, err := connectAs(t, s, keys.Generate(0), slog.New(slog.NewTextHandler(&l, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(1100 * time.Millisecond)
+	s.Do("FLUSHALL")
+	ours := keys.Generate(0) // the younger ring is first, and stays
+	var first *revocation.List
+	redistest.Await(t, "ours is first", func() bool {
+		s.Do("DEL", "{wafer}:head", "{wafer}:log")
+		first, err = connectAs(t, s, ours, quiet)
+		return err == nil
+	})
+	list := s.Do("HGET", "{wafer}:head", "g")
+	redistest.Await(t, "the neighbour is told", func() bool { return l.count("level=ERROR", "another key ring") > 0 })
+	redistest.Await(t, "and out of touch", func() bool { return neighbour.Stats().State != "synced" })
+	if _, err := startProcess(t.Context(), s.Addr, testKEK(2), 20*time.Millisecond, quiet); !errors.Is(err, revocation.ErrWrongKey) {
+		t.Errorf("a third one with a ring in this Redis: %v", err)
+	}
+	if got := s.Do("HGET", "{wafer}:head", "g"); got != list || first.Stats().State != "synced" {
+		t.Errorf("the list was taken away: %s", first.Stats().State)
+	}
+	if n := l.count("level=ERROR", "another key ring"); n != 1 {
+		t.Errorf("the neighbour was told %d times within seconds", n)
+	}
+}
+
+func connectAs(t *testing.T, s *redistest.Server, ring *keys.Ring, log *slog.Logger) (*revocation.List, error) {
+	t.Helper()
+	st := open(t, &redis.UniversalOptions{Addrs: []string{s.Addr}}, redisstore.Config{AllowVolatile: true})
+	l, err := revocation.Open(t.Context(), st, ring, revocation.Config{Within: within, Grace: grace, Logger: log})
+	if err == nil {
+		t.Cleanup(func() { l.Close() })
+	}
+	return l, err
+}
+
+// lines collects what is logged.
+type lines struct {
+	mu  sync.Mutex // owns buf
+	buf strings.Builder
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+// count returns how many lines hold all parts.
+func (l *lines) count(parts ...string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+next:
+	for line := range strings.Lines(l.buf.String()) {
+		for _, p := range parts {
+			if !strings.Contains(line, p) {
+				continue next
+			}
+		}
+		n++
+	}
+	return n
+}
