@@ -51,6 +51,7 @@ nested:
 soak: tools
 	$(GO) test -race -count=$(COUNT) -timeout 6h ./...
 	$(GO) test -timeout 6h -run 'Model' ./internal/replica -model.histories=$(HISTORIES)
+	$(GO) test -timeout 1h -run TestRingAndListAgreeAfterALoss ./revocation/redisstore -losses=100
 	FUZZTIME=$(FUZZTIME) GO=$(GO) .ci/fuzz
 
 demo:
