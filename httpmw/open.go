@@ -209,7 +209,7 @@ func (o *opened) ask(c *core, seenKey string, now time.Time) {
 // decide asks the list, which asks the store only if it must.
 func (c *core) decide(ctx context.Context, o *opened) {
 	o.verdict = c.replica.Decide(&o.query)
-	if o.verdict.Outcome == replica.Ask {
+	if o.asked = o.verdict.Outcome == replica.Ask; o.asked {
 		o.verdict = c.replica.Confirm(ctx, &o.query)
 	}
 	switch o.verdict.Outcome {

@@ -20,8 +20,13 @@ func threshold(idle time.Duration) time.Duration {
 }
 
 // renewalDue reports whether the session's effective token is old enough to be renewed. The limit decides and
-// not the token's age alone, because a token that a replica out of touch sealed is new but was not renewed.
+// not the token's age alone, because a token that a replica out of touch sealed is new but was not renewed. A session
+// that the list had to be asked about is renewed at once: else it would be asked about again at each request, and by
+// each replica, and after a loss those that cannot settle it would end it (R19).
 func (s *state) renewalDue(now time.Time) bool {
+	if s.asked && s.verdict.Renew {
+		return true
+	}
 	limits, _ := s.core.limits(&s.tok)
 	t, idle := seconds(threshold(limits.Idle)), seconds(limits.Idle)
 	return now.Unix()-s.iat >= t || s.exp < s.tok.End && s.exp-now.Unix() <= idle-t
@@ -38,11 +43,22 @@ func (s *state) renew(v replica.Verdict, now time.Time) string {
 	if remember {
 		lifetime = s.tok.End - now.Unix()
 	}
-	r, ok := s.core.renewals.get(s.core, seen, lifetime, now)
+	r, ok := s.core.renewals.get(s.core, seen, lifetime, now, s.suits)
 	if ok {
 		s.exp = r.seen.Expires // for whoever watches the session
 	}
 	return r.line
+}
+
+// suits reports whether a renewal that another request has sealed serves this one. For a session that had to be asked
+// about it must be one that need not be: it may have been sealed just before that became necessary.
+func (s *state) suits(have *token.Seen) bool {
+	if !s.asked {
+		return true
+	}
+	q := s.query
+	q.Checked, q.Term = have.Checked, have.Line
+	return s.core.replica.Decide(&q).Outcome == replica.Accept
 }
 
 // renewals remembers the renewals of the last seconds, so that the parallel requests of a page share one. It
@@ -64,10 +80,10 @@ const (
 	shareSize = 4096
 )
 
-func (r *renewals) get(c *core, seen token.Seen, lifetime int64, now time.Time) (renewal, bool) {
+func (r *renewals) get(c *core, seen token.Seen, lifetime int64, now time.Time, suits func(*token.Seen) bool) (renewal, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if have, ok := r.find(seen.ID); ok && now.Unix()-have.seen.IssuedAt < shareFor && have.seen.IssuedAt <= now.Unix() {
+	if have, ok := r.find(seen.ID); ok && now.Unix()-have.seen.IssuedAt < shareFor && have.seen.IssuedAt <= now.Unix() && suits(&have.seen) {
 		c.count.shared.Add(1)
 		return have, true
 	}

@@ -75,6 +75,7 @@ type opened struct {
 	seen          int64 // iat of the seen token that counts; 0 for none
 
 	query   replica.Query
+	asked   bool                                       // the list could not decide from memory
 	groups  [len(token.Session{}.GroupTags)]revlog.Tag // what query.Groups points into
 	verdict replica.Verdict
 }
