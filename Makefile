@@ -1,5 +1,6 @@
 # make test   everything a change must pass, in about five minutes; CI runs this
 # make soak   the same tests again and again, HISTORIES of the list against its model, every fuzz target for FUZZTIME
+# make bench  a request with a session, in Wafer and in what people use instead
 # make demo   three replicas on http://127.0.0.1:8080
 
 SHELL := bash
@@ -13,9 +14,9 @@ COUNT     ?= 20
 HISTORIES ?= 1000000
 
 # Modules of their own, so that what only tests need is no dependency of Wafer's users.
-NESTED := testdata/peers testdata/frameworks testdata/migrate
+NESTED := testdata/peers testdata/frameworks testdata/migrate testdata/bench
 
-.PHONY: help test tools check unit fips nested soak demo
+.PHONY: help test tools check unit fips nested soak bench demo
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -35,9 +36,9 @@ unit:
 	$(GO) test -race -timeout 7m ./...
 	$(GO) test -timeout 7m -run 'TestModel' ./internal/replica -model.histories=10000
 
-# The second implementation in testdata/peers is built of what FIPS mode refuses.
+# What testdata/peers and testdata/bench compare with is built of what FIPS mode refuses.
 fips:
-	@for module in . $(filter-out testdata/peers,$(NESTED)); do \
+	@for module in . $(filter-out testdata/peers testdata/bench,$(NESTED)); do \
 		echo "cd $$module && GODEBUG=fips140=only $(GO) test ./..."; \
 		(cd "$$module" && GODEBUG=fips140=only $(GO) test -timeout 7m ./...); \
 	done
@@ -53,6 +54,9 @@ soak: tools
 	$(GO) test -timeout 6h -run 'Model' ./internal/replica -model.histories=$(HISTORIES)
 	$(GO) test -timeout 1h -run TestRingAndListAgreeAfterALoss ./revocation/redisstore -losses=100
 	FUZZTIME=$(FUZZTIME) GO=$(GO) .ci/fuzz
+
+bench: tools
+	cd testdata/bench && $(GO) test -v -count=1 -run TestCompare . -rounds 31
 
 demo:
 	$(GO) run ./cmd/wafer demo
