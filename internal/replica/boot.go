@@ -31,7 +31,7 @@ func (l *Replica) start(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("revocation: open: %s did not answer for %v: %w (%w)", l.where(),
-				time.Since(l.begun).Round(time.Millisecond), l.told.waitsFor, ctx.Err())
+				time.Since(l.clock.begun).Round(time.Millisecond), l.told.waitsFor, ctx.Err())
 		case <-time.After(readEvery):
 		}
 	}
@@ -54,12 +54,12 @@ func (l *Replica) startLate(ctx context.Context) {
 // waits tells the log what the list waits for, at once and then once a minute.
 func (l *Replica) waits() {
 	l.seldom(slog.LevelWarn, "revocation: waiting for the store, to join the list",
-		"store", l.where(), "waited", time.Since(l.begun).Round(time.Millisecond), "error", l.told.waitsFor)
+		"store", l.where(), "waited", time.Since(l.clock.begun).Round(time.Millisecond), "error", l.told.waitsFor)
 }
 
 func (l *Replica) joined() {
 	if l.told.waitsFor != nil {
-		l.log.Info("revocation: the list is joined", "store", l.where(), "waited", time.Since(l.begun).Round(time.Millisecond))
+		l.log.Info("revocation: the list is joined", "store", l.where(), "waited", time.Since(l.clock.begun).Round(time.Millisecond))
 		l.told.waitsFor = nil
 	}
 }
@@ -97,7 +97,7 @@ func (l *Replica) boot(ctx context.Context, now time.Time) error {
 func (l *Replica) create(ctx context.Context) (revlog.Head, error) {
 	var f revlog.CreateOptions
 	rand.Read(f.ID[:]) // never fails
-	f.Check, f.Floor, f.Retain = l.tags.check, l.seen.Load(), l.config.retain()
+	f.Check, f.Floor, f.Retain = l.tags.check, l.clock.seen.Load(), l.config.retain()
 	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
 	defer cancel()
 	head, err := l.store.Create(ctx, f)

@@ -24,12 +24,6 @@ type clearKey struct {
 	epoch            int64
 }
 
-// A stamp is the chk and ln of a confirm.
-type stamp struct {
-	chk  int64
-	line uint32
-}
-
 var (
 	errCrowded = errors.New("revocation: too many questions to the store in flight")
 	errSilent  = errors.New("revocation: the store was silent a moment ago, and was not asked again")
@@ -87,7 +81,7 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 		// like one. What was revoked since shows in the window (R18).
 		if s, ok := l.cleared.Get(key); ok && s.chk > q.Checked {
 			again := *q
-			again.Checked, again.Term = s.chk, s.line
+			again.Checked, again.Term = s.chk, s.term
 			if d := l.decide(&again, now); d.Outcome != Ask {
 				l.counters.confirms.add("cached")
 				return d, nil
@@ -104,7 +98,7 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 		return Verdict{Outcome: Refuse, Reason: revokedBy(scope), Fresh: true}, nil
 	}
 	switch {
-	case err == nil && v.outran(a.Head):
+	case err == nil && v.knowsMore(a.Head):
 		// It answers, so this replica is not cut off; but what the window would accept may
 		// have been revoked since.
 		return Verdict{Reason: Silent}, errBehind
@@ -114,8 +108,8 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 	if found == revlog.FoundNothing && ahead(q, a.Now, l.Within()) {
 		found = revlog.FoundAhead
 	}
-	at := stamp{max(a.Head.MS-1, a.Head.Born), a.Head.Term()}
-	accept := Verdict{Outcome: Accept, Fresh: true, Renew: synced && !v.young(l.Within()), Checked: at.chk, Term: at.line}
+	at := stampAt(a.Head.MS, a.Head)
+	accept := Verdict{Outcome: Accept, Fresh: true, Renew: synced && !v.newPrimary(l.Within()), Checked: at.chk, Term: at.term}
 	switch found {
 	case revlog.FoundAhead:
 		return Verdict{Reason: Silent}, nil
@@ -136,7 +130,7 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 		}
 		return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}, nil
 	}
-	if !v.young(l.Within()) {
+	if !v.newPrimary(l.Within()) {
 		l.cleared.Add(key, at)
 	}
 	return accept, nil
@@ -155,12 +149,6 @@ func (l *Replica) unanswered(q *Query, err error) Verdict {
 	}
 	v := l.view.Load()
 	return frozen(l.local(q, v, now), v.age(now), l.Grace())
-}
-
-// ahead reports whether q claims to have begun after now. Until log time has come
-// that far, a W of now would fall short of it.
-func ahead(q *Query, now int64, skew time.Duration) bool {
-	return q.Epoch > now+skew.Milliseconds()+1
 }
 
 const unsettled sight = 0xff
@@ -266,7 +254,7 @@ func (l *Replica) put(ctx context.Context, q revlog.Question) (revlog.Answer, er
 		return a, err
 	}
 	l.counters.confirms.add("store")
-	l.heard(a.Head.MS)
+	l.clock.heard(a.Head.MS)
 	return a, nil
 }
 

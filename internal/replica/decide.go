@@ -40,9 +40,10 @@ func (l *Replica) decide(q *Query, now time.Time) Verdict {
 	d.Fresh = age <= l.Within()
 	switch {
 	case d.Fresh:
-		if d.Outcome == Accept && !v.young(l.Within()) {
+		if d.Outcome == Accept && !v.newPrimary(l.Within()) {
 			d.Renew = true
-			d.Checked, d.Term = v.stamp() // R19
+			at := v.stamp() // R19
+			d.Checked, d.Term = at.chk, at.term
 		}
 		return d
 	case d.Outcome == Refuse || !q.listed():
@@ -80,7 +81,7 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 	if q.Epoch > v.logTime(now, l.Within())+skew ||
 		q.Checked > v.m.MS+skew ||
 		q.Checked < max(v.now.from, v.head.Born, v.head.Floor) ||
-		!onLine(v.head.Terms, q.Term, q.Checked) {
+		!stillHolds(v.head.Terms, q.Term, q.Checked) {
 		// What is known here stays refused: the store may have lost it.
 		if r := v.known(q); r != None {
 			return Verdict{Outcome: Refuse, Reason: r}

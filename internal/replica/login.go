@@ -9,48 +9,6 @@ import (
 	"time"
 )
 
-// logTime is what this replica knows of log time at now: never ahead of the
-// store, and behind it by the age of the view at most.
-func (l *Replica) logTime(now time.Time) int64 {
-	v := l.view.Load()
-	if v == nil {
-		return l.seen.Load()
-	}
-	return max(v.logTime(now, l.Within()), l.seen.Load())
-}
-
-// present is what log time must be by now, however long this replica was cut off
-// and whatever became of the store. A revocation passes it on: a primary that
-// lost its tail, or whose clock was set back, may count from behind what others
-// have seen, and a W from there would spare sessions that began before it (R3, R5).
-func (l *Replica) present(now time.Time) int64 {
-	return max(l.pace.Load()+now.Sub(l.begun).Milliseconds(), l.seen.Load())
-}
-
-// Now returns the present moment for [Login.Since], 0 if l is disabled.
-func (l *Replica) Now() int64 {
-	if l.store == nil {
-		return 0
-	}
-	now := l.logTime(time.Now())
-	if now == 0 {
-		return 1 // booting: before anything that was ever revoked
-	}
-	return now + l.Within().Milliseconds()
-}
-
-// LogTime returns what log time must be by now, in ms. Unlike what tokens get from
-// [Replica.Begin] and [Replica.Anonymous], it runs on while the store is silent: it is
-// behind no moment that another replica has read, as far as clocks run alike. As
-// long as the list was never read it is the clock of this process.
-func (l *Replica) LogTime() int64 {
-	now := time.Now()
-	if l.store == nil || l.view.Load() == nil {
-		return now.UnixMilli()
-	}
-	return l.present(now)
-}
-
 // Anonymous returns what the token of a session without a subject carries. It
 // does no I/O. The session begins after every revocation of everyone that this
 // replica knows: it may be refused for one that it does not know, it is never spared.
@@ -61,10 +19,11 @@ func (l *Replica) Anonymous() Start {
 	own := l.outbox.w(revlog.Key{Scope: revlog.ScopeEveryone}) // before the view, as in Decide
 	v := l.view.Load()
 	if v == nil { // booting: it may be refused later, it is never spared
-		return Start{Epoch: max(l.seen.Load(), own+1, 1)}
+		return Start{Epoch: max(l.clock.seen.Load(), own+1, 1)}
 	}
 	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.marks.everyone()+1, own+1)}
-	s.Checked, s.Term = v.stamp()
+	at := v.stamp()
+	s.Checked, s.Term = at.chk, at.term
 	return s
 }
 
@@ -94,7 +53,7 @@ func (l *Replica) Begin(ctx context.Context, b Login) (Start, error) {
 		a, err = l.askAlone(ctx, l.logins, revlog.Question{List: v.head.ID, Subject: b.Subject, Groups: b.Groups, Skew: l.Within()})
 	}
 	heard := err == nil
-	if heard && v.outran(a.Head) {
+	if heard && v.knowsMore(a.Head) {
 		err = errBehind
 	}
 	switch {
@@ -135,19 +94,8 @@ func (l *Replica) knows(b Login, v *view) bool {
 // started is what a session that begins at a carries: it began after every
 // revocation of its subject and groups there is.
 func started(a revlog.Answer) Start {
-	return Start{
-		Epoch:   max(a.Head.MS, a.Highest()+1),
-		Checked: max(a.Head.MS-1, a.Head.Born),
-		Term:    a.Head.Term(),
-	}
-}
-
-// outran reports whether v knows more than a store with the head h: one that went
-// back behind v, or that v has not followed under its present primary. The reader
-// has to mend it first (R10, R17).
-func (v *view) outran(h revlog.Head) bool {
-	return h.MS < v.m.MS || h.N < v.last.N || h.Term() != v.head.Term() ||
-		h.N == v.last.N && h.Chain != v.chain
+	at := stampAt(a.Head.MS, a.Head)
+	return Start{Epoch: max(a.Head.MS, a.Highest()+1), Checked: at.chk, Term: at.term}
 }
 
 // Succeed ends the session q and returns what the token of its successor
@@ -179,7 +127,7 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 	if v == nil {
 		return Start{}, ErrNotReady
 	}
-	if v.young(l.Within()) {
+	if v.newPrimary(l.Within()) {
 		return Start{}, fmt.Errorf("%w: its primary has just changed", ErrUnavailable)
 	}
 	unless := l.question(q, v)
@@ -197,7 +145,7 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 		unless.Groups = append(unless.Groups[:len(unless.Groups):len(unless.Groups)], s.Login.Groups...)
 	}
 	b := revlog.Batch{
-		List: v.head.ID, Floor: l.present(now), Skew: l.Within(), Ack: l.config.Ack,
+		List: v.head.ID, Floor: l.clock.present(now), Skew: l.Within(), Ack: l.config.Ack,
 		Unless:     &unless,
 		Assertions: []revlog.Assertion{l.join(v.head.ID, revlog.ScopeSession, q.tag, revlog.Forever, 0)},
 		Then:       &revlog.Question{List: v.head.ID, Subject: s.Login.Subject, Groups: s.Login.Groups, Skew: l.Within()},
@@ -224,11 +172,11 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 	case w.Replicas < l.config.Ack.Replicas:
 		return Start{}, fmt.Errorf("%w: %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, l.config.Ack.Replicas)
 	}
-	l.heard(w.Head.MS)
+	l.clock.heard(w.Head.MS)
 	for i, a := range b.Assertions {
 		l.keep(revlog.Key{Scope: a.Scope, Tag: a.Tag}, placeOf(w.Head), w.Results[i])
 	}
-	if v.outran(w.Head) {
+	if v.knowsMore(w.Head) {
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, errBehind)
 	}
 	if s.Login.after(w.Then.Highest()) || l.knows(s.Login, v) {

@@ -130,7 +130,7 @@ func (h *history) act(r *replica, t *modelToken, q *Query, d Verdict) {
 	case 0, 1, 2, 3: // renewal
 		if h.weak == "R24" {
 			v := r.l.view.Load()
-			n.q.Checked, n.q.Term = v.stamp()
+			n.q.Checked, n.q.Term = v.stamp().chk, v.stamp().term
 			n.exp = time.Now().Add(r.wall + t.s.idle)
 			if v.age(time.Now()) <= modelS {
 				return

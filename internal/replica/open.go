@@ -47,12 +47,7 @@ type Replica struct {
 	// silent: the store did not answer the last question and has not been heard of
 	// since. Nobody waits for it until the reader has.
 	silent atomic.Bool
-	// seen is the highest log time heard of; every write passes it on (R3).
-	seen atomic.Int64
-	// pace is the highest of log time heard of, less the time since begun: where log
-	// time must have come to, had it never stood still.
-	pace  atomic.Int64
-	begun time.Time
+	clock  logClock
 
 	identity identity // what it calls itself among the readers of the store
 	told     told     // of its state, to the log
@@ -117,7 +112,7 @@ func newList(s revlog.Store, k Secrets, c Config) (*Replica, error) {
 	return &Replica{
 		config: c, log: c.logger(), store: s, tags: tags,
 		asking: semaphore.NewWeighted(askers), logins: semaphore.NewWeighted(askers), cleared: cleared, revoked: revoked,
-		stopped: make(chan struct{}), begun: time.Now(),
+		stopped: make(chan struct{}), clock: logClock{begun: time.Now()},
 	}, nil
 }
 

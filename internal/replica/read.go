@@ -5,7 +5,6 @@ import (
 	"errors"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"log/slog"
-	"sync/atomic"
 	"time"
 )
 
@@ -132,7 +131,7 @@ func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent t
 	}
 	n.now = w
 	n.marks = n.marks.with(good, n.m.MS)
-	l.heard(n.m.MS)
+	l.clock.heard(n.m.MS)
 	return &n
 }
 
@@ -164,7 +163,7 @@ func (l *Replica) publish(v *view) {
 func (l *Replica) fetch(ctx context.Context, g revlog.ListID, from revlog.Position, marks bool) (revlog.Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
 	defer cancel()
-	return l.store.Read(ctx, revlog.Cursor{List: g, From: from, Limit: pageLimit, Floor: l.seen.Load(), Globals: marks})
+	return l.store.Read(ctx, revlog.Cursor{List: g, From: from, Limit: pageLimit, Floor: l.clock.seen.Load(), Globals: marks})
 }
 
 func (l *Replica) write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
@@ -174,25 +173,10 @@ func (l *Replica) write(ctx context.Context, b revlog.Batch) (revlog.Written, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	b.Floor, b.Skew = max(b.Floor, l.seen.Load()), l.Within()
+	b.Floor, b.Skew = max(b.Floor, l.clock.seen.Load()), l.Within()
 	w, err := l.store.Write(ctx, b)
 	if err == nil {
-		l.heard(w.Head.MS)
+		l.clock.heard(w.Head.MS)
 	}
 	return w, err
-}
-
-// heard remembers log time that came from the store (R3).
-func (l *Replica) heard(ms int64) {
-	raise(&l.seen, ms)
-	raise(&l.pace, ms-time.Since(l.begun).Milliseconds())
-}
-
-func raise(a *atomic.Int64, to int64) {
-	for {
-		old := a.Load()
-		if to <= old || a.CompareAndSwap(old, to) {
-			return
-		}
-	}
 }

@@ -70,7 +70,7 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 	list := v.head.ID
 	a.MAC = l.tags.entryMAC(list, a.Version, a.Scope, a.Tag)
 	w, err := l.store.Write(ctx, revlog.Batch{
-		List: list, Floor: l.present(now), Skew: l.Within(), Assertions: []revlog.Assertion{a}, Ack: l.config.Ack,
+		List: list, Floor: l.clock.present(now), Skew: l.Within(), Assertions: []revlog.Assertion{a}, Ack: l.config.Ack,
 	})
 	switch {
 	case errors.Is(err, revlog.ErrFuture):
@@ -84,7 +84,7 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	r := w.Results[0]
-	l.heard(w.Head.MS)
+	l.clock.heard(w.Head.MS)
 	if full == nil {
 		l.outbox.acknowledge(k, mine, placed(w, l.config.Ack), r)
 	} else {
@@ -118,7 +118,7 @@ func (l *Replica) fold(o Revocation, v *view) Revocation {
 // assertion works out what to write for o. Its W is what this replica refuses by
 // until the store has answered: the store's own will not be lower.
 func (l *Replica) assertion(o Revocation, now time.Time) (revlog.Key, revlog.Assertion, error) {
-	present := l.present(now)
+	present := l.clock.present(now)
 	a := revlog.Assertion{Scope: o.Scope, Tag: o.Tag, Version: revlog.Layout, When: revlog.AtNow, W: present + l.Within().Milliseconds()}
 	if !o.Until.IsZero() {
 		a.Until = o.Until.UnixMilli()
@@ -163,7 +163,7 @@ func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
 	// Their W may lie ahead of a log time that stood still meanwhile. Whoever logs in
 	// from now on begins after them, and has to stay within reach of the next "now".
 	ack := revlog.Ack{Replicas: l.config.Ack.Replicas, Timeout: l.Within() / 4}
-	w, err := l.write(ctx, revlog.Batch{List: list, Floor: l.present(time.Now()), Assertions: batch, Ack: ack})
+	w, err := l.write(ctx, revlog.Batch{List: list, Floor: l.clock.present(time.Now()), Assertions: batch, Ack: ack})
 	if err != nil {
 		return true, err
 	}

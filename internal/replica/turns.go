@@ -74,5 +74,3 @@ func (l *Replica) await(ctx context.Context, turns int, ok func() bool) bool {
 func (l *Replica) overslept(now time.Time) bool {
 	return !l.turns.failing.Load() && !l.fresh(now)
 }
-
-func (l *Replica) fresh(now time.Time) bool { return l.view.Load().age(now) <= l.Within() }

@@ -23,60 +23,6 @@ type view struct {
 	before *window
 }
 
-// age is how old v is at now. A machine that slept shows in the wall clock only,
-// a wall clock that was set back in the monotonic one only, so the larger counts.
-func (v *view) age(now time.Time) time.Duration {
-	return max(now.Sub(v.sent), time.Duration(now.UnixNano()-v.sent.UnixNano()))
-}
-
-// logTime grows with the monotonic time since the answer that was applied, by
-// at most S (Values). Counted from its sending it would run ahead of the store.
-func (v *view) logTime(now time.Time, within time.Duration) int64 {
-	return v.m.MS + min(max(now.Sub(v.got), 0), within).Milliseconds()
-}
-
-// stamp is the chk and ln that a token gets from v (R19). One less than the
-// newest position, since more entries may come in the same ms.
-func (v *view) stamp() (chk int64, line uint32) {
-	return max(v.m.MS-1, v.head.Born), v.head.Term()
-}
-
-// onLine reports whether a chk said under a line still holds: the line is known,
-// and did not end before chk. Where two primaries reigned at once, a token
-// stamped by one says nothing of what the other took (R16).
-func onLine(lines []revlog.Term, line uint32, chk int64) bool {
-	for i := len(lines) - 1; i >= 0; i-- {
-		if lines[i].ID == line {
-			return i == len(lines)-1 || chk <= lines[i+1].Start
-		}
-	}
-	return false
-}
-
-// young reports whether the primary that reigns opened its line less than S ago.
-// Until then other replicas may still be bringing back what the last one took with
-// it (R10): nothing is stamped, and nothing minted, from what cannot be known yet
-// (R19, R22).
-func (v *view) young(within time.Duration) bool {
-	n := len(v.head.Terms)
-	return n > 1 && v.m.MS-v.head.Terms[n-1].Opened < within.Milliseconds()
-}
-
-// began returns the epoch of q for the store. Where a primary went on after its
-// reign was over, or lost its last beats, its log time may have come further than
-// its successor began with: what began there is taken to have begun when the
-// successor did, so that no W of the successor falls short of it. It may be refused
-// for that; it is never spared.
-func (v *view) began(q *Query, within time.Duration) int64 {
-	lines := v.head.Terms
-	for i := len(lines) - 2; i >= 0; i-- {
-		if lines[i].ID == q.Term {
-			return min(q.Epoch, lines[i+1].Opened+within.Milliseconds()+1) // what its first W reaches
-		}
-	}
-	return q.Epoch
-}
-
 // shows reports whether v has followed its log through p. A log with another
 // entry at the same number is not the one p is of.
 func (v *view) shows(p place) bool {

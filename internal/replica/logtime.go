@@ -1,0 +1,133 @@
+package replica
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// A logClock is what a replica has heard of log time.
+type logClock struct {
+	begun time.Time
+	// seen is the highest log time heard of; every write passes it on (R3).
+	seen atomic.Int64
+	// pace is the highest of log time heard of, less the time since begun: where log
+	// time must have come to, had it never stood still.
+	pace atomic.Int64
+}
+
+// heard remembers log time that came from the store (R3).
+func (c *logClock) heard(ms int64) {
+	raise(&c.seen, ms)
+	raise(&c.pace, ms-time.Since(c.begun).Milliseconds())
+}
+
+// present is what log time must be by now, however long this replica was cut off
+// and whatever became of the store. A revocation passes it on: a primary that
+// lost its tail, or whose clock was set back, may count from behind what others
+// have seen, and a W from there would spare sessions that began before it (R3, R5).
+func (c *logClock) present(now time.Time) int64 {
+	return max(c.pace.Load()+now.Sub(c.begun).Milliseconds(), c.seen.Load())
+}
+
+func raise(a *atomic.Int64, to int64) {
+	for {
+		old := a.Load()
+		if to <= old || a.CompareAndSwap(old, to) {
+			return
+		}
+	}
+}
+
+// age is how old v is at now. A machine that slept shows in the wall clock only,
+// a wall clock that was set back in the monotonic one only, so the larger counts.
+func (v *view) age(now time.Time) time.Duration {
+	return max(now.Sub(v.sent), time.Duration(now.UnixNano()-v.sent.UnixNano()))
+}
+
+func (l *Replica) fresh(now time.Time) bool { return l.view.Load().age(now) <= l.Within() }
+
+// logTime grows with the monotonic time since the answer that was applied, by
+// at most S (Values). Counted from its sending it would run ahead of the store.
+func (v *view) logTime(now time.Time, within time.Duration) int64 {
+	return v.m.MS + min(max(now.Sub(v.got), 0), within).Milliseconds()
+}
+
+// logTime is what this replica knows of log time at now: never ahead of the
+// store, and behind it by the age of the view at most.
+func (l *Replica) logTime(now time.Time) int64 {
+	v := l.view.Load()
+	if v == nil {
+		return l.clock.seen.Load()
+	}
+	return max(v.logTime(now, l.Within()), l.clock.seen.Load())
+}
+
+// LogTime returns what log time must be by now, in ms. Unlike what tokens get from
+// [Replica.Begin] and [Replica.Anonymous], it runs on while the store is silent: it is
+// behind no moment that another replica has read, as far as clocks run alike. As
+// long as the list was never read it is the clock of this process.
+func (l *Replica) LogTime() int64 {
+	now := time.Now()
+	if l.store == nil || l.view.Load() == nil {
+		return now.UnixMilli()
+	}
+	return l.clock.present(now)
+}
+
+// Now returns the present moment for [Login.Since], 0 if l is disabled.
+func (l *Replica) Now() int64 {
+	if l.store == nil {
+		return 0
+	}
+	now := l.logTime(time.Now())
+	if now == 0 {
+		return 1 // booting: before anything that was ever revoked
+	}
+	return now + l.Within().Milliseconds()
+}
+
+// A stamp is the checked position of a token, and the term of the check.
+type stamp struct {
+	chk  int64
+	term uint32
+}
+
+// stampAt is the stamp of a session that nothing up to log time ms concerns, in a
+// list with the head h (R19). It is one less, since more entries may come in that ms.
+func stampAt(ms int64, h revlog.Head) stamp {
+	return stamp{max(ms-1, h.Born), h.Term()}
+}
+
+func (v *view) stamp() stamp { return stampAt(v.m.MS, v.head) }
+
+// ahead reports whether q claims to have begun after now. Until log time has come
+// that far, a W of now would fall short of it.
+func ahead(q *Query, now int64, skew time.Duration) bool {
+	return q.Epoch > now+skew.Milliseconds()+1
+}
+
+// Began returns since when the list remembers everything that it was told, for
+// at least MaxIdle: since it began, or since its MaxIdle was raised to that. Of
+// what was revoked before, it may know nothing. It is the zero time if l is
+// disabled, or has not joined its list yet.
+//
+// lost reports that its store lost data less than MaxIdle ago, when the list began
+// anew: replicas that had read it brought back what they knew, and the rest is in
+// doubt.
+func (l *Replica) Began() (at time.Time, lost bool) {
+	v := l.view.Load()
+	if v == nil {
+		return time.Time{}, false
+	}
+	h := v.head
+	raised := h.MS
+	for _, r := range h.Retentions {
+		if r.Retain >= l.config.retain() {
+			raised = r.From
+			break
+		}
+	}
+	return time.UnixMilli(max(h.Born, raised)), h.Known > 0 && h.MS-h.Born < l.MaxIdle().Milliseconds()
+}
