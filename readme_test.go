@@ -15,9 +15,11 @@ import (
 	"time"
 )
 
-func readme(t *testing.T) string {
+func readme(t *testing.T) string { return page(t, "README.md") }
+
+func page(t *testing.T, name string) string {
 	t.Helper()
-	b, err := os.ReadFile("README.md")
+	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,16 +33,21 @@ func TestReadmeShowsTheExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := strings.NewReplacer("package wafer_test\n", "package main\n", "func Example() {", "func main() {").Replace(string(source))
-	_, rest, found := strings.Cut(readme(t), "```go\n")
-	shown, _, closed := strings.Cut(rest, "```\n")
-	if !found || !closed {
-		t.Fatal("README.md holds no Go")
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```\n").FindAllStringSubmatch(readme(t), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("README.md holds %d pieces of Go, want the first lines and the program: nothing compiles others", len(blocks))
 	}
-	if shown != want {
+	if blocks[1][1] != want {
 		t.Errorf("README.md shows another program than example_test.go; it should be\n%s", want)
 	}
-	if strings.Contains(rest[len(shown):], "```go") {
-		t.Error("README.md holds more Go, which nothing compiles")
+	first, err := os.ReadFile("first_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, lines, _ := strings.Cut(string(first), "// README:\n")
+	lines, _, found := strings.Cut(lines, "}\n\n// end\n")
+	if lines = regexp.MustCompile("(?m)^\t").ReplaceAllString(lines, ""); !found || blocks[0][1] != lines {
+		t.Errorf("README.md begins with other lines than first_test.go; they should be\n%s", lines)
 	}
 }
 
@@ -149,17 +156,17 @@ func TestExamplesAreFitToBeCopied(t *testing.T) {
 	}
 }
 
-// The README's table of dependencies names every module that is imported, and no other, and places where it is used.
-func TestReadmeNamesEveryDependency(t *testing.T) {
+// The table of dependencies names every module that is imported, and no other, and places where it is used.
+func TestEveryDependencyIsExplained(t *testing.T) {
 	rows := map[string][]string{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `([^` ]+/[^` ]+)` \\| ([^|]*) \\| [^|]{10,} \\|$").FindAllStringSubmatch(readme(t), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^` ]+/[^` ]+)` \\| ([^|]*) \\| [^|]{10,} \\|$").FindAllStringSubmatch(page(t, "CONTRIBUTING.md"), -1) {
 		rows[m[1]] = regexp.MustCompile("[a-z/]+").FindAllString(m[2], -1)
 	}
 	imported := importedModules(t)
 	for path, users := range imported {
 		in, listed := rows[path]
 		if !listed {
-			t.Errorf("README.md does not say why %s is needed", path)
+			t.Errorf("CONTRIBUTING.md does not say why %s is needed", path)
 			continue
 		}
 		places := users.code
@@ -167,17 +174,17 @@ func TestReadmeNamesEveryDependency(t *testing.T) {
 			places = []string{"tests"}
 		}
 		if len(in) == 0 {
-			t.Errorf("README.md does not say where %s is used", path)
+			t.Errorf("CONTRIBUTING.md does not say where %s is used", path)
 		}
 		for _, place := range in {
 			if !slices.Contains(places, place) {
-				t.Errorf("README.md says that %s is used in %s, and it is in %v", path, place, places)
+				t.Errorf("CONTRIBUTING.md says that %s is used in %s, and it is in %v", path, place, places)
 			}
 		}
 	}
 	for path := range rows {
 		if imported[path] == nil {
-			t.Errorf("README.md lists %s, which nothing imports", path)
+			t.Errorf("CONTRIBUTING.md lists %s, which nothing imports", path)
 		}
 	}
 }

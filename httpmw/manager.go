@@ -64,6 +64,10 @@ func (m *Manager[T]) From(ctx context.Context) *Session[T] {
 	return s
 }
 
+// Now returns the present moment for [Identity].Since. Take it before a password is checked: a login that raced with a
+// revocation of its subject is refused then, instead of outliving it.
+func (m *Manager[T]) Now() revocation.Instant { return m.core.list.Now() }
+
 func (m *Manager[T]) find(ctx context.Context) *Session[T] {
 	s, _ := ctx.Value(m).(*Session[T])
 	return s
