@@ -189,16 +189,19 @@ func TestEveryDependencyIsExplained(t *testing.T) {
 	}
 }
 
-// Files that the README points to are there.
-func TestReadmeLinks(t *testing.T) {
-	text := regexp.MustCompile("(?s)```.*?```").ReplaceAllString(readme(t), "")
-	links := regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(text, -1)
-	if len(links) == 0 {
-		t.Fatal("no links found")
+// Files that pages point to are there.
+func TestLinks(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, link := range links {
-		if _, err := os.Stat(link[1]); err != nil {
-			t.Error(err)
+	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+	for _, name := range append(pages, "README.md", "SECURITY.md", "CONTRIBUTING.md") {
+		text := regexp.MustCompile("(?s)```.*?```").ReplaceAllString(page(t, name), "")
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(name), m[1])); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	}
 }
