@@ -50,4 +50,3 @@ func unindent(s string) string {
 	}
 	return strings.Join(lines, "\n")
 }
-
