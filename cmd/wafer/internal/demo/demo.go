@@ -126,7 +126,7 @@ func (d *Demo) start(ctx context.Context, c Config) (err error) {
 		}
 		d.replicas = append(d.replicas, r)
 	}
-	front := newFront(d.replicas, "http://"+reachable(d.listener.Addr()))
+	front := newFront(d.replicas, d.state, "http://"+reachable(d.listener.Addr()))
 	d.server = &http.Server{
 		Handler:           front,
 		ReadHeaderTimeout: 5 * time.Second,

@@ -15,11 +15,12 @@ type front struct {
 	replicas []*replica
 	last     atomic.Int64 // who answered last, from 0; -1: nobody yet
 	stage    *stage
+	state    *state
 	mux      *http.ServeMux
 }
 
-func newFront(replicas []*replica, url string) *front {
-	f := &front{replicas: replicas, stage: newStage(url), mux: http.NewServeMux()}
+func newFront(replicas []*replica, s *state, url string) *front {
+	f := &front{replicas: replicas, state: s, stage: newStage(url), mux: http.NewServeMux()}
 	f.last.Store(-1)
 	f.mux.HandleFunc("/", f.spread)
 	f.mux.HandleFunc("GET /{$}", file("index.html", "text/html; charset=utf-8"))
@@ -27,8 +28,15 @@ func newFront(replicas []*replica, url string) *front {
 	f.mux.HandleFunc("GET /style.css", file("style.css", "text/css; charset=utf-8"))
 	f.mux.HandleFunc("GET /wafer.svg", file("wafer.svg", "image/svg+xml"))
 	f.mux.HandleFunc("GET /api/replicas", f.listReplicas)
-	f.mux.Handle("/stage/", http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(f.stage, maxForm)))
+	f.mux.Handle("POST /stage/store", forms(http.HandlerFunc(f.stopStore)))
+	f.mux.Handle("POST /stage/rotate", forms(http.HandlerFunc(f.rotate)))
+	f.mux.Handle("/stage/", forms(f.stage))
 	return f
+}
+
+// forms keeps other sites' pages out, and large bodies.
+func forms(h http.Handler) http.Handler {
+	return http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(h, maxForm))
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.mux.ServeHTTP(w, r) }
@@ -73,6 +81,7 @@ func (f *front) listReplicas(w http.ResponseWriter, r *http.Request) {
 	}
 	writeJSON(w, http.StatusOK, map[string]any{
 		"replicas": list, "within": f.replicas[0].list.Replica().Within().Seconds(), "cookie_bytes": size,
+		"stopped": f.state.store.stopped.Load(), "kid": f.sealing(),
 	})
 }
 

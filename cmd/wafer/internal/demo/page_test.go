@@ -158,11 +158,81 @@ func TestTheStage(t *testing.T) {
 	}
 }
 
+// What the page says of itself is an answer, signed in or not, so that a browser's console stays clean.
+func TestWhoAmI(t *testing.T) {
+	p := start(t)
+	nobody, ada := newBrowser(t), p.login("ada")
+	if status, answer := nobody.ask(p, http.MethodGet, "/api/me", nil); status != 200 || answer["status"] != 401.0 || answer["error"] != "not_logged_in" {
+		t.Errorf("nobody: %d %v", status, answer)
+	}
+	if status, answer := ada.ask(p, http.MethodGet, "/api/me", nil); status != 200 || answer["subject"] != "ada" {
+		t.Errorf("ada: %d %v", status, answer)
+	}
+}
+
+// With the store stopped everybody stays signed in, a sign-out is an error that holds at one replica, and reaches the others afterwards.
+func TestTheStoreIsStopped(t *testing.T) {
+	p := start(t)
+	ada, bob := p.login("ada"), p.login("bob")
+	stop := func(stopped string) {
+		t.Helper()
+		if status, answer := bob.ask(p, http.MethodPost, "/stage/store", url.Values{"stopped": {stopped}}); status != 200 {
+			t.Fatalf("the store: %d %v", status, answer)
+		}
+	}
+	status, thief := ada.ask(p, http.MethodPost, "/stage/thief", nil)
+	if status != 200 {
+		t.Fatalf("stealing: %d %v", status, thief)
+	}
+	stop("true")
+	defer stop("false")
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		_, answer := bob.ask(p, http.MethodGet, "/api/replicas", nil)
+		late := 0
+		for _, r := range answer["replicas"].([]any) {
+			if r.(map[string]any)["state"] != "synced" {
+				late++
+			}
+		}
+		if late == replicas && answer["stopped"] == true {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the replicas do not notice: %v", answer)
+		}
+	}
+	bob.everyReplica(p, http.StatusOK)
+	if status, answer := ada.ask(p, http.MethodPost, "/logout", nil); status != http.StatusServiceUnavailable {
+		t.Errorf("signing out without the store: %d %v", status, answer)
+	}
+	stop("false")
+	for deadline, refusals := time.Now().Add(10*time.Second), 0; refusals < 12; {
+		_, got := ada.ask(p, http.MethodGet, "/stage/"+thief["id"].(string), nil)
+		if got["status"] == 401.0 {
+			refusals++
+		} else if refusals = 0; time.Now().After(deadline) {
+			t.Fatalf("the store is back, and the thief gets %v", got)
+		}
+	}
+	bob.everyReplica(p, http.StatusOK)
+}
+
+func TestTheKeyIsRotated(t *testing.T) {
+	p := start(t)
+	ada := p.login("ada")
+	_, before := ada.ask(p, http.MethodGet, "/api/replicas", nil)
+	status, answer := ada.ask(p, http.MethodPost, "/stage/rotate", nil)
+	if _, after := ada.ask(p, http.MethodGet, "/api/replicas", nil); status != 200 || answer["kid"] == before["kid"] || answer["kid"] != after["kid"] {
+		t.Errorf("rotated: %d %v, %v before, %v after", status, answer, before["kid"], after["kid"])
+	}
+	ada.everyReplica(p, http.StatusOK)
+}
+
 // Another site's page cannot log anybody in or out, nor bring anybody on stage.
 func TestRequestForgery(t *testing.T) {
 	p := start(t)
 	ada := p.login("ada")
-	for _, path := range []string{"/login", "/note", "/logout", "/logout-others", "/logout-everywhere", "/stage/thief", "/stage/browser"} {
+	for _, path := range []string{"/login", "/note", "/logout", "/logout-others", "/logout-everywhere", "/stage/thief", "/stage/browser", "/stage/store", "/stage/rotate"} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+path, strings.NewReader("user=eve&text=x"))
 		if err != nil {
 			t.Fatal(err)

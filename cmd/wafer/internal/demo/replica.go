@@ -72,13 +72,14 @@ func (r *replica) routes(adminAPI http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /login", http.HandlerFunc(r.login))
 	mux.Handle("GET /api/session", r.sessions.Require(http.HandlerFunc(r.show)))
+	mux.Handle("GET /api/me", http.HandlerFunc(r.me))
 	mux.Handle("POST /note", r.sessions.Require(http.HandlerFunc(r.note)))
 	mux.Handle("POST /logout", r.end((*httpmw.Session[Data]).Logout))
 	mux.Handle("POST /logout-others", r.sessions.Require(r.end((*httpmw.Session[Data]).LogoutOthers)))
 	mux.Handle("POST /logout-everywhere", r.sessions.Require(r.end((*httpmw.Session[Data]).LogoutEverywhere)))
 
 	root := http.NewServeMux()
-	root.Handle("/", http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(r.sessions.Handler(mux), maxForm)))
+	root.Handle("/", forms(r.sessions.Handler(mux)))
 	root.Handle("/admin/", http.StripPrefix("/admin", adminAPI))
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Wafer-Replica", strconv.Itoa(r.number))
@@ -101,6 +102,23 @@ func (r *replica) login(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	r.done(w, req)
+}
+
+// me is show for the page, which asks about itself all the time: a browser's console shows each 401 as a mistake of the page.
+func (r *replica) me(w http.ResponseWriter, req *http.Request) {
+	s := r.sessions.From(req.Context())
+	if s.LoggedIn() {
+		r.show(w, req)
+		return
+	}
+	status, reason := http.StatusUnauthorized, "not_logged_in"
+	if err := s.Err(); err != nil {
+		reason = reasonOf(err)
+		if errors.Is(err, httpmw.ErrUndecided) {
+			status = http.StatusServiceUnavailable
+		}
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"status": status, "error": reason, "replica": r.number})
 }
 
 func (r *replica) show(w http.ResponseWriter, req *http.Request) {

@@ -22,7 +22,7 @@ type state struct {
 	dir       string // "": it is in a Redis
 	temporary bool
 	ring      ring
-	store     store
+	store     *outage
 }
 
 type ring interface {
@@ -32,6 +32,7 @@ type ring interface {
 
 type store interface {
 	revlog.Store
+	revlog.Registrar
 	Close() error
 }
 
@@ -62,7 +63,7 @@ func openShared(ctx context.Context, c Config) (_ *state, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	s.store = list
+	s.store = &outage{store: list}
 	findings, err := redisstore.Examine(ctx, o, config)
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
@@ -105,7 +106,7 @@ func openFolder(ctx context.Context, dir string, log *slog.Logger) (_ *state, er
 		}
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	s.store = list
+	s.store = &outage{store: list}
 	// The key lies beside what it encrypts, which is good enough for a demo only.
 	path, kek := filepath.Join(s.dir, "ring.jwe"), keys.KEKFile(filepath.Join(s.dir, "ring.kek"))
 	if s.temporary { // there was no ring before that OpenFile could warn of

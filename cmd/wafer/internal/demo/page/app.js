@@ -134,15 +134,15 @@ async function ask(key) {
   try {
     if (key === "you") {
       if (sent < rest) return;
-      const answer = await call("/api/session");
-      const signedIn = answer.status === 200;
-      if (signedIn) { me = answer.body; left = null; }
-      if (answer.status === 401) {
+      const answer = await call("/api/me"); // answers 200 always: a console shows anything else as a mistake
+      const status = answer.body.status ?? answer.status;
+      if (status === 200) { me = answer.body; left = null; }
+      if (status === 401) {
         left = answer.body.error === "not_logged_in" ? null : answer.body.error;
         if (me && left) tell(`You were refused, by replica ${answer.replica}.`, `Not by a sign-out of yours: ${left.replaceAll("_", " ")}.`);
         me = null;
       }
-      square(key, sent, answer.status, answer.replica, answer.body.error);
+      square(key, sent, status, answer.replica, answer.body.error);
       if (!me) rest = sent + 4000; // perhaps another tab signs in
       showMe();
       return;
@@ -179,6 +179,7 @@ async function lookAround() {
       return item;
     }));
   }
+  showBehind(answer.body);
   let decided = 0, asked = 0;
   for (const r of list) {
     decided += r.accepted + r.refused;
@@ -188,6 +189,37 @@ async function lookAround() {
   $("gauge").replaceChildren(element("b", "", number(decided)), " requests decided in memory · store asked ", element("b", "", number(asked)), " times (each sign-in asks once)");
   $("cookie").textContent = answer.body.cookie_bytes ? `${answer.body.cookie_bytes} bytes, stored nowhere else` : "";
 }
+
+// ---- behind the scenes ----
+
+function showBehind({ stopped, kid, replicas: list }) {
+  const states = list.map(r => r.state);
+  const late = states.some(s => s !== "synced");
+  $("store").className = "pill " + (stopped ? "out" : late ? "" : "in");
+  put("store", stopped ? (late ? "stopped, and the replicas know" : "stopped") : late ? "answers again" : "answers");
+  put("store-button", stopped ? "Start it again" : "Stop the store");
+  $("store-button").dataset.stop = stopped ? "false" : "true";
+  put("kid", kid);
+}
+
+$("store-button").addEventListener("click", async () => {
+  const stop = $("store-button").dataset.stop === "true";
+  const answer = await call("/stage/store", { stopped: stop });
+  if (!answer.ok) return tell("That did not work: " + (answer.body.error ?? answer.status));
+  if (stop) {
+    tell("The store of the list is stopped.", "Nobody is signed out: each replica decides from memory, for half an hour. A sign-out now answers with an error, is refused by the replica that took it, and reaches the others when the store is back.");
+  } else {
+    tell("The store answers again.", "The replicas read what they missed, and send what waited for it.");
+  }
+  await lookAround();
+});
+
+$("rotate-button").addEventListener("click", async () => {
+  const answer = await call("/stage/rotate", {});
+  if (!answer.ok) return tell("The key was not rotated: " + (answer.body.error ?? answer.status));
+  tell(`The key ${answer.body.kid} seals from now on.`, "Nobody was signed out: the old key opens for as long as a session can live. In a fleet the new key waits until every replica has it.");
+  await lookAround();
+});
 
 // ---- you ----
 
@@ -240,7 +272,13 @@ for (const button of document.querySelectorAll("[data-end]")) {
     const [what, how, doomed] = endings[path];
     const alive = doomed.filter(key => actors[key].id && actors[key].last?.status === 200);
     const answer = await call(path, {});
-    if (!answer.ok) return tell("Not signed out: " + answer.body.error);
+    if (!answer.ok && answer.status !== 503) return tell("Not signed out: " + answer.body.error);
+    if (!answer.ok && path !== "/logout") return tell("Not signed out: the store does not answer.", "Ending other sessions and going on as a new one is one step of the store, so it waits until the store is back.");
+    if (!answer.ok) {
+      me = null;
+      tell(`Signed out in this browser, by replica ${answer.replica}, but the store does not answer.`, "That replica refuses the session from now on. The others hear of it when the store is back, so the answer was an error: a copy of the cookie may still get in there.");
+      return after();
+    }
     cutAt = performance.now();
     for (const a of Object.values(actors)) {
       a.strip.querySelector(".cut")?.remove();
@@ -275,7 +313,7 @@ function judge(key, sent, answer) {
   if ([...ended.open.values()].every(by => by.size >= replicas)) {
     const names = [...ended.open.keys()].map(k => actors[k].name.toLowerCase()).join(" and ");
     const text = ended.last === 0
-      ? `From the first try on, every replica refused ${names}. Promised: within ${within} s.`
+      ? `Every replica refused ${names} from the first try. Promised: within ${within} s.`
       : `${names[0].toUpperCase() + names.slice(1)} got in for another ${ended.last.toFixed(2)} s, then never again. Promised: ${within} s.`;
     verdict(text);
     tell("Refused by all replicas.", text);
