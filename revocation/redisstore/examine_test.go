@@ -166,3 +166,113 @@ func TestExamine(t *testing.T) {
 		t.Errorf("Examine left %q", got)
 	}
 }
+
+// byCheck returns what Examine finds of one thing, the worst first.
+func byCheck(t *testing.T, o *redis.UniversalOptions, check string) redisstore.Finding {
+	t.Helper()
+	findings, err := redisstore.Examine(t.Context(), o, redisstore.Config{AllowVolatile: true, AllowSplit: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	worst := redisstore.Finding{Level: -1}
+	for _, f := range findings {
+		if f.Level != redisstore.Good && f.Fix == "" {
+			t.Errorf("no fix for %+v", f)
+		}
+		if f.Check == check && f.Level > worst.Level {
+			worst = f
+		}
+	}
+	return worst
+}
+
+// A server that looks well and refuses every write is found by writing.
+func TestExamineWrites(t *testing.T) {
+	s := redistest.Start(t, "--appendonly", "yes")
+	o := &redis.UniversalOptions{Addrs: []string{s.Addr}}
+	if f := byCheck(t, o, "write"); f.Level != redisstore.Good {
+		t.Errorf("a sound server: %+v", f)
+	}
+	for _, tt := range []struct {
+		name        string
+		set         []string
+		check, says string
+		reset       []string
+	}{
+		{"too few replicas", []string{"min-replicas-to-write", "1"}, "write", "NOREPLICAS", []string{"min-replicas-to-write", "0"}},
+		{"maxmemory reached", []string{"maxmemory", "1mb"}, "write", "OOM", []string{"maxmemory", "0"}},
+		{"maxmemory reached", []string{"maxmemory", "1mb"}, "memory", "nothing can be revoked now", []string{"maxmemory", "0"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s.Do(append([]string{"CONFIG", "SET"}, tt.set...)...)
+			defer s.Do(append([]string{"CONFIG", "SET"}, tt.reset...)...)
+			if f := byCheck(t, o, tt.check); f.Level != redisstore.Failing || !strings.Contains(f.Message, tt.says) {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+	if got := s.Do("KEYS", "{wafer}*"); got != "" {
+		t.Errorf("Examine left %q", got)
+	}
+}
+
+func TestExamineFsyncAndWait(t *testing.T) {
+	s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "no")
+	o := &redis.UniversalOptions{Addrs: []string{s.Addr}}
+	if f := byCheck(t, o, "persistence"); f.Level != redisstore.Warning || !strings.Contains(f.Message, "appendfsync is no") {
+		t.Errorf("appendfsync no: %+v", f)
+	}
+	s.Do(slices.Concat(minimalUser, []string{"-wait"})...)
+	o.Username, o.Password = "wafer", "secret"
+	if f := byCheck(t, o, "ack"); f.Level != redisstore.Warning || !strings.Contains(f.Fix, "+wait") {
+		t.Errorf("a user without WAIT: %+v", f)
+	}
+}
+
+// What a failover brings counts, too: the settings of every server, and how far
+// replicas are behind.
+func TestExamineReplicas(t *testing.T) {
+	g := redistest.StartSentinel(t, "--appendonly", "yes", "--min-replicas-to-write", "1", "--min-replicas-max-lag", "2")
+	o := &redis.UniversalOptions{Addrs: []string{g.Addr}, MasterName: "wafer"}
+	redistest.Await(t, "all is well", func() bool {
+		return byCheck(t, o, "nodes").Level == redisstore.Good && byCheck(t, o, "replication").Level == redisstore.Good
+	})
+	g.Servers[1].Do("CONFIG", "SET", "min-replicas-to-write", "0")
+	g.Servers[1].Do("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+	findings, err := redisstore.Examine(t.Context(), o, redisstore.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, f := range findings {
+		if f.Check == "nodes" && f.Level == redisstore.Warning {
+			told = append(told, f.Message)
+		}
+	}
+	if all := strings.Join(told, "\n"); len(told) != 2 || !strings.Contains(all, g.Servers[1].Addr+": maxmemory-policy is allkeys-lru") ||
+		!strings.Contains(all, "min-replicas-to-write is 0") {
+		t.Errorf("of the replica: %q", told)
+	}
+	g.Servers[1].Pause()
+	defer g.Servers[1].Resume()
+	redistest.Await(t, "the lag is seen", func() bool { return byCheck(t, o, "replication").Level == redisstore.Warning })
+	if f := byCheck(t, o, "replicas"); f.Level != redisstore.Failing {
+		t.Errorf("no replica counts: %+v", f)
+	}
+}
+
+func TestExamineCluster(t *testing.T) {
+	nodes := redistest.StartCluster(t, "--appendonly", "yes")
+	one := &redis.UniversalOptions{Addrs: []string{nodes[0].Addr}}
+	if f := byCheck(t, one, "cluster"); f.Level != redisstore.Refused || !strings.Contains(f.Fix, "redis+cluster://") {
+		t.Errorf("one server of a Cluster: %+v", f)
+	}
+	if _, err := redisstore.Open(t.Context(), one, redisstore.Config{}); !errors.Is(err, redisstore.ErrUnsafe) || !strings.Contains(err.Error(), "IsClusterMode") {
+		t.Errorf("Open on it = %v", err)
+	}
+	nodes[(redistest.Owner(t, nodes, "{wafer}:head")+1)%3].Do("CONFIG", "SET", "appendonly", "no")
+	o := &redis.UniversalOptions{Addrs: []string{nodes[0].Addr}, IsClusterMode: true}
+	if f := byCheck(t, o, "nodes"); f.Level != redisstore.Warning || !strings.Contains(f.Message, "appendonly is no, and yes on the primary") {
+		t.Errorf("another server of the Cluster: %+v", f)
+	}
+}
