@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 func doctorCommand() *cobra.Command {
@@ -15,12 +17,16 @@ func doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor --redis URL",
 		Short: "Say whether a Redis is fit to hold a list of revocations, and what to set",
-		Long: `Looks at a Redis as an application does when it opens its list, and says what is
-good, what will not always work, what keeps the application from starting, and
-what to do about it. The exit code is 1 if something is refused.`,
+		Long: `Looks at a Redis as an application does when it opens its list, at its replicas
+and the other servers of a Cluster, and at the list in it. It writes, reads back
+and deletes a key of its own. It says what is good, what will not always work,
+what does not work now, what keeps the application from starting, and what to do
+about it. With --file, or WAFER_KEK and a ring in this Redis, it also says whether
+the list belongs to that ring. The exit code is 1 if something fails or is refused.`,
 		Args: cobra.NoArgs,
 	}
 	f.addRedis(cmd)
+	f.ring.add(cmd)
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if f.redis == "" {
@@ -36,44 +42,128 @@ what to do about it. The exit code is 1 if something is refused.`,
 		if err != nil {
 			return withoutTLS(o.TLSConfig, o.Addrs, err)
 		}
-		bad := 0
-		rows := [][]cell{}
-		type finding struct {
-			Level   string `json:"level"`
-			Check   string `json:"check"`
-			Message string `json:"message"`
-			Fix     string `json:"fix,omitempty"`
+		if !hasRefused(findings) {
+			findings = append(findings, f.examineList(ctx)...)
 		}
-		all := []finding{}
-		for _, x := range findings {
-			colour := green
-			switch x.Level {
-			case redisstore.Refused:
-				colour = red
-				bad++
-			case redisstore.Warning:
-				colour = yellow
-			}
-			rows = append(rows, []cell{{x.Level.String(), colour}, {x.Check, ""}, {safe(x.Message), ""}})
-			if x.Fix != "" {
-				rows = append(rows, []cell{{"", ""}, {"", ""}, {"→ " + safe(x.Fix), bold}})
-			}
-			all = append(all, finding{x.Level.String(), x.Check, x.Message, x.Fix})
-		}
-		if *asJSON {
-			err = printJSON(cmd.OutOrStdout(), map[string]any{"findings": all})
-		} else {
-			table(cmd.OutOrStdout(), "", rows)
-		}
-		switch {
-		case err != nil:
-			return err
-		case bad == 1:
-			return errors.New("one finding keeps applications from starting")
-		case bad > 1:
-			return fmt.Errorf("%d findings keep applications from starting", bad)
-		}
-		return nil
+		return printFindings(cmd, findings, *asJSON)
 	}
 	return cmd
+}
+
+func hasRefused(findings []redisstore.Finding) bool {
+	for _, x := range findings {
+		if x.Level == redisstore.Refused {
+			return true
+		}
+	}
+	return false
+}
+
+const beginAnew = "look at it with 'wafer revocations inspect', begin it anew with 'wafer revocations reset'"
+
+// examineList looks at the end of the list, as a replica that starts does, at its ring,
+// and at who reads it.
+func (f *listFlags) examineList(ctx context.Context) (out []redisstore.Finding) {
+	found := func(l redisstore.Level, check, message, fix string) {
+		out = append(out, redisstore.Finding{Level: l, Check: check, Message: message, Fix: fix})
+	}
+	s, closeStore, err := f.store(ctx)
+	if err != nil {
+		found(redisstore.Failing, "list", err.Error(), "try again")
+		return out
+	}
+	defer closeStore()
+	ring, err := f.ringIfGiven(ctx)
+	if err != nil {
+		found(redisstore.Failing, "ring", "the ring cannot be read: "+err.Error(), "give the KEK that the application has")
+	}
+	i, err := inspect(ctx, s, ring, func(h revlog.Head) int64 { return h.MS - bootWindow.Milliseconds() })
+	switch {
+	case errors.Is(err, errNoList):
+		found(redisstore.Good, "list", "there is none yet", "")
+		return out
+	case err != nil:
+		found(redisstore.Failing, "list", "the list cannot be read: "+err.Error(), beginAnew)
+		return out
+	case len(i.Problems) > 0:
+		found(redisstore.Failing, "list", "replicas cannot follow it: "+strings.Join(i.Problems, "; "), beginAnew)
+	default:
+		found(redisstore.Good, "list", fmt.Sprintf("replicas can follow it; position %v, complete from %s", i.Head.Position(), utc(instant(i.Head.Born))), "")
+	}
+	switch {
+	case i.OtherRing:
+		found(redisstore.Failing, "ring", "the list belongs to another ring: applications with this one cannot join it", beginAnew)
+	case ring != nil:
+		found(redisstore.Good, "ring", "the list belongs to the ring", "")
+	}
+	return append(out, examineReaders(ctx, s.(revlog.Registrar)))
+}
+
+// examineReaders looks at the replicas of the application.
+func examineReaders(ctx context.Context, s revlog.Registrar) redisstore.Finding {
+	all, err := readers(ctx, s)
+	if err != nil {
+		return redisstore.Finding{Level: redisstore.Warning, Check: "readers", Message: "not known: " + err.Error(), Fix: "try again"}
+	}
+	var late []string
+	for _, r := range all {
+		if r.State != "synced" {
+			late = append(late, fmt.Sprintf("%s on %s is %s", r.ID, r.Host, r.State))
+		}
+	}
+	if len(late) == 0 {
+		return redisstore.Finding{Check: "readers", Message: fmt.Sprintf("%d replicas of the application, all synced", len(all))}
+	}
+	return redisstore.Finding{Level: redisstore.Warning, Check: "readers",
+		Message: fmt.Sprintf("of %d replicas of the application, %s", len(all), strings.Join(late, ", ")),
+		Fix:     "see the log of that process, and its way to Redis"}
+}
+
+// findingJSON is what --json says of one.
+type findingJSON struct {
+	Level   string `json:"level"`
+	Check   string `json:"check"`
+	Message string `json:"message"`
+	Fix     string `json:"fix,omitempty"`
+}
+
+func printFindings(cmd *cobra.Command, findings []redisstore.Finding, asJSON bool) error {
+	refused, failing := 0, 0
+	rows, all := [][]cell{}, []findingJSON{}
+	for _, x := range findings {
+		colour := green
+		switch x.Level {
+		case redisstore.Refused:
+			colour = red
+			refused++
+		case redisstore.Failing:
+			colour = red
+			failing++
+		case redisstore.Warning:
+			colour = yellow
+		}
+		rows = append(rows, []cell{{x.Level.String(), colour}, {x.Check, ""}, {safe(x.Message), ""}})
+		if x.Fix != "" {
+			rows = append(rows, []cell{{"", ""}, {"", ""}, {"→ " + safe(x.Fix), bold}})
+		}
+		all = append(all, findingJSON{x.Level.String(), x.Check, x.Message, x.Fix})
+	}
+	if asJSON {
+		if err := printJSON(cmd.OutOrStdout(), map[string]any{"findings": all}); err != nil {
+			return err
+		}
+	} else {
+		table(cmd.OutOrStdout(), "", rows)
+	}
+	switch {
+	case refused == 1:
+		return errors.New("one finding keeps applications from starting")
+	case refused > 1:
+		return fmt.Errorf("%d findings keep applications from starting", refused)
+	case failing == 1:
+		return errors.New("one thing does not work now")
+	case failing > 1:
+		return fmt.Errorf("%d things do not work now", failing)
+	}
+	return nil
 }

@@ -26,6 +26,7 @@ import (
 const (
 	adminTokenVariable = "WAFER_ADMIN_TOKEN"
 	openTime           = 10 * time.Second // to reach a store
+	bootWindow         = 10 * time.Minute // of the log, which a replica reads when it starts
 )
 
 // listFlags say where a list of revocations is, and the ring it was begun with.
@@ -125,6 +126,18 @@ func (f *listFlags) store(ctx context.Context) (revlog.Store, func() error, erro
 
 var errNoList = errors.New("there is no list there; an application begins one, or 'wafer revocations init'")
 
+// ringIfGiven is readRing where one can do without a ring; nil if none was given.
+func (f *listFlags) ringIfGiven(ctx context.Context) (*keys.Ring, error) {
+	if f.ring.file == "" && (f.redis == "" || f.ring == (ringFlags{}) && os.Getenv(kekVariable) == "") {
+		return nil, nil
+	}
+	ring, err := f.readRing(ctx)
+	if errors.Is(err, errNoRing) {
+		return nil, nil
+	}
+	return ring, err
+}
+
 // exists reports whether the store holds a list.
 func exists(ctx context.Context, s revlog.Store) error {
 	_, err := s.Read(ctx, revlog.Cursor{Limit: 1})
@@ -179,6 +192,8 @@ func (f *listFlags) readRing(ctx context.Context) (*keys.Ring, error) {
 	return source.Ring(), nil
 }
 
+var errNoRing = errors.New("there is no ring in that Redis; give the one of the application with --file FILE")
+
 // openRing opens the ring for one look or one edit.
 func (f *listFlags) openRing(ctx context.Context) (keys.Editor, func() error, error) {
 	if f.ring.file != "" || f.redis == "" {
@@ -200,7 +215,7 @@ func (f *listFlags) openRing(ctx context.Context) (keys.Editor, func() error, er
 	defer cancel()
 	shared, err := rediskeys.Open(ctx, o, kek, rediskeys.Config{Prefix: f.prefix, AllowVolatile: f.allowVolatile, Poll: time.Hour, Logger: slog.New(slog.DiscardHandler)})
 	if errors.Is(err, rediskeys.ErrMissing) {
-		return nil, nil, errors.New("there is no ring in that Redis; give the one of the application with --file FILE")
+		return nil, nil, errNoRing
 	} else if err != nil {
 		return nil, nil, withoutTLS(o.TLSConfig, o.Addrs, err)
 	}

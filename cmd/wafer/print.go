@@ -21,6 +21,9 @@ func utc(t time.Time) string {
 	return t.UTC().Format(timeLayout)
 }
 
+// instant is a log time as a time.
+func instant(ms int64) time.Time { return time.UnixMilli(ms) }
+
 // from prints a time and how far from now it is.
 func from(t, now time.Time) string {
 	if t.IsZero() {

@@ -65,6 +65,14 @@ func TestRedisScripts(t *testing.T) {
 				ts.Setenv(args[0], r.Ring().Keys()[0].ID())
 				ts.Check(r.Close())
 			},
+			// redis ARGS sends a command, for a fault.
+			"redis": func(ts *testscript.TestScript, _ bool, args []string) { safeServer.Do(args...) },
+			// lose PREFIX deletes the newest entry of a log.
+			"lose": func(ts *testscript.TestScript, _ bool, args []string) {
+				log := "{" + args[0] + "}:log"
+				id, _, _ := strings.Cut(safeServer.Do("XREVRANGE", log, "+", "-", "COUNT", "1"), "\n")
+				safeServer.Do("XDEL", log, id)
+			},
 			// lines FILE N writes N ids, one a line.
 			"lines": func(ts *testscript.TestScript, _ bool, args []string) {
 				var b strings.Builder

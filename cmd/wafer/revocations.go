@@ -17,9 +17,9 @@ import (
 func revocationsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revocations",
-		Short: "Look at the list of revocations, follow it, or begin one",
+		Short: "Look at the list of revocations, follow it, or begin it, also anew",
 	}
-	cmd.AddCommand(revocationsStats(), revocationsWatch(), revocationsInit())
+	cmd.AddCommand(revocationsStats(), revocationsWatch(), revocationsInit(), revocationsInspect(), revocationsReset())
 	return cmd
 }
 
@@ -103,11 +103,13 @@ func (f *listFlags) stats(ctx context.Context) (statsJSON, error) {
 		return s, err
 	}
 	for _, r := range all {
-		s.Replicas = append(s.Replicas, replicaJSON{
-			r.ID, r.Host, r.Version, r.State, r.Age.Seconds(), r.Window.Seconds(), r.Position, r.Report, r.Seen.UTC(),
-		})
+		s.Replicas = append(s.Replicas, asReplicaJSON(r))
 	}
 	return s, nil
+}
+
+func asReplicaJSON(r revlog.Replica) replicaJSON {
+	return replicaJSON{r.ID, r.Host, r.Version, r.State, r.Age.Seconds(), r.Window.Seconds(), r.Position, r.Report, r.Seen.UTC()}
 }
 
 func printStats(w io.Writer, s statsJSON, now time.Time) {
@@ -121,8 +123,12 @@ func printStats(w io.Writer, s statsJSON, now time.Time) {
 		fmt.Fprintln(w, "The store does not answer, so the replicas are not known.")
 		return
 	}
+	printReplicas(w, s.Replicas, now)
+}
+
+func printReplicas(w io.Writer, all []replicaJSON, now time.Time) {
 	rows := [][]cell{{{"REPLICA", dim}, {"HOST", dim}, {"VERSION", dim}, {"STATE", dim}, {"VIEW", dim}, {"POSITION", dim}, {"SEEN", dim}, {"KEYS", dim}}}
-	for _, r := range s.Replicas {
+	for _, r := range all {
 		colour := green
 		if r.State != "synced" {
 			colour = yellow

@@ -36,6 +36,9 @@ var writeLua string
 //go:embed lua/probe.lua
 var probeLua string
 
+//go:embed lua/reset.lua
+var resetLua string
+
 //go:embed lua/register.lua
 var registerLua string
 
@@ -43,7 +46,7 @@ var registerLua string
 var replicasLua string
 
 // scripts are the steps of the store; each begins with the same helpers.
-type scripts struct{ create, read, confirm, write, probe, register, replicas *redis.Script }
+type scripts struct{ create, read, confirm, write, probe, reset, register, replicas *redis.Script }
 
 func newScripts() (s scripts) {
 	// Redis names scripts by SHA-1. Nothing rests on it, so a FIPS-only process may.
@@ -55,6 +58,7 @@ func newScripts() (s scripts) {
 			write:   redis.NewScript(commonLua + exactLua + writeLua),
 			probe:   redis.NewScript(probeLua),
 
+			reset:    redis.NewScript(commonLua + resetLua),
 			register: redis.NewScript(registerLua),
 			replicas: redis.NewScript(replicasLua),
 		}

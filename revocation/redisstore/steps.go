@@ -46,7 +46,7 @@ const pageLimit = 4096
 func (s *Store) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	limit := min(c.Limit, pageLimit)
 	pipe := s.client.Pipeline()
-	head := s.scripts.read.EvalSha(ctx, pipe, s.keys, c.List[:], c.Floor, c.From.String(), 0, flag(c.Globals))
+	head := s.scripts.read.EvalSha(ctx, pipe, s.keys, named(c.List), c.Floor, c.From.String(), 0, flag(c.Globals))
 	log := pipe.XRangeN(ctx, s.keys[1], c.From.String(), "+", int64(limit+1))
 	pipe.Exec(ctx) // each command has its own error
 	reply, err := head.Result()
@@ -87,7 +87,7 @@ const atomicLimit = 512 // entries that one script returns at most
 // page reads head and entries in one step.
 func (s *Store) page(ctx context.Context, c revlog.Cursor, limit int) (revlog.Page, error) {
 	// One more than asked for tells whether there is more.
-	reply, err := s.run(ctx, s.scripts.read, c.List[:], c.Floor, c.From.String(), limit+1, flag(c.Globals))
+	reply, err := s.run(ctx, s.scripts.read, named(c.List), c.Floor, c.From.String(), limit+1, flag(c.Globals))
 	if err != nil {
 		return revlog.Page{}, err
 	}
@@ -151,6 +151,14 @@ func question(q *revlog.Question) []byte {
 		return []byte{}
 	}
 	return appendQuestion(nil, *q)
+}
+
+// named is the id of the list to read, nothing for whichever there is.
+func named(l revlog.ListID) []byte {
+	if l == (revlog.ListID{}) {
+		return []byte{}
+	}
+	return l[:]
 }
 
 func flag(b bool) string {

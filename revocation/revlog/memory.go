@@ -128,6 +128,9 @@ func (m *Memory) guard(list ListID) error {
 func (m *Memory) Read(ctx context.Context, c Cursor) (Page, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if c.List == (ListID{}) {
+		c.List = m.head.ID
+	}
 	if err := m.guard(c.List); err != nil {
 		return Page{}, err
 	}

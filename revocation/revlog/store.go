@@ -149,7 +149,7 @@ type Entry struct {
 
 // A Cursor says which part of the log to read.
 type Cursor struct {
-	List    ListID
+	List    ListID   // zero: whichever there is, for a look at it; a replica names its own
 	From    Position // the first position wanted, inclusive
 	Limit   int      // at most this many entries
 	Floor   int64    // highest log time the caller knows, ms; log time goes on from there at least

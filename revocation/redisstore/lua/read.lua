@@ -1,5 +1,5 @@
--- ARGV: 1 genesis  2 floor  3 from  4 limit, 0: no entries  5 '1': marks too
-local h, why = guard(ARGV[1])
+-- ARGV: 1 genesis, '': of whichever list there is  2 floor  3 from  4 limit, 0: no entries  5 '1': marks too
+local h, why = guard(ARGV[1] ~= '' and ARGV[1])
 if not h then return why end
 local now, floor, ms, beat = clock(), tonumber(ARGV[2]), tonumber(h[6]), tonumber(h[12])
 local ok, err = writable()

@@ -38,6 +38,7 @@ func TestStore(t *testing.T, open func(t *testing.T) revlog.Store) {
 		{"a repeated write changes nothing (R6)", (*suite).repeated},
 		{"what only a quiet batch wrote is news for the log (R6)", (*suite).quiet},
 		{"the log is read in pages, from a position on, inclusive (R9)", (*suite).pages},
+		{"whichever list there is can be looked at", (*suite).nameless},
 		{"marks are read whole (R15)", (*suite).marks},
 		{"Confirm answers every scope for itself (R17)", (*suite).confirm},
 		{"Unless stops the whole batch (R22)", (*suite).unless},
@@ -120,6 +121,24 @@ func (s *suite) noList(t *testing.T) {
 	}
 	if _, err := s.Confirm(ctx, revlog.Question{List: s.list, Session: tag(1)}); !errors.Is(err, revlog.ErrLost) {
 		t.Errorf("Confirm = %v", err)
+	}
+}
+
+func (s *suite) nameless(t *testing.T) {
+	if _, err := s.Read(t.Context(), revlog.Cursor{Limit: 1}); !errors.Is(err, revlog.ErrLost) {
+		t.Errorf("Read where there is no list = %v", err)
+	}
+	s.create(t)
+	w := s.write(t, session(1))
+	p, err := s.Read(t.Context(), revlog.Cursor{Limit: 10})
+	if err != nil || p.Head.ID != s.list || len(p.Entries) != 1 || p.Entries[0].Position != w.Results[0].Position {
+		t.Errorf("Read of whichever list there is = %+v, %v", p, err)
+	}
+	if _, err := s.Confirm(t.Context(), revlog.Question{}); !errors.Is(err, revlog.ErrOtherList) {
+		t.Errorf("Confirm of no list in particular = %v", err)
+	}
+	if _, err := s.Write(t.Context(), revlog.Batch{Assertions: []revlog.Assertion{session(2)}}); !errors.Is(err, revlog.ErrOtherList) {
+		t.Errorf("Write to no list in particular = %v", err)
 	}
 }
 

@@ -1,0 +1,91 @@
+package replica_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+type ring byte
+
+func (r ring) ListSecret(label string) (out [32]byte) {
+	copy(out[:], string(rune('a'+r))+label)
+	return out
+}
+
+// A bent store answers reads with pages that were changed.
+type bent struct {
+	revlog.Store
+	bend func(*revlog.Page)
+}
+
+func (b bent) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+	p, err := b.Store.Read(ctx, c)
+	p.Entries = slices.Clone(p.Entries)
+	if c.List != (revlog.ListID{}) && err == nil {
+		b.bend(&p)
+	}
+	return p, err
+}
+
+func TestInspect(t *testing.T) {
+	store := revlog.NewMemory()
+	whole := func(revlog.Head) int64 { return 0 }
+	if _, err := replica.Inspect(t.Context(), store, ring(1), whole); !errors.Is(err, revlog.ErrLost) {
+		t.Errorf("without a list: %v", err)
+	}
+	l, err := replica.Open(t.Context(), store, ring(1), replica.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for n := range byte(5) {
+		o := replica.Revocation{Scope: revlog.ScopeSession, Tag: revlog.Tag{n + 1}}
+		if _, err := l.Revoke(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		ring  replica.Secrets
+		bend  func(*revlog.Page)
+		other bool
+		says  string // "": the list is sound
+	}{
+		{name: "a sound list", ring: ring(1)},
+		{name: "without a ring", ring: nil},
+		{name: "another ring", ring: ring(2), other: true},
+		{name: "an entry is missing", ring: ring(1), bend: func(p *revlog.Page) { p.Entries = slices.Delete(p.Entries, 2, 3) }, says: "entries 3 to 3 are missing"},
+		{name: "the newest is missing", ring: ring(1), bend: func(p *revlog.Page) { p.Entries = p.Entries[:4] }, says: "the newest entry should be 5"},
+		{name: "an entry twice", ring: ring(1), bend: func(p *revlog.Page) { p.Entries[1] = p.Entries[0] }, says: "numbers repeat"},
+		{name: "another log", ring: ring(1), bend: func(p *revlog.Page) { p.Head.Chain[0]++ }, says: "another chain"},
+		{name: "a forgery", ring: ring(1), bend: func(p *revlog.Page) { p.Entries[1].MAC[0]++ }, says: "forged"},
+		{name: "a version to come", ring: ring(1), bend: func(p *revlog.Page) { p.Entries[1].Version = 9 }, says: "does not know"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := bent{store, tt.bend}
+			if tt.bend == nil {
+				b.bend = func(*revlog.Page) {}
+			}
+			i, err := replica.Inspect(t.Context(), b, tt.ring, whole)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i.OtherRing != tt.other || (len(i.Problems) == 0) != (tt.says == "") || !strings.Contains(strings.Join(i.Problems, "; "), tt.says) {
+				t.Errorf("%+v", i)
+			}
+			if tt.bend == nil && (i.Entries != 5 || i.Oldest.N != 1 || i.Newest.N != 5) {
+				t.Errorf("read %+v", i)
+			}
+		})
+	}
+	if i, err := replica.Inspect(t.Context(), store, ring(1), func(h revlog.Head) int64 { return h.MS + time.Hour.Milliseconds() }); err != nil || i.Entries != 0 || i.Problems != nil {
+		t.Errorf("nothing of the log: %+v, %v", i, err)
+	}
+}
