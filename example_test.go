@@ -24,7 +24,7 @@ func newApp(ctx context.Context, dir string) http.Handler {
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
-		since := sessions.Now() // before the password is checked, which is for you to do here
+		since := sessions.Now(r.Context()) // before the password is checked, which is for you to do here
 		if err := sessions.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: r.FormValue("user"), Since: since}); err != nil {
 			http.Error(w, "try again", http.StatusServiceUnavailable)
 		}

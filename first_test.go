@@ -15,7 +15,7 @@ import (
 func first(mux *http.ServeMux, sessions *httpmw.Manager[Basket], list *revocation.List, account http.Handler, reply func(http.ResponseWriter, error)) {
 	// README:
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
-		since := sessions.Now()                                                                             // before you check the password
+		since := sessions.Now(r.Context())                                                                  // before you check the password
 		err := sessions.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: "ada", Since: since}) // seals a cookie
 		reply(w, err)
 	})

@@ -329,7 +329,7 @@ func TestLogoutBeforeALoginThatFails(t *testing.T) {
 			if err := s.LogoutEverywhere(r.Context()); !errors.Is(err, revocation.ErrUnavailable) {
 				t.Errorf("got %v", err)
 			}
-			if err := s.Login(r.Context(), httpmw.Identity{Subject: "ann"}); !errors.Is(err, httpmw.ErrRevoked) {
+			if err := s.Login(r.Context(), httpmw.Identity{Subject: "ann"}); !errors.Is(err, httpmw.ErrUndecided) {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -217,7 +217,7 @@ func TestUnusableTokens(t *testing.T) {
 	}
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
-		since := f.list.Now()
+		since := f.list.Now(t.Context())
 		time.Sleep(time.Minute)
 		if _, err := f.list.Revoke(t.Context(), revocation.Subject("ann"), revocation.Options{}); err != nil {
 			t.Fatal(err)

@@ -93,7 +93,7 @@ func (g *guide) addItem(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *guide) login(w http.ResponseWriter, r *http.Request) {
-	since := g.sessions.Now()
+	since := g.sessions.Now(r.Context())
 	user, tenant, ok := checkPassword(r.FormValue("user"), r.FormValue("password"))
 	if !ok {
 		http.Error(w, "That is not the password.", http.StatusUnauthorized)

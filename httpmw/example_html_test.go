@@ -65,7 +65,7 @@ func ExampleConfig_redirectToLogin() {
 		}
 	})))
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
-		since := sessions.Now() // then check the password
+		since := sessions.Now(r.Context()) // then check the password
 		if err := sessions.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: r.FormValue("user"), Since: since}); err != nil {
 			http.Error(w, "try again", http.StatusServiceUnavailable)
 			return

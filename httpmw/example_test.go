@@ -45,7 +45,7 @@ func Example() {
 		}
 	})
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
-		since := sessions.Now() // before the password is checked, which is left out here
+		since := sessions.Now(r.Context()) // before the password is checked, which is left out here
 		if err := sessions.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: r.FormValue("user"), Since: since}); err != nil {
 			http.Error(w, "try again", http.StatusServiceUnavailable)
 		}

@@ -432,7 +432,7 @@ func TestLoginSince(t *testing.T) {
 			})
 			return err
 		}
-		began := f.list.Now()
+		began := f.list.Now(t.Context())
 		time.Sleep(time.Minute) // somebody types a password
 		if _, err := f.list.Revoke(t.Context(), revocation.Subject("ann"), revocation.Options{}); err != nil {
 			t.Fatal(err)
@@ -441,7 +441,7 @@ func TestLoginSince(t *testing.T) {
 			t.Errorf("a login that began before: %v", err)
 		}
 		time.Sleep(2 * within)
-		if err := login(f.list.Now()); err != nil {
+		if err := login(f.list.Now(t.Context())); err != nil {
 			t.Errorf("a login that began after: %v", err)
 		}
 		if err := login(revocation.Instant{}); err != nil {

@@ -65,8 +65,8 @@ func (m *Manager[T]) From(ctx context.Context) *Session[T] {
 }
 
 // Now returns the present moment for [Identity].Since. Take it before a password is checked: a login that raced with a
-// revocation of its subject is refused then, instead of outliving it.
-func (m *Manager[T]) Now() revocation.Instant { return m.core.list.Now() }
+// revocation of its subject is refused then, instead of outliving it. It asks the store of the list, as List.Now does.
+func (m *Manager[T]) Now(ctx context.Context) revocation.Instant { return m.core.list.Now(ctx) }
 
 func (m *Manager[T]) find(ctx context.Context) *Session[T] {
 	s, _ := ctx.Value(m).(*Session[T])

@@ -36,7 +36,7 @@ func TestStartWithoutStore(t *testing.T) {
 		}
 		wantVerdict(t, "anybody", verdict(t, l, q), replica.Undecided, replica.Silent)
 		wantVerdict(t, "a session without a subject", verdict(t, l, &replica.Query{Epoch: q.Epoch}), replica.Undecided, replica.Silent)
-		since := l.Now()
+		since := l.Now(t.Context())
 		if since.IsZero() {
 			t.Error("a login that begins now will not be known to have")
 		}
@@ -88,7 +88,7 @@ func TestStartWithoutStore(t *testing.T) {
 		if _, err := l.Replica().Begin(ctx, eve); !errors.Is(err, revocation.ErrRevoked) {
 			t.Errorf("a login that began before anything was known, of somebody revoked: %v", err)
 		}
-		if _, err := l.Replica().Begin(ctx, replica.Login{Subject: eve.Subject, Since: l.Now().LogTime()}); err != nil {
+		if _, err := l.Replica().Begin(ctx, replica.Login{Subject: eve.Subject, Since: l.Now(t.Context()).LogTime()}); err != nil {
 			t.Errorf("another try: %v", err)
 		}
 		there.Close()

@@ -73,10 +73,12 @@ func (i Instant) IsZero() bool { return i.ms == 0 }
 // LogTime returns i in ms of log time, 0 for the zero Instant.
 func (i Instant) LogTime() int64 { return i.ms }
 
-// Now returns the present moment for [Login.Since]. Take it before a password
-// is checked: a login that raced with a revocation of its subject is refused
-// then, instead of outliving it.
-func (l *List) Now() Instant { return Instant{l.replica.Now()} }
+// Now returns the present moment, for httpmw.Identity.Since. Take it before a
+// password is checked: then a login that raced with a revocation of its subject is
+// refused instead of outliving it. Now asks the store, so that whoever logs in after
+// a revocation was acknowledged, at whichever replica, is not refused for it. If the
+// store does not answer in half a second, Now returns what this replica knows.
+func (l *List) Now(ctx context.Context) Instant { return Instant{l.replica.Now(ctx)} }
 
 // Replica returns what the middleware of this module decides with. It is not for
 // applications.

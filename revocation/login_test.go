@@ -74,14 +74,14 @@ func TestR21SinceIsWhenThePasswordBeganToBeChecked(t *testing.T) {
 				b := replica.Login{Subject: here.Tag(revocation.Subject("ada")), Groups: []revlog.Tag{here.Tag(revocation.Group("tenant:7"))}}
 				for i := range 20 {
 					time.Sleep(37 * time.Millisecond)
-					b.Since = here.Now().LogTime()
+					b.Since = here.Now(t.Context()).LogTime()
 					time.Sleep(time.Duration(1+i) * time.Millisecond)
 					revoke(t, there, target)
 					if _, err := here.Replica().Begin(t.Context(), b); i > 0 && !errors.Is(err, revocation.ErrRevoked) {
 						t.Fatalf("revoked %d ms into the login: %v", 1+i, err)
 					}
 					time.Sleep(500 * time.Millisecond)
-					b.Since = here.Now().LogTime()
+					b.Since = here.Now(t.Context()).LogTime()
 					if _, err := here.Replica().Begin(t.Context(), b); err != nil {
 						t.Fatalf("revoked half a second before: %v", err)
 					}
@@ -112,7 +112,7 @@ func TestR21LoginWhileTheStoreIsSilent(t *testing.T) {
 		revoke(t, there, revocation.Subject("eve")) // before her login, which cannot know of it
 		time.Sleep(time.Minute)
 		login := func(user string, n byte) *replica.Query {
-			s, err := here.Replica().Begin(t.Context(), replica.Login{Subject: here.Tag(revocation.Subject(user)), Since: here.Now().LogTime()})
+			s, err := here.Replica().Begin(t.Context(), replica.Login{Subject: here.Tag(revocation.Subject(user)), Since: here.Now(t.Context()).LogTime()})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -210,7 +210,7 @@ func TestR22Succeed(t *testing.T) {
 				time.Sleep(time.Minute)
 				how := replica.Succession{Kind: tt.kind, Login: replica.Login{Subject: q.Subject, Groups: groups(here, tt.groups...)}}
 				if tt.since {
-					how.Login.Since = here.Now().LogTime()
+					how.Login.Since = here.Now(t.Context()).LogTime()
 					time.Sleep(10 * time.Millisecond)
 				}
 				store.set((*scripted).silenceReads) // this replica lags, as a thief would have it
@@ -363,7 +363,7 @@ func TestClosedAndDisabledLists(t *testing.T) {
 		if s := d.Replica().Anonymous(); s.Epoch < now {
 			t.Errorf("Anonymous = %+v", s)
 		}
-		if s, err := d.Replica().Begin(t.Context(), replica.Login{Since: d.Now().LogTime()}); err != nil || s.Epoch < now {
+		if s, err := d.Replica().Begin(t.Context(), replica.Login{Since: d.Now(t.Context()).LogTime()}); err != nil || s.Epoch < now {
 			t.Errorf("Begin = %+v, %v", s, err)
 		}
 		if s, err := d.Replica().Succeed(t.Context(), q, replica.Succession{Kind: replica.Switch}); err != nil || s.Epoch != q.Epoch {

@@ -45,7 +45,7 @@ func newReplica(t *testing.T, ring *keys.Ring, store revlog.Store, providerURL s
 	mux := http.NewServeMux()
 	mux.Handle("/backchannel-logout", logout)
 	mux.HandleFunc("POST /callback", func(w http.ResponseWriter, r *http.Request) {
-		since := manager.Now() // a real application compares state, exchanges the code and verifies the ID token here
+		since := manager.Now(r.Context()) // a real application compares state, exchanges the code and verifies the ID token here
 		sid, sub := r.FormValue("sid"), r.FormValue("sub")
 		err := manager.From(r.Context()).Login(r.Context(), httpmw.Identity{
 			Subject: "user of " + sub, Groups: backchannel.Groups(providerURL, sid, sub), Since: since,

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -76,16 +77,61 @@ func (l *Replica) LogTime() int64 {
 	return l.clock.present(now)
 }
 
-// Now returns the present moment for [Login.Since], 0 if l is disabled.
-func (l *Replica) Now() int64 {
+// Now returns the present moment for [Login.Since], 0 if l is disabled. It asks the
+// store, so that everything that was acknowledged before the call, by whichever
+// replica, lies before it, and everything that is revoked after it returned lies
+// behind it. If the store does not answer it returns what this replica knows: then a
+// login may be refused for what was revoked a moment before.
+func (l *Replica) Now(ctx context.Context) int64 {
 	if l.store == nil {
 		return 0
 	}
-	now := l.logTime(time.Now())
-	if now == 0 {
+	known := l.logTime(time.Now())
+	if known == 0 {
 		return 1 // booting: before anything that was ever revoked
 	}
+	now, err := l.askTime(ctx)
+	if err != nil {
+		now = known - 1 // more may be revoked in this ms, where the store's answer is from before all that follows
+	}
 	return now + l.Within().Milliseconds()
+}
+
+// askTime asks the store for its log time. Those who ask at the same time share an
+// answer, but none to a question that was put before they asked.
+func (l *Replica) askTime(ctx context.Context) (int64, error) {
+	v := l.view.Load()
+	if v == nil {
+		return 0, ErrNotReady
+	}
+	for second := false; ; second = true {
+		if l.knownSilent(v) {
+			return 0, errSilent
+		}
+		mine := false
+		flight := l.flights.DoChan("log time", func() (any, error) {
+			mine = true
+			a, err := l.put(context.WithoutCancel(ctx), revlog.Question{List: v.head.ID, Skew: l.Within()})
+			if err != nil {
+				l.silent.Store(true)
+			}
+			return a.Head.MS, err
+		})
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case r := <-flight:
+			if r.Err != nil || mine || second {
+				return r.Val.(int64), r.Err
+			}
+		}
+	}
+}
+
+// knownSilent reports whether nobody need ask the store: it was just found silent,
+// and the reader has not heard from it since either.
+func (l *Replica) knownSilent(v *view) bool {
+	return l.silent.Load() && v.age(time.Now()) > l.Within()
 }
 
 // A stamp is the checked position of a token, and the term of the check.

@@ -48,19 +48,25 @@ var modelGroups = []string{"tenant", "device"}
 
 func (h *history) login(r *replica) {
 	s := &modelSession{user: modelUsers[h.pick(3)], idle: r.idle, begun: time.Now()}
+	s.since = s.begun
 	for _, g := range modelGroups {
 		if h.pick(3) == 0 {
 			s.groups = append(s.groups, g)
 		}
 	}
 	b := h.identity(r, s)
+	sure := h.since(r, s, &b)
 	want := int64(-1) // what the store would say
 	if n := r.link.to; n != nil && n.state != nil {
 		a := n.answer(revlog.Question{Subject: b.Subject, Groups: b.Groups})
 		want = max(a.Head.MS, a.Highest()+1)
 	}
 	start, err := r.l.Begin(context.Background(), b)
+	h.say("%s logs %s in, since %d: %v", r.name, s.user, b.Since, err)
 	if err != nil {
+		if sure && errors.Is(err, ErrRevoked) && !slices.ContainsFunc(h.revoked, func(rev *modelRevocation) bool { return h.mayEnd(rev, s) }) {
+			h.fail("%s refuses a login of %s, whom nothing ended since it began", r.name, s.user)
+		}
 		return
 	}
 	// Nor does a replica that has not read for long know what time it is at a store
@@ -68,6 +74,29 @@ func (h *history) login(r *replica) {
 	s.silent = start.Epoch != want || r.l.view.Load().age(time.Now()) > modelS
 	h.mint(r, s, start, nil)
 	h.say("%s logs %s in as %d: ep %d chk %d", r.name, s.user, s.id, start.Epoch, start.Checked)
+}
+
+// since takes the moment before a password is checked, and lets something happen
+// meanwhile. It reports whether the moment is the store's own.
+func (h *history) since(r *replica, s *modelSession, b *Login) (sure bool) {
+	if h.pick(3) == 0 {
+		return false
+	}
+	n := r.link.to
+	b.Since = r.l.Now(context.Background())
+	if h.weak == "R30" {
+		b.Since = r.l.clock.present(time.Now()) + 2*modelS.Milliseconds()
+	}
+	sure = n != nil && n.state != nil && b.Since == n.state.head.MS+modelS.Milliseconds()
+	s.asked = time.Now()
+	time.Sleep(time.Nanosecond) // "after it was asked" has to mean something
+	switch h.pick(4) {
+	case 0:
+		time.Sleep(time.Duration(h.pick(3000)) * time.Millisecond)
+	case 1, 2:
+		h.revokeSomething(h.someone())
+	}
+	return sure
 }
 
 func (h *history) identity(r *replica, s *modelSession) Login {
@@ -83,6 +112,9 @@ func (h *history) mint(r *replica, s *modelSession, start Start, parent *modelSe
 	s.done, s.parent, s.epoch = time.Now(), parent, start.Epoch
 	if s.since.IsZero() {
 		s.since = s.begun
+	}
+	if s.asked.IsZero() {
+		s.asked = s.done
 	}
 	h.sessions = append(h.sessions, s)
 	b := h.identity(r, s)
@@ -164,7 +196,7 @@ func (h *history) succeed(r *replica, t *modelToken, q *Query) {
 				s.groups = append(s.groups, g)
 			}
 		}
-		s.begun, s.since, s.silent = t.s.begun, t.s.since, t.s.silent
+		s.begun, s.since, s.silent, s.asked = t.s.begun, t.s.since, t.s.silent, t.s.asked
 	case Relogin:
 		s.user = modelUsers[h.pick(3)]
 	}

@@ -15,6 +15,7 @@ type modelSession struct {
 	groups []string
 	begun  time.Time // the login began
 	done   time.Time // the login was over
+	asked  time.Time // what was revoked after this ends it: done, or when Since was taken
 	since  time.Time // the epoch's moment: the login, or the last "all but this one"
 	minted time.Time // when making it began, if it follows another
 	parent *modelSession
@@ -85,9 +86,9 @@ func (r *modelRevocation) ends(s *modelSession) bool {
 		return false
 	}
 	if r.shaky {
-		return r.names(s) && s.done.Before(r.called.Add(-2*modelS))
+		return r.names(s) && s.asked.Before(r.called.Add(-2*modelS))
 	}
-	return r.names(s) && s.done.Before(r.called)
+	return r.names(s) && s.asked.Before(r.called)
 }
 
 // mayEnd reports whether r may refuse s: everything but a session that certainly

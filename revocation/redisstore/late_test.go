@@ -93,11 +93,16 @@ func start(t *testing.T, addr string, ring *keys.Ring, c redisstore.Config) *pro
 	})
 	mux.Handle("GET /account", sessions.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {})))
 	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
-		err := sessions.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: "ann", Since: p.list.Now()})
+		err := sessions.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: "ann", Since: p.list.Now(r.Context())})
 		if errors.Is(err, httpmw.ErrUndecided) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		} else if err != nil {
 			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	mux.HandleFunc("GET /everywhere", func(w http.ResponseWriter, r *http.Request) {
+		if err := sessions.From(r.Context()).LogoutEverywhere(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		}
 	})
 	p.server = httptest.NewServer(sessions.Handler(mux))

@@ -32,6 +32,7 @@ func TestStore(t *testing.T, open func(t *testing.T) revlog.Store) {
 		{"positions are contiguous and never run backwards (R3)", (*suite).order},
 		{"a writer's highest time is kept up with (R3)", (*suite).floor},
 		{"a watermark never shares its ms (R3)", (*suite).watermarkAlone},
+		{"an answer lies between what came before and what comes after (R30)", (*suite).moment},
 		{"until is counted from now, never from W (R4)", (*suite).until},
 		{"before may not lie in the future (R5)", (*suite).future},
 		{"W is the maximum, whatever the order (R5)", (*suite).maximum},
@@ -240,6 +241,24 @@ func (s *suite) watermarkAlone(t *testing.T) {
 	}
 	if r[0].W != r[0].Position.MS+skew.Milliseconds() {
 		t.Errorf("W = %d at %v", r[0].W, r[0].Position)
+	}
+}
+
+// A login compares the log time of an answer with a watermark: it has to tell whether
+// the revocation came before the answer or after it.
+func (s *suite) moment(t *testing.T) {
+	s.create(t)
+	for i := range 100 {
+		w := s.write(t, now(revlog.ScopeSubject, 1)).Results[0].W
+		a, err := s.Confirm(t.Context(), revlog.Question{List: s.list, Skew: skew})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if since := a.Head.MS + skew.Milliseconds(); since < w {
+			t.Fatalf("%d: log time is %d, and a revocation before it reaches %d", i, a.Head.MS, w)
+		} else if w := s.write(t, now(revlog.ScopeSubject, 1)).Results[0].W; w <= since {
+			t.Fatalf("%d: log time is %d, and a revocation after it reaches %d", i, a.Head.MS, w)
+		}
 	}
 }
 

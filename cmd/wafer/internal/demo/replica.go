@@ -90,7 +90,7 @@ func (r *replica) routes(adminAPI http.Handler) http.Handler {
 // login believes anyone who says a name. A real one takes the moment first, then checks the password, and passes the moment on: what was
 // revoked in between is not undone by a login that began before.
 func (r *replica) login(w http.ResponseWriter, req *http.Request) {
-	since := r.sessions.Now()
+	since := r.sessions.Now(req.Context())
 	user := strings.TrimSpace(req.PostFormValue("user"))
 	if user == "" || len(user) > maxUser || !utf8.ValidString(user) {
 		writeJSON(w, http.StatusBadRequest, map[string]any{"error": "a user name has 1 to 64 bytes"})

@@ -1,0 +1,128 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// Succeed ends the session q and returns what the token of its successor
+// carries, in one step of the store, so that no replica that lags behind lets a
+// revoked session live on under another id: whatever was revoked at that moment
+// has no successor. Any doubt is an error, and then nothing was minted:
+// [ErrRevoked], or [ErrUnavailable] when the store did not answer, in which case
+// the old session may or may not have ended.
+//
+// After the store lost its data, a session from before cannot be switched into a
+// group it was not in ([ErrUnavailable]): whether that group was revoked since it
+// began is not known any more. Whoever logs in again can. Nor does the store know of
+// a revocation of a group once it has forgotten it, longer ago than any idle limit.
+func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, error) {
+	if l.store == nil {
+		if s.Kind == Switch {
+			return Start{Epoch: q.Epoch}, nil
+		}
+		return Start{Epoch: time.Now().UnixMilli()}, nil
+	}
+	if l.closed.Load() {
+		return Start{}, ErrClosed
+	}
+	l.wake(ctx)
+	now := time.Now()
+	if d := l.decide(q, now); d.Outcome == Refuse {
+		return Start{}, fmt.Errorf("%w: %v", ErrRevoked, d.Reason)
+	}
+	v := l.view.Load()
+	if v == nil {
+		return Start{}, ErrNotReady
+	}
+	unless, err := l.predecessor(q, s, v, now)
+	if err != nil {
+		return Start{}, err
+	}
+	b := l.succession(q, s, v, &unless, now)
+	w, err := l.store.Write(ctx, b)
+	switch {
+	case err != nil:
+		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case !w.Done:
+		return Start{}, l.noSuccessor(q, unless, w)
+	case w.Replicas < l.config.Ack.Replicas:
+		return Start{}, fmt.Errorf("%w: %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, l.config.Ack.Replicas)
+	}
+	l.clock.heard(w.Head.MS)
+	for i, a := range b.Assertions {
+		l.keep(revlog.Key{Scope: a.Scope, Tag: a.Tag}, placeOf(w.Head), w.Results[i])
+	}
+	if v.knowsMore(w.Head) {
+		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, errBehind)
+	}
+	if s.Login.after(w.Then.Highest()) || s.Login.Since != 0 && l.knows(s.Login, s.Login.Since+1) {
+		return Start{}, errWhileLoggingIn
+	}
+	start := started(w.Then)
+	if s.Kind == Switch {
+		start.Epoch = q.Epoch
+	}
+	return start, nil
+}
+
+// predecessor returns the question whose answer must be "not revoked" for q to have
+// a successor.
+func (l *Replica) predecessor(q *Query, s Succession, v *view, now time.Time) (revlog.Question, error) {
+	if v.newPrimary(l.Within()) {
+		return revlog.Question{}, fmt.Errorf("%w: its primary has just changed", ErrUnavailable)
+	}
+	unless := l.question(q, v)
+	if unless.Epoch < q.Epoch && ahead(q, l.logTime(now), l.Within()) {
+		return revlog.Question{}, fmt.Errorf("%w: this session began under a primary that is gone, ahead of log time", ErrUnavailable)
+	}
+	joins := func(g revlog.Tag) bool { return !slices.Contains(q.Groups, g) }
+	if s.Kind != Switch || !slices.ContainsFunc(s.Login.Groups, joins) {
+		return unless, nil
+	}
+	// What q was checked for says nothing of a group it was not in: that needs a
+	// list that is complete since q began.
+	if unless.Checked > l.logTime(now)+l.Within().Milliseconds() {
+		return revlog.Question{}, fmt.Errorf("%w: this session was checked ahead of log time", ErrUnavailable)
+	}
+	unless.Checked = min(unless.Checked, unless.Epoch)
+	unless.Groups = append(unless.Groups[:len(unless.Groups):len(unless.Groups)], s.Login.Groups...)
+	return unless, nil
+}
+
+// succession returns the write that ends q and says what its successor begins with.
+func (l *Replica) succession(q *Query, s Succession, v *view, unless *revlog.Question, now time.Time) revlog.Batch {
+	b := revlog.Batch{
+		List: v.head.ID, Floor: l.clock.present(now), Skew: l.Within(), Ack: l.config.Ack,
+		Unless:     unless,
+		Assertions: []revlog.Assertion{l.join(v.head.ID, revlog.ScopeSession, q.tag, revlog.Forever, 0)},
+		Then:       &revlog.Question{List: v.head.ID, Subject: s.Login.Subject, Groups: s.Login.Groups, Skew: l.Within()},
+	}
+	if s.Kind == Others {
+		others := l.join(v.head.ID, revlog.ScopeSubject, q.Subject, 0, 0)
+		others.When = revlog.AtNow
+		b.Assertions = append(b.Assertions, others)
+	}
+	return b
+}
+
+// noSuccessor says why the store did not let q have one.
+func (l *Replica) noSuccessor(q *Query, unless revlog.Question, w revlog.Written) error {
+	switch found, scope := w.Unless.Judge(unless); {
+	case found == revlog.FoundRevoked:
+		l.remember(unless, w.Unless)
+		return fmt.Errorf("%w: %v", ErrRevoked, revokedBy(scope))
+	case found == revlog.FoundUnknown && unless.Checked < q.Checked:
+		return fmt.Errorf("%w: the list is not complete since this session began: log in again to join a group", ErrUnavailable)
+	}
+	return fmt.Errorf("%w: it cannot tell whether this session was revoked", ErrUnavailable)
+}
+
+// keep refuses here at once what the store has just acknowledged.
+func (l *Replica) keep(k revlog.Key, at place, r revlog.Result) {
+	l.outbox.add(k, sending{w: r.W}, at, r)
+}
