@@ -10,7 +10,7 @@ import (
 // signInHereOnly is a login that ends every other session of the user.
 func signInHereOnly(sessions *httpmw.Manager[cart], w http.ResponseWriter, r *http.Request) {
 	s := sessions.From(r.Context())
-	err := s.Login(r.Context(), httpmw.Identity{Subject: r.FormValue("user"), Since: sessions.Now()})
+	err := s.Login(r.Context(), httpmw.Identity{Subject: r.FormValue("user"), Since: sessions.Now(r.Context())})
 	if err == nil {
 		err = s.LogoutOthers(r.Context())
 	}
