@@ -21,7 +21,7 @@ import (
 
 // ofReading are the commands that READ and the registration of a replica call.
 var ofReading = []string{
-	"evalsha", "eval", "hmget", "exists", "time", "persist", "hset", "info", "xrange",
+	"evalsha", "eval", "hmget", "exists", "time", "persist", "hset", "info", "xrange", "xinfo|stream",
 	"zremrangebyscore", "zadd", "pexpireat", "set", "config|resetstat", "hello", "ping",
 }
 

@@ -18,8 +18,14 @@ import (
 //go:embed lua/common.lua
 var commonLua string
 
+//go:embed lua/marks.lua
+var marksLua string
+
 //go:embed lua/exact.lua
 var exactLua string
+
+//go:embed lua/assert.lua
+var assertLua string
 
 //go:embed lua/init.lua
 var initLua string
@@ -52,13 +58,13 @@ func newScripts() (s scripts) {
 	// Redis names scripts by SHA-1. Nothing rests on it, so a FIPS-only process may.
 	fips140.WithoutEnforcement(func() {
 		s = scripts{
-			create:  redis.NewScript(commonLua + initLua),
-			read:    redis.NewScript(commonLua + readLua),
+			create:  redis.NewScript(commonLua + marksLua + initLua),
+			read:    redis.NewScript(commonLua + marksLua + readLua),
 			confirm: redis.NewScript(commonLua + exactLua + confirmLua),
-			write:   redis.NewScript(commonLua + exactLua + writeLua),
+			write:   redis.NewScript(commonLua + marksLua + exactLua + assertLua + writeLua),
 			probe:   redis.NewScript(probeLua),
 
-			reset:    redis.NewScript(commonLua + resetLua),
+			reset:    redis.NewScript(commonLua + marksLua + resetLua),
 			register: redis.NewScript(registerLua),
 			replicas: redis.NewScript(replicasLua),
 		}
@@ -164,10 +170,20 @@ func (s *Store) mapped(err error) error {
 		"WRONGKEY": revlog.ErrWrongKey,
 	} {
 		if redis.HasErrorPrefix(err, prefix) {
-			return known
+			return because(known, strings.TrimPrefix(err.Error(), prefix))
 		}
 	}
 	return fmt.Errorf("redisstore: %w", err)
+}
+
+// because adds to a known error what the script found. The server adds the place in
+// the script, which helps nobody.
+func because(known error, found string) error {
+	found, _, _ = strings.Cut(found, " script: ")
+	if found = strings.TrimSpace(found); found == "" {
+		return known
+	}
+	return fmt.Errorf("%w: %s", known, found)
 }
 
 // permanent reports whether trying again cannot help.

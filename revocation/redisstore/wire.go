@@ -241,8 +241,11 @@ func (d *decoder) position(id string) (p revlog.Position) {
 // entry reads one part of the reply to XRANGE.
 func (d *decoder) entry(v any) revlog.Entry {
 	r := d.list(v, 2)
-	fields := d.list(r[1], 2)
-	return d.fields(d.text(r[0]), fields[1])
+	var value any
+	if fields, ok := r[1].([]any); ok && len(fields) == 2 {
+		value = fields[1]
+	}
+	return d.fields(d.text(r[0]), value)
 }
 
 // fields reads an entry of the log: version 1, scope 1, tag 16, W 6 and until 6
@@ -250,7 +253,8 @@ func (d *decoder) entry(v any) revlog.Entry {
 // entry that its MAC does not fit, so that it is never just skipped.
 func (d *decoder) fields(id string, v any) (e revlog.Entry) {
 	e.Position = d.position(id)
-	b := []byte(d.text(v))
+	text, _ := v.(string)
+	b := []byte(text)
 	if len(b) < 26 {
 		return e
 	}
@@ -279,12 +283,16 @@ func fillUntil(all []revlog.Entry, h revlog.Head) {
 	}
 }
 
-// marks reads the hash of marks: scope 1 and tag 16, W 6 and until 6.
+// marks reads the hash of marks: scope 1 and tag 16, W 6 and until 6, and a field v,
+// which is there so that the key always is.
 func (d *decoder) marks(v any) []revlog.Entry {
 	r := d.list(v, 0)
 	out := []revlog.Entry{}
 	for ; len(r) > 1; r = r[2:] {
 		name, value := d.text(r[0]), []byte(d.text(r[1]))
+		if name == "v" {
+			continue
+		}
 		if len(name) != 17 || len(value) != 12 {
 			d.fail("a mark of %d and %d bytes", len(name), len(value))
 			return nil

@@ -1,72 +1,84 @@
--- What only those need that look into the exact set or write to it.
+-- The exact set: what only those need that look into it or write to it. All of it is read through the functions here, which
+-- remember what they read and what the step is about to write, so that a script sees its own writes before it makes them.
 local LATE = 3600000 -- what nobody can ask about any more is kept for one more hour
-local FOREVER = 281474976710655
 local MINBITS, MAXBITS = 4, 24
 local base = string.sub(KEYS[1], 1, -5)
 
--- named returns a head with names and numbers; told is the reverse.
-local function named(h)
-  return {
-    v = h[1], g = h[2], k = h[3], b = tonumber(h[4]), n = tonumber(h[5]), ms = tonumber(h[6]), c = h[7],
-    f = tonumber(h[8]), l = h[9], r = h[10], kn = h[11], t = tonumber(h[12]), m = tonumber(h[13]),
-  }
+-- broken drops a key of the exact set that holds what it cannot, and with it the list: it lacks something now.
+local function broken(key)
+  redis.pcall('DEL', key, KEYS[2])
+  lost('a key of the exact set is damaged')
 end
 
-local function told(h)
-  return {h.v, h.g, h.k, dec(h.b), dec(h.n), dec(h.ms), h.c, dec(h.f), h.l, h.r, h.kn}
-end
-
-local function retain(h)
-  local _, r = struct.unpack('>I6I6', h.r, #h.r - 11)
-  return r
-end
-
-local function bucket(id, bits, tag)
-  return base .. 'x:' .. id .. ':' .. math.floor(struct.unpack('>I4', tag) / 2 ^ (32 - bits))
+local function bucket(epoch, tag)
+  return base .. 'x:' .. epoch.id .. ':' .. math.floor(struct.unpack('>I4', tag) / 2 ^ (32 - epoch.bits))
 end
 
 -- epochs reads what sessions are kept in: the open epoch, if there is one, and the closed ones.
-local function epochs()
-  local got = redis.call('HMGET', KEYS[1], 'e', 'x')
-  local e = {closed = {}, raw = got[2] or ''}
-  for at = 1, #e.raw, 11 do
-    local id, bits, till = struct.unpack('>I4BI6', e.raw, at)
+local function epochs(h)
+  local e = {closed = {}}
+  for at = 1, #h.x, 11 do
+    local id, bits, till = struct.unpack('>I4BI6', h.x, at)
     e.closed[#e.closed + 1] = {id = id, bits = bits, till = till}
   end
-  if got[1] then
+  if h.e then
     local o = {}
-    o.id, o.bits, o.till, o.count, o.opened = struct.unpack('>I4BI6I4I6', got[1])
+    o.id, o.bits, o.till, o.count, o.opened = struct.unpack('>I4BI6I4I6', h.e)
     e.open = o
   end
   return e
 end
 
--- kept returns the bucket that holds a session, and its epoch.
-local function kept(e, tag)
-  if e.open then
-    local key = bucket(e.open.id, e.open.bits, tag)
-    if redis.call('HEXISTS', key, tag) == 1 then return key, e.open end
-  end
+local seen = {} -- scope and tag: what is held, or false
+
+local function inBucket(epoch, tag)
+  local key = bucket(epoch, tag)
+  local v = looked('HGET', key, tag)
+  if v == nil then broken(key) end
+  if v then return {key = key, epoch = epoch, w = FOREVER, quiet = v == 'q'} end
+end
+
+local function readSession(e, tag)
+  local s = e.open and inBucket(e.open, tag)
   for i = #e.closed, 1, -1 do
-    local key = bucket(e.closed[i].id, e.closed[i].bits, tag)
-    if redis.call('HEXISTS', key, tag) == 1 then return key, e.closed[i] end
+    s = s or inBucket(e.closed[i], tag)
   end
+  return s
 end
 
--- number reads a watermark, which has a q behind it if no entry of the log shows it.
-local function number(v)
-  return tonumber(string.match(v or '0', '^%d+'))
+-- A watermark has a q behind it if no entry of the log shows it.
+local function readWatermark(scope, tag)
+  local key = base .. scope .. ':' .. tag
+  local v = looked('GET', key)
+  if v == nil then broken(key) end
+  if not v then return end
+  local w, q = string.match(v, '^(%d+)(q?)$')
+  w = number(w)
+  if not w then broken(key) end
+  return {w = w, quiet = q == 'q'}
 end
 
-local function watermark(scope, tag)
-  return number(redis.call('GET', base .. scope .. ':' .. tag))
-end
-
-local function mark(scope, tag)
-  local v = redis.call('HGET', KEYS[3], scope .. tag)
-  if not v then return 0, 0 end
+local function readMark(scope, tag)
+  local v = looked('HGET', KEYS[3], scope .. tag)
+  if v == nil or v and #v ~= 12 then lost('marks hold something else') end
+  if not v then return end
   local w, till = struct.unpack('>I6I6', v)
-  return w, till
+  return {w = w, till = till}
+end
+
+-- held returns what the exact set holds about something, nil if nothing.
+local function held(scope, tag, e)
+  local id = scope .. tag
+  if seen[id] == nil then
+    if scope == 's' then
+      seen[id] = readSession(e, tag) or false
+    elseif scope == 'u' or scope == 'g' then
+      seen[id] = readWatermark(scope, tag) or false
+    else
+      seen[id] = readMark(scope, tag) or false
+    end
+  end
+  return seen[id] or nil
 end
 
 local NOTAG = string.rep('\0', 16)
@@ -83,25 +95,20 @@ local function question(s)
   return q
 end
 
--- answer gives the W in force of everything asked for: session, subject, everyone, groups, keys.
-local function answer(q, e)
-  local a = {0, 0, 0, {}, {}}
-  if q.session ~= NOTAG and kept(e or epochs(), q.session) then a[1] = 1 end
-  if q.subject ~= NOTAG then a[2] = watermark('u', q.subject) end
-  a[3] = mark('e', NOTAG)
-  for i, tag in ipairs(q.groups) do a[4][i] = watermark('g', tag) end
-  for i, tag in ipairs(q.keys) do a[5][i] = mark('k', tag) end
-  return a
-end
-
--- clear is Answer.Judge == FoundNothing.
-local function clear(a, q, h, now)
-  if a[1] == 1 then return false end
-  for _, w in ipairs({a[2], a[3], unpack(a[4])}) do
-    if w > 0 and w >= q.epoch then return false end
+-- match looks up everything that could revoke the session of q. It returns the W in force of session, subject, everyone,
+-- groups and keys, and whether the session is known not to be revoked: Answer.Judge == FoundNothing.
+local function match(q, e, h, now)
+  local free = q.epoch <= math.max(now, h.ms) + q.skew + 1 and q.checked >= h.b and q.checked <= h.ms + q.skew
+  local function w(scope, tag, after)
+    local found = held(scope, tag, e)
+    if not found then return 0 end
+    if found.w >= after and found.w > 0 then free = false end
+    return found.w
   end
-  for _, w in ipairs(a[5]) do
-    if w > 0 then return false end
-  end
-  return q.epoch <= math.max(now, h.ms) + q.skew + 1 and q.checked >= h.b and q.checked <= h.ms + q.skew
+  local a = {0, 0, w('e', NOTAG, q.epoch), {}, {}}
+  if q.session ~= NOTAG and w('s', q.session, 0) > 0 then a[1] = 1 end
+  if q.subject ~= NOTAG then a[2] = w('u', q.subject, q.epoch) end
+  for i, tag in ipairs(q.groups) do a[4][i] = w('g', tag, q.epoch) end
+  for i, tag in ipairs(q.keys) do a[5][i] = w('k', tag, 0) end
+  return a, free
 end

@@ -1,30 +1,39 @@
--- ARGV: 1 genesis, '': of whichever list there is  2 floor  3 from  4 limit, 0: no entries  5 '1': marks too
-local h, why = guard(ARGV[1] ~= '' and ARGV[1])
-if not h then return why end
-local now, floor, ms, beat = clock(), tonumber(ARGV[2]), tonumber(h[6]), tonumber(h[12])
+-- ARGV: 1 list id, '': whichever list there is  2 floor  3 from  4 limit, 0: no entries  5 '1': marks too
+local h = guard(ARGV[1] ~= '' and ARGV[1])
+local now, floor, before = clock(), tonumber(ARGV[2]), h.ev
 local ok, err = writable()
 if not ok and string.sub(err.err, 1, 8) == 'READONLY' then return err end
-if ok and (math.abs(now - beat) >= 500 or floor > ms) then
+
+-- heartbeat moves log time on. It is also when the log is looked at as a whole.
+local function heartbeat()
+  local broken = torn(h)
+  if broken then lost(broken) end
   local info = redis.call('INFO', 'replication') .. redis.call('INFO', 'stats')
-  local line = reigns(info)
-  local evicted, before = evictions(info), tonumber(h[14])
-  ms = math.max(now, ms, floor)
-  if latest(h[9]) ~= line then
-    h[9] = opened(h[9], line, tonumber(h[13]), ms)
+  local term, evicted = termOf(info), evictions(info)
+  h.ms = math.max(now, h.ms, floor)
+  if latest(h.l) ~= term then
+    h.l = opened(h.l, term, h.m, h.ms)
     before = evicted -- each server counts for itself
-  elseif evicted > before and now - tonumber(h[4]) > 60000 then
+  elseif evicted > before and now - h.b > 60000 then
     -- Something is gone, and it may have been of this list: one that is incomplete without saying so is worse than none.
     redis.call('DEL', KEYS[2])
-    return redis.error_reply('LOST keys were evicted')
+    lost('keys were evicted')
   end
-  h[6], beat = dec(ms), now
-  local done = redis.pcall('HSET', KEYS[1], 't', dec(now), 'm', h[6], 'ms', h[6], 'l', h[9],
+  h.t = now
+  local done = redis.pcall('HSET', KEYS[1], 't', dec(now), 'm', dec(h.ms), 'ms', dec(h.ms), 'l', h.l,
     'ev', dec(math.min(before, evicted))) -- a server counts from its start
-  if type(done) == 'table' and done.err then return done end
+  if type(done) == 'table' and done.err then error(done) end
 end
-local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)
+
+if ok and (math.abs(now - h.t) >= 500 or floor > h.ms) then heartbeat() end
+local oldest = looked('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)
+if not oldest then lost('log is no stream') end
 local entries = {}
 if ARGV[4] ~= '0' then entries = redis.call('XRANGE', KEYS[2], ARGV[3], '+', 'COUNT', ARGV[4]) end
-local out = {h, math.abs(now - beat), entries, oldest[1] and oldest[1][1] or ''}
-if ARGV[5] == '1' then out[5] = redis.call('HGETALL', KEYS[3]) end
+local out = {told(h), math.abs(now - h.t), entries, oldest[1] and oldest[1][1] or ''}
+if ARGV[5] == '1' then
+  local all, wrong = marks()
+  if wrong then lost(wrong) end
+  out[5] = all
+end
 return out

@@ -1,0 +1,221 @@
+package redisstore_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/redisstore"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// damages are what somebody, or a bug, may do to the keys of a list: the commands, and
+// what the error names.
+var damages = []struct {
+	name  string
+	do    [][]string
+	names string
+}{
+	{"no v", [][]string{{"HDEL", "{wafer}:head", "v"}}, "no good v"},
+	{"no g", [][]string{{"HDEL", "{wafer}:head", "g"}}, "no good g"},
+	{"no v and no g", [][]string{{"HDEL", "{wafer}:head", "v", "g"}}, "head is gone"},
+	{"no k", [][]string{{"HDEL", "{wafer}:head", "k"}}, "no good k"},
+	{"no b", [][]string{{"HDEL", "{wafer}:head", "b"}}, "no good b"},
+	{"no n", [][]string{{"HDEL", "{wafer}:head", "n"}}, "no good n"},
+	{"no ms", [][]string{{"HDEL", "{wafer}:head", "ms"}}, "no good ms"},
+	{"no c", [][]string{{"HDEL", "{wafer}:head", "c"}}, "no good c"},
+	{"no f", [][]string{{"HDEL", "{wafer}:head", "f"}}, "no good f"},
+	{"no l", [][]string{{"HDEL", "{wafer}:head", "l"}}, "no good l"},
+	{"no r", [][]string{{"HDEL", "{wafer}:head", "r"}}, "no good r"},
+	{"no kn", [][]string{{"HDEL", "{wafer}:head", "kn"}}, "no good kn"},
+	{"no t", [][]string{{"HDEL", "{wafer}:head", "t"}}, "no good t"},
+	{"no m", [][]string{{"HDEL", "{wafer}:head", "m"}}, "no good m"},
+	{"no ev", [][]string{{"HDEL", "{wafer}:head", "ev"}}, "no good ev"},
+	{"a layout that is none", [][]string{{"HSET", "{wafer}:head", "v", "garbage"}}, "no good v"},
+	{"terms of garbage", [][]string{{"HSET", "{wafer}:head", "l", "garbage"}}, "no good l"},
+	{"terms in the future", [][]string{{"HSET", "{wafer}:head", "l", strings.Repeat("g", 16)}}, "no good l"},
+	{"retentions of garbage", [][]string{{"HSET", "{wafer}:head", "r", "garbage"}}, "no good r"},
+	{"an open epoch of garbage", [][]string{{"HSET", "{wafer}:head", "e", "garbage"}}, "no good e"},
+	{"closed epochs of garbage", [][]string{{"HSET", "{wafer}:head", "x", "garbage"}}, "no good x"},
+	{"known of garbage", [][]string{{"HSET", "{wafer}:head", "kn", "garbage"}}, "no good kn"},
+	{"a negative number", [][]string{{"HSET", "{wafer}:head", "n", "-1"}}, "no good n"},
+	{"a number with a fraction", [][]string{{"HSET", "{wafer}:head", "n", "1.5"}}, "no good n"},
+	{"an enormous number", [][]string{{"HSET", "{wafer}:head", "n", strings.Repeat("9", 40)}}, "no good n"},
+	{"log time of the year 2286", [][]string{{"HSET", "{wafer}:head", "ms", "9999999999999"}}, "no good ms"},
+	{"complete from the future", [][]string{{"HSET", "{wafer}:head", "b", "9999999999999"}}, "no good b"},
+	{"a floor in the future", [][]string{{"HSET", "{wafer}:head", "f", "9999999999999"}}, "no good f"},
+	{"another number", [][]string{{"HSET", "{wafer}:head", "n", "99"}}, "log ends elsewhere"},
+	{"another chain", [][]string{{"HSET", "{wafer}:head", "c", "otherone"}}, "newest entry"},
+	{"the head is a string", [][]string{{"SET", "{wafer}:head", "x"}}, "head is no hash"},
+	{"the log is a string", [][]string{{"SET", "{wafer}:log", "x"}}, "log is no stream"},
+	{"the marks are a string", [][]string{{"SET", "{wafer}:marks", "x"}}, "marks"},
+	{"the marks are gone", [][]string{{"DEL", "{wafer}:marks"}}, "marks are gone"},
+	{"the marks hold garbage", [][]string{{"HSET", "{wafer}:marks", "e" + strings.Repeat("\x00", 16), "garbage"}}, "marks hold something else"},
+	{"the marks hold a strange field", [][]string{{"HSET", "{wafer}:marks", "strange", "garbage"}}, "marks hold something else"},
+	{"an entry far away", [][]string{{"XADD", "{wafer}:log", "9999999999999-9", "e", "x"}}, "log ends elsewhere"},
+	{"the newest entry is gone", [][]string{{"EVAL", drop, "1", "{wafer}:log", "1"}}, "log lacks its newest entry"},
+	{"an entry in between is gone", [][]string{{"EVAL", drop, "1", "{wafer}:log", "2"}}, "log has a gap"},
+	{"an entry of no form", [][]string{{"XADD", "{wafer}:log", "*", "foo", "bar", "foo", "bar"}}, "log ends elsewhere"},
+	{"a watermark of garbage", [][]string{{"SET", "{wafer}:u:" + string(subjectTag[:]), "garbage"}}, "exact set"},
+	{"a watermark of another type", [][]string{{"DEL", "{wafer}:u:" + string(subjectTag[:])}, {"HSET", "{wafer}:u:" + string(subjectTag[:]), "a", "b"}}, "exact set"},
+}
+
+var subjectTag = tagOf(7)
+
+// drop deletes an entry of the log, counted from the newest.
+const drop = `local all = redis.call('XRANGE', KEYS[1], '-', '+')
+return redis.call('XDEL', KEYS[1], all[#all - ARGV[1] + 1][1])`
+
+// R1: whatever is missing, damaged or impossible in the store is a lost list, with an
+// error that names it, and a list that is begun anew is whole.
+func TestR1DamageIsALoss(t *testing.T) {
+	s, st := volatile(t)
+	subject := revlog.Assertion{Scope: revlog.ScopeSubject, Tag: subjectTag, When: revlog.AtNow, Version: revlog.Layout}
+	everyone := revlog.Assertion{Scope: revlog.ScopeEveryone, When: revlog.AtNow, Version: revlog.Layout}
+	all := revlog.Batch{List: list, Assertions: []revlog.Assertion{session(1), subject, everyone}}
+	ask := revlog.Question{List: list, Session: tagOf(1), Subject: subjectTag}
+	// use is what replicas do all the time.
+	use := func(t *testing.T) error {
+		_, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 10, Globals: true})
+		if err == nil {
+			_, err = st.Confirm(t.Context(), ask)
+		}
+		if err == nil {
+			_, err = st.Write(t.Context(), all)
+		}
+		return err
+	}
+	for _, tt := range damages {
+		t.Run(tt.name, func(t *testing.T) {
+			s.Do("FLUSHALL")
+			h := create(t, st, time.Hour)
+			write(t, st, all)
+			for _, c := range tt.do {
+				s.Do(c...)
+			}
+			if err := use(t); !errors.Is(err, revlog.ErrLost) || !strings.Contains(err.Error(), tt.names) || strings.Contains(err.Error(), "script") {
+				t.Errorf("%v, wants a loss that names %q", err, tt.names)
+			}
+			again, err := st.Create(t.Context(), revlog.CreateOptions{ID: list, Retain: time.Hour})
+			if err != nil || again.N != 0 || again.Born < h.Born {
+				t.Fatalf("begun anew: %+v, %v", again, err)
+			}
+			if year := time.Now().AddDate(1, 0, 0).UnixMilli(); again.MS > year {
+				t.Errorf("log time goes on from %v", time.UnixMilli(again.MS))
+			}
+			if err := use(t); err != nil {
+				t.Errorf("after it: %v", err)
+			}
+		})
+	}
+}
+
+// R2: what is not damaged of the exact set stays in force when the list is begun anew.
+func TestR2DamageKeepsWhatIsWhole(t *testing.T) {
+	s, st := volatile(t)
+	h := create(t, st, time.Hour)
+	write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}, Floor: h.MS + time.Hour.Milliseconds()})
+	s.Do("HDEL", "{wafer}:head", "r")
+	again := create(t, st, time.Hour)
+	if again.Born < h.MS+time.Hour.Milliseconds() {
+		t.Errorf("log time went back: %+v", again)
+	}
+	if a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(1)}); err != nil || !a.Session {
+		t.Errorf("the exact set: %+v, %v", a, err)
+	}
+}
+
+// A list that was damaged heals by itself: replicas that run follow the new one and
+// teach it, and a process can start.
+func TestDamageHeals(t *testing.T) {
+	for _, tt := range damages {
+		if strings.Contains(tt.names, "exact set") {
+			continue // its tag is of no session here
+		}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			o := &redis.UniversalOptions{Addrs: []string{s.Addr}}
+			a, b := openList(t, o), openList(t, o)
+			if _, err := a.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.Revoke(t.Context(), revocation.Key("kid"), revocation.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.Revoke(t.Context(), revocation.Group("last"), revocation.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			redistest.Await(t, "b has read it", func() bool { return b.Replica().KeyRevoked("kid") })
+			for _, c := range tt.do {
+				s.Do(c...)
+			}
+			if !strings.Contains(tt.names, "marks") { // which are looked at by those who start
+				redistest.Await(t, "the loss is noticed", func() bool {
+					return a.Stats().Anomalies["lost"]+b.Stats().Anomalies["lost"] > 0
+				})
+			}
+			c := openList(t, o)
+			redistest.Await(t, "all are in step", func() bool {
+				return a.Stats().State == "synced" && b.Stats().State == "synced" && c.Stats().State == "synced"
+			})
+			redistest.Await(t, "the process that started knows what was revoked", func() bool {
+				_, subject, err := c.Revoked(t.Context(), revocation.Subject("ada"))
+				return err == nil && subject && c.Replica().KeyRevoked("kid")
+			})
+			redistest.Await(t, "revocations work", func() bool {
+				_, err := b.Revoke(t.Context(), revocation.Subject("bob"), revocation.Options{})
+				return err == nil
+			})
+		})
+	}
+}
+
+// What cannot be carried out as a whole is not begun: while the slot of the list is on
+// its way to another node of a Cluster, a key that is not there yet cannot be read, and
+// the log stays readable.
+func TestMovingSlotLeavesNoHalfWrite(t *testing.T) {
+	nodes := redistest.StartCluster(t)
+	st := open(t, &redis.UniversalOptions{Addrs: []string{nodes[0].Addr}, IsClusterMode: true},
+		redisstore.Config{AllowVolatile: true, AllowSplit: true})
+	create(t, st, time.Hour)
+	write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}})
+
+	i := redistest.Owner(t, nodes, "{wafer}:head")
+	from, to := nodes[i], nodes[(i+1)%3]
+	slot := from.Do("CLUSTER", "KEYSLOT", "{wafer}:head")
+	to.Do("CLUSTER", "SETSLOT", slot, "IMPORTING", from.Do("CLUSTER", "MYID"))
+	from.Do("CLUSTER", "SETSLOT", slot, "MIGRATING", to.Do("CLUSTER", "MYID"))
+	head := from.Do("HGETALL", "{wafer}:head")
+	for _, second := range []revlog.Assertion{
+		{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.Layout},
+		{Scope: revlog.ScopeGroup, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.Layout},
+		session(5), // in a bucket that does not exist
+	} {
+		b := revlog.Batch{List: list, Assertions: []revlog.Assertion{session(1), second, session(2)}}
+		if w, err := st.Write(t.Context(), b); err == nil {
+			t.Errorf("Write = %+v: this shows nothing", w)
+		}
+	}
+	if now := from.Do("HGETALL", "{wafer}:head"); now != head {
+		t.Errorf("half a write is in the head: %q, was %q", now, head)
+	}
+	if n := from.Do("XLEN", "{wafer}:log"); n != "1" {
+		t.Errorf("half a write is in the log: %s entries", n)
+	}
+	if p, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 10, Globals: true}); err != nil || len(p.Entries) != 1 {
+		t.Errorf("Read while the slot moves = %+v, %v", p, err)
+	}
+
+	from.Do("CLUSTER", "SETSLOT", slot, "STABLE")
+	to.Do("CLUSTER", "SETSLOT", slot, "STABLE")
+	subject := revlog.Assertion{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.Layout}
+	if w := write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(2), subject}}); w.Head.N != 3 {
+		t.Errorf("after the move was called off: %+v", w)
+	}
+}

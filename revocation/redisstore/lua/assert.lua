@@ -1,0 +1,148 @@
+-- Assertions: what a write says was revoked. They are worked out first, all of them, and nothing is written meanwhile: a command
+-- that cannot be carried out, as when the slot of the list is on its way to another node, must not leave half of a write.
+-- A plan has h the head, e epochs, keep the retention, skew, quiet, and what is to be done: todo commands in order, expiry the
+-- keys of buckets with the time they are kept until, used whether the open epoch took sessions, moved whether the epochs changed.
+
+-- unpacked reads assertions: scope 1, when 1, tag 16, W 6, until 6, version 1, MAC 8.
+local function unpacked(s)
+  local all = {}
+  for at = 1, #s, 39 do
+    local a = {}
+    a.scope, a.when, a.tag, a.w, a.till, a.version, a.mac = struct.unpack('>c1Bc16I6I6c1c8', s, at)
+    all[#all + 1] = a
+  end
+  return all
+end
+
+local function retention(h)
+  local _, keep = struct.unpack('>I6I6', h.r, #h.r - 11)
+  return keep
+end
+
+local function later(p, ...) p.todo[#p.todo + 1] = {...} end
+
+-- append puts an entry at log time at into the log, unless the write is quiet.
+local function append(p, a, at, w, till)
+  if p.quiet then return end
+  local h = p.h
+  h.n = h.n + 1
+  local body = a.version .. a.scope .. a.tag
+  if a.scope ~= 's' then body = body .. struct.pack('>I6I6', w, till) end
+  body = body .. a.mac
+  local id = dec(at) .. '-' .. dec(h.n)
+  local sum = redis.sha1hex(h.c .. id .. body)
+  h.c = struct.pack('>I4I4', tonumber(string.sub(sum, 1, 8), 16), tonumber(string.sub(sum, 9, 16), 16))
+  later(p, 'XADD', KEYS[2], 'NOMKSTREAM', 'MINID', '~', dec(h.ms - math.min(p.keep, 86400000)), id, 'e', body .. h.c)
+  h.ms = at
+end
+
+-- openEpoch returns the epoch that takes sessions, a new one if the open one is full or has lasted an eighth of the retention.
+local function openEpoch(p)
+  local e, o = p.e, p.e.open
+  local full = o and o.bits < MAXBITS and o.count >= 96 * 2 ^ o.bits
+  if o and not full and p.h.ms - o.opened < p.keep / 8 then return o end
+  local bits, id = MINBITS, 1
+  if o then
+    id = o.id + 1
+    if full then
+      bits = math.min(o.bits + 2, MAXBITS)
+    else
+      while bits < MAXBITS and o.count > 64 * 2 ^ bits do bits = bits + 1 end
+    end
+    e.closed[#e.closed + 1] = o
+  end
+  e.open = {id = id, bits = bits, till = 0, count = 0, opened = p.h.ms}
+  p.moved = true
+  return e.open
+end
+
+local function prolong(p, s, till)
+  if till <= s.epoch.till then return end
+  s.epoch.till, p.moved = till, true
+  p.expiry[s.key] = math.max(p.expiry[s.key] or 0, till)
+end
+
+-- What only a quiet write holds is news for those who read the log: a q beside it says so.
+local function session(p, a)
+  local s = held('s', a.tag, p.e)
+  local till = math.max(p.h.ms + p.keep, a.till)
+  local news = s and s.quiet and not p.quiet
+  if s and not news then
+    prolong(p, s, a.till) -- asked to remember it for longer, or not
+    return false, FOREVER
+  end
+  append(p, a, p.h.ms, FOREVER, till)
+  if news then
+    prolong(p, s, till)
+  else
+    local epoch = openEpoch(p)
+    s = {key = bucket(epoch, a.tag), epoch = epoch, w = FOREVER}
+    if looked('HEXISTS', s.key, a.tag) == nil then broken(s.key) end -- and in a slot that moves this fails before anything is written
+    epoch.count, p.used = epoch.count + 1, true
+    epoch.till = math.max(epoch.till, till)
+    p.expiry[s.key] = math.max(p.expiry[s.key] or 0, till)
+    seen['s' .. a.tag] = s
+  end
+  s.quiet = p.quiet
+  later(p, 'HSET', s.key, a.tag, p.quiet and 'q' or '')
+  return true, FOREVER
+end
+
+local function isMark(a) return a.scope == 'e' or a.scope == 'k' end
+
+local function keepMark(p, a, v)
+  local all, wrong = marks()
+  if wrong then lost(wrong) end
+  for i = 1, #all, 2 do
+    local name = all[i]
+    if name ~= 'v' and not seen[name] then -- what this write sets stays
+      local _, till = struct.unpack('>I6I6', all[i + 1])
+      if till + LATE < p.h.ms then later(p, 'HDEL', KEYS[3], name) end
+    end
+  end
+  later(p, 'HSET', KEYS[3], a.scope .. a.tag, struct.pack('>I6I6', v.w, v.till))
+end
+
+local function keepWatermark(p, a, v)
+  later(p, 'SET', base .. a.scope .. ':' .. a.tag, dec(v.w) .. (v.quiet and 'q' or ''), 'PXAT', dec(v.till + LATE))
+end
+
+-- keptUntil is until when something is remembered; of a watermark, its key says so.
+local function keptUntil(a, v)
+  if not v.till then v.till = redis.call('PEXPIRETIME', base .. a.scope .. ':' .. a.tag) - LATE end
+  return v.till
+end
+
+local function watermark(p, a)
+  local at = p.h.ms + 1 -- R3: a watermark shares its ms with nothing before it
+  local w = a.w
+  if a.scope == 'k' then w = FOREVER elseif a.when == 1 then w = at + p.skew end
+  local till = math.max(at + p.keep, a.till)
+  local old = held(a.scope, a.tag)
+  local changed = not old or w > old.w or old.quiet and not p.quiet
+  local v
+  if changed then
+    v = {w = w, till = till, quiet = p.quiet}
+    if old then v.w, v.till = math.max(w, old.w), math.max(till, keptUntil(a, old)) end
+    append(p, a, at, v.w, v.till)
+  elseif a.till > keptUntil(a, old) then
+    v = {w = old.w, till = a.till, quiet = old.quiet} -- asked to remember it for longer
+  else
+    return false, old.w
+  end
+  seen[a.scope .. a.tag] = v
+  if isMark(a) then keepMark(p, a, v) else keepWatermark(p, a, v) end
+  return changed, v.w
+end
+
+-- asserted plans all assertions and returns what becomes of each: position, whether it changed anything, and W.
+local function asserted(p, all)
+  local results = {}
+  for _, a in ipairs(all) do
+    local changed, w
+    if a.scope == 's' then changed, w = session(p, a) else changed, w = watermark(p, a) end
+    local n = #results
+    results[n + 1], results[n + 2], results[n + 3], results[n + 4] = p.h.ms, p.h.n, changed and 1 or 0, w
+  end
+  return results
+end

@@ -1,0 +1,9 @@
+-- Global entries: a hash with scope 1 and tag 16, W 6 and until 6, and a field v, for which the key is never away.
+local function marks()
+  local raw = looked('HGETALL', KEYS[3])
+  if not raw then return nil, 'marks are no hash' end
+  for i = 1, #raw, 2 do
+    if raw[i] ~= 'v' and (#raw[i] ~= 17 or #raw[i + 1] ~= 12) then return nil, 'marks hold something else' end
+  end
+  return raw
+end
