@@ -97,7 +97,7 @@ func (l *Replica) boot(ctx context.Context, now time.Time) error {
 func (l *Replica) create(ctx context.Context) (revlog.Head, error) {
 	var f revlog.CreateOptions
 	rand.Read(f.ID[:]) // never fails
-	f.Check, f.Floor, f.Retain = l.tags.check, l.clock.seen.Load(), l.config.retain()
+	f.Check, f.Floor, f.Retain = l.tags.check, l.clock.highest(), l.config.retain()
 	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
 	defer cancel()
 	head, err := l.store.Create(ctx, f)

@@ -24,7 +24,7 @@ func (l *Replica) RevokeMany(ctx context.Context, all iter.Seq[Revocation], prog
 	var batch []revlog.Assertion
 	receipt, n := Receipt{}, 0
 	send := func(b revlog.Batch) error {
-		b.List, b.Floor, b.Skew, b.Ack = list, l.clock.seen.Load(), l.Within(), l.config.Ack
+		b.List, b.Floor, b.Skew, b.Ack = list, l.clock.highest(), l.Within(), l.config.Ack
 		w, err := l.store.Write(ctx, b)
 		switch {
 		case err != nil:
@@ -32,7 +32,7 @@ func (l *Replica) RevokeMany(ctx context.Context, all iter.Seq[Revocation], prog
 		case w.Replicas < b.Ack.Replicas:
 			return fmt.Errorf("%w: after %d of them: %d of %d replicas acknowledged", ErrUnavailable, n, w.Replicas, b.Ack.Replicas)
 		}
-		l.clock.heard(w.Head.MS)
+		l.clock.heard(w.Head.MS, true)
 		for _, r := range w.Results {
 			receipt.Changed = receipt.Changed || r.Changed
 		}

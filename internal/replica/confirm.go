@@ -245,8 +245,9 @@ func (l *Replica) enter(ctx context.Context, room *semaphore.Weighted) (waited b
 func (l *Replica) put(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, confirmFor)
 	defer cancel()
+	sent := time.Now()
 	a, err := l.store.Confirm(ctx, q)
-	if err == nil && a.Heartbeat > l.Within() {
+	if err == nil && a.Heartbeat+time.Since(sent) > l.Within() {
 		err = ErrUnavailable
 	}
 	if err != nil {
@@ -254,7 +255,7 @@ func (l *Replica) put(ctx context.Context, q revlog.Question) (revlog.Answer, er
 		return a, err
 	}
 	l.counters.confirms.add("store")
-	l.clock.heard(a.Head.MS)
+	l.clock.heard(a.Head.MS, true)
 	return a, nil
 }
 

@@ -14,7 +14,7 @@ const joinBatch = 1000 // assertions republished at once
 // settle what the new list cannot know (R11). now is when the read began.
 func (l *Replica) adopt(ctx context.Context, v *view, now time.Time) error {
 	if l.left != v.head.ID { // once: what is heard later is of the new list
-		l.left, l.stamped = v.head.ID, l.clock.seen.Load()
+		l.left, l.stamped = v.head.ID, l.clock.highest()
 	}
 	head, err := l.create(ctx)
 	if err != nil {

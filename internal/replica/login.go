@@ -19,7 +19,7 @@ func (l *Replica) Anonymous() Start {
 	own := l.outbox.w(revlog.Key{Scope: revlog.ScopeEveryone}) // before the view, as in Decide
 	v := l.view.Load()
 	if v == nil { // booting: it may be refused later, it is never spared
-		return Start{Epoch: max(l.clock.seen.Load(), own+1, 1)}
+		return Start{Epoch: max(l.clock.highest(), own+1, 1)}
 	}
 	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.marks.everyone()+1, own+1)}
 	at := v.stamp()

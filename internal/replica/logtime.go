@@ -2,26 +2,48 @@ package replica
 
 import (
 	"context"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
+// believed is how far ahead of the wall clock of this process log time may be. A time
+// beyond that is a mistake, and is not passed on: one bad value would outlive every
+// list that it ever got into (R27).
+const believed = 24 * time.Hour
+
 // A logClock is what a replica has heard of log time.
 type logClock struct {
 	begun time.Time
-	// seen is the highest log time heard of; every write passes it on (R3).
-	seen atomic.Int64
-	// pace is the highest of log time heard of, less the time since begun: where log
-	// time must have come to, had it never stood still.
-	pace atomic.Int64
+
+	mu   sync.Mutex // owns all below
+	seen int64      // the highest log time heard of; every write passes it on (R3)
+	at   time.Time  // when that was heard last
 }
 
-// heard remembers log time that came from the store (R3).
-func (c *logClock) heard(ms int64) {
-	raise(&c.seen, ms)
-	raise(&c.pace, ms-time.Since(c.begun).Milliseconds())
+// heard remembers log time that came from the store, and reports whether it can be
+// right. moving says that the store's heartbeat is: that ms is log time now. So where
+// log time runs ahead of the store's clock and waits for it, present waits too.
+func (c *logClock) heard(ms int64, moving bool) bool {
+	now := time.Now()
+	if !plausible(ms, now) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ms > c.seen || ms == c.seen && moving {
+		c.seen, c.at = ms, now
+	}
+	return true
+}
+
+func plausible(ms int64, now time.Time) bool { return ms <= now.Add(believed).UnixMilli() }
+
+func (c *logClock) highest() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seen
 }
 
 // present is what log time must be by now, however long this replica was cut off
@@ -29,16 +51,12 @@ func (c *logClock) heard(ms int64) {
 // lost its tail, or whose clock was set back, may count from behind what others
 // have seen, and a W from there would spare sessions that began before it (R3, R5).
 func (c *logClock) present(now time.Time) int64 {
-	return max(c.pace.Load()+now.Sub(c.begun).Milliseconds(), c.seen.Load())
-}
-
-func raise(a *atomic.Int64, to int64) {
-	for {
-		old := a.Load()
-		if to <= old || a.CompareAndSwap(old, to) {
-			return
-		}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seen == 0 {
+		return 0
 	}
+	return c.seen + max(now.Sub(c.at), 0).Milliseconds()
 }
 
 // age is how old v is at now. A machine that slept shows in the wall clock only,
@@ -60,9 +78,9 @@ func (v *view) logTime(now time.Time, within time.Duration) int64 {
 func (l *Replica) logTime(now time.Time) int64 {
 	v := l.view.Load()
 	if v == nil {
-		return l.clock.seen.Load()
+		return l.clock.highest()
 	}
-	return max(v.logTime(now, l.Within()), l.clock.seen.Load())
+	return max(v.logTime(now, l.Within()), l.clock.highest())
 }
 
 // LogTime returns what log time must be by now, in ms. Unlike what tokens get from
@@ -74,7 +92,10 @@ func (l *Replica) LogTime() int64 {
 	if l.store == nil || l.view.Load() == nil {
 		return now.UnixMilli()
 	}
-	return l.clock.present(now)
+	if at := l.clock.present(now); at > 0 {
+		return at
+	}
+	return now.UnixMilli() // nothing that the store says of the time can be right
 }
 
 // Now returns the present moment for [Login.Since], 0 if l is disabled. It asks the

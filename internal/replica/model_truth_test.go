@@ -219,7 +219,7 @@ func (h *history) taken(rev *modelRevocation, r *replica) {
 	v := st.exact[h.key(rev)]
 	rev.w = v.w
 	for _, other := range h.replicas {
-		if rev.before.IsZero() && rev.w < other.l.clock.seen.Load() {
+		if rev.before.IsZero() && rev.w < other.l.clock.highest() {
 			rev.short = true
 		}
 	}

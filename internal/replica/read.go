@@ -120,7 +120,7 @@ func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent t
 	if p.More {
 		n.m = n.last
 	} else if p.Heartbeat <= l.Within() {
-		n.sent = sent
+		n.sent = sent.Add(-p.Heartbeat) // what the primary says is as old as its heartbeat
 	}
 	good, forgedAt := l.verify(n.head.ID, entries)
 	w := n.now.after(v, entries).add(good, n.m.MS, n.head.Retain())
@@ -131,7 +131,7 @@ func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent t
 	}
 	n.now = w
 	n.marks = n.marks.with(good, n.m.MS)
-	l.clock.heard(n.m.MS)
+	l.clock.heard(n.m.MS, p.Heartbeat <= l.Within())
 	return &n
 }
 
@@ -163,7 +163,7 @@ func (l *Replica) publish(v *view) {
 func (l *Replica) fetch(ctx context.Context, g revlog.ListID, from revlog.Position, marks bool) (revlog.Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
 	defer cancel()
-	return l.store.Read(ctx, revlog.Cursor{List: g, From: from, Limit: pageLimit, Floor: l.clock.seen.Load(), Globals: marks})
+	return l.store.Read(ctx, revlog.Cursor{List: g, From: from, Limit: pageLimit, Floor: l.clock.highest(), Globals: marks})
 }
 
 func (l *Replica) write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
@@ -173,10 +173,10 @@ func (l *Replica) write(ctx context.Context, b revlog.Batch) (revlog.Written, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	b.Floor, b.Skew = max(b.Floor, l.clock.seen.Load()), l.Within()
+	b.Floor, b.Skew = max(b.Floor, l.clock.highest()), l.Within()
 	w, err := l.store.Write(ctx, b)
 	if err == nil {
-		l.clock.heard(w.Head.MS)
+		l.clock.heard(w.Head.MS, true)
 	}
 	return w, err
 }

@@ -84,7 +84,7 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	r := w.Results[0]
-	l.clock.heard(w.Head.MS)
+	l.clock.heard(w.Head.MS, true)
 	if full == nil {
 		l.outbox.acknowledge(k, mine, placed(w, l.config.Ack), r)
 	} else {
@@ -153,8 +153,12 @@ func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
 	var keys []revlog.Key
 	var batch []revlog.Assertion
 	unsent := l.outbox.unsent(joinBatch)
+	floor := l.clock.present(time.Now())
 	for k, s := range unsent {
 		keys = append(keys, k)
+		if s.w != revlog.Forever {
+			floor = max(floor, s.w-l.Within().Milliseconds())
+		}
 		batch = append(batch, l.join(list, k.Scope, k.Tag, s.w, s.until))
 	}
 	if len(keys) == 0 {
@@ -163,7 +167,7 @@ func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
 	// Their W may lie ahead of a log time that stood still meanwhile. Whoever logs in
 	// from now on begins after them, and has to stay within reach of the next "now".
 	ack := revlog.Ack{Replicas: l.config.Ack.Replicas, Timeout: l.Within() / 4}
-	w, err := l.write(ctx, revlog.Batch{List: list, Floor: l.clock.present(time.Now()), Assertions: batch, Ack: ack})
+	w, err := l.write(ctx, revlog.Batch{List: list, Floor: floor, Assertions: batch, Ack: ack})
 	if err != nil {
 		return true, err
 	}
