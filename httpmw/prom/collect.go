@@ -72,7 +72,7 @@ var (
 	states       = []string{"booting", "synced", "stale", "cut_off", "closed", "disabled"}
 	confirmNames = []string{"store", "cached", "failed", "crowded"}
 	readNames    = []string{"ok", "failed"}
-	anomalyNames = []string{"trimmed", "broken", "genesis", "lost", "forged", "settled_hit", "settled_miss", "republished"}
+	anomalyNames = []string{"trimmed", "broken", "genesis", "lost", "forged", "settled_hit", "settled_miss", "republished", "clock"}
 )
 
 func collectList(ch chan<- prometheus.Metric, l *revocation.List) {

@@ -135,7 +135,7 @@ func (l *Replica) begin(ctx context.Context, head revlog.Head, from int64, now t
 			}
 			v.now.from = max(start, p.Head.Born)
 			v.now.ringFrom = v.now.from
-			v.marks = v.marks.with(p.Globals, p.Head.MS)
+			v.marks = v.marks.with(p.Globals, 0)
 			first = false
 		}
 		entries, err := v.follow(p)

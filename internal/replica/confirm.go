@@ -105,13 +105,16 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 	case err != nil:
 		return l.unanswered(q, err), nil
 	}
-	if found == revlog.FoundNothing && ahead(q, a.Now, l.Within()) {
+	if found == revlog.FoundNothing && (ahead(q, a.Now, l.Within()) || forgotten(q, a.Head, a.Now)) {
 		found = revlog.FoundAhead
 	}
 	at := stampAt(a.Head.MS, a.Head)
 	accept := Verdict{Outcome: Accept, Fresh: true, Renew: synced && !v.newPrimary(l.Within()), Checked: at.chk, Term: at.term}
 	switch found {
 	case revlog.FoundAhead:
+		if !plausible(q.Epoch, now) { // nor will it ever be reached
+			return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}, nil
+		}
 		return Verdict{Reason: Silent}, nil
 	case revlog.FoundUnknown:
 		switch l.settle(q, v, a.Head) {

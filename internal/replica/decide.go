@@ -74,8 +74,8 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 	if !q.listed() {
 		return Verdict{Outcome: Accept}
 	}
-	if q.Checked < v.m.MS-v.head.RetainAt(q.Checked).Milliseconds() {
-		return Verdict{Outcome: Refuse, Reason: Stale} // by log time, whatever a wall clock made of exp
+	if v.expired(q) {
+		return Verdict{Outcome: Refuse, Reason: Stale}
 	}
 	skew := l.Within().Milliseconds()
 	if q.Epoch > v.logTime(now, l.Within())+skew ||
@@ -86,15 +86,24 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 		if r := v.known(q); r != None {
 			return Verdict{Outcome: Refuse, Reason: r}
 		}
-		return Verdict{Outcome: Ask}
+		return v.doubt(q)
 	}
 	switch s, r := v.now.look(q); s {
 	case revoked:
 		return Verdict{Outcome: Refuse, Reason: r}
 	case maybe:
-		return Verdict{Outcome: Ask}
+		return v.doubt(q)
 	}
 	return Verdict{Outcome: Accept}
+}
+
+// doubt is what becomes of q where the window does not decide: the store is asked,
+// if it still remembers what could have ended q.
+func (v *view) doubt(q *Query) Verdict {
+	if forgotten(q, v.head, v.m.MS) {
+		return Verdict{Outcome: Refuse, Reason: Stale}
+	}
+	return Verdict{Outcome: Ask}
 }
 
 // marked looks for everyone and for the keys of q among the marks.

@@ -79,7 +79,7 @@ func (l *Replica) fillFrom(p revlog.Page) bool {
 	if f.last != 0 && f.last != f.end {
 		return false // some of it is missing
 	}
-	if n := v.now.behind(f.gens, f.from, v.head.Retain()); n.from < v.now.from {
+	if n := v.now.behind(f.gens, f.from, v.memory()); n.from < v.now.from {
 		next := *v
 		next.now = n
 		l.view.Store(&next)

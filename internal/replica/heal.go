@@ -22,10 +22,14 @@ func (l *Replica) adopt(ctx context.Context, v *view, now time.Time) error {
 		return err
 	}
 	l.seldom(slog.LevelWarn, "revocation: following a new list, the old one is lost", "known_up_to", v.m.String())
+	known := v.m.MS
+	if v = l.credible(v, head.MS); !plausible(known, now) {
+		known = l.LogTime()
+	}
 	// Known first: a store that has our entries and does not say that it lacks others
 	// would be believed. Born as well: whoever began this list may have counted from
 	// behind what tokens say, and its entries would seem older than those.
-	loss := revlog.Batch{List: head.ID, Known: v.m.MS, KnownTerm: v.head.Term(), Born: l.stamped}
+	loss := revlog.Batch{List: head.ID, Known: known, KnownTerm: v.head.Term(), Born: l.stamped}
 	if _, err := l.write(ctx, loss); err != nil {
 		return err
 	}
@@ -145,6 +149,7 @@ func (l *Replica) resume(ctx context.Context, v *view, head revlog.Head, from in
 		return err
 	}
 	n.marks = n.marks.merge(v.marks)
+	n.leaps = l.leapt(v, n.head.MS)
 	lost := *v.now
 	lost.line, lost.joined = v.head.Term(), joined
 	n.before = &lost

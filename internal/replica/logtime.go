@@ -2,6 +2,9 @@ package replica
 
 import (
 	"context"
+	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,11 +62,19 @@ func (c *logClock) present(now time.Time) int64 {
 	return c.seen + max(now.Sub(c.at), 0).Milliseconds()
 }
 
-// age is how old v is at now. A machine that slept shows in the wall clock only,
-// a wall clock that was set back in the monotonic one only, so the larger counts.
-func (v *view) age(now time.Time) time.Duration {
-	return max(now.Sub(v.sent), time.Duration(now.UnixNano()-v.sent.UnixNano()))
+// since is the time from then to now. A machine that slept shows in the wall clock
+// only, a wall clock that was set back in the monotonic one only, so the larger counts.
+func since(then, now time.Time) time.Duration {
+	return max(now.Sub(then), time.Duration(now.UnixNano()-then.UnixNano()))
 }
+
+// milliseconds returns ms as a duration, which cannot be longer than centuries.
+func milliseconds(ms int64) time.Duration {
+	return time.Duration(min(ms, 280*365*24*time.Hour.Milliseconds())) * time.Millisecond
+}
+
+// age is how old v is at now.
+func (v *view) age(now time.Time) time.Duration { return since(v.sent, now) }
 
 func (l *Replica) fresh(now time.Time) bool { return l.view.Load().age(now) <= l.Within() }
 
@@ -153,6 +164,103 @@ func (l *Replica) askTime(ctx context.Context) (int64, error) {
 // and the reader has not heard from it since either.
 func (l *Replica) knownSilent(v *view) bool {
 	return l.silent.Load() && v.age(time.Now()) > l.Within()
+}
+
+// leapFrom is how much further than the time that passed here log time has to come
+// from one read to the next to be called a leap.
+const leapFrom = 10 * time.Minute
+
+// A leap is a step of log time that no passing of time explains: the store's clock
+// was set, or a server with another clock became the primary. Sessions that were
+// checked before it do not age by it (R27).
+type leap struct {
+	from int64 // log time before it, ms
+	by   int64 // ms
+}
+
+// leapt returns the leaps of v, and the one that brings it to log time ms now. A
+// suspended machine shows in the wall clock only, so the larger counts, as for age.
+// Those that nobody alive was checked before are left out.
+func (l *Replica) leapt(v *view, ms int64) []leap {
+	all := v.leaps
+	if by := ms - v.head.MS - since(v.got, time.Now()).Milliseconds(); !v.got.IsZero() && by > leapFrom.Milliseconds() {
+		all = append(slices.Clone(all), leap{v.head.MS, by})
+		l.counters.anomalies.add("clock")
+		l.seldom(slog.LevelError, "revocation: the store's clock jumped ahead: sessions that this process knows do not age by it",
+			"store", l.where(), "by", milliseconds(by))
+	}
+	for len(all) > 0 && ms-all[0].from-leapsAfter(all, all[0].from) > v.head.Retain().Milliseconds() {
+		all = all[1:]
+	}
+	return all
+}
+
+// leapsAfter sums up the leaps since log time ms.
+func leapsAfter(all []leap, ms int64) (sum int64) {
+	for _, l := range all {
+		if l.from >= ms {
+			sum += l.by
+		}
+	}
+	return sum
+}
+
+// memory is how far back from its newest position v has to know everything: as long
+// as sessions live, and the leaps.
+func (v *view) memory() time.Duration {
+	return v.head.Retain() + milliseconds(leapsAfter(v.leaps, 0))
+}
+
+// expired reports whether q was last checked longer ago than the list remembers, by
+// log time, whatever a wall clock made of exp.
+func (v *view) expired(q *Query) bool {
+	return v.m.MS-q.Checked-leapsAfter(v.leaps, q.Checked) > v.head.RetainAt(q.Checked).Milliseconds()
+}
+
+// forgotten reports whether the store may have forgotten, at log time ms, what ended
+// q: it counts by its clock, and so ages by a leap. Then its "not revoked" means nothing.
+func forgotten(q *Query, h revlog.Head, ms int64) bool {
+	return ms-q.Checked > (h.RetainAt(q.Checked) + revlog.ForgetLate).Milliseconds()
+}
+
+// incredible counts and tells a log time that cannot be right.
+func (l *Replica) incredible(ms int64) {
+	l.counters.anomalies.add("clock")
+	l.seldom(slog.LevelError, "revocation: log time is more than a day ahead of the clock of this machine: one of the two is wrong",
+		"store", l.where(), "log_time", time.UnixMilli(ms).UTC())
+}
+
+// credible returns v without times that cannot be right, for a list whose log time
+// is at: what an impossible "now" revoked is revoked up to the present one, and kept
+// as long as anything else. It is v itself if log time was right.
+func (l *Replica) credible(v *view, at int64) *view {
+	if plausible(v.m.MS, time.Now()) {
+		return v
+	}
+	at = max(at, l.LogTime())
+	n, w := *v, *v.now
+	n.now, w.ring, n.marks = &w, slices.Clone(w.ring), maps.Clone(v.marks)
+	for i := range w.ring {
+		w.ring[i].W, w.ring[i].Until = l.credibleW(w.ring[i].W, at), 0
+	}
+	for k, m := range n.marks {
+		m.w, m.until = l.credibleW(m.w, at), at+v.head.Retain().Milliseconds()
+		if k.Scope == revlog.ScopeKey {
+			m.until = at + keyKept.Milliseconds()
+		}
+		n.marks[k] = m
+	}
+	l.revoked.Purge()
+	return &n
+}
+
+// credibleW returns a W for a list whose log time is at.
+func (l *Replica) credibleW(w, at int64) int64 {
+	now := at + l.Within().Milliseconds()
+	if w == revlog.Forever || w <= now+believed.Milliseconds() {
+		return w
+	}
+	return now
 }
 
 // A stamp is the checked position of a token, and the term of the check.

@@ -110,7 +110,7 @@ func (h *history) fault() {
 			s.upset = time.Now()
 		}
 	case 4: // the clock of the store is set
-		s.reign.offset = []time.Duration{0, time.Hour, -time.Hour, 3 * time.Second, -3 * time.Second}[h.pick(5)]
+		s.reign.offset = []time.Duration{0, time.Hour, 5 * time.Hour, -time.Hour, 3 * time.Second, -3 * time.Second}[h.pick(6)]
 		h.clocks = true
 		h.shaken = time.Now()
 		h.say("the store's clock is off by %v", s.reign.offset)

@@ -25,6 +25,7 @@ func TestModelNoticesEveryRule(t *testing.T) {
 		{"R17", "a store that lost its data answers not revoked", 0},
 		{"R22", "a successor is minted without asking", 0},
 		{"R24", "a replica that is not synced renews", 0},
+		{"R27", "a store forgets an hour too early, and so more by a jump of its clock than it may", 0},
 		{"R30", "a login takes its moment from a clock that runs ahead", 0},
 	} {
 		t.Run(string(tt.weak), func(t *testing.T) {

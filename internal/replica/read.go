@@ -69,7 +69,7 @@ func (l *Replica) read(ctx context.Context, now time.Time) error {
 				at = entries[0].Position.MS
 			}
 			v = v.cut(at)
-			v.marks = v.marks.with(p.Globals, p.Head.MS)
+			v.marks = v.marks.with(p.Globals, 0)
 			l.filler, marks = nil, false
 		}
 		l.publish(l.advance(v, p, entries, now))
@@ -111,7 +111,7 @@ func (v *view) cut(at int64) *view {
 // log does not make the view younger.
 func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent time.Time) *view {
 	n := *v
-	n.head = p.Head
+	n.head, n.leaps = p.Head, l.leapt(v, p.Head.MS)
 	n.m, n.got = p.Head.Position(), time.Now()
 	if len(entries) > 0 {
 		last := entries[len(entries)-1]
@@ -123,15 +123,17 @@ func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent t
 		n.sent = sent.Add(-p.Heartbeat) // what the primary says is as old as its heartbeat
 	}
 	good, forgedAt := l.verify(n.head.ID, entries)
-	w := n.now.after(v, entries).add(good, n.m.MS, n.head.Retain())
+	w := n.now.after(v, entries).add(good, n.m.MS, n.memory())
 	w.cover(n.head.Floor) // what was revoked in bulk before it is in no window
 	if forgedAt > 0 {
 		w.cover(forgedAt)
 		w.ringFrom = max(w.ringFrom, forgedAt)
 	}
 	n.now = w
-	n.marks = n.marks.with(good, n.m.MS)
-	l.clock.heard(n.m.MS, p.Heartbeat <= l.Within())
+	n.marks = n.marks.with(good, n.m.MS-leapsAfter(n.leaps, 0))
+	if !l.clock.heard(n.m.MS, p.Heartbeat <= l.Within()) {
+		l.incredible(n.m.MS)
+	}
 	return &n
 }
 

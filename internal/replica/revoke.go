@@ -156,10 +156,11 @@ func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
 	floor := l.clock.present(time.Now())
 	for k, s := range unsent {
 		keys = append(keys, k)
-		if s.w != revlog.Forever {
-			floor = max(floor, s.w-l.Within().Milliseconds())
+		w := l.credibleW(s.w, max(floor, v.m.MS))
+		if w != revlog.Forever {
+			floor = max(floor, w-l.Within().Milliseconds())
 		}
-		batch = append(batch, l.join(list, k.Scope, k.Tag, s.w, s.until))
+		batch = append(batch, l.join(list, k.Scope, k.Tag, w, s.until))
 	}
 	if len(keys) == 0 {
 		return false, nil

@@ -18,6 +18,7 @@ type view struct {
 	got   time.Time       // when the answer came that m is of
 	now   *window
 	marks marks
+	leaps []leap // of log time, oldest first
 	// before is the window of a list, or of the part of this one, that the store
 	// lost: it settles what the store calls unknown (R11, R17).
 	before *window

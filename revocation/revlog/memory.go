@@ -13,8 +13,8 @@ import (
 // LogKept is how far back a log reaches at most; the exact set reaches further.
 const LogKept = 24 * time.Hour
 
-// forgetLate is how long after its time an entry of the exact set may linger.
-const forgetLate = time.Hour
+// ForgetLate is how long after its time an entry of the exact set is still there.
+const ForgetLate = time.Hour
 
 // Memory is a [Store] in the memory of one process. By itself it is for tests:
 // what it holds is gone when the process ends. [Restore] makes one that keeps a
@@ -245,7 +245,7 @@ func (m *Memory) forgettable(h Head) (out []Entry) {
 	}
 	m.swept = h.MS
 	for k, v := range m.exact {
-		if v.until+forgetLate.Milliseconds() < h.MS {
+		if v.until+ForgetLate.Milliseconds() < h.MS {
 			out = append(out, Entry{Scope: k.Scope, Tag: k.Tag, W: v.w, Until: v.until})
 		}
 	}

@@ -1,0 +1,216 @@
+package revocation_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// leap sets log time of s ahead, as a clock that jumps does.
+func leap(t *testing.T, s revlog.Store, by time.Duration) {
+	t.Helper()
+	h, err := s.Create(t.Context(), revlog.CreateOptions{Floor: time.Now().Add(by).UnixMilli()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := revlog.Assertion{Scope: revlog.ScopeSession, Tag: revlog.Tag{1}, W: revlog.Forever, Version: revlog.Layout}
+	if _, err := s.Write(t.Context(), revlog.Batch{List: h.ID, Assertions: []revlog.Assertion{q}, Quiet: true}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// R27: the store's clock jumps ahead by more than the retention. Nobody whom a living
+// replica knows is logged out by that, and nobody who was revoked comes back.
+func TestR27AJumpOfTheClockLogsNobodyOut(t *testing.T) {
+	for _, by := range []time.Duration{3 * time.Hour, 5 * 365 * 24 * time.Hour, 250 * 365 * 24 * time.Hour} {
+		t.Run(by.String(), func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				store := revlog.NewMemory()
+				l := open(t, store)
+				time.Sleep(time.Hour)
+				idle := login(t, l, 1, "ada")
+				gone := login(t, l, 2, "eve", "tenant")
+				everyone := login(t, l, 3, "zoe")
+				out := login(t, l, 4, "ada")
+				time.Sleep(20 * time.Minute)
+				revoke(t, l, revocation.Subject("eve"))
+				revoke(t, l, revocation.Session("AAAAAAAAAAAAAAAAAAAABA"))
+				time.Sleep(20 * time.Minute)
+				active := login(t, l, 5, "bob")
+				time.Sleep(time.Second)
+
+				leap(t, store, by)
+				time.Sleep(time.Second)
+				for name, q := range map[string]*replica.Query{"idle": idle, "active": active, "not revoked yet": everyone} {
+					d := verdict(t, l, q)
+					wantVerdict(t, name, d, replica.Accept, replica.None)
+					if !d.Renew {
+						t.Errorf("%s: not renewed", name)
+					}
+				}
+				for name, q := range map[string]*replica.Query{"eve": gone, "ada": out} {
+					if d := verdict(t, l, q); d.Outcome != replica.Refuse {
+						t.Errorf("%s: %v after the jump", name, d.Outcome)
+					}
+				}
+				if n := l.Stats().Anomalies["clock"]; n == 0 {
+					t.Error("nothing was counted")
+				}
+				revoke(t, l, revocation.Everyone())
+				time.Sleep(within)
+				if d := verdict(t, l, everyone); d.Outcome != replica.Refuse {
+					t.Errorf("everyone was revoked: %v", d.Outcome)
+				}
+
+				time.Sleep(3 * time.Hour)
+				wantVerdict(t, "idle for longer than the retention", verdict(t, l, idle), replica.Refuse, replica.RevokedEveryone)
+			})
+		})
+	}
+}
+
+// R27: after a jump the window decides, or nobody: the store forgets by its clock.
+func TestR27AStoreThatForgotIsNotAsked(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		time.Sleep(time.Minute)
+		q := login(t, l, 1, "ada")
+		time.Sleep(time.Minute)
+		if _, err := l.RevokeMany(t.Context(), func(yield func(revocation.Target) bool) {
+			yield(revocation.Subject("eve"))
+		}, nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		c := *q
+		if d := l.Replica().Decide(&c); d.Outcome != replica.Ask {
+			t.Fatalf("before the jump, and below the floor: %v", d.Outcome)
+		}
+		leap(t, store.Store, 4*time.Hour)
+		time.Sleep(time.Second)
+		before := store.asked()
+		wantVerdict(t, "below the floor", verdict(t, l, q), replica.Refuse, replica.Stale)
+		if store.asked() != before {
+			t.Error("the store was asked about what it has forgotten")
+		}
+	})
+}
+
+// R27: time that passed is no jump: the store was away, and this process lived.
+func TestR27AnOutageIsNoJump(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		time.Sleep(time.Minute)
+		q := login(t, l, 1, "ada")
+		store.silence()
+		time.Sleep(3 * time.Hour)
+		store.speak()
+		time.Sleep(time.Second)
+		wantVerdict(t, "idle for three hours", verdict(t, l, q), replica.Refuse, replica.Stale)
+		if n := l.Stats().Anomalies["clock"]; n != 0 {
+			t.Errorf("%d jumps", n)
+		}
+	})
+}
+
+// R27: one wrong clock does not spoil the list for good. The way back is a list that
+// is begun anew: nothing carries the wrong time into it.
+func TestR27AWayBackFromAWrongClock(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		time.Sleep(time.Hour)
+		old := login(t, l, 1, "ada")
+		leap(t, store.Store, 250*365*24*time.Hour)
+		time.Sleep(time.Second)
+		late := openWith(t, store, revocation.Config{}) // knows no other time
+		d := verdict(t, l, old)
+		old.Checked, old.Term = d.Checked, d.Term
+		wrong := login(t, l, 2, "ada")
+		revoke(t, l, revocation.Subject("eve"))
+		revoke(t, late, revocation.Everyone())
+		time.Sleep(time.Second)
+		after := login(t, late, 3, "bob")
+
+		store.flush()
+		time.Sleep(5 * time.Second)
+		h, err := store.Create(t.Context(), revlog.CreateOptions{})
+		if err != nil || h.MS > time.Now().Add(time.Minute).UnixMilli() || h.Born > h.MS {
+			t.Fatalf("log time of the new list is %v, it is complete from %v; %v", time.UnixMilli(h.MS), time.UnixMilli(h.Born), err)
+		}
+		for name, at := range map[string]*revocation.List{"who knew better": l, "who booted meanwhile": late} {
+			q := *old
+			wantVerdict(t, name+": everyone was revoked", verdict(t, at, &q), replica.Refuse, replica.RevokedEveryone)
+			for _, q := range []replica.Query{*wrong, *after} {
+				if d := verdict(t, at, &q); d.Outcome != replica.Refuse {
+					t.Errorf("%s: began in a time that never was: %v", name, d.Outcome)
+				}
+			}
+			for _, user := range []string{"eve", "bob"} {
+				s := login(t, at, 9, user)
+				wantVerdict(t, name+": logs in again", verdict(t, at, s), replica.Accept, replica.None)
+				revoke(t, at, revocation.Subject(user))
+				wantVerdict(t, name+": and out", verdict(t, at, s), replica.Refuse, replica.RevokedSubject)
+			}
+		}
+	})
+}
+
+// R9: what a read brought is as old as the read and the heartbeat that it found.
+func TestR9AViewIsAsOldAsItsHeartbeat(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		time.Sleep(time.Second)
+		q := login(t, l, 1, "ada")
+		store.set(func(s *scripted) {
+			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+				p, err := s.Store.Read(ctx, c)
+				p.Heartbeat = within - 100*time.Millisecond
+				return p, err
+			}
+		})
+		time.Sleep(within - time.Second)
+		store.silence()
+		time.Sleep(400 * time.Millisecond)
+		c := *q
+		if d := l.Replica().Decide(&c); d.Fresh || d.Renew {
+			t.Errorf("Decide = %+v, by a heartbeat of more than %v ago", d, within)
+		}
+	})
+}
+
+func TestR9AnAnswerIsAsOldAsItsHeartbeat(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		time.Sleep(time.Second)
+		q := login(t, l, 1, "ada")
+		q.Term = 99 // to be asked about
+		for _, tt := range []struct {
+			took time.Duration
+			want replica.Outcome
+		}{{0, replica.Accept}, {400 * time.Millisecond, replica.Undecided}} {
+			store.set(func(s *scripted) {
+				s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+					a, err := s.Store.Confirm(ctx, q)
+					a.Heartbeat = within - 300*time.Millisecond
+					time.Sleep(tt.took)
+					return a, err
+				}
+			})
+			if d := verdict(t, l, q); d.Outcome != tt.want {
+				t.Errorf("an answer that took %v: %v, want %v", tt.took, d.Outcome, tt.want)
+			}
+			q.Session[0]++
+			q = &replica.Query{Session: q.Session, Subject: q.Subject, Keys: q.Keys, Epoch: q.Epoch, Checked: q.Checked, Term: q.Term}
+		}
+	})
+}
