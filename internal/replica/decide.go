@@ -71,11 +71,12 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 	if r := l.marked(q, v); r != None {
 		return Verdict{Outcome: Refuse, Reason: r}
 	}
+	// An anonymous session that began before the list was joined was never checked.
+	if v.expired(q) && (q.listed() || q.Checked > 0) {
+		return Verdict{Outcome: Refuse, Reason: Stale}
+	}
 	if !q.listed() {
 		return Verdict{Outcome: Accept}
-	}
-	if v.expired(q) {
-		return Verdict{Outcome: Refuse, Reason: Stale}
 	}
 	skew := l.Within().Milliseconds()
 	if q.Epoch > v.logTime(now, l.Within())+skew ||

@@ -114,7 +114,9 @@ func TestR16Decide(t *testing.T) {
 		{name: "another key, no kids", entries: []revlog.Entry{key("three")}, query: func(q *Query) { q.Keys = [2]string{} }, want: Accept},
 
 		// Outside the list.
-		{name: "anonymous, whatever chk says", query: func(q *Query) { anonymous(q); q.Checked, q.Term, q.Epoch = 0, 99, testM+hourMS }, want: Accept},
+		{name: "anonymous, never checked", query: func(q *Query) { anonymous(q); q.Checked, q.Term, q.Epoch = 0, 99, testM+hourMS }, want: Accept},
+		{name: "anonymous, whatever the term", query: func(q *Query) { anonymous(q); q.Term, q.Epoch = 99, testM+hourMS }, want: Accept},
+		{name: "anonymous, chk past the retention", query: func(q *Query) { anonymous(q); q.Checked = testM - Config{}.retain().Milliseconds() - 1 }, want: Refuse, reason: Stale},
 		{name: "anonymous, its sid on the list", entries: []revlog.Entry{entryAt(testM-1, revlog.ScopeSession, own, revlog.Forever)}, query: anonymous, want: Accept},
 
 		// Retention.

@@ -1,54 +1,29 @@
-package replica
+package replica_test
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"slices"
 	"time"
+
+	. "github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-func (h *history) advance() {
-	d := []time.Duration{
-		time.Millisecond, 20 * time.Millisecond, 200 * time.Millisecond, 700 * time.Millisecond, 2 * time.Second,
-		5 * time.Second, time.Minute, 4 * time.Minute, 11 * time.Minute, 25 * time.Minute, 3 * time.Hour,
-	}
-	n := len(d)
-	if h.pick(4) > 0 {
-		n = 7 // long waits are rare
-	}
-	wait := d[h.pick(n)]
-	h.say("%v pass", wait)
-	var reading []*replica
-	for _, r := range h.replicas {
-		if h.pick(5) > 0 {
-			reading = append(reading, r)
-		}
-	}
-	// Long silences are for those who do not read; the rest reads as always, of
-	// which the last seconds are enough to see.
-	rounds, each := 2, time.Millisecond
-	if wait > modelS {
-		rounds, each = 8, 400*time.Millisecond
-	}
-	time.Sleep(max(0, wait-time.Duration(rounds)*each))
-	for range rounds {
-		h.look()
-		for _, r := range reading {
-			h.step(r)
-		}
-		time.Sleep(each)
-	}
-}
+// What the application and the middleware do with sessions.
 
-var modelUsers = []string{"ada", "bob", "eve"}
-var modelGroups = []string{"tenant", "device"}
+var (
+	modelUsers  = []string{"ada", "bob", "eve"}
+	modelGroups = []string{"tenant", "device"}
+)
 
-func (h *history) login(r *replica) {
-	s := &modelSession{user: modelUsers[h.pick(3)], idle: r.idle, begun: time.Now()}
-	s.since = s.begun
+func (h *history) login(r *member) {
+	s := &modelSession{user: modelUsers[h.pick(3)], idle: r.idle, begun: time.Now(), done: time.Now()}
+	if h.pick(12) == 0 {
+		h.anonymous(r, s)
+		return
+	}
 	for _, g := range modelGroups {
 		if h.pick(3) == 0 {
 			s.groups = append(s.groups, g)
@@ -56,39 +31,38 @@ func (h *history) login(r *replica) {
 	}
 	b := h.identity(r, s)
 	sure := h.since(r, s, &b)
-	want := int64(-1) // what the store would say
-	if n := r.link.to; n != nil && n.state != nil {
-		a := n.answer(revlog.Question{Subject: b.Subject, Groups: b.Groups})
-		want = max(a.Head.MS, a.Highest()+1)
-	}
-	start, err := r.l.Begin(context.Background(), b)
-	h.say("%s logs %s in, since %d: %v", r.name, s.user, b.Since, err)
+	r.link.failed = false
+	start, err := r.l.Begin(background, b)
 	if err != nil {
-		if sure && errors.Is(err, ErrRevoked) && !slices.ContainsFunc(h.revoked, func(rev *modelRevocation) bool { return h.mayEnd(rev, s) }) {
+		h.say("%s does not log %s in since %d: %v", r.name, s.user, b.Since, err)
+		s.since = s.begun
+		ended := func(rev *modelRevocation) bool { return rev.mayEnd(&modelToken{s: s}) }
+		if sure && errors.Is(err, ErrRevoked) && !slices.ContainsFunc(h.revoked, ended) {
 			h.fail("%s refuses a login of %s, whom nothing ended since it began", r.name, s.user)
 		}
 		return
 	}
-	// Nor does a replica that has not read for long know what time it is at a store
-	// that came back from a snapshot, before anybody has read it.
-	s.silent = start.Epoch != want || r.l.view.Load().age(time.Now()) > modelS
-	h.mint(r, s, start, nil)
+	if h.weak.rule == "R21" {
+		start.Epoch += 2 * modelS.Milliseconds()
+	}
+	s.alone = r.link.failed || !h.inStep(r) || r.last.term != h.sim.primary.head().Term()
+	h.mint(r, s, start)
 	h.say("%s logs %s in as %d: ep %d chk %d", r.name, s.user, s.id, start.Epoch, start.Checked)
 }
 
 // since takes the moment before a password is checked, and lets something happen
-// meanwhile. It reports whether the moment is the store's own.
-func (h *history) since(r *replica, s *modelSession, b *Login) (sure bool) {
+// meanwhile. It reports whether the store itself said what moment that is.
+func (h *history) since(r *member, s *modelSession, b *Login) (sure bool) {
 	if h.pick(3) == 0 {
 		return false
 	}
-	n := r.link.to
-	b.Since = r.l.Now(context.Background())
-	if h.weak == "R30" {
-		b.Since = r.l.clock.present(time.Now()) + 2*modelS.Milliseconds()
+	r.link.failed = false
+	b.Since = r.l.Now(background)
+	sure = !r.link.failed && h.inStep(r) && r.last.term == h.sim.primary.head().Term()
+	if h.weak.rule == "R30" {
+		b.Since = r.l.LogTime() + 2*modelS.Milliseconds()
 	}
-	sure = n != nil && n.state != nil && b.Since == n.state.head.MS+modelS.Milliseconds()
-	s.asked = time.Now()
+	s.done = time.Now()
 	time.Sleep(time.Nanosecond) // "after it was asked" has to mean something
 	switch h.pick(4) {
 	case 0:
@@ -99,29 +73,45 @@ func (h *history) since(r *replica, s *modelSession, b *Login) (sure bool) {
 	return sure
 }
 
-func (h *history) identity(r *replica, s *modelSession) Login {
-	b := Login{Subject: r.l.Tag(revlog.ScopeSubject, s.user)}
+func (h *history) anonymous(r *member, s *modelSession) {
+	s.user = ""
+	start := r.l.Anonymous()
+	s.alone = !h.inStep(r)
+	h.mint(r, s, start)
+	h.say("%s begins anonymous %d: ep %d", r.name, s.id, start.Epoch)
+}
+
+func (h *history) identity(r *member, s *modelSession) Login {
+	var b Login
+	if s.user != "" {
+		b.Subject = r.l.Tag(revlog.ScopeSubject, s.user)
+	}
 	for _, g := range s.groups {
 		b.Groups = append(b.Groups, r.l.Tag(revlog.ScopeGroup, g))
 	}
 	return b
 }
 
-func (h *history) mint(r *replica, s *modelSession, start Start, parent *modelSession) {
+// sealing is the id of the key that seals now.
+func (h *history) sealing() string { return fmt.Sprintf("key%d", h.keys) }
+
+func (h *history) mint(r *member, s *modelSession, start Start) {
 	s.id = uint64(len(h.sessions) + 1)
-	s.done, s.parent, s.epoch = time.Now(), parent, start.Epoch
+	s.epoch = start.Epoch
 	if s.since.IsZero() {
-		s.since = s.begun
-	}
-	if s.asked.IsZero() {
-		s.asked = s.done
+		s.since = time.Now()
 	}
 	h.sessions = append(h.sessions, s)
 	b := h.identity(r, s)
-	t := &modelToken{s: s, exp: time.Now().Add(r.wall + s.idle)}
-	t.q = Query{Subject: b.Subject, Groups: b.Groups, Epoch: start.Epoch, Checked: start.Checked, Term: start.Term}
-	binary.BigEndian.PutUint64(t.q.Session[8:], s.id)
+	t := &modelToken{s: s, checked: time.Now(), exp: time.Now().Add(r.wall + s.idle)}
+	t.q = Query{Session: sessionID(s.id), Subject: b.Subject, Groups: b.Groups, Epoch: start.Epoch, Checked: start.Checked, Term: start.Term}
+	t.q.Keys[0] = h.sealing()
 	h.keep(t)
+}
+
+func sessionID(n uint64) (id [16]byte) {
+	binary.BigEndian.PutUint64(id[8:], n)
+	return id
 }
 
 func (h *history) keep(t *modelToken) {
@@ -133,61 +123,95 @@ func (h *history) keep(t *modelToken) {
 
 // request presents a token to a replica, checks the answer, and lets the
 // application do something with the session.
-func (h *history) request(r *replica, t *modelToken) {
+func (h *history) request(r *member, t *modelToken) {
+	if h.keys > 0 && h.pick(15) == 0 { // somebody has a key that was revoked
+		forged := *t
+		start := r.l.Anonymous()
+		forged.forged = true
+		forged.q.Keys[0] = fmt.Sprintf("key%d", h.pick(h.keys))
+		forged.q.Checked, forged.q.Term, forged.checked, forged.exp = start.Checked, start.Term, time.Now(), time.Now().Add(r.wall+time.Hour)
+		t = &forged
+	}
+	q, d := h.decide(r, t)
+	if d.Outcome == Accept {
+		h.act(r, t, q, d)
+	}
+}
+
+// decide decides about a token, as the middleware does, and judges that.
+func (h *history) decide(r *member, t *modelToken) (*Query, Verdict) {
 	if time.Now().Add(r.wall).After(t.exp) {
-		return // expired, by a wall clock that may be wrong
+		return nil, Verdict{} // expired, by a wall clock that may be wrong
 	}
 	q := t.q
-	q.tagged = false
+	r.link.failed = false
 	d := r.l.Decide(&q)
 	asked := d.Outcome == Ask
 	if asked {
 		r.link.said = revlog.FoundNothing
-		d = r.l.Confirm(context.Background(), &q)
+		d = r.l.Confirm(background, &q)
 		if d.Outcome == Accept && r.link.said == revlog.FoundRevoked {
 			h.fail("%s accepts session %d, which the store has just said is revoked", r.name, t.s.id)
 		}
 	}
 	h.say("%s decides %d (ep %d chk %d ln %d): %v %v, asked %v, fresh %v", r.name, t.s.id, q.Epoch, q.Checked, q.Term, d.Outcome, d.Reason, asked, d.Fresh)
 	h.judge(r, t, d)
-	if d.Outcome == Accept {
-		h.act(r, t, &q, d)
+	h.inTouch(r, t, d, asked && !r.link.failed)
+	if d.Renew {
+		q.Checked, q.Term = d.Checked, d.Term
 	}
+	return &q, d
 }
 
 // act is the application and the middleware: renewals, data, logout, groups.
-func (h *history) act(r *replica, t *modelToken, q *Query, d Verdict) {
-	n := *t
-	switch h.pick(12) {
-	case 0, 1, 2, 3: // renewal
-		if h.weak == "R24" {
-			v := r.l.view.Load()
-			n.q.Checked, n.q.Term = v.stamp().chk, v.stamp().term
-			n.exp = time.Now().Add(r.wall + t.s.idle)
-			if v.age(time.Now()) <= modelS {
-				return
-			}
-			n.q.Checked = max(n.q.Checked, r.l.logTime(time.Now()))
-		} else if !d.Renew {
-			return
-		} else {
-			n.q.Checked, n.q.Term, n.exp = d.Checked, d.Term, time.Now().Add(r.wall+t.s.idle)
-		}
-		if again := r.l.Decide(q); again.Outcome == Refuse {
-			return // R23
-		}
-		h.say("%s renews %d: chk %d ln %d", r.name, t.s.id, n.q.Checked, n.q.Term)
-		h.keep(&n)
-	case 4: // logout
-		h.revoke(r, revlog.ScopeSession, fmt.Sprint(t.s.id), Revocation{Scope: revlog.ScopeSession, Tag: r.l.SessionTag(q.Session)})
+func (h *history) act(r *member, t *modelToken, q *Query, d Verdict) {
+	n := h.pick(12)
+	if n >= 4 && t.s.user == "" {
+		return
+	}
+	switch n {
+	case 0, 1, 2, 3:
+		h.renew(r, t, q, d)
+	case 4:
+		h.revoke(r, revlog.ScopeSession, fmt.Sprint(t.s.id), Revocation{})
 	case 5, 6, 7:
 		h.succeed(r, t, q)
 	}
 }
 
-func (h *history) succeed(r *replica, t *modelToken, q *Query) {
+// renew seals t again, after a while in which something may have happened.
+func (h *history) renew(r *member, t *modelToken, q *Query, d Verdict) {
+	if !d.Renew && h.weak.rule != "R24" {
+		return
+	}
+	if h.pick(4) == 0 {
+		h.revoke(h.someone(), revlog.ScopeSession, fmt.Sprint(t.s.id), Revocation{})
+		h.step(r)
+	}
+	now := r.l.Decide(q) // R23
+	switch {
+	case h.weak.rule == "R24" && now.Outcome == Accept && !now.Renew:
+		start := r.l.Anonymous() // what an in-step replica would say
+		now.Checked, now.Term = max(start.Checked, r.l.LogTime()), start.Term
+	case h.weak.rule == "R23" && now.Outcome == Refuse && h.inStep(r):
+		start := r.l.Anonymous()
+		now.Checked, now.Term = start.Checked, start.Term
+	case now.Outcome != Accept || !now.Renew:
+		return
+	}
+	if h.weak.rule == "R19" {
+		now.Checked++
+	}
+	next := *t
+	next.q.Checked, next.q.Term, next.checked, next.exp = now.Checked, now.Term, time.Now(), time.Now().Add(r.wall+t.s.idle)
+	next.q.Keys[0] = h.sealing()
+	h.say("%s renews %d: chk %d ln %d", r.name, t.s.id, next.q.Checked, next.q.Term)
+	h.keep(&next)
+}
+
+func (h *history) succeed(r *member, t *modelToken, q *Query) {
 	kind := []Kind{Switch, Others, Relogin}[h.pick(3)]
-	s := &modelSession{user: t.s.user, groups: t.s.groups, idle: t.s.idle, begun: time.Now(), minted: time.Now()}
+	s := &modelSession{user: t.s.user, groups: t.s.groups, idle: t.s.idle, begun: time.Now(), done: time.Now(), minted: time.Now(), parent: t.s}
 	switch kind {
 	case Switch:
 		s.groups = nil
@@ -196,51 +220,70 @@ func (h *history) succeed(r *replica, t *modelToken, q *Query) {
 				s.groups = append(s.groups, g)
 			}
 		}
-		s.begun, s.since, s.silent, s.asked = t.s.begun, t.s.since, t.s.silent, t.s.asked
+		s.begun, s.done, s.since, s.alone = t.s.begun, t.s.done, t.s.since, t.s.alone
 	case Relogin:
 		s.user = modelUsers[h.pick(3)]
+		s.parent = nil // with the password one may always begin
 	}
 	for _, rev := range h.revoked {
-		if rev.scope == revlog.ScopeSession && rev.ends(t.s) {
-			s.blind = s.blind || !h.knows(rev, r.link.to, []*replica{r})
+		if rev.key.Scope == revlog.ScopeSession && rev.ends(t, t.s) && !knows(r, rev) && (r.link.to == nil || r.link.to.highest(rev.key) < rev.w) {
+			s.kept = true
 		}
 	}
-	called := time.Now()
-	start, err := r.l.Succeed(context.Background(), q, Succession{Kind: kind, Login: h.identity(r, s)})
+	old := h.revocation(r, r, revlog.ScopeSession, fmt.Sprint(t.s.id))
+	others := h.revocation(r, r, revlog.ScopeSubject, t.s.user)
+	start, err := r.l.Succeed(background, q, Succession{Kind: kind, Login: h.identity(r, s)})
 	h.say("%s succeeds %d by kind %d: %v", r.name, t.s.id, kind, err)
-	rev := &modelRevocation{scope: revlog.ScopeSession, id: fmt.Sprint(t.s.id), called: called, by: r}
-	others := &modelRevocation{scope: revlog.ScopeSubject, id: t.s.user, called: called, by: r, shaky: h.shaky()}
-	h.revoked = append(h.revoked, rev)
+	h.revoked = append(h.revoked, old)
 	if kind == Others {
 		h.revoked = append(h.revoked, others)
 	}
 	if err != nil {
 		return
 	}
-	h.taken(rev, r)
+	h.taken(old, r)
 	if kind == Others {
 		h.taken(others, r)
 		others.called = others.called.Add(-1) // the successor itself began after
-		s.since = time.Now().Add(time.Nanosecond)
+		time.Sleep(time.Nanosecond)
+		s.since = time.Now()
 	}
-	parent := t.s
-	if kind == Relogin {
-		parent = nil // whoever has the password may always begin
-	}
-	h.mint(r, s, start, parent)
-	if kind == Switch { // an epoch as old as the first login
-		s.done = t.s.done
-	}
+	h.mint(r, s, start)
 	h.say("   minted %d: ep %d chk %d", s.id, start.Epoch, start.Checked)
 }
 
-func (h *history) revoke(r *replica, scope revlog.Scope, id string, o Revocation) {
-	rev := &modelRevocation{scope: scope, id: id, called: time.Now(), before: o.Before, by: r, shaky: h.shaky()}
+// revocation returns what the model notes of a revocation that by, nil for nobody here,
+// is about to make. Any replica knows the tags.
+func (h *history) revocation(by, r *member, scope revlog.Scope, name string) *modelRevocation {
+	rev := &modelRevocation{key: revlog.Key{Scope: scope}, name: name, called: time.Now(), by: by}
+	switch scope {
+	case revlog.ScopeSession:
+		rev.name = ""
+		fmt.Sscan(name, &rev.number)
+		rev.key.Tag = r.l.SessionTag(sessionID(rev.number))
+	case revlog.ScopeSubject, revlog.ScopeGroup, revlog.ScopeKey:
+		rev.key.Tag = r.l.Tag(scope, name)
+	}
+	return rev
+}
+
+func (r *modelRevocation) global() bool {
+	return r.key.Scope == revlog.ScopeSession || r.key.Scope == revlog.ScopeKey
+}
+
+func (h *history) revoke(r *member, scope revlog.Scope, name string, o Revocation) {
+	rev := h.revocation(r, r, scope, name)
+	rev.before = o.Before
+	o.Scope, o.Tag = scope, rev.key.Tag
 	h.revoked = append(h.revoked, rev)
-	receipt, err := r.l.Revoke(context.Background(), o)
-	h.say("%s revokes %v %s: %v %v", r.name, scope, id, receipt.Position, err)
+	asked := r
+	if h.weak.rule == "R20" {
+		asked = h.someone()
+	}
+	receipt, err := asked.l.Revoke(background, o)
+	h.say("%s revokes %v %s: %v %v", r.name, scope, name, receipt.Position, err)
 	if err == nil {
-		h.taken(rev, r)
+		h.taken(rev, asked)
 		if scope != revlog.ScopeSession {
 			time.Sleep(time.Nanosecond) // "after the acknowledgement" has to mean something
 		}
@@ -249,31 +292,63 @@ func (h *history) revoke(r *replica, scope revlog.Scope, id string, o Revocation
 	}
 }
 
-func with(o Revocation, scope revlog.Scope, tag revlog.Tag) Revocation {
-	o.Scope, o.Tag = scope, tag
-	return o
+// taken notes that the store of r acknowledged rev.
+func (h *history) taken(rev *modelRevocation, r *member) {
+	rev.acked = time.Now()
+	rev.w = r.link.to.highest(rev.key)
+	for _, other := range h.members {
+		if rev.before.IsZero() && rev.w < other.link.heard {
+			rev.timeless = true
+		}
+	}
+	h.track()
 }
 
-func (h *history) revokeSomething(r *replica) {
-	o := Revocation{Scope: revlog.ScopeEveryone}
+func (h *history) revokeSomething(r *member) {
+	var o Revocation
 	if h.pick(5) == 0 {
 		// By log time, which is what "before" is compared with.
 		ago := []time.Duration{0, time.Minute, 30 * time.Minute, time.Hour, 3 * time.Hour}[h.pick(5)]
-		o.Before = time.UnixMilli(r.l.view.Load().m.MS).Add(-ago)
+		o.Before = time.UnixMilli(r.link.heard).Add(-ago)
 	}
-	switch h.pick(8) {
-	case 0:
+	switch h.pick(18) {
+	case 0, 1:
 		h.revoke(r, revlog.ScopeEveryone, "", o)
-	case 1, 2:
-		g := modelGroups[h.pick(2)]
-		h.revoke(r, revlog.ScopeGroup, g, with(o, revlog.ScopeGroup, r.l.Tag(revlog.ScopeGroup, g)))
-	case 3, 4:
-		u := modelUsers[h.pick(3)]
-		h.revoke(r, revlog.ScopeSubject, u, with(o, revlog.ScopeSubject, r.l.Tag(revlog.ScopeSubject, u)))
+	case 2, 3, 4, 5:
+		h.revoke(r, revlog.ScopeGroup, modelGroups[h.pick(2)], o)
+	case 6, 7, 8, 9:
+		h.revoke(r, revlog.ScopeSubject, modelUsers[h.pick(3)], o)
+	case 10:
+		key := h.sealing()
+		h.keys++
+		h.revoke(r, revlog.ScopeKey, key, Revocation{})
+	case 11:
+		if len(h.sessions) > 0 {
+			h.newer(r, h.sessions[h.pick(len(h.sessions))])
+		}
 	default:
 		if len(h.tokens) > 0 {
 			t := h.tokens[h.pick(len(h.tokens))]
-			h.revoke(r, revlog.ScopeSession, fmt.Sprint(t.s.id), Revocation{Scope: revlog.ScopeSession, Tag: r.l.SessionTag(t.q.Session)})
+			h.revoke(r, revlog.ScopeSession, fmt.Sprint(t.s.id), Revocation{})
 		}
 	}
+}
+
+// newer has a newer release revoke a session, in an entry that those of today cannot
+// read.
+func (h *history) newer(r *member, s *modelSession) {
+	n := h.sim.primary
+	if n.list == (revlog.ListID{}) || n.head().Term() != n.id {
+		return
+	}
+	rev := h.revocation(nil, r, revlog.ScopeSession, fmt.Sprint(s.id))
+	a := revlog.Assertion{Scope: revlog.ScopeSession, Tag: rev.key.Tag, W: revlog.Forever, Version: revlog.Layout + 1}
+	n.now()
+	if _, err := n.memory.Write(background, revlog.Batch{List: n.list, Assertions: []revlog.Assertion{a}}); err != nil {
+		h.t.Fatal(err)
+	}
+	h.say("a newer release revokes session %d", s.id)
+	rev.acked, rev.w, s.newer = time.Now(), revlog.Forever, true
+	h.revoked = append(h.revoked, rev)
+	h.track()
 }

@@ -1,176 +1,198 @@
-package replica
+package replica_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"log/slog"
 	"slices"
 	"time"
+
+	. "github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
+
+type modelSecrets struct{}
+
+func (modelSecrets) ListSecret(label string) (out [32]byte) {
+	copy(out[:], label)
+	return out
+}
 
 // boot starts a replica, and gives up if the store is silent.
 func (h *history) boot() {
 	idle := []time.Duration{20 * time.Minute, 2 * time.Hour, 6 * time.Hour}[h.pick(3)]
-	r := &replica{
-		name: fmt.Sprintf("r%d", len(h.replicas)), idle: idle,
-		link: &link{sim: h.sim, to: h.sim.reign, got: map[revlog.Key]int64{}},
+	r := &member{
+		name: fmt.Sprintf("r%d", len(h.members)), idle: idle, read: map[revlog.Key]int64{},
+		link: &link{sim: h.sim, to: h.sim.primary, brings: map[revlog.Key]int64{}, old: map[revlog.Tag]revlog.Answer{}},
 		wall: []time.Duration{0, 0, 0, time.Hour, -time.Hour}[h.pick(5)],
 	}
-	l, err := newList(r.link, modelSecrets{}, Config{MaxIdle: idle, Within: modelS, Logger: slog.New(slog.DiscardHandler)})
+	began := h.sim.clock
+	l, err := OpenByHand(background, r.link, modelSecrets{}, Config{MaxIdle: idle, Within: modelS, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		h.t.Fatal(err)
-	}
-	r.l = l
-	if err := l.boot(context.Background(), time.Now()); err != nil {
 		h.say("%s cannot boot: %v", r.name, err)
 		return
 	}
+	r.l = l
+	h.turned(r, began)
+	if d := idle + l.Grace() + modelS; h.shortest == 0 || d < h.shortest {
+		h.shortest = d
+	}
 	h.say("%s boots, idle %v, clock %v", r.name, idle, r.wall)
-	h.replicas = append(h.replicas, r)
+	h.members = append(h.members, r)
 }
 
 // step lets r read, as its loop would.
-func (h *history) step(r *replica) {
-	switch h.weak {
-	case "R10":
-		h.stepDeaf(r)
-	case "R11":
-		h.stepCareless(r)
-	default:
-		r.l.step(context.Background(), time.Now())
-	}
+func (h *history) step(r *member) {
+	began := h.sim.clock
+	r.l.Step(background)
+	h.turned(r, began)
 }
 
-// stepDeaf reads on without looking whether it is still the same log: R10 off.
-func (h *history) stepDeaf(r *replica) {
-	l, now := r.l, time.Now()
-	v := l.view.Load()
-	p, err := l.fetch(context.Background(), v.head.ID, v.cursor(), false)
-	if err != nil {
-		l.step(context.Background(), now) // the rest of the rules
-		return
+// turned notes what came of a turn of r's reader that began at a moment. What it read
+// counts only if nothing went wrong: r may have thrown away the rest.
+func (h *history) turned(r *member, began int) {
+	n := r.link.to
+	ok := !r.link.failed && r.link.ended
+	now := turn{from: n, clock: began, at: time.Now()}
+	if n != nil {
+		now.lives, now.term = n.lives, n.head().Term()
 	}
-	if len(p.Entries) > 0 && p.Entries[0].Position == v.last {
-		p.Entries = p.Entries[1:]
+	if r.link.ended {
+		r.heard = now.at
 	}
-	l.silent.Store(false)
-	n := l.advance(v, p, p.Entries, now)
-	if len(p.Entries) == 0 {
-		n.last = revlog.Position{MS: 0, N: p.Head.N}
+	switch {
+	case !ok:
+		r.run = turn{}
+	case r.run.from != n || r.run.lives != now.lives || time.Since(r.last.at) > modelS:
+		r.run = now
 	}
-	l.publish(n)
-	l.flush(context.Background())
+	if ok {
+		r.last = now
+		for k, w := range r.link.brings {
+			r.read[k] = max(r.read[k], w)
+		}
+	}
+	r.link.failed, r.link.ended = false, false
+	clear(r.link.brings)
 }
 
-// stepCareless takes another list for the one it knows: R11 off.
-func (h *history) stepCareless(r *replica) {
-	l, now := r.l, time.Now()
-	v := l.view.Load()
-	_, err := l.fetch(context.Background(), v.head.ID, v.cursor(), false)
-	if !errors.Is(err, revlog.ErrLost) && !errors.Is(err, revlog.ErrOtherList) {
-		l.step(context.Background(), now)
-		return
+func (h *history) advance() {
+	d := []time.Duration{
+		time.Millisecond, 20 * time.Millisecond, 200 * time.Millisecond, 700 * time.Millisecond, 2 * time.Second,
+		5 * time.Second, time.Minute, 4 * time.Minute, 11 * time.Minute, 25 * time.Minute, 3 * time.Hour,
 	}
-	head, err := l.create(context.Background())
-	if err != nil {
-		return
+	n := len(d)
+	if h.pick(4) > 0 {
+		n = 7 // long waits are rare
 	}
-	n, _, err := l.begin(context.Background(), head, 0, now)
-	if err != nil {
-		return
+	wait := d[h.pick(n)]
+	h.say("%v pass", wait)
+	var reading []*member
+	for _, r := range h.members {
+		if h.pick(5) > 0 {
+			reading = append(reading, r)
+		}
 	}
-	w := *v.now
-	w.to = n.m.MS
-	n.now = w.add(n.now.ring, n.m.MS, head.Retain())
-	n.head.Born = 0
-	l.publish(n)
+	// Long silences are for those who do not read; the rest reads as always, of
+	// which the last seconds are enough to see.
+	rounds, each := 2, time.Millisecond
+	if wait > modelS {
+		rounds, each = 8, 400*time.Millisecond
+	}
+	time.Sleep(max(0, wait-time.Duration(rounds)*each))
+	for range rounds {
+		for _, r := range reading {
+			h.step(r)
+		}
+		time.Sleep(each)
+	}
 }
 
 // fault does something to the store, a link or a replica.
 func (h *history) fault() {
 	s := h.sim
 	switch h.pick(14) {
-	case 0: // FLUSHALL
-		h.say("FLUSHALL")
-		s.reign.state = nil
-		s.upset = time.Now()
-	case 1: // failover that loses a tail, to a node whose clock may be off
+	case 0:
+		h.say("the store is emptied")
+		s.primary.flush(s.weak.headStays)
+		h.upset = time.Now()
+	case 1: // a failover that loses a tail, to a server whose clock may be off
 		h.failover(false)
 	case 2: // the same, and the old primary goes on serving whom it serves
 		h.failover(true)
-	case 3: // restart from an old snapshot
-		if len(h.old) > 0 {
-			h.say("restart from a snapshot")
-			state := h.old[h.pick(len(h.old))]
-			old := s.reign
-			s.reign = s.newNode(state, s.reign.offset)
-			h.reroute(old)
-			s.upset = time.Now()
-		}
-	case 4: // the clock of the store is set
-		s.reign.offset = []time.Duration{0, time.Hour, 5 * time.Hour, -time.Hour, 3 * time.Second, -3 * time.Second}[h.pick(6)]
+	case 3:
+		h.snapshot()
+	case 4:
+		s.primary.offset = []time.Duration{0, time.Hour, 5 * time.Hour, -time.Hour, 3 * time.Second, -3 * time.Second}[h.pick(6)]
 		h.clocks = true
-		h.shaken = time.Now()
-		h.say("the store's clock is off by %v", s.reign.offset)
-	case 5, 6: // a replica cannot reach the store
+		h.say("the store's clock is off by %v", s.primary.offset)
+	case 5, 6:
 		r := h.someone()
 		r.link.to = nil
 		h.say("%s is cut off", r.name)
-	case 7, 8, 9: // and can again
+	case 7, 8, 9:
 		r := h.someone()
-		r.link.to, r.link.loss = s.reign, 0
-		h.shaken = time.Now()
+		r.link.to, r.link.loss = s.primary, 0
 		h.say("%s reaches the store", r.name)
-	case 10: // answers get lost
+	case 10:
 		r := h.someone()
 		r.link.loss = 30
 		h.say("%s loses answers", r.name)
-	case 11, 12: // a replica boots
-		if len(h.replicas) < 6 {
+	case 11, 12:
+		if len(h.members) < 6 {
 			h.boot()
 		}
 	case 13: // a replica is gone, and with it what only it knew
-		if len(h.replicas) > 2 {
-			i := h.pick(len(h.replicas))
-			h.say("%s dies", h.replicas[i].name)
-			h.replicas = slices.Delete(h.replicas, i, i+1)
-			h.forget()
+		if len(h.members) > 2 {
+			i := h.pick(len(h.members))
+			h.say("%s dies", h.members[i].name)
+			h.members = slices.Delete(h.members, i, i+1)
 		}
 	}
+	h.track()
+}
+
+// snapshot puts a snapshot in the place of the primary.
+func (h *history) snapshot() {
+	if len(h.old) == 0 {
+		return
+	}
+	h.say("restart from a snapshot")
+	was := h.sim.primary
+	h.sim.primary = h.sim.newServer(h.old[h.pick(len(h.old))], was.offset)
+	h.reroute(was)
+	h.upset = time.Now()
 }
 
 func (h *history) failover(split bool) {
 	s := h.sim
-	state := s.reign.state.clone()
-	if state != nil && len(state.log) > 0 && h.pick(2) == 0 && len(h.old) > 0 {
+	was := s.primary
+	state, _ := was.save()
+	if len(state.Entries) > 0 && h.pick(2) == 0 && len(h.old) > 0 {
 		// The tail is what came since some moment of the last seconds.
-		if last := h.old[len(h.old)-1]; last.head.ID == state.head.ID {
+		if last := h.old[len(h.old)-1]; last.Head.ID == state.Head.ID {
 			state = last
 		}
 	}
-	old := s.reign
-	old.deposed = time.Now()
-	s.reign = s.newNode(state, []time.Duration{0, 0, -500 * time.Millisecond, time.Second}[h.pick(4)])
-	s.upset = time.Now()
+	was.deposed = time.Now()
+	s.primary = s.newServer(state, []time.Duration{0, 0, -500 * time.Millisecond, time.Second}[h.pick(4)])
+	h.upset = time.Now()
 	h.say("failover, split %v", split)
 	h.split = h.split || split
 	if !split {
-		h.reroute(old)
+		h.reroute(was)
 		return
 	}
-	for _, r := range h.replicas {
-		if r.link.to == old && h.pick(2) == 0 {
-			r.link.to = s.reign
+	for _, r := range h.members {
+		if r.link.to == was && h.pick(2) == 0 {
+			r.link.to = s.primary
 		}
 	}
 }
 
-func (h *history) reroute(from *node) {
-	for _, r := range h.replicas {
+func (h *history) reroute(from *server) {
+	for _, r := range h.members {
 		if r.link.to == from {
-			r.link.to = h.sim.reign
+			r.link.to = h.sim.primary
 		}
 	}
 }

@@ -1,370 +1,348 @@
-package replica
+package replica_test
 
 import (
 	"context"
 	"errors"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// A sim is the store of the model: several nodes, of which one should reign,
-// written again from the rules and not from Memory. Nodes have clocks of their
-// own; a node can be promoted from an older state, emptied, or go on serving
-// while another reigns.
+// A sim is the store of the model: several servers, of which one should be the
+// primary. A server can be promoted from an older state, emptied, or go on serving
+// while another is the primary.
 type sim struct {
 	rand    *rand.Rand
-	weak    weakness
-	reign   *node
-	nodes   []*node
-	replids uint32
-	chains  uint64
-	// upset is when something last happened to the store that can lose or hide an
-	// acknowledged write.
-	upset time.Time
+	weak    *weakness
+	primary *server
+	servers uint32
+	clock   int // counts what happened, so that two moments are never the same
+	// changed is called after a server may have got or lost a revocation.
+	changed func()
 }
 
-// A weakness switches one rule off, to show that the model notices.
-type weakness string
-
-type node struct {
-	offset time.Duration // of its clock
-	// deposed: another node reigns. It notices after a while that no replica follows
-	// it, and takes no more writes, as R8 has it.
-	deposed time.Time
-	replid  uint32
-	state   *simState // nil: empty
+// A server is a [revlog.Memory] with a clock of its own. Unlike one in a process, it
+// moves log time on at its heartbeats only, and begins a term when it is promoted.
+type server struct {
+	id      uint32
+	memory  *revlog.Memory
+	list    revlog.ListID
+	offset  time.Duration // of its clock
+	stands  time.Time     // what the memory takes for now
+	beat    int64         // its clock at the last heartbeat, ms
+	beatMS  int64         // log time then
+	deposed time.Time     // zero: it is the primary
+	// lives counts how often the server was emptied.
+	lives int
 }
 
-type simState struct {
-	head   revlog.Head
-	beat   int64 // raw TIME of the last beat
-	beatMS int64 // log time of the last beat
-	log    []revlog.Entry
-	exact  map[revlog.Key]globalEntry
+// A saved state of a server, as its copies and snapshots have it.
+type saved struct {
+	revlog.State
+	beat, beatMS int64
 }
 
-func (s *simState) clone() *simState {
-	if s == nil {
-		return nil
-	}
-	c := *s
-	c.head.Terms = slices.Clone(s.head.Terms)
-	c.head.Retentions = slices.Clone(s.head.Retentions)
-	c.log = slices.Clone(s.log)
-	c.exact = maps.Clone(s.exact)
-	return &c
-}
-
-func newSim(r *rand.Rand, w weakness) *sim {
-	s := &sim{rand: r, weak: w}
-	s.reign = s.newNode(nil, 0)
+func newSim(r *rand.Rand, w *weakness) *sim {
+	s := &sim{rand: r, weak: w, changed: func() {}}
+	s.primary = s.newServer(saved{}, 0)
 	return s
 }
 
-// newNode is a server with a history of its own: promoted, restarted or new.
-func (s *sim) newNode(state *simState, offset time.Duration) *node {
-	s.replids++
-	n := &node{offset: offset, replid: 1000 + s.replids, state: state.clone()}
-	s.nodes = append(s.nodes, n)
+func (s *sim) newServer(from saved, offset time.Duration) *server {
+	s.servers++
+	n := &server{id: 1000 + s.servers, offset: offset, beat: from.beat, beatMS: from.beatMS}
+	n.restore(from.State)
 	return n
 }
 
-func (n *node) time() int64 { return time.Now().Add(n.offset).UnixMilli() }
+func (n *server) restore(st revlog.State) {
+	n.list = st.Head.ID
+	n.memory = revlog.Restore(st, func(revlog.Change) error { return nil })
+	n.memory.SetClock(func() time.Time { return n.stands })
+}
+
+// flush empties n, as FLUSHALL does.
+func (n *server) flush(headStays bool) {
+	n.lives++
+	st := revlog.State{}
+	if headStays {
+		st.Head = n.head()
+	}
+	n.restore(st)
+}
+
+// save returns a copy of what n holds, and false if there is no list.
+func (n *server) save() (saved, bool) {
+	return saved{n.memory.State(), n.beat, n.beatMS}, n.list != (revlog.ListID{})
+}
+
+func (n *server) edit(f func(*revlog.State)) {
+	st := n.memory.State()
+	f(&st)
+	n.restore(st)
+}
+
+// now sets what n takes for now to what its clock shows.
+func (n *server) now() int64 {
+	n.stands = time.Now().Add(n.offset)
+	return n.stands.UnixMilli()
+}
+
+func (n *server) time() int64 { return time.Now().Add(n.offset).UnixMilli() }
+
+// takesWrites: a deposed primary notices after a while that no copy follows it, and
+// takes no more writes (R8).
+func (n *server) takesWrites() bool {
+	return n.deposed.IsZero() || time.Since(n.deposed) < 5*time.Second
+}
+
+func (n *server) age() time.Duration {
+	return max(0, time.Duration(n.time()-n.beat)*time.Millisecond)
+}
+
+func (n *server) head() revlog.Head {
+	if n.list == (revlog.ListID{}) {
+		return revlog.Head{}
+	}
+	h, _ := n.memory.Create(context.Background(), revlog.CreateOptions{})
+	return h
+}
+
+// heartbeat moves log time on, and opens the term of n if it has not yet (R3).
+func (n *server) heartbeat(floor int64) {
+	n.now()
+	if n.head().Term() != n.id {
+		n.edit(func(st *revlog.State) {
+			st.Head.MS = max(st.Head.MS, n.time(), floor)
+			st.Head.Terms = append(slices.Clone(st.Head.Terms), revlog.Term{ID: n.id, Start: n.beatMS, Opened: st.Head.MS})
+		})
+	}
+	page, _ := n.memory.Read(context.Background(), revlog.Cursor{List: n.list, Floor: floor})
+	n.beat, n.beatMS = n.time(), page.Head.MS
+}
+
+// highest returns the W of k that n holds, 0 for none.
+func (n *server) highest(k revlog.Key) int64 {
+	q := revlog.Question{List: n.list}
+	switch k.Scope {
+	case revlog.ScopeSession:
+		q.Session = k.Tag
+	case revlog.ScopeSubject:
+		q.Subject = k.Tag
+	case revlog.ScopeGroup:
+		q.Groups = []revlog.Tag{k.Tag}
+	case revlog.ScopeKey:
+		q.Keys = []revlog.Tag{k.Tag}
+	}
+	a, err := n.memory.Confirm(context.Background(), q)
+	switch {
+	case err != nil:
+		return 0
+	case a.Session:
+		return revlog.Forever
+	case k.Scope == revlog.ScopeEveryone:
+		return a.Everyone
+	case k.Scope == revlog.ScopeKey:
+		return a.Keys[0]
+	case k.Scope == revlog.ScopeGroup:
+		return a.Groups[0]
+	}
+	return a.Subject
+}
 
 var errSim = errors.New("the simulated store does not answer")
 
-// A link is how one replica reaches the store. It is a Store.
+// A link is how one replica reaches the store, and keeps what went over it.
 type link struct {
 	sim  *sim
-	to   *node // nil: silent
-	loss int   // of 100 answers, how many are lost after the work was done
-	// got is what the replica has read, with the highest W of each.
-	got map[revlog.Key]int64
-	// said is what the last answer that arrived says of the question.
-	said revlog.Finding
-}
+	to   *server // nil: silent
+	loss int     // of 100 answers, how many are lost after the work was done
 
-func (l *link) gets(entries []revlog.Entry) {
-	for _, e := range entries {
-		k := revlog.Key{Scope: e.Scope, Tag: e.Tag}
-		l.got[k] = max(l.got[k], e.W)
-	}
+	failed bool                 // some call was not answered since this was last looked at
+	ended  bool                 // some read since then reached the end of the log
+	brings map[revlog.Key]int64 // revocations that answered reads brought since then, with their W
+	heard  int64                // highest log time that arrived
+	said   revlog.Finding       // what the last answer that arrived says
+
+	// Of weak stores: what was answered first about a session, whether entries are taken
+	// out of what this replica reads, and the head that it takes for the one it follows.
+	old     map[revlog.Tag]revlog.Answer
+	hidden  bool
+	follows revlog.Head
 }
 
 var _ revlog.Store = (*link)(nil)
 
-func (l *link) lost() bool { return l.loss > 0 && l.sim.rand.IntN(100) < l.loss }
+// answers ends a call: false if its answer is lost.
+func (l *link) answers() bool {
+	if l.loss > 0 && l.sim.rand.IntN(100) < l.loss {
+		l.failed = true
+		return false
+	}
+	return true
+}
 
-func (l *link) Create(_ context.Context, f revlog.CreateOptions) (revlog.Head, error) {
+func (l *link) guard(list revlog.ListID) (*server, error) {
 	n := l.to
 	if n == nil {
-		return revlog.Head{}, errSim
-	}
-	if n.state == nil {
-		born := max(n.time(), f.Floor)
-		st := &simState{exact: map[revlog.Key]globalEntry{}, beat: n.time(), beatMS: born}
-		st.head = revlog.Head{
-			Layout: revlog.Layout, ID: f.ID, Check: f.Check, Born: born, MS: born + 1,
-			Terms: []revlog.Term{{ID: n.replid, Start: born, Opened: born}}, Retentions: []revlog.Retention{{Retain: f.Retain}},
-		}
-		if l.sim.weak == "R2" {
-			st.head.Born = 1
-		}
-		n.state = st
-	}
-	if l.lost() {
-		return revlog.Head{}, errSim
-	}
-	return l.sim.shown(n.state.clone().head), nil
-}
-
-func (l *link) guard(g revlog.ListID) (*node, error) {
-	n := l.to
-	switch {
-	case n == nil:
+		l.failed = true
 		return nil, errSim
-	case n.state == nil:
+	}
+	l.sim.clock++
+	switch {
+	case n.list == list, l.sim.weak.anyList && n.list != (revlog.ListID{}):
+		return n, nil
+	case n.list == (revlog.ListID{}):
 		return nil, revlog.ErrLost
-	case n.state.head.ID != g:
-		return nil, revlog.ErrOtherList
 	}
-	return n, nil
+	return nil, revlog.ErrOtherList
 }
 
-func (n *node) takesWrites() bool {
-	return n.deposed.IsZero() || time.Since(n.deposed) < 5*time.Second
-}
-
-// beatIfDue is the part of READ that writes (R3).
-func (n *node) beatIfDue(floor int64) {
-	s := n.state
-	if !n.takesWrites() {
-		return
+func (l *link) shown(h revlog.Head) revlog.Head {
+	if l.follows.ID != (revlog.ListID{}) {
+		f := &l.follows
+		f.MS, f.Born, f.Known, f.Floor = max(h.MS, f.MS), max(h.Born, f.Born), max(h.Known, f.Known), max(h.Floor, f.Floor)
+		h.ID, h.N, h.Chain, h.MS, h.Born, h.Known, h.Floor = f.ID, f.N, f.Chain, f.MS, f.Born, f.Known, f.Floor
 	}
-	if d := n.time() - s.beat; d >= 500 || d <= -500 {
-		n.beat(floor)
+	if f := l.sim.weak.head; f != nil {
+		f(&h)
 	}
+	l.heard = max(l.heard, h.MS)
+	return h
 }
 
-func (n *node) beat(floor int64) {
-	s := n.state
-	s.head.MS = max(s.head.MS, n.time(), floor)
-	if s.head.Term() != n.replid {
-		s.head.Terms = append(slices.Clone(s.head.Terms), revlog.Term{ID: n.replid, Start: s.beatMS, Opened: s.head.MS})
+func (l *link) Create(ctx context.Context, f revlog.CreateOptions) (revlog.Head, error) {
+	n := l.to
+	if n == nil {
+		l.failed = true
+		return revlog.Head{}, errSim
 	}
-	s.beat, s.beatMS = n.time(), s.head.MS
+	if n.list == (revlog.ListID{}) {
+		n.now()
+		if _, err := n.memory.Create(ctx, f); err != nil {
+			return revlog.Head{}, err
+		}
+		n.edit(func(st *revlog.State) {
+			st.Head.Terms[0].ID = n.id
+			n.beat, n.beatMS = n.time(), st.Head.Born
+		})
+		l.sim.changed()
+	}
+	if !l.answers() {
+		return revlog.Head{}, errSim
+	}
+	return l.shown(n.head()), nil
 }
 
-func (n *node) beatAge() time.Duration {
-	return max(0, time.Duration(n.time()-n.state.beat)*time.Millisecond)
-}
-
-func (l *link) Read(_ context.Context, c revlog.Cursor) (revlog.Page, error) {
+func (l *link) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	n, err := l.guard(c.List)
 	if err != nil {
 		return revlog.Page{}, err
 	}
-	n.beatIfDue(c.Floor)
-	s := n.state
-	p := revlog.Page{Head: s.clone().head, Heartbeat: n.beatAge()}
-	for _, e := range s.log {
-		if e.Position.Before(c.From) {
-			continue
-		}
-		if len(p.Entries) == c.Limit {
-			p.More = true
-			break
-		}
-		p.Entries = append(p.Entries, e)
+	c.List = n.list
+	if d := n.time() - n.beat; n.takesWrites() && (d >= 500 || d <= -500) {
+		n.heartbeat(c.Floor)
 	}
-	if len(s.log) > 0 {
-		p.Oldest = s.log[0].Position
-	}
-	if c.Globals {
-		for k, v := range s.exact {
-			if k.Scope.Global() {
-				p.Globals = append(p.Globals, revlog.Entry{Scope: k.Scope, Tag: k.Tag, W: v.w, Until: v.until})
-			}
-		}
-	}
-	if l.lost() {
+	c.Floor = 0 // log time moves at heartbeats
+	p, err := n.memory.Read(ctx, c)
+	if err != nil || !l.answers() {
 		return revlog.Page{}, errSim
 	}
-	p.Head = l.sim.shown(p.Head)
-	l.gets(p.Entries)
-	l.gets(p.Globals)
+	l.ended = l.ended || !p.More && n.age() <= modelS
+	for _, e := range slices.Concat(p.Entries, p.Globals) {
+		if e.Version > revlog.Layout {
+			continue // it cannot be read
+		}
+		k := revlog.Key{Scope: e.Scope, Tag: e.Tag}
+		l.brings[k] = max(l.brings[k], e.W)
+	}
+	p.Heartbeat = n.age()
+	if f := l.sim.weak.page; f != nil {
+		f(l, c, &p)
+	}
+	if l.sim.weak.noBreak || l.hidden {
+		l.goesOn(c, &p)
+	}
+	p.Head = l.shown(p.Head)
 	return p, nil
 }
 
-func (l *link) Confirm(_ context.Context, q revlog.Question) (revlog.Answer, error) {
+func (l *link) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 	n, err := l.guard(q.List)
 	if err != nil {
 		return revlog.Answer{}, err
 	}
-	a := n.answer(q)
-	if l.lost() {
+	a, err := n.memory.Confirm(ctx, q)
+	if err != nil || !l.answers() {
 		return revlog.Answer{}, errSim
 	}
-	a.Head = l.sim.shown(a.Head)
+	a = l.seen(n, q, a)
 	l.said, _ = a.Judge(q)
 	return a, nil
 }
 
-func (n *node) answer(q revlog.Question) revlog.Answer {
-	s := n.state
-	get := func(sc revlog.Scope, t revlog.Tag) int64 { return s.exact[revlog.Key{Scope: sc, Tag: t}].w }
-	a := revlog.Answer{
-		Head: s.clone().head, Now: max(n.time(), s.head.MS), Heartbeat: n.beatAge(),
-		Everyone: get(revlog.ScopeEveryone, revlog.Tag{}),
+// seen is a as it arrives.
+func (l *link) seen(n *server, q revlog.Question, a revlog.Answer) revlog.Answer {
+	a.Now, a.Heartbeat = max(n.time(), a.Head.MS), n.age()
+	l.failed = l.failed || a.Heartbeat > modelS // it may be deposed: an answer of little worth
+	if f := l.sim.weak.answer; f != nil {
+		f(l, q, &a)
 	}
-	if q.Session != (revlog.Tag{}) {
-		a.Session = get(revlog.ScopeSession, q.Session) > 0
-	}
-	if q.Subject != (revlog.Tag{}) {
-		a.Subject = get(revlog.ScopeSubject, q.Subject)
-	}
-	for _, t := range q.Groups {
-		a.Groups = append(a.Groups, get(revlog.ScopeGroup, t))
-	}
-	for _, t := range q.Keys {
-		a.Keys = append(a.Keys, get(revlog.ScopeKey, t))
-	}
+	a.Head = l.shown(a.Head)
 	return a
 }
 
-func (l *link) Write(_ context.Context, b revlog.Batch) (revlog.Written, error) {
+func (l *link) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
 	n, err := l.guard(b.List)
 	if err != nil {
 		return revlog.Written{}, err
 	}
 	if !n.takesWrites() {
+		l.failed = true
 		return revlog.Written{}, errSim
 	}
-	s := n.state
-	out := revlog.Written{}
-	if b.Unless != nil && l.sim.weak != "R22" {
-		if s.head.Term() != n.replid {
-			return revlog.Written{}, errSim // it has not opened its line yet
+	if n.head().Term() != n.id {
+		if b.Unless != nil {
+			l.failed = true
+			return revlog.Written{}, errSim // it has not opened its term yet
 		}
-		out.Unless = n.answer(*b.Unless)
-		out.Unless.Head = l.sim.shown(out.Unless.Head)
-		if found, _ := out.Unless.Judge(*b.Unless); found != revlog.FoundNothing {
-			out.Head = out.Unless.Head
-			return out, nil
-		}
+		n.heartbeat(b.Floor)
 	}
-	for _, a := range b.Assertions {
-		if a.When == revlog.Before && a.W > max(n.time(), s.head.MS, b.Floor) {
-			return revlog.Written{}, revlog.ErrFuture
-		}
+	n.now()
+	if f := l.sim.weak.write; f != nil && f(n, &b) {
+		return l.ignored(n, b)
 	}
-	if s.head.Term() != n.replid {
-		n.beat(b.Floor)
+	if l.sim.weak.anyList {
+		b.List = n.list
 	}
-	if b.Known > 0 {
-		if s.head.Known == 0 {
-			s.head.KnownTerm = b.KnownTerm
-		} else if s.head.KnownTerm != b.KnownTerm {
-			s.head.KnownTerm = 0
-		}
-		s.head.Known = max(s.head.Known, b.Known)
+	w, err := n.memory.Write(ctx, b)
+	if err == nil && l.sim.weak.written != nil {
+		l.sim.weak.written(n, b)
 	}
-	if l.sim.weak != "R2" {
-		born := max(s.head.Born, b.Born)
-		if b.Known > s.head.Born {
-			born = max(born, n.time(), s.head.MS, b.Floor, b.Known)
-		}
-		if born > s.head.Born {
-			s.head.Born, s.head.MS = born, max(s.head.MS, born+1)
-		}
+	l.sim.changed()
+	if err != nil {
+		return revlog.Written{}, err
 	}
-	if b.Retain > s.head.Retain() {
-		s.head.MS = max(s.head.MS, n.time(), b.Floor)
-		s.head.Retentions = append(slices.Clone(s.head.Retentions), revlog.Retention{From: s.head.MS, Retain: b.Retain})
+	if !l.answers() {
+		return revlog.Written{}, errSim
 	}
-	for _, a := range b.Assertions {
-		out.Results = append(out.Results, n.assert(l.sim, a, b))
+	w.Head = l.shown(w.Head)
+	if b.Unless != nil {
+		w.Unless = l.seen(n, *b.Unless, w.Unless)
 	}
-	if b.Recheck {
-		s.head.Floor = s.head.MS
-	}
-	out.Done = true
-	out.Head = s.clone().head
 	if b.Then != nil {
-		out.Then = n.answer(*b.Then)
+		w.Then = l.seen(n, *b.Then, w.Then)
 	}
-	if l.lost() {
-		return revlog.Written{}, errSim
-	}
-	out.Head = l.sim.shown(out.Head)
-	out.Then.Head = l.sim.shown(out.Then.Head)
-	return out, nil
+	return w, nil
 }
 
-func (n *node) assert(sim *sim, a revlog.Assertion, b revlog.Batch) revlog.Result {
-	s := n.state
-	ms := max(n.time(), s.head.MS, b.Floor)
-	if a.Scope != revlog.ScopeSession && sim.weak != "R3" {
-		ms = max(ms, s.head.MS+1)
+// ignored is the answer to a write that a weak store does not do.
+func (l *link) ignored(n *server, b revlog.Batch) (revlog.Written, error) {
+	w := revlog.Written{Head: l.shown(n.head()), Done: true}
+	for _, a := range b.Assertions {
+		w.Results = append(w.Results, revlog.Result{Position: w.Head.Position(), W: a.W})
 	}
-	w := a.W
-	switch {
-	case a.Scope == revlog.ScopeSession || a.Scope == revlog.ScopeKey:
-		w = revlog.Forever
-	case a.When == revlog.AtNow:
-		w = ms + b.Skew.Milliseconds()
-		if sim.weak == "R3" {
-			w = ms
-		}
-	}
-	k := revlog.Key{Scope: a.Scope, Tag: a.Tag}
-	old, found := s.exact[k]
-	late := revlog.ForgetLate.Milliseconds()
-	if sim.weak == "R27" {
-		late = 0
-	}
-	if found && old.until+late < ms { // a TTL
-		delete(s.exact, k)
-		found, old = false, globalEntry{}
-	}
-	if found && w <= old.w {
-		return revlog.Result{Position: s.head.Position(), W: old.w}
-	}
-	until := ms + s.head.Retain().Milliseconds()
-	if sim.weak == "R4" && w != revlog.Forever {
-		until = w + s.head.Retain().Milliseconds() - time.Hour.Milliseconds()
-	}
-	e := revlog.Entry{
-		Position: revlog.Position{MS: ms, N: s.head.N + 1}, Version: a.Version, Scope: a.Scope, Tag: a.Tag,
-		W: w, Until: max(until, a.Until, old.until), MAC: a.MAC,
-	}
-	sim.chains++ // unique, so two histories never share a value by accident
-	for i := range 8 {
-		e.Chain[i] = byte(sim.chains >> (8 * i))
-	}
-	s.log = append(s.log, e)
-	s.exact[k] = globalEntry{w: w, until: e.Until}
-	s.head.N, s.head.MS, s.head.Chain = e.Position.N, ms, e.Chain
-	limit := ms - min(s.head.Retain(), revlog.LogKept).Milliseconds()
-	s.log = slices.DeleteFunc(s.log, func(e revlog.Entry) bool { return e.Position.MS < limit })
-	for k, v := range s.exact {
-		if v.until+late < ms {
-			delete(s.exact, k)
-		}
-	}
-	return revlog.Result{Position: e.Position, Changed: true, W: w}
-}
-
-// shown is what a replica gets to see of a head.
-func (s *sim) shown(h revlog.Head) revlog.Head {
-	switch s.weak {
-	case "R16":
-		h.Terms = []revlog.Term{{ID: 1}}
-	case "R17":
-		h.Born = 0
-	}
-	return h
+	return w, nil
 }

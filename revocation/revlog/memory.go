@@ -25,8 +25,9 @@ type Memory struct {
 	commit   func(Change) error
 	replicas registry
 
-	mu    sync.Mutex // owns everything below
-	head  Head       // Genesis zero: there is no list yet
+	mu    sync.Mutex       // owns everything below
+	clock func() time.Time // time.Now, but for tests
+	head  Head             // ID zero: there is no list yet
 	log   []Entry
 	exact map[Key]exactValue
 	swept int64 // log time of the last look for what may be forgotten
@@ -66,11 +67,29 @@ func NewMemory() *Memory {
 // before it takes effect. If commit fails, nothing changed and the call fails.
 // commit is never called twice at once.
 func Restore(s State, commit func(Change) error) *Memory {
-	m := &Memory{commit: commit, head: s.Head, log: s.Entries, exact: make(map[Key]exactValue, len(s.Exact))}
+	m := &Memory{commit: commit, clock: time.Now, head: s.Head, log: s.Entries, exact: make(map[Key]exactValue, len(s.Exact))}
 	for _, e := range s.Exact {
 		m.exact[Key{e.Scope, e.Tag}] = exactOf(e)
 	}
 	return m
+}
+
+// SetClock makes m tell the time by clock: for tests of what wrong clocks do.
+func (m *Memory) SetClock(clock func() time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clock = clock
+}
+
+// State returns all that m holds, as [Restore] takes it.
+func (m *Memory) State() State {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := State{Head: m.head, Entries: slices.Clone(m.log)}
+	for k, v := range m.exact {
+		s.Exact = append(s.Exact, v.entry(k))
+	}
+	return s
 }
 
 func exactOf(e Entry) exactValue { return exactValue{e.W, e.Until, e.Version == 0} }
@@ -91,7 +110,7 @@ func (m *Memory) Create(ctx context.Context, f CreateOptions) (Head, error) {
 		m.tick(f.Floor)
 		return m.head, nil
 	}
-	born := max(time.Now().UnixMilli(), f.Floor)
+	born := max(m.clock().UnixMilli(), f.Floor)
 	head := Head{
 		Layout:     Layout,
 		ID:         f.ID,
@@ -111,7 +130,7 @@ func (m *Memory) Create(ctx context.Context, f CreateOptions) (Head, error) {
 // tick moves log time to now, or to what a caller has seen if that is later.
 // The caller holds mu.
 func (m *Memory) tick(floor int64) {
-	m.head.MS = max(m.head.MS, time.Now().UnixMilli(), floor)
+	m.head.MS = max(m.head.MS, m.clock().UnixMilli(), floor)
 }
 
 func (m *Memory) guard(list ListID) error {

@@ -1,0 +1,21 @@
+package replica
+
+import (
+	"context"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// OpenByHand is [Open] without a reader that runs by itself: [Replica.Step] is one
+// turn of it. Tests that play hours in a moment need it.
+func OpenByHand(ctx context.Context, s revlog.Store, k Secrets, c Config) (*Replica, error) {
+	l, err := newList(s, k, c)
+	if err != nil {
+		return nil, err
+	}
+	return l, l.boot(ctx, time.Now())
+}
+
+// Step is one turn of the reader of [OpenByHand].
+func (l *Replica) Step(ctx context.Context) { l.step(ctx, time.Now()) }

@@ -1,0 +1,108 @@
+package replica_test
+
+import (
+	"testing"
+
+	. "github.com/wafer-sessions/wafer/internal/replica"
+)
+
+// An exemption is something that the model forgives.
+type exemption struct {
+	name string
+	what string
+	from uint64 // where to begin looking for a history that needs it
+}
+
+// exemptions is all that the model forgives: what the promises of docs/protocol.md
+// leave open, and then what it does not promise.
+var exemptions = []exemption{
+	// An ended session is accepted.
+	{"on its way", "the store has the revocation, and this replica has not read the store since then; it may be S late", 0},
+	{"out of touch", "this replica has not read the primary for longer than S; it may accept for G", 0},
+	{"out of reach", "the store lost the revocation, and no replica that knows of it has reached the store for S", 0},
+	{"nobody left", "the store lost the revocation, and no replica that lives knows of it", 0},
+	{"lost time", "the store lost its log time too, and the replica that revoked had just booted: \"now\" was before what others had seen", 9600},
+	{"successor elsewhere", "a session ended at one primary, and a successor of it was made at the other", 2800},
+	// A session is refused that nothing ended.
+	{"list lost", "the store lost data, and nobody can tell whether the session was revoked", 0},
+	{"clock set", "the store's clock was set, so log time jumped and the list forgot early, or a watermark reaches too far", 0},
+	{"alone", "the session began while its replica did not hear from the primary: it is refused for what was revoked before", 0},
+	{"anonymous", "an anonymous session began at a replica that had not read yet that everyone was revoked", 0},
+	{"two primaries", "two servers took revocations at once: the watermark of one reaches what began at the other", 0},
+	{"lost watermark", "the store lost a watermark and its log time, and got only the watermark back: what began in the next 3 S is before it", 2000},
+}
+
+// excuse names the exemption by which rev may fail to end t although it is known.
+func (h *history) excuse(rev *modelRevocation, t *modelToken) string {
+	for s := t.s; s != nil; s = s.parent {
+		if s.kept && !rev.names(t, t.s) {
+			return "successor elsewhere"
+		}
+	}
+	switch {
+	case rev.global() || !rev.before.IsZero():
+		return ""
+	case rev.timeless:
+		return "lost time"
+	}
+	return ""
+}
+
+// mistake names the exemption by which t may be refused for a reason although
+// nothing ended it.
+func (h *history) mistake(t *modelToken, why Reason) string {
+	switch why {
+	case ListLost:
+		if !h.upset.IsZero() {
+			return "list lost"
+		}
+		return ""
+	case Stale:
+		if h.clocks {
+			return "clock set"
+		}
+		if t.s.alone {
+			return "alone"
+		}
+		return ""
+	}
+	for _, rev := range h.revoked {
+		if !by(why, rev.key.Scope) || !rev.names(t, t.s) {
+			continue
+		}
+		lost := !h.upset.Before(rev.acked)
+		switch {
+		case t.s.alone:
+			return "alone"
+		case t.s.user == "" && t.s.since.Sub(rev.acked) < 2*modelS:
+			return "anonymous"
+		case h.split:
+			return "two primaries"
+		case lost && t.s.since.Sub(rev.acked) < 3*modelS:
+			return "lost watermark"
+		case lost && h.clocks:
+			return "clock set"
+		}
+	}
+	return ""
+}
+
+// A model that forgives what never happens proves less than it could. Without each
+// exemption some history has to fail.
+func TestModelNeedsEveryExemption(t *testing.T) {
+	if *modelHistories < 10_000 {
+		t.Skip("thousands of histories: make test runs them, with -model.histories=10000")
+	}
+	for _, e := range exemptions {
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			for seed := e.from + 1; seed < e.from+10_000; seed++ {
+				if h := playModel(t, seed, &weakness{}, e.name); h.failed != "" {
+					t.Logf("needed by history %d: %s", seed, h.failed)
+					return
+				}
+			}
+			t.Error("10,000 histories do without it")
+		})
+	}
+}

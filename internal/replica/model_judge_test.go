@@ -1,0 +1,225 @@
+package replica_test
+
+import (
+	"slices"
+	"time"
+
+	. "github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// A modelSession is what the model knows of one session.
+type modelSession struct {
+	id     uint64
+	user   string // "": nobody
+	groups []string
+	idle   time.Duration
+	begun  time.Time // the login began
+	done   time.Time // its password was checked: whatever is revoked from then on ends it
+	since  time.Time // the login, or the last "all but this one"
+	minted time.Time // when making it began, if it follows another
+	parent *modelSession
+	epoch  int64 // for what is revoked before a given log time
+	kept   bool  // of a successor: its parent had ended, and neither store nor replica had heard of that
+	// alone: when it began, its replica was not in step with the primary, or had no answer.
+	alone bool
+	newer bool // a newer release ended it, so that whoever ends it again adds no entry that can be read
+}
+
+func (s *modelSession) listed() bool { return s.user != "" || len(s.groups) > 0 }
+
+// A modelToken is one copy of a session's token; a thief keeps them all.
+type modelToken struct {
+	s       *modelSession
+	q       Query
+	checked time.Time // when it was begun or last renewed
+	exp     time.Time // by the wall clock of the replica that sealed it
+	forged  bool      // by somebody who has a key: nothing but the end of that key helps
+}
+
+// A modelRevocation is one call of Revoke, or what Succeed revoked.
+type modelRevocation struct {
+	key    revlog.Key
+	name   string // of the subject, group or key, for people
+	number uint64 // of the session
+	w      int64  // as the store had it when it acknowledged
+	called time.Time
+	acked  time.Time // zero: never acknowledged
+	before time.Time // zero: all that began until then
+	by     *member
+	// held is when the primary got what it has held ever since, zero if it lacks it.
+	held int
+	lost bool // no replica alive and no primary knew of it any more
+	// timeless: when it was taken, log time was before what some replica had read.
+	timeless bool
+}
+
+// names reports whether r is about t's session, or the key that sealed t. An anonymous
+// session is outside the list, one by one.
+func (r *modelRevocation) names(t *modelToken, s *modelSession) bool {
+	switch r.key.Scope {
+	case revlog.ScopeSession:
+		return r.number == s.id && s.listed()
+	case revlog.ScopeSubject:
+		return r.name == s.user
+	case revlog.ScopeGroup:
+		return slices.Contains(s.groups, r.name)
+	case revlog.ScopeKey:
+		return r.name == t.q.Keys[0]
+	}
+	return true
+}
+
+// ends reports whether r ends t: it was acknowledged, and names what was there when
+// it was called.
+func (r *modelRevocation) ends(t *modelToken, s *modelSession) bool {
+	switch {
+	case r.acked.IsZero():
+		return false
+	case r.key.Scope == revlog.ScopeKey:
+		return r.names(t, s)
+	case t.forged, s.newer && r.by != nil:
+		return false
+	case r.key.Scope == revlog.ScopeSession:
+		// A successor made after the end was acknowledged is the same session.
+		return r.names(t, s) || s.parent != nil && s.minted.After(r.acked) && r.ends(t, s.parent)
+	case !r.before.IsZero():
+		return r.names(t, s) && s.epoch <= r.before.UnixMilli()
+	}
+	return r.names(t, s) && s.done.Before(r.called)
+}
+
+// mayEnd reports whether a refusal by scope may be r's doing: everything but a session
+// that began after r was over.
+func (r *modelRevocation) mayEnd(t *modelToken) bool {
+	return r.names(t, t.s) && (r.key.Scope == revlog.ScopeSession || r.key.Scope == revlog.ScopeKey || r.acked.IsZero() || !t.s.since.After(r.acked))
+}
+
+// judge holds a verdict against the truth.
+func (h *history) judge(r *member, t *modelToken, d Verdict) {
+	switch d.Outcome {
+	case Accept:
+		h.counts["accepted"]++
+		for _, rev := range h.revoked {
+			if !rev.ends(t, t.s) {
+				continue
+			}
+			bound, excuse := h.bound(r, rev)
+			if bound != "" {
+				if excuse = h.excuse(rev, t); excuse == "" {
+					h.fail("%s accepts session %d %v after its end by %v was acknowledged: %s", r.name, t.s.id, time.Since(rev.acked), rev.key.Scope, bound)
+					return
+				}
+			}
+			h.forgive(excuse, "%s accepts session %d %v after its end by %v was acknowledged", r.name, t.s.id, time.Since(rev.acked), rev.key.Scope)
+		}
+	case Refuse:
+		h.counts["refused"]++
+		for _, rev := range h.revoked {
+			if by(d.Reason, rev.key.Scope) && rev.mayEnd(t) {
+				return
+			}
+		}
+		if d.Reason == Stale && time.Since(t.checked) > h.shortest-time.Minute {
+			return // it is expired
+		}
+		excuse := h.mistake(t, d.Reason)
+		if excuse == "" {
+			h.fail("%s refuses session %d (%v), which nothing ended", r.name, t.s.id, d.Reason)
+			return
+		}
+		h.forgive(excuse, "%s refuses session %d (%v), which nothing ended", r.name, t.s.id, d.Reason)
+	default:
+		h.counts["undecided"]++
+	}
+}
+
+// inTouch holds what r makes of its own view against when it last read. answered says
+// that the store was asked and answered.
+func (h *history) inTouch(r *member, t *modelToken, d Verdict, answered bool) {
+	if d.Outcome != Accept || answered || !t.s.listed() {
+		return
+	}
+	switch age := time.Since(r.heard); {
+	case age > modelS && (d.Fresh || d.Renew):
+		h.fail("%s accepts session %d as if it were in step, and read the store %v ago", r.name, t.s.id, age)
+	case age > r.l.Grace():
+		h.fail("%s accepts session %d, and read the store %v ago", r.name, t.s.id, age)
+	}
+}
+
+func by(why Reason, s revlog.Scope) bool {
+	return why == map[revlog.Scope]Reason{
+		revlog.ScopeSession: RevokedSession, revlog.ScopeSubject: RevokedSubject, revlog.ScopeGroup: RevokedGroup,
+		revlog.ScopeKey: RevokedKey, revlog.ScopeEveryone: RevokedEveryone,
+	}[s]
+}
+
+// forgive counts what is forgiven, and fails if it is not in this history.
+func (h *history) forgive(name, format string, args ...any) {
+	if !slices.ContainsFunc(exemptions, func(e exemption) bool { return e.name == name }) {
+		h.t.Fatalf("%q is no exemption", name)
+	}
+	h.forgiven[name]++
+	if name == h.strict {
+		h.fail(format, args...)
+	}
+}
+
+// bound says why r has to refuse what rev ended, or which exemption it has.
+func (h *history) bound(r *member, rev *modelRevocation) (why, excuse string) {
+	switch {
+	case rev.by == r:
+		return "it made that itself", ""
+	case r.read[rev.key] >= rev.w:
+		return "it has read that", ""
+	case !h.inStep(r):
+		return "", "out of touch"
+	case rev.held != 0 && r.last.clock > rev.held:
+		return "it has read the store since that has it", ""
+	case rev.held != 0:
+		return "", "on its way"
+	case rev.lost:
+		return "", "nobody left"
+	}
+	for _, other := range h.members {
+		if h.follows(other) && knows(other, rev) && r.last.at.Sub(other.run.at) > modelS {
+			return other.name + ", which knows of it, reaches the store for longer than S", ""
+		}
+	}
+	return "", "out of reach"
+}
+
+// inStep reports whether r read the primary to its end within S.
+func (h *history) inStep(r *member) bool {
+	return h.follows(r) && time.Since(r.last.at) <= modelS
+}
+
+// follows reports whether r is served by the primary, and the last it read is of that.
+func (h *history) follows(r *member) bool {
+	n := h.sim.primary
+	return r.link.to == n && r.last.from == n && r.last.lives == n.lives && r.run.from == n
+}
+
+// knows reports whether r has heard of rev, or made it.
+func knows(r *member, rev *modelRevocation) bool { return rev.by == r || r.read[rev.key] >= rev.w }
+
+// track notes which revocations the primary holds, and those that nobody knows of any
+// more: acknowledged writes that died with their only witnesses.
+func (h *history) track() {
+	for _, rev := range h.revoked {
+		switch {
+		case rev.acked.IsZero():
+		case h.sim.primary.highest(rev.key) >= rev.w:
+			if rev.held == 0 {
+				rev.held = h.sim.clock
+			}
+		default:
+			rev.held = 0
+			if !rev.lost && !slices.ContainsFunc(h.members, func(r *member) bool { return knows(r, rev) }) {
+				rev.lost = true
+				h.say("nobody knows of the end of %v %s %d any more", rev.key.Scope, rev.name, rev.number)
+			}
+		}
+	}
+}
