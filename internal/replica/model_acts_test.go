@@ -97,6 +97,7 @@ func (h *history) sealing() string { return fmt.Sprintf("key%d", h.keys) }
 
 func (h *history) mint(r *member, s *modelSession, start Start) {
 	s.id = uint64(len(h.sessions) + 1)
+	s.apart = r.link.to != h.sim.primary
 	s.epoch = start.Epoch
 	if s.since.IsZero() {
 		s.since = time.Now()
@@ -296,6 +297,8 @@ func (h *history) revoke(r *member, scope revlog.Scope, name string, o Revocatio
 func (h *history) taken(rev *modelRevocation, r *member) {
 	rev.acked = time.Now()
 	rev.w = r.link.to.highest(rev.key)
+	rev.at = r.link.to.head().MS
+	rev.apart = r.link.to != h.sim.primary || time.Since(h.upset) < 2*modelS
 	for _, other := range h.members {
 		if rev.before.IsZero() && rev.w < other.link.heard {
 			rev.timeless = true

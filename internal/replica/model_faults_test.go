@@ -52,7 +52,7 @@ func (h *history) step(r *member) {
 func (h *history) turned(r *member, began int) {
 	n := r.link.to
 	ok := !r.link.failed && r.link.ended
-	now := turn{from: n, clock: began, at: time.Now()}
+	now := turn{from: n, clock: began, at: r.link.asOf}
 	if n != nil {
 		now.lives, now.term = n.lives, n.head().Term()
 	}

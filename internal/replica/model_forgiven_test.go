@@ -21,6 +21,8 @@ var exemptions = []exemption{
 	{"out of touch", "this replica has not read the primary for longer than S; it may accept for G", 0},
 	{"out of reach", "the store lost the revocation, and no replica that knows of it has reached the store for S", 0},
 	{"nobody left", "the store lost the revocation, and no replica that lives knows of it", 0},
+	{"forgotten early", "the store's clock jumped ahead by more than the retention, and the store forgot what this replica had not read", 8700},
+	{"two log times", "a watermark or a session is of a server that is not the primary, or was one just before: the watermark ends what began 2 S before it", 2890},
 	{"lost time", "the store lost its log time too, and the replica that revoked had just booted: \"now\" was before what others had seen", 9600},
 	{"successor elsewhere", "a session ended at one primary, and a successor of it was made at the other", 2800},
 	// A session is refused that nothing ended.
@@ -44,6 +46,8 @@ func (h *history) excuse(rev *modelRevocation, t *modelToken) string {
 		return ""
 	case rev.timeless:
 		return "lost time"
+	case (rev.apart || t.s.apart) && !t.s.done.Before(rev.called.Add(-2*modelS)):
+		return "two log times"
 	}
 	return ""
 }

@@ -23,6 +23,7 @@ type modelSession struct {
 	kept   bool  // of a successor: its parent had ended, and neither store nor replica had heard of that
 	// alone: when it began, its replica was not in step with the primary, or had no answer.
 	alone bool
+	apart bool // begun at a server that was not the primary
 	newer bool // a newer release ended it, so that whoever ends it again adds no entry that can be read
 }
 
@@ -49,7 +50,10 @@ type modelRevocation struct {
 	by     *member
 	// held is when the primary got what it has held ever since, zero if it lacks it.
 	held int
-	lost bool // no replica alive and no primary knew of it any more
+	at   int64 // log time when it was acknowledged
+	lost bool  // no replica alive and no primary knew of it any more
+	// apart: it was taken at a server that was not the primary, or just after a change.
+	apart bool
 	// timeless: when it was taken, log time was before what some replica had read.
 	timeless bool
 }
@@ -181,6 +185,8 @@ func (h *history) bound(r *member, rev *modelRevocation) (why, excuse string) {
 		return "", "on its way"
 	case rev.lost:
 		return "", "nobody left"
+	case h.clocks && h.sim.primary.head().MS-rev.at > h.shortest.Milliseconds():
+		return "", "forgotten early"
 	}
 	for _, other := range h.members {
 		if h.follows(other) && knows(other, rev) && r.last.at.Sub(other.run.at) > modelS {

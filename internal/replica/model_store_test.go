@@ -162,6 +162,7 @@ type link struct {
 
 	failed bool                 // some call was not answered since this was last looked at
 	ended  bool                 // some read since then reached the end of the log
+	asOf   time.Time            // and what that said was true then
 	brings map[revlog.Key]int64 // revocations that answered reads brought since then, with their W
 	heard  int64                // highest log time that arrived
 	said   revlog.Finding       // what the last answer that arrived says
@@ -250,7 +251,9 @@ func (l *link) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	if err != nil || !l.answers() {
 		return revlog.Page{}, errSim
 	}
-	l.ended = l.ended || !p.More && n.age() <= modelS
+	if !p.More && n.age() <= modelS {
+		l.ended, l.asOf = true, time.Now().Add(-n.age())
+	}
 	for _, e := range slices.Concat(p.Entries, p.Globals) {
 		if e.Version > revlog.Layout {
 			continue // it cannot be read

@@ -39,18 +39,18 @@ type member struct {
 	idle time.Duration
 	// read holds the revocations that it read, by their key, with the highest W.
 	read  map[revlog.Key]int64
-	heard time.Time // when it last read a log to its end, however the turn ended
+	heard time.Time // as of when it last read a log to its end, however the turn ended
 	last  turn      // its last turn that read the log to its end
 	run   turn      // the first of those since a turn failed or it was served by another server
 }
 
 // A turn of a reader.
 type turn struct {
-	from  *server // nil: there was none
-	lives int     // of that server
-	term  uint32  // that it was in
-	clock int     // of the simulation, when it began
-	at    time.Time
+	from  *server   // nil: there was none
+	lives int       // of that server
+	term  uint32    // that it was in
+	clock int       // of the simulation, when it began
+	at    time.Time // as of when it knows the log: the heartbeat of the last read
 }
 
 type history struct {

@@ -45,7 +45,7 @@ var weaknesses = []weakness{
 	{rule: "R11", what: "a reader takes another list for the one it knew", noBreak: true, anyList: true},
 	{rule: "R12", what: "an entry of a newer version is skipped", page: skips},
 	{rule: "R15", what: "a replica that boots takes the newest entry for the whole window", page: onlyTheNewest},
-	{rule: "R16", what: "where two primaries were, what was checked under one counts under the other", from: 200,
+	{rule: "R16", what: "where two primaries were, what was checked under one counts under the other", from: 2200,
 		head: func(h *revlog.Head) { h.Terms = []revlog.Term{{ID: 1}} }},
 	{rule: "R17", what: "a store that lost its data answers \"not revoked\"", head: func(h *revlog.Head) { h.Born = 0 }},
 	{rule: "R18", what: "an answer is used again after something was revoked", answer: again},
