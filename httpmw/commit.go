@@ -105,8 +105,8 @@ func (s *state) leaving() []string {
 			n.expired.Add(1)
 		}
 		return append(s.lines, s.besides(s.lines)...)
-	case v.Outcome == replica.Accept && v.Renew:
-		if line := s.renew(v, now); line != "" { // which moves the idle limit
+	case v.Extend:
+		if line := s.renew(v, now); line != "" {
 			n.renewed.Add(1)
 			lines := []string{line}
 			if listed(&s.tok) {

@@ -107,7 +107,7 @@ func TestMarkers(t *testing.T) {
 		}{
 			now(0):                     {nil, ""},
 			now(-2 * time.Second):      {nil, "x"},
-			now(time.Minute):           {nil, ""},
+			now(59 * time.Second):      {nil, ""},
 			now(time.Hour):             {nil, "x"}, // further ahead than clocks may be: as if it were not there
 			"out.1":                    {nil, "x"},
 			"out.999999999999999":      {nil, "x"},

@@ -29,32 +29,44 @@ func (s *state) renewalDue(now time.Time) bool {
 	}
 	limits, _ := s.core.limits(&s.tok)
 	t, idle := seconds(threshold(limits.Idle)), seconds(limits.Idle)
-	return now.Unix()-s.iat >= t || s.exp < s.tok.End && s.exp-now.Unix() <= idle-t
+	return s.outdated(s.chk, s.verdict) || now.Unix()-s.iat >= t || s.exp < s.tok.End && s.exp-now.Unix() <= idle-t
 }
 
-// renew returns the line of a renewal cookie, "" if none can be sealed.
+// renew returns the line of a renewal cookie, "" if none can be sealed. A replica out of touch extends the idle limit
+// alone (R24). now is from before v was decided: a process that was paused in between, or is paused now, seals no limit
+// that v does not allow.
 func (s *state) renew(v replica.Verdict, now time.Time) string {
 	limits, remember := s.core.limits(&s.tok)
 	seen := token.Seen{
 		ID: s.tok.ID, IssuedAt: max(now.Unix(), s.iat), Expires: min(now.Unix()+seconds(limits.Idle), s.tok.End),
-		Checked: v.Checked, Line: v.Term,
+		Checked: s.chk, Line: s.line,
+	}
+	if v.Renew {
+		seen.Checked, seen.Line = v.Checked, v.Term
 	}
 	var lifetime int64
 	if remember {
 		lifetime = s.tok.End - now.Unix()
 	}
-	r, ok := s.core.renewals.get(s.core, seen, lifetime, now, s.suits)
+	r, ok := s.core.renewals.get(s.core, seen, lifetime, now, func(have *token.Seen) bool { return s.suits(have, v) })
 	if ok {
 		s.exp = r.seen.Expires // for whoever watches the session
 	}
 	return r.line
 }
 
+// outdated reports whether a check is much older than v allows: during an outage the idle limit moves and the check does
+// not, so afterwards it is made up for at once.
+func (s *state) outdated(chk int64, v replica.Verdict) bool {
+	limits, _ := s.core.limits(&s.tok)
+	return v.Renew && v.Checked-chk > 2*threshold(limits.Idle).Milliseconds()
+}
+
 // suits reports whether a renewal that another request has sealed serves this one. For a session that had to be asked
 // about it must be one that need not be: it may have been sealed just before that became necessary.
-func (s *state) suits(have *token.Seen) bool {
+func (s *state) suits(have *token.Seen, v replica.Verdict) bool {
 	if !s.asked {
-		return true
+		return !s.outdated(have.Checked, v)
 	}
 	q := s.query
 	q.Checked, q.Term = have.Checked, have.Line

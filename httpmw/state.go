@@ -178,12 +178,14 @@ func (s *state) replace(next *opened, now time.Time) error {
 	return nil
 }
 
-// extend prepares a session for being sealed again: renewed if the list allows it, else with the limits and
-// the check it had, so that a replica out of touch cannot carry it past a revocation (R24).
+// extend prepares a session for being sealed again: renewed as far as the list allows it. A replica out of touch leaves
+// the check as it was, so that it cannot carry the session past a revocation (R24). now is from before v was decided.
 func (c *core) extend(o *opened, v replica.Verdict, now time.Time) {
-	if v.Outcome == replica.Accept && v.Renew {
+	if v.Extend {
 		limits, _ := c.limits(&o.tok)
 		o.exp = min(now.Unix()+seconds(limits.Idle), o.tok.End)
+	}
+	if v.Renew {
 		o.chk, o.line = v.Checked, v.Term
 	}
 	// Never backwards: among tokens of one session the newest iat counts, whichever replica's clock it is from. And

@@ -146,8 +146,8 @@ func TestLoginAfterLogoutEverywhereWhileTheStoreIsSilent(t *testing.T) {
 	})
 }
 
-// While the store is silent what the window decides is accepted, but nothing is renewed, and what must mint a
-// successor is refused and changes nothing.
+// While the store is silent what the window decides is accepted, and what must mint a successor is refused and changes
+// nothing.
 func TestSilentStoreWithinGrace(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
@@ -157,12 +157,8 @@ func TestSilentStoreWithinGrace(t *testing.T) {
 		f.store.down.Store(true)
 		time.Sleep(2 * within)
 
-		jar := b.copy()
 		if subject, err := f.look(b); subject != "ann" || err != nil {
 			t.Errorf("%q, %v", subject, err)
-		}
-		if diff := cmp.Diff(jar.jar, b.jar); diff != "" {
-			t.Errorf("renewed: %s", diff)
 		}
 		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 			id := s.ID()
@@ -188,7 +184,7 @@ func TestSilentStoreWithinGrace(t *testing.T) {
 	})
 }
 
-// R24: a replica out of touch re-seals changed data with the limits and the check the session had.
+// R24: a replica out of touch seals changed data with the check the session had. The idle limit moves: the session was used.
 func TestDataWrittenWhileTheStoreIsSilent(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
@@ -209,7 +205,7 @@ func TestDataWrittenWhileTheStoreIsSilent(t *testing.T) {
 			})
 		}
 		write("out of touch")
-		if got := limit(); !got.Equal(begun) {
+		if got := limit(); !got.Equal(begun.Add(10 * time.Minute)) {
 			t.Errorf("the idle limit moved by %v", got.Sub(begun))
 		}
 		f.store.down.Store(false)

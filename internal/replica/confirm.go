@@ -109,7 +109,7 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 		found = revlog.FoundAhead
 	}
 	at := stampAt(a.Head.MS, a.Head)
-	accept := Verdict{Outcome: Accept, Fresh: true, Renew: synced && !v.newPrimary(l.Within()), Checked: at.chk, Term: at.term}
+	accept := Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: synced && !v.newPrimary(l.Within()), Checked: at.chk, Term: at.term}
 	switch found {
 	case revlog.FoundAhead:
 		if !plausible(q.Epoch, now) { // nor will it ever be reached

@@ -19,7 +19,7 @@ func (l *Replica) Decide(q *Query) Verdict {
 
 func (l *Replica) decide(q *Query, now time.Time) Verdict {
 	if l.store == nil {
-		return Verdict{Outcome: Accept, Fresh: true, Renew: true}
+		return Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: true}
 	}
 	if !q.tagged || q.of != q.Session {
 		l.tags.seal(&q.tag, &q.Session)
@@ -38,6 +38,7 @@ func (l *Replica) decide(q *Query, now time.Time) Verdict {
 	d := l.local(q, v, now)
 	age := v.age(now)
 	d.Fresh = age <= l.Within()
+	d.Extend = d.Outcome == Accept && age <= l.Grace() // R24
 	switch {
 	case d.Fresh:
 		if d.Outcome == Accept && !v.newPrimary(l.Within()) {
@@ -63,7 +64,7 @@ func frozen(d Verdict, age, grace time.Duration) Verdict {
 	if d.Outcome == Ask || d.Outcome == Accept && age > grace {
 		return Verdict{Reason: Silent}
 	}
-	return Verdict{Outcome: d.Outcome, Reason: d.Reason}
+	return Verdict{Outcome: d.Outcome, Reason: d.Reason, Extend: d.Outcome == Accept}
 }
 
 // local decides from v alone, whatever its age (R16).

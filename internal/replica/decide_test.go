@@ -255,11 +255,11 @@ func TestR19Renewal(t *testing.T) {
 		view func(*view)
 		want Verdict
 	}{
-		{"one less than M", func(*view) {}, Verdict{Outcome: Accept, Fresh: true, Renew: true, Checked: testM - 1, Term: testLine}},
-		{"not before born", func(v *view) { v.head.Born = testM }, Verdict{Outcome: Accept, Fresh: true, Renew: true, Checked: testM, Term: testLine}},
+		{"one less than M", func(*view) {}, Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: true, Checked: testM - 1, Term: testLine}},
+		{"not before born", func(v *view) { v.head.Born = testM }, Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: true, Checked: testM, Term: testLine}},
 		{"under the line that reigns", func(v *view) {
 			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM})
-		}, Verdict{Outcome: Accept, Fresh: true, Renew: true, Checked: testM - 1, Term: 8}},
+		}, Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: true, Checked: testM - 1, Term: 8}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			v := viewAt()

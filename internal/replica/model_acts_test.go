@@ -182,14 +182,14 @@ func (h *history) act(r *member, t *modelToken, q *Query, d Verdict) {
 
 // renew seals t again, after a while in which something may have happened.
 func (h *history) renew(r *member, t *modelToken, q *Query, d Verdict) {
-	if !d.Renew && h.weak.rule != "R24" {
+	if !d.Extend && h.weak.rule != "R24" {
 		return
 	}
 	if h.pick(4) == 0 {
 		h.revoke(h.someone(), revlog.ScopeSession, fmt.Sprint(t.s.id), Revocation{})
 		h.step(r)
 	}
-	now := r.l.Decide(q) // R23
+	now, checked := r.l.Decide(q), time.Now() // R23
 	switch {
 	case h.weak.rule == "R24" && now.Outcome == Accept && !now.Renew:
 		start := r.l.Anonymous() // what an in-step replica would say
@@ -197,14 +197,16 @@ func (h *history) renew(r *member, t *modelToken, q *Query, d Verdict) {
 	case h.weak.rule == "R23" && now.Outcome == Refuse && h.inStep(r):
 		start := r.l.Anonymous()
 		now.Checked, now.Term = start.Checked, start.Term
-	case now.Outcome != Accept || !now.Renew:
+	case !now.Extend:
 		return
+	case !now.Renew: // out of step: only the idle limit moves (R24)
+		now.Checked, now.Term, checked = t.q.Checked, t.q.Term, t.checked
 	}
 	if h.weak.rule == "R19" {
 		now.Checked++
 	}
 	next := *t
-	next.q.Checked, next.q.Term, next.checked, next.exp = now.Checked, now.Term, time.Now(), time.Now().Add(r.wall+t.s.idle)
+	next.q.Checked, next.q.Term, next.checked, next.exp = now.Checked, now.Term, checked, time.Now().Add(r.wall+t.s.idle)
 	next.q.Keys[0] = h.sealing()
 	h.say("%s renews %d: chk %d ln %d", r.name, t.s.id, next.q.Checked, next.q.Term)
 	h.keep(&next)

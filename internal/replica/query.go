@@ -87,7 +87,10 @@ type Verdict struct {
 	Reason  Reason
 	// Fresh: decided by a view no older than Config.Within, or by the store itself.
 	Fresh bool
-	// Renew: the tokens may be sealed again with the Checked and Line below. Never
+	// Extend: the idle limit may be extended, with the Checked and Term that the tokens
+	// have. Renew implies it.
+	Extend bool
+	// Renew: the tokens may be sealed again with the Checked and Term below. Never
 	// set where a renewal could carry a session past a revocation that this replica
 	// has not read: while it is out of touch with the store, and for Config.Within
 	// after another server became the primary.
