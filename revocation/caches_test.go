@@ -27,14 +27,6 @@ func TestR18AMillionReplaysAskTheStoreAFewTimes(t *testing.T) {
 			revoke(t, l, revocation.Session(sid(1)))
 			time.Sleep(12 * time.Minute)
 		}, replica.Refuse},
-		{"subject revoked, beyond the ring", replays / 10, func(t *testing.T, l *revocation.List, q *replica.Query) {
-			revoke(t, l, revocation.Subject("ada"))
-			time.Sleep(12 * time.Minute)
-		}, replica.Refuse},
-		{"group revoked, beyond the ring", replays / 10, func(t *testing.T, l *revocation.List, q *replica.Query) {
-			revoke(t, l, revocation.Group("tenant:7"))
-			time.Sleep(12 * time.Minute)
-		}, replica.Refuse},
 		{"under another line", replays, func(_ *testing.T, _ *revocation.List, q *replica.Query) {
 			q.Term = 99
 		}, replica.Accept},

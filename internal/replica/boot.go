@@ -115,7 +115,7 @@ func (l *Replica) create(ctx context.Context) (revlog.Head, error) {
 // begin returns a view of the log from a log time on, read to its end, and the
 // number of the last entry before it. now is when reading began.
 func (l *Replica) begin(ctx context.Context, head revlog.Head, from int64, now time.Time) (_ *view, before int64, _ error) {
-	v := &view{head: head, now: &window{}, m: revlog.Position{MS: max(from, 0)}, last: revlog.Position{N: -1}}
+	v := &view{head: head, now: &window{watermarks: newWatermarks()}, m: revlog.Position{MS: max(from, 0)}, last: revlog.Position{N: -1}}
 	first := true
 	for {
 		p, err := l.fetch(ctx, head.ID, v.cursor(), first)

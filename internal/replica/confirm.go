@@ -72,7 +72,7 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 	synced := v.age(now) <= l.Within()
 	key := clearKey{session: q.tag, subject: q.Subject, epoch: q.Epoch}
 	copy(key.groups[:], q.Groups)
-	if r := l.knownRevoked(q); r != None {
+	if r := l.toldRevoked(q); r != None {
 		l.counters.confirms.add("cached")
 		return Verdict{Outcome: Refuse, Reason: r, Fresh: synced}, nil
 	}
@@ -166,8 +166,8 @@ func (l *Replica) settle(q *Query, v *view, h revlog.Head) sight {
 	if w == nil || !w.joined || !w.covers(q.Checked) || w.line != q.Term || w.line != h.KnownTerm || w.to < h.Known-l.Within().Milliseconds() {
 		return unsettled
 	}
-	before, _ := w.look(q)
-	since, _ := v.now.look(q)
+	before, _ := l.look(q, w)
+	since, _ := l.look(q, v.now)
 	return max(before, since)
 }
 
@@ -260,60 +260,4 @@ func (l *Replica) put(ctx context.Context, q revlog.Question) (revlog.Answer, er
 	l.counters.confirms.add("store")
 	l.clock.heard(a.Head.MS, true)
 	return a, nil
-}
-
-// knownRevoked looks for q among what the store once said is revoked. Nothing is
-// ever un-revoked, so that stays true; a W is compared, so that whoever logged in
-// again is not met by an older one (R18).
-func (l *Replica) knownRevoked(q *Query) Reason {
-	if l.revoked.Len() == 0 {
-		return None
-	}
-	if l.knownW(revlog.ScopeEveryone, revlog.Tag{}) >= q.Epoch {
-		return RevokedEveryone
-	}
-	for _, kid := range q.Keys {
-		if kid != "" && l.knownW(revlog.ScopeKey, l.kids.tag(l.tags, kid)) > 0 {
-			return RevokedKey
-		}
-	}
-	if l.knownW(revlog.ScopeSession, q.tag) > 0 {
-		return RevokedSession
-	}
-	if l.knownW(revlog.ScopeSubject, q.Subject) >= q.Epoch {
-		return RevokedSubject
-	}
-	for _, g := range q.Groups {
-		if l.knownW(revlog.ScopeGroup, g) >= q.Epoch {
-			return RevokedGroup
-		}
-	}
-	return None
-}
-
-// knownW returns the W that the store once said is in force, -1 if none is known.
-func (l *Replica) knownW(s revlog.Scope, t revlog.Tag) int64 {
-	if w, ok := l.revoked.Get(revlog.Key{Scope: s, Tag: t}); ok {
-		return w
-	}
-	return -1
-}
-
-func (l *Replica) remember(q revlog.Question, a revlog.Answer) {
-	add := func(s revlog.Scope, t revlog.Tag, w int64) {
-		if w > 0 && w > l.knownW(s, t) { // a store that is behind may know of less
-			l.revoked.Add(revlog.Key{Scope: s, Tag: t}, w)
-		}
-	}
-	if a.Session {
-		add(revlog.ScopeSession, q.Session, revlog.Forever)
-	}
-	add(revlog.ScopeSubject, q.Subject, a.Subject)
-	add(revlog.ScopeEveryone, revlog.Tag{}, a.Everyone)
-	for i, w := range a.Groups {
-		add(revlog.ScopeGroup, q.Groups[i], w)
-	}
-	for i, w := range a.Keys {
-		add(revlog.ScopeKey, q.Keys[i], w)
-	}
 }

@@ -1,6 +1,10 @@
 package replica
 
-import "time"
+import (
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
 
 // Decide says whether the session q describes is alive, from what this replica
 // holds in memory: no I/O, no allocation, and no lock unless this replica is cut
@@ -27,7 +31,7 @@ func (l *Replica) decide(q *Query, now time.Time) Verdict {
 	}
 	// The outbox first: an entry leaves it only after a view that holds the entry
 	// was published, so one of the two has it (R20).
-	own := l.outbox.match(q, &l.kids, l.tags)
+	own := l.own(q)
 	v := l.view.Load()
 	switch {
 	case own != None:
@@ -50,7 +54,7 @@ func (l *Replica) decide(q *Query, now time.Time) Verdict {
 	case d.Outcome == Refuse || !q.listed():
 		return d // a refusal stays one, and what the list is not about needs no list
 	case l.silent.Load():
-		if r := l.knownRevoked(q); r != None { // what the store said before it fell silent
+		if r := l.toldRevoked(q); r != None { // what the store said before it fell silent
 			return Verdict{Outcome: Refuse, Reason: r}
 		}
 		return frozen(d, age, l.Grace())
@@ -85,12 +89,12 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 		q.Checked < max(v.now.from, v.head.Born, v.head.Floor) ||
 		!stillHolds(v.head.Terms, q.Term, q.Checked) {
 		// What is known here stays refused: the store may have lost it.
-		if r := v.known(q); r != None {
+		if r := l.known(q, v); r != None {
 			return Verdict{Outcome: Refuse, Reason: r}
 		}
 		return v.doubt(q)
 	}
-	switch s, r := v.now.look(q); s {
+	switch s, r := l.look(q, v.now); s {
 	case revoked:
 		return Verdict{Outcome: Refuse, Reason: r}
 	case maybe:
@@ -108,29 +112,38 @@ func (v *view) doubt(q *Query) Verdict {
 	return Verdict{Outcome: Ask}
 }
 
+// own looks for q among the revocations that this replica made itself.
+func (l *Replica) own(q *Query) Reason {
+	if l.outbox.n.Load() == 0 {
+		return None
+	}
+	_, why := l.match(q, global|listed, func(k revlog.Key) sight { return l.outbox.sees(k, q.Epoch) })
+	return why
+}
+
 // marked looks for everyone and for the keys of q among the marks.
 func (l *Replica) marked(q *Query, v *view) Reason {
 	if len(v.marks) == 0 {
 		return None
 	}
-	if w := v.marks.everyone(); w > 0 && w >= q.Epoch {
-		return RevokedEveryone
-	}
-	for _, kid := range q.Keys {
-		if v.marks.key(&l.kids, l.tags, kid) {
-			return RevokedKey
-		}
-	}
-	return None
+	_, why := l.match(q, global, func(k revlog.Key) sight { return v.marks.sees(k, q.Epoch) })
+	return why
 }
 
-// known looks for q in the exact rings of v, newest first, whatever its chk.
-func (v *view) known(q *Query) Reason {
-	if r := v.now.inRing(q); r != None {
-		return r
-	}
-	if v.before != nil {
-		return v.before.inRing(q)
+// look looks in w for what is newer than the chk of q.
+func (l *Replica) look(q *Query, w *window) (sight, Reason) {
+	return l.match(q, listed, func(k revlog.Key) sight { return w.sees(k, q.Checked, q.Epoch) })
+}
+
+// known looks for q among what v holds exactly, whatever its chk.
+func (l *Replica) known(q *Query, v *view) Reason {
+	for _, w := range []*window{v.now, v.before} {
+		if w == nil {
+			continue
+		}
+		if s, why := l.match(q, listed, func(k revlog.Key) sight { return w.knows(k, q.Epoch) }); s == revoked {
+			return why
+		}
 	}
 	return None
 }

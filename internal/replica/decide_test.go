@@ -46,7 +46,7 @@ func viewAt(entries ...revlog.Entry) *view {
 		Terms:      []revlog.Term{{ID: testLine, Start: testM - 10*hourMS}},
 		Retentions: []revlog.Retention{{Retain: retain}},
 	}
-	w := &window{from: testM - 2*hourMS, to: testM - 2*hourMS, ringFrom: testM - 2*hourMS}
+	w := &window{watermarks: newWatermarks(), from: testM - 2*hourMS, to: testM - 2*hourMS, ringFrom: testM - 2*hourMS}
 	for i := range entries {
 		entries[i].Position.N = int64(i + 1)
 	}
@@ -183,11 +183,12 @@ func TestR16Decide(t *testing.T) {
 
 		// Hits older than the ring.
 		{name: "session beyond the ring", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSession, own, revlog.Forever)}, query: old, want: Ask},
-		{name: "subject beyond the ring", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch)}, query: old, want: Ask},
-		{name: "group beyond the ring", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeGroup, revlog.Tag{4}, testEpoch)}, query: old, want: Ask},
+		{name: "subject beyond the ring", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch)}, query: old, want: Refuse, reason: RevokedSubject},
+		{name: "group beyond the ring", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeGroup, revlog.Tag{4}, testEpoch)}, query: old, want: Refuse, reason: RevokedGroup},
+		{name: "subject beyond the ring, who came back", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch-1)}, query: old, want: Accept},
 		{name: "beyond the ring, but chk is newer", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSession, own, revlog.Forever)}, want: Accept},
 		{name: "beyond the ring, and again inside", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, 1), entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{2}, testEpoch)}, query: old, want: Refuse, reason: RevokedSubject},
-		{name: "beyond the ring, and lower inside", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch), entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{2}, 1)}, query: old, want: Ask},
+		{name: "beyond the ring, and lower inside", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch), entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{2}, 1)}, query: old, want: Refuse, reason: RevokedSubject},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			v := viewAt(tt.entries...)

@@ -73,6 +73,10 @@ func (l *Replica) fillFrom(p revlog.Page) bool {
 		return false
 	}
 	f.gens = fill(f.gens, good, v.head.Retain())
+	if v.now.watermarks.count()+int64(len(good)) > watermarkLimit {
+		return false
+	}
+	v.now.watermarks.add(good, v.m.MS-v.head.Retain().Milliseconds())
 	if len(wanted) == len(p.Entries) && p.More {
 		return true
 	}

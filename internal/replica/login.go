@@ -21,7 +21,7 @@ func (l *Replica) Anonymous() Start {
 	if v == nil { // booting: it may be refused later, it is never spared
 		return Start{Epoch: max(l.clock.highest(), own+1, 1)}
 	}
-	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.marks.everyone()+1, own+1)}
+	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.marks[revlog.Key{Scope: revlog.ScopeEveryone}].w+1, own+1)}
 	at := v.stamp()
 	s.Checked, s.Term = at.chk, at.term
 	return s
@@ -119,11 +119,11 @@ func (b Login) after(w int64) bool { return b.Since != 0 && w > b.Since }
 // or of everyone that ends what began at epoch. The store need not have heard of it.
 func (l *Replica) knows(b Login, epoch int64) bool {
 	q := Query{Subject: b.Subject, Groups: b.Groups, Epoch: epoch}
-	if l.outbox.match(&q, &l.kids, l.tags) != None { // before the view, as in Decide
+	if l.own(&q) != None { // before the view, as in Decide
 		return true
 	}
 	v := l.view.Load()
-	return l.marked(&q, v) != None || v.known(&q) != None || l.knownRevoked(&q) != None
+	return l.marked(&q, v) != None || l.known(&q, v) != None || l.toldRevoked(&q) != None
 }
 
 // started is what a session that begins at a carries: it began after every

@@ -14,12 +14,13 @@ func (l *Replica) KeyRevoked(kid string) bool {
 	if l.store == nil || kid == "" {
 		return false
 	}
+	key := func() revlog.Key { return revlog.Key{Scope: revlog.ScopeKey, Tag: l.kids.tag(l.tags, kid)} }
 	// The outbox first, as in Decide.
-	if l.outbox.n.Load() > 0 && l.outbox.w(revlog.Key{Scope: revlog.ScopeKey, Tag: l.kids.tag(l.tags, kid)}) >= 0 {
+	if l.outbox.n.Load() > 0 && l.outbox.sees(key(), 0) == revoked {
 		return true
 	}
 	v := l.view.Load()
-	return v != nil && v.marks.key(&l.kids, l.tags, kid)
+	return v != nil && len(v.marks) > 0 && v.marks.sees(key(), 0) == revoked
 }
 
 // Revoked returns the W of k in force, 0 if it is not revoked. With an error the
@@ -54,10 +55,8 @@ func (l *Replica) knownOf(k revlog.Key, v *view) int64 {
 		if part == nil {
 			continue
 		}
-		for i := range part.ring {
-			if e := &part.ring[i]; e.Scope == k.Scope && e.Tag == k.Tag {
-				w = max(w, e.W)
-			}
+		if part.knows(k, 0) == revoked {
+			w = max(w, part.watermarkOf(k))
 		}
 	}
 	cached, _ := l.revoked.Get(k)

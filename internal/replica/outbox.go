@@ -61,35 +61,8 @@ func (s *sending) unacknowledged() *sending {
 	return &sending{w: s.w, until: s.until, subject: s.subject, missed: true}
 }
 
-// match reports why q is refused by a revocation of this replica's own.
-func (o *outbox) match(q *Query, kids *kidTags, t *tagger) Reason {
-	if o.n.Load() == 0 {
-		return None
-	}
-	if o.w(revlog.Key{Scope: revlog.ScopeEveryone, Tag: revlog.Tag{}}) >= q.Epoch {
-		return RevokedEveryone
-	}
-	for _, kid := range q.Keys {
-		if kid != "" && o.w(revlog.Key{Scope: revlog.ScopeKey, Tag: kids.tag(t, kid)}) >= 0 {
-			return RevokedKey
-		}
-	}
-	if !q.listed() {
-		return None
-	}
-	if o.w(revlog.Key{Scope: revlog.ScopeSession, Tag: q.tag}) >= 0 {
-		return RevokedSession
-	}
-	if q.Subject != (revlog.Tag{}) && o.w(revlog.Key{Scope: revlog.ScopeSubject, Tag: q.Subject}) >= q.Epoch {
-		return RevokedSubject
-	}
-	for _, g := range q.Groups {
-		if o.w(revlog.Key{Scope: revlog.ScopeGroup, Tag: g}) >= q.Epoch {
-			return RevokedGroup
-		}
-	}
-	return None
-}
+// sees looks for k among the revocations of this replica's own.
+func (o *outbox) sees(k revlog.Key, epoch int64) sight { return upTo(o.w(k), epoch) }
 
 // w returns the W of k, or -1.
 func (o *outbox) w(k revlog.Key) int64 {

@@ -48,11 +48,10 @@ func (w *window) index() {
 	}
 }
 
-// holds reports whether the ring has an entry newer than chk that revokes what
-// began at epoch.
-func (w *window) holds(scope revlog.Scope, tag revlog.Tag, chk, epoch int64) bool {
+// holds reports whether the ring has an entry about a session that is newer than chk.
+func (w *window) holds(tag revlog.Tag, chk int64) bool {
 	match := func(e *revlog.Entry) bool {
-		return e.Tag == tag && e.Scope == scope && e.W >= epoch && e.Position.MS > chk
+		return e.Tag == tag && e.Scope == revlog.ScopeSession && e.Position.MS > chk
 	}
 	for i := len(w.ring) - 1; i >= w.indexed() && w.ring[i].Position.MS > chk; i-- {
 		if match(&w.ring[i]) {
@@ -69,27 +68,6 @@ func (w *window) holds(scope revlog.Scope, tag revlog.Tag, chk, epoch int64) boo
 		}
 	}
 	return false
-}
-
-// inRing looks for q in the ring alone, whatever its chk.
-func (w *window) inRing(q *Query) Reason {
-	if len(w.ring) == 0 {
-		return None
-	}
-	before := w.ring[0].Position.MS - 1 // not ringFrom, which may have moved past it
-	in := func(s revlog.Scope, t revlog.Tag) bool { return w.hit(t, before) && w.holds(s, t, before, q.Epoch) }
-	switch {
-	case in(revlog.ScopeSession, q.tag):
-		return RevokedSession
-	case q.Subject != (revlog.Tag{}) && in(revlog.ScopeSubject, q.Subject):
-		return RevokedSubject
-	}
-	for _, g := range q.Groups {
-		if in(revlog.ScopeGroup, g) {
-			return RevokedGroup
-		}
-	}
-	return None
 }
 
 // after returns w with the anchor of a ring that begins with the first of

@@ -22,7 +22,9 @@ type window struct {
 	// moved is where from was last moved to: something before it is not known,
 	// whatever is filled in behind (R12, R14).
 	moved int64
-	gens  []*generation
+	gens  []*generation // of sessions
+	// watermarks are those of subjects and groups.
+	watermarks *watermarks
 
 	// ring holds every entry newer than ringFrom, oldest first; trimmed counts those
 	// that stood before, and blocks find the others by tag. Windows share the arrays
@@ -45,45 +47,46 @@ type window struct {
 // covers reports whether w knows of every entry newer than chk, up to its end.
 func (w *window) covers(chk int64) bool { return chk >= w.from && chk <= w.to }
 
-// A sight is what a window sees of a session.
-type sight uint8
-
-const (
-	miss    sight = iota // nothing newer than its chk
-	maybe                // a filter hit that the ring does not reach back to
-	revoked              // exactly
-)
-
-// look looks for entries about q that are newer than its chk.
-func (w *window) look(q *Query) (sight, Reason) {
-	worst, reason := w.sight(revlog.ScopeSession, q.tag, q), RevokedSession
-	if worst != revoked && q.Subject != (revlog.Tag{}) {
-		if s := w.sight(revlog.ScopeSubject, q.Subject, q); s > worst {
-			worst, reason = s, RevokedSubject
-		}
+// sees looks for an entry about k, which names a session, subject or group, that is
+// newer than chk and revokes what began at epoch.
+func (w *window) sees(k revlog.Key, chk, epoch int64) sight {
+	if k.Scope != revlog.ScopeSession {
+		return upTo(w.watermarks.of(k), epoch)
 	}
-	for _, g := range q.Groups {
-		if worst == revoked {
-			break
-		}
-		if s := w.sight(revlog.ScopeGroup, g, q); s > worst {
-			worst, reason = s, RevokedGroup
-		}
-	}
-	return worst, reason
-}
-
-func (w *window) sight(scope revlog.Scope, tag revlog.Tag, q *Query) sight {
-	if !w.hit(tag, q.Checked) {
+	switch {
+	case !w.hit(k.Tag, chk):
 		return miss
-	}
-	if w.holds(scope, tag, q.Checked, q.Epoch) {
+	case w.holds(k.Tag, chk):
 		return revoked
-	}
-	if q.Checked >= w.ringFrom {
+	case chk >= w.ringFrom:
 		return miss // the ring has everything newer, so the filter was wrong
 	}
 	return maybe
+}
+
+// knows looks for an entry about k, which names a session, subject or group, among
+// what w holds exactly, however old.
+func (w *window) knows(k revlog.Key, epoch int64) sight {
+	if k.Scope != revlog.ScopeSession {
+		return upTo(w.watermarks.of(k), epoch)
+	}
+	if len(w.ring) == 0 {
+		return miss
+	}
+	before := w.ring[0].Position.MS - 1 // not ringFrom, which may have moved past it
+	if w.hit(k.Tag, before) && w.holds(k.Tag, before) {
+		return revoked
+	}
+	return miss
+}
+
+// watermarkOf returns the watermark of k that w holds exactly: of a session that it
+// knows to be revoked, Forever.
+func (w *window) watermarkOf(k revlog.Key) int64 {
+	if k.Scope == revlog.ScopeSession {
+		return revlog.Forever
+	}
+	return w.watermarks.of(k)
 }
 
 // hit reports whether tag may have an entry newer than chk. Of every generation a
@@ -111,6 +114,9 @@ func (w *window) add(entries []revlog.Entry, to int64, retain time.Duration) *wi
 	n := *w
 	n.to = to
 	n.gens = fill(slices.Clone(w.gens), entries, retain)
+	if gone := n.watermarks.add(entries, to-retain.Milliseconds()); gone > 0 {
+		n.cover(gone)
+	}
 	n.ring = append(n.ring, entries...)
 	n.trim(retain)
 	return &n
@@ -125,11 +131,14 @@ func (w *window) behind(gens []*generation, from int64, retain time.Duration) *w
 	return &n
 }
 
-// fill adds entries to gens. The generation that was open is replaced by a copy.
+// fill adds the sessions among entries to gens. The generation that was open is replaced by a copy.
 func fill(gens []*generation, entries []revlog.Entry, retain time.Duration) []*generation {
 	width := max(time.Minute, retain/32).Milliseconds()
 	ours := false // whether the last generation is ours to write
 	for _, e := range entries {
+		if e.Scope != revlog.ScopeSession {
+			continue
+		}
 		last := len(gens) - 1
 		switch {
 		case last < 0:
@@ -148,7 +157,7 @@ func fill(gens []*generation, entries []revlog.Entry, retain time.Duration) []*g
 // position and never from a clock: while the store is silent the window keeps
 // what it has (R14).
 func (w *window) trim(retain time.Duration) {
-	size := w.bytes()
+	size := w.filterBytes()
 	for len(w.gens) > 0 {
 		g := w.gens[0]
 		if w.to-g.newest <= retain.Milliseconds() && (size <= filterLimit || len(w.gens) == 1) {
@@ -175,7 +184,11 @@ func (w *window) cover(at int64) {
 	w.from, w.moved = max(w.from, at), max(w.moved, at)
 }
 
-func (w *window) bytes() (n int64) {
+func (w *window) bytes() int64 {
+	return w.filterBytes() + w.watermarks.bytes()
+}
+
+func (w *window) filterBytes() (n int64) {
 	for _, g := range w.gens {
 		n += g.bytes()
 	}
@@ -186,7 +199,7 @@ func (w *window) entries() (n int64) {
 	for _, g := range w.gens {
 		n += int64(g.n)
 	}
-	return n
+	return n + w.watermarks.count()
 }
 
 // marks are the few revocations that concern everyone or a key, held whole.
@@ -232,26 +245,5 @@ func (m marks) merge(o marks) marks {
 	return m.with(entries, 0)
 }
 
-// everyone returns the W of everyone, 0 for none.
-func (m marks) everyone() int64 {
-	return m[revlog.Key{Scope: revlog.ScopeEveryone, Tag: revlog.Tag{}}].w
-}
-
-// keys reports whether any key is marked.
-func (m marks) keys() bool {
-	for k := range m {
-		if k.Scope == revlog.ScopeKey {
-			return true
-		}
-	}
-	return false
-}
-
-// key reports whether the key kid is marked.
-func (m marks) key(kids *kidTags, t *tagger, kid string) bool {
-	if kid == "" || !m.keys() {
-		return false
-	}
-	_, found := m[revlog.Key{Scope: revlog.ScopeKey, Tag: kids.tag(t, kid)}]
-	return found
-}
+// sees looks for k, which names a key or everyone.
+func (m marks) sees(k revlog.Key, epoch int64) sight { return upTo(m[k].w, epoch) }

@@ -29,7 +29,9 @@ func steady(first, n int, from int64, d time.Duration) []revlog.Entry {
 
 const retain = 2 * time.Hour
 
-func newWindow(at int64) *window { return &window{from: at, to: at, ringFrom: at} }
+func newWindow(at int64) *window {
+	return &window{watermarks: newWatermarks(), from: at, to: at, ringFrom: at}
+}
 
 func TestR13AWindowIsImmutable(t *testing.T) {
 	w := newWindow(testM)
@@ -79,7 +81,7 @@ func TestR14NothingInAWindowIsMissed(t *testing.T) {
 func TestR14EveryGenerationIsLookedAt(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	for _, n := range []int{1, 63, 64, 65, 127, 128, 129, 200} {
-		w := &window{}
+		w := &window{watermarks: newWatermarks()}
 		tags := make([]revlog.Tag, n)
 		for i := range tags {
 			tags[i] = randomTag(r)
@@ -252,7 +254,7 @@ func TestTheRingKeepsTenMinutesAndIsBounded(t *testing.T) {
 	}
 	for i := 0; i < n; i += 101 {
 		in := i >= n-len(w.ring)
-		if got := w.holds(revlog.ScopeSession, all[i].Tag, testM, 0); got != in {
+		if got := w.holds(all[i].Tag, testM); got != in {
 			t.Fatalf("entry %d of %d: in the ring %v, found %v", i, n, in, got)
 		}
 	}
@@ -275,13 +277,12 @@ func TestTheRingFindsByTag(t *testing.T) {
 		to := w.to + 20_000
 		w = w.add(page, to, retain)
 		for range 50 {
-			s, tag := scopes[r.IntN(3)], numbered(r.IntN(600))
-			chk, epoch := w.ringFrom-1000+r.Int64N(w.to-w.ringFrom+2000), testM+r.Int64N(1100)
+			tag, chk := numbered(r.IntN(600)), w.ringFrom-1000+r.Int64N(w.to-w.ringFrom+2000)
 			want := false
 			for _, e := range w.ring {
-				want = want || e.Scope == s && e.Tag == tag && e.Position.MS > chk && e.W >= epoch
+				want = want || e.Scope == revlog.ScopeSession && e.Tag == tag && e.Position.MS > chk
 			}
-			if got := w.holds(s, tag, chk, epoch); got != want {
+			if got := w.holds(tag, chk); got != want {
 				t.Fatalf("holds = %v, want %v", got, want)
 			}
 		}
@@ -318,7 +319,8 @@ func TestMarksMergeAndExpire(t *testing.T) {
 		if !maps.Equal(ab.merge(c), a.merge(b.merge(c))) {
 			t.Fatalf("not associative: %v, %v, %v", a, b, c)
 		}
-		if ab.everyone() < a.everyone() || ab.everyone() < b.everyone() {
+		all := revlog.Key{Scope: revlog.ScopeEveryone}
+		if ab[all].w < a[all].w || ab[all].w < b[all].w {
 			t.Fatalf("not monotone: %v and %v give %v", a, b, ab)
 		}
 	}

@@ -1,0 +1,71 @@
+package replica
+
+import "github.com/wafer-sessions/wafer/revocation/revlog"
+
+// A sight is what a lookup sees of a session.
+type sight uint8
+
+const (
+	miss    sight = iota // no revocation of it
+	maybe                // perhaps one: a filter hit that the recent entries do not reach back to
+	revoked              // certainly
+)
+
+// scopes says for which kinds of revocation to look.
+type scopes uint8
+
+const (
+	global scopes = 1 << iota // of everyone and of keys
+	listed                    // of the session, its subject and its groups
+)
+
+// match looks for a revocation of q, whatever it names, and returns the most that
+// sees found and the reason for it. This is the only place in a replica where
+// scopes are combined. They combine by OR: a revocation of one scope never hides
+// one of another.
+//
+// A session that the list is not about (see [Query.listed]) is only ever concerned by
+// global revocations.
+func (l *Replica) match(q *Query, in scopes, sees func(revlog.Key) sight) (sight, Reason) {
+	worst, why := miss, None
+	look := func(k revlog.Key) (done bool) {
+		if s := sees(k); s > worst {
+			worst, why = s, revokedBy(k.Scope)
+		}
+		return worst == revoked
+	}
+	if in&global != 0 {
+		if look(revlog.Key{Scope: revlog.ScopeEveryone}) {
+			return worst, why
+		}
+		for _, kid := range q.Keys {
+			if kid != "" && look(revlog.Key{Scope: revlog.ScopeKey, Tag: l.kids.tag(l.tags, kid)}) {
+				return worst, why
+			}
+		}
+	}
+	if in&listed == 0 || !q.listed() {
+		return worst, why
+	}
+	if look(revlog.Key{Scope: revlog.ScopeSession, Tag: q.tag}) {
+		return worst, why
+	}
+	if q.Subject != (revlog.Tag{}) && look(revlog.Key{Scope: revlog.ScopeSubject, Tag: q.Subject}) {
+		return worst, why
+	}
+	for _, g := range q.Groups {
+		if look(revlog.Key{Scope: revlog.ScopeGroup, Tag: g}) {
+			break
+		}
+	}
+	return worst, why
+}
+
+// upTo is what a watermark w, 0 if there is none, means to a session that began at
+// epoch. Sessions and keys are revoked with the watermark Forever.
+func upTo(w, epoch int64) sight {
+	if w > 0 && w >= epoch {
+		return revoked
+	}
+	return miss
+}

@@ -1,0 +1,108 @@
+package replica
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// The table knows what a map knows, through growth and forgetting.
+func TestWatermarksAreAMap(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	m := newWatermarks()
+	want := map[revlog.Key]revlog.Entry{}
+	ms := int64(testM)
+	for range 300 {
+		var page []revlog.Entry
+		for range r.IntN(50) {
+			scope := []revlog.Scope{revlog.ScopeSubject, revlog.ScopeGroup, revlog.ScopeSession, revlog.ScopeKey}[r.IntN(4)]
+			e := entryAt(ms, scope, numbered(r.IntN(3000)), ms+r.Int64N(2000)-1000)
+			ms += r.Int64N(3)
+			page = append(page, e)
+			if scope != revlog.ScopeSubject && scope != revlog.ScopeGroup {
+				continue
+			}
+			k := revlog.Key{Scope: scope, Tag: e.Tag}
+			old := want[k]
+			e.W = max(e.W, old.W)
+			want[k] = e
+		}
+		if gone := m.add(page, 0); gone != 0 {
+			t.Fatalf("gone until %d", gone)
+		}
+		k := revlog.Key{Scope: revlog.ScopeGroup, Tag: numbered(r.IntN(4000))}
+		if got := m.of(k); got != want[k].W {
+			t.Fatalf("%v: %d, want %d", k, got, want[k].W)
+		}
+	}
+	if m.count() != int64(len(want)) {
+		t.Errorf("%d, want %d", m.count(), len(want))
+	}
+	for k, e := range want {
+		if got := m.of(k); got != e.W {
+			t.Errorf("%v: %d, want %d", k, got, e.W)
+		}
+	}
+}
+
+// Of too many the older half goes, and a window begins after what is gone.
+func TestWatermarksAreBounded(t *testing.T) {
+	w := newWindow(testM)
+	w.watermarks.limit = 1000
+	for i := range 5000 {
+		at := testM + int64(i)
+		w = w.add([]revlog.Entry{entryAt(at, revlog.ScopeSubject, numbered(i), at)}, at, retain)
+	}
+	if n := w.watermarks.count(); n > 1600 || n < 400 {
+		t.Errorf("%d watermarks", n)
+	}
+	missing := 0
+	for i := range 5000 {
+		at := testM + int64(i)
+		switch known := w.watermarks.of(revlog.Key{Scope: revlog.ScopeSubject, Tag: numbered(i)}) == at; {
+		case !known && at > w.from:
+			t.Fatalf("%d is in the window, which begins at %d, and unknown", at, w.from)
+		case !known:
+			missing++
+		}
+	}
+	if missing == 0 || w.from == testM {
+		t.Error("nothing was dropped: this shows nothing")
+	}
+}
+
+// What may be forgotten leaves when the table grows.
+func TestWatermarksAreForgotten(t *testing.T) {
+	m := newWatermarks()
+	for i := range 10_000 {
+		at := testM + int64(i)
+		m.add([]revlog.Entry{entryAt(at, revlog.ScopeGroup, numbered(i), at)}, at-100)
+	}
+	if n := m.count(); n > 1000 {
+		t.Errorf("%d are held, of which 100 are needed", n)
+	}
+}
+
+// Decisions read while the reader adds: the race detector looks on.
+func TestWatermarksAreReadWhileTheyGrow(t *testing.T) {
+	m := newWatermarks()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 20_000 {
+			m.add([]revlog.Entry{entryAt(testM, revlog.ScopeSubject, numbered(i), testM+int64(i))}, 0)
+		}
+	}()
+	for i := 0; ; i++ {
+		n := i % 20_000
+		if w := m.of(revlog.Key{Scope: revlog.ScopeSubject, Tag: numbered(n)}); w != 0 && w != testM+int64(n) {
+			t.Fatalf("%d: %d", n, w)
+		}
+		select {
+		case <-done:
+			return
+		default:
+		}
+	}
+}
