@@ -121,6 +121,25 @@ func (m *watermarks) rebuild(forget int64) (gone int64) {
 	return gone
 }
 
+// lowered returns a copy of m in which each watermark is what lower makes of it.
+func (m *watermarks) lowered(lower func(w int64) int64) *watermarks {
+	n := &watermarks{limit: m.limit}
+	old := m.table.Load()
+	if old == nil {
+		return n
+	}
+	table := make([]watermark, len(*old))
+	for i := range table {
+		table[i].tag, table[i].ms = (*old)[i].tag, (*old)[i].ms
+		if w := (*old)[i].w.Load(); w != 0 {
+			table[i].w.Store(max(lower(w), 1)) // 0 would be a free place, and end a search
+		}
+	}
+	n.table.Store(&table)
+	n.n.Store(m.n.Load())
+	return n
+}
+
 func count(table []watermark, kept func(*watermark) bool) (n int) {
 	for i := range table {
 		if kept(&table[i]) {
