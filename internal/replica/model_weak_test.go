@@ -67,6 +67,7 @@ var invisible = map[string]string{
 	"R8":  "it is about the settings of a server",
 	"R13": "it is about two goroutines, and here one runs at a time",
 	"R14": "it is about the size of filters",
+	"R28": "without it the store is asked: that costs questions, and breaks no promise",
 	"R31": "it is about the key ring beside the list",
 }
 
