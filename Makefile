@@ -1,5 +1,6 @@
 # make test   everything a change must pass, in about five minutes; CI runs this
-# make soak   the same tests again and again, HISTORIES of the list against its model, every fuzz target for FUZZTIME
+# make soak   the same tests again and again, HISTORIES of the list against its model, faults, every fuzz target for FUZZTIME
+# make faults real servers under FAULTS histories of each kind of fault (or of KIND), and the table of docs/faults.md
 # make bench  a request with a session, in Wafer and in what people use instead
 # make demo   three replicas on http://127.0.0.1:8080
 
@@ -12,11 +13,17 @@ FUZZTIME  ?= 5m
 COUNT     ?= 20
 # random histories of the list, run against its model
 HISTORIES ?= 1000000
+# histories of each kind of fault on real servers, and the kind: a part of its name, or all
+FAULTS    ?= 3
+KIND      ?=
 
 # Modules of their own, so that what only tests need is no dependency of Wafer's users.
 NESTED := testdata/peers testdata/frameworks testdata/migrate testdata/bench
 
-.PHONY: help test tools check unit fips nested soak bench demo
+EMPTY :=
+SPACE := $(EMPTY) $(EMPTY)
+
+.PHONY: help test tools check unit fips nested soak faults bench demo
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -53,7 +60,12 @@ soak: tools
 	$(GO) test -race -count=$(COUNT) -timeout 6h ./...
 	$(GO) test -timeout 6h -run 'Model' ./internal/replica -model.histories=$(HISTORIES)
 	$(GO) test -timeout 1h -run TestRingAndListAgreeAfterALoss ./revocation/redisstore -losses=100
+	$(MAKE) faults
 	FUZZTIME=$(FUZZTIME) GO=$(GO) .ci/fuzz
+
+faults: tools
+	$(GO) test -count=1 -timeout 24h -run 'TestMatrix/kinds/$(subst $(SPACE),_,$(KIND))' ./internal/faults -v \
+		-faults.histories=$(FAULTS) -parallel 4 -faults.page=$(if $(KIND),false,true)
 
 bench: tools
 	cd testdata/bench && $(GO) test -v -count=1 -run TestCompare . -rounds 31

@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,7 +22,24 @@ type Sentinel struct {
 func StartSentinel(t testing.TB, args ...string) *Sentinel {
 	t.Helper()
 	primary := Start(t, args...)
-	replica := Start(t, append([]string{"--replicaof", "127.0.0.1 " + primary.Port}, args...)...)
+	return watched(t, primary, primary.Port, args)
+}
+
+// StartSentinelApart starts such a group in which sentinel and replica reach the first
+// primary through the proxy, and tell clients its address. While that swallows what
+// comes, they take the primary for dead, and it serves those who reach it otherwise.
+func StartSentinelApart(t testing.TB, args ...string) (*Sentinel, *Proxy) {
+	t.Helper()
+	primary := Start(t, args...)
+	p := NewProxy(t, primary.Addr)
+	_, port, _ := net.SplitHostPort(p.Addr)
+	return watched(t, primary, port, args), p
+}
+
+// watched starts a replica and a sentinel for a primary that they find at port.
+func watched(t testing.TB, primary *Server, at string, args []string) *Sentinel {
+	t.Helper()
+	replica := Start(t, append([]string{"--replicaof", "127.0.0.1 " + at}, args...)...)
 	Await(t, "the replica follows", func() bool { return replica.Info("master_link_status") == "up" })
 	Await(t, "the primary counts it", func() bool { return strings.Contains(primary.Info("slave0"), "state=online") })
 
@@ -30,7 +48,7 @@ func StartSentinel(t testing.TB, args ...string) *Sentinel {
 	conf := filepath.Join(dir, "sentinel.conf")
 	text := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nlogfile redis.log\nprotected-mode no\n"+
 		"sentinel monitor wafer 127.0.0.1 %s 1\nsentinel down-after-milliseconds wafer 400\nsentinel failover-timeout wafer 3000\n",
-		port, dir, primary.Port)
+		port, dir, at)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,158 @@
+package faults
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long a client waits for an answer: longer than any process is stopped.
+const patience = 30 * time.Second
+
+// A process is one operating system process of the application.
+type process struct {
+	t      testing.TB
+	number int
+	link   *link
+	set    settings
+	log    string // path of its log
+	client *http.Client
+
+	mu    sync.Mutex // owns what follows
+	cmd   *exec.Cmd
+	stdin io.Closer
+	addr  string
+	gone  chan struct{}
+}
+
+func newProcess(t testing.TB, number int, set settings) *process {
+	p := &process{t: t, number: number, link: newLink(t), set: set, log: filepath.Join(t.TempDir(), "log"),
+		client: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
+	p.set.Link = p.link.addr
+	t.Cleanup(p.kill)
+	return p
+}
+
+// launch starts the process and returns when it serves.
+func (p *process) launch() error {
+	encoded, err := json.Marshal(p.set)
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), appEnv+"="+string(encoded))
+	cmd.Stderr = log
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	giveUp := time.AfterFunc(2*patience, func() { cmd.Process.Kill() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	giveUp.Stop()
+	gone := make(chan struct{})
+	go func() { cmd.Wait(); close(gone) }()
+	p.mu.Lock()
+	p.cmd, p.stdin, p.gone, p.addr = cmd, stdin, gone, strings.TrimSpace(line)
+	p.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("process %d: %w: %s", p.number, err, p.tail())
+	}
+	return nil
+}
+
+// kill ends the process with SIGKILL.
+func (p *process) kill() {
+	p.mu.Lock()
+	cmd, gone := p.cmd, p.gone
+	p.mu.Unlock()
+	if cmd != nil {
+		cmd.Process.Kill()
+		<-gone
+	}
+}
+
+// end ends the process as a deployment does.
+func (p *process) end() {
+	p.mu.Lock()
+	stdin, gone := p.stdin, p.gone
+	p.mu.Unlock()
+	stdin.Close()
+	<-gone
+}
+
+// pause stops the process where it is, until resume.
+func (p *process) pause()  { p.cmd.Process.Signal(syscall.SIGSTOP) }
+func (p *process) resume() { p.cmd.Process.Signal(syscall.SIGCONT) }
+
+// tail returns the end of its log.
+func (p *process) tail() string {
+	b, _ := os.ReadFile(p.log)
+	return string(b[max(0, len(b)-2000):])
+}
+
+// What call returns in place of a status.
+const (
+	notSent  = -1 // the process does not listen
+	noAnswer = 0
+)
+
+// call sends one request to a list of the process.
+func (p *process) call(method, path string, list int, cookies map[string]string) (status int, body reply, set []*http.Cookie) {
+	p.mu.Lock()
+	if p.addr == "" {
+		p.mu.Unlock()
+		return notSent, reply{}, nil
+	}
+	url := fmt.Sprintf("http://%s/%d%s", p.addr, list, path)
+	p.mu.Unlock()
+	r, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		return notSent, reply{}, nil
+	}
+	for name, value := range cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	answer, err := p.client.Do(r)
+	if dial := new(net.OpError); errors.As(err, &dial) && dial.Op == "dial" {
+		return notSent, reply{}, nil
+	}
+	if err != nil {
+		return noAnswer, reply{}, nil
+	}
+	defer answer.Body.Close()
+	if err := json.NewDecoder(answer.Body).Decode(&body); err != nil {
+		return noAnswer, reply{}, nil
+	}
+	io.Copy(io.Discard, answer.Body)
+	return answer.StatusCode, body, answer.Cookies()
+}
+
+// serves reports whether the process answers.
+func (p *process) serves() bool {
+	status, _, _ := p.call("GET", "/ready", 0, nil)
+	return status == http.StatusOK
+}
