@@ -261,8 +261,8 @@ func (f *forgetful) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, err
 	return f.now.Load().Read(ctx, c)
 }
 
-func (f *forgetful) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
-	return f.now.Load().Write(ctx, b)
+func (f *forgetful) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
+	return f.now.Load().Write(ctx, w)
 }
 
 func (f *forgetful) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {

@@ -102,8 +102,8 @@ func (l *lossy) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) 
 	return l.now().Read(ctx, c)
 }
 
-func (l *lossy) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
-	return l.now().Write(ctx, b)
+func (l *lossy) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
+	return l.now().Write(ctx, w)
 }
 
 func (l *lossy) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {

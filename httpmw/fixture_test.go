@@ -62,12 +62,12 @@ func (f *flaky) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) 
 	return f.Store.Read(ctx, c)
 }
 
-func (f *flaky) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
+func (f *flaky) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
 	f.writes.Add(1)
 	if f.down.Load() {
 		return revlog.Written{}, errDown
 	}
-	return f.Store.Write(ctx, b)
+	return f.Store.Write(ctx, w)
 }
 
 func (f *flaky) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {

@@ -18,12 +18,24 @@ import (
 func (s *scripted) replicated(n int) {
 	s.set(func(s *scripted) {
 		in := s.Store
-		s.write = func(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
+		s.write = func(ctx context.Context, b revlog.Write) (revlog.Written, error) {
 			w, err := in.Write(ctx, b)
-			w.Replicas = min(n, b.Ack.Replicas)
+			w.Replicas = min(n, ackOf(b).Replicas)
 			return w, err
 		}
 	})
+}
+
+func ackOf(w revlog.Write) revlog.Ack {
+	switch w := w.(type) {
+	case revlog.Append:
+		return w.Ack
+	case revlog.Succession:
+		return w.Ack
+	case revlog.Bulk:
+		return w.Ack
+	}
+	return revlog.Ack{}
 }
 
 // R7, R20: no error means acknowledged, the second time as the first, in the way
@@ -79,7 +91,7 @@ func TestR20ASecondRevocationTakesNothingAway(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		store.set(func(s *scripted) {
-			s.write = func(context.Context, revlog.Batch) (revlog.Written, error) {
+			s.write = func(context.Context, revlog.Write) (revlog.Written, error) {
 				return revlog.Written{}, errSilent
 			}
 		})
@@ -151,7 +163,7 @@ func TestR20OnlyWhatWaitsIsCounted(t *testing.T) {
 		demo := revocation.Options{Subject: "demo"}
 		store.set(func(s *scripted) {
 			in := s.Store
-			s.write = func(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
+			s.write = func(ctx context.Context, b revlog.Write) (revlog.Written, error) {
 				time.Sleep(100 * time.Millisecond)
 				return in.Write(ctx, b)
 			}
@@ -229,8 +241,8 @@ func TestR20WhatAnUnfinishedBulkWroteIsStillNews(t *testing.T) {
 				before := time.Now()
 				store.set(func(s *scripted) {
 					in := s.Store
-					s.write = func(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
-						if b.Recheck {
+					s.write = func(ctx context.Context, b revlog.Write) (revlog.Written, error) {
+						if w, ok := b.(revlog.Bulk); ok && w.Recheck {
 							return revlog.Written{}, errSilent
 						}
 						return in.Write(ctx, b)

@@ -19,7 +19,7 @@ func leap(t *testing.T, s revlog.Store, by time.Duration) {
 		t.Fatal(err)
 	}
 	q := revlog.Assertion{Scope: revlog.ScopeSession, Tag: revlog.Tag{1}, W: revlog.Forever, Version: revlog.Layout}
-	if _, err := s.Write(t.Context(), revlog.Batch{List: h.ID, Assertions: []revlog.Assertion{q}, Quiet: true}); err != nil {
+	if _, err := s.Write(t.Context(), revlog.Bulk{List: h.ID, Assertions: []revlog.Assertion{q}}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -326,7 +326,7 @@ func TestR17AWindowOfAnotherLineSettlesNothing(t *testing.T) {
 		if err != nil || head.Known == 0 || head.KnownTerm != clear.Term {
 			t.Fatalf("the loss is told as %+v, %v", head, err)
 		}
-		if _, err := store.Write(t.Context(), revlog.Batch{List: head.ID, Known: 1, KnownTerm: 77}); err != nil {
+		if _, err := store.Write(t.Context(), revlog.Repair{List: head.ID, Known: 1, KnownTerm: 77}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(within)

@@ -408,8 +408,8 @@ func TestR11AnotherAttemptDoubtsNothingNew(t *testing.T) {
 		revoke(t, here, revocation.Session(sid(99)))
 		time.Sleep(time.Second)
 		link.set(func(s *scripted) {
-			s.write = func(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
-				if len(b.Assertions) > 0 {
+			s.write = func(ctx context.Context, b revlog.Write) (revlog.Written, error) {
+				if r, ok := b.(revlog.Repair); ok && len(r.Assertions) > 0 {
 					return revlog.Written{}, errSilent
 				}
 				return store.Write(ctx, b)

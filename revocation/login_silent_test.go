@@ -40,7 +40,7 @@ func TestR21SinceHoldsWhileTheStoreIsSilent(t *testing.T) {
 			}, revocation.ErrRevoked},
 			{"made here, and waiting for a store that answers", func(t *testing.T, here, there *revocation.List, store *scripted) {
 				store.set(func(s *scripted) {
-					s.write = func(context.Context, revlog.Batch) (revlog.Written, error) {
+					s.write = func(context.Context, revlog.Write) (revlog.Written, error) {
 						return revlog.Written{}, errSilent
 					}
 				})

@@ -62,7 +62,7 @@ func (h *heap) join(assertions []revlog.Assertion) (changed int) {
 	h.t.Helper()
 	for len(assertions) > 0 {
 		n := min(len(assertions), 3)
-		w, err := h.store.Write(h.t.Context(), revlog.Batch{List: h.list, Assertions: assertions[:n]})
+		w, err := h.store.Write(h.t.Context(), revlog.Append{List: h.list, Assertions: assertions[:n]})
 		if err != nil {
 			h.t.Fatal(err)
 		}

@@ -65,7 +65,7 @@ func TestR20ARetryNeverMovesW(t *testing.T) {
 		store := script()
 		here, there := open(t, store), open(t, store)
 		old := login(t, there, 1, "ada")
-		refuse := func(context.Context, revlog.Batch) (revlog.Written, error) {
+		refuse := func(context.Context, revlog.Write) (revlog.Written, error) {
 			return revlog.Written{}, errSilent
 		}
 		store.set(func(s *scripted) { s.write = refuse })
@@ -80,7 +80,7 @@ func TestR20ARetryNeverMovesW(t *testing.T) {
 		wantVerdict(t, "begun after, there", verdict(t, there, later), replica.Accept, replica.None)
 		wantVerdict(t, "begun after, here", verdict(t, here, later), replica.Accept, replica.None)
 		batches := store.written()
-		if last := batches[len(batches)-1].Assertions[0]; last.When != revlog.AsGiven {
+		if last := batches[len(batches)-1].(revlog.Append).Assertions[0]; last.When != revlog.AsGiven {
 			t.Errorf("the retry asks for a W of its own: %+v", last)
 		}
 	})
@@ -113,7 +113,7 @@ func TestR20ARetryBringsItsTimeAlong(t *testing.T) {
 		})
 		time.Sleep(within)
 		batches := store.written()
-		last := batches[len(batches)-1]
+		last := batches[len(batches)-1].(revlog.Append)
 		if len(last.Assertions) != 1 || last.Assertions[0].Scope != revlog.ScopeEveryone {
 			t.Fatalf("sent: %+v", last)
 		}
@@ -180,11 +180,11 @@ func TestR20WhatAFailoverLostIsSentAgain(t *testing.T) {
 		q, other := login(t, here, 1, "ada"), login(t, here, 2, "bob")
 		time.Sleep(time.Second)
 		store.set(func(s *scripted) { // a primary that dies before it told anybody
-			s.write = func(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
+			s.write = func(ctx context.Context, b revlog.Write) (revlog.Written, error) {
 				h, err := s.Store.Create(ctx, revlog.CreateOptions{})
 				at := revlog.Position{MS: h.MS, N: h.N + 1}
 				h.N++
-				return revlog.Written{Head: h, Done: true, Results: []revlog.Result{{Position: at, Changed: true, W: revlog.Forever}}}, err
+				return revlog.Written{Head: h, Results: []revlog.Result{{Position: at, Changed: true, W: revlog.Forever}}}, err
 			}
 		})
 		revoke(t, here, revocation.Session(sid(1)))

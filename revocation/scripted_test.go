@@ -19,11 +19,11 @@ type scripted struct {
 
 	mu       sync.Mutex // owns everything below
 	read     func(context.Context, revlog.Cursor) (revlog.Page, error)
-	write    func(context.Context, revlog.Batch) (revlog.Written, error)
+	write    func(context.Context, revlog.Write) (revlog.Written, error)
 	confirm  func(context.Context, revlog.Question) (revlog.Answer, error)
 	create   func(context.Context, revlog.CreateOptions) (revlog.Head, error)
 	confirms int
-	writes   []revlog.Batch
+	writes   []revlog.Write
 }
 
 func script() *scripted { return &scripted{Store: revlog.NewMemory()} }
@@ -39,7 +39,7 @@ func (s *scripted) set(f func(*scripted)) {
 func (s *scripted) silence() {
 	s.set(func(s *scripted) {
 		s.silenceReads()
-		s.write = func(context.Context, revlog.Batch) (revlog.Written, error) {
+		s.write = func(context.Context, revlog.Write) (revlog.Written, error) {
 			return revlog.Written{}, errSilent
 		}
 		s.confirm = func(context.Context, revlog.Question) (revlog.Answer, error) {
@@ -71,10 +71,10 @@ func (s *scripted) asked() int {
 	return s.confirms
 }
 
-func (s *scripted) written() []revlog.Batch {
+func (s *scripted) written() []revlog.Write {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]revlog.Batch(nil), s.writes...)
+	return append([]revlog.Write(nil), s.writes...)
 }
 
 func (s *scripted) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
@@ -87,7 +87,7 @@ func (s *scripted) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, erro
 	return store.Read(ctx, c)
 }
 
-func (s *scripted) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
+func (s *scripted) Write(ctx context.Context, b revlog.Write) (revlog.Written, error) {
 	s.mu.Lock()
 	f, store := s.write, s.Store
 	s.writes = append(s.writes, b)
@@ -137,7 +137,7 @@ func forged(t *testing.T, s revlog.Store, a ...revlog.Assertion) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Write(t.Context(), revlog.Batch{List: h.ID, Assertions: a}); err != nil {
+	if _, err := s.Write(t.Context(), revlog.Append{List: h.ID, Assertions: a}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -126,7 +126,7 @@ func TestR21ALoginIsNeverDeadOnArrival(t *testing.T) {
 		},
 		"the store has not taken what was revoked here": func(t *testing.T, here, there *revocation.List, store *scripted) error {
 			store.set(func(s *scripted) {
-				s.write = func(context.Context, revlog.Batch) (revlog.Written, error) { return revlog.Written{}, errSilent }
+				s.write = func(context.Context, revlog.Write) (revlog.Written, error) { return revlog.Written{}, errSilent }
 			})
 			if _, err := here.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{}); err == nil {
 				t.Error("no error")

@@ -183,11 +183,11 @@ func (s *silent) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error)
 	return s.Memory.Read(ctx, c)
 }
 
-func (s *silent) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
+func (s *silent) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
 	if s.on.Load() {
 		return revlog.Written{}, errSilent
 	}
-	return s.Memory.Write(ctx, b)
+	return s.Memory.Write(ctx, w)
 }
 
 func (s *silent) Replicas(ctx context.Context) ([]revlog.Replica, error) {

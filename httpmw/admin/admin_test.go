@@ -115,11 +115,11 @@ type fragile struct {
 
 var errSilent = errors.New("no answer")
 
-func (s *fragile) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
+func (s *fragile) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
 	if s.silent.Load() {
 		return revlog.Written{}, errSilent
 	}
-	return s.Memory.Write(ctx, b)
+	return s.Memory.Write(ctx, w)
 }
 
 func (s *fragile) Replicas(ctx context.Context) ([]revlog.Replica, error) {

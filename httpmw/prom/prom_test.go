@@ -236,11 +236,11 @@ type flaky struct {
 	down atomic.Bool
 }
 
-func (f *flaky) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
+func (f *flaky) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
 	if f.down.Load() {
 		return revlog.Written{}, errors.New("the store is down")
 	}
-	return f.Store.Write(ctx, b)
+	return f.Store.Write(ctx, w)
 }
 
 type fakeMover struct{}

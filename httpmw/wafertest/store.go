@@ -80,18 +80,18 @@ func (s *store) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) 
 	case stale:
 		return revlog.Page{}, errAway
 	case silent: // as after a revocation in bulk
-		if _, err := s.Store.Write(ctx, revlog.Batch{List: c.List, Recheck: true}); err != nil {
+		if _, err := s.Store.Write(ctx, revlog.Repair{List: c.List, Recheck: true}); err != nil {
 			return revlog.Page{}, err
 		}
 	}
 	return s.Store.Read(ctx, c)
 }
 
-func (s *store) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
+func (s *store) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
 	if s.mode() != healthy {
 		return revlog.Written{}, errAway
 	}
-	return s.Store.Write(ctx, b)
+	return s.Store.Write(ctx, w)
 }
 
 func (s *store) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {

@@ -23,7 +23,7 @@ func (l *Replica) RevokeMany(ctx context.Context, all iter.Seq[Revocation], prog
 	list := v.head.ID
 	var batch []revlog.Assertion
 	receipt, n := Receipt{}, 0
-	send := func(b revlog.Batch) error {
+	send := func(b revlog.Bulk) error {
 		b.List, b.Floor, b.Skew, b.Ack = list, l.clock.highest(), l.Within(), l.config.Ack
 		w, err := l.store.Write(ctx, b)
 		switch {
@@ -50,18 +50,18 @@ func (l *Replica) RevokeMany(ctx context.Context, all iter.Seq[Revocation], prog
 		}
 		batch = append(batch, a)
 		if len(batch) == joinBatch {
-			if err := send(revlog.Batch{Assertions: batch, Quiet: true}); err != nil {
+			if err := send(revlog.Bulk{Assertions: batch}); err != nil {
 				return Receipt{}, err
 			}
 			batch = batch[:0]
 		}
 	}
 	if len(batch) > 0 {
-		if err := send(revlog.Batch{Assertions: batch, Quiet: true}); err != nil {
+		if err := send(revlog.Bulk{Assertions: batch}); err != nil {
 			return Receipt{}, err
 		}
 	}
-	if err := send(revlog.Batch{Recheck: true}); err != nil {
+	if err := send(revlog.Bulk{Recheck: true}); err != nil {
 		return Receipt{}, err
 	}
 	done := time.Now()

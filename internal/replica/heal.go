@@ -29,8 +29,8 @@ func (l *Replica) adopt(ctx context.Context, v *view, now time.Time) error {
 	// Known first: a store that has our entries and does not say that it lacks others
 	// would be believed. Born as well: whoever began this list may have counted from
 	// behind what tokens say, and its entries would seem older than those.
-	loss := revlog.Batch{List: head.ID, Known: known, KnownTerm: v.head.Term(), Born: l.stamped}
-	if _, err := l.write(ctx, loss); err != nil {
+	loss := revlog.Repair{List: head.ID, Known: known, KnownTerm: v.head.Term(), Born: l.stamped}
+	if _, err := l.repair(ctx, loss); err != nil {
 		return err
 	}
 	if err := l.republish(ctx, v, head.ID); err != nil {
@@ -50,11 +50,11 @@ func (l *Replica) mend(ctx context.Context, v *view, now time.Time) error {
 	joined := whole
 	// A snapshot may also be from before the list was found to lack something, or
 	// before everyone was to be asked about.
-	repair := revlog.Batch{List: head.ID, Known: head.Known, KnownTerm: head.KnownTerm, Born: head.Born, Recheck: head.Floor > 0}
+	repair := revlog.Repair{List: head.ID, Known: head.Known, KnownTerm: head.KnownTerm, Born: head.Born, Recheck: head.Floor > 0}
 	if !whole {
 		repair.Known, repair.KnownTerm = v.m.MS, head.Term()
 	}
-	w, err := l.write(ctx, repair)
+	w, err := l.repair(ctx, repair)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (l *Replica) republish(ctx context.Context, v *view, g revlog.ListID) error
 	}
 	for len(all) > 0 {
 		n := min(len(all), joinBatch)
-		if _, err := l.write(ctx, revlog.Batch{List: g, Assertions: all[:n]}); err != nil {
+		if _, err := l.repair(ctx, revlog.Repair{List: g, Assertions: all[:n]}); err != nil {
 			return err
 		}
 		all = all[n:]

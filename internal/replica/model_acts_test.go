@@ -349,7 +349,7 @@ func (h *history) newer(r *member, s *modelSession) {
 	rev := h.revocation(nil, r, revlog.ScopeSession, fmt.Sprint(s.id))
 	a := revlog.Assertion{Scope: revlog.ScopeSession, Tag: rev.key.Tag, W: revlog.Forever, Version: revlog.Layout + 1}
 	n.now()
-	if _, err := n.memory.Write(background, revlog.Batch{List: n.list, Assertions: []revlog.Assertion{a}}); err != nil {
+	if _, err := n.memory.Write(background, revlog.Append{List: n.list, Assertions: []revlog.Assertion{a}}); err != nil {
 		h.t.Fatal(err)
 	}
 	h.say("a newer release revokes session %d", s.id)

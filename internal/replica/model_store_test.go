@@ -297,7 +297,43 @@ func (l *link) seen(n *server, q revlog.Question, a revlog.Answer) revlog.Answer
 	return a
 }
 
-func (l *link) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
+// A batch is a write as the model looks at it and changes it, of whatever kind.
+type batch struct {
+	revlog.Repair                  // what all kinds have, and of a Repair the rest
+	Unless        *revlog.Question // of a Succession
+	skew          time.Duration
+	kind          revlog.Write
+}
+
+func batchOf(w revlog.Write) *batch {
+	b := &batch{kind: w}
+	switch w := w.(type) {
+	case revlog.Append:
+		b.List, b.Floor, b.Assertions, b.skew = w.List, w.Floor, w.Assertions, w.Skew
+	case revlog.Succession:
+		b.List, b.Floor, b.Assertions, b.skew, b.Unless = w.List, w.Floor, w.Assertions, w.Skew, &w.Unless
+	case revlog.Repair:
+		b.Repair = w
+	default:
+		panic("the model makes no such write")
+	}
+	return b
+}
+
+func (b *batch) write() revlog.Write {
+	switch w := b.kind.(type) {
+	case revlog.Append:
+		w.List, w.Assertions = b.List, b.Assertions
+		return w
+	case revlog.Succession:
+		w.List, w.Assertions, w.Unless = b.List, b.Assertions, *b.Unless
+		return w
+	}
+	return b.Repair
+}
+
+func (l *link) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
+	b := batchOf(w)
 	n, err := l.guard(b.List)
 	if err != nil {
 		return revlog.Written{}, err
@@ -314,13 +350,13 @@ func (l *link) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error
 		n.heartbeat(b.Floor)
 	}
 	n.now()
-	if f := l.sim.weak.write; f != nil && f(n, &b) {
+	if f := l.sim.weak.write; f != nil && f(n, b) {
 		return l.ignored(n, b)
 	}
 	if l.sim.weak.anyList {
 		b.List = n.list
 	}
-	w, err := n.memory.Write(ctx, b)
+	out, err := n.memory.Write(ctx, b.write())
 	if err == nil && l.sim.weak.written != nil {
 		l.sim.weak.written(n, b)
 	}
@@ -331,19 +367,20 @@ func (l *link) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error
 	if !l.answers() {
 		return revlog.Written{}, errSim
 	}
-	w.Head = l.shown(w.Head)
-	if b.Unless != nil {
-		w.Unless = l.seen(n, *b.Unless, w.Unless)
+	out.Head = l.shown(out.Head)
+	if out.Refused != nil {
+		a := l.seen(n, *b.Unless, *out.Refused)
+		out.Refused = &a
 	}
-	if b.Then != nil {
-		w.Then = l.seen(n, *b.Then, w.Then)
+	if s, ok := w.(revlog.Succession); ok && out.Refused == nil {
+		out.Then = l.seen(n, s.Then, out.Then)
 	}
-	return w, nil
+	return out, nil
 }
 
 // ignored is the answer to a write that a weak store does not do.
-func (l *link) ignored(n *server, b revlog.Batch) (revlog.Written, error) {
-	w := revlog.Written{Head: l.shown(n.head()), Done: true}
+func (l *link) ignored(n *server, b *batch) (revlog.Written, error) {
+	w := revlog.Written{Head: l.shown(n.head())}
 	for _, a := range b.Assertions {
 		w.Results = append(w.Results, revlog.Result{Position: w.Head.Position(), W: a.W})
 	}

@@ -25,8 +25,8 @@ type weakness struct {
 	head    func(*revlog.Head)                           // what replicas see of a head
 	page    func(*link, revlog.Cursor, *revlog.Page)     // what they see of the log
 	answer  func(*link, revlog.Question, *revlog.Answer) // what they are answered
-	write   func(*server, *revlog.Batch) (ignored bool)  // what they write
-	written func(*server, revlog.Batch)                  // what becomes of it
+	write   func(*server, *batch) (ignored bool)         // what they write
+	written func(*server, *batch)                        // what becomes of it
 }
 
 func (w *weakness) on() bool { return w.rule != "" }
@@ -65,18 +65,19 @@ var invisible = map[string]string{
 	"R6":  "without it the log grows, and nothing is decided differently",
 	"R7":  "a server here has no copies that could acknowledge",
 	"R8":  "it is about the settings of a server",
+	"R29": "here no client sends a write again by itself",
 	"R13": "it is about two goroutines, and here one runs at a time",
 	"R14": "it is about the size of filters",
 	"R28": "without it the store is asked: that costs questions, and breaks no promise",
 	"R31": "it is about the key ring beside the list",
 }
 
-func claimsAll(_ *server, b *revlog.Batch) bool {
+func claimsAll(_ *server, b *batch) bool {
 	b.Known, b.KnownTerm, b.Born = 0, 0, 0
 	return false
 }
 
-func sharesTheMS(n *server, b *revlog.Batch) bool {
+func sharesTheMS(n *server, b *batch) bool {
 	for i := range b.Assertions {
 		if a := &b.Assertions[i]; a.When == revlog.AtNow {
 			a.When, a.W = revlog.AsGiven, max(n.time(), n.head().MS, b.Floor)
@@ -86,7 +87,7 @@ func sharesTheMS(n *server, b *revlog.Batch) bool {
 }
 
 // each calls f for what n holds of what b revoked.
-func each(n *server, b revlog.Batch, f func(a revlog.Assertion, e *revlog.Entry)) {
+func each(n *server, b *batch, f func(a revlog.Assertion, e *revlog.Entry)) {
 	n.edit(func(st *revlog.State) {
 		for _, a := range b.Assertions {
 			for i := range st.Exact {
@@ -98,7 +99,7 @@ func each(n *server, b revlog.Batch, f func(a revlog.Assertion, e *revlog.Entry)
 	})
 }
 
-func forgetsFromW(n *server, b revlog.Batch) {
+func forgetsFromW(n *server, b *batch) {
 	until := map[revlog.Key]int64{}
 	each(n, b, func(a revlog.Assertion, e *revlog.Entry) {
 		if e.W != revlog.Forever {
@@ -120,14 +121,14 @@ func forgetsFromW(n *server, b revlog.Batch) {
 	})
 }
 
-func forgetsEarly(n *server, _ revlog.Batch) {
+func forgetsEarly(n *server, _ *batch) {
 	now := n.head().MS
 	n.edit(func(st *revlog.State) {
 		st.Exact = slices.DeleteFunc(st.Exact, func(e revlog.Entry) bool { return e.Until < now })
 	})
 }
 
-func lowers(n *server, b revlog.Batch) {
+func lowers(n *server, b *batch) {
 	each(n, b, func(a revlog.Assertion, e *revlog.Entry) {
 		if a.When == revlog.Before && a.W < e.W {
 			e.W = a.W
@@ -135,18 +136,21 @@ func lowers(n *server, b revlog.Batch) {
 	})
 }
 
-func keepsWhatItHas(_ *server, b *revlog.Batch) bool {
+func keepsWhatItHas(_ *server, b *batch) bool {
 	return b.Unless == nil && len(b.Assertions) > 0 && !slices.ContainsFunc(b.Assertions, func(a revlog.Assertion) bool {
 		return a.Until == 0 || a.When != revlog.AsGiven
 	})
 }
 
-func asksNothing(_ *server, b *revlog.Batch) bool {
-	b.Unless = nil
+func asksNothing(n *server, b *batch) bool {
+	if b.Unless != nil { // about a session that begins now
+		now := n.head().MS
+		b.Unless = &revlog.Question{List: b.List, Epoch: now + b.skew.Milliseconds() + 1, Checked: now, Skew: b.skew}
+	}
 	return false
 }
 
-func forgetsKeys(_ *server, b *revlog.Batch) bool {
+func forgetsKeys(_ *server, b *batch) bool {
 	for i := range b.Assertions {
 		b.Assertions[i].Until = 0
 	}

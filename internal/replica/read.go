@@ -85,7 +85,7 @@ func (l *Replica) keepRetain(ctx context.Context, h revlog.Head) error {
 	if h.Retain() >= l.config.retain() {
 		return nil
 	}
-	_, err := l.write(ctx, revlog.Batch{List: h.ID, Retain: l.config.retain()})
+	_, err := l.repair(ctx, revlog.Repair{List: h.ID, Retain: l.config.retain()})
 	return err
 }
 
@@ -168,17 +168,17 @@ func (l *Replica) fetch(ctx context.Context, g revlog.ListID, from revlog.Positi
 	return l.store.Read(ctx, revlog.Cursor{List: g, From: from, Limit: pageLimit, Floor: l.clock.highest(), Globals: marks})
 }
 
-func (l *Replica) write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
-	patience := l.Within() / 4
-	if b.Ack.Replicas > 0 {
-		patience += b.Ack.Timeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (l *Replica) write(ctx context.Context, w revlog.Write, patience time.Duration) (revlog.Written, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.Within()/4+patience)
 	defer cancel()
-	b.Floor, b.Skew = max(b.Floor, l.clock.highest()), l.Within()
-	w, err := l.store.Write(ctx, b)
+	out, err := l.store.Write(ctx, w)
 	if err == nil {
-		l.clock.heard(w.Head.MS, true)
+		l.clock.heard(out.Head.MS, true)
 	}
-	return w, err
+	return out, err
+}
+
+func (l *Replica) repair(ctx context.Context, r revlog.Repair) (revlog.Written, error) {
+	r.Floor = l.clock.highest()
+	return l.write(ctx, r, 0)
 }

@@ -69,8 +69,8 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 	}
 	list := v.head.ID
 	a.MAC = l.tags.entryMAC(list, a.Version, a.Scope, a.Tag)
-	w, err := l.store.Write(ctx, revlog.Batch{
-		List: list, Floor: l.clock.present(now), Skew: l.Within(), Assertions: []revlog.Assertion{a}, Ack: l.config.Ack,
+	w, err := l.store.Write(ctx, revlog.Append{
+		List: list, Floor: l.clock.present(now), Skew: l.Within(), Assertions: []revlog.Assertion{a}, Request: newRequest(), Ack: l.config.Ack,
 	})
 	switch {
 	case errors.Is(err, revlog.ErrFuture):
@@ -168,7 +168,12 @@ func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
 	// Their W may lie ahead of a log time that stood still meanwhile. Whoever logs in
 	// from now on begins after them, and has to stay within reach of the next "now".
 	ack := revlog.Ack{Replicas: l.config.Ack.Replicas, Timeout: l.Within() / 4}
-	w, err := l.write(ctx, revlog.Batch{List: list, Floor: floor, Assertions: batch, Ack: ack})
+	var patience time.Duration
+	if ack.Replicas > 0 {
+		patience = ack.Timeout
+	}
+	again := revlog.Append{List: list, Floor: max(floor, l.clock.highest()), Assertions: batch, Ack: ack}
+	w, err := l.write(ctx, again, patience)
 	if err != nil {
 		return true, err
 	}

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"time"
@@ -43,13 +44,13 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 	if err != nil {
 		return Start{}, err
 	}
-	b := l.succession(q, s, v, &unless, now)
+	b := l.succession(q, s, v, unless, now)
 	w, err := l.store.Write(ctx, b)
 	switch {
 	case err != nil:
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	case !w.Done:
-		return Start{}, l.noSuccessor(q, unless, w)
+	case w.Refused != nil:
+		return Start{}, l.noSuccessor(q, unless, *w.Refused)
 	case w.Replicas < l.config.Ack.Replicas:
 		return Start{}, fmt.Errorf("%w: %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, l.config.Ack.Replicas)
 	}
@@ -95,12 +96,13 @@ func (l *Replica) predecessor(q *Query, s Succession, v *view, now time.Time) (r
 }
 
 // succession returns the write that ends q and says what its successor begins with.
-func (l *Replica) succession(q *Query, s Succession, v *view, unless *revlog.Question, now time.Time) revlog.Batch {
-	b := revlog.Batch{
+func (l *Replica) succession(q *Query, s Succession, v *view, unless revlog.Question, now time.Time) revlog.Succession {
+	b := revlog.Succession{
 		List: v.head.ID, Floor: l.clock.present(now), Skew: l.Within(), Ack: l.config.Ack,
 		Unless:     unless,
+		Request:    newRequest(),
 		Assertions: []revlog.Assertion{l.join(v.head.ID, revlog.ScopeSession, q.tag, revlog.Forever, 0)},
-		Then:       &revlog.Question{List: v.head.ID, Subject: s.Login.Subject, Groups: s.Login.Groups, Skew: l.Within()},
+		Then:       revlog.Question{List: v.head.ID, Subject: s.Login.Subject, Groups: s.Login.Groups, Skew: l.Within()},
 	}
 	if s.Kind == Others {
 		others := l.join(v.head.ID, revlog.ScopeSubject, q.Subject, 0, 0)
@@ -110,11 +112,17 @@ func (l *Replica) succession(q *Query, s Succession, v *view, unless *revlog.Que
 	return b
 }
 
+// newRequest numbers a write. Nothing rests on nobody guessing it.
+func newRequest() (r revlog.Request) {
+	rand.Read(r[:])
+	return r
+}
+
 // noSuccessor says why the store did not let q have one.
-func (l *Replica) noSuccessor(q *Query, unless revlog.Question, w revlog.Written) error {
-	switch found, scope := w.Unless.Judge(unless); {
+func (l *Replica) noSuccessor(q *Query, unless revlog.Question, a revlog.Answer) error {
+	switch found, scope := a.Judge(unless); {
 	case found == revlog.FoundRevoked:
-		l.remember(unless, w.Unless)
+		l.remember(unless, a)
 		return fmt.Errorf("%w: %v", ErrRevoked, revokedBy(scope))
 	case found == revlog.FoundUnknown && unless.Checked < q.Checked:
 		return fmt.Errorf("%w: the list is not complete since this session began: log in again to join a group", ErrUnavailable)

@@ -181,17 +181,17 @@ func TestQuietOnesAreRemembered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := revlog.Batch{List: h.ID, Quiet: true, Assertions: []revlog.Assertion{
+	b := revlog.Bulk{List: h.ID, Assertions: []revlog.Assertion{
 		{Scope: revlog.ScopeSession, Tag: revlog.Tag{1}, W: revlog.Forever, Version: revlog.Layout},
 	}}
 	if _, err := s.Write(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	b.Quiet = false
+	aloud := revlog.Append{List: h.ID, Assertions: b.Assertions}
 	for _, want := range []bool{true, false} {
 		s.Close()
 		s = open(t, path)
-		w, err := s.Write(t.Context(), b)
+		w, err := s.Write(t.Context(), aloud)
 		if err != nil || w.Results[0].Changed != want || w.Head.N != 1 {
 			t.Errorf("Write = %+v, %v, want changed %v", w, err, want)
 		}

@@ -89,13 +89,13 @@ func TestR4SaidAloudIsRememberedFromThenOn(t *testing.T) {
 	for _, closed := range []bool{false, true} {
 		s, st := volatile(t)
 		create(t, st, time.Hour)
-		write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}, Quiet: true})
+		write(t, st, revlog.Bulk{Assertions: []revlog.Assertion{session(1)}})
 		key := s.Do("KEYS", "{wafer}:x:*")
 		if closed { // a later epoch is open
-			write(t, st, revlog.Batch{Floor: time.Now().Add(30 * time.Minute).UnixMilli(), Assertions: []revlog.Assertion{session(2)}})
+			write(t, st, revlog.Append{Floor: time.Now().Add(30 * time.Minute).UnixMilli(), Assertions: []revlog.Assertion{session(2)}})
 		}
-		write(t, st, revlog.Batch{Retain: 100 * time.Hour})
-		w := write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}})
+		write(t, st, revlog.Repair{Retain: 100 * time.Hour})
+		w := write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(1)}})
 		if !w.Results[0].Changed || w.Head.N == 0 {
 			t.Fatalf("said aloud: %+v", w)
 		}
@@ -104,8 +104,8 @@ func TestR4SaidAloudIsRememberedFromThenOn(t *testing.T) {
 			t.Errorf("closed %v: remembered until %v, want %v (%v)", closed, time.UnixMilli(till), time.UnixMilli(want), err)
 		}
 		// Its epoch as well: what is looked up goes by that.
-		write(t, st, revlog.Batch{Floor: time.Now().Add(50 * time.Hour).UnixMilli(), Assertions: []revlog.Assertion{session(3)}})
-		write(t, st, revlog.Batch{Floor: time.Now().Add(90 * time.Hour).UnixMilli(), Assertions: []revlog.Assertion{session(4)}})
+		write(t, st, revlog.Append{Floor: time.Now().Add(50 * time.Hour).UnixMilli(), Assertions: []revlog.Assertion{session(3)}})
+		write(t, st, revlog.Append{Floor: time.Now().Add(90 * time.Hour).UnixMilli(), Assertions: []revlog.Assertion{session(4)}})
 		if a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(1)}); err != nil || !a.Session {
 			t.Errorf("closed %v: 90 h later: %+v, %v", closed, a, err)
 		}

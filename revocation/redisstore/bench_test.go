@@ -117,7 +117,7 @@ func BenchmarkMillionEntries(b *testing.B) {
 		const all = 1_000_000
 		before, cpu := must(parse(s.Info("used_memory"))), s.CPU()
 		for n := 0; n < all; n += 500 {
-			var batch revlog.Batch
+			var batch revlog.Append
 			for i := range 500 {
 				batch.Assertions = append(batch.Assertions, session(n+i))
 			}
@@ -149,7 +149,7 @@ func BenchmarkBoot(b *testing.B) {
 	first := replicas(b, s, 1)[0]
 	st := open(b, &redis.UniversalOptions{Addrs: []string{s.Addr}}, redisstore.Config{AllowVolatile: true})
 	for n := 0; n < entries; n += 500 {
-		batch := revlog.Batch{List: first.Replica().Genesis()}
+		batch := revlog.Append{List: first.Replica().Genesis()}
 		for i := range 500 {
 			batch.Assertions = append(batch.Assertions, session(n+i))
 		}

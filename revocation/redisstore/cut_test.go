@@ -1,20 +1,24 @@
 package redisstore_test
 
 import (
+	"errors"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// R22: a conditional write whose answer is lost is not sent again. It would meet
-// itself, and tell somebody whose session has just got a successor that it was
-// revoked. Any other write may be sent again, and changes nothing then (R6).
-func TestR22AConditionalWriteIsSentOnce(t *testing.T) {
+// R29: a write whose answer is lost is sent again and recognizes itself: nobody is
+// told that the session was revoked that has just got a successor, and "now" is still
+// the first one.
+func TestR29AWriteWhoseAnswerIsLost(t *testing.T) {
 	for name, ack := range map[string]revlog.Ack{
 		"stored":     {},
 		"replicated": {Replicas: 1, Timeout: time.Millisecond},
@@ -24,33 +28,65 @@ func TestR22AConditionalWriteIsSentOnce(t *testing.T) {
 			p := redistest.NewProxy(t, s.Addr)
 			st := open(t, &redis.UniversalOptions{Addrs: []string{p.Addr}}, redisstore.Config{AllowVolatile: true})
 			head := create(t, st, time.Hour)
-			question := func(n int) *revlog.Question {
-				return &revlog.Question{List: list, Session: tagOf(n), Epoch: head.MS, Checked: head.MS, Skew: 2 * time.Second}
-			}
 			entries := func() string { return s.Do("HGET", "{wafer}:head", "n") }
-
-			b := revlog.Batch{Assertions: []revlog.Assertion{session(1)}, Unless: question(1), Ack: ack}
-			if w := write(t, st, b); !w.Done { // also where the server does not know the script
+			succession := func(n int) revlog.Succession {
+				q := revlog.Question{List: list, Session: tagOf(n), Epoch: head.MS, Checked: head.MS, Skew: 2 * time.Second}
+				return revlog.Succession{
+					List: list, Skew: 2 * time.Second, Request: revlog.Request{1, byte(n)}, Assertions: []revlog.Assertion{session(n)}, Unless: q, Then: q, Ack: ack,
+				}
+			}
+			if w := written(t, st, succession(1)); w.Refused != nil { // also where the server does not know the script
 				t.Fatalf("Write = %+v", w)
 			}
-			b = revlog.Batch{List: list, Assertions: []revlog.Assertion{session(2)}, Unless: question(2), Ack: ack}
 			p.CutAnswer()
-			if w, err := st.Write(t.Context(), b); err == nil {
-				t.Errorf("Write = %+v, although its answer was lost", w)
+			if w := written(t, st, succession(2)); w.Refused != nil || !w.Then.Session || !w.Results[0].Changed {
+				t.Errorf("a succession: %+v", w)
 			}
 			if n := entries(); n != "2" {
-				t.Errorf("%s entries: this shows nothing", n)
+				t.Errorf("%s entries", n)
 			}
-			if w := write(t, st, b); w.Done { // for whoever asks again it is revoked
-				t.Errorf("Write again = %+v", w)
+			again := succession(2)
+			again.Request = revlog.Request{9}
+			if w := written(t, st, again); w.Refused == nil { // for whoever asks anew it is revoked
+				t.Errorf("another write about the same session = %+v", w)
 			}
-			if name == "replicated" {
-				return // a write is waited for on its own connection, and never sent again
+
+			everybody := revlog.Append{
+				List: list, Skew: 2 * time.Second, Request: revlog.Request{2}, Ack: ack,
+				Assertions: []revlog.Assertion{{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.Layout}},
 			}
 			p.CutAnswer()
-			if w := write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(3)}}); !w.Done || w.Results[0].Changed {
-				t.Errorf("without a condition: %+v", w)
+			if w := written(t, st, everybody); !w.Results[0].Changed || w.Results[0].Position.N != 3 || entries() != "3" {
+				t.Errorf("until now: %+v, and %s entries", w, entries())
+			}
+			if ttl, err := strconv.Atoi(s.Do("PTTL", "{wafer}:q:"+string(everybody.Request[:]))); err != nil || ttl <= 0 || ttl > 60_000 {
+				t.Errorf("its answer is kept for %d ms (%v)", ttl, err)
 			}
 		})
+	}
+}
+
+// R29: a user who switches while a connection breaks has a new session, and is not
+// told that the old one was revoked.
+func TestR29SwitchWhoseAnswerIsLost(t *testing.T) {
+	s := redistest.Start(t)
+	p := redistest.NewProxy(t, s.Addr)
+	l := openList(t, &redis.UniversalOptions{Addrs: []string{p.Addr}})
+	subject := l.Tag(revocation.Subject("bob"))
+	login := replica.Login{Subject: subject}
+	begun, err := l.Replica().Begin(t.Context(), login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range byte(10) { // a read may take the broken connection now and then
+		q := replica.Query{Session: [16]byte{n}, Subject: subject, Epoch: begun.Epoch, Checked: begun.Checked, Term: begun.Term}
+		redistest.Await(t, "the store answers", func() bool { // S after the first term began
+			p.CutAnswer()
+			_, err = l.Replica().Succeed(t.Context(), &q, replica.Succession{Kind: replica.Switch, Login: login})
+			return !errors.Is(err, revocation.ErrUnavailable)
+		})
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }

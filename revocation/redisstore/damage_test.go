@@ -77,7 +77,7 @@ func TestR1DamageIsALoss(t *testing.T) {
 	s, st := volatile(t)
 	subject := revlog.Assertion{Scope: revlog.ScopeSubject, Tag: subjectTag, When: revlog.AtNow, Version: revlog.Layout}
 	everyone := revlog.Assertion{Scope: revlog.ScopeEveryone, When: revlog.AtNow, Version: revlog.Layout}
-	all := revlog.Batch{List: list, Assertions: []revlog.Assertion{session(1), subject, everyone}}
+	all := revlog.Append{List: list, Assertions: []revlog.Assertion{session(1), subject, everyone}}
 	ask := revlog.Question{List: list, Session: tagOf(1), Subject: subjectTag}
 	// use is what replicas do all the time.
 	use := func(t *testing.T) error {
@@ -119,7 +119,7 @@ func TestR1DamageIsALoss(t *testing.T) {
 func TestR2DamageKeepsWhatIsWhole(t *testing.T) {
 	s, st := volatile(t)
 	h := create(t, st, time.Hour)
-	write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}, Floor: h.MS + time.Hour.Milliseconds()})
+	write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(1)}, Floor: h.MS + time.Hour.Milliseconds()})
 	s.Do("HDEL", "{wafer}:head", "r")
 	again := create(t, st, time.Hour)
 	if again.Born < h.MS+time.Hour.Milliseconds() {
@@ -184,7 +184,7 @@ func TestMovingSlotLeavesNoHalfWrite(t *testing.T) {
 	st := open(t, &redis.UniversalOptions{Addrs: []string{nodes[0].Addr}, IsClusterMode: true},
 		redisstore.Config{AllowVolatile: true, AllowSplit: true})
 	create(t, st, time.Hour)
-	write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}})
+	write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(1)}})
 
 	i := redistest.Owner(t, nodes, "{wafer}:head")
 	from, to := nodes[i], nodes[(i+1)%3]
@@ -197,7 +197,7 @@ func TestMovingSlotLeavesNoHalfWrite(t *testing.T) {
 		{Scope: revlog.ScopeGroup, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.Layout},
 		session(5), // in a bucket that does not exist
 	} {
-		b := revlog.Batch{List: list, Assertions: []revlog.Assertion{session(1), second, session(2)}}
+		b := revlog.Append{List: list, Assertions: []revlog.Assertion{session(1), second, session(2)}}
 		if w, err := st.Write(t.Context(), b); err == nil {
 			t.Errorf("Write = %+v: this shows nothing", w)
 		}
@@ -215,7 +215,7 @@ func TestMovingSlotLeavesNoHalfWrite(t *testing.T) {
 	from.Do("CLUSTER", "SETSLOT", slot, "STABLE")
 	to.Do("CLUSTER", "SETSLOT", slot, "STABLE")
 	subject := revlog.Assertion{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.Layout}
-	if w := write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(2), subject}}); w.Head.N != 3 {
+	if w := write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(2), subject}}); w.Head.N != 3 {
 		t.Errorf("after the move was called off: %+v", w)
 	}
 }

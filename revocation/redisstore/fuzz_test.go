@@ -56,7 +56,7 @@ func decode(b []byte, depth int) (any, []byte) {
 
 var (
 	aQuestion = revlog.Question{Groups: make([]revlog.Tag, 2), Keys: make([]revlog.Tag, 1)}
-	aBatch    = revlog.Batch{Assertions: make([]revlog.Assertion, 1), Unless: &aQuestion, Then: &aQuestion}
+	aBatch    = asked{1, &aQuestion, &aQuestion}
 
 	aLine   = string(append6(append6([]byte{0, 0, 0, 7}, 1_700_000_000_000), 1_700_000_000_001))
 	aRaise  = string(append6(append6(nil, 0), 9_000_000))
@@ -79,10 +79,10 @@ func TestFuzzSeedsAreReplies(t *testing.T) {
 	if a := d.confirmed([]any{aHead, int64(0), aAnswer[2], aAnswer}, aQuestion); d.err != nil || !a.Session || a.Groups[1] != 5 {
 		t.Errorf("answer: %+v, %v", a, d.err)
 	}
-	if w := d.written(aWrite, aBatch); d.err != nil || !w.Done || !w.Then.Session {
+	if w := d.written(aWrite, aBatch); d.err != nil || w.Refused != nil || !w.Then.Session {
 		t.Errorf("written: %+v, %v", w, d.err)
 	}
-	if w := d.written(aRefuse, aBatch); d.err != nil || w.Done || !w.Unless.Session {
+	if w := d.written(aRefuse, aBatch); d.err != nil || w.Refused == nil || !w.Refused.Session {
 		t.Errorf("refused: %+v, %v", w, d.err)
 	}
 	for _, v := range []any{aPage, aWrite, aRefuse} {
@@ -134,8 +134,8 @@ func FuzzReplies(f *testing.F) {
 		sound(t, d.err, raw)
 		if d.err == nil {
 			whole(t, w.Head, len(raw))
-			if w.Done && len(w.Results) != len(aBatch.Assertions) {
-				t.Errorf("%d results of %d", len(w.Results), len(aBatch.Assertions))
+			if w.Refused == nil && len(w.Results) != aBatch.n {
+				t.Errorf("%d results of %d", len(w.Results), aBatch.n)
 			}
 			for _, r := range w.Results {
 				inRange(t, r.Position.MS, r.Position.N, r.W)

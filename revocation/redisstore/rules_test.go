@@ -38,14 +38,30 @@ func tagOf(n int) revlog.Tag {
 	return revlog.Tag(sum[:16])
 }
 
-func write(t testing.TB, st *redisstore.Store, b revlog.Batch) revlog.Written {
+// write writes to the list of these tests.
+func write(t testing.TB, st *redisstore.Store, w revlog.Write) revlog.Written {
 	t.Helper()
-	b.List = list
-	w, err := st.Write(t.Context(), b)
+	switch b := w.(type) {
+	case revlog.Append:
+		b.List = list
+		w = b
+	case revlog.Repair:
+		b.List = list
+		w = b
+	case revlog.Bulk:
+		b.List = list
+		w = b
+	}
+	return written(t, st, w)
+}
+
+func written(t testing.TB, st *redisstore.Store, w revlog.Write) revlog.Written {
+	t.Helper()
+	out, err := st.Write(t.Context(), w)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return w
+	return out
 }
 
 func volatile(t testing.TB, args ...string) (*redistest.Server, *redisstore.Store) {
@@ -59,13 +75,13 @@ func volatile(t testing.TB, args ...string) (*redistest.Server, *redisstore.Stor
 func TestR1LostAndEmptied(t *testing.T) {
 	s, st := volatile(t)
 	create(t, st, time.Hour)
-	write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}})
+	write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(1)}})
 	s.Do("XTRIM", "{wafer}:log", "MAXLEN", "0")
 	p, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 10})
 	if err != nil || p.Oldest.N != 0 || p.Head.N != 1 {
 		t.Errorf("an emptied log reads as %+v, %v", p, err)
 	}
-	w := write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(2)}})
+	w := write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(2)}})
 	if w.Head.N != 2 {
 		t.Errorf("after it the log goes on at %d", w.Head.N)
 	}
@@ -75,7 +91,7 @@ func TestR1LostAndEmptied(t *testing.T) {
 		if _, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 10}); !errors.Is(err, revlog.ErrLost) {
 			t.Errorf("Read without %s = %v", key, err)
 		}
-		_, err := st.Write(t.Context(), revlog.Batch{List: list, Assertions: []revlog.Assertion{session(3)}})
+		_, err := st.Write(t.Context(), revlog.Append{List: list, Assertions: []revlog.Assertion{session(3)}})
 		if !errors.Is(err, revlog.ErrLost) {
 			t.Errorf("Write without %s = %v", key, err)
 		}
@@ -96,7 +112,7 @@ func TestR1LostAndEmptied(t *testing.T) {
 func TestR2ExactOutlivesTheLog(t *testing.T) {
 	s, st := volatile(t)
 	create(t, st, time.Hour)
-	write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}})
+	write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(1)}})
 	s.Do("DEL", "{wafer}:log")
 	create(t, st, time.Hour)
 	if a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(1)}); err != nil || !a.Session {
@@ -116,7 +132,7 @@ func TestR3LinesAndBeats(t *testing.T) {
 		p, err := read()
 		return err == nil && p.Head.MS >= first.MS+1000 && p.Heartbeat < time.Second
 	})
-	write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}, Ack: revlog.Ack{Replicas: 1, Timeout: 5 * time.Second}})
+	write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(1)}, Ack: revlog.Ack{Replicas: 1, Timeout: 5 * time.Second}})
 	g.Servers[0].Kill()
 	var p revlog.Page
 	redistest.Await(t, "the new primary is read", func() (ok bool) {
@@ -136,20 +152,20 @@ func TestR3AWriteOpensTheLine(t *testing.T) {
 	g := redistest.StartSentinel(t)
 	st := open(t, &redis.UniversalOptions{Addrs: []string{g.Servers[0].Addr}}, redisstore.Config{AllowVolatile: true})
 	first := create(t, st, time.Hour)
-	write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}, Ack: revlog.Ack{Replicas: 1, Timeout: 10 * time.Second}})
+	write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(1)}, Ack: revlog.Ack{Replicas: 1, Timeout: 10 * time.Second}})
 	g.Servers[1].Do("REPLICAOF", "NO", "ONE")
 	promoted := open(t, &redis.UniversalOptions{Addrs: []string{g.Servers[1].Addr}}, redisstore.Config{AllowVolatile: true})
-	unless := &revlog.Question{List: list, Session: tagOf(3), Checked: first.MS, Epoch: first.MS}
-	careful := revlog.Batch{List: list, Unless: unless, Assertions: []revlog.Assertion{session(3)}}
+	unless := revlog.Question{List: list, Session: tagOf(3), Checked: first.MS, Epoch: first.MS}
+	careful := revlog.Succession{List: list, Unless: unless, Assertions: []revlog.Assertion{session(3)}, Then: unless}
 	if _, err := promoted.Write(t.Context(), careful); err == nil || !strings.Contains(err.Error(), "LINE") {
 		t.Errorf("a conditional write on a primary that nobody has followed: %v", err)
 	}
-	w := write(t, promoted, revlog.Batch{Assertions: []revlog.Assertion{session(2)}})
+	w := write(t, promoted, revlog.Append{Assertions: []revlog.Assertion{session(2)}})
 	lines := w.Head.Terms
 	if len(lines) != 2 || lines[0].ID != first.Term() || lines[1].Start > lines[1].Opened || lines[1].Opened > w.Results[0].Position.MS {
 		t.Fatalf("lines %+v, written at %+v", lines, w.Results[0].Position)
 	}
-	if again := write(t, promoted, careful); !again.Done || len(again.Head.Terms) != 2 {
+	if again := written(t, promoted, careful); again.Refused != nil || len(again.Head.Terms) != 2 {
 		t.Errorf("once its line is open: %+v", again)
 	}
 }
@@ -160,7 +176,7 @@ func TestR7Replicated(t *testing.T) {
 	primary, replica := g.Servers[0], g.Servers[1]
 	st := open(t, &redis.UniversalOptions{Addrs: []string{primary.Addr}}, redisstore.Config{AllowVolatile: true})
 	create(t, st, time.Hour)
-	one := revlog.Batch{Assertions: []revlog.Assertion{session(1)}, Ack: revlog.Ack{Replicas: 1, Timeout: 10 * time.Second}}
+	one := revlog.Append{Assertions: []revlog.Assertion{session(1)}, Ack: revlog.Ack{Replicas: 1, Timeout: 10 * time.Second}}
 	if w := write(t, st, one); w.Replicas != 1 {
 		t.Errorf("%d replicas acknowledged", w.Replicas)
 	}
@@ -192,7 +208,7 @@ func TestR7ReplicatedInCluster(t *testing.T) {
 		st := open(t, &redis.UniversalOptions{Addrs: []string{nodes[i].Addr}, IsClusterMode: true},
 			redisstore.Config{Prefix: fmt.Sprint("list", i), AllowVolatile: true, AllowSplit: true})
 		create(t, st, time.Hour)
-		w := write(t, st, revlog.Batch{
+		w := write(t, st, revlog.Append{
 			Assertions: []revlog.Assertion{session(1)}, Ack: revlog.Ack{Replicas: 1, Timeout: 50 * time.Millisecond},
 		})
 		if w.Replicas != 0 || !w.Results[0].Changed {
@@ -206,9 +222,9 @@ func TestR7ReplicatedInCluster(t *testing.T) {
 func TestR9ServerThatRefusesWrites(t *testing.T) {
 	s, st := volatile(t)
 	create(t, st, time.Hour)
-	write(t, st, revlog.Batch{Assertions: []revlog.Assertion{session(1)}})
+	write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(1)}})
 	s.Do("CONFIG", "SET", "maxmemory", "1")
-	_, err := st.Write(t.Context(), revlog.Batch{List: list, Assertions: []revlog.Assertion{session(2)}})
+	_, err := st.Write(t.Context(), revlog.Append{List: list, Assertions: []revlog.Assertion{session(2)}})
 	if err == nil || !strings.Contains(err.Error(), "OOM") {
 		t.Errorf("Write to a full server = %v", err)
 	}
@@ -295,13 +311,16 @@ func TestEpochs(t *testing.T) {
 	const each, rounds = 5000, 4
 	for round := range rounds {
 		for at := 0; at < each; at += 1000 {
-			var b revlog.Batch
+			var b revlog.Append
 			b.Floor = h.MS + int64(round)*time.Hour.Milliseconds()/8 // R3: an eighth of the retention later
 			for n := range 1000 {
 				b.Assertions = append(b.Assertions, session(round*each+at+n))
 			}
-			b.Quiet = round == 1
-			write(t, st, b)
+			if round == 1 {
+				write(t, st, revlog.Bulk{Floor: b.Floor, Assertions: b.Assertions})
+			} else {
+				write(t, st, b)
+			}
 		}
 	}
 	for n := 0; n < each*rounds; n += 997 {
@@ -330,7 +349,7 @@ func TestEpochs(t *testing.T) {
 		t.Errorf("%d epochs", len(epochs))
 	}
 	// Long after, the list of epochs is short again.
-	b := revlog.Batch{Floor: h.MS + 5*time.Hour.Milliseconds(), Assertions: []revlog.Assertion{session(1 << 20)}}
+	b := revlog.Append{Floor: h.MS + 5*time.Hour.Milliseconds(), Assertions: []revlog.Assertion{session(1 << 20)}}
 	write(t, st, b)
 	if n := len(s.Do("HGET", "{wafer}:head", "x")); n > 0 {
 		t.Errorf("%d bytes of epochs that are over", n)
@@ -348,8 +367,8 @@ func TestMarksArePruned(t *testing.T) {
 	key := func(n int) revlog.Assertion {
 		return revlog.Assertion{Scope: revlog.ScopeKey, Tag: tagOf(n), W: revlog.Forever, Version: revlog.Layout}
 	}
-	write(t, st, revlog.Batch{Assertions: []revlog.Assertion{key(1)}})
-	write(t, st, revlog.Batch{Floor: h.MS + 3*time.Hour.Milliseconds(), Assertions: []revlog.Assertion{key(2)}})
+	write(t, st, revlog.Append{Assertions: []revlog.Assertion{key(1)}})
+	write(t, st, revlog.Append{Floor: h.MS + 3*time.Hour.Milliseconds(), Assertions: []revlog.Assertion{key(2)}})
 	if n := s.Do("HLEN", "{wafer}:marks"); n != "2" { // and the field that keeps the key
 		t.Errorf("%s fields", n)
 	}
@@ -361,7 +380,7 @@ func TestReadLong(t *testing.T) {
 	create(t, st, time.Hour)
 	const all = 10_500
 	for n := 0; n < all; n += 500 {
-		var b revlog.Batch
+		var b revlog.Append
 		for i := range 500 {
 			b.Assertions = append(b.Assertions, session(n+i))
 		}

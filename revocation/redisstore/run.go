@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -36,8 +37,23 @@ var readLua string
 //go:embed lua/confirm.lua
 var confirmLua string
 
-//go:embed lua/write.lua
-var writeLua string
+//go:embed lua/plan.lua
+var planLua string
+
+//go:embed lua/request.lua
+var requestLua string
+
+//go:embed lua/append.lua
+var appendLua string
+
+//go:embed lua/succeed.lua
+var succeedLua string
+
+//go:embed lua/repair.lua
+var repairLua string
+
+//go:embed lua/bulk.lua
+var bulkLua string
 
 //go:embed lua/probe.lua
 var probeLua string
@@ -52,16 +68,22 @@ var registerLua string
 var replicasLua string
 
 // scripts are the steps of the store; each begins with the same helpers.
-type scripts struct{ create, read, confirm, write, probe, reset, register, replicas *redis.Script }
+type scripts struct {
+	create, read, confirm, append, succeed, repair, bulk, probe, reset, register, replicas *redis.Script
+}
 
 func newScripts() (s scripts) {
 	// Redis names scripts by SHA-1. Nothing rests on it, so a FIPS-only process may.
+	planning := commonLua + marksLua + exactLua + planLua + assertLua
 	fips140.WithoutEnforcement(func() {
 		s = scripts{
 			create:  redis.NewScript(commonLua + marksLua + initLua),
 			read:    redis.NewScript(commonLua + marksLua + readLua),
 			confirm: redis.NewScript(commonLua + exactLua + confirmLua),
-			write:   redis.NewScript(commonLua + marksLua + exactLua + assertLua + writeLua),
+			append:  redis.NewScript(planning + requestLua + appendLua),
+			succeed: redis.NewScript(planning + requestLua + succeedLua),
+			repair:  redis.NewScript(planning + repairLua),
+			bulk:    redis.NewScript(planning + bulkLua),
 			probe:   redis.NewScript(probeLua),
 
 			reset:    redis.NewScript(commonLua + marksLua + resetLua),
@@ -78,60 +100,42 @@ func (s *Store) run(ctx context.Context, script *redis.Script, args ...any) (any
 	return reply, s.mapped(err)
 }
 
-// runOnce is run without another attempt of the client: a conditional write that is
-// sent again meets itself (R22).
-func (s *Store) runOnce(ctx context.Context, script *redis.Script, args ...any) (any, error) {
-	reply, err := script.Run(ctx, onceClient{s.client}, s.keys, args...).Result()
-	return reply, s.mapped(err)
-}
-
-// A onceClient sends scripts that it does not send again when their answer is lost.
-type onceClient struct{ redis.UniversalClient }
-
-func (c onceClient) EvalSha(ctx context.Context, hash string, keys []string, args ...any) *redis.Cmd {
-	return c.once(ctx, "evalsha", hash, keys, args)
-}
-
-func (c onceClient) Eval(ctx context.Context, source string, keys []string, args ...any) *redis.Cmd {
-	return c.once(ctx, "eval", source, keys, args)
-}
-
-func (c onceClient) once(ctx context.Context, how, script string, keys []string, args []any) *redis.Cmd {
-	line := []any{how, script, len(keys)}
-	for _, k := range keys {
-		line = append(line, k)
-	}
-	cmd := redis.NewCmd(ctx, append(line, args...)...)
-	cmd.SetFirstKeyPos(3)
-	c.Process(ctx, once{cmd}) // the command has the error
-	return cmd
-}
-
-// A once is a command that is not sent again.
-type once struct{ *redis.Cmd }
-
-// NoRetry implements [redis.Cmder].
-func (once) NoRetry() bool { return true }
-
 // runAcked runs a script and waits on the same connection for replicas to hold
 // what was written before it answered: WAIT on another connection counts
-// replicas of another write (R7). A server that does not know the script is sent
-// both again.
+// replicas of another write (R7). If the connection breaks, both are sent again on
+// another one, as the client does with a script alone (R29).
 func (s *Store) runAcked(ctx context.Context, script *redis.Script, ack revlog.Ack, args ...any) (any, int, error) {
 	node, err := s.primary(ctx)
 	if err != nil {
 		return nil, 0, s.mapped(err)
 	}
-	timeout := ack.Timeout
-	if timeout == 0 {
-		timeout = 500 * time.Millisecond
+	if ack.Timeout == 0 {
+		ack.Timeout = 500 * time.Millisecond
 	}
-	conn := node.WithTimeout(timeout + 500*time.Millisecond).Conn()
+	reply, n, err := s.sendAcked(ctx, node, script, ack, args)
+	if broken(err) && ctx.Err() == nil {
+		reply, n, err = s.sendAcked(ctx, node, script, ack, args)
+	}
+	return reply, n, s.mapped(err)
+}
+
+// broken reports whether a connection ended before its answer came, which says
+// nothing about the server. A timeout does.
+func broken(err error) bool {
+	var ofServer redis.Error
+	var network net.Error
+	return err != nil && !errors.As(err, &ofServer) && !(errors.As(err, &network) && network.Timeout())
+}
+
+// sendAcked is one attempt of runAcked. A server that does not know the script is sent
+// both again.
+func (s *Store) sendAcked(ctx context.Context, node *redis.Client, script *redis.Script, ack revlog.Ack, args []any) (any, int, error) {
+	conn := node.WithTimeout(ack.Timeout + 500*time.Millisecond).Conn()
 	defer conn.Close()
 	send := func(eval func(redis.Pipeliner) *redis.Cmd) (any, int, error) {
 		pipe := conn.Pipeline()
 		cmd := eval(pipe)
-		wait := redis.NewIntCmd(ctx, "wait", ack.Replicas, timeout.Milliseconds())
+		wait := redis.NewIntCmd(ctx, "wait", ack.Replicas, ack.Timeout.Milliseconds())
 		pipe.Process(ctx, wait)
 		pipe.Exec(ctx) // each command has its own error
 		reply, err := cmd.Result()
@@ -145,7 +149,7 @@ func (s *Store) runAcked(ctx context.Context, script *redis.Script, ack revlog.A
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		reply, n, err = send(func(p redis.Pipeliner) *redis.Cmd { return script.Eval(ctx, p, s.keys, args...) })
 	}
-	return reply, n, s.mapped(err)
+	return reply, n, err
 }
 
 // primary returns a client of the one server that holds the list.

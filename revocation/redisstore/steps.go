@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -117,40 +118,59 @@ func (d *decoder) page(reply any) (p revlog.Page) {
 }
 
 // Write implements [revlog.Store].
-func (s *Store) Write(ctx context.Context, b revlog.Batch) (out revlog.Written, err error) {
-	args := []any{
-		b.List[:], b.Floor, b.Skew.Milliseconds(), appendAssertions(nil, b.Assertions), question(b.Unless), question(b.Then),
-		b.Known, b.KnownTerm, b.Born, b.Retain.Milliseconds(), flag(b.Recheck), flag(b.Quiet),
+func (s *Store) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
+	switch w := w.(type) {
+	case revlog.Append:
+		return s.write(ctx, s.scripts.append, w.Ack, asked{n: len(w.Assertions)}, w.List[:], w.Floor, w.Skew.Milliseconds(),
+			appendAssertions(nil, w.Assertions), number(w.Request))
+	case revlog.Succession:
+		return s.write(ctx, s.scripts.succeed, w.Ack, asked{len(w.Assertions), &w.Unless, &w.Then}, w.List[:], w.Floor, w.Skew.Milliseconds(),
+			appendAssertions(nil, w.Assertions), number(w.Request), appendQuestion(nil, w.Unless), appendQuestion(nil, w.Then))
+	case revlog.Repair:
+		return s.write(ctx, s.scripts.repair, revlog.Ack{}, asked{n: len(w.Assertions)}, w.List[:], w.Floor,
+			appendAssertions(nil, w.Assertions), w.Known, w.KnownTerm, w.Born, w.Retain.Milliseconds(), flag(w.Recheck))
+	case revlog.Bulk:
+		return s.write(ctx, s.scripts.bulk, w.Ack, asked{n: len(w.Assertions)}, w.List[:], w.Floor, w.Skew.Milliseconds(),
+			appendAssertions(nil, w.Assertions), flag(w.Recheck))
 	}
+	return revlog.Written{}, fmt.Errorf("redisstore: a write of type %T", w)
+}
+
+// asked is what an answer to a write must hold: results of n assertions, and the answer
+// to one of two questions.
+type asked struct {
+	n            int
+	unless, then *revlog.Question
+}
+
+func (s *Store) write(ctx context.Context, script *redis.Script, ack revlog.Ack, q asked, args ...any) (out revlog.Written, err error) {
 	var reply any
-	switch {
-	case b.Ack.Replicas > 0:
-		reply, out.Replicas, err = s.runAcked(ctx, s.scripts.write, b.Ack, args...)
-	case b.Unless != nil:
-		reply, err = s.runOnce(ctx, s.scripts.write, args...)
-	default:
-		reply, err = s.run(ctx, s.scripts.write, args...)
+	var replicas int
+	if ack.Replicas > 0 {
+		reply, replicas, err = s.runAcked(ctx, script, ack, args...)
+	} else {
+		reply, err = s.run(ctx, script, args...)
 	}
 	if err != nil {
 		return revlog.Written{}, err
 	}
 	d := decoder{}
-	replicas := out.Replicas
-	out = d.written(reply, b)
+	out = d.written(reply, q)
 	out.Replicas = replicas
-	if d.err == nil && !out.Done {
-		if found, _ := out.Unless.Judge(*b.Unless); found == revlog.FoundNothing {
+	if d.err == nil && out.Refused != nil {
+		if found, _ := out.Refused.Judge(*q.unless); found == revlog.FoundNothing {
 			return revlog.Written{}, errors.New("redisstore: the script and this program judge differently")
 		}
 	}
 	return out, d.err
 }
 
-func question(q *revlog.Question) []byte {
-	if q == nil {
+// number is a request as scripts take it, empty if there is none.
+func number(r revlog.Request) []byte {
+	if r == (revlog.Request{}) {
 		return []byte{}
 	}
-	return appendQuestion(nil, *q)
+	return r[:]
 }
 
 // named is the id of the list to read, nothing for whichever there is.

@@ -185,31 +185,32 @@ func (d *decoder) confirmed(v any, q revlog.Question) revlog.Answer {
 	return a
 }
 
-// written reads what write.lua answers to b.
-func (d *decoder) written(v any, b revlog.Batch) (out revlog.Written) {
+// written reads the answer to a write.
+func (d *decoder) written(v any, q asked) (out revlog.Written) {
 	r := d.list(v, 5)
-	out.Done, out.Head = d.int(r[0]) == 1, d.head(r[1])
-	beat, now := d.ms(r[2]), d.int(r[3])
+	done := d.int(r[0]) == 1
+	out.Head = d.head(r[1])
+	heartbeat, now := d.ms(r[2]), d.int(r[3])
 	out.Results = d.results(r[4])
-	asked := b.Then
-	if !out.Done {
-		asked = b.Unless
+	question := q.then
+	if !done {
+		question = q.unless
 	}
 	switch {
-	case !out.Done && asked == nil:
+	case !done && question == nil:
 		d.fail("nothing was written, for no reason")
-	case out.Done && len(out.Results) != len(b.Assertions):
-		d.fail("%d results of %d assertions", len(out.Results), len(b.Assertions))
-	case asked != nil && len(r) < 6:
+	case done && len(out.Results) != q.n:
+		d.fail("%d results of %d assertions", len(out.Results), q.n)
+	case question != nil && len(r) < 6:
 		d.fail("no answer to what was asked")
-	case asked != nil:
-		a := d.answer(r[5], *asked)
-		a.Head, a.Heartbeat, a.Now = out.Head, beat, now
-		if out.Done {
+	case question != nil:
+		a := d.answer(r[5], *question)
+		a.Head, a.Heartbeat, a.Now = out.Head, heartbeat, now
+		if done {
 			a.Now = max(now, out.Head.MS)
 			out.Then = a
 		} else {
-			out.Unless = a
+			out.Refused = &a
 		}
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"sort"
 	"sync"
@@ -25,17 +26,18 @@ type Memory struct {
 	commit   func(Change) error
 	replicas registry
 
-	mu    sync.Mutex       // owns everything below
-	clock func() time.Time // time.Now, but for tests
-	head  Head             // ID zero: there is no list yet
-	log   []Entry
-	exact map[Key]exactValue
-	swept int64 // log time of the last look for what may be forgotten
+	mu       sync.Mutex       // owns everything below
+	clock    func() time.Time // time.Now, but for tests
+	head     Head             // ID zero: there is no list yet
+	log      []Entry
+	exact    map[Key]exactValue
+	requests requests
+	swept    int64 // log time of the last look for what may be forgotten
 }
 
 type exactValue struct {
 	w, until int64
-	quiet    bool // no entry of the log shows it, see Batch.Quiet
+	quiet    bool // no entry of the log shows it, see Bulk
 }
 
 // A State is everything a journaled Memory begins with. Exact holds entries
@@ -208,38 +210,115 @@ func answer(h Head, q Question, lookup func(Scope, Tag) (exactValue, bool)) Answ
 }
 
 // Write implements [Store].
-func (m *Memory) Write(ctx context.Context, b Batch) (Written, error) {
+func (m *Memory) Write(ctx context.Context, w Write) (Written, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.guard(b.List); err != nil {
+	switch w := w.(type) {
+	case Append:
+		return m.append(w)
+	case Succession:
+		return m.succeed(w)
+	case Repair:
+		return m.repair(w)
+	case Bulk:
+		return m.bulk(w)
+	}
+	return Written{}, fmt.Errorf("revlog: a write of type %T", w)
+}
+
+func (m *Memory) append(a Append) (Written, error) {
+	p, err := m.begin(a.List, a.Floor)
+	if err != nil {
 		return Written{}, err
 	}
-	m.tick(b.Floor)
-	if b.Unless != nil {
-		a := answer(m.head, *b.Unless, m.lookup)
-		if found, _ := a.Judge(*b.Unless); found != FoundNothing {
-			return Written{Head: m.head, Unless: a}, nil
-		}
-	}
-	w := writing{head: m.head, quiet: b.Quiet, skew: b.Skew.Milliseconds(), before: m.lookup, exact: map[Key]exactValue{}}
-	if err := w.all(b); err != nil {
-		return Written{}, err
-	}
-	out := Written{Head: w.head, Done: true, Results: w.results}
-	if b.Then != nil {
-		out.Then = answer(w.head, *b.Then, w.lookup)
-	}
-	if !w.changed {
+	if out, ok := m.requests.answered(a.Request); ok {
 		return out, nil
 	}
-	c := Change{Head: w.head, Entries: w.entries, Forgotten: m.forgettable(w.head), Oldest: m.oldest(w)}
-	for k, v := range w.exact {
-		c.Exact = append(c.Exact, v.entry(k))
-	}
-	if err := m.commit(c); err != nil {
+	p.skew = a.Skew.Milliseconds()
+	if err := p.all(a.Assertions); err != nil {
 		return Written{}, err
 	}
-	m.apply(c)
+	out := Written{Head: p.head, Results: p.results}
+	return m.done(p, a.Request, out)
+}
+
+func (m *Memory) succeed(s Succession) (Written, error) {
+	p, err := m.begin(s.List, s.Floor)
+	if err != nil {
+		return Written{}, err
+	}
+	if out, ok := m.requests.answered(s.Request); ok {
+		return out, nil
+	}
+	a := answer(m.head, s.Unless, m.lookup)
+	if found, _ := a.Judge(s.Unless); found != FoundNothing {
+		return Written{Head: m.head, Refused: &a}, nil
+	}
+	p.skew = s.Skew.Milliseconds()
+	if err := p.all(s.Assertions); err != nil {
+		return Written{}, err
+	}
+	out := Written{Head: p.head, Results: p.results, Then: answer(p.head, s.Then, p.lookup)}
+	return m.done(p, s.Request, out)
+}
+
+func (m *Memory) repair(r Repair) (Written, error) {
+	p, err := m.begin(r.List, r.Floor)
+	if err != nil {
+		return Written{}, err
+	}
+	p.changed = p.head.lacks(r)
+	if r.Retain > p.head.Retain() {
+		p.head.Retentions = append(slices.Clone(p.head.Retentions), Retention{From: p.head.MS, Retain: r.Retain})
+		p.changed = true
+	}
+	if err := p.all(r.Assertions); err != nil {
+		return Written{}, err
+	}
+	if r.Recheck {
+		p.recheck()
+	}
+	return m.done(p, Request{}, Written{Head: p.head, Results: p.results})
+}
+
+func (m *Memory) bulk(b Bulk) (Written, error) {
+	p, err := m.begin(b.List, b.Floor)
+	if err != nil {
+		return Written{}, err
+	}
+	p.quiet, p.skew = true, b.Skew.Milliseconds()
+	if err := p.all(b.Assertions); err != nil {
+		return Written{}, err
+	}
+	if b.Recheck {
+		p.recheck()
+	}
+	return m.done(p, Request{}, Written{Head: p.head, Results: p.results})
+}
+
+// begin checks the list, moves log time, and begins to work out a write. The caller
+// holds mu.
+func (m *Memory) begin(list ListID, floor int64) (*writing, error) {
+	if err := m.guard(list); err != nil {
+		return nil, err
+	}
+	m.tick(floor)
+	return &writing{head: m.head, before: m.lookup, exact: map[Key]exactValue{}}, nil
+}
+
+// done makes what was worked out visible, and remembers the answer.
+func (m *Memory) done(w *writing, r Request, out Written) (Written, error) {
+	if w.changed {
+		c := Change{Head: w.head, Entries: w.entries, Forgotten: m.forgettable(w.head), Oldest: m.oldest(w)}
+		for k, v := range w.exact {
+			c.Exact = append(c.Exact, v.entry(k))
+		}
+		if err := m.commit(c); err != nil {
+			return Written{}, err
+		}
+		m.apply(c)
+	}
+	m.requests.remember(r, out)
 	return out, nil
 }
 
@@ -272,7 +351,7 @@ func (m *Memory) forgettable(h Head) (out []Entry) {
 }
 
 // oldest returns where the log begins after w: it is kept for min(retain, 24 h).
-func (m *Memory) oldest(w writing) Position {
+func (m *Memory) oldest(w *writing) Position {
 	limit := w.head.MS - min(w.head.Retain(), LogKept).Milliseconds()
 	i := sort.Search(len(m.log), func(i int) bool { return m.log[i].Position.MS >= limit })
 	switch {
@@ -284,7 +363,7 @@ func (m *Memory) oldest(w writing) Position {
 	return w.head.Position()
 }
 
-// A writing is a batch being worked out; nothing of it is visible before it is
+// A writing is a write being worked out; nothing of it is visible before it is
 // committed.
 type writing struct {
 	head    Head
@@ -304,43 +383,39 @@ func (w *writing) lookup(s Scope, t Tag) (exactValue, bool) {
 	return w.before(s, t)
 }
 
-func (w *writing) all(b Batch) error {
-	w.changed = w.head.lacks(b)
-	if b.Retain > w.head.Retain() {
-		w.head.Retentions = append(slices.Clone(w.head.Retentions), Retention{From: w.head.MS, Retain: b.Retain})
-		w.changed = true
-	}
-	for _, a := range b.Assertions {
+func (w *writing) all(assertions []Assertion) error {
+	for _, a := range assertions {
 		if a.When == Before && a.W > w.head.MS {
 			return ErrFuture // R5
 		}
 	}
-	for _, a := range b.Assertions {
+	for _, a := range assertions {
 		w.assert(a)
-	}
-	if b.Recheck {
-		// The next ms begins, so that whoever is asked about from now on is not asked
-		// about again.
-		w.head.Floor, w.head.MS, w.changed = w.head.MS, w.head.MS+1, true
 	}
 	return nil
 }
 
-// lacks records what b says of a loss, and reports whether that is news.
-func (h *Head) lacks(b Batch) bool {
+// recheck raises the floor. The next ms begins, so that whoever is asked about from
+// now on is not asked about again.
+func (w *writing) recheck() {
+	w.head.Floor, w.head.MS, w.changed = w.head.MS, w.head.MS+1, true
+}
+
+// lacks records what r says of a loss, and reports whether that is news.
+func (h *Head) lacks(r Repair) bool {
 	old := *h
-	if b.Known > 0 {
+	if r.Known > 0 {
 		if h.Known == 0 {
-			h.KnownTerm = b.KnownTerm
-		} else if h.KnownTerm != b.KnownTerm {
+			h.KnownTerm = r.KnownTerm
+		} else if h.KnownTerm != r.KnownTerm {
 			h.KnownTerm = 0
 		}
-		h.Known = max(h.Known, b.Known)
+		h.Known = max(h.Known, r.Known)
 	}
-	if b.Known > h.Born {
-		h.Born = max(h.MS, b.Known)
+	if r.Known > h.Born {
+		h.Born = max(h.MS, r.Known)
 	}
-	if h.Born = max(h.Born, b.Born); h.Born > old.Born {
+	if h.Born = max(h.Born, r.Born); h.Born > old.Born {
 		h.MS = max(h.MS, h.Born+1)
 	}
 	return h.Born != old.Born || h.Known != old.Known || h.KnownTerm != old.KnownTerm

@@ -32,8 +32,8 @@ type Store interface {
 	Create(ctx context.Context, f CreateOptions) (Head, error)
 	// Read returns the head and a part of the log.
 	Read(ctx context.Context, c Cursor) (Page, error)
-	// Write adds entries, all or none.
-	Write(ctx context.Context, b Batch) (Written, error)
+	// Write carries out a write, as a whole or not at all.
+	Write(ctx context.Context, w Write) (Written, error)
 	// Confirm answers a question from the exact set.
 	Confirm(ctx context.Context, q Question) (Answer, error)
 }
@@ -186,22 +186,47 @@ type Assertion struct {
 	MAC     [8]byte
 }
 
-// A Batch is written at once, in order, or not at all.
-type Batch struct {
+// A Write is an [Append], a [Succession], a [Repair] or a [Bulk]. Each is done at once
+// and in order, or not at all, and makes log time go on from its Floor at least, the
+// highest log time that the writer knows.
+type Write interface{ isWrite() }
+
+// A Request numbers a write, so that it can be sent again when its answer was lost: a
+// store that has carried out a write of that number in the last minute changes nothing
+// and returns the first answer. Zero: the write has no number.
+type Request [16]byte
+
+// An Append adds revocations to the log and to the exact set. What the exact set holds
+// already, with a W at least as high, is not written again.
+type Append struct {
 	List       ListID
-	Floor      int64         // highest log time the caller knows, ms; log time goes on from there at least
+	Floor      int64
 	Skew       time.Duration // what AtNow adds
 	Assertions []Assertion
-	// Unless: if its answer is anything but "not revoked", nothing is written,
-	// so that a session that was revoked meanwhile gets no successor.
-	// A primary that has not opened its term yet gives no answer at all: nobody has
-	// followed it so far, and it may lack what its predecessor took.
-	Unless *Question
-	// Then is answered after the assertions were written, in the same moment.
-	Then *Question
-	// Known, Born, Retain and Recheck raise the values of the head; lower ones change
-	// nothing.
-	//
+	Request    Request // so that AtNow does not become later when it is sent again
+	Ack        Ack
+}
+
+// A Succession is an Append that is made only if the answer to Unless is "not revoked"
+// ([FoundNothing]), so that a session that was revoked meanwhile gets no successor. A
+// primary that has not opened its term yet gives no answer at all: nobody has
+// followed it so far, and it may lack what its predecessor took.
+type Succession struct {
+	List       ListID
+	Floor      int64
+	Skew       time.Duration
+	Unless     Question
+	Assertions []Assertion
+	Then       Question // answered after the assertions were written, in the same moment
+	Request    Request  // without it, one that is sent again finds the session that it ended
+	Ack        Ack
+}
+
+// A Repair says what the list lacks, and writes back what the writer knows. It raises
+// values of the head; lower ones change nothing.
+type Repair struct {
+	List  ListID
+	Floor int64
 	// Known: the list lacks something that the writer had read, up to this log time
 	// and in KnownTerm. If it claimed to be complete from before then, whatever was
 	// stamped since by those who believed it is in doubt: Born becomes log time, not
@@ -211,13 +236,27 @@ type Batch struct {
 	Born      int64
 	Retain    time.Duration
 	Recheck   bool // Floor of the head := log time
-	// Quiet keeps the assertions out of the log: replicas learn of them only by
-	// asking, so a batch that raises the floor has to follow (bulk). Until one did,
-	// nobody need know of them: whoever asserts one of them again, not quietly, makes an
-	// entry of the log, although the exact set does not change.
-	Quiet bool
-	Ack   Ack
+	// Assertions are entries as they were, with their W. They are appended like others.
+	Assertions []Assertion
 }
+
+// A Bulk is a part of very many revocations. It goes into the exact set alone, and log
+// time stays: replicas learn of it only by asking, so the last part raises the Floor of
+// the head. Until it did, nobody need know of the others: when one of them is appended
+// to the log, that is an entry, although the exact set does not change.
+type Bulk struct {
+	List       ListID
+	Floor      int64
+	Skew       time.Duration
+	Assertions []Assertion
+	Recheck    bool // Floor of the head := log time
+	Ack        Ack
+}
+
+func (Append) isWrite()     {}
+func (Succession) isWrite() {}
+func (Repair) isWrite()     {}
+func (Bulk) isWrite()       {}
 
 // An Ack says when a write counts as acknowledged. The zero Ack is "stored": the
 // primary has it, and may lose it in a failover.
@@ -233,14 +272,13 @@ type Result struct {
 	W        int64 // in force now
 }
 
-// Written tells what became of a batch.
+// Written tells what became of a write. Refused and Then are of a Succession.
 type Written struct {
 	Head     Head
-	Done     bool // false only if Unless said so
-	Results  []Result
-	Unless   Answer
+	Results  []Result // one for each assertion
+	Replicas int      // that acknowledged
+	Refused  *Answer  // to Unless, if that kept the write from being made
 	Then     Answer
-	Replicas int // that acknowledged
 }
 
 // A Question names everything that could revoke one session.

@@ -1,7 +1,4 @@
--- Assertions: what a write says was revoked. They are worked out first, all of them, and nothing is written meanwhile: a command
--- that cannot be carried out, as when the slot of the list is on its way to another node, must not leave half of a write.
--- A plan has h the head, e epochs, keep the retention, skew, quiet, and what is to be done: todo commands in order, expiry the
--- keys of buckets with the time they are kept until, used whether the open epoch took sessions, moved whether the epochs changed.
+-- Assertions: what a write says was revoked. They are worked out first, all of them (plan.lua).
 
 -- unpacked reads assertions: scope 1, when 1, tag 16, W 6, until 6, version 1, MAC 8.
 local function unpacked(s)
@@ -18,8 +15,6 @@ local function retention(h)
   local _, keep = struct.unpack('>I6I6', h.r, #h.r - 11)
   return keep
 end
-
-local function later(p, ...) p.todo[#p.todo + 1] = {...} end
 
 -- append puts an entry at log time at into the log, unless the write is quiet.
 local function append(p, a, at, w, till)
@@ -136,8 +131,12 @@ local function watermark(p, a)
 end
 
 -- asserted plans all assertions and returns what becomes of each: position, whether it changed anything, and W.
-local function asserted(p, all)
-  local results = {}
+local function asserted(p, raw)
+  local all, results = unpacked(raw), {}
+  p.keep = retention(p.h)
+  for _, a in ipairs(all) do
+    if a.when == 2 and a.w > p.h.ms then error(redis.error_reply('FUTURE before lies beyond log time')) end
+  end
   for _, a in ipairs(all) do
     local changed, w
     if a.scope == 's' then changed, w = session(p, a) else changed, w = watermark(p, a) end

@@ -42,8 +42,9 @@ func TestStore(t *testing.T, open func(t *testing.T) revlog.Store) {
 		{"whichever list there is can be looked at", (*suite).nameless},
 		{"marks are read whole (R15)", (*suite).marks},
 		{"Confirm answers every scope for itself (R17)", (*suite).confirm},
-		{"Unless stops the whole batch (R22)", (*suite).unless},
-		{"Then sees what the batch wrote (R22)", (*suite).then},
+		{"Unless stops the whole write (R22)", (*suite).unless},
+		{"Then sees what the write wrote (R22)", (*suite).then},
+		{"a write that is sent again is made once (R29)", (*suite).again},
 		{"the head is only ever raised", (*suite).raise},
 		{"many writers at once", (*suite).concurrent},
 	} {
@@ -91,8 +92,8 @@ func now(scope revlog.Scope, n byte) revlog.Assertion {
 
 func (s *suite) write(t *testing.T, as ...revlog.Assertion) revlog.Written {
 	t.Helper()
-	w, err := s.Write(t.Context(), revlog.Batch{List: s.list, Skew: skew, Assertions: as})
-	if err != nil || !w.Done || len(w.Results) != len(as) {
+	w, err := s.Write(t.Context(), revlog.Append{List: s.list, Skew: skew, Assertions: as})
+	if err != nil || len(w.Results) != len(as) {
 		t.Fatalf("Write = %+v, %v", w, err)
 	}
 	return w
@@ -117,7 +118,7 @@ func (s *suite) noList(t *testing.T) {
 	if !errors.Is(err, revlog.ErrLost) {
 		t.Errorf("Read = %v", err)
 	}
-	if _, err := s.Write(ctx, revlog.Batch{List: s.list, Assertions: []revlog.Assertion{session(1)}}); !errors.Is(err, revlog.ErrLost) {
+	if _, err := s.Write(ctx, revlog.Append{List: s.list, Assertions: []revlog.Assertion{session(1)}}); !errors.Is(err, revlog.ErrLost) {
 		t.Errorf("Write = %v", err)
 	}
 	if _, err := s.Confirm(ctx, revlog.Question{List: s.list, Session: tag(1)}); !errors.Is(err, revlog.ErrLost) {
@@ -138,7 +139,7 @@ func (s *suite) nameless(t *testing.T) {
 	if _, err := s.Confirm(t.Context(), revlog.Question{}); !errors.Is(err, revlog.ErrOtherList) {
 		t.Errorf("Confirm of no list in particular = %v", err)
 	}
-	if _, err := s.Write(t.Context(), revlog.Batch{Assertions: []revlog.Assertion{session(2)}}); !errors.Is(err, revlog.ErrOtherList) {
+	if _, err := s.Write(t.Context(), revlog.Append{Assertions: []revlog.Assertion{session(2)}}); !errors.Is(err, revlog.ErrOtherList) {
 		t.Errorf("Write to no list in particular = %v", err)
 	}
 }
@@ -175,7 +176,7 @@ func (s *suite) genesis(t *testing.T) {
 	if _, err := s.Confirm(ctx, revlog.Question{List: other}); !errors.Is(err, revlog.ErrOtherList) {
 		t.Errorf("Confirm = %v", err)
 	}
-	_, err := s.Write(ctx, revlog.Batch{List: other, Assertions: []revlog.Assertion{session(1)}})
+	_, err := s.Write(ctx, revlog.Append{List: other, Assertions: []revlog.Assertion{session(1)}})
 	if !errors.Is(err, revlog.ErrOtherList) {
 		t.Errorf("Write = %v", err)
 	}
@@ -219,7 +220,7 @@ func (s *suite) order(t *testing.T) {
 func (s *suite) floor(t *testing.T) {
 	s.create(t)
 	ahead := time.Now().Add(time.Hour).UnixMilli()
-	w, err := s.Write(t.Context(), revlog.Batch{List: s.list, Floor: ahead, Assertions: []revlog.Assertion{session(1)}})
+	w, err := s.Write(t.Context(), revlog.Append{List: s.list, Floor: ahead, Assertions: []revlog.Assertion{session(1)}})
 	if err != nil || w.Results[0].Position.MS < ahead {
 		t.Fatalf("Write = %+v, %v", w, err)
 	}
@@ -285,7 +286,7 @@ func (s *suite) future(t *testing.T) {
 	h := s.create(t)
 	a := revoke(revlog.ScopeEveryone, 0, h.MS+time.Hour.Milliseconds())
 	a.When = revlog.Before
-	_, err := s.Write(t.Context(), revlog.Batch{List: s.list, Assertions: []revlog.Assertion{session(1), a}})
+	_, err := s.Write(t.Context(), revlog.Append{List: s.list, Assertions: []revlog.Assertion{session(1), a}})
 	if !errors.Is(err, revlog.ErrFuture) {
 		t.Fatalf("Write = %v", err)
 	}
@@ -332,7 +333,7 @@ func (s *suite) quiet(t *testing.T) {
 	h := s.create(t)
 	all := []revlog.Assertion{session(1), revoke(revlog.ScopeSubject, 2, h.MS), revoke(revlog.ScopeGroup, 3, h.MS)}
 	for range 2 {
-		w, err := s.Write(t.Context(), revlog.Batch{List: s.list, Skew: skew, Assertions: all, Quiet: true})
+		w, err := s.Write(t.Context(), revlog.Bulk{List: s.list, Skew: skew, Assertions: all})
 		if err != nil || w.Head.N != 0 {
 			t.Fatalf("Write = %+v, %v", w, err)
 		}
@@ -348,7 +349,7 @@ func (s *suite) quiet(t *testing.T) {
 	in("after the quiet batch")
 	longer := all[1]
 	longer.Until = time.Now().Add(100 * time.Hour).UnixMilli()
-	if w, err := s.Write(t.Context(), revlog.Batch{List: s.list, Assertions: []revlog.Assertion{longer}, Quiet: true}); err != nil || w.Head.N != 0 {
+	if w, err := s.Write(t.Context(), revlog.Bulk{List: s.list, Assertions: []revlog.Assertion{longer}}); err != nil || w.Head.N != 0 {
 		t.Errorf("a quiet batch that asks to remember it for longer: %+v, %v", w, err)
 	}
 	again := slices.Clone(all)
@@ -470,14 +471,14 @@ func (s *suite) unless(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.q.List, tt.q.Skew = s.list, skew
 			before := s.read(t, revlog.Cursor{}).Head.N
-			w, err := s.Write(t.Context(), revlog.Batch{
-				List: s.list, Skew: skew, Unless: &tt.q, Assertions: []revlog.Assertion{session(100)},
+			w, err := s.Write(t.Context(), revlog.Succession{
+				List: s.list, Skew: skew, Unless: tt.q, Assertions: []revlog.Assertion{session(100)}, Then: tt.q,
 			})
-			if err != nil || w.Done != tt.done {
+			if err != nil || (w.Refused == nil) != tt.done {
 				t.Fatalf("Write = %+v, %v", w, err)
 			}
 			if !tt.done {
-				if found, _ := w.Unless.Judge(tt.q); found != tt.want {
+				if found, _ := w.Refused.Judge(tt.q); found != tt.want {
 					t.Errorf("found %d, want %d", found, tt.want)
 				}
 			}
@@ -489,60 +490,98 @@ func (s *suite) unless(t *testing.T) {
 }
 
 func (s *suite) then(t *testing.T) {
-	s.create(t)
-	w, err := s.Write(t.Context(), revlog.Batch{
+	h := s.create(t)
+	w, err := s.Write(t.Context(), revlog.Succession{
 		List: s.list, Skew: skew, Assertions: []revlog.Assertion{session(1), now(revlog.ScopeSubject, 2)},
-		Then: &revlog.Question{List: s.list, Session: tag(1), Subject: tag(2)},
+		Unless: revlog.Question{List: s.list, Session: tag(1), Epoch: h.MS, Checked: h.MS, Skew: skew},
+		Then:   revlog.Question{List: s.list, Session: tag(1), Subject: tag(2)},
 	})
-	if err != nil || !w.Then.Session || w.Then.Subject != w.Results[1].W || w.Then.Head.N != 2 {
-		t.Errorf("Then = %+v, %v", w.Then, err)
+	if err != nil || w.Refused != nil || !w.Then.Session || w.Then.Subject != w.Results[1].W || w.Then.Head.N != 2 {
+		t.Errorf("%+v, %v", w, err)
+	}
+}
+
+// A write whose answer was lost is sent again as it stands, and is not made twice.
+func (s *suite) again(t *testing.T) {
+	h := s.create(t)
+	succession := revlog.Succession{
+		List: s.list, Skew: skew, Request: revlog.Request{1}, Assertions: []revlog.Assertion{session(1), now(revlog.ScopeSubject, 2)},
+		Unless: revlog.Question{List: s.list, Session: tag(1), Epoch: h.MS, Checked: h.MS, Skew: skew},
+		Then:   revlog.Question{List: s.list, Subject: tag(2), Groups: []revlog.Tag{tag(3)}},
+	}
+	all := revlog.Append{List: s.list, Skew: skew, Request: revlog.Request{2}, Assertions: []revlog.Assertion{now(revlog.ScopeGroup, 3), session(4)}}
+	for _, w := range []revlog.Write{succession, all} {
+		first, err := s.Write(t.Context(), w)
+		if err != nil || first.Refused != nil {
+			t.Fatalf("%+v, %v", first, err)
+		}
+		s.write(t, now(revlog.ScopeSubject, 2), now(revlog.ScopeGroup, 3)) // what comes in between changes nothing
+		n := s.read(t, revlog.Cursor{}).Head.N
+		again, err := s.Write(t.Context(), w)
+		if d := cmp.Diff(first, again); err != nil || d != "" {
+			t.Errorf("%T sent again: %v (-first +again):\n%s", w, err, d)
+		}
+		if now := s.read(t, revlog.Cursor{}).Head.N; now != n {
+			t.Errorf("%T sent again made %d entries", w, now-n)
+		}
+	}
+	succession.Request = revlog.Request{3}
+	if w, err := s.Write(t.Context(), succession); err != nil || w.Refused == nil || !w.Refused.Session {
+		t.Errorf("one of another number: %+v, %v", w, err)
+	}
+	all.Request = revlog.Request{}
+	for range 2 {
+		before := s.read(t, revlog.Cursor{}).Head.N
+		if w, err := s.Write(t.Context(), all); err != nil || w.Head.N != before+1 {
+			t.Errorf("one without a number: %+v, %v", w, err)
+		}
 	}
 }
 
 func (s *suite) raise(t *testing.T) {
 	h := s.create(t)
-	b := func(b revlog.Batch) revlog.Head {
+	b := func(b revlog.Repair) revlog.Head {
 		t.Helper()
 		b.List = s.list
 		w, err := s.Write(t.Context(), b)
-		if err != nil || !w.Done {
+		if err != nil {
 			t.Fatalf("Write = %+v, %v", w, err)
 		}
 		return w.Head
 	}
-	if got := b(revlog.Batch{Known: h.Born - 5, KnownTerm: 5, Retain: time.Minute}); got.Born != h.Born || got.Retain() != retain {
+	if got := b(revlog.Repair{Known: h.Born - 5, KnownTerm: 5, Retain: time.Minute}); got.Born != h.Born || got.Retain() != retain {
 		t.Errorf("lowered: %+v", got)
 	}
 	// The list lacks something: all that was stamped up to now is in doubt, and the
 	// next ms begins.
 	known := h.Born + 1
-	got := b(revlog.Batch{Known: known, KnownTerm: 5, Floor: h.MS + 60_000, Retain: 2 * retain})
+	got := b(revlog.Repair{Known: known, KnownTerm: 5, Floor: h.MS + 60_000, Retain: 2 * retain})
 	if got.Known != known || got.KnownTerm != 5 || got.Born < h.MS+60_000 || got.MS <= got.Born || got.Retain() != 2*retain || got.RetainAt(h.MS-1) != retain {
 		t.Errorf("raised: %+v", got)
 	}
-	if again := b(revlog.Batch{Known: known + 1000, KnownTerm: 5}); again.Born != got.Born || again.Known != known+1000 || again.KnownTerm != 5 {
+	if again := b(revlog.Repair{Known: known + 1000, KnownTerm: 5}); again.Born != got.Born || again.Known != known+1000 || again.KnownTerm != 5 {
 		t.Errorf("known to another replica, too, which changes only that: %+v", again)
 	}
-	if again := b(revlog.Batch{Retain: 1}); again.KnownTerm != 5 {
+	if again := b(revlog.Repair{Retain: 1}); again.KnownTerm != 5 {
 		t.Errorf("a batch that knows of no loss: %+v", again)
 	}
-	if again := b(revlog.Batch{Known: known, KnownTerm: 6}); again.Born != got.Born || again.Known != known+1000 || again.KnownTerm != 0 {
+	if again := b(revlog.Repair{Known: known, KnownTerm: 6}); again.Born != got.Born || again.Known != known+1000 || again.KnownTerm != 0 {
 		t.Errorf("known to one that had come to another line: %+v", again)
 	}
 	// One that had come further than log time here.
 	far := got.MS + 120_000
-	got = b(revlog.Batch{Known: far})
+	got = b(revlog.Repair{Known: far})
 	if got.Known != far || got.Born < far || got.MS <= got.Born {
 		t.Errorf("raised again: %+v", got)
 	}
-	if again := b(revlog.Batch{Born: got.Born - 1}); again.Born != got.Born {
+	if again := b(revlog.Repair{Born: got.Born - 1}); again.Born != got.Born {
 		t.Errorf("born lowered: %+v", again)
 	}
 	born := got.Born + 1000
-	if got = b(revlog.Batch{Born: born}); got.Born != born || got.MS <= born || got.Known != far {
+	if got = b(revlog.Repair{Born: born}); got.Born != born || got.MS <= born || got.Known != far {
 		t.Errorf("born alone: %+v", got)
 	}
-	if got := b(revlog.Batch{Recheck: true}); got.Floor == 0 || got.Floor > got.MS {
+	if got := b(revlog.Repair{Recheck: true}); got.Floor == 0 || got.Floor > got.MS {
 		t.Errorf("floor: %+v", got)
 	}
 	if p := s.read(t, revlog.Cursor{}); p.Head.Born != born || p.Head.Retain() != 2*retain || p.Head.Floor == 0 {
@@ -556,7 +595,7 @@ func (s *suite) concurrent(t *testing.T) {
 	for w := range byte(8) {
 		wg.Go(func() {
 			for n := range byte(25) {
-				_, err := s.Write(context.WithoutCancel(t.Context()), revlog.Batch{
+				_, err := s.Write(context.WithoutCancel(t.Context()), revlog.Append{
 					List: s.list, Skew: skew, Assertions: []revlog.Assertion{session(w*25 + n)},
 				})
 				if err != nil {

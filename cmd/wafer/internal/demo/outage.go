@@ -40,11 +40,11 @@ func (o *outage) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error)
 	return o.store.Read(ctx, c)
 }
 
-func (o *outage) Write(ctx context.Context, b revlog.Batch) (revlog.Written, error) {
+func (o *outage) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
 	if err := o.up(); err != nil {
 		return revlog.Written{}, err
 	}
-	return o.store.Write(ctx, b)
+	return o.store.Write(ctx, w)
 }
 
 func (o *outage) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {

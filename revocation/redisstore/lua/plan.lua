@@ -1,0 +1,64 @@
+-- A plan is a write while it is worked out. Nothing is written meanwhile: a command that cannot be carried out, as when the slot
+-- of the list is on its way to another node, must not leave half of a write. It has h the head, e the epochs, now the clock, term
+-- that of this primary, and what is to be done: set fields of the head, todo commands in order, expiry the keys of buckets with
+-- the time they are kept until, used whether the open epoch took sessions, moved whether the epochs changed.
+local function begin(list)
+  local h = guard(list)
+  local wrong = torn(h)
+  if wrong then lost(wrong) end
+  local term = termOf(redis.call('INFO', 'replication'))
+  return {h = h, e = epochs(h), now = clock(), term = term, skew = 0, set = {}, todo = {}, expiry = {}}
+end
+
+local function put(p, name, value) p.set[#p.set + 1], p.set[#p.set + 2] = name, value end
+
+local function later(p, ...) p.todo[#p.todo + 1] = {...} end
+
+-- advance moves log time to now, or to what the writer knows.
+local function advance(p, floor) p.h.ms = math.max(p.now, p.h.ms, tonumber(floor)) end
+
+-- open opens the term of this primary (R3): what it takes has to be of that, even before anybody reads it. This is a
+-- heartbeat, too.
+local function open(p)
+  local h = p.h
+  if latest(h.l) == p.term then return end
+  h.l, h.t, h.m = opened(h.l, p.term, h.m, h.ms), p.now, h.ms
+  put(p, 'l', h.l)
+  put(p, 't', dec(p.now))
+  put(p, 'm', dec(h.ms))
+  put(p, 'ev', dec(evictions(redis.call('INFO', 'stats'))))
+end
+
+-- recheck raises the floor. The next ms begins, so that whoever is asked about from now on is not asked about again.
+local function recheck(p)
+  p.h.f, p.h.ms = p.h.ms, p.h.ms + 1
+  put(p, 'f', dec(p.h.f))
+end
+
+local function putEpochs(p)
+  local o = p.e.open
+  if p.used or p.moved and o then put(p, 'e', struct.pack('>I4BI6I4I6', o.id, o.bits, o.till, o.count, o.opened)) end
+  if not p.moved then return end
+  local raw = {}
+  for _, c in ipairs(p.e.closed) do
+    if c.till + LATE >= p.h.ms then raw[#raw + 1] = struct.pack('>I4BI6', c.id, c.bits, c.till) end
+  end
+  put(p, 'x', table.concat(raw))
+end
+
+-- carryOut writes. The first command needs memory, so that a full server refuses it and with it all others.
+local function carryOut(p)
+  local h = p.h
+  putEpochs(p)
+  redis.call('HSET', KEYS[1], 'ms', dec(h.ms), 'n', dec(h.n), 'c', h.c, unpack(p.set))
+  for _, c in ipairs(p.todo) do redis.call(unpack(c)) end
+  for key, till in pairs(p.expiry) do
+    till = dec(till + LATE)
+    if redis.call('PEXPIREAT', key, till, 'GT') == 0 then redis.call('PEXPIREAT', key, till, 'NX') end
+  end
+end
+
+-- done is the answer to a write: done 1, head, age of the heartbeat, clock, results, and what was asked to be answered.
+local function done(p, results, answer)
+  return {1, told(p.h), math.abs(p.now - p.h.t), p.now, results, answer}
+end
