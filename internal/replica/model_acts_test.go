@@ -58,7 +58,7 @@ func (h *history) since(r *member, s *modelSession, b *Login) (sure bool) {
 	}
 	r.link.failed = false
 	b.Since = r.l.Now(background)
-	sure = !r.link.failed && h.inStep(r) && r.last.term == h.sim.primary.head().Term()
+	sure = !r.link.failed && h.inStep(r) && r.last.term == h.sim.primary.head().Term() && time.Since(h.upset) > 3*modelS
 	if h.weak.rule == "R30" {
 		b.Since = r.l.LogTime() + 2*modelS.Milliseconds()
 	}
@@ -134,7 +134,7 @@ func (h *history) request(r *member, t *modelToken) {
 		t = &forged
 	}
 	q, d := h.decide(r, t)
-	if d.Outcome == Accept {
+	if d.Outcome == Accept && !t.forged {
 		h.act(r, t, q, d)
 	}
 }
@@ -316,7 +316,7 @@ func (h *history) revokeSomething(r *member) {
 		ago := []time.Duration{0, time.Minute, 30 * time.Minute, time.Hour, 3 * time.Hour}[h.pick(5)]
 		o.Before = time.UnixMilli(r.link.heard).Add(-ago)
 	}
-	switch h.pick(18) {
+	switch h.pick(19) {
 	case 0, 1:
 		h.revoke(r, revlog.ScopeEveryone, "", o)
 	case 2, 3, 4, 5:
@@ -328,6 +328,8 @@ func (h *history) revokeSomething(r *member) {
 		h.keys++
 		h.revoke(r, revlog.ScopeKey, key, Revocation{})
 	case 11:
+		h.revokeMany(r)
+	case 12:
 		if len(h.sessions) > 0 {
 			h.newer(r, h.sessions[h.pick(len(h.sessions))])
 		}
@@ -335,6 +337,27 @@ func (h *history) revokeSomething(r *member) {
 		if len(h.tokens) > 0 {
 			t := h.tokens[h.pick(len(h.tokens))]
 			h.revoke(r, revlog.ScopeSession, fmt.Sprint(t.s.id), Revocation{})
+		}
+	}
+}
+
+// revokeMany has r end some sessions in bulk, of which no entry of the log tells.
+func (h *history) revokeMany(r *member) {
+	var revs []*modelRevocation
+	var all []Revocation
+	for range h.pick(5) {
+		if len(h.sessions) > 0 {
+			rev := h.revocation(nil, r, revlog.ScopeSession, fmt.Sprint(h.sessions[h.pick(len(h.sessions))].id))
+			revs = append(revs, rev)
+			all = append(all, Revocation{Scope: rev.key.Scope, Tag: rev.key.Tag})
+		}
+	}
+	h.revoked = append(h.revoked, revs...)
+	_, err := r.l.RevokeMany(background, slices.Values(all), nil)
+	for _, rev := range revs {
+		h.say("%s revokes session %d, of many: %v", r.name, rev.number, err)
+		if err == nil {
+			h.taken(rev, r)
 		}
 	}
 }
