@@ -2,7 +2,9 @@ package revocation_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -62,6 +64,40 @@ func TestR18AMillionReplaysAskTheStoreAFewTimes(t *testing.T) {
 
 // R18: a known revocation compares ep, so that it does not meet whoever logged in
 // again.
+// One account has 100,000 sessions, all revoked, and somebody sends all of them
+// again and again: each is asked about once.
+func TestR18AHundredThousandRevokedSessions(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		const n = 100_000
+		store := script()
+		l := open(t, store)
+		time.Sleep(2 * time.Second)
+		q := login(t, l, 1, "mallory")
+		number := func(i int) { q.Session = [16]byte{byte(i), byte(i >> 8), byte(i >> 16), 9} }
+		var all []revocation.Target
+		for i := range n {
+			number(i)
+			all = append(all, revocation.Session(base64.RawURLEncoding.EncodeToString(q.Session[:])))
+		}
+		if _, err := l.RevokeMany(t.Context(), slices.Values(all), nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		before := store.asked()
+		for range 2 {
+			for i := range n {
+				number(i)
+				if v := verdict(t, l, q); v.Outcome != replica.Refuse {
+					t.Fatalf("%d: %v", i, v.Outcome)
+				}
+			}
+			if asked := store.asked() - before; asked != n {
+				t.Fatalf("%d questions about %d sessions", asked, n)
+			}
+		}
+	})
+}
+
 func TestR18KnownRevokedComparesEpoch(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7")} {
 		t.Run(target.Scope().String(), func(t *testing.T) {

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"time"
 
@@ -17,11 +18,21 @@ const (
 	lostGrace = time.Minute // after a loss, before "unknown" becomes "log in again" (R17)
 )
 
-// clearKey names a confirmed session in the cache of those found not revoked.
-type clearKey struct {
-	session, subject revlog.Tag
-	groups           [8]revlog.Tag
-	epoch            int64
+// clearKey names a confirmed session, with all that it says of itself, in the cache of
+// those found not revoked.
+type clearKey [16]byte
+
+func (t *tagger) clearKey(q *Query) (k clearKey) {
+	h := t.tag()
+	h.Write([]byte("clear"))
+	h.Write(q.tag[:])
+	h.Write(q.Subject[:])
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(q.Epoch)))
+	for _, g := range q.Groups {
+		h.Write(g[:])
+	}
+	copy(k[:], h.Sum(nil))
+	return k
 }
 
 var (
@@ -70,9 +81,8 @@ func (l *Replica) confirm(ctx context.Context, q *Query, now time.Time) Verdict 
 // that the store has.
 func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time) (Verdict, error) {
 	synced := v.age(now) <= l.Within()
-	key := clearKey{session: q.tag, subject: q.Subject, epoch: q.Epoch}
-	copy(key.groups[:], q.Groups)
-	if r := l.toldRevoked(q); r != None {
+	key := l.tags.clearKey(q)
+	if r := l.answeredRevoked(q); r != None {
 		l.counters.confirms.add("cached")
 		return Verdict{Outcome: Refuse, Reason: r, Fresh: synced}, nil
 	}

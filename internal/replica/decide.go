@@ -54,7 +54,7 @@ func (l *Replica) decide(q *Query, now time.Time) Verdict {
 	case d.Outcome == Refuse || !q.listed():
 		return d // a refusal stays one, and what the list is not about needs no list
 	case l.silent.Load():
-		if r := l.toldRevoked(q); r != None { // what the store said before it fell silent
+		if r := l.answeredRevoked(q); r != None { // what the store said before it fell silent
 			return Verdict{Outcome: Refuse, Reason: r}
 		}
 		return frozen(d, age, l.Grace())

@@ -123,7 +123,7 @@ func (l *Replica) knows(b Login, epoch int64) bool {
 		return true
 	}
 	v := l.view.Load()
-	return l.marked(&q, v) != None || l.known(&q, v) != None || l.toldRevoked(&q) != None
+	return l.marked(&q, v) != None || l.known(&q, v) != None || l.answeredRevoked(&q) != None
 }
 
 // started is what a session that begins at a carries: it began after every

@@ -251,7 +251,7 @@ func (l *Replica) credible(v *view, at int64) *view {
 		n.marks[k] = m
 	}
 	w.watermarks = w.watermarks.lowered(func(w int64) int64 { return l.credibleW(w, at) })
-	l.revoked.Purge()
+	l.answered.forget()
 	return &n
 }
 

@@ -59,8 +59,7 @@ func (l *Replica) knownOf(k revlog.Key, v *view) int64 {
 			w = max(w, part.watermarkOf(k))
 		}
 	}
-	cached, _ := l.revoked.Get(k)
-	return max(w, cached)
+	return max(w, l.answered.known.of(k))
 }
 
 // storedOf asks the store for the W of k in force, 0 if there is none.

@@ -22,7 +22,7 @@ const (
 	readEvery = 200 * time.Millisecond // R9
 	pageLimit = 10_000                 // entries of one read
 	askers    = 64                     // confirms in flight, and logins beside them (R18)
-	cacheSize = 16_384                 // confirmed and known-revoked sessions (R18)
+	cacheSize = 1 << 17                // sessions found not revoked (R18)
 )
 
 // A Replica follows one list and decides by it. It is safe for concurrent use.
@@ -53,15 +53,15 @@ type Replica struct {
 	told     told     // of its state, to the log
 	rate     lograte.Limiter
 
-	kids    kidTags
-	flights singleflight.Group
-	asking  *semaphore.Weighted           // confirms
-	logins  *semaphore.Weighted           // apart from those, so that neither keeps the other out
-	cleared *lru.Cache[clearKey, stamp]   // confirmed not revoked, and up to where
-	revoked *lru.Cache[revlog.Key, int64] // known W
-	stop    context.CancelFunc
-	stopped chan struct{}
-	closed  atomic.Bool
+	kids     kidTags
+	flights  singleflight.Group
+	asking   *semaphore.Weighted         // confirms
+	logins   *semaphore.Weighted         // apart from those, so that neither keeps the other out
+	cleared  *lru.Cache[clearKey, stamp] // found not revoked, and up to where
+	answered answered                    // found revoked
+	stop     context.CancelFunc
+	stopped  chan struct{}
+	closed   atomic.Bool
 
 	// Every decision writes these, on whatever core. What decisions read stands on
 	// other cache lines.
@@ -105,13 +105,9 @@ func newList(s revlog.Store, k Secrets, c Config) (*Replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	revoked, err := lru.New[revlog.Key, int64](cacheSize)
-	if err != nil {
-		return nil, err
-	}
 	return &Replica{
 		config: c, log: c.logger(), store: s, tags: tags,
-		asking: semaphore.NewWeighted(askers), logins: semaphore.NewWeighted(askers), cleared: cleared, revoked: revoked,
+		asking: semaphore.NewWeighted(askers), logins: semaphore.NewWeighted(askers), cleared: cleared, answered: answered{known: watermarks{limit: answeredLimit}},
 		stopped: make(chan struct{}), clock: logClock{begun: time.Now()},
 	}, nil
 }

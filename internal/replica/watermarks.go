@@ -70,23 +70,31 @@ func find(table []watermark, tag revlog.Tag) (at *watermark, w int64) {
 // older half, and returns the log time up to which they are gone, else 0.
 func (m *watermarks) add(entries []revlog.Entry, forget int64) (gone int64) {
 	for _, e := range entries {
-		if e.Scope != revlog.ScopeSubject && e.Scope != revlog.ScopeGroup || e.W <= 0 {
-			continue
+		if e.Scope == revlog.ScopeSubject || e.Scope == revlog.ScopeGroup {
+			gone = max(gone, m.raise(revlog.Key{Scope: e.Scope, Tag: e.Tag}, e.W, e.Position.MS, forget))
 		}
-		table := m.table.Load()
-		if table == nil || 4*(m.n.Load()+1) > 3*int64(len(*table)) {
-			gone = max(gone, m.rebuild(forget))
-			table = m.table.Load()
-		}
-		tag := named(revlog.Key{Scope: e.Scope, Tag: e.Tag})
-		at, w := find(*table, tag)
-		if w == 0 {
-			at.tag = tag
-			m.n.Add(1)
-		}
-		at.ms = max(at.ms, e.Position.MS)
-		at.w.Store(max(w, e.W))
 	}
+	return gone
+}
+
+// raise raises the watermark of k to w, which was heard at ms. See add.
+func (m *watermarks) raise(k revlog.Key, w, ms, forget int64) (gone int64) {
+	if w <= 0 {
+		return 0
+	}
+	table := m.table.Load()
+	if table == nil || 4*(m.n.Load()+1) > 3*int64(len(*table)) {
+		gone = m.rebuild(forget)
+		table = m.table.Load()
+	}
+	tag := named(k)
+	at, old := find(*table, tag)
+	if old == 0 {
+		at.tag = tag
+		m.n.Add(1)
+	}
+	at.ms = max(at.ms, ms)
+	at.w.Store(max(old, w))
 	return gone
 }
 
@@ -119,6 +127,12 @@ func (m *watermarks) rebuild(forget int64) (gone int64) {
 	}
 	m.table.Store(&table)
 	return gone
+}
+
+// clear drops everything.
+func (m *watermarks) clear() {
+	m.table.Store(nil)
+	m.n.Store(0)
 }
 
 // lowered returns a copy of m in which each watermark is what lower makes of it.

@@ -1,0 +1,61 @@
+package replica
+
+import (
+	"sync"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// answeredLimit is how many revocations answered holds: 8 MB of them.
+const answeredLimit = 1 << 17
+
+// answered is what the store once said is revoked, as watermarks. Nothing is ever
+// un-revoked, so it stays true, and nobody who sends revoked sessions again and again
+// makes this replica ask again and again (R18). Of too many, the older half goes.
+type answered struct {
+	mu    sync.Mutex // of writers
+	known watermarks
+}
+
+func (t *answered) sees(k revlog.Key, epoch int64) sight { return upTo(t.known.of(k), epoch) }
+
+// remember keeps the watermark of k, if it is higher than what is known: a store that
+// is behind may know of less.
+func (t *answered) remember(k revlog.Key, w int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.known.raise(k, w, time.Now().UnixMilli(), 0)
+}
+
+// forget drops everything.
+func (t *answered) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.known.clear()
+}
+
+// answeredRevoked looks for q among what the store once said is revoked. Watermarks are
+// compared, so that one who logged in again is not met by an older one.
+func (l *Replica) answeredRevoked(q *Query) Reason {
+	if l.answered.known.count() == 0 {
+		return None
+	}
+	_, why := l.match(q, global|listed, func(k revlog.Key) sight { return l.answered.sees(k, q.Epoch) })
+	return why
+}
+
+// remember keeps what the store says is revoked.
+func (l *Replica) remember(q revlog.Question, a revlog.Answer) {
+	if a.Session {
+		l.answered.remember(revlog.Key{Scope: revlog.ScopeSession, Tag: q.Session}, revlog.Forever)
+	}
+	l.answered.remember(revlog.Key{Scope: revlog.ScopeSubject, Tag: q.Subject}, a.Subject)
+	l.answered.remember(revlog.Key{Scope: revlog.ScopeEveryone}, a.Everyone)
+	for i, w := range a.Groups {
+		l.answered.remember(revlog.Key{Scope: revlog.ScopeGroup, Tag: q.Groups[i]}, w)
+	}
+	for i, w := range a.Keys {
+		l.answered.remember(revlog.Key{Scope: revlog.ScopeKey, Tag: q.Keys[i]}, w)
+	}
+}
