@@ -160,7 +160,7 @@ func (c *core) sealPiece(t *token.Session, i int, write string, count int, data 
 	p.Data = appendPiece(nil, write, count, data)
 	value, err := c.sealer.SealSession(nil, &p, now)
 	if err != nil {
-		return "", fmt.Errorf("httpmw: %w", err)
+		return "", unsealed(err)
 	}
 	return string(value), nil
 }

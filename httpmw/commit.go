@@ -3,7 +3,6 @@ package httpmw
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -28,7 +27,7 @@ func (c *core) sealSession(t *token.Session, room int, now time.Time) ([]string,
 		return c.sealLarge(t, lifetime, room, now)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("httpmw: %w", err)
+		return nil, unsealed(err)
 	}
 	line := c.cookie.line(c.cookie.nameOf(t), string(value), lifetime)
 	if len(line) > room {
@@ -51,7 +50,7 @@ func (c *core) tooLarge(t *token.Session, lifetime int64, room int, now time.Tim
 	bare.Data = nil
 	value, err := c.sealer.SealSession(nil, &bare, now)
 	if err != nil {
-		return fmt.Errorf("httpmw: %w", err)
+		return unsealed(err)
 	}
 	return newSizeError(len(c.cookie.line(c.cookie.nameOf(t), string(value), lifetime)), len(t.Data), room)
 }

@@ -55,7 +55,7 @@ type Config struct {
 	// Codec turns the application's data into JSON and back. Zero: encoding/json.
 	Codec Codec
 
-	// Refuse writes the answer of Require and RequireThat: status is 401, 403 or 503, and err says why.
+	// Refuse writes the answer of Require and RequireThat, where status is 401, 403 or 503, and of Fail; err says why.
 	// For 503 a Retry-After header is already set. Zero: a short plain text.
 	Refuse func(w http.ResponseWriter, r *http.Request, status int, err error)
 

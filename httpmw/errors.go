@@ -18,8 +18,12 @@ var (
 	// ErrRevoked: the session was revoked, or whatever it belongs to.
 	ErrRevoked = errors.New("httpmw: session revoked")
 
-	// ErrUndecided: a session came, but the revocation list cannot say now whether it was revoked.
-	ErrUndecided = errors.New("httpmw: cannot say now whether the session was revoked")
+	// ErrUnavailable: the revocation list or the key ring cannot do now what was asked. Another try may succeed: 503.
+	ErrUnavailable = errors.New("httpmw: unavailable")
+
+	// ErrUndecided: a session came or was to begin, but the revocation list cannot say now whether it was revoked. It wraps
+	// ErrUnavailable.
+	ErrUndecided = fmt.Errorf("%w: cannot say now whether the session was revoked", ErrUnavailable)
 
 	// ErrData: the session is good, but its data cannot be decoded into the application's type.
 	ErrData = errors.New("httpmw: session data cannot be decoded")
@@ -37,8 +41,9 @@ var (
 	ErrTooLarge = errors.New("httpmw: session too large")
 
 	// ErrSealingKeyRevoked: the list knows that the key with which the ring seals is revoked, so a session sealed with it would
-	// be refused. Nothing can be sealed until the ring is rotated, or this process has the ring that has been.
-	ErrSealingKeyRevoked = errors.New("httpmw: the ring's sealing key is revoked: rotate the ring (wafer keys rotate --now)")
+	// be refused. Nothing can be sealed until the ring is rotated, or this process has the ring that has been. It wraps
+	// ErrUnavailable.
+	ErrSealingKeyRevoked = fmt.Errorf("%w: the ring's sealing key is revoked: rotate the ring (wafer keys rotate --now)", ErrUnavailable)
 
 	// ErrIdentity: what Login, Switch or Issue was given cannot stand in a session.
 	ErrIdentity = errors.New("httpmw: unusable identity")

@@ -305,19 +305,6 @@ func (s *state) event(k EventKind, previous string) Event {
 	return Event{Kind: k, Session: s.sid(), Previous: previous, Subject: string(s.tok.Subject), Request: s.request}
 }
 
-// listError turns an error of the list into one of ours, and keeps the list's own within.
-func listError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, revocation.ErrRevoked):
-		return fmt.Errorf("%w: %w", ErrRevoked, err)
-	case errors.Is(err, revocation.ErrUnavailable):
-		return fmt.Errorf("%w: %w", ErrUndecided, err)
-	}
-	return fmt.Errorf("httpmw: %w", err)
-}
-
 // newID draws a session id. Its text never begins with "-", which a command line would take for a flag.
 func newID() (id token.ID) {
 	for {

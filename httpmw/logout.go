@@ -153,5 +153,8 @@ func (s *state) revoke(ctx context.Context, t revocation.Target, of string, why 
 	if err == nil || why == EventLogout && errors.Is(err, revocation.ErrDisabled) {
 		return nil
 	}
+	if errors.Is(err, revocation.ErrUnavailable) || errors.Is(err, revocation.ErrClosed) {
+		return fmt.Errorf("%w: %s: %w", ErrUnavailable, why, err)
+	}
 	return fmt.Errorf("httpmw: %s: %w", why, err)
 }

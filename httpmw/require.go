@@ -62,21 +62,6 @@ func (s *Session[T]) meets(n Need, r *http.Request, now time.Time) error {
 	return nil
 }
 
-// retryAfter is what a client is told to wait, in seconds: the list is read several times in it.
-const retryAfter = "2"
-
-func (c *core) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	status := http.StatusUnauthorized
-	switch {
-	case errors.Is(err, ErrUndecided):
-		status = http.StatusServiceUnavailable
-		w.Header().Set("Retry-After", retryAfter)
-	case errors.Is(err, ErrForbidden):
-		status = http.StatusForbidden
-	}
-	c.cfg.Refuse(w, r, status, err)
-}
-
 // refusePlain is the Refuse of the zero Config. Every bad token looks the same to the client.
 func refusePlain(w http.ResponseWriter, _ *http.Request, status int, _ error) {
 	w.Header().Set("Cache-Control", "no-store")

@@ -185,7 +185,7 @@ func (r *replica) done(w http.ResponseWriter, req *http.Request) {
 func (r *replica) fail(w http.ResponseWriter, req *http.Request, err error) {
 	status := http.StatusInternalServerError
 	switch {
-	case errors.Is(err, httpmw.ErrUndecided), errors.Is(err, revocation.ErrUnavailable):
+	case errors.Is(err, httpmw.ErrUnavailable):
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "2")
 	case errors.Is(err, httpmw.ErrTooLarge):

@@ -1,0 +1,69 @@
+package httpmw
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/token"
+)
+
+// Fail answers for a call of a session that returned err, by Config.Refuse: with 503 and Retry-After for ErrUnavailable,
+// 401 if there is no session, 403 for ErrForbidden, 413 for ErrTooLarge, and 500 for a mistake of the application.
+func (m *Manager[T]) Fail(w http.ResponseWriter, r *http.Request, err error) {
+	m.core.refuse(w, r, err)
+}
+
+// retryAfter is what a client is told to wait, in seconds: the list is read several times in it.
+const retryAfter = "2"
+
+func (c *core) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	status := statusOf(err)
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	c.cfg.Refuse(w, r, status, err)
+}
+
+func statusOf(err error) int {
+	for _, row := range [...]struct {
+		err    error
+		status int
+	}{
+		{ErrUnavailable, http.StatusServiceUnavailable},
+		{ErrForbidden, http.StatusForbidden},
+		{ErrTooLarge, http.StatusRequestEntityTooLarge},
+		{ErrNoLogin, http.StatusUnauthorized},
+		{ErrRevoked, http.StatusUnauthorized},
+		{ErrExpired, http.StatusUnauthorized},
+		{ErrInvalid, http.StatusUnauthorized},
+	} {
+		if errors.Is(err, row.err) {
+			return row.status
+		}
+	}
+	return http.StatusInternalServerError
+}
+
+// unsealed turns why a token was not sealed into an error of ours. A ring without a key for this moment is younger than
+// this machine's clock says it may be, or worn out: neither is a mistake of the application.
+func unsealed(err error) error {
+	if errors.Is(err, token.ErrNoKey) || errors.Is(err, token.ErrExhausted) {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return fmt.Errorf("httpmw: %w", err)
+}
+
+// listError turns an error of the list into one of ours, and keeps the list's own within.
+func listError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, revocation.ErrRevoked):
+		return fmt.Errorf("%w: %w", ErrRevoked, err)
+	case errors.Is(err, revocation.ErrUnavailable), errors.Is(err, revocation.ErrClosed):
+		return fmt.Errorf("%w: %w", ErrUndecided, err)
+	}
+	return fmt.Errorf("httpmw: %w", err)
+}
