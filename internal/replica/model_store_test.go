@@ -314,8 +314,8 @@ func batchOf(w revlog.Write) *batch {
 		b.List, b.Floor, b.Assertions, b.skew, b.Unless = w.List, w.Floor, w.Assertions, w.Skew, &w.Unless
 	case revlog.Repair:
 		b.Repair = w
-	default:
-		panic("the model makes no such write")
+	case revlog.Bulk:
+		b.List, b.Floor, b.Assertions, b.skew = w.List, w.Floor, w.Assertions, w.Skew
 	}
 	return b
 }
@@ -327,6 +327,9 @@ func (b *batch) write() revlog.Write {
 		return w
 	case revlog.Succession:
 		w.List, w.Assertions, w.Unless = b.List, b.Assertions, *b.Unless
+		return w
+	case revlog.Bulk:
+		w.List, w.Assertions = b.List, b.Assertions
 		return w
 	}
 	return b.Repair
