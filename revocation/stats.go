@@ -12,9 +12,10 @@ type Stats struct {
 	Bytes     int64             // of its filters; the exact ring takes at most 10 MB more
 	Outbox    int               // revocations not yet seen in the log
 	Full      uint64            // revocations turned away with ErrOutboxFull
+	Denied    uint64            // filter hits that the store denied
 	Decisions map[string]uint64 // by outcome of Decide
 	Refusals  map[string]uint64 // by reason
 	Confirms  map[string]uint64 // "store", "cached", "failed", "crowded"
 	Reads     map[string]uint64 // "ok", "failed"
-	Anomalies map[string]uint64 // "trimmed", "broken", "genesis", "lost", "forged", "settled_hit", "settled_miss", "republished"
+	Anomalies map[string]uint64 // "trimmed", "broken", "genesis", "lost", "forged", "settled_hit", "settled_miss", "republished", "denied"
 }

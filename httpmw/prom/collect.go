@@ -63,6 +63,7 @@ var (
 	bytes     = gauge("list_window_bytes", "Memory of the window.")
 	outbox    = gauge("list_outbox", "Revocations of this replica that were not yet seen in the log.")
 	full      = counter("list_outbox_full_total", "Revocations turned away because too many wait for the store.")
+	denied    = counter("list_denied_total", "Sessions that a filter took for revoked and the store did not.")
 	decisions = counter("list_decisions_total", "Decisions from memory.", "outcome")
 	refusals  = counter("list_refusals_total", "Sessions refused or undecided by the list.", "reason")
 	confirms  = counter("list_confirms_total", "Questions to the exact set, by how they were answered.", "result")
@@ -72,7 +73,7 @@ var (
 	states       = []string{"booting", "synced", "stale", "cut_off", "closed", "disabled"}
 	confirmNames = []string{"store", "cached", "failed", "crowded"}
 	readNames    = []string{"ok", "failed"}
-	anomalyNames = []string{"trimmed", "broken", "genesis", "lost", "forged", "settled_hit", "settled_miss", "republished", "clock"}
+	anomalyNames = []string{"trimmed", "broken", "genesis", "lost", "forged", "settled_hit", "settled_miss", "republished", "clock", "denied"}
 )
 
 func collectList(ch chan<- prometheus.Metric, l *revocation.List) {
@@ -87,6 +88,7 @@ func collectList(ch chan<- prometheus.Metric, l *revocation.List) {
 	bytes.send(ch, float64(s.Bytes))
 	outbox.send(ch, float64(s.Outbox))
 	full.send(ch, float64(s.Full))
+	denied.send(ch, float64(s.Denied))
 	decisions.sendAll(ch, s.Decisions, nil)
 	var reasons []string
 	for r := replica.RevokedSession; r <= replica.Silent; r++ {

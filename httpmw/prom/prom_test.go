@@ -203,6 +203,7 @@ func TestRealRefusals(t *testing.T) {
 		`wafer_list_anomalies_total{kind="forged"}`:                         "0",
 		`wafer_list_confirms_total{result="failed"}`:                        "0",
 		`wafer_list_outbox_full_total`:                                      "0",
+		`wafer_list_denied_total`:                                           "0",
 		`wafer_ring_keys{state="sealing"}`:                                  "1",
 		`wafer_ring_sealing_until_seconds`:                                  "0",
 	} {

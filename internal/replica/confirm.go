@@ -80,34 +80,20 @@ func (l *Replica) confirm(ctx context.Context, q *Query, now time.Time) Verdict 
 // asking the store. With errBehind nothing was decided because v is not of the log
 // that the store has.
 func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time) (Verdict, error) {
-	synced := v.age(now) <= l.Within()
 	key := l.tags.clearKey(q)
-	if r := l.answeredRevoked(q); r != None {
+	if d := l.askedBefore(q, v, key, now); d.Outcome != Ask {
 		l.counters.confirms.add("cached")
-		return Verdict{Outcome: Refuse, Reason: r, Fresh: synced}, nil
-	}
-	if synced {
-		// Found clear before: as good as a token stamped then, so it is decided again
-		// like one. What was revoked since shows in the window (R18).
-		if s, ok := l.cleared.Get(key); ok && s.chk > q.Checked {
-			again := *q
-			again.Checked, again.Term = s.chk, s.term
-			if d := l.decide(&again, now); d.Outcome != Ask {
-				l.counters.confirms.add("cached")
-				return d, nil
-			}
-		}
+		return d, nil
 	}
 	question := l.question(q, v)
 	a, err := l.ask(ctx, question)
 	// Before anything else is made of the answer: nothing is ever un-revoked, so that
 	// is true however old the answer is, and however far this replica is behind.
 	found, scope := a.Judge(question)
-	if found == revlog.FoundRevoked {
+	switch {
+	case found == revlog.FoundRevoked:
 		l.remember(question, a)
 		return Verdict{Outcome: Refuse, Reason: revokedBy(scope), Fresh: true}, nil
-	}
-	switch {
 	case err == nil && v.knowsMore(a.Head):
 		// It answers, so this replica is not cut off; but what the window would accept may
 		// have been revoked since.
@@ -119,7 +105,9 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 		found = revlog.FoundAhead
 	}
 	at := stampAt(a.Head.MS, a.Head)
-	accept := Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: synced && !v.newPrimary(l.Within()), Checked: at.chk, Term: at.term}
+	accept := Verdict{
+		Outcome: Accept, Fresh: true, Extend: true, Renew: v.age(now) <= l.Within() && !v.newPrimary(l.Within()), Checked: at.chk, Term: at.term,
+	}
 	switch found {
 	case revlog.FoundAhead:
 		if !plausible(q.Epoch, now) { // nor will it ever be reached
@@ -127,26 +115,50 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 		}
 		return Verdict{Reason: Silent}, nil
 	case revlog.FoundUnknown:
-		switch l.settle(q, v, a.Head) {
-		case miss:
-			l.counters.anomalies.add("settled_miss")
-			// Not renewed before every replica that reaches the store has had the time to
-			// say what it knows.
-			accept.Renew = accept.Renew && a.Now-a.Head.Born > l.Within().Milliseconds()
-			return accept, nil
-		case revoked, maybe:
-			l.counters.anomalies.add("settled_hit")
-			return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}, nil
-		}
-		if a.Now-a.Head.Born < lostGrace.Milliseconds() {
-			return Verdict{Reason: Silent}, nil
-		}
-		return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}, nil
+		return l.unknown(q, v, a, accept), nil
 	}
+	l.denied(q, v)
 	if !v.newPrimary(l.Within()) {
 		l.cleared.Add(key, at)
 	}
 	return accept, nil
+}
+
+// askedBefore decides q by what the store answered before, if that settles it: else
+// its outcome is Ask.
+func (l *Replica) askedBefore(q *Query, v *view, key clearKey, now time.Time) Verdict {
+	synced := v.age(now) <= l.Within()
+	if r := l.answeredRevoked(q); r != None {
+		return Verdict{Outcome: Refuse, Reason: r, Fresh: synced}
+	}
+	// Found clear before: as good as a token stamped then, so it is decided again like
+	// one. What was revoked since shows in the window (R18).
+	if s, ok := l.cleared.Get(key); ok && synced && s.chk > q.Checked {
+		again := *q
+		again.Checked, again.Term = s.chk, s.term
+		return l.decide(&again, now)
+	}
+	return Verdict{Outcome: Ask}
+}
+
+// unknown decides q where the store cannot, because it is not complete for a session
+// last checked then. accept is what acceptance would be.
+func (l *Replica) unknown(q *Query, v *view, a revlog.Answer, accept Verdict) Verdict {
+	switch l.settle(q, v, a.Head) {
+	case miss:
+		l.counters.anomalies.add("settled_miss")
+		// Not renewed before every replica that reaches the store has had the time to
+		// say what it knows.
+		accept.Renew = accept.Renew && a.Now-a.Head.Born > l.Within().Milliseconds()
+		return accept
+	case revoked, maybe:
+		l.counters.anomalies.add("settled_hit")
+		return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}
+	}
+	if a.Now-a.Head.Born < lostGrace.Milliseconds() {
+		return Verdict{Reason: Silent}
+	}
+	return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}
 }
 
 // unanswered decides q where asking ended with err. Meanwhile the reader may have

@@ -49,9 +49,10 @@ type Replica struct {
 	silent atomic.Bool
 	clock  logClock
 
-	identity identity // what it calls itself among the readers of the store
-	told     told     // of its state, to the log
-	rate     lograte.Limiter
+	identity    identity // what it calls itself among the readers of the store
+	told        told     // of its state, to the log
+	deniedWatch deniedWatch
+	rate        lograte.Limiter
 
 	kids     kidTags
 	flights  singleflight.Group

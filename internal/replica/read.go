@@ -35,6 +35,7 @@ func (l *Replica) step(ctx context.Context, now time.Time) {
 	l.flush(ctx)
 	l.fillBehind(ctx)
 	l.register(ctx, now)
+	l.watchDenied(now)
 }
 
 // read applies what the log has since the last view, and mends what it finds

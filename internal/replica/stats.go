@@ -17,6 +17,7 @@ type Stats struct {
 	Bytes     int64
 	Outbox    int
 	Full      uint64
+	Denied    uint64
 	Decisions map[string]uint64
 	Refusals  map[string]uint64
 	Confirms  map[string]uint64
@@ -32,7 +33,8 @@ type counters struct {
 
 	confirms, reads, anomalies tally
 
-	full atomic.Uint64 // revocations that the outbox had no room for
+	full   atomic.Uint64 // revocations that the outbox had no room for
+	denied atomic.Uint64 // filter hits that the store denied
 }
 
 // decisions fill a cache line.
@@ -43,6 +45,16 @@ type decisions struct {
 
 func (c *counters) of(q *Query) *decisions {
 	return &c.decided[q.Session[0]%uint8(len(c.decided))]
+}
+
+// all returns how many decisions there were.
+func (c *counters) all() (n uint64) {
+	for i := range c.decided {
+		for o := range c.decided[i].n {
+			n += c.decided[i].n[o].Load()
+		}
+	}
+	return n
 }
 
 // A tally counts by name what happens seldom.
@@ -76,6 +88,7 @@ func (l *Replica) Stats() Stats {
 		Anomalies: l.counters.anomalies.all(),
 		Outbox:    int(l.outbox.n.Load()),
 		Full:      l.counters.full.Load(),
+		Denied:    l.counters.denied.Load(),
 	}
 	for i := range l.counters.decided {
 		for o := range l.counters.decided[i].n {
