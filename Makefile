@@ -13,6 +13,8 @@ FUZZTIME  ?= 5m
 COUNT     ?= 20
 # random histories of the list, run against its model
 HISTORIES ?= 1000000
+# seed of the first of them: make soak says how far it came, so that another can go on from there
+FIRST     ?= 1
 # histories of each kind of fault on real servers, and the kind: a part of its name, or all
 FAULTS    ?= 3
 KIND      ?=
@@ -58,7 +60,7 @@ nested:
 
 soak: tools
 	$(GO) test -race -count=$(COUNT) -timeout 6h ./...
-	$(GO) test -timeout 6h -run 'Model' ./internal/replica -model.histories=$(HISTORIES)
+	$(GO) test -timeout 6h -run 'Model' ./internal/replica -v -model.histories=$(HISTORIES) -model.first=$(FIRST)
 	$(GO) test -timeout 1h -run TestRingAndListAgreeAfterALoss ./revocation/redisstore -losses=100
 	$(MAKE) faults
 	FUZZTIME=$(FUZZTIME) GO=$(GO) .ci/fuzz

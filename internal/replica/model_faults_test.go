@@ -115,6 +115,10 @@ func (h *history) fault() {
 		h.say("the store is emptied")
 		s.primary.flush(s.weak.headStays)
 		h.upset = time.Now()
+		if h.pick(4) == 0 { // a new machine, whose clock nobody has set yet
+			s.primary.offset, h.clocks = -time.Hour, true
+			h.say("and its clock is an hour behind")
+		}
 	case 1: // a failover that loses a tail, to a server whose clock may be off
 		h.failover(false)
 	case 2: // the same, and the old primary goes on serving whom it serves

@@ -1,0 +1,142 @@
+package replica_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/bubble"
+	. "github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// Single histories of the model, each of which once went wrong or might.
+
+// written plays a history that is written down, with two replicas.
+func written(t *testing.T, f func(*history)) {
+	t.Helper()
+	bubble.Test(t, func(t *testing.T) {
+		h := &history{t: t, r: rand.New(rand.NewPCG(1, 1)), weak: &weakness{}, counts: map[string]int{}, forgiven: map[string]int{}, begun: time.Now()}
+		h.sim = newSim(h.r, h.weak)
+		h.sim.changed = h.track
+		h.boot()
+		h.boot()
+		for _, r := range h.members {
+			r.wall, r.idle = 0, time.Hour
+		}
+		f(h)
+		if h.failed != "" {
+			t.Error(h.failed)
+		}
+	})
+}
+
+// read lets every replica read for a while.
+func (h *history) read(d time.Duration) {
+	for range d / (200 * time.Millisecond) {
+		time.Sleep(200 * time.Millisecond)
+		for _, r := range h.members {
+			h.step(r)
+		}
+	}
+}
+
+// enters logs a user in, and returns the token.
+func (h *history) enters(r *member, user string) *modelToken {
+	s := &modelSession{user: user, idle: r.idle, begun: time.Now(), done: time.Now()}
+	start, err := r.l.Begin(background, h.identity(r, s))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.mint(r, s, start)
+	return h.tokens[len(h.tokens)-1]
+}
+
+// wants has every replica decide about t.
+func (h *history) wants(t *modelToken, want Outcome) {
+	h.t.Helper()
+	for _, r := range h.members {
+		if _, d := h.decide(r, t); d.Outcome != want {
+			h.t.Errorf("%s: session %d is decided by %v (%v), want %v", r.name, t.s.id, d.Outcome, d.Reason, want)
+		}
+	}
+}
+
+// The store is away for longer than S, and comes back empty. Every replica lives, so
+// nobody is logged out, and who was revoked stays so.
+func TestModelStoreComesBackEmpty(t *testing.T) {
+	written(t, func(h *history) {
+		ada, bob := h.enters(h.members[0], "ada"), h.enters(h.members[1], "bob")
+		h.read(time.Minute)
+		h.revoke(h.members[0], revlog.ScopeSubject, "bob", Revocation{})
+		h.read(time.Minute)
+		for _, r := range h.members {
+			r.link.to = nil
+		}
+		h.read(time.Minute)
+		h.wants(ada, Accept)
+		h.sim.primary.flush(false)
+		h.upset = time.Now()
+		for _, r := range h.members {
+			r.link.to = h.sim.primary
+		}
+		h.read(modelS)
+		for range 3 { // at once, when it is settled, and when nobody waits for that any more
+			h.wants(ada, Accept)
+			h.wants(bob, Refuse)
+			h.read(time.Minute)
+		}
+	})
+}
+
+// An entry of a newer release, in a rolling deploy: this release asks about what was
+// checked before it, once, and goes on.
+func TestModelEntryOfANewerRelease(t *testing.T) {
+	written(t, func(h *history) {
+		var tokens []*modelToken
+		for i := range 3 {
+			tokens = append(tokens, h.enters(h.members[0], fmt.Sprint("user", i)))
+		}
+		h.read(time.Minute)
+		h.newer(h.members[0], tokens[0].s)
+		h.read(modelS)
+		h.wants(tokens[0], Refuse)
+		r := h.members[0]
+		for _, t := range tokens[1:] {
+			q := t.q
+			if d := r.l.Decide(&q); d.Outcome != Ask {
+				h.t.Errorf("decided by %v although an entry could not be read, want ask", d.Outcome)
+			}
+			d := r.l.Confirm(background, &q)
+			if d.Outcome != Accept || !d.Renew {
+				h.t.Fatalf("confirmed as %+v", d)
+			}
+			q.Checked, q.Term = d.Checked, d.Term
+			h.read(modelS)
+			if d := r.l.Decide(&q); d.Outcome != Accept {
+				h.t.Errorf("decided by %v after the renewal", d.Outcome)
+			}
+		}
+	})
+}
+
+// An old snapshot takes the place of the store while no replica lives. The list cannot
+// know what it lacks, but a token that was checked after the snapshot shows that it
+// lacks something: it comes from the list's future.
+func TestModelSnapshotWithNobodyLeft(t *testing.T) {
+	written(t, func(h *history) {
+		ada := h.enters(h.members[0], "ada")
+		h.read(time.Minute)
+		st, _ := h.sim.primary.save()
+		h.read(10 * time.Minute)
+		late := h.enters(h.members[0], "ada")
+		h.members = nil
+		h.sim.primary, h.upset = h.sim.newServer(st, -time.Hour), time.Now() // its clock does not hide it
+		h.boot()
+		h.read(time.Second)
+		h.members[0].idle = time.Hour
+		h.wants(ada, Accept)
+		h.wants(late, Refuse) // list_lost
+	})
+}
