@@ -38,8 +38,8 @@ func TestR17Judge(t *testing.T) {
 		{name: "chk before born", change: func(q *revlog.Question) { q.Checked = 499 }, want: revlog.FoundUnknown},
 		{name: "chk at ms + S", change: func(q *revlog.Question) { q.Checked = ms + skew }, want: revlog.FoundNothing},
 		{name: "chk past ms + S", change: func(q *revlog.Question) { q.Checked = ms + skew + 1 }, want: revlog.FoundUnknown},
-		{name: "ep at now + ε + 1", change: func(q *revlog.Question) { q.Epoch = ms + skew + 1 }, want: revlog.FoundNothing},
-		{name: "ep past now + ε + 1", change: func(q *revlog.Question) { q.Epoch = ms + skew + 2 }, want: revlog.FoundAhead},
+		{name: "ep at now + ε", change: func(q *revlog.Question) { q.Epoch = ms + skew }, want: revlog.FoundNothing},
+		{name: "ep past now + ε", change: func(q *revlog.Question) { q.Epoch = ms + skew + 1 }, want: revlog.FoundAhead},
 		{name: "unknown, and revoked all the same", answer: revlog.Answer{Subject: ep}, change: func(q *revlog.Question) { q.Checked = 0 }, want: revlog.FoundRevoked, scope: revlog.ScopeSubject},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

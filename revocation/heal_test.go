@@ -344,7 +344,7 @@ func TestR2ANewListThatCountsFromBehind(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		here := open(t, store)
-		for range 20 { // a watermark takes a ms of its own, so log time runs ahead
+		for range 20 { // each takes a ms of its own, so log time runs ahead
 			revoke(t, here, revocation.Everyone())
 		}
 		time.Sleep(210 * time.Millisecond)
@@ -370,7 +370,7 @@ func TestR10ALostRaiseIsMadeAgain(t *testing.T) {
 		store := script()
 		here := open(t, store)
 		time.Sleep(time.Second)
-		for range 2000 { // a watermark takes a ms of its own, so log time gets ahead of the clock
+		for range 2000 { // each takes a ms of its own, so log time gets ahead of the clock
 			revoke(t, here, revocation.Everyone())
 		}
 		store.flush()

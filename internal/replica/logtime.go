@@ -281,7 +281,7 @@ func (v *view) stamp() stamp { return stampAt(v.m.MS, v.head) }
 // ahead reports whether q claims to have begun after now. Until log time has come
 // that far, a W of now would fall short of it.
 func ahead(q *Query, now int64, skew time.Duration) bool {
-	return q.Epoch > now+skew.Milliseconds()+1
+	return q.Epoch > now+skew.Milliseconds()
 }
 
 // Began returns since when the list remembers everything that it was told, for

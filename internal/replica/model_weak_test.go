@@ -35,6 +35,7 @@ var weaknesses = []weakness{
 	{rule: "R1", what: "a store that was emptied goes on as if it had the list", headStays: true},
 	{rule: "R2", what: "a list that was lost claims to be complete", write: claimsAll, head: func(h *revlog.Head) { h.Born = 1 }},
 	{rule: "R3", what: "a watermark is log time itself, and shares its ms", write: sharesTheMS},
+	{rule: "R3 closed", what: "a login begins in a ms in which more may be revoked", answer: opensAgain},
 	{rule: "R4", what: "a revocation is kept from its watermark on, and not quite for the retention", written: forgetsFromW},
 	{rule: "R5", what: "a later watermark is in force although it is lower", from: 1300, written: lowers},
 	{rule: "R9", what: "a primary that nobody can write to seems to have a heartbeat",
@@ -84,6 +85,11 @@ func sharesTheMS(n *server, b *batch) bool {
 		}
 	}
 	return false
+}
+
+// opensAgain takes log time back to where it was when the answer was given.
+func opensAgain(l *link, _ revlog.Question, a *revlog.Answer) {
+	l.to.edit(func(st *revlog.State) { st.Head.MS = a.Head.MS })
 }
 
 // each calls f for what n holds of what b revoked.

@@ -36,7 +36,7 @@ func (v *view) began(q *Query, within time.Duration) int64 {
 	terms := v.head.Terms
 	for i := len(terms) - 2; i >= 0; i-- {
 		if terms[i].ID == q.Term {
-			return min(q.Epoch, terms[i+1].Opened+within.Milliseconds()+1) // what its first W reaches
+			return min(q.Epoch, terms[i+1].Opened+within.Milliseconds()) // what its first W reaches
 		}
 	}
 	return q.Epoch

@@ -33,6 +33,9 @@ type Memory struct {
 	exact    map[Key]exactValue
 	requests requests
 	swept    int64 // log time of the last look for what may be forgotten
+	// beat is when log time was last looked at, twice a second, and beatMS what it was.
+	beat   time.Time
+	beatMS int64
 }
 
 type exactValue struct {
@@ -129,10 +132,17 @@ func (m *Memory) Create(ctx context.Context, f CreateOptions) (Head, error) {
 	return head, nil
 }
 
-// tick moves log time to now, or to what a caller has seen if that is later.
-// The caller holds mu.
+// tick moves log time to now, or to what a caller has seen if that is later. Where
+// it is ahead of the clock it goes on at half its speed until the clock has caught
+// up. The caller holds mu.
 func (m *Memory) tick(floor int64) {
-	m.head.MS = max(m.head.MS, m.clock().UnixMilli(), floor)
+	now := m.clock()
+	passed := now.Sub(m.beat)
+	slow := m.beatMS + min(max(passed, 0), 10*time.Second).Milliseconds()/2
+	m.head.MS = max(m.head.MS, now.UnixMilli(), floor, slow)
+	if passed.Abs() >= 500*time.Millisecond {
+		m.beat, m.beatMS = now, m.head.MS
+	}
 }
 
 func (m *Memory) guard(list ListID) error {
@@ -180,7 +190,11 @@ func (m *Memory) Confirm(ctx context.Context, q Question) (Answer, error) {
 		return Answer{}, err
 	}
 	m.tick(0)
-	return answer(m.head, q, m.lookup), nil
+	a := answer(m.head, q, m.lookup)
+	if a.Closes(q, m.clock().UnixMilli()) {
+		m.head.MS++
+	}
+	return a, nil
 }
 
 func (m *Memory) lookup(s Scope, t Tag) (exactValue, bool) {
@@ -259,6 +273,9 @@ func (m *Memory) succeed(s Succession) (Written, error) {
 		return Written{}, err
 	}
 	out := Written{Head: p.head, Results: p.results, Then: answer(p.head, s.Then, p.lookup)}
+	if out.Then.Closes(s.Then, p.head.MS) {
+		p.head.MS, p.changed = p.head.MS+1, true
+	}
 	return m.done(p, s.Request, out)
 }
 
@@ -423,8 +440,8 @@ func (h *Head) lacks(r Repair) bool {
 
 func (w *writing) assert(a Assertion) {
 	ms := w.head.MS
-	if a.Scope != ScopeSession {
-		ms++ // R3: a watermark never shares its ms with anything before it
+	if a.Scope == ScopeEveryone && !w.quiet {
+		ms++ // R3: nobody asks before an anonymous session begins
 	}
 	value := a.W
 	switch {
@@ -458,6 +475,9 @@ func (w *writing) assert(a Assertion) {
 	}
 	e.Chain = chainAfter(w.head.Chain, e)
 	w.head.MS, w.head.N, w.head.Chain = ms, e.Position.N, e.Chain
+	if a.Scope == ScopeEveryone {
+		w.head.MS++
+	}
 	w.exact[Key{a.Scope, a.Tag}] = exactValue{w: e.W, until: e.Until}
 	w.entries = append(w.entries, e)
 	w.results = append(w.results, Result{Position: e.Position, Changed: true, W: value})

@@ -314,6 +314,19 @@ func (a Answer) Highest() int64 {
 	return w
 }
 
+// Closes reports whether log time has to go on by 1 ms after a was given. Watermarks
+// share a ms with what came before, as long as nobody was told a login time in it that
+// lies past them, or asked for the time: now is the store's clock.
+func (a Answer) Closes(q Question, now int64) bool {
+	switch {
+	case q.Session != Tag{}:
+		return false
+	case q.Subject == Tag{} && len(q.Groups) == 0:
+		return a.Head.MS >= now
+	}
+	return a.Highest() == a.Head.MS+q.Skew.Milliseconds()
+}
+
 // Judge decides q from a, and says by which scope a session is revoked. Scopes
 // combine by OR: a revocation of one scope never hides another's.
 func (a Answer) Judge(q Question) (Finding, Scope) {
@@ -337,7 +350,7 @@ func (a Answer) Judge(q Question) (Finding, Scope) {
 	}
 	skew := q.Skew.Milliseconds()
 	switch {
-	case q.Epoch > a.Now+skew+1:
+	case q.Epoch > a.Now+skew:
 		return FoundAhead, 0
 	case q.Checked < a.Head.Born || q.Checked > a.Head.MS+skew:
 		return FoundUnknown, 0

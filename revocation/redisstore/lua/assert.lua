@@ -109,8 +109,9 @@ local function keptUntil(a, v)
 end
 
 local function watermark(p, a)
-  local at = p.h.ms + 1 -- R3: a watermark shares its ms with nothing before it
-  local w = a.w
+  local at, w = p.h.ms, a.w
+  local alone = a.scope == 'e' and not p.quiet -- R3: nobody asks before an anonymous session begins
+  if alone then at = at + 1 end
   if a.scope == 'k' then w = FOREVER elseif a.when == 1 then w = at + p.skew end
   local till = math.max(at + p.keep, a.till)
   local old = held(a.scope, a.tag)
@@ -120,6 +121,7 @@ local function watermark(p, a)
     v = {w = w, till = till, quiet = p.quiet}
     if old then v.w, v.till = math.max(w, old.w), math.max(till, keptUntil(a, old)) end
     append(p, a, at, v.w, v.till)
+    if alone then p.h.ms = at + 1 end
   elseif a.till > keptUntil(a, old) then
     v = {w = old.w, till = a.till, quiet = old.quiet} -- asked to remember it for longer
   else
@@ -127,7 +129,7 @@ local function watermark(p, a)
   end
   seen[a.scope .. a.tag] = v
   if isMark(a) then keepMark(p, a, v) else keepWatermark(p, a, v) end
-  return changed, v.w
+  return changed, v.w, changed and not p.quiet and at or p.h.ms
 end
 
 -- asserted plans all assertions and returns what becomes of each: position, whether it changed anything, and W.
@@ -138,10 +140,10 @@ local function asserted(p, raw)
     if a.when == 2 and a.w > p.h.ms then error(redis.error_reply('FUTURE before lies beyond log time')) end
   end
   for _, a in ipairs(all) do
-    local changed, w
-    if a.scope == 's' then changed, w = session(p, a) else changed, w = watermark(p, a) end
+    local changed, w, at
+    if a.scope == 's' then changed, w = session(p, a) else changed, w, at = watermark(p, a) end
     local n = #results
-    results[n + 1], results[n + 2], results[n + 3], results[n + 4] = p.h.ms, p.h.n, changed and 1 or 0, w
+    results[n + 1], results[n + 2], results[n + 3], results[n + 4] = at or p.h.ms, p.h.n, changed and 1 or 0, w
   end
   return results
 end

@@ -15,6 +15,11 @@ local function clock()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
+-- onward is log time now: the clock. Where log time is ahead of that, it goes on at half the speed from the last heartbeat (R3).
+local function onward(h, now)
+  return math.max(now, h.ms, h.m + math.floor(math.min(math.max(now - h.t, 0), 10000) / 2))
+end
+
 -- number reads a number of a list, nil if it is none.
 local function number(v)
   local n = v and #v <= 15 and string.find(v, '^%d+$') and tonumber(v)

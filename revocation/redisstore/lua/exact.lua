@@ -98,7 +98,7 @@ end
 -- match looks up everything that could revoke the session of q. It returns the W in force of session, subject, everyone,
 -- groups and keys, and whether the session is known not to be revoked: Answer.Judge == FoundNothing.
 local function match(q, e, h, now)
-  local free = q.epoch <= math.max(now, h.ms) + q.skew + 1 and q.checked >= h.b and q.checked <= h.ms + q.skew
+  local free = q.epoch <= math.max(now, h.ms) + q.skew and q.checked >= h.b and q.checked <= h.ms + q.skew
   local function w(scope, tag, after)
     local found = held(scope, tag, e)
     if not found then return 0 end
@@ -111,4 +111,11 @@ local function match(q, e, h, now)
   for i, tag in ipairs(q.groups) do a[4][i] = w('g', tag, q.epoch) end
   for i, tag in ipairs(q.keys) do a[5][i] = w('k', tag, 0) end
   return a, free
+end
+
+-- closes is Answer.Closes: whether log time has to go on after this answer (R3).
+local function closes(q, a, h, now)
+  if q.session ~= NOTAG then return false end
+  if q.subject == NOTAG and #q.groups == 0 then return h.ms >= now end
+  return math.max(a[2], a[3], unpack(a[4])) == h.ms + q.skew
 end

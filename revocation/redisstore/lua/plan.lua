@@ -15,7 +15,7 @@ local function put(p, name, value) p.set[#p.set + 1], p.set[#p.set + 2] = name, 
 local function later(p, ...) p.todo[#p.todo + 1] = {...} end
 
 -- advance moves log time to now, or to what the writer knows.
-local function advance(p, floor) p.h.ms = math.max(p.now, p.h.ms, tonumber(floor)) end
+local function advance(p, floor) p.h.ms = math.max(onward(p.h, p.now), tonumber(floor)) end
 
 -- open opens the term of this primary (R3): what it takes has to be of that, even before anybody reads it. This is a
 -- heartbeat, too.

@@ -10,7 +10,7 @@ local function heartbeat()
   if broken then lost(broken) end
   local info = redis.call('INFO', 'replication') .. redis.call('INFO', 'stats')
   local term, evicted = termOf(info), evictions(info)
-  h.ms = math.max(now, h.ms, floor)
+  h.ms = math.max(onward(h, now), floor)
   if latest(h.l) ~= term then
     h.l = opened(h.l, term, h.m, h.ms)
     before = evicted -- each server counts for itself

@@ -8,7 +8,9 @@ if not free then return {0, told(p.h), math.abs(p.now - p.h.t), p.now, {}, answe
 advance(p, ARGV[2])
 p.skew = tonumber(ARGV[3])
 local results = asserted(p, ARGV[4])
-local reply = done(p, results, (match(question(ARGV[7]), p.e, p.h, p.now)))
+local q = question(ARGV[7])
+local reply = done(p, results, (match(q, p.e, p.h, p.now)))
+if closes(q, reply[6], p.h, p.h.ms) then p.h.ms = p.h.ms + 1 end
 remember(p, ARGV[5], reply)
 carryOut(p)
 return reply

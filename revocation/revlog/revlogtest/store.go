@@ -31,7 +31,9 @@ func TestStore(t *testing.T, open func(t *testing.T) revlog.Store) {
 		{"another list is refused before anything is written (R1)", (*suite).genesis},
 		{"positions are contiguous and never run backwards (R3)", (*suite).order},
 		{"a writer's highest time is kept up with (R3)", (*suite).floor},
-		{"a watermark never shares its ms (R3)", (*suite).watermarkAlone},
+		{"many entries cost no log time (R3)", (*suite).burst},
+		{"a watermark reaches every login before it (R3)", (*suite).afterALogin},
+		{"log time ahead of the clock goes on slower (R3)", (*suite).slower},
 		{"an answer lies between what came before and what comes after (R30)", (*suite).moment},
 		{"until is counted from now, never from W (R4)", (*suite).until},
 		{"before may not lie in the future (R5)", (*suite).future},
@@ -232,16 +234,92 @@ func (s *suite) floor(t *testing.T) {
 	}
 }
 
-func (s *suite) watermarkAlone(t *testing.T) {
+// ahead takes log time an hour ahead of the clock, so that only what is done to the
+// list moves it.
+func (s *suite) ahead(t *testing.T) {
 	s.create(t)
-	r := s.write(t, now(revlog.ScopeSubject, 1), now(revlog.ScopeEveryone, 0), now(revlog.ScopeGroup, 2)).Results
-	for i := 1; i < len(r); i++ {
-		if r[i].Position.MS <= r[i-1].Position.MS || r[i].W <= r[i-1].W {
-			t.Errorf("%+v follows %+v", r[i], r[i-1])
+	floor := time.Now().Add(time.Hour).UnixMilli()
+	if _, err := s.Write(t.Context(), revlog.Batch{List: s.list, Floor: floor, Assertions: []revlog.Assertion{session(99)}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *suite) burst(t *testing.T) {
+	s.ahead(t)
+	begun := time.Now()
+	var r []revlog.Result
+	for i := range 500 {
+		r = append(r, s.write(t, now(revlog.ScopeSubject, byte(i)), now(revlog.ScopeGroup, byte(i))).Results...)
+	}
+	passed := time.Since(begun)
+	for i, one := range r {
+		if one.W != one.Position.MS+skew.Milliseconds() {
+			t.Fatalf("entry %d: W = %d at %v", i, one.W, one.Position)
 		}
 	}
-	if r[0].W != r[0].Position.MS+skew.Milliseconds() {
-		t.Errorf("W = %d at %v", r[0].W, r[0].Position)
+	if took := r[len(r)-1].Position.MS - r[0].Position.MS; took > passed.Milliseconds()/2+1 {
+		t.Errorf("%d entries in %v cost %d ms of log time", len(r), passed, took)
+	}
+}
+
+func (s *suite) afterALogin(t *testing.T) {
+	s.ahead(t)
+	ask := func(q revlog.Question) revlog.Answer {
+		t.Helper()
+		q.List, q.Skew = s.list, skew
+		a, err := s.Confirm(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	of := revlog.Question{Subject: tag(1), Groups: []revlog.Tag{tag(2)}}
+	for _, scope := range []revlog.Scope{revlog.ScopeSubject, revlog.ScopeGroup, revlog.ScopeEveryone} {
+		first := now(scope, map[revlog.Scope]byte{revlog.ScopeSubject: 1, revlog.ScopeGroup: 2}[scope])
+		for _, second := range []revlog.Assertion{now(revlog.ScopeSubject, 1), now(revlog.ScopeGroup, 2), now(revlog.ScopeEveryone, 0)} {
+			what := scope.String() + " before a login, " + second.Scope.String() + " after it"
+			s.write(t, first)
+			if ep, w := ask(of).Highest()+1, s.write(t, second).Results[0].W; w < ep {
+				t.Errorf("%s: the session begins at %d, the watermark is %d", what, ep, w)
+			}
+			then := of
+			then.List, then.Skew = s.list, skew
+			b, err := s.Write(t.Context(), revlog.Batch{List: s.list, Skew: skew, Assertions: []revlog.Assertion{first}, Then: &then})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ep, w := b.Then.Highest()+1, s.write(t, second).Results[0].W; w < ep {
+				t.Errorf("%s: the successor begins at %d, the watermark is %d", what, ep, w)
+			}
+			before := s.write(t, first).Results[0].W
+			since := ask(revlog.Question{}).Head.MS + skew.Milliseconds()
+			if w := s.write(t, second).Results[0].W; before > since || w <= since {
+				t.Errorf("%s: %d, and then %d, with a login from %d on", what, before, w, since)
+			}
+			if a := ask(of); a.Highest() > a.Head.MS+skew.Milliseconds() {
+				t.Errorf("%s: %d is out of reach of log time %d", what, a.Highest(), a.Head.MS)
+			}
+		}
+	}
+}
+
+func (s *suite) slower(t *testing.T) {
+	s.ahead(t)
+	begun := time.Now()
+	from := s.read(t, revlog.Cursor{}).Head.MS
+	for {
+		at := s.read(t, revlog.Cursor{}).Head.MS - from
+		passed := time.Since(begun)
+		if at > passed.Milliseconds()/2+1 {
+			t.Fatalf("log time, ahead of the clock, came %d ms further in %v", at, passed)
+		}
+		if at > 0 {
+			return
+		}
+		if passed > 20*time.Second {
+			t.Fatal("log time stands still")
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
