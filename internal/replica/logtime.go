@@ -104,7 +104,7 @@ func (l *Replica) LogTime() int64 {
 		return now.UnixMilli()
 	}
 	if at := l.clock.present(now); at > 0 {
-		return at
+		return at + 1 // it was heard in whole ms
 	}
 	return now.UnixMilli() // nothing that the store says of the time can be right
 }
@@ -118,7 +118,11 @@ func (l *Replica) Now(ctx context.Context) int64 {
 	if l.store == nil {
 		return 0
 	}
-	known := l.logTime(time.Now())
+	v := l.view.Load()
+	known := l.clock.highest() // it may be ahead of the store's clock, and go on slower than ours
+	if v != nil {
+		known = max(known, v.m.MS)
+	}
 	if known == 0 {
 		return 1 // booting: before anything that was ever revoked
 	}
