@@ -123,6 +123,20 @@ func (n *server) heartbeat(floor int64) {
 	n.beat, n.beatMS = n.time(), page.Head.MS
 }
 
+// closes is what becomes of an answer that moved log time: it has to be of the term
+// of n, and a server that takes no writes moves nothing (R3).
+func (n *server) closes(ctx context.Context, q revlog.Question, a revlog.Answer) (revlog.Answer, error) {
+	if !n.takesWrites() {
+		n.edit(func(st *revlog.State) { st.Head.MS = a.Head.MS })
+		return a, nil
+	}
+	if n.head().Term() == n.id {
+		return a, nil
+	}
+	n.heartbeat(0)
+	return n.memory.Confirm(ctx, q)
+}
+
 // highest returns the W of k that n holds, 0 for none.
 func (n *server) highest(k revlog.Key) int64 {
 	q := revlog.Question{List: n.list}
@@ -278,6 +292,9 @@ func (l *link) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, e
 		return revlog.Answer{}, err
 	}
 	a, err := n.memory.Confirm(ctx, q)
+	if closed := n.head().MS > a.Head.MS; err == nil && closed {
+		a, err = n.closes(ctx, q, a)
+	}
 	if err != nil || !l.answers() {
 		return revlog.Answer{}, errSim
 	}

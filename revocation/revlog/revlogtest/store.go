@@ -239,7 +239,7 @@ func (s *suite) floor(t *testing.T) {
 func (s *suite) ahead(t *testing.T) {
 	s.create(t)
 	floor := time.Now().Add(time.Hour).UnixMilli()
-	if _, err := s.Write(t.Context(), revlog.Batch{List: s.list, Floor: floor, Assertions: []revlog.Assertion{session(99)}}); err != nil {
+	if _, err := s.Write(t.Context(), revlog.Append{List: s.list, Floor: floor, Assertions: []revlog.Assertion{session(99)}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -284,7 +284,8 @@ func (s *suite) afterALogin(t *testing.T) {
 			}
 			then := of
 			then.List, then.Skew = s.list, skew
-			b, err := s.Write(t.Context(), revlog.Batch{List: s.list, Skew: skew, Assertions: []revlog.Assertion{first}, Then: &then})
+			unless := revlog.Question{List: s.list, Session: tag(98), Epoch: 1, Checked: ask(revlog.Question{Session: tag(98)}).Head.MS}
+			b, err := s.Write(t.Context(), revlog.Succession{List: s.list, Skew: skew, Unless: unless, Assertions: []revlog.Assertion{first}, Then: then})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -609,6 +610,9 @@ func (s *suite) again(t *testing.T) {
 	}
 	all.Request = revlog.Request{}
 	for range 2 {
+		if _, err := s.Confirm(t.Context(), revlog.Question{List: s.list}); err != nil { // in one ms, two "now" are one (R3)
+			t.Fatal(err)
+		}
 		before := s.read(t, revlog.Cursor{}).Head.N
 		if w, err := s.Write(t.Context(), all); err != nil || w.Head.N != before+1 {
 			t.Errorf("one without a number: %+v, %v", w, err)
