@@ -269,6 +269,10 @@ func (f *forgetful) Confirm(ctx context.Context, q revlog.Question) (revlog.Answ
 	return f.now.Load().Confirm(ctx, q)
 }
 
+func (f *forgetful) Turn(ctx context.Context, holder string, keep time.Duration) (bool, error) {
+	return f.now.Load().Turn(ctx, holder, keep)
+}
+
 // After the store lost its data nobody can know which old sessions were logged out before: they log in again. Those that were
 // adopted live on, and those saved since are adopted.
 func TestAdoptAfterALoss(t *testing.T) {

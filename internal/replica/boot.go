@@ -112,39 +112,70 @@ func (l *Replica) create(ctx context.Context) (revlog.Head, error) {
 	return head, nil
 }
 
+// A joining is a view that is being begun: what was read of the log so far, so that an
+// attempt that fails loses one page and not all of them.
+type joining struct {
+	from   int64 // log time that was asked for
+	v      *view
+	read   bool  // the first page was read
+	before int64 // number of the last entry before the view
+}
+
 // begin returns a view of the log from a log time on, read to its end, and the
-// number of the last entry before it. now is when reading began.
+// number of the last entry before it. now is when reading began. If it fails, the next
+// call for the same list goes on where it came to. Of a log that is inconsistent it
+// returns the end.
 func (l *Replica) begin(ctx context.Context, head revlog.Head, from int64, now time.Time) (_ *view, before int64, _ error) {
-	v := &view{head: head, now: &window{watermarks: newWatermarks()}, m: revlog.Position{MS: max(from, 0)}, last: revlog.Position{N: -1}}
-	first := true
+	j := l.joining
+	if j == nil || j.v.head.ID != head.ID || j.from > from {
+		j = &joining{from: from, v: &view{head: head, now: &window{watermarks: newWatermarks()}, m: revlog.Position{MS: max(from, 0)}, last: revlog.Position{N: -1}}}
+		l.joining = j
+	}
 	for {
-		p, err := l.fetch(ctx, head.ID, v.cursor(), first)
+		p, err := l.fetchFor(ctx, l.Within(), head.ID, j.v.cursor(), !j.read)
+		if errors.Is(err, revlog.ErrLost) || errors.Is(err, revlog.ErrOtherList) {
+			l.joining = nil
+		}
 		if err != nil {
 			return nil, 0, err
 		}
-		if first {
-			start := v.m.MS - 1 // every entry at or after from is there
-			if len(p.Entries) > 0 {
-				v.last.N = p.Entries[0].Position.N - 1
-			} else {
-				v.last.N, v.chain = p.Head.N, p.Head.Chain
-			}
-			before = v.last.N
-			if p.Oldest.N > 1 && p.Oldest.MS > start {
-				start = p.Oldest.MS
-			}
-			v.now.from = max(start, p.Head.Born)
-			v.now.ringFrom = v.now.from
-			v.marks = v.marks.with(p.Globals, 0)
-			first = false
-		}
-		entries, err := v.follow(p)
-		if err != nil {
+		j.first(p)
+		entries, err := j.v.follow(p)
+		switch {
+		case errors.Is(err, errBroken) && !j.v.adrift:
+			j.v = l.leave(j.v, p.Head)
+			j.before = j.v.last.N
+			continue
+		case err != nil:
+			l.joining = nil
 			return nil, 0, err
 		}
-		v = l.advance(v, p, entries, now)
+		j.v = l.advance(j.v, p, entries, now)
 		if !p.More {
-			return v, before, nil
+			l.joining = nil
+			return j.v, j.before, nil
 		}
 	}
+}
+
+// first makes the view begin with the first page.
+func (j *joining) first(p revlog.Page) {
+	if j.read {
+		return
+	}
+	j.read = true
+	v := j.v
+	start := v.m.MS - 1 // every entry at or after from is there
+	if len(p.Entries) > 0 {
+		v.last.N = p.Entries[0].Position.N - 1
+	} else {
+		v.last.N, v.chain = p.Head.N, p.Head.Chain
+	}
+	j.before = v.last.N
+	if p.Oldest.N > 1 && p.Oldest.MS > start {
+		start = p.Oldest.MS
+	}
+	v.now.from = max(start, p.Head.Born)
+	v.now.ringFrom = v.now.from
+	v.marks = v.marks.with(p.Globals, 0)
 }

@@ -190,6 +190,9 @@ func (l *Replica) settle(q *Query, v *view, h revlog.Head) sight {
 	}
 	before, _ := l.look(q, w)
 	since, _ := l.look(q, v.now)
+	if since == maybe && v.now.exact() {
+		since = miss // the filter was wrong
+	}
 	return max(before, since)
 }
 

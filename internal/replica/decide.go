@@ -83,6 +83,9 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 	if !q.listed() {
 		return Verdict{Outcome: Accept}
 	}
+	if r := l.knownTo(q, v.tail); r != None {
+		return Verdict{Outcome: Refuse, Reason: r}
+	}
 	skew := l.Within().Milliseconds()
 	if q.Epoch > v.logTime(now, l.Within())+skew ||
 		q.Checked > v.m.MS+skew ||
@@ -137,13 +140,22 @@ func (l *Replica) look(q *Query, w *window) (sight, Reason) {
 
 // known looks for q among what v holds exactly, whatever its chk.
 func (l *Replica) known(q *Query, v *view) Reason {
-	for _, w := range []*window{v.now, v.before} {
-		if w == nil {
-			continue
-		}
-		if s, why := l.match(q, listed, func(k revlog.Key) sight { return w.knows(k, q.Epoch) }); s == revoked {
-			return why
-		}
+	if r := l.knownTo(q, v.now); r != None {
+		return r
+	}
+	if r := l.knownTo(q, v.tail); r != None {
+		return r
+	}
+	return l.knownTo(q, v.before)
+}
+
+// knownTo looks for q among what w, nil for no window, holds exactly.
+func (l *Replica) knownTo(q *Query, w *window) Reason {
+	if w == nil {
+		return None
+	}
+	if s, why := l.match(q, listed, func(k revlog.Key) sight { return w.knows(k, q.Epoch) }); s == revoked {
+		return why
 	}
 	return None
 }

@@ -314,6 +314,14 @@ func (l *link) seen(n *server, q revlog.Question, a revlog.Answer) revlog.Answer
 	return a
 }
 
+// Turn is not always given to who asks for it.
+func (l *link) Turn(context.Context, string, time.Duration) (bool, error) {
+	if l.to == nil || !l.answers() {
+		return false, errSim
+	}
+	return l.sim.rand.IntN(3) > 0, nil
+}
+
 // A batch is a write as the model looks at it and changes it, of whatever kind.
 type batch struct {
 	revlog.Repair                  // what all kinds have, and of a Repair the rest

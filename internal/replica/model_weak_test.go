@@ -42,7 +42,7 @@ var weaknesses = []weakness{
 		page:   func(_ *link, _ revlog.Cursor, p *revlog.Page) { p.Heartbeat = 0 },
 		answer: func(_ *link, _ revlog.Question, a *revlog.Answer) { a.Heartbeat = 0 }},
 	{rule: "R10", what: "a reader does not see that it follows another log", noBreak: true},
-	{rule: "R10 written back", what: "what a replica knows is not written back", write: keepsWhatItHas},
+	{rule: "R26", what: "what a replica knows is not written back", write: keepsWhatItHas},
 	{rule: "R11", what: "a reader takes another list for the one it knew", noBreak: true, anyList: true},
 	{rule: "R12", what: "an entry of a newer version is skipped", page: skips},
 	{rule: "R15", what: "a replica that boots takes the newest entry for the whole window", page: onlyTheNewest},

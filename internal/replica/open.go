@@ -37,7 +37,9 @@ type Replica struct {
 	// reading serialises the reader: the loop, and nobody else but Open.
 	reading sync.Mutex
 	turns   turns
-	filler  *filler // owned by reading
+	filler  *filler  // owned by reading
+	joining *joining // owned by reading
+	lacking *repair  // what the store lacks; owned by reading
 	// left is the last list that was found to be lost, and stamped how far its tokens
 	// may go. Owned by reading.
 	left    revlog.ListID

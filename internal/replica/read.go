@@ -33,6 +33,9 @@ func (l *Replica) step(ctx context.Context, now time.Time) {
 	l.told.failed = nil
 	l.tell(time.Now())
 	l.flush(ctx)
+	if err := l.writeBack(ctx); err != nil && ctx.Err() == nil {
+		l.seldom(slog.LevelWarn, "revocation: the store does not take back what it lost: trying again", "store", l.where(), "error", err)
+	}
 	l.fillBehind(ctx)
 	l.register(ctx, now)
 	l.watchDenied(now)
@@ -41,9 +44,9 @@ func (l *Replica) step(ctx context.Context, now time.Time) {
 // read applies what the log has since the last view, and mends what it finds
 // broken. The caller holds reading.
 func (l *Replica) read(ctx context.Context, now time.Time) error {
-	for marks := false; ; {
-		v := l.view.Load()
-		p, err := l.fetch(ctx, v.head.ID, v.cursor(), marks)
+	v, mended, globals := l.view.Load(), false, false
+	for {
+		p, err := l.fetch(ctx, v.head.ID, v.cursor(), globals)
 		switch {
 		case errors.Is(err, revlog.ErrLost):
 			l.counters.anomalies.add("lost")
@@ -56,24 +59,28 @@ func (l *Replica) read(ctx context.Context, now time.Time) error {
 		}
 		entries, err := v.follow(p)
 		switch {
+		case errors.Is(err, errBroken) && mended && v.adrift:
+			return err
+		case errors.Is(err, errBroken) && mended:
+			v = l.leave(v, p.Head)
+			continue
 		case errors.Is(err, errBroken):
-			l.counters.anomalies.add("broken")
-			l.seldom(slog.LevelWarn, "revocation: the store's log is not the one followed: mending it", "at", v.m.String())
-			return l.mend(ctx, v, now)
-		case errors.Is(err, errTrimmed) && !marks:
-			marks = true // those that the gap brought are nowhere else any more
+			if v, err = l.mend(ctx, v, p, now); err != nil {
+				return err
+			}
+			l.publish(v) // so that what was found out is not lost with the next page
+			mended = true
+			continue
+		case errors.Is(err, errTrimmed) && !globals:
+			globals = true // those that the gap brought are nowhere else any more
 			continue
 		case errors.Is(err, errTrimmed):
 			l.counters.anomalies.add("trimmed")
-			at := p.Head.MS
-			if len(entries) > 0 {
-				at = entries[0].Position.MS
-			}
-			v = v.cut(at)
-			v.marks = v.marks.with(p.Globals, 0)
-			l.filler, marks = nil, false
+			v = v.pastGap(p, entries)
+			l.filler, globals = nil, false
 		}
-		l.publish(l.advance(v, p, entries, now))
+		v = l.advance(v, p, entries, now)
+		l.publish(v)
 		if !p.More {
 			return l.keepRetain(ctx, p.Head)
 		}
@@ -86,7 +93,7 @@ func (l *Replica) keepRetain(ctx context.Context, h revlog.Head) error {
 	if h.Retain() >= l.config.retain() {
 		return nil
 	}
-	_, err := l.repair(ctx, revlog.Repair{List: h.ID, Retain: l.config.retain()})
+	_, err := l.repair(ctx, revlog.Repair{List: h.ID, Retain: l.config.retain()}, 0)
 	return err
 }
 
@@ -97,6 +104,18 @@ func (v *view) cursor() revlog.Position {
 		return v.last
 	}
 	return revlog.Position{MS: v.m.MS, N: v.last.N + 1}
+}
+
+// pastGap returns v for a log that was trimmed past its last entry, and goes on with
+// the entries of p.
+func (v *view) pastGap(p revlog.Page, entries []revlog.Entry) *view {
+	at := p.Head.MS
+	if len(entries) > 0 {
+		at = entries[0].Position.MS
+	}
+	n := v.cut(at)
+	n.marks = n.marks.with(p.Globals, 0)
+	return n
 }
 
 // cut returns v with nothing known at or before log time at.
@@ -116,7 +135,7 @@ func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent t
 	n.m, n.got = p.Head.Position(), time.Now()
 	if len(entries) > 0 {
 		last := entries[len(entries)-1]
-		n.last, n.chain = last.Position, last.Chain
+		n.last, n.chain, n.adrift = last.Position, last.Chain, false
 	}
 	if p.More {
 		n.m = n.last
@@ -163,10 +182,15 @@ func (l *Replica) publish(v *view) {
 
 // fetch and write are the two ways of the reader to the store. An attempt that
 // took longer than S/4 would leave no time for another (R9).
-func (l *Replica) fetch(ctx context.Context, g revlog.ListID, from revlog.Position, marks bool) (revlog.Page, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
+func (l *Replica) fetch(ctx context.Context, g revlog.ListID, from revlog.Position, globals bool) (revlog.Page, error) {
+	return l.fetchFor(ctx, l.Within()/4, g, from, globals)
+}
+
+// fetchFor is fetch where more is at stake than one attempt of many.
+func (l *Replica) fetchFor(ctx context.Context, patience time.Duration, g revlog.ListID, from revlog.Position, globals bool) (revlog.Page, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return l.store.Read(ctx, revlog.Cursor{List: g, From: from, Limit: pageLimit, Floor: l.clock.highest(), Globals: marks})
+	return l.store.Read(ctx, revlog.Cursor{List: g, From: from, Limit: pageLimit, Floor: l.clock.highest(), Globals: globals})
 }
 
 func (l *Replica) write(ctx context.Context, w revlog.Write, patience time.Duration) (revlog.Written, error) {
@@ -179,7 +203,7 @@ func (l *Replica) write(ctx context.Context, w revlog.Write, patience time.Durat
 	return out, err
 }
 
-func (l *Replica) repair(ctx context.Context, r revlog.Repair) (revlog.Written, error) {
+func (l *Replica) repair(ctx context.Context, r revlog.Repair, patience time.Duration) (revlog.Written, error) {
 	r.Floor = l.clock.highest()
-	return l.write(ctx, r, 0)
+	return l.write(ctx, r, patience)
 }

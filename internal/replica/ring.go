@@ -70,6 +70,10 @@ func (w *window) holds(tag revlog.Tag, chk int64) bool {
 	return false
 }
 
+// exact reports whether the ring of w, which was not filled in behind, holds
+// everything that its filters do.
+func (w *window) exact() bool { return w.trimmed == 0 }
+
 // after returns w with the anchor of a ring that begins with the first of
 // entries, which follows the last one v has applied.
 func (w *window) after(v *view, entries []revlog.Entry) *window {

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"hash"
+	"sync"
 
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
@@ -21,7 +22,9 @@ type Secrets interface {
 type tagger struct {
 	sid func() cipher.Block // AES-128: a permutation of session ids
 	tag func() hash.Hash    // a new HMAC
-	mac func() hash.Hash    // a new HMAC
+	// mac is an HMAC cut to 8 bytes. It is asked for of each entry that is read, so its
+	// state is used again.
+	mac func(message []byte) [8]byte
 	// check tells two list keys apart without telling anything about them.
 	check [16]byte
 }
@@ -35,7 +38,7 @@ func newTagger(k Secrets) (*tagger, error) {
 	t := &tagger{
 		sid: func() cipher.Block { return block },
 		tag: func() hash.Hash { return hmac.New(sha256.New, tag[:]) },
-		mac: func() hash.Hash { return hmac.New(sha256.New, mac[:]) },
+		mac: reused(func() hash.Hash { return hmac.New(sha256.New, mac[:]) }),
 	}
 	check := k.ListSecret("wafer list: key check")
 	copy(t.check[:], check[:])
@@ -63,11 +66,27 @@ func (t *tagger) of(scope revlog.Scope, id string) (tag revlog.Tag) {
 // entryMAC binds an entry to one list and one meaning, so that whoever can
 // write to the store cannot revoke by making entries up, or by copying them
 // from another list. W and until are set by the store and are not covered.
-func (t *tagger) entryMAC(genesis [16]byte, version byte, scope revlog.Scope, tag revlog.Tag) (mac [8]byte) {
-	h := t.mac()
-	h.Write(genesis[:])
-	h.Write([]byte{version, byte(scope)})
-	h.Write(tag[:])
-	copy(mac[:], h.Sum(nil))
-	return mac
+func (t *tagger) entryMAC(list revlog.ListID, version byte, scope revlog.Scope, tag revlog.Tag) (mac [8]byte) {
+	message := make([]byte, 0, 64)
+	message = append(message, list[:]...)
+	message = append(message, version, byte(scope))
+	return t.mac(append(message, tag[:]...))
+}
+
+// reused returns a function that computes hashes with few of what fresh makes.
+func reused(fresh func() hash.Hash) func(message []byte) [8]byte {
+	type state struct {
+		hash hash.Hash
+		sum  []byte
+	}
+	pool := sync.Pool{New: func() any { return &state{hash: fresh()} }}
+	return func(message []byte) (out [8]byte) {
+		s := pool.Get().(*state)
+		defer pool.Put(s)
+		s.hash.Reset()
+		s.hash.Write(message)
+		s.sum = s.hash.Sum(s.sum[:0])
+		copy(out[:], s.sum)
+		return out
+	}
 }

@@ -36,11 +36,16 @@ func (t *turns) next() <-chan struct{} {
 	if t.done == nil {
 		t.done = make(chan struct{})
 	}
+	t.hurry()
+	return t.done
+}
+
+// hurry makes the next turn come soon.
+func (t *turns) hurry() {
 	select {
 	case t.wanted <- struct{}{}:
 	default: // the reader knows
 	}
-	return t.done
 }
 
 // await waits until ok, for so many turns of the reader and no longer than it has

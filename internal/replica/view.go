@@ -22,6 +22,10 @@ type view struct {
 	// before is the window of a list, or of the part of this one, that the store
 	// lost: it settles what the store calls unknown (R11, R17).
 	before *window
+	// tail holds, in its ring, what the log lost and does not show again so far (R10).
+	tail *window
+	// adrift: the log was inconsistent, and v began at its end; nothing came since.
+	adrift bool
 }
 
 // shows reports whether v has followed its log through p. A log with another

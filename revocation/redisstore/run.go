@@ -67,9 +67,12 @@ var registerLua string
 //go:embed lua/replicas.lua
 var replicasLua string
 
+//go:embed lua/turn.lua
+var turnLua string
+
 // scripts are the steps of the store; each begins with the same helpers.
 type scripts struct {
-	create, read, confirm, append, succeed, repair, bulk, probe, reset, register, replicas *redis.Script
+	create, read, confirm, append, succeed, repair, bulk, probe, reset, register, replicas, turn *redis.Script
 }
 
 func newScripts() (s scripts) {
@@ -87,6 +90,7 @@ func newScripts() (s scripts) {
 			probe:   redis.NewScript(probeLua),
 
 			reset:    redis.NewScript(commonLua + marksLua + resetLua),
+			turn:     redis.NewScript(turnLua),
 			register: redis.NewScript(registerLua),
 			replicas: redis.NewScript(replicasLua),
 		}

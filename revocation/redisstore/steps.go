@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -48,22 +49,23 @@ func (s *Store) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) 
 	limit := min(c.Limit, pageLimit)
 	pipe := s.client.Pipeline()
 	head := s.scripts.read.EvalSha(ctx, pipe, s.keys, named(c.List), c.Floor, c.From.String(), 0, flag(c.Globals))
-	log := pipe.XRangeN(ctx, s.keys[1], c.From.String(), "+", int64(limit+1))
-	pipe.Exec(ctx) // each command has its own error
+	log := pipe.Do(ctx, "xrange", s.keys[1], c.From.String(), "+", "count", limit+1) // XRangeN makes a map of each entry
+	pipe.Exec(ctx)                                                                   // each command has its own error
 	reply, err := head.Result()
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		return s.page(ctx, c, limit)
 	} else if err != nil {
 		return revlog.Page{}, s.mapped(err)
 	}
-	entries, err := log.Result()
+	entries, err := log.Slice()
 	if err != nil {
 		return revlog.Page{}, s.mapped(err)
 	}
 	d := decoder{}
 	p := d.page(reply)
-	for _, m := range entries {
-		if e := d.fields(m.ID, m.Values["e"]); e.Position.N <= p.Head.N {
+	p.Entries = make([]revlog.Entry, 0, len(entries))
+	for _, item := range entries {
+		if e := d.entry(item); e.Position.N <= p.Head.N {
 			p.Entries = append(p.Entries, e)
 		}
 	}
@@ -163,6 +165,12 @@ func (s *Store) write(ctx context.Context, script *redis.Script, ack revlog.Ack,
 		}
 	}
 	return out, d.err
+}
+
+// Turn implements [revlog.Store].
+func (s *Store) Turn(ctx context.Context, holder string, keep time.Duration) (bool, error) {
+	reply, err := s.scripts.turn.Run(ctx, s.client, []string{s.prefix + "turn"}, holder, keep.Milliseconds()).Int()
+	return reply == 1, s.mapped(err)
 }
 
 // number is a request as scripts take it, empty if there is none.

@@ -36,6 +36,7 @@ type Memory struct {
 	// beat is when log time was last looked at, twice a second, and beatMS what it was.
 	beat   time.Time
 	beatMS int64
+	turn   turn
 }
 
 type exactValue struct {

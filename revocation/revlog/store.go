@@ -36,6 +36,11 @@ type Store interface {
 	Write(ctx context.Context, w Write) (Written, error)
 	// Confirm answers a question from the exact set.
 	Confirm(ctx context.Context, q Question) (Answer, error)
+	// Turn reports whether it is the turn of holder to write back what the store lost,
+	// from now on for as long as keep. It is the turn of one at a time, who may ask for
+	// it again while he has it, and gives it up with keep 0. Nothing but the work of the
+	// store rests on it: it may be forgotten, and need not outlive a restart.
+	Turn(ctx context.Context, holder string, keep time.Duration) (bool, error)
 }
 
 // A ListID names one list: 128 random bits chosen when it was begun.

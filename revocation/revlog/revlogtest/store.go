@@ -48,6 +48,7 @@ func TestStore(t *testing.T, open func(t *testing.T) revlog.Store) {
 		{"Then sees what the write wrote (R22)", (*suite).then},
 		{"a write that is sent again is made once (R29)", (*suite).again},
 		{"the head is only ever raised", (*suite).raise},
+		{"it is the turn of one at a time (R26)", (*suite).turn},
 		{"many writers at once", (*suite).concurrent},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -668,6 +669,30 @@ func (s *suite) raise(t *testing.T) {
 	}
 	if p := s.read(t, revlog.Cursor{}); p.Head.Born != born || p.Head.Retain() != 2*retain || p.Head.Floor == 0 {
 		t.Errorf("read back: %+v", p.Head)
+	}
+}
+
+func (s *suite) turn(t *testing.T) {
+	s.create(t)
+	for i, step := range []struct {
+		holder string
+		keep   time.Duration
+		want   bool
+	}{
+		{"one", time.Hour, true},
+		{"two", time.Hour, false},
+		{"two", 0, false},
+		{"one", time.Hour, true},
+		{"one", 0, true},
+		{"two", time.Millisecond, true},
+	} {
+		if mine, err := s.Turn(t.Context(), step.holder, step.keep); err != nil || mine != step.want {
+			t.Errorf("step %d: Turn = %v, %v", i, mine, err)
+		}
+	}
+	<-time.After(10 * time.Millisecond)
+	if mine, err := s.Turn(t.Context(), "one", 0); err != nil || !mine {
+		t.Errorf("a turn that is over: Turn = %v, %v", mine, err)
 	}
 }
 

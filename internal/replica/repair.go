@@ -1,0 +1,285 @@
+package replica
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// mend returns the view from which to follow a list whose log is not the one v
+// followed, as after a failover that lost its tail or a restart from a snapshot
+// (R10). p is the page that did not fit.
+func (l *Replica) mend(ctx context.Context, v *view, p revlog.Page, now time.Time) (*view, error) {
+	l.counters.anomalies.add("broken")
+	if v.adrift {
+		return l.leave(v, p.Head), nil // nothing of v is in doubt that was not before
+	}
+	l.seldom(slog.LevelWarn, "revocation: the store's log is not the one followed: mending it", "at", v.m.String())
+	at, found, err := l.newestCommon(ctx, v, p.Head)
+	if err != nil {
+		return nil, err
+	}
+	// A snapshot may also be from before the list was found to lack something, or
+	// before everyone was to be asked about.
+	head := v.head
+	loss := revlog.Repair{List: head.ID, Known: head.Known, KnownTerm: head.KnownTerm, Born: head.Born, Recheck: p.Head.Floor < head.Floor}
+	if found {
+		n := v.backTo(at, p.Head)
+		r := &repair{list: head.ID}
+		if n.tail != nil {
+			r = lostTail(head.ID, n.last.N, n.tail.ring)
+		}
+		_, err := l.begins(ctx, r, loss, nil)
+		return n, err
+	}
+	loss.Known, loss.KnownTerm = v.m.MS, head.Term()
+	h, err := l.begins(ctx, l.owes(v, head.ID), loss, v.marks)
+	if err != nil {
+		return nil, err
+	}
+	from, joined := after(v, h)
+	return l.resume(ctx, v, h, from, joined, now)
+}
+
+// adopt follows the list the store holds now, after it lost the one v is of:
+// what this replica knows goes into it, and the window of v is kept apart to
+// settle what the new list cannot know (R11). now is when the read began.
+func (l *Replica) adopt(ctx context.Context, v *view, now time.Time) error {
+	if l.left != v.head.ID { // once: what is heard later is of the new list
+		l.left, l.stamped = v.head.ID, l.clock.highest()
+	}
+	head, err := l.create(ctx)
+	if err != nil {
+		l.seldom(slog.LevelError, "revocation: the list is gone and cannot be begun anew", "store", l.where(), "error", err)
+		return err
+	}
+	l.seldom(slog.LevelWarn, "revocation: following a new list, the old one is lost", "known_up_to", v.m.String())
+	known := v.m.MS
+	if v = l.credible(v, head.MS); !plausible(known, now) {
+		known = l.LogTime()
+	}
+	// Born as well: whoever began this list may have counted from behind what tokens
+	// say, and its entries would seem older than those.
+	loss := revlog.Repair{List: head.ID, Known: known, KnownTerm: v.head.Term(), Born: l.stamped}
+	if _, err := l.begins(ctx, l.owes(v, head.ID), loss, v.marks); err != nil {
+		return err
+	}
+	_, err = l.resume(ctx, v, head, head.Born, true, now)
+	return err
+}
+
+// owes returns what a list that lost all that v holds lacks, besides the global
+// entries. What is older than 2 S was read by every replica whose window can settle
+// anything (R17).
+func (l *Replica) owes(v *view, list revlog.ListID) *repair {
+	r := &repair{list: list, owed: v.now.ring, common: v.m.MS - 2*l.Within().Milliseconds()}
+	if v.tail != nil { // lost before, and not shown since
+		r.owed = inOrder(v.tail.ring, r.owed)
+	}
+	global := func(e revlog.Entry) bool { return e.Scope.Global() }
+	if slices.ContainsFunc(r.owed, global) {
+		r.owed = slices.DeleteFunc(slices.Clone(r.owed), global)
+	}
+	return r
+}
+
+// inOrder returns the entries of two logs by log time.
+func inOrder(a, b []revlog.Entry) []revlog.Entry {
+	all := slices.Concat(a, b)
+	slices.SortStableFunc(all, func(a, b revlog.Entry) int { return cmp.Compare(a.Position.MS, b.Position.MS) })
+	return all
+}
+
+// begins says in the head what is in doubt, and writes back the global entries and
+// the newest others in the same step (R26). A store that had the entries, and did not
+// say that it lacks others, would be believed; and while the newest are missing, a
+// replica that never read them accepts what they revoked. The rest can wait for
+// writeBack.
+func (l *Replica) begins(ctx context.Context, r *repair, loss revlog.Repair, globals marks) (revlog.Head, error) {
+	for k, m := range globals {
+		loss.Assertions = append(loss.Assertions, l.join(r.list, k.Scope, k.Tag, m.w, m.until))
+	}
+	some, rest := r.next(atOnce)
+	if len(some) > 0 && some[0].Position.MS <= r.common {
+		some, rest = nil, r.owed
+	}
+	loss.Assertions = append(loss.Assertions, l.restored(r.list, some)...)
+	w, err := l.repair(ctx, loss, l.Within()*3/4)
+	if err != nil {
+		return revlog.Head{}, err
+	}
+	r.wrote(rest, w.Head)
+	l.lacking = r
+	l.counters.anomalies.add("republished")
+	return w.Head, nil
+}
+
+// newestCommon finds the newest of the recent entries of v, or of the one before
+// them (-1), that the log with the head h still holds. Then they make up for all that
+// is missing after it.
+func (l *Replica) newestCommon(ctx context.Context, v *view, h revlog.Head) (at int, found bool, _ error) {
+	ring := v.now.ring
+	base, known := v.base()
+	if i := sort.Search(len(ring), func(i int) bool { return ring[i].Position.N >= h.N }); i < len(ring) && ring[i].Position.N == h.N && ring[i].Chain == h.Chain {
+		return i, true, nil
+	}
+	if known && h.N == base.Position.N && h.Chain == base.Chain {
+		return -1, true, nil
+	}
+	// The log holds all of them up to one and none after it.
+	low, high := len(ring), len(ring)
+	for step := 1; ; step *= 2 {
+		low = max(low-step, 0)
+		if low == high {
+			break
+		}
+		held, err := l.holds(ctx, h.ID, ring[low])
+		if err != nil {
+			return 0, false, err
+		}
+		if held {
+			return l.between(ctx, h.ID, ring, low, high)
+		}
+		high = low
+	}
+	switch {
+	case !known:
+		return 0, false, nil
+	case base.Position.N == 0: // the ring holds the whole log
+		return -1, true, nil
+	case base.Position.MS == 0: // its number is known, not its place
+		return 0, false, nil
+	}
+	held, err := l.holds(ctx, h.ID, base)
+	return -1, held, err
+}
+
+// between finds the newest entry of ring that the log holds, where it holds the one
+// at low and not the one at high.
+func (l *Replica) between(ctx context.Context, list revlog.ListID, ring []revlog.Entry, low, high int) (int, bool, error) {
+	for high-low > 1 {
+		mid := (low + high) / 2
+		held, err := l.holds(ctx, list, ring[mid])
+		if err != nil {
+			return 0, false, err
+		}
+		if held {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	return low, true, nil
+}
+
+// holds reports whether the log has e, and so everything before it.
+func (l *Replica) holds(ctx context.Context, list revlog.ListID, e revlog.Entry) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
+	defer cancel()
+	p, err := l.store.Read(ctx, revlog.Cursor{List: list, From: e.Position, Limit: 1, Floor: l.clock.highest()})
+	return len(p.Entries) > 0 && p.Entries[0].Position == e.Position && p.Entries[0].Chain == e.Chain, err
+}
+
+// base returns the entry before the recent ones of v, of which only position and
+// chain count, and the former without ms where just its number is known.
+func (v *view) base() (revlog.Entry, bool) {
+	w := v.now
+	switch {
+	case w.anchored:
+		return w.anchor, true
+	case len(w.ring) == 0:
+		return revlog.Entry{Position: v.last, Chain: v.chain}, v.chain != [8]byte{} || v.last.N == 0
+	}
+	return revlog.Entry{}, false
+}
+
+// backTo returns v as it was when the entry at of its ring, or the one before the
+// ring (-1), was the newest, for a log with the head h that went another way from
+// there on. The rest is kept apart until that log shows it. Its filters hold the rest
+// as well, which can do no more than make the ring be looked at.
+func (v *view) backTo(at int, h revlog.Head) *view {
+	n, w := *v, *v.now
+	e, _ := v.base()
+	if at >= 0 {
+		e = w.ring[at]
+	}
+	n.last, n.chain, n.m = e.Position, e.Chain, e.Position
+	switch {
+	case e.Position.N == 0:
+		n.m.MS = v.head.Born
+	case e.Position.MS == 0:
+		n.m.MS = h.MS
+		if len(w.ring) > 0 {
+			n.m.MS = min(h.MS, w.ring[0].Position.MS)
+		}
+	}
+	if lost := w.ring[at+1:]; len(lost) > 0 {
+		n.tail = &window{gens: w.gens, watermarks: w.watermarks, ring: lost}
+		if v.tail != nil {
+			n.tail.ring = inOrder(v.tail.ring, lost)
+		}
+		n.tail.index()
+	}
+	w.ring, w.to = w.ring[:at+1:at+1], n.m.MS
+	for len(w.blocks) > 0 && w.indexed() > len(w.ring) {
+		w.blocks = w.blocks[: len(w.blocks)-1 : len(w.blocks)-1]
+	}
+	n.now = &w
+	return &n
+}
+
+// after returns from which log time on a log that lost more than the ring of v
+// makes up for has to be read, and whether that leaves nothing out. A primary that
+// came back from a snapshot wrote all that v cannot know after the last heartbeat of
+// that snapshot, which is where its term starts.
+func after(v *view, h revlog.Head) (from int64, joined bool) {
+	n := len(h.Terms)
+	if n == 0 || h.Term() == v.head.Term() || h.Terms[n-1].Start > v.m.MS {
+		return h.MS, false
+	}
+	return h.Terms[n-1].Start, true
+}
+
+// resume begins a view of the list from a log time on, with the window of v kept
+// apart. joined says that the new window, from there on, and the old one leave
+// nothing out between them.
+func (l *Replica) resume(ctx context.Context, v *view, head revlog.Head, from int64, joined bool, now time.Time) (*view, error) {
+	n, _, err := l.begin(ctx, head, from, now)
+	if err != nil {
+		return nil, err
+	}
+	n.marks = n.marks.merge(v.marks)
+	n.leaps = l.leapt(v, n.head.MS)
+	lost := *v.now
+	lost.line, lost.joined = v.head.Term(), joined
+	n.before, n.tail = &lost, v.tail
+	l.filler = nil
+	l.publish(n)
+	return n, nil
+}
+
+// leave returns v for a log that is inconsistent in itself, with the head h: the
+// window is empty and begins at the end of the log, so that the store is asked about
+// everything before. One bad entry must not hold a replica (R26).
+func (l *Replica) leave(v *view, h revlog.Head) *view {
+	l.odd()
+	n := *v
+	n.head, n.m, n.last, n.chain = h, h.Position(), revlog.Position{N: h.N}, h.Chain
+	n.now = &window{from: h.MS, to: h.MS, moved: h.MS, ringFrom: h.MS, watermarks: v.now.watermarks}
+	n.adrift = true
+	if n.before == nil {
+		n.before = v.now
+	}
+	l.filler = nil
+	return &n
+}
+
+func (l *Replica) odd() {
+	l.counters.anomalies.add("inconsistent")
+	l.seldom(slog.LevelWarn, "revocation: the log is inconsistent: following it from its end, and asking the store about what was checked before", "store", l.where())
+}

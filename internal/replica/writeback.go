@@ -1,0 +1,242 @@
+package replica
+
+import (
+	"context"
+	mrand "math/rand/v2"
+	"sort"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+const (
+	atOnce    = 500                    // entries that every replica writes back by itself
+	joinBatch = 1000                   // assertions of one write
+	repairFor = 100 * time.Millisecond // of each turn of the reader
+)
+
+// A repair is what this replica still has to write back. The reader owns it.
+type repair struct {
+	list revlog.ListID // to write to
+	// owed is oldest first and written from its end, so that whoever finds the oldest
+	// in the store knows that all of them are there.
+	owed []revlog.Entry
+	// common: entries up to this log time are known to every replica that settles
+	// anything, and the list says that it lacks them. They need no entry of the log.
+	common int64
+	// Of a lost tail: what the log does not show so far, with its W; the number of the
+	// newest entry that was looked at; and how the log was after the last write.
+	lost   map[revlog.Key]int64
+	looked int64
+	at     place
+	ours   bool // it was this replica's turn the last time
+	wait   int  // turns of the reader before this one tries again
+}
+
+// lostTail returns a repair of entries that the log lost after number n.
+func lostTail(list revlog.ListID, n int64, entries []revlog.Entry) *repair {
+	r := &repair{list: list, owed: entries, looked: n, lost: make(map[revlog.Key]int64, len(entries))}
+	for _, e := range entries {
+		k := revlog.Key{Scope: e.Scope, Tag: e.Tag}
+		r.lost[k] = max(r.lost[k], e.W)
+	}
+	return r
+}
+
+// next returns at most n entries to be written next, newest first, and what is owed
+// after those. Entries that need no entry of the log do not come together with others.
+func (r *repair) next(n int) (some, rest []revlog.Entry) {
+	rest = r.owed
+	if r.lost == nil {
+		all := rest
+		loud := sort.Search(len(all), func(i int) bool { return all[i].Position.MS > r.common })
+		if loud < len(all) {
+			all = all[loud:]
+		}
+		n = min(n, len(all))
+		return all[len(all)-n:], rest[:len(rest)-n]
+	}
+	for len(rest) > 0 && len(some) < n {
+		e := rest[len(rest)-1]
+		rest = rest[:len(rest)-1]
+		if _, lost := r.lost[revlog.Key{Scope: e.Scope, Tag: e.Tag}]; lost {
+			some = append(some, e)
+		}
+	}
+	return some, rest
+}
+
+// wrote records that the store took what next returned.
+func (r *repair) wrote(rest []revlog.Entry, h revlog.Head) { r.owed, r.at = rest, placeOf(h) }
+
+// restored returns what is to be written of entries that were lost.
+func (l *Replica) restored(list revlog.ListID, entries []revlog.Entry) (all []revlog.Assertion) {
+	for _, e := range entries {
+		all = append(all, l.join(list, e.Scope, e.Tag, e.W, e.Until))
+	}
+	return all
+}
+
+func (l *Replica) join(g revlog.ListID, s revlog.Scope, t revlog.Tag, w, until int64) revlog.Assertion {
+	return revlog.Assertion{
+		Scope: s, Tag: t, When: revlog.AsGiven, W: w, Until: until,
+		Version: revlog.Layout, MAC: l.tags.entryMAC(g, revlog.Layout, s, t),
+	}
+}
+
+// writeBack goes on with a repair for a while. One replica at a time does so; what
+// it wrote the others find in the log or in the store, and need not write (R26).
+func (l *Replica) writeBack(ctx context.Context) error {
+	r, v := l.lacking, l.view.Load()
+	switch {
+	case r == nil:
+		return nil
+	case r.list != v.head.ID:
+		l.lacking = nil
+		return nil
+	}
+	r.shown(v)
+	if r.wait--; r.wait > 0 {
+		return nil
+	}
+	if err := l.skip(ctx, r, false); err != nil {
+		return err
+	}
+	if len(r.owed) > 0 {
+		if err := l.inTurn(ctx, r); err != nil || len(r.owed) > 0 {
+			return err
+		}
+	}
+	l.mended(v, r)
+	return nil
+}
+
+// inTurn writes what r owes, if it is this replica's turn.
+func (l *Replica) inTurn(ctx context.Context, r *repair) error {
+	before := r.ours
+	mine, err := l.turn(ctx, l.Within())
+	r.ours = mine && err == nil
+	if !r.ours {
+		r.wait = 1 + mrand.IntN(4)
+		return err
+	}
+	if !before {
+		if err := l.skip(ctx, r, true); err != nil {
+			return err
+		}
+	}
+	if err := l.writeOn(ctx, r); err != nil {
+		return err
+	}
+	if len(r.owed) > 0 {
+		l.turns.hurry()
+		return nil
+	}
+	_, err = l.turn(ctx, 0)
+	return err
+}
+
+// writeOn writes what r owes until its time is over.
+func (l *Replica) writeOn(ctx context.Context, r *repair) error {
+	for until := time.Now().Add(repairFor); len(r.owed) > 0 && time.Now().Before(until); {
+		some, rest := r.next(joinBatch / 2)
+		if len(some) == 0 {
+			r.owed = rest
+			break
+		}
+		var write revlog.Write = revlog.Repair{List: r.list, Floor: l.clock.highest(), Assertions: l.restored(r.list, some)}
+		if some[0].Position.MS <= r.common {
+			write = revlog.Bulk{List: r.list, Floor: l.clock.highest(), Assertions: l.restored(r.list, some)}
+		}
+		w, err := l.write(ctx, write, l.Within()/4)
+		if err != nil {
+			return err
+		}
+		r.wrote(rest, w.Head)
+	}
+	return nil
+}
+
+// shown lets go of the lost tail as far as v shows it.
+func (r *repair) shown(v *view) {
+	ring := v.now.ring
+	for i := sort.Search(len(ring), func(i int) bool { return ring[i].Position.N > r.looked }); i < len(ring); i++ {
+		k := revlog.Key{Scope: ring[i].Scope, Tag: ring[i].Tag}
+		if w, lost := r.lost[k]; lost && ring[i].W >= w {
+			delete(r.lost, k)
+		}
+	}
+	r.looked = v.last.N
+	if r.lost != nil && len(r.lost) == 0 {
+		r.owed = nil
+	}
+}
+
+// mended ends a repair of which nothing is left to write.
+func (l *Replica) mended(v *view, r *repair) {
+	switch {
+	case r.lost == nil:
+		l.lacking = nil
+		return
+	case len(r.lost) > 0 && !v.sent.After(r.at.heard):
+		return // not read yet
+	case len(r.lost) > 0 && !v.shows(r.at):
+		r.owed = v.tail.ring // lost again
+		return
+	}
+	n := *v
+	n.tail = nil
+	if len(r.lost) > 0 { // nothing new to the store, although the log does not show it
+		l.odd()
+		w := *v.now
+		w.cover(v.m.MS)
+		n.now = &w
+	}
+	l.lacking = nil
+	l.view.Store(&n)
+}
+
+// skip drops from r what another replica has written back quietly. The oldest is
+// written last: if it is there, so is the rest. thoroughly: look how far another
+// came that did not come to its end.
+func (l *Replica) skip(ctx context.Context, r *repair, thoroughly bool) error {
+	for at, step := 0, 1; at < len(r.owed) && r.owed[at].Position.MS <= r.common; at, step = at+step, 2*step {
+		there, err := l.stores(ctx, r.list, r.owed[at])
+		switch {
+		case err != nil:
+			return err
+		case there:
+			loud := sort.Search(len(r.owed), func(i int) bool { return r.owed[i].Position.MS > r.common })
+			r.owed = append(r.owed[:at:at], r.owed[loud:]...)
+			return nil
+		case !thoroughly:
+			return nil
+		}
+	}
+	return nil
+}
+
+// stores reports whether the exact set holds e.
+func (l *Replica) stores(ctx context.Context, list revlog.ListID, e revlog.Entry) (bool, error) {
+	q := revlog.Question{List: list, Epoch: e.W, Skew: l.Within()}
+	switch e.Scope {
+	case revlog.ScopeSession:
+		q.Session = e.Tag
+	case revlog.ScopeSubject:
+		q.Subject = e.Tag
+	case revlog.ScopeGroup:
+		q.Groups = []revlog.Tag{e.Tag}
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
+	defer cancel()
+	a, err := l.store.Confirm(ctx, q)
+	return a.Session || a.Highest() >= e.W, err
+}
+
+// turn asks for the turn to write back, for so long; 0 gives it up.
+func (l *Replica) turn(ctx context.Context, keep time.Duration) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
+	defer cancel()
+	id, _ := l.identity.names()
+	return l.store.Turn(ctx, id, keep)
+}

@@ -1,0 +1,308 @@
+package redisstore_test
+
+import (
+	"context"
+	"encoding/base64"
+	"flag"
+	"fmt"
+	"log/slog"
+	mrand "math/rand/v2"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/redisstore"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// The load: how many replicas, and how many revocations in the recent entries of
+// each. They are lists of one process, which has to do the work of all of them; how
+// long that takes says nothing on a machine that does other things as well.
+//
+//	go test -run TestLoad -v ./revocation/redisstore -load.replicas=100 -load.entries=30000 -load.strict
+var (
+	loadReplicas = flag.Int("load.replicas", 20, "replicas of the load tests")
+	loadEntries  = flag.Int("load.entries", 5_000, "recent entries of the load tests")
+	loadStrict   = flag.Bool("load.strict", false, "fail also for what the clock says")
+)
+
+// A crowd is many replicas of one list, with many recent entries.
+type crowd struct {
+	t       *testing.T
+	server  *redistest.Server
+	loaded  time.Time
+	address atomic.Pointer[string] // of the primary
+	lists   []*revocation.List
+}
+
+func (c *crowd) options() *redis.UniversalOptions {
+	return &redis.UniversalOptions{
+		Addrs: []string{c.server.Addr}, PoolSize: 4,
+		Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, *c.address.Load())
+		},
+	}
+}
+
+func (c *crowd) serve(s *redistest.Server) {
+	c.server = s
+	c.address.Store(&s.Addr)
+}
+
+// loadConfig has S as it is outside of tests: what has to be done within S is the
+// point here.
+var loadConfig = revocation.Config{MaxIdle: time.Hour, Logger: slog.New(slog.DiscardHandler)}
+
+func (c *crowd) join() *revocation.List {
+	st, err := redisstore.Open(c.t.Context(), c.options(), redisstore.Config{AllowVolatile: true})
+	if err != nil {
+		c.t.Error(err)
+		return nil
+	}
+	c.t.Cleanup(func() { st.Close() })
+	l, err := revocation.Open(c.t.Context(), st, secrets{}, loadConfig)
+	if err != nil {
+		c.t.Error(err)
+		return nil
+	}
+	c.t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// newCrowd begins a list, revokes many sessions, and starts the replicas.
+func newCrowd(t *testing.T, s *redistest.Server) *crowd {
+	t.Helper()
+	c := &crowd{t: t}
+	c.serve(s)
+	first := c.join()
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for n := i; n < *loadEntries; n += 8 {
+				if _, err := first.Revoke(t.Context(), revocation.Session(sessionID(n)), revocation.Options{}); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	c.loaded = time.Now()
+	c.lists = make([]*revocation.List, *loadReplicas)
+	for i := range c.lists {
+		wg.Go(func() { c.lists[i] = c.join() })
+	}
+	wg.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	t.Logf("%d replicas are ready after %v", len(c.lists), time.Since(c.loaded).Round(10*time.Millisecond))
+	return c
+}
+
+const loadWithin = 2 * time.Second
+
+func sessionID(n int) string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "revoked %08d", n))
+}
+
+func (c *crowd) login(name string) replica.Query {
+	c.t.Helper()
+	l := c.lists[0]
+	subject := l.Replica().Tag(revlog.ScopeSubject, name)
+	s, err := l.Replica().Begin(c.t.Context(), replica.Login{Subject: subject})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	q := replica.Query{Subject: subject, Epoch: s.Epoch, Checked: s.Checked, Term: s.Term}
+	copy(q.Session[:], name)
+	return q
+}
+
+// revoke ends every session of name, and returns when that was acknowledged.
+func (c *crowd) revoke(name string) time.Time {
+	c.t.Helper()
+	by := c.lists[mrand.IntN(len(c.lists))]
+	redistest.Await(c.t, "a revocation is acknowledged", func() bool {
+		ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Second)
+		defer cancel()
+		_, err := by.Revoke(ctx, revocation.Subject(name), revocation.Options{})
+		return err == nil
+	})
+	return time.Now()
+}
+
+// refused waits until every replica refuses q in its own right, and returns when it
+// was last accepted by one.
+func (c *crowd) refused(q replica.Query) (last time.Time) {
+	c.t.Helper()
+	in := map[int]bool{}
+	c.await("all replicas refuse", func() bool {
+		for i, l := range c.lists {
+			if in[i] {
+				continue
+			}
+			v := verdict(l, q)
+			switch v.Outcome {
+			case replica.Refuse:
+				in[i] = true
+			case replica.Accept:
+				last = time.Now()
+			}
+		}
+		return len(in) == len(c.lists)
+	})
+	return last
+}
+
+// synced waits until every replica is in step again.
+func (c *crowd) synced() {
+	c.t.Helper()
+	c.await("all replicas are in step", func() bool {
+		for _, l := range c.lists {
+			if l.Stats().State != "synced" {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// received returns how many bytes the server was sent.
+func (c *crowd) received() int {
+	n, err := strconv.Atoi(c.server.Info("total_net_input_bytes"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return n
+}
+
+// mends breaks the store by what is done in fault, then revokes Ada, and waits until
+// all is well. What that took is in proportion to what was lost, and not to how many
+// replicas hold it. It begins when what was revoked before is known everywhere, and
+// needs no haste.
+func (c *crowd) mends(fault func()) {
+	c.t.Helper()
+	<-time.After(time.Until(c.loaded.Add(2*loadWithin + loadWithin/2)))
+	ada, bob := c.login("ada"), c.login("bob")
+	fault()
+	start := time.Now()
+	used, received := c.server.CPU(), c.received()
+	acknowledged := c.revoke("ada")
+	var late time.Duration
+	if last := c.refused(ada); last.After(acknowledged) {
+		late = last.Sub(acknowledged)
+	}
+	c.synced()
+	healed := time.Since(start)
+	// Until the server is at rest.
+	for quiet := 0; quiet < 2; {
+		before := c.server.CPU()
+		<-time.After(500 * time.Millisecond)
+		if c.server.CPU()-before < 100*time.Millisecond {
+			quiet++
+		} else {
+			quiet = 0
+		}
+		if time.Since(start) > 3*time.Minute {
+			c.t.Fatal("the server does not come to rest")
+		}
+	}
+	took := time.Since(start)
+	cpu, received := c.server.CPU()-used, c.received()-received
+	c.t.Logf("%d replicas, %d entries: acknowledged after %v, accepted for %v, in step after %v, at rest after %v; the server: %v of a processor, %d kB received",
+		len(c.lists), *loadEntries, acknowledged.Sub(start).Round(time.Millisecond), late.Round(time.Millisecond),
+		healed.Round(time.Millisecond), took.Round(100*time.Millisecond), cpu.Round(time.Millisecond), received>>10)
+	for i, l := range c.lists {
+		if v := verdict(l, bob); v.Outcome == replica.Refuse {
+			c.t.Errorf("replica %d refuses a session that nobody ended: %+v", i, v)
+		}
+	}
+	// An entry is written with 39 bytes, and each replica reads five times a second.
+	once := 39**loadEntries + 39*500*len(c.lists)
+	polls := int(took.Seconds()*1.5+1) * 5 * 400 * len(c.lists)
+	if received > 2*once+polls {
+		c.t.Errorf("the server was sent %d bytes: more than to write back once what was lost", received)
+	}
+	if *loadStrict && late > loadWithin {
+		c.t.Errorf("accepted for %v after the revocation was acknowledged", late)
+	}
+	if *loadStrict && cpu > 2*time.Second {
+		c.t.Errorf("the server spent %v on it", cpu)
+	}
+}
+
+// A failover loses one entry, which every replica has read. What is revoked right
+// after it is refused everywhere within S, however many replicas there are and
+// however much each of them holds, and the lost entry comes back (R10).
+func TestLoadFailover(t *testing.T) {
+	t.Parallel()
+	primary := redistest.Start(t)
+	c := newCrowd(t, primary)
+	follower := redistest.Start(t, "--replicaof", "127.0.0.1 "+primary.Port)
+	redistest.Await(t, "the replica follows", func() bool { return follower.Info("master_link_status") == "up" })
+	redistest.Await(t, "the replica has everything", func() bool {
+		return follower.Do("HGET", "{wafer}:head", "n") == primary.Do("HGET", "{wafer}:head", "n")
+	})
+	lost := c.login("carol")
+	c.mends(func() {
+		follower.Do("REPLICAOF", "NO", "ONE")
+		c.revoke("carol")
+		c.refused(lost)
+		c.serve(follower)
+		primary.Kill()
+	})
+	if v := verdict(c.join(), lost); v.Outcome != replica.Refuse {
+		t.Errorf("a replica that boots does not refuse what was lost: %+v", v)
+	}
+}
+
+// The same after FLUSHALL: what every replica holds is written back once, not by each
+// of them (R11).
+func TestLoadFlushAll(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t, redistest.Start(t))
+	old := c.login("carol")
+	c.revoke("carol")
+	c.refused(old)
+	c.mends(func() { c.server.Do("FLUSHALL") })
+	if v := verdict(c.join(), old); v.Outcome != replica.Refuse {
+		t.Errorf("a replica that boots does not refuse what was revoked before: %+v", v)
+	}
+}
+
+// The same after a restart from a snapshot that has none of what the replicas hold: it
+// goes back into the log, so that each of them has to read it (R10).
+func TestLoadSnapshot(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t, "--dbfilename", "dump.rdb")
+	openList(t, &redis.UniversalOptions{Addrs: []string{s.Addr}}).Close()
+	s.Do("SAVE")
+	c := newCrowd(t, s)
+	old := c.login("carol")
+	c.revoke("carol")
+	c.refused(old)
+	c.mends(func() { s.Restart() })
+	if v := verdict(c.join(), old); v.Outcome != replica.Refuse {
+		t.Errorf("a replica that boots does not refuse what was revoked before: %+v", v)
+	}
+}
+
+// await is redistest.Await for what may take minutes.
+func (c *crowd) await(what string, ok func() bool) {
+	c.t.Helper()
+	for deadline := time.Now().Add(3 * time.Minute); !ok(); {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("still waiting: %s", what)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
