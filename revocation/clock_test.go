@@ -2,6 +2,8 @@ package revocation_test
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -211,6 +213,34 @@ func TestR9AnAnswerIsAsOldAsItsHeartbeat(t *testing.T) {
 			}
 			q.Session[0]++
 			q = &replica.Query{Session: q.Session, Subject: q.Subject, Keys: q.Keys, Epoch: q.Epoch, Checked: q.Checked, Term: q.Term}
+		}
+	})
+}
+
+// R5: a moment that somebody took from a clock is compared with log time. Where the
+// two differ, that is said.
+func TestR5BeforeSaysThatClocksDiffer(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := revlog.NewMemory()
+		l := open(t, store)
+		time.Sleep(time.Minute)
+		at := time.Now().Add(-time.Second)
+		if r, err := l.Revoke(t.Context(), revocation.Subject("eve"), revocation.Options{Before: at}); err != nil || r.Ahead != 0 {
+			t.Errorf("where they agree: %+v, %v", r, err)
+		}
+		leap(t, store, 14*time.Minute)
+		time.Sleep(time.Second)
+		spared := login(t, l, 1, "ada")
+		r, err := l.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{Before: time.Now()})
+		if d := verdict(t, l, spared); err != nil || d.Outcome != replica.Accept {
+			t.Fatalf("Decide = %v, %v", d.Outcome, err)
+		}
+		if r.Ahead < 13*time.Minute || r.Ahead > 14*time.Minute {
+			t.Errorf("a session is spared, and the receipt says that log time is %v ahead", r.Ahead)
+		}
+		_, err = l.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{Before: time.Now().Add(time.Hour)})
+		if !errors.Is(err, revocation.ErrFuture) || !strings.Contains(err.Error(), "log time is 2000-01-01T00:1") {
+			t.Errorf("past log time: %v", err)
 		}
 	})
 }

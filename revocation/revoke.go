@@ -13,8 +13,8 @@ import (
 
 // Options of a revocation.
 type Options struct {
-	// Before: only sessions that began at or before it. It may not lie in the
-	// future, and means nothing for a session, which is revoked whenever it began.
+	// Before: only sessions that began at or before it, in log time (see
+	// Receipt.Ahead). It may not lie in the future, and means nothing for a session, which is revoked whenever it began.
 	// Zero: all that began until now.
 	Before time.Time
 	// Until: remember the revocation at least until then. Zero, or sooner than the
@@ -42,6 +42,11 @@ type Receipt struct {
 	Effective time.Time
 	// WorstCase: from then on every replica refuses.
 	WorstCase time.Time
+	// Ahead: with Options.Before, how far log time, which that is compared with, is
+	// ahead of the clock of this machine, or behind it if negative. Zero: no more than
+	// Config.Within. Sessions that began within so much before Options.Before by the
+	// clock may have been spared, or within so much after it ended.
+	Ahead time.Duration
 }
 
 // Revoke ends every session that t names, as o says. From the call on this

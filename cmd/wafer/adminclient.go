@@ -110,4 +110,5 @@ type receiptJSON struct {
 	Changed   bool      `json:"changed"`
 	Effective time.Time `json:"effective"`
 	WorstCase time.Time `json:"worst_case"`
+	AheadMS   int64     `json:"ahead_ms,omitempty"`
 }

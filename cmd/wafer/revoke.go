@@ -147,7 +147,7 @@ func (f *revokeFlags) direct(ctx context.Context, id string, o revocation.Option
 }
 
 func receiptOf(r revocation.Receipt) receiptJSON {
-	return receiptJSON{Position: r.Position, Changed: r.Changed, Effective: r.Effective.UTC(), WorstCase: r.WorstCase.UTC()}
+	return receiptJSON{Position: r.Position, Changed: r.Changed, Effective: r.Effective.UTC(), WorstCase: r.WorstCase.UTC(), AheadMS: r.Ahead.Milliseconds()}
 }
 
 func (f *revokeFlags) print(w io.Writer, r receiptJSON, what string) error {
@@ -159,6 +159,12 @@ func (f *revokeFlags) print(w io.Writer, r receiptJSON, what string) error {
 	}
 	_, err := fmt.Fprintf(w, "%s. Every replica that reaches the store refuses from %s on, every other one from %s on.\n",
 		what, utc(r.Effective), utc(r.WorstCase))
+	switch ahead := time.Duration(r.AheadMS) * time.Millisecond; {
+	case err == nil && ahead > 0:
+		_, err = fmt.Fprintf(w, "Log time, which --before is compared with, is %v ahead of the clock: sessions that began in the %v before it may live on.\n", ahead, ahead)
+	case err == nil && ahead < 0:
+		_, err = fmt.Fprintf(w, "Log time, which --before is compared with, is %v behind the clock: sessions that began in the %v after it may have ended, too.\n", -ahead, -ahead)
+	}
 	return err
 }
 

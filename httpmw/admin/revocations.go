@@ -16,10 +16,12 @@ type receipt struct {
 	Changed   bool      `json:"changed"`    // false: it was revoked to this extent already
 	Effective time.Time `json:"effective"`  // every replica that reaches the store refuses from then on
 	WorstCase time.Time `json:"worst_case"` // and every other one from then on
+	// AheadMS: with "before", how far log time is ahead of the clock, in ms, if that is much.
+	AheadMS int64 `json:"ahead_ms,omitempty"`
 }
 
 func receiptOf(r revocation.Receipt) receipt {
-	return receipt{Position: r.Position, Changed: r.Changed, Effective: r.Effective.UTC(), WorstCase: r.WorstCase.UTC()}
+	return receipt{Position: r.Position, Changed: r.Changed, Effective: r.Effective.UTC(), WorstCase: r.WorstCase.UTC(), AheadMS: r.Ahead.Milliseconds()}
 }
 
 func (a *api) revoke(c *call) (any, error) {

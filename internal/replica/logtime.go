@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -107,6 +108,24 @@ func (l *Replica) LogTime() int64 {
 		return at + 1 // it was heard in whole ms
 	}
 	return now.UnixMilli() // nothing that the store says of the time can be right
+}
+
+// aheadOfClock returns how far log time ms is ahead of now, or behind it, if that is
+// more than S, and tells it. A moment that somebody took from a clock then means
+// another one in the list.
+func (l *Replica) aheadOfClock(ms int64, now time.Time) time.Duration {
+	ahead := milliseconds(ms - now.UnixMilli())
+	if ahead.Abs() <= l.Within() {
+		return 0
+	}
+	l.seldom(slog.LevelWarn, "revocation: log time, which \"before\" is compared with, is not what the clock of this machine says",
+		"store", l.where(), "ahead", ahead)
+	return ahead
+}
+
+// future says what log time is to whoever revokes up to a moment past it.
+func (l *Replica) future() error {
+	return fmt.Errorf("%w: log time is %s", revlog.ErrFuture, time.UnixMilli(l.LogTime()).UTC().Format(time.RFC3339))
 }
 
 // Now returns the present moment for [Login.Since], 0 if l is disabled. It asks the

@@ -32,6 +32,7 @@ type Receipt struct {
 	Replicas  int
 	Effective time.Time
 	WorstCase time.Time
+	Ahead     time.Duration
 }
 
 // Revoke is revocation.List.Revoke.
@@ -75,7 +76,7 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 	switch {
 	case errors.Is(err, revlog.ErrFuture):
 		l.outbox.withdraw(k, mine, before)
-		return Receipt{}, err
+		return Receipt{}, l.future()
 	case err != nil && full != nil:
 		l.counters.full.Add(1)
 		return Receipt{}, fmt.Errorf("%w: %w", full, err)
@@ -94,10 +95,14 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("%w: stored, but %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, l.config.Ack.Replicas)
 	}
 	done := time.Now()
-	return Receipt{
+	receipt := Receipt{
 		Position: r.Position.String(), Changed: r.Changed, Replicas: w.Replicas,
 		Effective: done.Add(l.Within()), WorstCase: done.Add(l.Grace()),
-	}, nil
+	}
+	if !o.Before.IsZero() {
+		receipt.Ahead = l.aheadOfClock(w.Head.MS, done)
+	}
+	return receipt, nil
 }
 
 // fold returns what to revoke instead of o: while the store is silent, one account
@@ -118,7 +123,7 @@ func (l *Replica) fold(o Revocation, v *view) Revocation {
 // assertion works out what to write for o. Its W is what this replica refuses by
 // until the store has answered: the store's own will not be lower.
 func (l *Replica) assertion(o Revocation, now time.Time) (revlog.Key, revlog.Assertion, error) {
-	present := l.clock.present(now)
+	present := max(l.clock.present(now), l.logTime(now))
 	a := revlog.Assertion{Scope: o.Scope, Tag: o.Tag, Version: revlog.Layout, When: revlog.AtNow, W: present + l.Within().Milliseconds()}
 	if !o.Until.IsZero() {
 		a.Until = o.Until.UnixMilli()
@@ -132,7 +137,7 @@ func (l *Replica) assertion(o Revocation, now time.Time) (revlog.Key, revlog.Ass
 	case !o.Before.IsZero():
 		a.When, a.W = revlog.Before, o.Before.UnixMilli()
 		if a.W > present+l.Within().Milliseconds() {
-			return revlog.Key{}, a, revlog.ErrFuture
+			return revlog.Key{}, a, l.future()
 		}
 	}
 	return revlog.Key{Scope: a.Scope, Tag: a.Tag}, a, nil
