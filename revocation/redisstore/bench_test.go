@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	mrand "math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -193,5 +194,30 @@ func BenchmarkBoot(b *testing.B) {
 		b.ReportMetric(used.Seconds(), "s-redis")
 		b.ReportMetric(100*used.Seconds()/elapsed.Seconds(), "%-of-a-core")
 		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// What one poll costs Redis: one that finds nothing, and one that finds the entries of
+// a fifth of a second, by themselves or written at once.
+func BenchmarkPoll(b *testing.B) {
+	for _, found := range []int{0, 30} {
+		b.Run(strconv.Itoa(found), func(b *testing.B) {
+			s := redistest.Start(b)
+			st := open(b, &redis.UniversalOptions{Addrs: []string{s.Addr}, ReadTimeout: 5 * time.Second}, redisstore.Config{AllowVolatile: true})
+			create(b, st, 3*time.Hour)
+			last := write(b, st, revlog.Append{Assertions: []revlog.Assertion{session(-1)}}).Results[0].Position
+			for n := range found {
+				write(b, st, revlog.Append{Assertions: []revlog.Assertion{session(n)}})
+			}
+			cpu := s.CPU()
+			for b.Loop() {
+				p, err := st.Read(b.Context(), revlog.Cursor{List: list, From: last, Limit: 4096})
+				if err != nil || len(p.Entries) != found+1 {
+					b.Fatal(len(p.Entries), err)
+				}
+			}
+			used := s.CPU() - cpu
+			b.ReportMetric(float64(used.Nanoseconds())/1000/float64(b.N), "µs-redis/poll")
+		})
 	}
 }

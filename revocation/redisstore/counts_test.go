@@ -3,10 +3,12 @@ package redisstore_test
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // ofReading are the commands that READ and the registration of a replica call.
@@ -142,3 +145,45 @@ func TestReplaysAskAFewTimes(t *testing.T) {
 		})
 	}
 }
+
+// R9: a poll is plain commands, and a script runs when a heartbeat is due. A server that
+// was demoted is not read all the same, nor a list that is gone.
+func TestR9APollIsCheap(t *testing.T) {
+	s, st := volatile(t)
+	create(t, st, time.Hour)
+	last := write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(1)}}).Results[0].Position
+	read := func() (revlog.Page, error) {
+		return st.Read(t.Context(), revlog.Cursor{List: list, From: last, Limit: 10})
+	}
+	first := must(read())
+	s.Do("CONFIG", "RESETSTAT")
+	began, reads := time.Now(), 0
+	redistest.Await(t, "heartbeats go on", func() bool {
+		reads++
+		p := must(read())
+		if len(p.Entries) != 1 || p.Oldest != last || p.Heartbeat > 10*time.Second {
+			t.Fatalf("a poll brings %+v", p)
+		}
+		return p.Head.MS >= first.Head.MS+2000
+	})
+	var scripts int
+	if m := regexp.MustCompile(`cmdstat_evalsha:calls=(\d+)`).FindStringSubmatch(s.Do("INFO", "commandstats")); m != nil {
+		scripts = must(parse(m[1]))
+	}
+	if most := 2 + int(time.Since(began)/heartbeat); scripts == 0 || scripts > most {
+		t.Errorf("%d scripts in %d reads, want at most %d", scripts, reads, most)
+	}
+	s.Do("REPLICAOF", "127.0.0.1", "1") // nobody
+	if p, err := read(); err == nil || !strings.Contains(err.Error(), "READONLY") {
+		t.Errorf("a server that was demoted: %+v, %v", p, err)
+	}
+	s.Do("REPLICAOF", "NO", "ONE")
+	create(t, st, time.Hour)
+	write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(1)}})
+	s.Do("DEL", "{wafer}:log")
+	if p, err := read(); !errors.Is(err, revlog.ErrLost) {
+		t.Errorf("a log that is gone: %+v, %v", p, err)
+	}
+}
+
+const heartbeat = 400 * time.Millisecond // a little less than it is: requests take time

@@ -65,7 +65,7 @@ var (
 	aMark   = "\x01e" + strings.Repeat("\x00", 16) + string(append6(append6(nil, 1_700_000_000_003), 1_700_009_000_000)) + "macmacma" + "chainsum"
 	aLog    = []any{[]any{"1700000000003-1", []any{"e", aEntry}}, []any{"1700000000005-2", []any{"e", aMark}}}
 	aAnswer = []any{int64(1), int64(0), int64(1_700_000_000_003), []any{int64(0), int64(5)}, []any{int64(maxNumber)}}
-	aPage   = []any{aHead, int64(12), aLog, "1700000000003-1", []any{"e" + strings.Repeat("\x00", 16), string(append6(append6(nil, 5), 9))}}
+	aPage   = []any{aHead, int64(12), aLog, "1700000000003-1", int64(1_700_000_000_010), []any{"e" + strings.Repeat("\x00", 16), string(append6(append6(nil, 5), 9))}}
 	aWrite  = []any{int64(1), aHead, int64(3), int64(1_700_000_000_006), []any{int64(1_700_000_000_005), int64(2), int64(1), int64(maxNumber)}, aAnswer}
 	aRefuse = []any{int64(0), aHead, int64(3), int64(1_700_000_000_006), []any{}, aAnswer}
 )
@@ -73,7 +73,7 @@ var (
 // What the fuzz targets begin with is good.
 func TestFuzzSeedsAreReplies(t *testing.T) {
 	var d decoder
-	if p := d.page(aPage); d.err != nil || len(p.Entries) != 2 || len(p.Globals) != 1 || p.Entries[1].W == 0 {
+	if p, clock := d.page(aPage); clock == 0 || d.err != nil || len(p.Entries) != 2 || len(p.Globals) != 1 || p.Entries[1].W == 0 {
 		t.Errorf("page: %+v, %v", p, d.err)
 	}
 	if a := d.confirmed([]any{aHead, int64(0), aAnswer[2], aAnswer}, aQuestion); d.err != nil || !a.Session || a.Groups[1] != 5 {
@@ -97,7 +97,7 @@ func TestFuzzSeedsAreReplies(t *testing.T) {
 // says so, and nothing out of range where there is none.
 func FuzzReplies(f *testing.F) {
 	for _, reply := range []any{
-		aHead, aPage, []any{aHead, int64(12), aLog, ""}, []any{aHead, int64(0), aAnswer[2], aAnswer}, aWrite, aRefuse,
+		aHead, aPage, []any{aHead, int64(12), aLog, "", int64(5)}, []any{aHead, int64(0), aAnswer[2], aAnswer}, aWrite, aRefuse,
 		nil, "", "OK", int64(-1), []any{}, []any{aHead}, []any{aHead[:5], "x", nil, nil}, []any{aHead, "-1", aLog, "1-2-3"},
 		[]any{aHead, strings.Repeat("9", 40), []any{"1-1"}, "x"}, []any{aHead, int64(0), []any{[]any{"1-1", []any{"e"}}}, "1-"},
 	} {
@@ -106,13 +106,14 @@ func FuzzReplies(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		reply, _ := decode(raw, 0)
 		var d decoder
-		p := d.page(reply)
+		p, clock := d.page(reply)
 		sound(t, d.err, raw)
 		if d.err == nil {
 			whole(t, p.Head, len(raw))
 			if len(p.Entries)+len(p.Globals) > len(raw) || p.Heartbeat < 0 {
 				t.Errorf("%d entries and %d marks out of %d bytes, beat %v", len(p.Entries), len(p.Globals), len(raw), p.Heartbeat)
 			}
+			inRange(t, clock)
 			fillUntil(p.Entries, p.Head)
 			for _, e := range append(p.Entries, p.Globals...) {
 				inRange(t, e.Position.MS, e.Position.N, e.W)

@@ -40,13 +40,17 @@ func (s *Store) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, 
 // others for milliseconds.
 const pageLimit = 4096
 
-// Read implements [revlog.Store]. A script that returns entries costs the
+// Read implements [revlog.Store]. Mostly plain commands are enough, see poll. A script that returns entries costs the
 // server five times what XRANGE does, so the script brings the head and XRANGE,
 // on the same connection right after it, the entries; what came in between is
 // left for the next read. Where the two do not fit, as when the log was lost in
 // between, one script reads both.
 func (s *Store) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	limit := min(c.Limit, pageLimit)
+	if p, ok, err := s.poll(ctx, c, limit); ok || err != nil {
+		return p, err
+	}
+	sent := time.Now()
 	pipe := s.client.Pipeline()
 	head := s.scripts.read.EvalSha(ctx, pipe, s.keys, named(c.List), c.Floor, c.From.String(), 0, flag(c.Globals))
 	log := pipe.Do(ctx, "xrange", s.keys[1], c.From.String(), "+", "count", limit+1) // XRangeN makes a map of each entry
@@ -62,7 +66,7 @@ func (s *Store) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) 
 		return revlog.Page{}, s.mapped(err)
 	}
 	d := decoder{}
-	p := d.page(reply)
+	p, clock := d.page(reply)
 	p.Entries = make([]revlog.Entry, 0, len(entries))
 	for _, item := range entries {
 		if e := d.entry(item); e.Position.N <= p.Head.N {
@@ -72,6 +76,7 @@ func (s *Store) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) 
 	if d.err != nil {
 		return revlog.Page{}, d.err
 	}
+	s.clock.set(clock, sent)
 	end := c.From.N - 1
 	if n := len(p.Entries); n > limit {
 		p.Entries, p.More = p.Entries[:limit], true
@@ -95,7 +100,7 @@ func (s *Store) page(ctx context.Context, c revlog.Cursor, limit int) (revlog.Pa
 		return revlog.Page{}, err
 	}
 	d := decoder{}
-	p := d.page(reply)
+	p, _ := d.page(reply)
 	if len(p.Entries) > limit {
 		p.Entries, p.More = p.Entries[:limit], true
 	}
@@ -103,9 +108,9 @@ func (s *Store) page(ctx context.Context, c revlog.Cursor, limit int) (revlog.Pa
 	return p, d.err
 }
 
-// page reads what read.lua answers.
-func (d *decoder) page(reply any) (p revlog.Page) {
-	r := d.list(reply, 4)
+// page reads what read.lua answers, and the clock of the server.
+func (d *decoder) page(reply any) (p revlog.Page, clock int64) {
+	r := d.list(reply, 5)
 	p.Head, p.Heartbeat = d.head(r[0]), d.ms(r[1])
 	for _, item := range d.list(r[2], 0) {
 		p.Entries = append(p.Entries, d.entry(item))
@@ -113,10 +118,10 @@ func (d *decoder) page(reply any) (p revlog.Page) {
 	if oldest := d.text(r[3]); oldest != "" {
 		p.Oldest = d.position(oldest)
 	}
-	if len(r) > 4 {
-		p.Globals = d.marks(r[4])
+	if len(r) > 5 {
+		p.Globals = d.marks(r[5])
 	}
-	return p
+	return p, d.int(r[4])
 }
 
 // Write implements [revlog.Store].

@@ -55,6 +55,8 @@ type Store struct {
 	prefix  string   // of all other keys
 	where   string
 
+	clock *serverClock
+
 	log  *slog.Logger
 	rate *lograte.Limiter
 	// admitted: the server was examined, by examine, and found fit.
@@ -157,6 +159,7 @@ func newStore(o *redis.UniversalOptions, c Config) *Store {
 		keys:    []string{base + "head", base + "log", base + "marks"},
 		prefix:  base,
 		where:   where(o),
+		clock:   new(serverClock),
 		log:     c.logger(),
 		rate:    new(lograte.Limiter), admitted: new(atomic.Bool),
 	}
