@@ -104,17 +104,19 @@ type Stats struct {
 	Expired    uint64            // cookies expired by a logout
 	Lookups    uint64            // looks for a key that was unknown, or for a successor of one that is revoked
 	Unsealable uint64            // tokens not sealed because the ring's sealing key is revoked: ErrSealingKeyRevoked
+	Early      uint64            // tokens sealed with a key whose time has not come, because the clock of this machine is behind
 	Retagged   uint64            // sessions that named the tag of another subject, which was corrected
 }
 
 type counters struct {
-	anonymous, accepted, written, renewed, shared, unsealed, withheld, expired, lookups, retagged, unsealable atomic.Uint64
+	anonymous, accepted, written, renewed, shared, unsealed, withheld, expired, lookups, retagged, unsealable, early atomic.Uint64
 
-	refused   [len(reasons)]atomic.Uint64
-	warned    [len(reasons)]minutely
-	warnedTag minutely
-	warnedKey minutely
-	plain     atomic.Bool // the warning about plain http was given
+	refused     [len(reasons)]atomic.Uint64
+	warned      [len(reasons)]minutely
+	warnedTag   minutely
+	warnedKey   minutely
+	warnedClock minutely
+	plain       atomic.Bool // the warning about plain http was given
 }
 
 // Stats returns the counters of now.
@@ -123,7 +125,7 @@ func (m *Manager[T]) Stats() Stats {
 	s := Stats{
 		Anonymous: n.anonymous.Load(), Accepted: n.accepted.Load(), Written: n.written.Load(),
 		Renewed: n.renewed.Load(), Shared: n.shared.Load(), Unsealed: n.unsealed.Load(), Withheld: n.withheld.Load(),
-		Expired: n.expired.Load(), Lookups: n.lookups.Load(), Retagged: n.retagged.Load(), Unsealable: n.unsealable.Load(),
+		Expired: n.expired.Load(), Lookups: n.lookups.Load(), Retagged: n.retagged.Load(), Unsealable: n.unsealable.Load(), Early: n.early.Load(),
 		Refused: make(map[string]uint64, len(reasons)),
 	}
 	for i := range reasons {

@@ -2,13 +2,26 @@ package httpmw
 
 import "time"
 
+// clocksApart is how far clocks of two machines may be apart without a word in the log.
+const clocksApart = time.Minute
+
 // sealable returns ErrSealingKeyRevoked if the list knows that the key that seals now is revoked: an old copy of the ring was
 // put back, or the ring has not followed the list yet. What that key sealed would be refused as soon as it came back. Another
 // key is not taken in its place, because an operator has to know.
 func (c *core) sealable(now time.Time) error {
 	key, ok := c.keys.Ring().Sealing(now)
-	if !ok || !c.replica.KeyRevoked(key.ID()) {
+	if !ok {
 		return nil // the sealer tells that there is no key
+	}
+	if early := key.NotBefore().Sub(now); early > clocksApart {
+		c.count.early.Add(1)
+		if c.count.warnedClock.due(now) {
+			c.cfg.Logger.Warn("the clock of this machine is behind: no key of the ring seals yet, and the one whose time comes first is used",
+				"app", c.cfg.App, "kid", key.ID(), "seals_in", early.Round(time.Second))
+		}
+	}
+	if !c.replica.KeyRevoked(key.ID()) {
+		return nil
 	}
 	c.count.unsealable.Add(1)
 	c.lookForKey() // the ring may have a new key already

@@ -33,6 +33,9 @@ func (r *Ring) Extend(now time.Time, maxSession time.Duration) (*Ring, error) {
 	return newRing(r.identity, longest, extended.settled()), nil
 }
 
+// ahead is how far the clock of the machine that made a key may be ahead of ours.
+const ahead = 60 // s
+
 // fit returns the keys with those that may seal now made for sessions of that length,
 // and the ends of the others written down.
 func (r *Ring) fit(now time.Time, longest int64) []Key {

@@ -287,7 +287,8 @@ func TestPrune(t *testing.T) {
 }
 
 // A replica whose clock is behind must be able to seal with a new ring at once,
-// and must not take a key far ahead for one that seals.
+// however far it is behind: but with nothing that waits for its time while another key
+// can seal, and never with a key that was revoked.
 func TestClocksApart(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		r := keys.Generate(0)
@@ -296,16 +297,25 @@ func TestClocksApart(t *testing.T) {
 		for _, c := range []struct {
 			name   string
 			behind time.Duration
-			want   keys.State
 		}{
-			{"not", 0, keys.Sealing},
-			{"a minute", time.Minute, keys.Sealing},
-			{"more", time.Minute + time.Second, keys.Pending},
+			{"not", 0}, {"a minute", time.Minute}, {"an hour", time.Hour}, {"a year", 365 * 24 * time.Hour},
 		} {
 			k, ok := r.Sealing(now.Add(-c.behind))
-			if got := r.State(first, now.Add(-c.behind)); got != c.want || ok != (c.want == keys.Sealing) {
-				t.Errorf("%s behind: %v, %v %v, want %v", c.name, got, k, ok, c.want)
+			if got := r.State(first, now.Add(-c.behind)); got != keys.Sealing || !ok || k.ID() != first.ID() {
+				t.Errorf("%s behind: %v, %v %v, want the key to seal", c.name, got, k, ok)
 			}
+		}
+		hourBehind := now.Add(-time.Hour)
+		next := must(r.Rotate(now, keys.Rotation{})) // seals in ten minutes
+		wantStates(t, next, hourBehind, keys.Pending, keys.Sealing)
+		wantStates(t, next, now, keys.Pending, keys.Sealing)
+		leaked := must(next.Revoke(now, first.ID())) // one that seals at once comes in its place
+		if k := sealing(t, leaked, hourBehind); k.ID() == first.ID() || k.ID() == next.Keys()[0].ID() {
+			t.Errorf("an hour behind, %v seals: revoked, or to come later than another", k)
+		}
+		spent := must(keys.Parse(set(r.PlaintextJWKSet(), func(key member) { key["revoked"] = now.Unix() })))
+		if k, ok := spent.Sealing(hourBehind); ok {
+			t.Errorf("%v seals, and is revoked", k)
 		}
 		// Edits by such a replica leave a ring that seals everywhere.
 		behind := now.Add(-30 * time.Second)

@@ -42,10 +42,6 @@ func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 var _ encoding.TextMarshaler = State(0)
 
-// ahead is how far the clock of the machine that made a key may be ahead of ours.
-// Without it a replica whose clock lags could not seal at all with a new ring.
-const ahead = 60 // s
-
 // State returns where the key is in its life at the given time. It answers for
 // this ring's copy of the key, whichever copy k is; a key that the ring does not
 // hold is [Expired].
@@ -70,9 +66,10 @@ func (r *Ring) State(k Key, now time.Time) State {
 }
 
 // Sealing returns the key to seal with: the newest whose time came, neither
-// revoked nor expired. If there is none, but one whose time comes within a minute,
-// it is that one, because then our clock is behind the one that made it. It
-// allocates nothing.
+// revoked nor expired. If there is none, it is the one whose time comes first,
+// however far that is, because then our clock is behind the one that made it: the
+// time of a key only lets every replica have it before it seals, and the one that
+// comes first has been in the ring for longest. It allocates nothing.
 func (r *Ring) Sealing(now time.Time) (Key, bool) {
 	t := now.Unix()
 	var soon Key
@@ -81,8 +78,8 @@ func (r *Ring) Sealing(now time.Time) (Key, bool) {
 		case k.revoked != 0 || k.end != 0 && k.end <= t:
 		case k.nbf <= t:
 			return k, true
-		case k.nbf <= t+ahead:
-			soon = k // the earliest of them is the last one met
+		case soon.id == "" || k.nbf < soon.nbf:
+			soon = k
 		}
 	}
 	return soon, soon.id != ""

@@ -20,6 +20,7 @@ var (
 	unsealed   = counter("renewals_unsealed_total", "Renewals due that no key could seal.", "app")
 	withheld   = counter("cookies_withheld_total", "Cookies not sent because the session was revoked meanwhile.", "app")
 	unsealable = counter("seals_refused_total", "Tokens not sealed because the ring's sealing key is revoked.", "app")
+	early      = counter("seals_early_total", "Tokens sealed with a key whose time has not come: the clock of this machine is behind.", "app")
 	retagged   = counter("subject_tags_corrected_total", "Sessions that named the tag of another subject, which was corrected.", "app")
 	lookups    = counter("key_lookups_total", "Looks for a key that was unknown.", "app")
 )
@@ -37,6 +38,7 @@ func collectApp(ch chan<- prometheus.Metric, app string, s httpmw.Stats) {
 	unsealed.send(ch, float64(s.Unsealed), app)
 	withheld.send(ch, float64(s.Withheld), app)
 	unsealable.send(ch, float64(s.Unsealable), app)
+	early.send(ch, float64(s.Early), app)
 	retagged.send(ch, float64(s.Retagged), app)
 	lookups.send(ch, float64(s.Lookups), app)
 }

@@ -64,7 +64,7 @@ type collector struct{ Parts }
 // Describe tells Prometheus of every metric there may be.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	if len(c.Apps) > 0 {
-		describe(ch, anonymous, accepted, refused, cookies, shared, unsealed, withheld, lookups, retagged, unsealable)
+		describe(ch, anonymous, accepted, refused, cookies, shared, unsealed, withheld, lookups, retagged, unsealable, early)
 	}
 	if len(c.Movers) > 0 {
 		describe(ch, moves)
