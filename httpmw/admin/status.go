@@ -29,11 +29,16 @@ type promise struct {
 }
 
 type counters struct {
-	Decisions map[string]uint64 `json:"decisions"`
-	Refusals  map[string]uint64 `json:"refusals"`
-	Confirms  map[string]uint64 `json:"confirms"`
-	Reads     map[string]uint64 `json:"reads"`
-	Anomalies map[string]uint64 `json:"anomalies"`
+	Decisions    map[string]uint64 `json:"decisions"`
+	Refusals     map[string]uint64 `json:"refusals"`
+	Confirms     map[string]uint64 `json:"confirms"`
+	Reads        map[string]uint64 `json:"reads"`
+	Writes       map[string]uint64 `json:"writes"`
+	Anomalies    map[string]uint64 `json:"anomalies"`
+	Acknowledged uint64            `json:"acknowledged"` // revocations of this replica that the store took
+	Full         uint64            `json:"full"`         // those that could not even wait for it
+	Terms        uint64            `json:"terms"`        // new primaries of the store
+	Pauses       uint64            `json:"pauses"`       // of this process
 }
 
 func (a *api) status(*call) (any, error) {
@@ -50,7 +55,8 @@ func (a *api) status(*call) (any, error) {
 func countersOf(s revocation.Stats) counters {
 	return counters{
 		Decisions: counted(s.Decisions), Refusals: counted(s.Refusals), Confirms: counted(s.Confirms),
-		Reads: counted(s.Reads), Anomalies: counted(s.Anomalies),
+		Reads: counted(s.Reads), Writes: counted(s.Writes),
+		Acknowledged: s.Acknowledged, Full: s.Full, Terms: s.Terms, Pauses: s.Pauses, Anomalies: counted(s.Anomalies),
 	}
 }
 

@@ -70,7 +70,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		describe(ch, moves)
 	}
 	if c.List != nil {
-		describe(ch, state, ready, age, window, entries, bytes, outbox, full, denied, decisions, refusals, confirms, reads, anomalies)
+		describe(ch, state, ready, age, window, entries, bytes, outbox, full, denied, acknowledged, writes, terms, pauses, decisions, refusals, confirms, reads, anomalies)
 	}
 	if c.Keys != nil {
 		describe(ch, ringKeys, sealingSince, sealingUntil)

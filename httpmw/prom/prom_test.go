@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -100,7 +101,7 @@ type fake struct{}
 
 func (fake) Stats() httpmw.Stats {
 	s := httpmw.Stats{
-		Anonymous: 101, Accepted: 102, Written: 103, Renewed: 104, Shared: 105, Unsealed: 106, Withheld: 107, Expired: 108, Lookups: 109, Retagged: 110, Unsealable: 111,
+		Anonymous: 101, Accepted: 102, Written: 103, Renewed: 104, Shared: 105, Unsealed: 106, Withheld: 107, Expired: 108, Lookups: 109, Retagged: 110, Unsealable: 111, Early: 112,
 		Refused: map[string]uint64{},
 	}
 	for i, r := range reasons {
@@ -128,6 +129,7 @@ func TestMetricsOfAnApplication(t *testing.T) {
 		`wafer_cookies_total{app="shop",kind="expired"}`: "108",
 		`wafer_key_lookups_total{app="shop"}`:            "109",
 		`wafer_seals_refused_total{app="shop"}`:          "111",
+		`wafer_seals_early_total{app="shop"}`:            "112",
 		`wafer_subject_tags_corrected_total{app="shop"}`: "110",
 	}
 	for i, r := range reasons {
@@ -202,6 +204,10 @@ func TestRealRefusals(t *testing.T) {
 		`wafer_list_reads_total{result="failed"}`:                           "0",
 		`wafer_list_anomalies_total{kind="forged"}`:                         "0",
 		`wafer_list_confirms_total{result="failed"}`:                        "0",
+		`wafer_list_acknowledged_total`:                                     "1",
+		`wafer_list_writes_total{result="ok"}`:                              "1",
+		`wafer_list_writes_total{result="failed"}`:                          "0",
+		`wafer_list_terms_total`:                                            "0",
 		`wafer_list_outbox_full_total`:                                      "0",
 		`wafer_list_denied_total`:                                           "0",
 		`wafer_ring_keys{state="sealing"}`:                                  "1",
@@ -219,8 +225,36 @@ func TestRealRefusals(t *testing.T) {
 	if _, err := list.Revoke(t.Context(), revocation.Subject("bob"), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
 		t.Fatal(err)
 	}
+	if got := scrape(t, parts)[`wafer_list_writes_total{result="failed"}`]; got != "1" {
+		t.Errorf("%q writes failed", got)
+	}
 	if got := scrape(t, parts)["wafer_list_outbox"]; got == "0" || got == "" {
 		t.Errorf("the outbox holds %q", got)
+	}
+}
+
+// A counter that nobody exports is one that nobody sees.
+func TestEveryCounterIsExported(t *testing.T) {
+	list, err := revocation.Open(t.Context(), revlog.NewMemory(), keys.Generate(0), revocation.Config{Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Close()
+	series := scrape(t, prom.Parts{List: list})
+	shown := map[string]string{
+		"State": `list_state{state="synced"}`, "Age": "list_age_seconds", "Window": "list_window_seconds", "Position": "", // for people
+		"Entries": "list_window_entries", "Bytes": "list_window_bytes", "Outbox": "list_outbox", "Full": "list_outbox_full_total",
+		"Denied":       "list_denied_total",
+		"Acknowledged": "list_acknowledged_total", "Terms": "list_terms_total", "Pauses": "list_pauses_total",
+		"Decisions": `list_decisions_total{outcome="accept"}`, "Refusals": `list_refusals_total{reason="revoked_session"}`,
+		"Confirms": `list_confirms_total{result="store"}`, "Reads": `list_reads_total{result="ok"}`, "Writes": `list_writes_total{result="ok"}`,
+		"Anomalies": `list_anomalies_total{kind="lost"}`,
+	}
+	for f := range reflect.TypeFor[revocation.Stats]().Fields() {
+		name, known := shown[f.Name]
+		if _, there := series["wafer_"+name]; !known || name != "" && !there {
+			t.Errorf("Stats.%s is not exported", f.Name)
+		}
 	}
 }
 

@@ -13,20 +13,39 @@ const every = time.Minute
 // concurrent use.
 type Limiter struct {
 	mu   sync.Mutex // owns last
-	last map[string]time.Time
+	last map[string]*seen
+}
+
+type seen struct {
+	at    time.Time // of the last line
+	times int       // since then
 }
 
 // Allow reports whether a line of that kind may be logged now.
 func (l *Limiter) Allow(kind string) bool {
+	_, ok := l.Count(kind)
+	return ok
+}
+
+// Count is Allow, and tells how many lines of that kind were to be logged since the
+// last one that was, this one included.
+func (l *Limiter) Count(kind string) (times int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if last, ok := l.last[kind]; ok && now.Sub(last) < every {
-		return false
+	k, known := l.last[kind]
+	switch {
+	case !known:
+		if l.last == nil {
+			l.last = map[string]*seen{}
+		}
+		k = &seen{}
+		l.last[kind] = k
+	case now.Sub(k.at) < every:
+		k.times++
+		return 0, false
 	}
-	if l.last == nil {
-		l.last = map[string]time.Time{}
-	}
-	l.last[kind] = now
-	return true
+	times = k.times + 1
+	*k = seen{at: now}
+	return times, true
 }

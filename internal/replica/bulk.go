@@ -25,7 +25,7 @@ func (l *Replica) RevokeMany(ctx context.Context, all iter.Seq[Revocation], prog
 	receipt, n := Receipt{}, 0
 	send := func(b revlog.Bulk) error {
 		b.List, b.Floor, b.Skew, b.Ack = list, l.clock.highest(), l.Within(), l.config.Ack
-		w, err := l.store.Write(ctx, b)
+		w, err := l.send(ctx, b)
 		switch {
 		case err != nil:
 			return fmt.Errorf("%w: after %d of them: %w", ErrUnavailable, n, err)
@@ -38,6 +38,7 @@ func (l *Replica) RevokeMany(ctx context.Context, all iter.Seq[Revocation], prog
 		}
 		receipt.Position, receipt.Replicas = w.Head.Position().String(), w.Replicas
 		n += len(b.Assertions)
+		l.counters.acknowledged.Add(uint64(len(b.Assertions)))
 		if progress != nil {
 			progress(n)
 		}

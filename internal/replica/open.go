@@ -131,6 +131,7 @@ func (l *Replica) run(ctx context.Context) {
 	defer close(l.stopped)
 	begun := time.Now()
 	for {
+		idle := time.Now()
 		jitter := time.Duration(mrand.Int64N(int64(readEvery / 5))) // R9: ± 10 %
 		var soon <-chan time.Time
 		select {
@@ -148,6 +149,7 @@ func (l *Replica) run(ctx context.Context) {
 			}
 		}
 		begun = time.Now()
+		l.notePause(since(idle, begun) - readEvery*11/10)
 		if l.view.Load() == nil {
 			l.startLate(ctx)
 		} else {

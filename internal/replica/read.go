@@ -32,7 +32,10 @@ func (l *Replica) step(ctx context.Context, now time.Time) {
 	l.counters.reads.add("ok")
 	l.told.failed = nil
 	l.tell(time.Now())
-	l.flush(ctx)
+	if _, err := l.flush(ctx); err != nil && ctx.Err() == nil {
+		l.seldom(slog.LevelWarn, "revocation: revocations of this replica wait for the store, which does not take them",
+			"store", l.where(), "waiting", l.outbox.n.Load(), "error", err)
+	}
 	if err := l.writeBack(ctx); err != nil && ctx.Err() == nil {
 		l.seldom(slog.LevelWarn, "revocation: the store does not take back what it lost: trying again", "store", l.where(), "error", err)
 	}
@@ -176,6 +179,7 @@ func (l *Replica) verify(g revlog.ListID, entries []revlog.Entry) (good []revlog
 // publish makes v the view decisions load, and lets go of revocations of our own
 // that it holds: in this order, so that no decision misses them in both places.
 func (l *Replica) publish(v *view) {
+	l.noteTerm(l.view.Load(), v)
 	l.view.Store(v)
 	l.outbox.seen(v)
 }
@@ -193,10 +197,22 @@ func (l *Replica) fetchFor(ctx context.Context, patience time.Duration, g revlog
 	return l.store.Read(ctx, revlog.Cursor{List: g, From: from, Limit: pageLimit, Floor: l.clock.highest(), Globals: globals})
 }
 
+// send is the way of every write to the store, and counts it.
+func (l *Replica) send(ctx context.Context, w revlog.Write) (revlog.Written, error) {
+	out, err := l.store.Write(ctx, w)
+	switch {
+	case err == nil:
+		l.counters.writes.add("ok")
+	case !errors.Is(err, revlog.ErrFuture): // which is the caller's
+		l.counters.writes.add("failed")
+	}
+	return out, err
+}
+
 func (l *Replica) write(ctx context.Context, w revlog.Write, patience time.Duration) (revlog.Written, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.Within()/4+patience)
 	defer cancel()
-	out, err := l.store.Write(ctx, w)
+	out, err := l.send(ctx, w)
 	if err == nil {
 		l.clock.heard(out.Head.MS, true)
 	}

@@ -70,7 +70,7 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 	}
 	list := v.head.ID
 	a.MAC = l.tags.entryMAC(list, a.Version, a.Scope, a.Tag)
-	w, err := l.store.Write(ctx, revlog.Append{
+	w, err := l.send(ctx, revlog.Append{
 		List: list, Floor: l.clock.present(now), Skew: l.Within(), Assertions: []revlog.Assertion{a}, Request: newRequest(), Ack: l.config.Ack,
 	})
 	switch {
@@ -94,6 +94,7 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 	if w.Replicas < l.config.Ack.Replicas {
 		return Receipt{}, fmt.Errorf("%w: stored, but %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, l.config.Ack.Replicas)
 	}
+	l.counters.acknowledged.Add(1)
 	done := time.Now()
 	receipt := Receipt{
 		Position: r.Position.String(), Changed: r.Changed, Replicas: w.Replicas,
@@ -188,5 +189,6 @@ func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
 	if w.Replicas < ack.Replicas {
 		return true, fmt.Errorf("%w: stored, but %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, ack.Replicas)
 	}
+	l.counters.acknowledged.Add(uint64(len(keys)))
 	return len(keys) == joinBatch, nil
 }

@@ -68,9 +68,32 @@ func (l *Replica) tell(now time.Time) {
 	l.log.Log(context.Background(), level, msg, args...)
 }
 
-// seldom logs msg at most once a minute.
+// noteTerm tells of a new primary, which has the list of the one before and may lack
+// its end.
+func (l *Replica) noteTerm(before, v *view) {
+	if before == nil || before.head.ID != v.head.ID || before.head.Term() == v.head.Term() || before.head.Term() == 0 {
+		return
+	}
+	l.counters.terms.Add(1)
+	l.log.Info("revocation: the store has a new primary", "store", l.where(), "position", v.m.String())
+}
+
+// notePause tells of a process that did not run for longer than S: until it has read
+// again, it asked the store or waited.
+func (l *Replica) notePause(late time.Duration) {
+	if late <= l.Within() {
+		return
+	}
+	l.counters.pauses.Add(1)
+	l.seldom(slog.LevelWarn, "revocation: this process did not run for a while, or its clock was changed", "for", late.Round(time.Millisecond))
+}
+
+// seldom logs msg at most once a minute, and how often it came since the last time.
 func (l *Replica) seldom(level slog.Level, msg string, args ...any) {
-	if l.rate.Allow(msg) {
+	if times, ok := l.rate.Count(msg); ok {
+		if times > 1 {
+			args = append(args, "times", times)
+		}
 		l.log.Log(context.Background(), level, msg, args...)
 	}
 }

@@ -9,20 +9,24 @@ import (
 
 // Stats is revocation.Stats, which documents its fields.
 type Stats struct {
-	State     string
-	Age       time.Duration
-	Window    time.Duration
-	Position  string
-	Entries   int64
-	Bytes     int64
-	Outbox    int
-	Full      uint64
-	Denied    uint64
-	Decisions map[string]uint64
-	Refusals  map[string]uint64
-	Confirms  map[string]uint64
-	Reads     map[string]uint64
-	Anomalies map[string]uint64
+	State        string
+	Age          time.Duration
+	Window       time.Duration
+	Position     string
+	Entries      int64
+	Bytes        int64
+	Outbox       int
+	Full         uint64
+	Denied       uint64
+	Acknowledged uint64
+	Terms        uint64
+	Pauses       uint64
+	Decisions    map[string]uint64
+	Refusals     map[string]uint64
+	Confirms     map[string]uint64
+	Reads        map[string]uint64
+	Writes       map[string]uint64
+	Anomalies    map[string]uint64
 }
 
 // counters of one Replica. Decisions are counted without a lock, and by session:
@@ -31,10 +35,13 @@ type counters struct {
 	decided [16]decisions
 	refused [Silent + 1]atomic.Uint64
 
-	confirms, reads, anomalies tally
+	confirms, reads, writes, anomalies tally
 
-	full   atomic.Uint64 // revocations that the outbox had no room for
-	denied atomic.Uint64 // filter hits that the store denied
+	full         atomic.Uint64 // revocations that the outbox had no room for
+	acknowledged atomic.Uint64 // revocations that the store took, as asked for
+	terms        atomic.Uint64 // new primaries
+	pauses       atomic.Uint64 // of this process
+	denied       atomic.Uint64 // filter hits that the store denied
 }
 
 // decisions fill a cache line.
@@ -81,14 +88,18 @@ func (t *tally) all() map[string]uint64 {
 // Stats returns counters since Open and what the list looks like now.
 func (l *Replica) Stats() Stats {
 	s := Stats{
-		Decisions: map[string]uint64{},
-		Refusals:  map[string]uint64{},
-		Confirms:  l.counters.confirms.all(),
-		Reads:     l.counters.reads.all(),
-		Anomalies: l.counters.anomalies.all(),
-		Outbox:    int(l.outbox.n.Load()),
-		Full:      l.counters.full.Load(),
-		Denied:    l.counters.denied.Load(),
+		Decisions:    map[string]uint64{},
+		Refusals:     map[string]uint64{},
+		Confirms:     l.counters.confirms.all(),
+		Reads:        l.counters.reads.all(),
+		Anomalies:    l.counters.anomalies.all(),
+		Outbox:       int(l.outbox.n.Load()),
+		Writes:       l.counters.writes.all(),
+		Full:         l.counters.full.Load(),
+		Acknowledged: l.counters.acknowledged.Load(),
+		Terms:        l.counters.terms.Load(),
+		Pauses:       l.counters.pauses.Load(),
+		Denied:       l.counters.denied.Load(),
 	}
 	for i := range l.counters.decided {
 		for o := range l.counters.decided[i].n {

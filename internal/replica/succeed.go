@@ -45,7 +45,7 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 		return Start{}, err
 	}
 	b := l.succession(q, s, v, unless, now)
-	w, err := l.store.Write(ctx, b)
+	w, err := l.send(ctx, b)
 	switch {
 	case err != nil:
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -54,6 +54,7 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 	case w.Replicas < l.config.Ack.Replicas:
 		return Start{}, fmt.Errorf("%w: %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, l.config.Ack.Replicas)
 	}
+	l.counters.acknowledged.Add(uint64(len(b.Assertions)))
 	l.clock.heard(w.Head.MS, true)
 	for i, a := range b.Assertions {
 		l.keep(revlog.Key{Scope: a.Scope, Tag: a.Tag}, placeOf(w.Head), w.Results[i])

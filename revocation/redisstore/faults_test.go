@@ -199,6 +199,11 @@ func TestFaultFailover(t *testing.T) {
 	t.Cleanup(f.rest)
 	g.Servers[0].Kill()
 	f.mended("failed")
+	for _, l := range f.lists {
+		if l.Stats().Terms == 0 {
+			t.Error("a replica counted no new primary")
+		}
+	}
 }
 
 // A replica whose process is stopped, as by a pause of its machine, and goes on
