@@ -138,8 +138,9 @@ func TestRenewalIsNotCached(t *testing.T) {
 	})
 }
 
-// If no key can seal, sessions live on until their limit, and an operator is told.
-func TestRenewalWithoutAKey(t *testing.T) {
+// Where the time of no key has come, because the clock is behind, sessions go on with
+// the key that comes first.
+func TestRenewalWithAKeyWhoseTimeHasNotCome(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
@@ -159,18 +160,18 @@ func TestRenewalWithoutAKey(t *testing.T) {
 				if s.Subject() != "ann" {
 					t.Errorf("got %v", s.Err())
 				}
-				if err := s.Set(cart{}); !errors.Is(err, token.ErrNoKey) {
+				if err := s.Set(cart{}); err != nil {
 					t.Errorf("Set: %v", err)
 				}
 			})
-			if got := setNames(res); len(got) != 0 {
+			if got := setNames(res); len(got) != 1 {
 				t.Errorf("set %v", got)
 			}
 		}
-		if n := other.Stats(); n.Unsealed != 3 || n.Renewed != 0 {
-			t.Errorf("%d unsealed, %d renewed", n.Unsealed, n.Renewed)
+		if n := other.Stats(); n.Unsealed != 0 || n.Early < 3 {
+			t.Errorf("%d unsealed, %d early", n.Unsealed, n.Early)
 		}
-		if n := out.count("cannot be renewed"); n != 1 {
+		if n := out.count("the clock of this machine is behind"); n != 1 {
 			t.Errorf("%d warnings", n)
 		}
 	})

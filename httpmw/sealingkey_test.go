@@ -139,7 +139,8 @@ func TestSealingKeyIsRevoked(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		f := newReplica(t, ring, revlog.NewMemory(), httpmw.Config{})
+		var said logs
+		f := newReplica(t, ring, revlog.NewMemory(), httpmw.Config{Logger: said.logger(slog.LevelWarn)})
 		before := newReplica(t, good, f.store.Store, httpmw.Config{})
 		b := newBrowser()
 		before.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -167,6 +168,9 @@ func TestSealingKeyIsRevoked(t *testing.T) {
 		}
 		if n := f.Stats(); n.Unsealed != 1 || n.Unsealable != 5 {
 			t.Errorf("%d renewals not sealed, %d not sealed in all", n.Unsealed, n.Unsealable)
+		}
+		if n := said.count("cannot be renewed"); n != 1 {
+			t.Errorf("%d warnings of renewals", n)
 		}
 		if subject, err := f.look(b); subject != "ann" || err != nil {
 			t.Errorf("the next request: %q, %v", subject, err)

@@ -124,6 +124,8 @@ func (f *listFlags) store(ctx context.Context) (revlog.Store, func() error, erro
 	return s, s.Close, nil
 }
 
+var errDamaged = errors.New("the list is lost or damaged, and applications that read it begin it anew")
+
 var errNoList = errors.New("there is no list there; an application begins one, or 'wafer revocations init'")
 
 // ringIfGiven is readRing where one can do without a ring; nil if none was given.
@@ -138,12 +140,25 @@ func (f *listFlags) ringIfGiven(ctx context.Context) (*keys.Ring, error) {
 	return ring, err
 }
 
+// noList turns an error of a store without a list, or with one that is damaged, into
+// what people can act on.
+func noList(err error) error {
+	why, damaged := strings.CutPrefix(err.Error(), revlog.ErrLost.Error()+": ")
+	switch {
+	case !errors.Is(err, revlog.ErrLost):
+		return err
+	case damaged && why != "head is gone":
+		return fmt.Errorf("%w: %s", errDamaged, why)
+	}
+	return errNoList
+}
+
 // exists reports whether the store holds a list.
 func exists(ctx context.Context, s revlog.Store) error {
 	_, err := s.Read(ctx, revlog.Cursor{Limit: 1})
 	switch {
 	case errors.Is(err, revlog.ErrLost):
-		return errNoList
+		return noList(err)
 	case err == nil || errors.Is(err, revlog.ErrOtherList):
 		return nil
 	}

@@ -169,7 +169,7 @@ first lets one revoke before any application runs. A list that is there stays.`,
 		}
 		missing := exists(cmd.Context(), s)
 		closeStore()
-		if missing != nil && !errors.Is(missing, errNoList) {
+		if missing != nil && !errors.Is(missing, errNoList) && !errors.Is(missing, errDamaged) {
 			return missing
 		}
 		l, err := f.open(cmd.Context(), idle, true)

@@ -98,10 +98,10 @@ func inspect(ctx context.Context, s revlog.Store, ring *keys.Ring, from func(rev
 		k = ring
 	}
 	i, err := replica.Inspect(ctx, s, k, from)
-	if errors.Is(err, revlog.ErrLost) {
-		return i, errNoList
+	if err != nil {
+		return i, noList(err)
 	}
-	return i, err
+	return i, nil
 }
 
 func summary(i replica.Inspection, ringGiven bool) inspectJSON {
