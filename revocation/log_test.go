@@ -173,7 +173,7 @@ func TestWritesThatFailAreTold(t *testing.T) {
 		}
 		refused := errors.New("OOM command not allowed")
 		store.set(func(s *scripted) {
-			s.write = func(context.Context, revlog.Batch) (revlog.Written, error) { return revlog.Written{}, refused }
+			s.write = func(context.Context, revlog.Write) (revlog.Written, error) { return revlog.Written{}, refused }
 		})
 		if _, err := l.Revoke(t.Context(), revocation.Subject("bob"), revocation.Options{}); err == nil {
 			t.Fatal("the store took it")
