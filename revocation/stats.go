@@ -8,7 +8,7 @@ type Stats struct {
 	Age          time.Duration     // of the view
 	Window       time.Duration     // how far back it reaches
 	Position     string            // newest applied
-	Entries      int64             // in the window
+	Entries      int64             // in the window, and those of keys and of everyone
 	Bytes        int64             // of its filters; the exact ring takes at most 10 MB more
 	Outbox       int               // revocations not yet seen in the log
 	Full         uint64            // revocations turned away with ErrOutboxFull
