@@ -110,7 +110,7 @@ func (h *history) advance() {
 // fault does something to the store, a link or a replica.
 func (h *history) fault() {
 	s := h.sim
-	switch h.pick(14) {
+	switch h.pick(15) {
 	case 0:
 		h.say("the store is emptied")
 		s.primary.flush(s.weak.headStays)
@@ -145,6 +145,8 @@ func (h *history) fault() {
 		if len(h.members) < 6 {
 			h.boot()
 		}
+	case 14:
+		h.back()
 	case 13: // a replica is gone, and with it what only it knew
 		if len(h.members) > 2 {
 			i := h.pick(len(h.members))
@@ -153,6 +155,21 @@ func (h *history) fault() {
 		}
 	}
 	h.track()
+}
+
+// back makes the server that was deposed last the only primary again, with the
+// replication id and the data that it had.
+func (h *history) back() {
+	if h.deposed == nil {
+		return
+	}
+	h.say("the primary before is the primary again")
+	was := h.sim.primary
+	h.sim.primary, h.deposed = h.deposed, nil
+	h.sim.primary.deposed = time.Time{}
+	h.reroute(was)
+	h.upset = time.Now()
+	h.split = true // there are two ways that the log went
 }
 
 // snapshot puts a snapshot in the place of the primary.
@@ -178,6 +195,7 @@ func (h *history) failover(split bool) {
 		}
 	}
 	was.deposed = time.Now()
+	h.deposed = was
 	s.primary = s.newServer(state, []time.Duration{0, 0, -500 * time.Millisecond, time.Second}[h.pick(4)])
 	h.upset = time.Now()
 	h.say("failover, split %v", split)

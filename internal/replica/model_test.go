@@ -66,6 +66,7 @@ type history struct {
 	tokens   []*modelToken
 	revoked  []*modelRevocation
 	old      []saved       // snapshots
+	deposed  *server       // last
 	keys     int           // number of the key that seals
 	shortest time.Duration // retention that the list was ever told
 	begun    time.Time
