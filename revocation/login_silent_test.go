@@ -243,3 +243,23 @@ func TestR21LoginsDoNotQueueForASilentStore(t *testing.T) {
 		}
 	})
 }
+
+// In an outage what this replica revoked may lie ahead of log time, which goes slower
+// where it is ahead of the store's clock. A session that began after that would outlive
+// what another replica revokes.
+func TestR21AnAnonymousSessionIsNotAheadOfLogTime(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		time.Sleep(time.Second)
+		heard := l.Replica().LogTime()
+		store.silence()
+		time.Sleep(10 * time.Minute)
+		if _, err := l.Revoke(t.Context(), revocation.Everyone(), revocation.Options{}); err == nil {
+			t.Fatal("a silent store acknowledged")
+		}
+		if s := l.Replica().Anonymous(); s.Epoch > heard+within.Milliseconds()+1 {
+			t.Errorf("it begins %d ms after the log time that this replica has heard of", s.Epoch-heard)
+		}
+	})
+}

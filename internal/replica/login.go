@@ -21,7 +21,10 @@ func (l *Replica) Anonymous() Start {
 	if v == nil { // booting: it may be refused later, it is never spared
 		return Start{Epoch: max(l.clock.highest(), own+1, 1)}
 	}
-	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.marks[revlog.Key{Scope: revlog.ScopeEveryone}].w+1, own+1)}
+	// What this replica revoked while it was cut off may lie ahead of log time, and a
+	// session that began there would be ahead of what is revoked elsewhere meanwhile.
+	own = min(own, l.clock.highest()+l.Within().Milliseconds()) + 1
+	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.marks[revlog.Key{Scope: revlog.ScopeEveryone}].w+1, own)}
 	at := v.stamp()
 	s.Checked, s.Term = at.chk, at.term
 	return s
