@@ -3,7 +3,6 @@ package faults
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -166,7 +165,7 @@ func (a *app) then(do func(*http.Request, *httpmw.Session[data]) error) http.Han
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := a.sessions.From(r.Context())
 		if err := do(r, s); err != nil {
-			answer(w, statusOf(err), reply{ID: s.ID(), Error: err.Error()})
+			a.sessions.Fail(w, r, err)
 			return
 		}
 		answer(w, http.StatusOK, reply{ID: s.ID()})
@@ -175,10 +174,10 @@ func (a *app) then(do func(*http.Request, *httpmw.Session[data]) error) http.Han
 
 // login believes everybody. A real application checks a password after since.
 func (a *app) login(w http.ResponseWriter, r *http.Request) {
-	id := httpmw.Identity{Since: a.list.Now(r.Context()), Subject: r.FormValue("user"), Groups: r.URL.Query()["group"]}
+	id := httpmw.Identity{Since: a.sessions.Now(r.Context()), Subject: r.FormValue("user"), Groups: r.URL.Query()["group"]}
 	s := a.sessions.From(r.Context())
 	if err := s.Login(r.Context(), id); err != nil {
-		answer(w, statusOf(err), reply{Error: err.Error()})
+		a.sessions.Fail(w, r, err)
 		return
 	}
 	answer(w, http.StatusOK, reply{ID: s.ID()})
@@ -195,7 +194,7 @@ func (a *app) revoke(w http.ResponseWriter, r *http.Request) {
 		target = revocation.Group(id)
 	}
 	if _, err := a.list.Revoke(r.Context(), target, revocation.Options{}); err != nil {
-		answer(w, statusOf(err), reply{Error: err.Error()})
+		answer(w, http.StatusServiceUnavailable, reply{Error: err.Error()})
 		return
 	}
 	answer(w, http.StatusOK, reply{})
@@ -216,20 +215,9 @@ func (a *app) fill(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, reply{})
 }
 
-// refuse is how Require answers.
+// refuse is how Require and Fail answer.
 func refuse(w http.ResponseWriter, _ *http.Request, status int, err error) {
 	answer(w, status, reply{Error: err.Error()})
-}
-
-// statusOf keeps "revoked" and "could not be known" apart.
-func statusOf(err error) int {
-	if errors.Is(err, httpmw.ErrRevoked) || errors.Is(err, revocation.ErrRevoked) {
-		return http.StatusUnauthorized
-	}
-	if errors.Is(err, httpmw.ErrUndecided) || errors.Is(err, revocation.ErrUnavailable) {
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
 }
 
 func answer(w http.ResponseWriter, status int, r reply) {

@@ -170,7 +170,7 @@ func (j *judge) excuse(q request, s *session, e *ending) string {
 	}
 	limit, name := e.recv+within, ""
 	for _, o := range j.outages {
-		if !o.concerns(q.by) || o.from > limit || o.to+within < limit {
+		if !o.concerns(q.by) || o.read || o.from > limit || o.to+within < limit {
 			continue
 		}
 		if o.lost {

@@ -45,6 +45,7 @@ type request struct {
 type outage struct {
 	apps     []int // whom it concerns; nil: all
 	from, to time.Duration
+	read     bool          // the store is read all the same: it only takes no heartbeats
 	lost     bool          // the store lost data at the end, or may have
 	since    time.Duration // what was acknowledged from then on may be lost; of lost alone
 }
