@@ -63,6 +63,8 @@ var judgeRows = []struct {
 		outages: []*outage{{apps: []int{2}, from: 6 * s, to: 11 * s}}}, broken: late},
 	{name: "cut off, when it knew", record: record{revocations: []*ending{gone("session", "ada1", 5*s)}, requests: []request{asked(12*s, 200)},
 		outages: []*outage{{apps: []int{1}, from: 8 * s, to: 11 * s}}}, broken: late},
+	{name: "no heartbeats, but an answer", record: record{revocations: []*ending{gone("session", "ada1", 5*s)}, requests: []request{asked(12*s, 200)},
+		outages: []*outage{{from: 4 * s, to: 11 * s, read: true}}}, broken: late},
 	{name: "cut off before", record: record{revocations: []*ending{gone("session", "ada1", 5*s)}, requests: []request{asked(8*s, 200)},
 		outages: []*outage{{apps: []int{1}, from: 2 * s, to: 4 * s}}}, broken: late},
 	{name: "cut off, a route that needs a fresh list", record: record{revocations: []*ending{gone("session", "ada1", 5*s)},

@@ -90,9 +90,12 @@ var single = []kind{
 		w.server.Do("CONFIG", "SET", "maxmemory", "0")
 	}},
 	{name: "writes refused for want of replicas", stage: alone(), play: func(w *world) {
+		back := w.out()
+		w.outages[0].read = true
 		w.server.Do("CONFIG", "SET", "min-replicas-to-write", "1")
 		time.Sleep(w.span(time.Second, 5*time.Second))
 		w.server.Do("CONFIG", "SET", "min-replicas-to-write", "0")
+		back()
 	}},
 	{name: "SCRIPT FLUSH", stage: alone(), play: func(w *world) { w.repeat(40, "SCRIPT", "FLUSH") }},
 	{name: "CLIENT KILL", stage: alone(), play: func(w *world) { w.repeat(40, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes") }},
@@ -125,8 +128,8 @@ var single = []kind{
 			w.start(p)
 		}
 	}},
-	{name: "latency of 50 to 200 ms in each direction", stage: alone(), play: func(w *world) {
-		w.links(rules{delay: w.span(50*time.Millisecond, 200*time.Millisecond)})
+	{name: "latency of 30 to 120 ms in each direction", stage: alone(), play: func(w *world) {
+		w.links(rules{delay: w.span(30*time.Millisecond, 120*time.Millisecond)})
 		time.Sleep(w.span(4*time.Second, 6*time.Second))
 		w.links(rules{})
 	}},
