@@ -124,7 +124,10 @@ func (l *Replica) fold(o Revocation, v *view) Revocation {
 // assertion works out what to write for o. Its W is what this replica refuses by
 // until the store has answered: the store's own will not be lower.
 func (l *Replica) assertion(o Revocation, now time.Time) (revlog.Key, revlog.Assertion, error) {
-	present := max(l.clock.present(now), l.logTime(now))
+	present := l.clock.present(now)
+	if v := l.view.Load(); v != nil {
+		present = max(present, v.m.MS) // which may be too late to be believed (R27)
+	}
 	a := revlog.Assertion{Scope: o.Scope, Tag: o.Tag, Version: revlog.Layout, When: revlog.AtNow, W: present + l.Within().Milliseconds()}
 	if !o.Until.IsZero() {
 		a.Until = o.Until.UnixMilli()
