@@ -176,24 +176,56 @@ func (l *Replica) unanswered(q *Query, err error) Verdict {
 	return frozen(l.local(q, v, now), v.age(now), l.Grace())
 }
 
-const unsettled sight = 0xff
+const (
+	unsettled sight = 0xff
+	mostKept        = 8 // windows that stand behind one that is kept apart
+)
 
-// settle looks for q where the store cannot: in the window of what it lost. That
-// window counts only if it reaches back to q's chk, and forward to the loss: no
-// other replica had come further in what was lost, by more than S, or to another
-// line. It must have ended under the line that q was stamped by, since where two
-// primaries reigned the window of one says nothing of what the other took (R17).
+// settle looks for q where the store cannot: in the window of what it lost, or lost
+// before that. A window settles only what reaches back into it, under the line that q
+// was stamped by, since where two primaries reigned the window of one says nothing of
+// what the other took; and everything since must be known, too (R17).
 func (l *Replica) settle(q *Query, v *view, h revlog.Head) sight {
-	w := v.before
-	if w == nil || !w.joined || !w.covers(q.Checked) || w.line != q.Term || w.line != h.KnownTerm || w.to < h.Known-l.Within().Milliseconds() {
+	if !v.before.settles(h, l.Within()) {
 		return unsettled
 	}
-	before, _ := l.look(q, w)
-	since, _ := l.look(q, v.now)
-	if since == maybe && v.now.exact() {
-		since = miss // the filter was wrong
+	worst := l.since(q, v.now)
+	for w := v.before; w != nil; w = w.before {
+		if w.covers(q.Checked) && w.line == q.Term {
+			s, _ := l.look(q, w)
+			return max(worst, s)
+		}
+		worst = max(worst, l.since(q, w))
 	}
-	return max(before, since)
+	return unsettled
+}
+
+// since looks for q in a window that began after it was checked.
+func (l *Replica) since(q *Query, w *window) sight {
+	s, _ := l.look(q, w)
+	if s == maybe && w.exact() {
+		return miss // the filter was wrong
+	}
+	return s
+}
+
+// settles reports whether w, the window of what a store with the head h lost, reaches
+// forward to the loss: no other replica had come further in what was lost, by more
+// than S, or to another line.
+func (w *window) settles(h revlog.Head, within time.Duration) bool {
+	return w != nil && w.joined && w.line == h.KnownTerm && w.to >= h.Known-within.Milliseconds()
+}
+
+// lost returns the window of v to be kept apart, since the store lost what it is of.
+// What was kept before stands behind it, if it settles. joined says that the new
+// window begins where this one ended, and leaves nothing out.
+func (v *view) lost(joined bool, within time.Duration) *window {
+	w := *v.now
+	w.line, w.joined = v.head.Term(), joined
+	if v.before.settles(v.head, within) && v.before.depth < mostKept {
+		w.before, w.depth = v.before, v.before.depth+1
+	}
+	return &w
 }
 
 func (l *Replica) question(q *Query, v *view) revlog.Question {

@@ -255,9 +255,7 @@ func (l *Replica) resume(ctx context.Context, v *view, head revlog.Head, from in
 	}
 	n.marks = n.marks.merge(v.marks)
 	n.leaps = l.leapt(v, n.head.MS)
-	lost := *v.now
-	lost.line, lost.joined = v.head.Term(), joined
-	n.before, n.tail = &lost, v.tail
+	n.before, n.tail = v.lost(joined, l.Within()), v.tail
 	l.filler = nil
 	l.publish(n)
 	return n, nil

@@ -38,10 +38,13 @@ type window struct {
 	anchor   revlog.Entry
 	anchored bool
 
-	// Of a window that is kept apart: the line that reigned when it ended, and
-	// whether the window that follows begins where it ended.
+	// Of a window that is kept apart: the line that reigned when it ended, whether the
+	// window that follows begins where it ended, and the one that was kept before it,
+	// if that still settled what it covers.
 	line   uint32
 	joined bool
+	before *window
+	depth  int // how many stand behind it
 }
 
 // covers reports whether w knows of every entry newer than chk, up to its end.

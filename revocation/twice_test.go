@@ -1,0 +1,43 @@
+package revocation_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// R17: a store that is emptied again, before anybody was checked anew or long after,
+// logs nobody out whom a replica has known all the time; and brings nobody back.
+func TestR17LostAgainAndAgain(t *testing.T) {
+	for _, between := range []time.Duration{300 * time.Millisecond, time.Second, 5 * time.Second, 5 * time.Minute} {
+		for _, times := range []int{1, 2, 5} {
+			t.Run(fmt.Sprint(times, " times, ", between), func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
+					store := script()
+					l := open(t, store)
+					alive, gone := login(t, l, 1, "ada"), login(t, l, 2, "ada")
+					time.Sleep(time.Second)
+					revoke(t, l, revocation.Session(sid(2)))
+					time.Sleep(time.Minute)
+					for range times {
+						store.flush()
+						time.Sleep(between)
+						if v := verdict(t, l, gone); v.Outcome == replica.Accept {
+							t.Error("accepted what was revoked")
+						}
+					}
+					wantVerdict(t, "alive", verdict(t, l, alive), replica.Accept, replica.None)
+					time.Sleep(2 * time.Minute)
+					wantVerdict(t, "alive, later", verdict(t, l, alive), replica.Accept, replica.None)
+					if v := verdict(t, l, gone); v.Outcome != replica.Refuse {
+						t.Errorf("what was revoked: %v %v", v.Outcome, v.Reason)
+					}
+				})
+			})
+		}
+	}
+}
