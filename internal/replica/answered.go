@@ -2,6 +2,7 @@ package replica
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -15,30 +16,38 @@ const answeredLimit = 1 << 17
 // makes this replica ask again and again (R18). Of too many, the older half goes.
 type answered struct {
 	mu    sync.Mutex // of writers
-	known watermarks
+	known atomic.Pointer[watermarks]
 }
 
-func (t *answered) sees(k revlog.Key, epoch int64) sight { return upTo(t.known.of(k), epoch) }
+// of returns the watermark of k, 0 if the store never said one.
+func (t *answered) of(k revlog.Key) int64 { return t.known.Load().of(k) }
+
+func (t *answered) sees(k revlog.Key, epoch int64) sight { return upTo(t.of(k), epoch) }
 
 // remember keeps the watermark of k, if it is higher than what is known: a store that
 // is behind may know of less.
 func (t *answered) remember(k revlog.Key, w int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.known.raise(k, w, time.Now().UnixMilli(), 0)
+	known := t.known.Load()
+	if known == nil {
+		known = newWatermarks(answeredLimit)
+	}
+	known, _ = known.raise(k, w, time.Now().UnixMilli(), 0)
+	t.known.Store(known)
 }
 
 // forget drops everything.
 func (t *answered) forget() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.known.clear()
+	t.known.Store(nil)
 }
 
 // answeredRevoked looks for q among what the store once said is revoked. Watermarks are
 // compared, so that one who logged in again is not met by an older one.
 func (l *Replica) answeredRevoked(q *Query) Reason {
-	if l.answered.known.count() == 0 {
+	if l.answered.known.Load().count() == 0 {
 		return None
 	}
 	_, why := l.match(q, global|listed, func(k revlog.Key) sight { return l.answered.sees(k, q.Epoch) })

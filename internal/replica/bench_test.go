@@ -23,7 +23,7 @@ func randomTag(r *rand.Rand) (t revlog.Tag) {
 func fullView(n int) *view {
 	retain := Config{}.retain()
 	v := viewAt()
-	v.now = &window{watermarks: newWatermarks(), from: testM - retain.Milliseconds(), to: testM - retain.Milliseconds()}
+	v.now = &window{watermarks: newWatermarks(watermarkLimit), from: testM - retain.Milliseconds(), to: testM - retain.Milliseconds()}
 	r := rand.New(rand.NewPCG(1, 2))
 	const pages = 2000
 	entries := make([]revlog.Entry, 0, n/pages+1)

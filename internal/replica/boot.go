@@ -128,7 +128,7 @@ type joining struct {
 func (l *Replica) begin(ctx context.Context, head revlog.Head, from int64, now time.Time) (_ *view, before int64, _ error) {
 	j := l.joining
 	if j == nil || j.v.head.ID != head.ID || j.from > from {
-		j = &joining{from: from, v: &view{head: head, now: &window{watermarks: newWatermarks()}, m: revlog.Position{MS: max(from, 0)}, last: revlog.Position{N: -1}}}
+		j = &joining{from: from, v: &view{head: head, now: &window{watermarks: newWatermarks(watermarkLimit)}, m: revlog.Position{MS: max(from, 0)}, last: revlog.Position{N: -1}}}
 		l.joining = j
 	}
 	for {

@@ -46,7 +46,7 @@ func viewAt(entries ...revlog.Entry) *view {
 		Terms:      []revlog.Term{{ID: testLine, Start: testM - 10*hourMS}},
 		Retentions: []revlog.Retention{{Retain: retain}},
 	}
-	w := &window{watermarks: newWatermarks(), from: testM - 2*hourMS, to: testM - 2*hourMS, ringFrom: testM - 2*hourMS}
+	w := &window{watermarks: newWatermarks(watermarkLimit), from: testM - 2*hourMS, to: testM - 2*hourMS, ringFrom: testM - 2*hourMS}
 	for i := range entries {
 		entries[i].Position.N = int64(i + 1)
 	}

@@ -76,7 +76,11 @@ func (l *Replica) fillFrom(p revlog.Page) bool {
 	if v.now.watermarks.count()+int64(len(good)) > watermarkLimit {
 		return false
 	}
-	v.now.watermarks.add(good, v.m.MS-v.head.Retain().Milliseconds())
+	if m, _ := v.now.watermarks.add(good, v.m.MS-v.memory().Milliseconds()); m != v.now.watermarks {
+		next, now := *v, *v.now
+		now.watermarks, next.now, v = m, &now, &next
+		l.view.Store(v)
+	}
 	if len(wanted) == len(p.Entries) && p.More {
 		return true
 	}

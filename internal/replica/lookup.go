@@ -59,7 +59,7 @@ func (l *Replica) knownOf(k revlog.Key, v *view) int64 {
 			w = max(w, part.watermarkOf(k))
 		}
 	}
-	return max(w, l.answered.known.of(k))
+	return max(w, l.answered.of(k))
 }
 
 // storedOf asks the store for the W of k in force, 0 if there is none.

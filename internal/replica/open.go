@@ -110,7 +110,7 @@ func newList(s revlog.Store, k Secrets, c Config) (*Replica, error) {
 	}
 	return &Replica{
 		config: c, log: c.logger(), store: s, tags: tags,
-		asking: semaphore.NewWeighted(askers), logins: semaphore.NewWeighted(askers), cleared: cleared, answered: answered{known: watermarks{limit: answeredLimit}},
+		asking: semaphore.NewWeighted(askers), logins: semaphore.NewWeighted(askers), cleared: cleared,
 		stopped: make(chan struct{}), clock: logClock{begun: time.Now()},
 	}, nil
 }

@@ -17,12 +17,13 @@ const watermarkLimit = 1 << 20
 //
 // The reader adds, under its lock; decisions look up at the same time without one. A
 // watermark only ever rises, so the windows of one log share a table: an older
-// window may know of one a moment early, which is true all the same.
+// window may know of one a moment early, which is true all the same. Nothing ever
+// leaves a table: what makes room returns another one, so that an older window, by
+// which somebody may be deciding, holds all that it covers (R13).
 type watermarks struct {
-	table atomic.Pointer[[]watermark] // a hash table, at most three quarters full; its length is a power of two
-	n     atomic.Int64                // in the table
-	// limit is watermarkLimit but in tests.
-	limit int
+	table []watermark  // a hash table, at most three quarters full; its length is 0 or a power of two
+	n     atomic.Int64 // in the table
+	limit int          // how many may be held, more or less
 }
 
 type watermark struct {
@@ -31,18 +32,14 @@ type watermark struct {
 	ms  int64        // log time of its newest entry; the reader owns it
 }
 
-func newWatermarks() *watermarks { return &watermarks{limit: watermarkLimit} }
+func newWatermarks(limit int) *watermarks { return &watermarks{limit: limit} }
 
 // of returns the watermark of k, 0 if there is none.
 func (m *watermarks) of(k revlog.Key) int64 {
-	if m == nil {
+	if m == nil || len(m.table) == 0 {
 		return 0
 	}
-	table := m.table.Load()
-	if table == nil {
-		return 0
-	}
-	_, w := find(*table, named(k))
+	_, w := find(m.table, named(k))
 	return w
 }
 
@@ -65,91 +62,74 @@ func find(table []watermark, tag revlog.Tag) (at *watermark, w int64) {
 	}
 }
 
-// add takes the watermarks of subjects and groups among entries. Those whose newest
-// entry is not newer than forget may be dropped. If there are too many, it drops the
-// older half, and returns the log time up to which they are gone, else 0.
-func (m *watermarks) add(entries []revlog.Entry, forget int64) (gone int64) {
+// add takes the watermarks of subjects and groups among entries, and returns the
+// table that holds them: m, or another one from which those are gone whose newest
+// entry is not newer than forget. If there are too many, it drops the older half as
+// well, and returns the log time up to which they are gone, else 0.
+func (m *watermarks) add(entries []revlog.Entry, forget int64) (_ *watermarks, gone int64) {
 	for _, e := range entries {
 		if e.Scope == revlog.ScopeSubject || e.Scope == revlog.ScopeGroup {
-			gone = max(gone, m.raise(revlog.Key{Scope: e.Scope, Tag: e.Tag}, e.W, e.Position.MS, forget))
+			var at int64
+			m, at = m.raise(revlog.Key{Scope: e.Scope, Tag: e.Tag}, e.W, e.Position.MS, forget)
+			gone = max(gone, at)
 		}
 	}
-	return gone
+	return m, gone
 }
 
 // raise raises the watermark of k to w, which was heard at ms. See add.
-func (m *watermarks) raise(k revlog.Key, w, ms, forget int64) (gone int64) {
+func (m *watermarks) raise(k revlog.Key, w, ms, forget int64) (_ *watermarks, gone int64) {
 	if w <= 0 {
-		return 0
+		return m, 0
 	}
-	table := m.table.Load()
-	if table == nil || 4*(m.n.Load()+1) > 3*int64(len(*table)) {
-		gone = m.rebuild(forget)
-		table = m.table.Load()
+	if 4*(m.n.Load()+1) > 3*int64(len(m.table)) {
+		m, gone = m.roomier(forget)
 	}
 	tag := named(k)
-	at, old := find(*table, tag)
+	at, old := find(m.table, tag)
 	if old == 0 {
 		at.tag = tag
 		m.n.Add(1)
 	}
 	at.ms = max(at.ms, ms)
 	at.w.Store(max(old, w))
-	return gone
+	return m, gone
 }
 
-// rebuild makes room for another watermark in a new table.
-func (m *watermarks) rebuild(forget int64) (gone int64) {
-	var old []watermark
-	if table := m.table.Load(); table != nil {
-		old = *table
-	}
+// roomier returns a table with room for another watermark. See add.
+func (m *watermarks) roomier(forget int64) (_ *watermarks, gone int64) {
 	kept := func(w *watermark) bool { return w.w.Load() != 0 && w.ms > forget }
-	n := count(old, kept)
+	n := count(m.table, kept)
 	if n >= m.limit {
-		gone = median(old, kept)
+		gone = median(m.table, kept)
 		forget = gone
-		n = count(old, kept)
+		n = count(m.table, kept)
 	}
 	size := 64
 	for 2*size < 4*(n+1) { // at most half full
 		size *= 2
 	}
-	table := make([]watermark, size)
-	m.n.Store(0)
-	for i := range old {
-		if w := &old[i]; kept(w) {
-			at, _ := find(table, w.tag)
+	next := &watermarks{limit: m.limit, table: make([]watermark, size)}
+	for i := range m.table {
+		if w := &m.table[i]; kept(w) {
+			at, _ := find(next.table, w.tag)
 			at.tag, at.ms = w.tag, w.ms
 			at.w.Store(w.w.Load())
-			m.n.Add(1)
 		}
 	}
-	m.table.Store(&table)
-	return gone
-}
-
-// clear drops everything.
-func (m *watermarks) clear() {
-	m.table.Store(nil)
-	m.n.Store(0)
+	next.n.Store(int64(n))
+	return next, gone
 }
 
 // lowered returns a copy of m in which each watermark is what lower makes of it.
 func (m *watermarks) lowered(lower func(w int64) int64) *watermarks {
-	n := &watermarks{limit: m.limit}
-	old := m.table.Load()
-	if old == nil {
-		return n
-	}
-	table := make([]watermark, len(*old))
-	for i := range table {
-		table[i].tag, table[i].ms = (*old)[i].tag, (*old)[i].ms
-		if w := (*old)[i].w.Load(); w != 0 {
-			table[i].w.Store(max(lower(w), 1)) // 0 would be a free place, and end a search
+	n := &watermarks{limit: m.limit, table: make([]watermark, len(m.table))}
+	for i := range m.table {
+		n.table[i].tag, n.table[i].ms = m.table[i].tag, m.table[i].ms
+		if w := m.table[i].w.Load(); w != 0 {
+			n.table[i].w.Store(max(lower(w), 1)) // 0 would be a free place, and end a search
 		}
 	}
-	n.table.Store(&table)
 	n.n.Store(m.n.Load())
 	return n
 }
@@ -184,8 +164,8 @@ func (m *watermarks) count() int64 {
 }
 
 func (m *watermarks) bytes() int64 {
-	if m == nil || m.table.Load() == nil {
+	if m == nil {
 		return 0
 	}
-	return int64(len(*m.table.Load())) * int64(unsafe.Sizeof(watermark{}))
+	return int64(len(m.table)) * int64(unsafe.Sizeof(watermark{}))
 }

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -10,7 +11,7 @@ import (
 // The table knows what a map knows, through growth and forgetting.
 func TestWatermarksAreAMap(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	m := newWatermarks()
+	m := newWatermarks(watermarkLimit)
 	want := map[revlog.Key]revlog.Entry{}
 	ms := int64(testM)
 	for range 300 {
@@ -28,7 +29,8 @@ func TestWatermarksAreAMap(t *testing.T) {
 			e.W = max(e.W, old.W)
 			want[k] = e
 		}
-		if gone := m.add(page, 0); gone != 0 {
+		var gone int64
+		if m, gone = m.add(page, 0); gone != 0 {
 			t.Fatalf("gone until %d", gone)
 		}
 		k := revlog.Key{Scope: revlog.ScopeGroup, Tag: numbered(r.IntN(4000))}
@@ -74,10 +76,10 @@ func TestWatermarksAreBounded(t *testing.T) {
 
 // What may be forgotten leaves when the table grows.
 func TestWatermarksAreForgotten(t *testing.T) {
-	m := newWatermarks()
+	m := newWatermarks(watermarkLimit)
 	for i := range 10_000 {
 		at := testM + int64(i)
-		m.add([]revlog.Entry{entryAt(at, revlog.ScopeGroup, numbered(i), at)}, at-100)
+		m, _ = m.add([]revlog.Entry{entryAt(at, revlog.ScopeGroup, numbered(i), at)}, at-100)
 	}
 	if n := m.count(); n > 1000 {
 		t.Errorf("%d are held, of which 100 are needed", n)
@@ -86,17 +88,19 @@ func TestWatermarksAreForgotten(t *testing.T) {
 
 // Decisions read while the reader adds: the race detector looks on.
 func TestWatermarksAreReadWhileTheyGrow(t *testing.T) {
-	m := newWatermarks()
+	var shared atomic.Pointer[watermarks]
+	shared.Store(newWatermarks(watermarkLimit))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for i := range 20_000 {
-			m.add([]revlog.Entry{entryAt(testM, revlog.ScopeSubject, numbered(i), testM+int64(i))}, 0)
+			m, _ := shared.Load().add([]revlog.Entry{entryAt(testM, revlog.ScopeSubject, numbered(i), testM+int64(i))}, 0)
+			shared.Store(m)
 		}
 	}()
 	for i := 0; ; i++ {
 		n := i % 20_000
-		if w := m.of(revlog.Key{Scope: revlog.ScopeSubject, Tag: numbered(n)}); w != 0 && w != testM+int64(n) {
+		if w := shared.Load().of(revlog.Key{Scope: revlog.ScopeSubject, Tag: numbered(n)}); w != 0 && w != testM+int64(n) {
 			t.Fatalf("%d: %d", n, w)
 		}
 		select {
@@ -104,5 +108,40 @@ func TestWatermarksAreReadWhileTheyGrow(t *testing.T) {
 			return
 		default:
 		}
+	}
+}
+
+// While the reader makes the next window, somebody decides by the last one: whatever
+// the next one lets go of, the last one holds all that it covers (R13).
+func TestR13AnOlderWindowKeepsItsWatermarks(t *testing.T) {
+	knows := func(t *testing.T, w *window, n int) {
+		t.Helper()
+		for i := range n {
+			at := testM + int64(i)
+			if w.watermarks.of(revlog.Key{Scope: revlog.ScopeSubject, Tag: numbered(i)}) != at && at > w.from {
+				t.Fatalf("%d is in the window, which begins at %d, and unknown", at, w.from)
+			}
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		later int64 // how much later the next window ends
+	}{{"too many", 1}, {"forgotten", 2 * retain.Milliseconds()}} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWindow(testM)
+			w.watermarks.limit = 1000
+			n := 0
+			for ; n < 1500; n++ { // no table holds as many
+				last, at := w, testM+int64(n)
+				w = w.add([]revlog.Entry{entryAt(at, revlog.ScopeSubject, numbered(n), at)}, at, retain)
+				knows(t, last, n)
+			}
+			var many []revlog.Entry
+			for i := n; i < 3*n; i++ {
+				many = append(many, entryAt(testM+int64(n)+tt.later, revlog.ScopeSubject, numbered(i), testM))
+			}
+			w.add(many, testM+int64(n)+tt.later, retain)
+			knows(t, w, n)
+		})
 	}
 }

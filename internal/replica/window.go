@@ -117,7 +117,9 @@ func (w *window) add(entries []revlog.Entry, to int64, retain time.Duration) *wi
 	n := *w
 	n.to = to
 	n.gens = fill(slices.Clone(w.gens), entries, retain)
-	if gone := n.watermarks.add(entries, to-retain.Milliseconds()); gone > 0 {
+	var gone int64
+	n.watermarks, gone = w.watermarks.add(entries, to-retain.Milliseconds())
+	if gone > 0 {
 		n.cover(gone)
 	}
 	n.ring = append(n.ring, entries...)

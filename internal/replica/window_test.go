@@ -30,7 +30,7 @@ func steady(first, n int, from int64, d time.Duration) []revlog.Entry {
 const retain = 2 * time.Hour
 
 func newWindow(at int64) *window {
-	return &window{watermarks: newWatermarks(), from: at, to: at, ringFrom: at}
+	return &window{watermarks: newWatermarks(watermarkLimit), from: at, to: at, ringFrom: at}
 }
 
 func TestR13AWindowIsImmutable(t *testing.T) {
@@ -81,7 +81,7 @@ func TestR14NothingInAWindowIsMissed(t *testing.T) {
 func TestR14EveryGenerationIsLookedAt(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	for _, n := range []int{1, 63, 64, 65, 127, 128, 129, 200} {
-		w := &window{watermarks: newWatermarks()}
+		w := &window{watermarks: newWatermarks(watermarkLimit)}
 		tags := make([]revlog.Tag, n)
 		for i := range tags {
 			tags[i] = randomTag(r)
