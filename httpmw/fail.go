@@ -46,8 +46,8 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// unsealed turns why a token was not sealed into an error of ours. A ring without a key for this moment is younger than
-// this machine's clock says it may be, or worn out: neither is a mistake of the application.
+// unsealed turns why a token was not sealed into an error of ours. A ring without a key that is good is no mistake of the
+// application.
 func unsealed(err error) error {
 	if errors.Is(err, token.ErrNoKey) || errors.Is(err, token.ErrExhausted) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)

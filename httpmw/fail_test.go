@@ -28,10 +28,9 @@ func TestFail(t *testing.T) {
 		return f
 	}
 	closed := func(_ *testing.T, f *fixture) *fixture { f.list.Close(); return f }
-	// A clock that is set back, and a ring younger than that.
-	young := func(t *testing.T, f *fixture) *fixture {
+	worn := func(t *testing.T, f *fixture) *fixture { // no key of the ring is good
 		made := fmt.Appendf(nil, `"nbf":%d`, f.ring.Keys()[0].NotBefore().Unix())
-		doc := bytes.Replace(f.ring.PlaintextJWKSet(), made, fmt.Appendf(nil, `"nbf":%d`, time.Now().Add(time.Hour).Unix()), 1)
+		doc := bytes.Replace(f.ring.PlaintextJWKSet(), made, fmt.Appendf(made, `,"revoked":%d`, time.Now().Unix()), 1)
 		return newReplica(t, must(keys.Parse(doc)), f.store.Store, httpmw.Config{})
 	}
 	for name, row := range map[string]struct {
@@ -42,9 +41,9 @@ func TestFail(t *testing.T) {
 		"login over a session, silent": {down, login, 503},
 		"login over a session, closed": {closed, login, 503},
 		"login, silent past the grace": {long, login, 503},
-		"login with a young ring":      {young, login, 503},
+		"login without a key":          {worn, login, 503},
 		"set, silent past the grace":   {long, set, 503},
-		"set with a young ring":        {young, set, 503},
+		"set without a key":            {worn, set, 503},
 		"logout, silent":               {down, logout, 503},
 		"logout, closed":               {closed, logout, 503},
 		"logout others, silent":        {down, others, 503},
