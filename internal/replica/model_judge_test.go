@@ -189,7 +189,7 @@ func (h *history) bound(r *member, rev *modelRevocation) (why, excuse string) {
 		return "", "forgotten early"
 	}
 	for _, other := range h.members {
-		if h.follows(other) && knows(other, rev) && r.last.at.Sub(other.run.at) > modelS {
+		if h.inStep(other) && knows(other, rev) && r.last.at.Sub(other.run.at) > modelS {
 			return other.name + ", which knows of it, reaches the store for longer than S", ""
 		}
 	}
