@@ -41,3 +41,25 @@ func TestR17LostAgainAndAgain(t *testing.T) {
 		}
 	}
 }
+
+// What was written back after one loss is written back after the next, and the one
+// after that: a replica that boots then finds it in the store.
+func TestR26WhatWasWrittenBackIsWrittenBackAgain(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		gone := login(t, l, 2, "ada")
+		time.Sleep(time.Second)
+		revoke(t, l, revocation.Session(sid(2)))
+		time.Sleep(time.Minute)
+		for i := range 4 {
+			store.flush()
+			time.Sleep(time.Minute)
+			booted := openWith(t, store, revocation.Config{})
+			wantVerdict(t, fmt.Sprint("at a replica that booted after loss ", i+1), verdict(t, booted, gone), replica.Refuse, replica.RevokedSession)
+			if err := booted.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

@@ -176,10 +176,9 @@ func (l *Replica) unanswered(q *Query, err error) Verdict {
 	return frozen(l.local(q, v, now), v.age(now), l.Grace())
 }
 
-const (
-	unsettled sight = 0xff
-	mostKept        = 8 // windows that stand behind one that is kept apart
-)
+const unsettled sight = 0xff
+
+const mostKept = 8 // windows that stand behind one that is kept apart
 
 // settle looks for q where the store cannot: in the window of what it lost, or lost
 // before that. A window settles only what reaches back into it, under the line that q

@@ -53,10 +53,10 @@ func (l *Replica) read(ctx context.Context, now time.Time) error {
 		switch {
 		case errors.Is(err, revlog.ErrLost):
 			l.counters.anomalies.add("lost")
-			return l.adopt(ctx, v, now)
+			return l.adopt(ctx, v, err, now)
 		case errors.Is(err, revlog.ErrOtherList):
 			l.counters.anomalies.add("genesis")
-			return l.adopt(ctx, v, now)
+			return l.adopt(ctx, v, err, now)
 		case err != nil:
 			return err
 		}

@@ -48,8 +48,9 @@ func (l *Replica) mend(ctx context.Context, v *view, p revlog.Page, now time.Tim
 
 // adopt follows the list the store holds now, after it lost the one v is of:
 // what this replica knows goes into it, and the window of v is kept apart to
-// settle what the new list cannot know (R11). now is when the read began.
-func (l *Replica) adopt(ctx context.Context, v *view, now time.Time) error {
+// settle what the new list cannot know (R11). why is what the store said, and now when the
+// read began.
+func (l *Replica) adopt(ctx context.Context, v *view, why error, now time.Time) error {
 	if l.left != v.head.ID { // once: what is heard later is of the new list
 		l.left, l.stamped = v.head.ID, l.clock.highest()
 	}
@@ -58,7 +59,7 @@ func (l *Replica) adopt(ctx context.Context, v *view, now time.Time) error {
 		l.seldom(slog.LevelError, "revocation: the list is gone and cannot be begun anew", "store", l.where(), "error", err)
 		return err
 	}
-	l.seldom(slog.LevelWarn, "revocation: following a new list, the old one is lost", "known_up_to", v.m.String())
+	l.seldom(slog.LevelWarn, "revocation: following a new list, the old one is lost", "known_up_to", v.m.String(), "because", why)
 	known := v.m.MS
 	if v = l.credible(v, head.MS); !plausible(known, now) {
 		known = l.LogTime()
@@ -80,6 +81,11 @@ func (l *Replica) owes(v *view, list revlog.ListID) *repair {
 	r := &repair{list: list, owed: v.now.ring, common: v.m.MS - 2*l.Within().Milliseconds()}
 	if v.tail != nil { // lost before, and not shown since
 		r.owed = inOrder(v.tail.ring, r.owed)
+	}
+	for w := v.before; w != nil; w = w.before { // written back quietly, and so in no log since
+		old := v.m.MS - v.head.Retain().Milliseconds()
+		alive := sort.Search(len(w.ring), func(i int) bool { return w.ring[i].Position.MS > old })
+		r.owed = inOrder(w.ring[alive:], r.owed)
 	}
 	global := func(e revlog.Entry) bool { return e.Scope.Global() }
 	if slices.ContainsFunc(r.owed, global) {
