@@ -199,9 +199,11 @@ func (l *Replica) settle(q *Query, v *view, h revlog.Head) sight {
 	return unsettled
 }
 
-// since looks for q in a window that began after it was checked.
+// since looks for q in a window that began after it was checked: for every entry, since
+// a list that was begun anew by a replica that had been cut off counts from behind
+// what q was checked at.
 func (l *Replica) since(q *Query, w *window) sight {
-	s, _ := l.look(q, w)
+	s, _ := l.match(q, listed, func(k revlog.Key) sight { return w.sees(k, 0, q.Epoch) })
 	if s == maybe && w.exact() {
 		return miss // the filter was wrong
 	}

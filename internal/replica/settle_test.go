@@ -1,0 +1,39 @@
+package replica
+
+import (
+	"testing"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// A store is emptied. A replica that was cut off begins the list anew, from the log
+// time that it remembers, and ends a session there: before the moment, by the numbers,
+// that the session was last checked at. Then the store is emptied again. What is left
+// to settle by holds the end of that session, and it counts.
+func TestR17ALostListThatCountedFromBehindSettlesAllTheSame(t *testing.T) {
+	for _, ended := range []bool{false, true} {
+		q := someQuery()
+		l := holding(t, Config{}, nil)
+		l.tags.seal(&q.tag, &q.Session)
+		q.of, q.tagged = q.Session, true
+
+		first := *viewAt().now // the first list, by which q was checked
+		first.line, first.joined = testLine, true
+		began := q.Checked - hourMS/2
+		second := &window{watermarks: newWatermarks(watermarkLimit), from: began, to: began, ringFrom: began}
+		var entries []revlog.Entry
+		if ended {
+			entries = append(entries, entryAt(began+minuteMS, revlog.ScopeSession, q.tag, revlog.Forever))
+		}
+		second = second.add(entries, testM, Config{}.retain())
+		second.line, second.joined, second.before = 8, true, &first
+
+		v := viewAt()
+		v.before = second
+		v.head.Known, v.head.KnownTerm = testM, 8
+		want := map[bool]sight{false: miss, true: revoked}[ended]
+		if got := l.settle(&q, v, v.head); got != want {
+			t.Errorf("ended %t: settled as %d, want %d", ended, got, want)
+		}
+	}
+}
