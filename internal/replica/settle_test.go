@@ -31,7 +31,7 @@ func TestR17ALostListThatCountedFromBehindSettlesAllTheSame(t *testing.T) {
 		v := viewAt()
 		v.before = second
 		v.head.Known, v.head.KnownTerm = testM, 8
-		want := map[bool]sight{false: miss, true: revoked}[ended]
+		want := map[bool]sight{false: miss, true: maybe}[ended] // it is no recent entry any more
 		if got := l.settle(&q, v, v.head); got != want {
 			t.Errorf("ended %t: settled as %d, want %d", ended, got, want)
 		}
