@@ -19,8 +19,9 @@ func randomTag(r *rand.Rand) (t revlog.Tag) {
 }
 
 // fullView returns a view with n entries spread evenly over a whole retention,
-// as a replica has it that read them page by page.
-func fullView(n int) *view {
+// as a replica has it that read them page by page. One in each of them, 0 for none,
+// is a watermark of a subject.
+func fullView(n, each int) *view {
 	retain := Config{}.retain()
 	v := viewAt()
 	v.now = &window{watermarks: newWatermarks(watermarkLimit), from: testM - retain.Milliseconds(), to: testM - retain.Milliseconds()}
@@ -30,6 +31,9 @@ func fullView(n int) *view {
 	for i := range n {
 		at := testM - retain.Milliseconds() + 1 + int64(float64(i)/float64(n)*float64(retain.Milliseconds()))
 		e := entryAt(at, revlog.ScopeSession, randomTag(r), revlog.Forever)
+		if each > 0 && i%each == 0 {
+			e.Scope, e.W = revlog.ScopeSubject, at
+		}
 		e.Position.N = int64(i + 1)
 		entries = append(entries, e)
 		if len(entries) == cap(entries) || i == n-1 {
@@ -92,7 +96,7 @@ var full sync.Map
 
 func fullViewOnce(b *testing.B, n int) *view {
 	b.Helper()
-	f, _ := full.LoadOrStore(n, sync.OnceValue(func() *view { return fullView(n) }))
+	f, _ := full.LoadOrStore(n, sync.OnceValue(func() *view { return fullView(n, 0) }))
 	v := f.(func() *view)()
 	fresh := *v
 	fresh.sent = time.Now().Add(time.Hour) // never stale, however long the benchmark runs
@@ -208,22 +212,26 @@ func BenchmarkApply(b *testing.B) {
 // on the whole heap, where the exact ring stands beside them.
 func BenchmarkMemory(b *testing.B) {
 	for _, n := range sizes {
-		b.Run(fmt.Sprintf("entries=%d", n), func(b *testing.B) {
-			var before, after runtime.MemStats
-			var v *view
-			for b.Loop() {
-				v = nil
-				runtime.GC()
-				runtime.ReadMemStats(&before)
-				v = fullView(n)
-				runtime.GC()
-				runtime.ReadMemStats(&after)
-			}
-			b.ReportMetric(float64(v.now.bytes())/float64(v.now.entries()), "filter-B/entry")
-			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(v.now.entries()), "heap-B/entry")
-			b.ReportMetric(float64(len(v.now.gens)), "generations")
-			runtime.KeepAlive(v)
-		})
+		for _, each := range []int{0, 20} {
+			b.Run(fmt.Sprintf("entries=%d/watermark-in=%d", n, each), func(b *testing.B) {
+				var before, after runtime.MemStats
+				var v *view
+				for b.Loop() {
+					v = nil
+					runtime.GC()
+					runtime.ReadMemStats(&before)
+					v = fullView(n, each)
+					runtime.GC()
+					runtime.ReadMemStats(&after)
+				}
+				entries := float64(v.now.entries())
+				b.ReportMetric(float64(v.now.filterBytes())/entries, "filter-B/entry")
+				b.ReportMetric(float64(v.now.watermarks.bytes())/entries, "watermark-B/entry")
+				b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/entries, "heap-B/entry")
+				b.ReportMetric(float64(len(v.now.gens)), "generations")
+				runtime.KeepAlive(v)
+			})
+		}
 	}
 }
 
