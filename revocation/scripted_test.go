@@ -119,6 +119,13 @@ func (s *scripted) Create(ctx context.Context, f revlog.CreateOptions) (revlog.H
 	return store.Create(ctx, f)
 }
 
+func (s *scripted) Turn(ctx context.Context, holder string, keep time.Duration) (bool, error) {
+	s.mu.Lock()
+	store := s.Store
+	s.mu.Unlock()
+	return store.Turn(ctx, holder, keep)
+}
+
 func openWith(t *testing.T, s revlog.Store, c revocation.Config) *revocation.List {
 	t.Helper()
 	c.Logger = slog.New(slog.DiscardHandler)

@@ -200,9 +200,7 @@ func TestFaultFailover(t *testing.T) {
 	g.Servers[0].Kill()
 	f.mended("failed")
 	for _, l := range f.lists {
-		if l.Stats().Terms == 0 {
-			t.Error("a replica counted no new primary")
-		}
+		redistest.Await(t, "a replica counts the new primary", func() bool { return l.Stats().Terms > 0 })
 	}
 }
 
