@@ -42,14 +42,14 @@ check:
 	$(GO) tool staticcheck ./...
 
 unit:
-	$(GO) test -race -timeout 7m ./...
+	$(GO) test -race -p 4 -timeout 7m ./...
 	$(GO) test -timeout 7m -run 'TestModel' ./internal/replica -model.histories=10000
 
 # What testdata/peers and testdata/bench compare with is built of what FIPS mode refuses.
 fips:
 	@for module in . $(filter-out testdata/peers testdata/bench,$(NESTED)); do \
-		echo "cd $$module && GODEBUG=fips140=only $(GO) test ./..."; \
-		(cd "$$module" && GODEBUG=fips140=only $(GO) test -timeout 7m ./...); \
+		echo "cd $$module && GODEBUG=fips140=only $(GO) test -short ./..."; \
+		(cd "$$module" && GODEBUG=fips140=only $(GO) test -short -p 4 -timeout 7m ./...); \
 	done
 
 nested:

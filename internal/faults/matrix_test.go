@@ -39,6 +39,9 @@ func kinds() []kind { return slices.Concat(single, failovers) }
 
 // Under every kind of fault the application keeps what docs/protocol.md promises.
 func TestMatrix(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole applications take their time")
+	}
 	first := *seed
 	if first == 0 {
 		first = uint64(time.Now().UnixNano()) % 1e9

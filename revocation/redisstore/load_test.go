@@ -80,6 +80,9 @@ func (c *crowd) join() *revocation.List {
 // newCrowd begins a list, revokes many sessions, and starts the replicas.
 func newCrowd(t *testing.T, s *redistest.Server) *crowd {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("a large fleet takes its time")
+	}
 	c := &crowd{t: t}
 	c.serve(s)
 	first := c.join()
