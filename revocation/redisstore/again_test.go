@@ -21,6 +21,7 @@ import (
 // often it is repeated: not by the process that made it, not by another one on
 // another connection, and not when it changes nothing any more.
 func TestR7ARepetitionWaitsForTheCopyToo(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name       string
 		stop, back func(primary, replica *redistest.Server)
@@ -32,6 +33,7 @@ func TestR7ARepetitionWaitsForTheCopyToo(t *testing.T) {
 			func(p, r *redistest.Server) { r.Do("REPLICAOF", "127.0.0.1", p.Port) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			primary := redistest.Start(t)
 			replica := redistest.Start(t, "--replicaof", "127.0.0.1 "+primary.Port)
 			online := func() bool { return strings.Contains(primary.Info("slave0"), "state=online") }

@@ -123,7 +123,7 @@ func TestReplaysAskAFewTimes(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 4 {
 				wg.Go(func() {
-					for range 250_000 {
+					for range 50_000 {
 						q := tt.q
 						v := l.Replica().Decide(&q)
 						if v.Outcome == replica.Ask {
