@@ -20,30 +20,8 @@ func (l *Replica) RevokeMany(ctx context.Context, all iter.Seq[Revocation], prog
 	if v == nil {
 		return Receipt{}, ErrNotReady
 	}
-	list := v.head.ID
+	b := &bulk{Replica: l, ctx: ctx, list: v.head.ID, progress: progress}
 	var batch []revlog.Assertion
-	receipt, n := Receipt{}, 0
-	send := func(b revlog.Bulk) error {
-		b.List, b.Floor, b.Skew, b.Ack = list, l.clock.highest(), l.Within(), l.config.Ack
-		w, err := l.send(ctx, b)
-		switch {
-		case err != nil:
-			return fmt.Errorf("%w: after %d of them: %w", ErrUnavailable, n, err)
-		case w.Replicas < b.Ack.Replicas:
-			return fmt.Errorf("%w: after %d of them: %d of %d replicas acknowledged", ErrUnavailable, n, w.Replicas, b.Ack.Replicas)
-		}
-		l.clock.heard(w.Head.MS, true)
-		for _, r := range w.Results {
-			receipt.Changed = receipt.Changed || r.Changed
-		}
-		receipt.Position, receipt.Replicas = w.Head.Position().String(), w.Replicas
-		n += len(b.Assertions)
-		l.counters.acknowledged.Add(uint64(len(b.Assertions)))
-		if progress != nil {
-			progress(n)
-		}
-		return nil
-	}
 	for o := range all {
 		a := revlog.Assertion{Scope: o.Scope, Tag: o.Tag, Version: revlog.Layout, When: revlog.AtNow}
 		if o.Scope == revlog.ScopeSession {
@@ -51,21 +29,55 @@ func (l *Replica) RevokeMany(ctx context.Context, all iter.Seq[Revocation], prog
 		}
 		batch = append(batch, a)
 		if len(batch) == joinBatch {
-			if err := send(revlog.Bulk{Assertions: batch}); err != nil {
+			if err := b.write(revlog.Bulk{Assertions: batch}); err != nil {
 				return Receipt{}, err
 			}
 			batch = batch[:0]
 		}
 	}
 	if len(batch) > 0 {
-		if err := send(revlog.Bulk{Assertions: batch}); err != nil {
+		if err := b.write(revlog.Bulk{Assertions: batch}); err != nil {
 			return Receipt{}, err
 		}
 	}
-	if err := send(revlog.Bulk{Recheck: true}); err != nil {
+	if err := b.write(revlog.Bulk{Recheck: true}); err != nil {
 		return Receipt{}, err
 	}
+	receipt := b.out
 	done := time.Now()
 	receipt.Effective, receipt.WorstCase = done.Add(l.Within()), done.Add(l.Grace())
 	return receipt, nil
+}
+
+// A bulk is a RevokeMany under way.
+type bulk struct {
+	*Replica
+	ctx      context.Context
+	list     revlog.ListID
+	progress func(n int)
+
+	out Receipt
+	n   int // revocations written
+}
+
+func (b *bulk) write(w revlog.Bulk) error {
+	w.List, w.Floor, w.Skew, w.Ack = b.list, b.clock.highest(), b.Within(), b.config.Ack
+	written, err := b.send(b.ctx, w)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: after %d of them: %w", ErrUnavailable, b.n, err)
+	case written.Replicas < w.Ack.Replicas:
+		return fmt.Errorf("%w: after %d of them: %d of %d replicas acknowledged", ErrUnavailable, b.n, written.Replicas, w.Ack.Replicas)
+	}
+	b.clock.heard(written.Head.MS, true)
+	for _, r := range written.Results {
+		b.out.Changed = b.out.Changed || r.Changed
+	}
+	b.out.Position, b.out.Replicas = written.Head.Position().String(), written.Replicas
+	b.n += len(w.Assertions)
+	b.counters.acknowledged.Add(uint64(len(w.Assertions)))
+	if b.progress != nil {
+		b.progress(b.n)
+	}
+	return nil
 }

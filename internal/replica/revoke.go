@@ -68,11 +68,7 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 	if v == nil {
 		return Receipt{}, errBooting
 	}
-	list := v.head.ID
-	a.MAC = l.tags.entryMAC(list, a.Version, a.Scope, a.Tag)
-	w, err := l.send(ctx, revlog.Append{
-		List: list, Floor: l.clock.present(now), Skew: l.Within(), Assertions: []revlog.Assertion{a}, Request: newRequest(), Ack: l.config.Ack,
-	})
+	w, err := l.append(ctx, v.head.ID, a, now)
 	switch {
 	case errors.Is(err, revlog.ErrFuture):
 		l.outbox.withdraw(k, mine, before)
@@ -84,13 +80,30 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 		l.outbox.miss(k, mine)
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	r := w.Results[0]
-	l.clock.heard(w.Head.MS, true)
 	if full == nil {
-		l.outbox.acknowledge(k, mine, placed(w, l.config.Ack), r)
+		l.outbox.acknowledge(k, mine, placed(w, l.config.Ack), w.Results[0])
 	} else {
-		l.outbox.add(k, s, placed(w, l.config.Ack), r)
+		l.outbox.add(k, s, placed(w, l.config.Ack), w.Results[0])
 	}
+	return l.receipt(w, !o.Before.IsZero())
+}
+
+// append sends one revocation to the store.
+func (l *Replica) append(ctx context.Context, list revlog.ListID, a revlog.Assertion, now time.Time) (revlog.Written, error) {
+	a.MAC = l.tags.entryMAC(list, a.Version, a.Scope, a.Tag)
+	w, err := l.send(ctx, revlog.Append{
+		List: list, Floor: l.clock.present(now), Skew: l.Within(), Assertions: []revlog.Assertion{a}, Request: newRequest(), Ack: l.config.Ack,
+	})
+	if err == nil {
+		l.clock.heard(w.Head.MS, true)
+	}
+	return w, err
+}
+
+// receipt says what the store made of one revocation; upTo, that it was of sessions
+// that began up to a moment of the caller's.
+func (l *Replica) receipt(w revlog.Written, upTo bool) (Receipt, error) {
+	r := w.Results[0]
 	if w.Replicas < l.config.Ack.Replicas {
 		return Receipt{}, fmt.Errorf("%w: stored, but %d of %d replicas acknowledged", ErrUnavailable, w.Replicas, l.config.Ack.Replicas)
 	}
@@ -100,7 +113,7 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 		Position: r.Position.String(), Changed: r.Changed, Replicas: w.Replicas,
 		Effective: done.Add(l.Within()), WorstCase: done.Add(l.Grace()),
 	}
-	if !o.Before.IsZero() {
+	if upTo {
 		receipt.Ahead = l.aheadOfClock(w.Head.MS, done)
 	}
 	return receipt, nil
