@@ -3,19 +3,23 @@ package bubble
 
 import (
 	"crypto/fips140"
+	"sync/atomic"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
 )
 
+var seeds atomic.Uint64
+
 // Test runs f in a bubble in which time is simulated.
 //
 // In FIPS 140 mode the random generator of the standard library seeds itself from the jitter of the clock, which
-// stands still in a bubble, so that it would panic. There the bubble gets a deterministic generator instead.
+// stands still in a bubble, so that it would panic. There the bubble gets a deterministic generator instead: another one
+// each time, since it is the whole program's, and bubbles may run at the same time.
 func Test(t *testing.T, f func(*testing.T)) {
 	t.Helper()
 	if fips140.Enabled() {
-		cryptotest.SetGlobalRandom(t, 1)
+		cryptotest.SetGlobalRandom(t, seeds.Add(1))
 	}
 	synctest.Test(t, f)
 }
