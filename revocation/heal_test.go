@@ -66,7 +66,7 @@ func TestR11WhatTheStoreLostIsPutBack(t *testing.T) {
 					q.Keys = [2]string{}
 					wantVerdict(t, "a new login", verdict(t, l, q), replica.Accept, replica.None)
 				}
-				if a := here.Stats().Anomalies; a["lost"]+a["genesis"] == 0 || a["republished"] == 0 {
+				if a := here.Stats().Anomalies; a["lost"]+a["other_list"] == 0 || a["republished"] == 0 {
 					t.Errorf("not counted: %v", a)
 				}
 			})

@@ -40,8 +40,7 @@ func StartSentinelApart(t testing.TB, args ...string) (*Sentinel, *Proxy) {
 func watched(t testing.TB, primary *Server, at string, args []string) *Sentinel {
 	t.Helper()
 	replica := Start(t, append([]string{"--replicaof", "127.0.0.1 " + at}, args...)...)
-	Await(t, "the replica follows", func() bool { return replica.Info("master_link_status") == "up" })
-	Await(t, "the primary counts it", func() bool { return strings.Contains(primary.Info("slave0"), "state=online") })
+	followed(t, primary, replica)
 
 	port := freePort(t)
 	dir := t.TempDir()
@@ -85,10 +84,22 @@ func StartReplicatedCluster(t testing.TB, args ...string) (primaries, replicas [
 		r.Do("CLUSTER", "REPLICATE", primaries[i].Do("CLUSTER", "MYID"))
 	}
 	for i, r := range replicas {
-		Await(t, "the replica follows", func() bool { return r.Info("master_link_status") == "up" })
-		Await(t, "the primary counts it", func() bool { return strings.Contains(primaries[i].Info("slave0"), "state=online") })
+		followed(t, primaries[i], r)
 	}
 	return primaries, replicas
+}
+
+// followed waits until what is written at an empty primary reaches its replica. A
+// replica counts as online up to a second before the primary sends it anything.
+func followed(t testing.TB, primary, replica *Server) {
+	t.Helper()
+	Await(t, "the replica follows", func() bool { return replica.Info("master_link_status") == "up" })
+	Await(t, "the primary counts it", func() bool { return strings.Contains(primary.Info("slave0"), "state=online") })
+	primary.Do("FLUSHALL")
+	Await(t, "the replica has what was written", func() bool {
+		n := replica.Info("slave_repl_offset")
+		return n != "0" && n == primary.Info("master_repl_offset")
+	})
 }
 
 // clusterSlots are the first slots of the primaries of a cluster.

@@ -55,7 +55,7 @@ func (l *Replica) read(ctx context.Context, now time.Time) error {
 			l.counters.anomalies.add("lost")
 			return l.adopt(ctx, v, err, now)
 		case errors.Is(err, revlog.ErrOtherList):
-			l.counters.anomalies.add("genesis")
+			l.counters.anomalies.add("other_list")
 			return l.adopt(ctx, v, err, now)
 		case err != nil:
 			return err

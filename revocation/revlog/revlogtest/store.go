@@ -28,7 +28,7 @@ func TestStore(t *testing.T, open func(t *testing.T) revlog.Store) {
 	}{
 		{"there is no list before Create (R1)", (*suite).noList},
 		{"Create begins once (R2)", (*suite).createOnce},
-		{"another list is refused before anything is written (R1)", (*suite).genesis},
+		{"another list is refused before anything is written (R1)", (*suite).otherList},
 		{"positions are contiguous and never run backwards (R3)", (*suite).order},
 		{"a writer's highest time is kept up with (R3)", (*suite).floor},
 		{"many entries cost no log time (R3)", (*suite).burst},
@@ -170,7 +170,7 @@ func (s *suite) createOnce(t *testing.T) {
 	}
 }
 
-func (s *suite) genesis(t *testing.T) {
+func (s *suite) otherList(t *testing.T) {
 	s.create(t)
 	ctx, other := t.Context(), revlog.ListID{9}
 	if _, err := s.Read(ctx, revlog.Cursor{List: other, Limit: 1}); !errors.Is(err, revlog.ErrOtherList) {
