@@ -1,0 +1,64 @@
+package revocation_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// R20: within a second of the store's return every replica is in step, revocations
+// are acknowledged, and those made during the outage hold everywhere, whether the
+// store refused connections or answered nothing.
+func TestR20RevocationsWorkASecondAfterTheStoreReturns(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fails func(context.Context) error
+	}{
+		{"refused", func(context.Context) error { return errSilent }},
+		{"swallowed", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }},
+	} {
+		for _, outage := range []time.Duration{time.Second, time.Minute, time.Hour} {
+			t.Run(tt.name+" for "+outage.String(), func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
+					const replicas = 20
+					store := script()
+					var lists []*revocation.List
+					for range replicas {
+						lists = append(lists, open(t, store))
+					}
+					gone, kept := login(t, lists[0], 1, "ada"), login(t, lists[0], 2, "bob")
+					time.Sleep(10 * time.Second)
+					fail(store, tt.fails)
+					time.Sleep(outage)
+					go lists[1].Revoke(t.Context(), revocation.Session(sid(1)), revocation.Options{}) // for nobody's answer
+					time.Sleep(outage)
+					store.speak()
+					time.Sleep(time.Second)
+					for i, l := range lists {
+						if s := l.Stats(); s.State != "synced" || s.Outbox != 0 {
+							t.Errorf("replica %d is %s, and %d revocations wait", i, s.State, s.Outbox)
+						}
+						wantVerdict(t, "what was revoked in the outage", verdict(t, l, gone), replica.Refuse, replica.RevokedSession)
+						wantVerdict(t, "another session", verdict(t, l, kept), replica.Accept, replica.None)
+						revoke(t, l, revocation.Session(sid(100+i)))
+					}
+				})
+			})
+		}
+	}
+}
+
+// fail makes every call of the store end as f does.
+func fail(s *scripted, f func(context.Context) error) {
+	s.set(func(s *scripted) {
+		s.read = func(ctx context.Context, _ revlog.Cursor) (revlog.Page, error) { return revlog.Page{}, f(ctx) }
+		s.write = func(ctx context.Context, _ revlog.Write) (revlog.Written, error) { return revlog.Written{}, f(ctx) }
+		s.confirm = func(ctx context.Context, _ revlog.Question) (revlog.Answer, error) { return revlog.Answer{}, f(ctx) }
+		s.create = func(ctx context.Context, _ revlog.CreateOptions) (revlog.Head, error) { return revlog.Head{}, f(ctx) }
+	})
+}
