@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"internal/redistest":           {},
 	"keys":                         {"internal/jwe", "internal/strictjson"},
 	"keys/rediskeys":               {"keys", "internal/jwe", "internal/rediscluster", "internal/redislog"},
-	"token":                        {"keys", "internal/jwe", "internal/strictjson"},
+	"token":                        {"keys", "revocation/revlog", "internal/jwe", "internal/strictjson"},
 	"internal/replica":             {"revocation/revlog", "internal/lograte"},
 	"revocation":                   {"revocation/revlog", "internal/replica"},
 	"revocation/revlog":            {},

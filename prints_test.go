@@ -47,7 +47,6 @@ var harmless = map[string]string{
 	"httpmw.EventKind":     "a word",
 	"httpmw.Limits":        "durations",
 	"httpmw.Need":          "settings",
-	"httpmw.Reason":        "a word",
 	"httpmw.SizeError":     "sizes",
 	"httpmw.Stats":         "counters",
 	"backchannel.Config":   "settings; the ids of clients are public",
@@ -103,7 +102,8 @@ var harmless = map[string]string{
 	"redisstore.Finding":   "names and values of settings that are no secrets",
 	"redisstore.Level":     "a number",
 	"token.ID":             "a session id, which proves nothing",
-	"token.Seen":           "a session id, which proves nothing, and times",
+	"token.Renewal":        "a session id, which proves nothing, and times",
+	"token.Validity":       "times and positions in the log",
 	"token.Tag":            "a pseudonym",
 }
 
@@ -264,7 +264,7 @@ func guardedValues(t *testing.T, secrets *finder) map[string]guarded {
 		"httpmw.Past":              {value: httpmw.Past{Credential: []byte(adminToken)}, open: true},
 		"httpmw.Identity":          {value: httpmw.Identity{Subject: person, Groups: []string{person}}, open: true},
 		"httpmw.Event":             {value: httpmw.Event{Kind: httpmw.EventLogin, Session: "id", Subject: person, Request: request}, open: true},
-		"httpmw.Event refused":     {value: httpmw.Event{Kind: httpmw.EventRefused, Reason: "revoked", Subject: person}, open: true},
+		"httpmw.Event refused":     {value: httpmw.Event{Kind: httpmw.EventRefused, Err: httpmw.ErrRevoked, Subject: person}, open: true},
 		"gorilla.Config":           {value: moves, open: true},
 		"gorilla.Mover":            {value: sure(gorilla.New(manager, moves))},
 		"backchannel.Logout":       {value: backchannel.Logout{Issuer: "https://provider.example", Session: person, Subject: person}, open: true},

@@ -168,7 +168,7 @@ func (a *Adopter[T]) Adopt(ctx context.Context, s *Session[T], p Past, id Identi
 	raw, err := a.core.encode(data)
 	if err != nil {
 		a.count.refused.Add(1)
-		a.core.note(ctx, ReasonData, now)
+		a.core.note(ctx, ErrData, now)
 		return err
 	}
 	event, err := s.st.adopt(ctx, a.System, a.began(), p, id, raw, now)
@@ -180,11 +180,10 @@ func (a *Adopter[T]) Adopt(ctx context.Context, s *Session[T], p Past, id Identi
 	case err != nil:
 		a.count.refused.Add(1)
 	}
-	if event.Reason != "" {
-		a.core.note(ctx, event.Reason, now)
+	if event.Err != nil {
+		a.core.note(ctx, event.Err, now)
 	}
 	if event.Kind != "" {
-		event.Err = err
 		a.core.tell(ctx, event)
 	}
 	return err
@@ -234,41 +233,40 @@ func (s *state) adopt(ctx context.Context, system string, began time.Time, p Pas
 		return Event{}, nil
 	}
 	if len(p.Credential) == 0 || p.Saved.Unix() <= 0 || p.Saved.After(now.Add(adoptable)) {
-		return Event{Kind: EventRefused, Reason: ReasonMalformed, Request: s.request}, ErrMalformed
+		return Event{Kind: EventRefused, Err: ErrMalformed, Request: s.request}, ErrMalformed
 	}
 	if p.Saved.After(now) {
 		p.Saved = now // by a clock that is ahead of ours; the list would not decide about the future
 	}
 	o, err := s.core.past(system, began, p, id, now)
 	if err != nil {
-		return Event{Reason: ReasonData}, err
+		return Event{Err: ErrData}, err
 	}
 	s.mayEnd(&o, now)
 	if now.Unix() >= o.tok.End {
-		o.status, o.reason = none, ReasonExpiredAbsolute
+		o.status, o.why = none, ErrExpiredAbsolute
 	} else {
 		s.core.decide(ctx, &o)
 	}
 	previous := s.sid()
 	if o.status == alive {
 		o.tok.Data = raw
-		o.chk, o.line = o.query.Checked, o.query.Term
-		o.tok.Checked, o.tok.Line = o.chk, o.line
+		o.tok.Checked, o.tok.Term = o.query.Checked, o.query.Term
 		if err := s.replace(&o, now); err != nil {
-			return Event{Reason: ReasonData}, err
+			return Event{Err: ErrData}, err
 		}
 		return s.event(EventAdopt, previous), nil
 	}
-	event := Event{Kind: EventRefused, Session: o.tok.ID.String(), Subject: id.Subject, Reason: o.reason, Request: s.request}
+	event := Event{Kind: EventRefused, Session: o.tok.ID.String(), Subject: id.Subject, Err: o.why, Request: s.request}
 	switch {
 	case o.status == undecided: // it may be a living session, so nothing is written over it
-		s.become(&o)
+		s.opened = o
 		s.version++
 		return event, ErrUndecided
 	case s.status == none:
-		s.opened = opened{reason: o.reason}
+		s.opened = opened{why: o.why}
 	}
-	return event, o.reason.err()
+	return event, o.why
 }
 
 // past describes the session that continues p, as it has to be put to the list.

@@ -502,7 +502,7 @@ func TestAdoptRefuses(t *testing.T) {
 		id     httpmw.Identity
 		data   cart
 		want   error
-		reason httpmw.Reason
+		reason string
 	}{
 		{"absolute limit counts from Saved", now, 24 * time.Hour, "c", ok, cart{}, httpmw.ErrExpiredAbsolute, "expired_absolute"},
 		{"no time", now, -1, "c", ok, cart{}, httpmw.ErrMalformed, "malformed"},
@@ -534,7 +534,7 @@ func TestAdoptRefuses(t *testing.T) {
 					t.Errorf("cookies were set: %v", b.jar)
 				}
 				for reason, n := range f.Stats().Refused {
-					if want := uint64(0); reason == string(row.reason) && n != 1 || reason != string(row.reason) && n != want {
+					if want := uint64(0); reason == row.reason && n != 1 || reason != row.reason && n != want {
 						t.Errorf("counted %d of %s", n, reason)
 					}
 				}

@@ -82,7 +82,7 @@ func (s *state) beginAnonymous(now time.Time) opened {
 	o := opened{status: alive}
 	o.tok = token.Session{
 		Audience: []byte(c.cfg.App), ID: newID(),
-		IssuedAt: now.Unix(), Expires: now.Unix() + seconds(c.cfg.Idle), End: now.Unix() + seconds(c.cfg.Absolute),
+		Validity: token.Validity{IssuedAt: now.Unix(), Expires: now.Unix() + seconds(c.cfg.Idle)}, End: now.Unix() + seconds(c.cfg.Absolute),
 	}
 	start := c.replica.Anonymous()
 	own := start.Epoch

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/replica"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -60,15 +59,17 @@ func (m *Manager[T]) checked(ctx context.Context, st *state, now time.Time) (*Se
 // openBearer opens a bearer token and decides.
 func (c *core) openBearer(ctx context.Context, o *opened, compact string, now time.Time) {
 	if err := c.sealer.OpenBearer(nil, compact, &o.tok, now); err != nil {
-		c.unopened(o, err)
+		o.why = c.unopened(err)
 		return
 	}
 	if string(o.tok.Audience) != c.cfg.App {
-		o.tok = token.Session{}
-		o.reason = ReasonWrongAudience
+		*o = opened{why: ErrWrongAudience}
 		return
 	}
-	o.ownDeadlines()
+	if !c.bounded(&o.tok, now) {
+		o.why = ErrOutOfBounds
+		return
+	}
 	c.judge(ctx, o, "", now)
 }
 
@@ -101,14 +102,14 @@ func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Du
 	}
 	o.tok.Data = raw
 	start, err := c.replica.Begin(ctx, replica.Login{
-		Subject: revlog.Tag(o.tok.SubjectTag), Groups: o.groups[:o.tok.Groups], Since: id.Since.LogTime(),
+		Subject: o.tok.SubjectTag, Groups: o.groups(), Since: id.Since.LogTime(),
 	})
 	if err != nil {
 		return "", listError(err)
 	}
 	o.begin(start)
 	if v := c.replica.Decide(&o.query); v.Outcome == replica.Refuse {
-		return "", listReason(v.Reason).err()
+		return "", refusedBy(v.Reason)
 	}
 	value, err := c.sealer.SealBearer(nil, &o.tok, now)
 	if errors.Is(err, token.ErrTooLarge) {

@@ -179,7 +179,7 @@ func TestAnonymousSessionsPassNoCheck(t *testing.T) {
 	}
 	// A bearer token without a subject, which Issue does not make, but other programs that hold the key could.
 	now := time.Now()
-	anonymous := token.Session{Audience: []byte("session"), ID: token.ID{1}, IssuedAt: now.Unix(), Expires: now.Unix() + 60, End: now.Unix() + 60}
+	anonymous := token.Session{Audience: []byte("session"), ID: token.ID{1}, Validity: token.Validity{IssuedAt: now.Unix(), Expires: now.Unix() + 60}, End: now.Unix() + 60}
 	bearer, err := token.New(keys.Static(f.ring)).SealBearer(nil, &anonymous, now)
 	if err != nil {
 		t.Fatal(err)

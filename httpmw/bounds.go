@@ -14,8 +14,8 @@ func (c *core) bounded(t *token.Session, now time.Time) bool {
 		t.End-latest <= seconds(c.keys.Ring().MaxSession())
 }
 
-// boundedSeen is bounded for a renewal.
-func (c *core) boundedSeen(t *token.Seen, now time.Time) bool {
+// boundedRenewal is bounded for a renewal.
+func (c *core) boundedRenewal(t *token.Renewal, now time.Time) bool {
 	latest := now.Unix() + seconds(token.ClockSlack)
 	return t.IssuedAt <= latest && c.boundedIdle(t.Expires-latest)
 }

@@ -45,8 +45,7 @@ func TestBounds(t *testing.T) {
 					sealer := token.New(keys.Static(f.ring))
 					for beyond, want := range map[int64]error{0: nil, 1: httpmw.ErrOutOfBounds} {
 						c := token.Session{
-							Audience: []byte("session"), ID: token.ID{1}, Subject: []byte(who), AuthTime: now.Unix(), IssuedAt: now.Unix(),
-							Expires: now.Unix() + 60, End: now.Unix() + 60, Epoch: now.UnixMilli(), Checked: now.UnixMilli(), Line: 1,
+							Audience: []byte("session"), ID: token.ID{1}, Subject: []byte(who), AuthTime: now.Unix(), Validity: token.Validity{IssuedAt: now.Unix(), Expires: now.Unix() + 60, Checked: now.UnixMilli(), Term: 1}, End: now.Unix() + 60, Epoch: now.UnixMilli(),
 						}
 						change(&c, beyond)
 						value, err := sealer.SealSession(nil, &c, now)
@@ -81,13 +80,13 @@ func TestBounds(t *testing.T) {
 
 // A renewal beyond what a replica gives does not count, and the session goes on without it.
 func TestBoundsOfRenewals(t *testing.T) {
-	for name, change := range map[string]func(c *token.Seen, beyond int64){
-		"exp": func(c *token.Seen, beyond int64) { c.Expires += beyond + int64((2*time.Hour+slack)/time.Second) },
-		"iat": func(c *token.Seen, beyond int64) {
+	for name, change := range map[string]func(c *token.Renewal, beyond int64){
+		"exp": func(c *token.Renewal, beyond int64) { c.Expires += beyond + int64((2*time.Hour+slack)/time.Second) },
+		"iat": func(c *token.Renewal, beyond int64) {
 			c.IssuedAt += beyond + int64(slack/time.Second)
 			c.Expires += int64(2 * time.Hour / time.Second)
 		},
-		"the largest numbers": func(c *token.Seen, beyond int64) {
+		"the largest numbers": func(c *token.Renewal, beyond int64) {
 			if c.Expires += 7200; beyond > 0 {
 				c.Expires = 1<<53 - 1
 			}
@@ -101,9 +100,9 @@ func TestBoundsOfRenewals(t *testing.T) {
 				time.Sleep(time.Hour + 50*time.Minute)
 				now := time.Now()
 				for beyond, counts := range map[int64]bool{0: true, 1: false} {
-					c := token.Seen{ID: sidOf(t, f, b), IssuedAt: now.Unix(), Expires: now.Unix(), Checked: now.UnixMilli(), Line: 1}
+					c := token.Renewal{ID: sidOf(t, f, b), Validity: token.Validity{IssuedAt: now.Unix(), Expires: now.Unix(), Checked: now.UnixMilli(), Term: 1}}
 					change(&c, beyond)
-					value, err := token.New(keys.Static(f.ring)).SealSeen(nil, &c, now)
+					value, err := token.New(keys.Static(f.ring)).SealRenewal(nil, &c, now)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -144,8 +143,7 @@ func TestForgedSessionIsNotLaundered(t *testing.T) {
 		f := newReplica(t, ring, revlog.NewMemory(), httpmw.Config{})
 		now := time.Now()
 		forged := token.Session{
-			Audience: []byte("session"), ID: token.ID{1}, Subject: []byte("admin"), AuthTime: now.Unix(), IssuedAt: now.Unix(),
-			Expires: now.Unix() + 7200, End: 253402300799, Epoch: now.UnixMilli(), Checked: now.UnixMilli(), Line: 1,
+			Audience: []byte("session"), ID: token.ID{1}, Subject: []byte("admin"), AuthTime: now.Unix(), Validity: token.Validity{IssuedAt: now.Unix(), Expires: now.Unix() + 7200, Checked: now.UnixMilli(), Term: 1}, End: 253402300799, Epoch: now.UnixMilli(),
 		}
 		value, err := token.New(keys.Static(leaked)).SealSession(nil, &forged, now)
 		if err != nil {
@@ -221,7 +219,7 @@ func TestBoundsWithoutList(t *testing.T) {
 	}
 	now := time.Now()
 	for expires, want := range map[int64]error{now.Unix() + 60: nil, math.MaxInt32: httpmw.ErrOutOfBounds} {
-		c := token.Session{Audience: []byte("session"), ID: token.ID{1}, Subject: []byte("ann"), AuthTime: now.Unix(), IssuedAt: now.Unix(), Expires: expires, End: now.Unix() + 60}
+		c := token.Session{Audience: []byte("session"), ID: token.ID{1}, Subject: []byte("ann"), AuthTime: now.Unix(), Validity: token.Validity{IssuedAt: now.Unix(), Expires: expires}, End: now.Unix() + 60}
 		value, err := token.New(keys.Static(ring)).SealSession(nil, &c, now)
 		if err != nil {
 			t.Fatal(err)
@@ -238,7 +236,7 @@ func TestWriteAtTheEdgeOfTheBounds(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
-		f.mintSeen(t, b, f.ring, func(seen *token.Seen) { seen.IssuedAt += int64(slack / time.Second) })
+		f.mintSeen(t, b, f.ring, func(seen *token.Renewal) { seen.IssuedAt += int64(slack / time.Second) })
 		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
 			if err := s.Set(cart{Note: "x"}); err != nil {
 				t.Error(err)

@@ -154,7 +154,7 @@ func (c *core) sealPieces(t *token.Session, lifetime int64, now time.Time) ([]st
 func (c *core) sealPiece(t *token.Session, i int, write string, count int, data []byte, now time.Time) (string, error) {
 	p := *t
 	if i > 0 { // a tail says no more than whose it is
-		p = token.Session{ID: t.ID, IssuedAt: t.IssuedAt, Expires: t.End, End: t.End}
+		p = token.Session{ID: t.ID, Validity: token.Validity{IssuedAt: t.IssuedAt, Expires: t.End}, End: t.End}
 	}
 	p.Audience = []byte(c.pieceAudience(i))
 	p.Data = appendPiece(nil, write, count, data)

@@ -93,7 +93,7 @@ func (s *state) leaving() []string {
 	switch {
 	case v.Outcome == replica.Refuse:
 		n.withheld.Add(1)
-		s.core.note(s.context(), listReason(v.Reason), now)
+		s.core.note(s.context(), refusedBy(v.Reason), now)
 		if s.out != 0 {
 			return s.signedOut()
 		}

@@ -28,16 +28,15 @@ type Event struct {
 	Session  string // id of the session; of a refused one only if its cookie opened
 	Previous string // id it had before; "" if it is new
 	Subject  string `json:"-"` // "" if nobody was logged in
-	Reason   Reason // of a refusal
-	Err      error  // what a logout returned: the store may not have acknowledged it
+	Err      error  // why it was refused, see Reason; or what a logout returned: the store may not have acknowledged it
 	// Request is the one being answered, nil for Check and Issue. Not to be changed.
 	Request *http.Request `json:"-"`
 }
 
 // Format implements [fmt.Formatter]: every verb prints the kind and, of a refusal, the reason.
 func (e Event) Format(f fmt.State, _ rune) {
-	if e.Reason != "" {
-		fmt.Fprintf(f, "httpmw.Event(%s: %s)", e.Kind, e.Reason)
+	if e.Kind == EventRefused {
+		fmt.Fprintf(f, "httpmw.Event(%s: %s)", e.Kind, Reason(e.Err))
 		return
 	}
 	fmt.Fprintf(f, "httpmw.Event(%s)", e.Kind)

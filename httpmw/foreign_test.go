@@ -13,16 +13,16 @@ import (
 )
 
 // mintSeen seals a renewal token for a browser's session.
-func (f *fixture) mintSeen(t testing.TB, b *browser, ring *keys.Ring, edit func(*token.Seen)) {
+func (f *fixture) mintSeen(t testing.TB, b *browser, ring *keys.Ring, edit func(*token.Renewal)) {
 	t.Helper()
 	sealer := token.New(keys.Static(ring))
 	var tok token.Session
 	if err := sealer.OpenSession(nil, b.jar[sessionName], &tok, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	seen := token.Seen{ID: tok.ID, IssuedAt: tok.IssuedAt, Expires: tok.Expires, Checked: tok.Checked, Line: tok.Line}
+	seen := token.Renewal{ID: tok.ID, Validity: tok.Validity}
 	edit(&seen)
-	value, err := sealer.SealSeen(nil, &seen, time.Now())
+	value, err := sealer.SealRenewal(nil, &seen, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func (f *fixture) mintSeen(t testing.TB, b *browser, ring *keys.Ring, edit func(
 func TestTokensMintedElsewhere(t *testing.T) {
 	bare := func(tok *token.Session) {
 		tok.SubjectTag, tok.GroupTags, tok.Groups = token.Tag{}, [token.MaxGroups]token.Tag{}, 0
-		tok.Epoch, tok.Checked, tok.Line, tok.Data = 0, 0, 0, nil
+		tok.Epoch, tok.Checked, tok.Term, tok.Data = 0, 0, 0, nil
 	}
 	for name, do := range map[string]func(t *testing.T, f *fixture, b *browser){
 		"by subject": revoke(revocation.Subject("ann")),
@@ -83,7 +83,7 @@ func TestMintedElsewhereAsksOnce(t *testing.T) {
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		f.mint(t, b, func(tok *token.Session) {
 			tok.ID[0] ^= 1 // a session of its own
-			tok.SubjectTag, tok.Line = token.Tag{}, 0
+			tok.SubjectTag, tok.Term = token.Tag{}, 0
 			tok.Epoch, tok.Checked = time.Now().Add(-5*time.Second).UnixMilli(), time.Now().Add(-5*time.Second).UnixMilli()
 		})
 		asked := f.store.confirms.Load()
@@ -104,7 +104,7 @@ func TestWriteOverASeenFromAFastClock(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
-		f.mintSeen(t, b, f.ring, func(seen *token.Seen) { seen.IssuedAt, seen.Expires = seen.IssuedAt+3599, seen.Expires-3600 })
+		f.mintSeen(t, b, f.ring, func(seen *token.Renewal) { seen.IssuedAt, seen.Expires = seen.IssuedAt+3599, seen.Expires-3600 })
 		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
 			if err := s.Set(cart{Note: "x"}); err != nil {
 				t.Error(err)
@@ -125,7 +125,7 @@ func TestSeenBeyondTheEnd(t *testing.T) {
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		end := time.Unix(time.Now().Unix(), 0).Add(2 * time.Hour)
-		f.mintSeen(t, b, f.ring, func(seen *token.Seen) { seen.Expires += 2 * 3600 })
+		f.mintSeen(t, b, f.ring, func(seen *token.Renewal) { seen.Expires += 2 * 3600 })
 		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
 			if idle, absolute := s.Limits(); !idle.Equal(end) || !absolute.Equal(end) {
 				t.Errorf("limits %v and %v, want %v", idle, absolute, end)
@@ -134,8 +134,8 @@ func TestSeenBeyondTheEnd(t *testing.T) {
 		// And none of ours says so.
 		time.Sleep(90 * time.Minute)
 		f.look(b)
-		var seen token.Seen
-		if err := token.New(keys.Static(f.ring)).OpenSeen(nil, b.jar[seenName], &seen, time.Now()); err != nil || seen.Expires != end.Unix() {
+		var seen token.Renewal
+		if err := token.New(keys.Static(f.ring)).OpenRenewal(nil, b.jar[seenName], &seen, time.Now()); err != nil || seen.Expires != end.Unix() {
 			t.Errorf("a renewal says %v, %v, want %v", time.Unix(seen.Expires, 0), err, end)
 		}
 		time.Sleep(30 * time.Minute)
@@ -156,7 +156,7 @@ func TestSeenOfAnUnknownKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		f.mintSeen(t, b, rotated, func(seen *token.Seen) { seen.Expires += 60 })
+		f.mintSeen(t, b, rotated, func(seen *token.Renewal) { seen.Expires += 60 })
 		if subject, err := f.look(b); subject != "ann" || err != nil || f.Stats().Lookups != 1 {
 			t.Errorf("%q, %v, %d lookups", subject, err, f.Stats().Lookups)
 		}
@@ -179,7 +179,7 @@ func TestSeenOfAKeyTheListRevokes(t *testing.T) {
 			t.Fatal("no key seals")
 		}
 		next := newReplica(t, rotated, f.store.Store, httpmw.Config{})
-		next.mintSeen(t, b, rotated, func(*token.Seen) {})
+		next.mintSeen(t, b, rotated, func(*token.Renewal) {})
 		if subject, err := next.look(b); subject != "ann" || err != nil {
 			t.Fatalf("%q, %v", subject, err)
 		}

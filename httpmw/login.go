@@ -76,7 +76,7 @@ func (s *Session[T]) LogoutOthers(ctx context.Context) error {
 }
 
 // groupTags turns names into tags, each once.
-func (c *core) groupTags(names []string) (tags [len(token.Session{}.GroupTags)]revlog.Tag, n int, err error) {
+func (c *core) groupTags(names []string) (tags [token.MaxGroups]revlog.Tag, n int, err error) {
 next:
 	for _, name := range names {
 		switch {
@@ -119,42 +119,37 @@ func (c *core) identify(id Identity, l Limits, now time.Time) (opened, error) {
 	}
 	o.tok = token.Session{
 		Audience: []byte(c.cfg.App), ID: newID(),
-		Subject: []byte(id.Subject), SubjectTag: token.Tag(c.replica.Tag(revlog.ScopeSubject, id.Subject)),
-		AuthTime: now.Unix(), IssuedAt: now.Unix(), End: now.Unix() + seconds(l.Absolute), Remembered: id.Remember,
+		Subject: []byte(id.Subject), SubjectTag: c.replica.Tag(revlog.ScopeSubject, id.Subject),
+		AuthTime: now.Unix(), Validity: token.Validity{IssuedAt: now.Unix()}, End: now.Unix() + seconds(l.Absolute), Remembered: id.Remember,
 	}
 	o.tok.Expires = min(now.Unix()+seconds(l.Idle), o.tok.End)
 	return o, o.setGroups(c, id.Groups)
 }
 
 func (o *opened) setGroups(c *core, names []string) (err error) {
-	o.groups, o.tok.Groups, err = c.groupTags(names)
-	o.tok.GroupTags = [len(o.groups)]token.Tag{}
-	for i, g := range o.groups[:o.tok.Groups] {
-		o.tok.GroupTags[i] = token.Tag(g)
-	}
+	o.tok.GroupTags, o.tok.Groups, err = c.groupTags(names)
 	return err
 }
+
+// groups returns the tags of the groups. They are part of o.
+func (o *opened) groups() []revlog.Tag { return o.tok.GroupTags[:o.tok.Groups] }
 
 // join adds a group that no application can name.
 func (o *opened) join(tag revlog.Tag) error {
 	n := o.tok.Groups
-	if n == len(o.groups) {
+	if n == token.MaxGroups {
 		return fmt.Errorf("%w: more than %d groups", ErrIdentity, n-1)
 	}
-	o.groups[n] = tag
-	o.tok.GroupTags[n] = token.Tag(tag)
+	o.tok.GroupTags[n] = tag
 	o.tok.Groups++
 	return nil
 }
 
 // begin gives a session what the list said of its beginning, and the query it will be decided by.
 func (o *opened) begin(s replica.Start) {
-	o.tok.Epoch, o.tok.Checked, o.tok.Line = s.Epoch, s.Checked, s.Term
-	o.iat, o.exp, o.chk, o.line = o.tok.IssuedAt, o.tok.Expires, s.Checked, s.Term
-	o.query = replica.Query{
-		Session: o.tok.ID, Subject: revlog.Tag(o.tok.SubjectTag), Groups: o.groups[:o.tok.Groups],
-		Epoch: s.Epoch, Checked: s.Checked, Term: s.Term,
-	}
+	o.tok.Epoch, o.tok.Checked, o.tok.Term = s.Epoch, s.Checked, s.Term
+	o.renewed = false
+	o.describe([2]string{})
 }
 
 func (s *state) login(ctx context.Context, id Identity) error {
@@ -183,7 +178,7 @@ func (s *state) lockedLogin(ctx context.Context, id Identity) ([]Event, error) {
 		next.tok.Data, next.tok.Version = s.tok.Data, s.tok.Version
 	}
 	previous := s.sid()
-	login := replica.Login{Subject: revlog.Tag(next.tok.SubjectTag), Groups: next.groups[:next.tok.Groups], Since: id.Since.LogTime()}
+	login := replica.Login{Subject: next.tok.SubjectTag, Groups: next.groups(), Since: id.Since.LogTime()}
 	var start replica.Start
 	if s.status == alive && len(s.tok.Subject) > 0 {
 		start, err = s.follow(ctx, &next, replica.Succession{Kind: replica.Relogin, Login: login}, now)
@@ -232,7 +227,7 @@ func (s *state) lockedSucceed(ctx context.Context, kind replica.Kind, groups []s
 		if err := next.setGroups(s.core, groups); err != nil {
 			return nil, err
 		}
-		if err := s.core.adopted.keep(&next, s.groups[:s.tok.Groups]); err != nil {
+		if err := s.core.adopted.keep(&next, s.groups()); err != nil {
 			return nil, err
 		}
 	} else if events, err = s.endAllBut(ctx, s.tok.ID); err != nil {
@@ -244,7 +239,7 @@ func (s *state) lockedSucceed(ctx context.Context, kind replica.Kind, groups []s
 	next.tok.Expires = min(now.Unix()+seconds(limits.Idle), next.tok.End)
 	previous := s.sid()
 	start, err := s.follow(ctx, &next, replica.Succession{Kind: kind, Login: replica.Login{
-		Subject: s.query.Subject, Groups: next.groups[:next.tok.Groups],
+		Subject: s.query.Subject, Groups: next.groups(),
 	}}, now)
 	if err != nil {
 		return events, err
@@ -259,7 +254,7 @@ func (s *state) lockedSucceed(ctx context.Context, kind replica.Kind, groups []s
 // makes sure first that the other can be sealed.
 func (s *state) follow(ctx context.Context, next *opened, how replica.Succession, now time.Time) (replica.Start, error) {
 	trial := next.tok
-	trial.Epoch, trial.Checked, trial.Line = now.UnixMilli(), now.UnixMilli(), ^uint32(0)
+	trial.Epoch, trial.Checked, trial.Term = now.UnixMilli(), now.UnixMilli(), ^uint32(0)
 	if _, err := s.core.sealSession(&trial, maxLines, now); err != nil {
 		return replica.Start{}, err
 	}
@@ -268,7 +263,7 @@ func (s *state) follow(ctx context.Context, next *opened, how replica.Succession
 	case err == nil:
 		s.endedOne(s.tok.ID)
 	case errors.Is(err, revocation.ErrRevoked):
-		s.refused(ReasonRevokedSession)
+		s.refused(ErrRevokedSession)
 	}
 	return start, listError(err)
 }
@@ -278,7 +273,7 @@ func (s *state) succeeded(next *opened, start replica.Start, now time.Time) erro
 	next.begin(start)
 	next.verdict = s.core.replica.Decide(&next.query)
 	if next.verdict.Outcome == replica.Refuse {
-		return s.refused(listReason(next.verdict.Reason))
+		return s.refused(refusedBy(next.verdict.Reason))
 	}
 	return s.replace(next, now)
 }

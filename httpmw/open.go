@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/replica"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -39,7 +38,7 @@ func (c *core) enter(ctx context.Context, s *state, fields []string, now time.Ti
 
 // enterAnonymous opens and decides an anonymous session, where nobody is logged in.
 func (c *core) enterAnonymous(ctx context.Context, s *state, f *found, now time.Time) {
-	if s.reason == "" {
+	if s.why == nil {
 		if c.pick(ctx, s, &s.opened, &f.anonymous, f, now); s.overtaken(&s.opened) {
 			s.opened = opened{}
 		}
@@ -47,16 +46,16 @@ func (c *core) enterAnonymous(ctx context.Context, s *state, f *found, now time.
 	}
 	var o opened // beside a session cookie that was refused
 	if c.pick(ctx, s, &o, &f.anonymous, f, now); o.status != none && !s.overtaken(&o) {
-		s.become(&o)
+		s.opened = o
 	}
 }
 
 // refusal returns the event of a session that was refused or is undecided, with no kind if there is none.
 func (s *state) refusal() (e Event) {
-	if s.reason == "" {
+	if s.why == nil {
 		return e
 	}
-	e = Event{Kind: EventRefused, Subject: string(s.tok.Subject), Reason: s.reason, Err: s.err(), Request: s.request}
+	e = Event{Kind: EventRefused, Subject: string(s.tok.Subject), Err: s.err(), Request: s.request}
 	if s.tok.ID != (token.ID{}) {
 		e.Session = s.tok.ID.String()
 	}
@@ -72,12 +71,12 @@ func (c *core) settle(ctx context.Context, s *state, refused Event, now time.Tim
 		c.count.anonymous.Add(1)
 	}
 	if refused.Kind != "" {
-		c.note(ctx, refused.Reason, now)
+		c.note(ctx, refused.Err, now)
 		c.tell(ctx, refused)
 	}
 }
 
-// open opens one session token, finds the seen token that belongs to it, and decides. Every step leaves in o why
+// open opens one session token, finds the renewal token that belongs to it, and decides. Every step leaves in o why
 // there is no session, if there is none.
 func (c *core) open(ctx context.Context, o *opened, compact string, from *pieces, f *found, now time.Time) {
 	// One buffer for both tokens, cut so that neither reaches into the other's part. What is too long is refused
@@ -88,72 +87,67 @@ func (c *core) open(ctx context.Context, o *opened, compact string, from *pieces
 		own, others = buf[:n:n], buf[n:]
 	}
 	if err := c.sealer.OpenSession(own, compact, &o.tok, now); err != nil {
-		c.unopened(o, err)
+		o.why = c.unopened(err)
 		return
 	}
 	switch {
 	case string(o.tok.Audience) == c.cfg.App:
 	case !c.isPiece(&o.tok):
-		o.tok = token.Session{}
-		o.reason = ReasonWrongAudience
+		*o = opened{why: ErrWrongAudience}
 		return
 	case !c.gather(o, from, now):
 		o.tok.Data = nil
-		o.reason = ReasonIncomplete
+		o.why = ErrIncomplete
 		return
 	default:
 		o.tok.Audience = []byte(c.cfg.App)
 	}
-	o.ownDeadlines()
-	c.judge(ctx, o, c.readSeen(o, others, f, now), now)
+	o.sealed = o.tok.IssuedAt
+	if !c.bounded(&o.tok, now) {
+		o.why = ErrOutOfBounds
+		return
+	}
+	c.judge(ctx, o, c.readRenewal(o, others, f, now), now)
 }
 
-// ownDeadlines makes the session token's own exp, chk and ln the effective ones.
-func (o *opened) ownDeadlines() {
-	o.iat, o.exp, o.chk, o.line = o.tok.IssuedAt, min(o.tok.Expires, o.tok.End), o.tok.Checked, o.tok.Line
-}
-
-// judge looks at the deadlines of a session that opened, and decides. seenKey is the key of the seen token that counts.
-func (c *core) judge(ctx context.Context, o *opened, seenKey string, now time.Time) {
+// judge looks at the deadlines of a session that opened, and decides. renewalKey is the key of the renewal token that counts.
+func (c *core) judge(ctx context.Context, o *opened, renewalKey string, now time.Time) {
+	o.tok.Expires = min(o.tok.Expires, o.tok.End)
 	switch {
-	case !c.bounded(&o.tok, now):
-		o.reason = ReasonOutOfBounds
 	case now.Unix() >= o.tok.End:
-		o.reason = ReasonExpiredAbsolute
-	case now.Unix() >= o.exp:
-		o.reason = ReasonExpiredIdle
+		o.why = ErrExpiredAbsolute
+	case now.Unix() >= o.tok.Expires:
+		o.why = ErrExpiredIdle
 	default:
-		o.ask(c, seenKey, now)
+		c.tagSubject(&o.tok, now)
+		o.describe([2]string{o.tok.KeyID, renewalKey})
 		c.decide(ctx, o)
 	}
 }
 
-// unopened notes why a token did not open.
-func (c *core) unopened(o *opened, err error) {
-	o.reason = tokenReason(err)
-	if o.reason == ReasonUnknownKey {
+// unopened returns why a token did not open, and has an unknown key looked for.
+func (c *core) unopened(err error) error {
+	if err = tokenError(err); err == ErrUnknownKey {
 		c.lookForKey()
 	}
+	return err
 }
 
-// readSeen applies the reading rule: the effective exp, chk and ln are those of the seen token if it is of the
-// same session, its key is good, its times are within bounds and it is no older; never a mixture; never beyond end.
+// readRenewal applies the reading rule: the Validity that counts is that of the renewal token if it is of the same
+// session, its key is good, its times are within bounds and it is no older; never a mixture.
 // It returns the id of that token's key, "" if none counts.
-func (c *core) readSeen(o *opened, buf []byte, f *found, now time.Time) (kid string) {
-	var seen token.Seen
+func (c *core) readRenewal(o *opened, buf []byte, f *found, now time.Time) (kid string) {
+	var r token.Renewal
 	for _, compact := range f.seen[:f.seens] {
 		if len(compact) > cap(buf) {
 			continue // longer than any we ever wrote
 		}
-		if err := c.sealer.OpenSeen(buf, compact, &seen, now); err != nil {
-			if tokenReason(err) == ReasonUnknownKey {
-				c.lookForKey()
-			}
+		if err := c.sealer.OpenRenewal(buf, compact, &r, now); err != nil {
+			c.unopened(err)
 			continue
 		}
-		if seen.ID == o.tok.ID && seen.IssuedAt >= o.iat && c.boundedSeen(&seen, now) {
-			o.iat, o.exp, o.chk, o.line = seen.IssuedAt, min(seen.Expires, o.tok.End), seen.Checked, seen.Line
-			o.seen, kid = seen.IssuedAt, seen.KeyID
+		if r.ID == o.tok.ID && r.IssuedAt >= o.tok.IssuedAt && c.boundedRenewal(&r, now) {
+			o.tok.Validity, o.renewed, kid = r.Validity, true, r.KeyID
 		}
 	}
 	return kid
@@ -184,7 +178,7 @@ func (p *pieces) size() (n int) {
 // maxSeenToken bounds the renewal tokens that are looked at, in bytes; they have about 250.
 const maxSeenToken = 1024
 
-// seenRoom returns how much space the longest seen token needs to be opened.
+// seenRoom returns how much space the longest renewal token needs to be opened.
 func (f *found) seenRoom() (n int) {
 	for _, s := range f.seen[:f.seens] {
 		if len(s) <= maxSeenToken {
@@ -194,15 +188,12 @@ func (f *found) seenRoom() (n int) {
 	return n
 }
 
-// ask prepares the question to the list.
-func (o *opened) ask(c *core, seenKey string, now time.Time) {
-	for i, g := range o.tok.GroupTags[:o.tok.Groups] {
-		o.groups[i] = revlog.Tag(g)
-	}
-	c.tagSubject(&o.tok, now)
+// describe makes the query by which the session is decided, from what its tokens say.
+func (o *opened) describe(keys [2]string) {
+	t := &o.tok
 	o.query = replica.Query{
-		Session: o.tok.ID, Subject: revlog.Tag(o.tok.SubjectTag), Groups: o.groups[:o.tok.Groups],
-		Keys: [2]string{o.tok.KeyID, seenKey}, Epoch: o.tok.Epoch, Checked: o.chk, Term: o.line,
+		Session: t.ID, Subject: t.SubjectTag, GroupTags: t.GroupTags, Groups: t.Groups,
+		Keys: keys, Epoch: t.Epoch, Checked: t.Checked, Term: t.Term,
 	}
 }
 
@@ -221,9 +212,9 @@ func (c *core) decide(ctx context.Context, o *opened) {
 			o.query.Checked, o.query.Term = o.verdict.Checked, o.verdict.Term
 		}
 	case replica.Refuse:
-		o.reason = listReason(o.verdict.Reason)
+		o.why = refusedBy(o.verdict.Reason)
 	default:
-		o.status, o.reason = undecided, ReasonUndecided
+		o.status, o.why = undecided, ErrUndecided
 	}
 }
 
@@ -243,11 +234,11 @@ func (c *core) pick(ctx context.Context, s *state, best *opened, from *pieces, f
 			ambiguous = true
 		}
 		if o.better(best) {
-			best.become(&o)
+			*best = o
 		}
 	}
 	if ambiguous {
-		*best = opened{reason: ReasonAmbiguous}
+		*best = opened{why: ErrAmbiguous}
 	}
 }
 
@@ -256,7 +247,7 @@ func (c *core) pick(ctx context.Context, s *state, best *opened, from *pieces, f
 func (c *core) openIn(ctx context.Context, s *state, o *opened, compact string, from *pieces, f *found, now time.Time) {
 	c.open(ctx, o, compact, from, f, now)
 	if o.tok.ID != (token.ID{}) && listed(&o.tok) == (from == &f.anonymous) {
-		*o = opened{reason: ReasonMalformed}
+		*o = opened{why: ErrMalformed}
 	}
 	s.record(o, now)
 }
@@ -264,7 +255,7 @@ func (c *core) openIn(ctx context.Context, s *state, o *opened, compact string, 
 // better orders what duplicates turned out to be: living, undecided, opened, not opened; then by when the session
 // began, then by when its token was sealed. Of equals the first stays.
 func (o *opened) better(than *opened) bool {
-	if than.reason == "" && than.status == none {
+	if than.why == nil && than.status == none {
 		return true
 	}
 	rank := func(o *opened) int {
@@ -279,7 +270,7 @@ func (o *opened) better(than *opened) bool {
 	if o.tok.Epoch != than.tok.Epoch {
 		return o.tok.Epoch > than.tok.Epoch
 	}
-	return o.tok.IssuedAt > than.tok.IssuedAt
+	return o.sealed > than.sealed
 }
 
 // lookup bounds the looks for an unknown key to one at a time. The source bounds how often they do anything.

@@ -14,9 +14,9 @@ import (
 )
 
 // seen opens the renewal that a browser holds.
-func (f *fixture) seen(t *testing.T, b *browser) (s token.Seen) {
+func (f *fixture) seen(t *testing.T, b *browser) (s token.Renewal) {
 	t.Helper()
-	if err := token.New(keys.Static(f.ring)).OpenSeen(make([]byte, 1024), b.jar[seenName], &s, time.Now()); err != nil {
+	if err := token.New(keys.Static(f.ring)).OpenRenewal(make([]byte, 1024), b.jar[seenName], &s, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -40,8 +40,8 @@ func TestR24AnOutageLongerThanTheIdleLimit(t *testing.T) {
 			}
 		}
 		during := f.seen(t, b)
-		if moved := during.Expires - before.Expires; moved < 28*60 || during.Checked != before.Checked || during.Line != before.Line {
-			t.Errorf("the limit moved by %d s; checked up to %d in %d, and before up to %d in %d", moved, during.Checked, during.Line, before.Checked, before.Line)
+		if moved := during.Expires - before.Expires; moved < 28*60 || during.Checked != before.Checked || during.Term != before.Term {
+			t.Errorf("the limit moved by %d s; checked up to %d in %d, and before up to %d in %d", moved, during.Checked, during.Term, before.Checked, before.Term)
 		}
 		f.store.down.Store(false)
 		time.Sleep(within)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -59,43 +61,43 @@ func (l *logs) logger(level slog.Level) *slog.Logger {
 
 // Every reason of the design has a way to come about, a counter, an error and an event.
 func TestReasons(t *testing.T) {
-	rows := map[httpmw.Reason]struct {
+	rows := map[string]struct {
 		err error
 		do  func(t *testing.T, f *fixture, b *browser)
 	}{
-		httpmw.ReasonExpiredIdle: {httpmw.ErrExpiredIdle, func(*testing.T, *fixture, *browser) { time.Sleep(3 * time.Hour) }},
-		httpmw.ReasonExpiredAbsolute: {httpmw.ErrExpiredAbsolute, func(t *testing.T, f *fixture, b *browser) {
+		"expired_idle": {httpmw.ErrExpiredIdle, func(*testing.T, *fixture, *browser) { time.Sleep(3 * time.Hour) }},
+		"expired_absolute": {httpmw.ErrExpiredAbsolute, func(t *testing.T, f *fixture, b *browser) {
 			f.mint(t, b, func(tok *token.Session) { tok.End = time.Now().Unix() })
 		}},
-		httpmw.ReasonRevokedSession: {httpmw.ErrRevokedSession, func(t *testing.T, f *fixture, b *browser) {
+		"revoked_session": {httpmw.ErrRevokedSession, func(t *testing.T, f *fixture, b *browser) {
 			f.in(b.copy(), func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 				if err := s.Logout(r.Context()); err != nil {
 					t.Error(err)
 				}
 			})
 		}},
-		httpmw.ReasonRevokedSubject:  {httpmw.ErrRevokedSubject, revoke(revocation.Subject("ann"))},
-		httpmw.ReasonRevokedGroup:    {httpmw.ErrRevokedGroup, revoke(revocation.Group("g"))},
-		httpmw.ReasonRevokedEveryone: {httpmw.ErrRevokedEveryone, revoke(revocation.Everyone())},
-		httpmw.ReasonRevokedKey: {httpmw.ErrRevokedKey, func(t *testing.T, f *fixture, b *browser) {
+		"revoked_subject":  {httpmw.ErrRevokedSubject, revoke(revocation.Subject("ann"))},
+		"revoked_group":    {httpmw.ErrRevokedGroup, revoke(revocation.Group("g"))},
+		"revoked_everyone": {httpmw.ErrRevokedEveryone, revoke(revocation.Everyone())},
+		"revoked_key": {httpmw.ErrRevokedKey, func(t *testing.T, f *fixture, b *browser) {
 			revoke(revocation.Key(f.ring.Keys()[0].ID()))(t, f, b)
 		}},
-		httpmw.ReasonTampered:  {httpmw.ErrTampered, func(_ *testing.T, _ *fixture, b *browser) { b.jar[sessionName] = flip(b.jar[sessionName]) }},
-		httpmw.ReasonMalformed: {httpmw.ErrMalformed, func(_ *testing.T, _ *fixture, b *browser) { b.jar[sessionName] = "junk" }},
-		httpmw.ReasonTooLong:   {httpmw.ErrTooLong, func(_ *testing.T, _ *fixture, b *browser) { b.jar[sessionName] = strings.Repeat("A", 4097) }},
-		httpmw.ReasonWrongAudience: {httpmw.ErrWrongAudience, func(t *testing.T, f *fixture, b *browser) {
+		"tampered":  {httpmw.ErrTampered, func(_ *testing.T, _ *fixture, b *browser) { b.jar[sessionName] = flip(b.jar[sessionName]) }},
+		"malformed": {httpmw.ErrMalformed, func(_ *testing.T, _ *fixture, b *browser) { b.jar[sessionName] = "junk" }},
+		"too_long":  {httpmw.ErrTooLong, func(_ *testing.T, _ *fixture, b *browser) { b.jar[sessionName] = strings.Repeat("A", 4097) }},
+		"wrong_audience": {httpmw.ErrWrongAudience, func(t *testing.T, f *fixture, b *browser) {
 			f.mint(t, b, func(tok *token.Session) { tok.Audience = []byte("desk") })
 		}},
-		httpmw.ReasonOutOfBounds: {httpmw.ErrOutOfBounds, func(t *testing.T, f *fixture, b *browser) {
+		"out_of_bounds": {httpmw.ErrOutOfBounds, func(t *testing.T, f *fixture, b *browser) {
 			f.mint(t, b, func(tok *token.Session) { tok.End += 10 * 365 * 86400 })
 		}},
-		httpmw.ReasonUnknownKey: {httpmw.ErrUnknownKey, func(t *testing.T, _ *fixture, b *browser) {
+		"unknown_key": {httpmw.ErrUnknownKey, func(t *testing.T, _ *fixture, b *browser) {
 			newFixture(t, httpmw.Config{}).login(t, b, httpmw.Identity{Subject: "ann"})
 		}},
-		httpmw.ReasonUndecided: {httpmw.ErrUndecided, undecidable},
+		"undecided": {httpmw.ErrUndecided, undecidable},
 	}
 	for reason, row := range rows {
-		t.Run(string(reason), func(t *testing.T) {
+		t.Run(reason, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				var out logs
 				var events []httpmw.Event
@@ -106,19 +108,19 @@ func TestReasons(t *testing.T) {
 				b := newBrowser()
 				f.login(t, b, httpmw.Identity{Subject: "ann", Groups: []string{"g"}})
 				row.do(t, f, b)
-				before := f.Stats().Refused[string(reason)]
+				before := f.Stats().Refused[reason]
 				events = nil
 				if _, err := f.look(b); err != row.err {
 					t.Errorf("got %v, want %v", err, row.err)
 				}
-				if n := f.Stats().Refused[string(reason)] - before; n != 1 {
+				if n := f.Stats().Refused[reason] - before; n != 1 {
 					t.Errorf("counted %d", n)
 				}
-				if len(events) != 1 || events[0].Kind != httpmw.EventRefused || events[0].Reason != reason ||
+				if len(events) != 1 || events[0].Kind != httpmw.EventRefused || httpmw.Reason(events[0].Err) != reason ||
 					events[0].Err != row.err || events[0].Request == nil {
 					t.Errorf("events %+v", events)
 				}
-				if n := out.count("session refused", "reason="+string(reason)+"\n"); n != int(before)+1 {
+				if n := out.count("session refused", "reason="+reason+"\n"); n != int(before)+1 {
 					t.Errorf("%d lines of log", n)
 				}
 				for _, secret := range []string{"ann", b.jar[sessionName]} {
@@ -236,7 +238,7 @@ func TestEvents(t *testing.T) {
 		{Kind: httpmw.EventLogoutOthers, Session: ids[3], Previous: ids[2], Subject: "ann"},
 		{Kind: httpmw.EventLogin, Session: ids[4], Previous: ids[3], Subject: "ann"},
 		{Kind: httpmw.EventLogout, Session: ids[4], Subject: "ann"},
-		{Kind: httpmw.EventRefused, Session: ids[4], Subject: "ann", Reason: httpmw.ReasonRevokedSession, Err: httpmw.ErrRevokedSession},
+		{Kind: httpmw.EventRefused, Session: ids[4], Subject: "ann", Err: httpmw.ErrRevokedSession},
 		{Kind: httpmw.EventLogin, Session: ids[5], Subject: "ann"},
 		{Kind: httpmw.EventLogoutEverywhere, Session: ids[5], Subject: "ann"},
 	}
@@ -383,5 +385,22 @@ func TestStatsAreJSON(t *testing.T) {
 	b, err := json.Marshal(f.Stats())
 	if err != nil || !strings.Contains(string(b), `"Written":1`) {
 		t.Errorf("%s, %v", b, err)
+	}
+}
+
+// Reason finds the name also where the refusal is wrapped, and has none for errors that refuse no session.
+func TestReasonOfAnError(t *testing.T) {
+	for err, want := range map[error]string{
+		fmt.Errorf("account: %w", httpmw.ErrExpiredIdle):  "expired_idle",
+		fmt.Errorf("%w: %w", httpmw.ErrUndecided, io.EOF): "undecided",
+		errors.Join(io.EOF, httpmw.ErrRevokedSubject):     "revoked_subject",
+		httpmw.ErrNoLogin:     "",
+		httpmw.ErrCommitted:   "",
+		httpmw.ErrUnavailable: "", // not each is ErrUndecided
+		nil:                   "",
+	} {
+		if got := httpmw.Reason(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
 	}
 }

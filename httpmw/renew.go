@@ -29,7 +29,8 @@ func (s *state) renewalDue(now time.Time) bool {
 	}
 	limits, _ := s.core.limits(&s.tok)
 	t, idle := seconds(threshold(limits.Idle)), seconds(limits.Idle)
-	return s.outdated(s.chk, s.verdict) || now.Unix()-s.iat >= t || s.exp < s.tok.End && s.exp-now.Unix() <= idle-t
+	return s.outdated(s.tok.Checked, s.verdict) || now.Unix()-s.tok.IssuedAt >= t ||
+		s.tok.Expires < s.tok.End && s.tok.Expires-now.Unix() <= idle-t
 }
 
 // renew returns the line of a renewal cookie, "" if none can be sealed. A replica out of touch extends the idle limit
@@ -37,20 +38,19 @@ func (s *state) renewalDue(now time.Time) bool {
 // that v does not allow.
 func (s *state) renew(v replica.Verdict, now time.Time) string {
 	limits, remember := s.core.limits(&s.tok)
-	seen := token.Seen{
-		ID: s.tok.ID, IssuedAt: max(now.Unix(), s.iat), Expires: min(now.Unix()+seconds(limits.Idle), s.tok.End),
-		Checked: s.chk, Line: s.line,
-	}
+	next := token.Renewal{ID: s.tok.ID, Validity: s.tok.Validity}
+	next.IssuedAt = max(now.Unix(), next.IssuedAt)
+	next.Expires = min(now.Unix()+seconds(limits.Idle), s.tok.End)
 	if v.Renew {
-		seen.Checked, seen.Line = v.Checked, v.Term
+		next.Checked, next.Term = v.Checked, v.Term
 	}
 	var lifetime int64
 	if remember {
 		lifetime = s.tok.End - now.Unix()
 	}
-	r, ok := s.core.renewals.get(s.core, seen, lifetime, now, func(have *token.Seen) bool { return s.suits(have, v) })
+	r, ok := s.core.renewals.get(s.core, next, lifetime, now, func(have *token.Renewal) bool { return s.suits(have, v) })
 	if ok {
-		s.exp = r.seen.Expires // for whoever watches the session
+		s.tok.Expires = r.Expires // for whoever watches the session
 	}
 	return r.line
 }
@@ -64,12 +64,12 @@ func (s *state) outdated(chk int64, v replica.Verdict) bool {
 
 // suits reports whether a renewal that another request has sealed serves this one. For a session that had to be asked
 // about it must be one that need not be: it may have been sealed just before that became necessary.
-func (s *state) suits(have *token.Seen, v replica.Verdict) bool {
+func (s *state) suits(have *token.Renewal, v replica.Verdict) bool {
 	if !s.asked {
 		return !s.outdated(have.Checked, v)
 	}
 	q := s.query
-	q.Checked, q.Term = have.Checked, have.Line
+	q.Checked, q.Term = have.Checked, have.Term
 	return s.core.replica.Decide(&q).Outcome == replica.Accept
 }
 
@@ -83,8 +83,8 @@ type renewals struct {
 }
 
 type renewal struct {
-	seen token.Seen
-	line string
+	token.Renewal
+	line string // of its cookie
 }
 
 const (
@@ -92,17 +92,17 @@ const (
 	shareSize = 4096
 )
 
-func (r *renewals) get(c *core, seen token.Seen, lifetime int64, now time.Time, suits func(*token.Seen) bool) (renewal, bool) {
+func (r *renewals) get(c *core, next token.Renewal, lifetime int64, now time.Time, suits func(*token.Renewal) bool) (renewal, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if have, ok := r.find(seen.ID); ok && now.Unix()-have.seen.IssuedAt < shareFor && have.seen.IssuedAt <= now.Unix() && suits(&have.seen) {
+	if have, ok := r.find(next.ID); ok && now.Unix()-have.IssuedAt < shareFor && have.IssuedAt <= now.Unix() && suits(&have.Renewal) {
 		c.count.shared.Add(1)
 		return have, true
 	}
 	err := c.sealable(now)
 	var value []byte
 	if err == nil {
-		value, err = c.sealer.SealSeen(nil, &seen, now)
+		value, err = c.sealer.SealRenewal(nil, &next, now)
 	}
 	if err != nil {
 		c.count.unsealed.Add(1)
@@ -115,8 +115,8 @@ func (r *renewals) get(c *core, seen token.Seen, lifetime int64, now time.Time, 
 	if r.now == nil || len(r.now) >= shareSize || now.Unix()-r.since >= shareFor {
 		r.old, r.now, r.since = r.now, make(map[token.ID]renewal), now.Unix()
 	}
-	sealed := renewal{seen, line}
-	r.now[seen.ID] = sealed
+	sealed := renewal{next, line}
+	r.now[next.ID] = sealed
 	return sealed, true
 }
 

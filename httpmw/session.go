@@ -64,7 +64,7 @@ func (s *Session[T]) InGroup(name string) bool {
 	}
 	tag := s.st.core.replica.Tag(revlog.ScopeGroup, name)
 	for _, g := range s.st.tok.GroupTags[:s.st.tok.Groups] {
-		if revlog.Tag(g) == tag {
+		if g == tag {
 			return true
 		}
 	}
@@ -90,7 +90,7 @@ func (s *Session[T]) Limits() (idle, absolute time.Time) {
 	if s.st.status != alive {
 		return
 	}
-	return time.Unix(s.st.exp, 0), time.Unix(s.st.tok.End, 0)
+	return time.Unix(s.st.tok.Expires, 0), time.Unix(s.st.tok.End, 0)
 }
 
 // Err returns nil if there is a session, or if no cookie came but what a logout left, and otherwise why there is no

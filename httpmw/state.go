@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/replica"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -65,18 +64,16 @@ const (
 // opened is one session as its cookies told it, with what was decided of it.
 type opened struct {
 	status status
-	reason Reason
-	tok    token.Session
+	why    error // why there is no session, or none for now: one of the refusals
 
-	// The effective values by the reading rule: those of the seen token if it counts, else the session
-	// token's own; exp never beyond end.
-	iat, exp, chk int64
-	line          uint32
-	seen          int64 // iat of the seen token that counts; 0 for none
+	// tok has the Validity that counts by the reading rule: that of the renewal token if there is one, else the session
+	// token's own; Expires never after End.
+	tok     token.Session
+	sealed  int64 // when the session token itself was sealed, Unix seconds
+	renewed bool  // the Validity is that of a renewal token
 
 	query   replica.Query
-	asked   bool                                       // the list could not decide from memory
-	groups  [len(token.Session{}.GroupTags)]revlog.Tag // what query.Groups points into
+	asked   bool // the list could not decide from memory
 	verdict replica.Verdict
 }
 
@@ -92,8 +89,8 @@ func (s *state) err() error {
 	switch {
 	case s.status == undecided:
 		return ErrUndecided
-	case s.status == none && s.reason != "":
-		return s.reason.err()
+	case s.status == none && s.why != nil:
+		return s.why
 	case s.undecoded:
 		return ErrData
 	}
@@ -107,7 +104,7 @@ func (s *state) undecodable() {
 	s.undecoded = true
 	s.mu.Unlock()
 	if first {
-		s.core.note(s.context(), ReasonData, time.Now())
+		s.core.note(s.context(), ErrData, time.Now())
 	}
 }
 
@@ -119,11 +116,11 @@ func (s *state) close() {
 }
 
 // refused forgets a session that turned out to be revoked while the request ran.
-func (s *state) refused(r Reason) error {
-	s.opened = opened{reason: r}
+func (s *state) refused(why error) error {
+	s.opened = opened{why: why}
 	s.change, s.lines = unchanged, nil
 	s.version++
-	return r.err()
+	return why
 }
 
 // setData seals the session with other data. If version is given and the session has changed since, it does
@@ -146,7 +143,7 @@ func (s *state) setData(raw []byte, version *uint64) (done bool, err error) {
 	} else {
 		v := s.core.replica.Decide(&s.query)
 		if v.Outcome == replica.Refuse {
-			return false, s.refused(listReason(v.Reason))
+			return false, s.refused(refusedBy(v.Reason))
 		}
 		s.core.extend(&next, v, now)
 	}
@@ -155,19 +152,13 @@ func (s *state) setData(raw []byte, version *uint64) (done bool, err error) {
 	return true, s.replace(&next, now)
 }
 
-// become copies from, whose query must point into the copy.
-func (o *opened) become(from *opened) {
-	*o = *from
-	o.query.Groups = o.groups[:o.tok.Groups]
-}
-
 // replace seals next and makes it the session, to be written at commit.
 func (s *state) replace(next *opened, now time.Time) error {
 	lines, err := s.core.sealSession(&next.tok, s.room(&next.tok), now)
 	if err != nil {
 		return err
 	}
-	s.become(next)
+	s.opened = *next
 	s.record(next, now)
 	if listed(&next.tok) {
 		s.out = 0
@@ -183,15 +174,18 @@ func (s *state) replace(next *opened, now time.Time) error {
 func (c *core) extend(o *opened, v replica.Verdict, now time.Time) {
 	if v.Extend {
 		limits, _ := c.limits(&o.tok)
-		o.exp = min(now.Unix()+seconds(limits.Idle), o.tok.End)
+		o.tok.Expires = min(now.Unix()+seconds(limits.Idle), o.tok.End)
 	}
 	if v.Renew {
-		o.chk, o.line = v.Checked, v.Term
+		o.tok.Checked, o.tok.Term = v.Checked, v.Term
 	}
 	// Never backwards: among tokens of one session the newest iat counts, whichever replica's clock it is from. And
 	// ahead of the renewal that came with it, which counts in a tie. But not so far ahead that it would be refused.
-	o.iat = min(max(now.Unix(), o.tok.IssuedAt, o.seen+1), now.Add(token.ClockSlack).Unix())
-	o.tok.IssuedAt, o.tok.Expires, o.tok.Checked, o.tok.Line = o.iat, o.exp, o.chk, o.line
+	if o.renewed {
+		o.tok.IssuedAt++
+		o.renewed = false
+	}
+	o.tok.IssuedAt = min(max(now.Unix(), o.tok.IssuedAt), now.Add(token.ClockSlack).Unix())
 }
 
 // limits returns the limits of a session, and whether it is one to be remembered: its login asked for that, and this

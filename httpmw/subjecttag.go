@@ -38,7 +38,7 @@ func (c *core) tagSubject(t *token.Session, now time.Time) {
 			return
 		}
 		subject := string(t.Subject)
-		t.SubjectTag = token.Tag(c.replica.Tag(revlog.ScopeSubject, subject))
+		t.SubjectTag = c.replica.Tag(revlog.ScopeSubject, subject)
 		if t.SubjectTag == said {
 			slot.Store(&subjectTag{said, subject})
 		}

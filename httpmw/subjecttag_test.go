@@ -122,7 +122,7 @@ func TestSubjectTagsInOnePlace(t *testing.T) {
 			now := now.Add(-5 * time.Second) // before the revocation, and asked about
 			c := token.Session{
 				Audience: []byte("session"), ID: token.ID{byte(len(cookies))}, Subject: []byte(name), SubjectTag: token.Tag(f.list.Tag(revocation.Subject(tagOf))),
-				AuthTime: now.Unix(), IssuedAt: now.Unix(), Expires: now.Unix() + 600, End: now.Unix() + 600, Epoch: now.UnixMilli(), Checked: time.Now().UnixMilli(), Line: 1,
+				AuthTime: now.Unix(), Validity: token.Validity{IssuedAt: now.Unix(), Expires: now.Unix() + 600, Checked: time.Now().UnixMilli(), Term: 1}, End: now.Unix() + 600, Epoch: now.UnixMilli(),
 			}
 			value, err := sealer.SealSession(nil, &c, now)
 			if err != nil {

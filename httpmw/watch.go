@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/replica"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // Watch returns a context that ends when the session does, for answers that go on and on: server-sent events,
@@ -33,10 +32,9 @@ func (s *Session[T]) Watch(ctx context.Context) (context.Context, context.Cancel
 
 // watch is one session being looked at again and again.
 type watch struct {
-	st     *state
-	end    int64 // Unix seconds
-	query  replica.Query
-	groups [len(opened{}.groups)]revlog.Tag // what query.Groups points into
+	st    *state
+	end   int64 // Unix seconds
+	query replica.Query
 }
 
 func (s *state) watch() (*watch, error) {
@@ -48,9 +46,7 @@ func (s *state) watch() (*watch, error) {
 		}
 		return nil, ErrNoLogin
 	}
-	w := &watch{st: s, end: s.tok.End, groups: s.groups, query: s.query}
-	w.query.Groups = w.groups[:s.tok.Groups]
-	return w, nil
+	return &watch{st: s, end: s.tok.End, query: s.query}, nil
 }
 
 // run looks often enough that a revocation is noticed a quarter of the list's Within after the list has it.
@@ -91,7 +87,7 @@ func (w *watch) look(ctx context.Context, now time.Time) error {
 		}
 		return nil
 	case replica.Refuse:
-		return listReason(v.Reason).err()
+		return refusedBy(v.Reason)
 	}
 	if ctx.Err() != nil {
 		return nil // nobody is watching any more
@@ -105,7 +101,7 @@ func (s *state) idleLimit(id [16]byte) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.status == alive && s.tok.ID == id {
-		return s.exp
+		return s.tok.Expires
 	}
 	return 1<<63 - 1
 }

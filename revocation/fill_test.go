@@ -33,7 +33,7 @@ func longLog(t *testing.T) (*scripted, *replica.Query) {
 // session returns what q would be under another session id.
 func session(q *replica.Query, n byte) *replica.Query {
 	return &replica.Query{
-		Session: [16]byte{15: n}, Subject: q.Subject, Groups: q.Groups, Keys: q.Keys,
+		Session: [16]byte{15: n}, Subject: q.Subject, GroupTags: q.GroupTags, Groups: q.Groups, Keys: q.Keys,
 		Epoch: q.Epoch, Checked: q.Checked, Term: q.Term,
 	}
 }

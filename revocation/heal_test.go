@@ -27,10 +27,10 @@ func TestR11WhatTheStoreLostIsPutBack(t *testing.T) {
 				} {
 					q := login(t, here, byte(i+1), "ada", "tenant:7")
 					if target.Scope() == revlog.ScopeSession {
-						q.Subject, q.Groups = here.Tag(revocation.Subject("bob")), nil
+						q.Subject, q.Groups = here.Tag(revocation.Subject("bob")), 0
 					}
 					if target.Scope() == revlog.ScopeKey {
-						q.Subject, q.Groups, q.Keys[1] = here.Tag(revocation.Subject("bob")), nil, "kid-two"
+						q.Subject, q.Groups, q.Keys[1] = here.Tag(revocation.Subject("bob")), 0, "kid-two"
 					}
 					if target.Scope() == revlog.ScopeGroup {
 						q.Subject = here.Tag(revocation.Subject("bob"))

@@ -37,9 +37,10 @@ func login(t *testing.T, l *revocation.List, sid byte, user string, groups ...st
 	t.Helper()
 	q := &replica.Query{Session: [16]byte{15: sid}, Subject: l.Tag(revocation.Subject(user)), Keys: [2]string{"kid-one"}}
 	for _, g := range groups {
-		q.Groups = append(q.Groups, l.Tag(revocation.Group(g)))
+		q.GroupTags[q.Groups] = l.Tag(revocation.Group(g))
+		q.Groups++
 	}
-	s, err := l.Replica().Begin(t.Context(), replica.Login{Subject: q.Subject, Groups: q.Groups})
+	s, err := l.Replica().Begin(t.Context(), replica.Login{Subject: q.Subject, Groups: q.GroupTags[:q.Groups]})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,8 @@ func token(l *revocation.List, n byte, s replica.Start, user string, groups ...s
 	q := &replica.Query{Session: [16]byte{15: n}, Subject: l.Tag(revocation.Subject(user)),
 		Epoch: s.Epoch, Checked: s.Checked, Term: s.Term}
 	for _, g := range groups {
-		q.Groups = append(q.Groups, l.Tag(revocation.Group(g)))
+		q.GroupTags[q.Groups] = l.Tag(revocation.Group(g))
+		q.Groups++
 	}
 	return q
 }

@@ -79,7 +79,7 @@ func TestR22NoSuccessorRightAfterANewPrimary(t *testing.T) {
 		time.Sleep(time.Second)
 		promote(t, store)
 		time.Sleep(time.Second)
-		how := replica.Succession{Kind: replica.Others, Login: replica.Login{Subject: q.Subject, Groups: q.Groups}}
+		how := replica.Succession{Kind: replica.Others, Login: replica.Login{Subject: q.Subject, Groups: q.GroupTags[:q.Groups]}}
 		if s, err := l.Replica().Succeed(t.Context(), q, how); !errors.Is(err, revocation.ErrUnavailable) {
 			t.Errorf("right after a new primary: %+v, %v", s, err)
 		}

@@ -22,11 +22,11 @@ func BenchmarkOpen(b *testing.B) {
 	now := time.Now()
 	sealer := token.New(keys.Static(keys.Generate(0)))
 	session := sealed(b, sealer, benchSession(now), now)
-	seenBytes, err := sealer.SealSeen(nil, benchSeen(now), now)
+	renewalBytes, err := sealer.SealRenewal(nil, benchRenewal(now), now)
 	if err != nil {
 		b.Fatal(err)
 	}
-	seen := string(seenBytes)
+	renewal := string(renewalBytes)
 	tampered := changed(session)
 	buf := make([]byte, token.MaxLength)
 
@@ -41,8 +41,8 @@ func BenchmarkOpen(b *testing.B) {
 	b.Run("session", loop(open))
 	b.Run("session-beside-floor", beside(floor, open))
 	b.Run("seen", loop(func() {
-		var c token.Seen
-		if err := sealer.OpenSeen(buf, seen, &c, now); err != nil {
+		var c token.Renewal
+		if err := sealer.OpenRenewal(buf, renewal, &c, now); err != nil {
 			b.Fatal(err)
 		}
 	}))
@@ -67,9 +67,9 @@ func BenchmarkSeal(b *testing.B) {
 	b.Run("floor", loop(floor))
 	b.Run("session", loop(seal))
 	b.Run("session-beside-floor", beside(floor, seal))
-	seen := benchSeen(now)
+	renewal := benchRenewal(now)
 	b.Run("seen", loop(func() {
-		if _, err := sealer.SealSeen(nil, seen, now); err != nil {
+		if _, err := sealer.SealRenewal(nil, renewal, now); err != nil {
 			b.Fatal(err)
 		}
 	}))
@@ -189,19 +189,16 @@ func benchSession(now time.Time) *token.Session {
 		Groups:     2,
 		AuthTime:   now.Unix(),
 		Epoch:      now.UnixMilli(),
-		IssuedAt:   now.Unix(),
-		Expires:    now.Unix() + 7200,
+		Validity:   token.Validity{IssuedAt: now.Unix(), Expires: now.Unix() + 7200, Checked: now.UnixMilli(), Term: 3},
 		End:        now.Unix() + 86400,
-		Checked:    now.UnixMilli(),
-		Line:       3,
 		Data:       []byte(`{"text":"` + strings.Repeat("wafer", 57) + `","n":1}`),
 	}
 	rand.Read(c.ID[:])
 	return c
 }
 
-func benchSeen(now time.Time) *token.Seen {
-	c := &token.Seen{IssuedAt: now.Unix(), Expires: now.Unix() + 7200, Checked: now.UnixMilli(), Line: 3}
+func benchRenewal(now time.Time) *token.Renewal {
+	c := &token.Renewal{Validity: token.Validity{IssuedAt: now.Unix(), Expires: now.Unix() + 7200, Checked: now.UnixMilli(), Term: 3}}
 	rand.Read(c.ID[:])
 	return c
 }

@@ -10,10 +10,10 @@ import (
 
 const (
 	// maxFixed is the longest a session's claims can be without audience, subject,
-	// groups and data; maxSeen that of a seen token's.
+	// groups and data; maxRenewal that of a renewal token's.
 	maxFixed = len(`{"aud":"","sid":"","sub":"","stg":"","grp":[],"auth_time":,"ep":,"iat":,"exp":,"end":,"rem":true,"chk":,"ln":,"ver":,"dat":}`) +
 		22 + 22 + 7*strictjson.MaxDigits + 10
-	maxSeen = len(`{"sid":"","iat":,"exp":,"chk":,"ln":}`) + 22 + 3*strictjson.MaxDigits + 10
+	maxRenewal = len(`{"sid":"","iat":,"exp":,"chk":,"ln":}`) + 22 + 3*strictjson.MaxDigits + 10
 )
 
 func inRange(v int64) bool { return 0 <= v && v <= strictjson.MaxInteger }
@@ -80,7 +80,7 @@ func appendSession(b []byte, c *Session) []byte {
 		b = append(b, `,"rem":true`...)
 	}
 	b = appendOptional(b, `,"chk":`, c.Checked)
-	b = appendOptional(b, `,"ln":`, int64(c.Line))
+	b = appendOptional(b, `,"ln":`, int64(c.Term))
 	b = appendOptional(b, `,"ver":`, c.Version)
 	if len(c.Data) > 0 {
 		b = append(b, `,"dat":`...)
@@ -89,8 +89,8 @@ func appendSession(b []byte, c *Session) []byte {
 	return append(b, '}')
 }
 
-// appendSeen appends the claims of c in the canonical form.
-func appendSeen(b []byte, c *Seen) []byte {
+// appendRenewal appends the claims of c in the canonical form.
+func appendRenewal(b []byte, c *Renewal) []byte {
 	b = append(b, `{"sid":"`...)
 	b = jwe.AppendEncode(b, c.ID[:])
 	b = append(b, `","iat":`...)
@@ -98,7 +98,7 @@ func appendSeen(b []byte, c *Seen) []byte {
 	b = append(b, `,"exp":`...)
 	b = strconv.AppendInt(b, c.Expires, 10)
 	b = appendOptional(b, `,"chk":`, c.Checked)
-	b = appendOptional(b, `,"ln":`, int64(c.Line))
+	b = appendOptional(b, `,"ln":`, int64(c.Term))
 	return append(b, '}')
 }
 

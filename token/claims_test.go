@@ -15,7 +15,7 @@ import (
 // Claims that someone else wrote, and what they mean.
 func TestClaimsFromElsewhere(t *testing.T) {
 	s := testSealer(t)
-	least := token.Session{Audience: []byte("shop"), AuthTime: 1, IssuedAt: 2, Expires: 3, End: 4}
+	least := token.Session{Audience: []byte("shop"), AuthTime: 1, Validity: token.Validity{IssuedAt: 2, Expires: 3}, End: 4}
 	with := func(change func(*token.Session)) token.Session {
 		c := least
 		change(&c)
@@ -46,7 +46,7 @@ func TestClaimsFromElsewhere(t *testing.T) {
 		{"remembered", insert(`"rem":true`), with(func(c *token.Session) { c.Remembered = true })},
 		{"remembered, in its place", leastClaims[:len(leastClaims)-1] + `,"rem":true}`, with(func(c *token.Session) { c.Remembered = true })},
 		{"remembered and more, in their places", leastClaims[:len(leastClaims)-1] + `,"rem":true,"chk":5,"ln":6,"ver":7,"dat":8}`, with(func(c *token.Session) {
-			c.Remembered, c.Checked, c.Line, c.Version, c.Data = true, 5, 6, 7, []byte("8")
+			c.Remembered, c.Checked, c.Term, c.Version, c.Data = true, 5, 6, 7, []byte("8")
 		})},
 		{"remembered with white space", insert(`"rem" : true `), with(func(c *token.Session) { c.Remembered = true })},
 		{"not remembered, said", insert(`"rem":false`), least},
@@ -256,18 +256,18 @@ func TestClaimsRefused(t *testing.T) {
 	}
 }
 
-func TestSeenClaims(t *testing.T) {
+func TestRenewalClaims(t *testing.T) {
 	s := testSealer(t)
 	const sid = `"sid":"AAAAAAAAAAAAAAAAAAAAAA"`
-	good := map[string]token.Seen{
-		`{` + sid + `,"iat":1,"exp":2}`:                            {IssuedAt: 1, Expires: 2},
-		`{"ln":4,"chk":3,"exp":2,"iat":1,` + sid + `}`:             {IssuedAt: 1, Expires: 2, Checked: 3, Line: 4},
-		`{ ` + sid + `, "iat": 1, "exp": 2 } `:                     {IssuedAt: 1, Expires: 2},
-		`{` + sid + `,"iat":1,"exp":2,"sub":"x","dat":{"a":null}}`: {IssuedAt: 1, Expires: 2}, // known in a session only
+	good := map[string]token.Renewal{
+		`{` + sid + `,"iat":1,"exp":2}`:                            {Validity: token.Validity{IssuedAt: 1, Expires: 2}},
+		`{"ln":4,"chk":3,"exp":2,"iat":1,` + sid + `}`:             {Validity: token.Validity{IssuedAt: 1, Expires: 2, Checked: 3, Term: 4}},
+		`{ ` + sid + `, "iat": 1, "exp": 2 } `:                     {Validity: token.Validity{IssuedAt: 1, Expires: 2}},
+		`{` + sid + `,"iat":1,"exp":2,"sub":"x","dat":{"a":null}}`: {Validity: token.Validity{IssuedAt: 1, Expires: 2}}, // known in a session only
 	}
 	for claims, want := range good {
 		want.KeyID = testKID("a")
-		got, err := openedSeen(s, mint(t, testHeader("a", "seen+jwt"), claims))
+		got, err := openedRenewal(s, mint(t, testHeader("a", "seen+jwt"), claims))
 		if err != nil {
 			t.Errorf("%s: %v", claims, err)
 		}
@@ -289,8 +289,8 @@ func TestSeenClaims(t *testing.T) {
 		`{` + sid + `,"iat":1,"exp":2,"dat":}`,
 		`{"sid":"AAAAAAAAAAAAAAAAAAAAAB","iat":1,"exp":2}`,
 	} {
-		got, err := openedSeen(s, mint(t, testHeader("a", "seen+jwt"), claims))
-		if !errors.Is(err, token.ErrMalformed) || got != (token.Seen{}) {
+		got, err := openedRenewal(s, mint(t, testHeader("a", "seen+jwt"), claims))
+		if !errors.Is(err, token.ErrMalformed) || got != (token.Renewal{}) {
 			t.Errorf("%s: opens as %+v, %v", claims, got, err)
 		}
 	}

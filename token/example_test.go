@@ -19,8 +19,7 @@ func Example() {
 		Audience: []byte("shop"),
 		Subject:  []byte("alice"),
 		AuthTime: now.Unix(),
-		IssuedAt: now.Unix(),
-		Expires:  now.Add(2 * time.Hour).Unix(),
+		Validity: token.Validity{IssuedAt: now.Unix(), Expires: now.Add(2 * time.Hour).Unix()},
 		End:      now.Add(24 * time.Hour).Unix(),
 		Data:     []byte(`{"cart":["tea"]}`),
 	}

@@ -7,10 +7,10 @@ import "github.com/wafer-sessions/wafer/internal/strictjson"
 var (
 	ScanSession   = scanSession
 	ParseSession  = parseSession
-	ScanSeen      = scanSeen
-	ParseSeen     = parseSeen
+	ScanRenewal   = scanRenewal
+	ParseRenewal  = parseRenewal
 	AppendSession = appendSession
-	AppendSeen    = appendSeen
+	AppendRenewal = appendRenewal
 )
 
 // ParseHeader returns the kid and the typ of an encoded header.

@@ -35,7 +35,7 @@ func TestUnderFIPS140Only(t *testing.T) {
 	if _, err := opened(s, sealed(t, s, fullSession(), testTime.AddDate(10, 0, 0))); err != nil {
 		t.Error(err)
 	}
-	if _, err := openedSeen(s, sealedSeen(t, s, fullSeen(), testTime.AddDate(10, 0, 0))); err != nil {
+	if _, err := openedRenewal(s, sealedRenewal(t, s, fullRenewal(), testTime.AddDate(10, 0, 0))); err != nil {
 		t.Error(err)
 	}
 	for _, v := range vectors(t) {

@@ -61,15 +61,15 @@ func openAny(t testing.TB, s *token.Sealer, compact string) bool {
 	if err != nil && (c.KeyID != "" || c.Data != nil || c.ID != (token.ID{})) {
 		t.Errorf("refused and left %+v", c)
 	}
-	e, errSeen := openedSeen(s, compact)
-	checkErr(t, errSeen)
+	e, errRenewal := openedRenewal(s, compact)
+	checkErr(t, errRenewal)
 	bearer, errBearer := openedBearer(s, compact)
 	checkErr(t, errBearer)
 	opens := 0
 	for _, as := range []struct {
 		err error
 		key string
-	}{{err, c.KeyID}, {errSeen, e.KeyID}, {errBearer, bearer.KeyID}} {
+	}{{err, c.KeyID}, {errRenewal, e.KeyID}, {errBearer, bearer.KeyID}} {
 		if as.err == nil {
 			opens++
 		}
@@ -120,7 +120,7 @@ func TestReadersAgree(t *testing.T) {
 		` "grp":["AAAAAAAAAAAAAAAAAAAAAA"] "grp":[] "grp":["AAAAAAAAAAAAAAAAAAAAAA","AAAAAAAAAAAAAAAAAAAAAQ"] "auth_time":1 "ep":2 "iat":3 "exp":4 "end":5 "chk":6 "ln":7 "ln":4294967296 "rem":true "rem":false "rem":1 "ver":8`+
 		` "dat":{} "dat":1,"sub":"x" "dat": ,"dat": ,"sub":"a" ,"ep":2 ,"chk":6 ,"ln":7 ,"rem":true ,"rem":false ,"ver":8 ,"x":[{"y":0}] ,"exp":4`, " ")
 	r := rand.New(rand.NewPCG(1, 2))
-	bases := []string{leastClaims, string(token.AppendSession(nil, fullSession())), string(token.AppendSeen(nil, fullSeen()))}
+	bases := []string{leastClaims, string(token.AppendSession(nil, fullSession())), string(token.AppendRenewal(nil, fullRenewal()))}
 	rounds := 20_000
 	if testing.Short() {
 		rounds = 2000
@@ -171,18 +171,18 @@ func checkClaims(t *testing.T, claims []byte) (canonical, ok bool) {
 		checkParsed(t, claims, &parsed)
 	}
 
-	var scannedSeen, parsedSeen token.Seen
-	canonicalSeen := token.ScanSeen(slices.Clone(claims), &scannedSeen)
-	okSeen := token.ParseSeen(slices.Clone(claims), &parsedSeen)
-	if canonicalSeen && (!okSeen || scannedSeen != parsedSeen) {
-		t.Fatalf("%q: scanned as %+v, parsed %v as %+v", claims, scannedSeen, okSeen, parsedSeen)
+	var scannedRenewal, parsedRenewal token.Renewal
+	canonicalRenewal := token.ScanRenewal(slices.Clone(claims), &scannedRenewal)
+	okRenewal := token.ParseRenewal(slices.Clone(claims), &parsedRenewal)
+	if canonicalRenewal && (!okRenewal || scannedRenewal != parsedRenewal) {
+		t.Fatalf("%q: scanned as %+v, parsed %v as %+v", claims, scannedRenewal, okRenewal, parsedRenewal)
 	}
-	if okSeen {
+	if okRenewal {
 		if !json.Valid(claims) {
 			t.Fatalf("%q: parsed and no JSON", claims)
 		}
-		var back token.Seen
-		if again := token.AppendSeen(nil, &parsedSeen); !token.ScanSeen(again, &back) || back != parsedSeen {
+		var back token.Renewal
+		if again := token.AppendRenewal(nil, &parsedRenewal); !token.ScanRenewal(again, &back) || back != parsedRenewal {
 			t.Fatalf("%q: came back as %q", claims, again)
 		}
 	}

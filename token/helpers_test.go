@@ -87,10 +87,10 @@ func sealed(t testing.TB, s *token.Sealer, c *token.Session, now time.Time) stri
 	return string(compact)
 }
 
-// sealedSeen returns the token of c.
-func sealedSeen(t testing.TB, s *token.Sealer, c *token.Seen, now time.Time) string {
+// sealedRenewal returns the token of c.
+func sealedRenewal(t testing.TB, s *token.Sealer, c *token.Renewal, now time.Time) string {
 	t.Helper()
-	compact, err := s.SealSeen(nil, c, now)
+	compact, err := s.SealRenewal(nil, c, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,10 +121,10 @@ func opened(s *token.Sealer, compact string) (token.Session, error) {
 	return c, err
 }
 
-// openedSeen returns what a token says.
-func openedSeen(s *token.Sealer, compact string) (token.Seen, error) {
-	var c token.Seen
-	err := s.OpenSeen(nil, compact, &c, testTime)
+// openedRenewal returns what a token says.
+func openedRenewal(s *token.Sealer, compact string) (token.Renewal, error) {
+	var c token.Renewal
+	err := s.OpenRenewal(nil, compact, &c, testTime)
 	return c, err
 }
 
@@ -139,25 +139,19 @@ func fullSession() *token.Session {
 		Groups:     2,
 		AuthTime:   testSecond - 60,
 		Epoch:      1000*testSecond - 60_123,
-		IssuedAt:   testSecond,
-		Expires:    testSecond + 7200,
+		Validity:   token.Validity{IssuedAt: testSecond, Expires: testSecond + 7200, Checked: 1000*testSecond - 17, Term: 3},
 		End:        testSecond + 86400 - 60,
 		Remembered: true,
-		Checked:    1000*testSecond - 17,
-		Line:       3,
 		Version:    7,
 		Data:       []byte(`{"cart":["tea","cup"],"total":1250}`),
 	}
 }
 
-// fullSeen says everything there is to say.
-func fullSeen() *token.Seen {
-	return &token.Seen{
+// fullRenewal says everything there is to say.
+func fullRenewal() *token.Renewal {
+	return &token.Renewal{
 		ID:       token.ID(bits("sid", 16)),
-		IssuedAt: testSecond + 720,
-		Expires:  testSecond + 720 + 7200,
-		Checked:  1000*testSecond + 719_990,
-		Line:     3,
+		Validity: token.Validity{IssuedAt: testSecond + 720, Expires: testSecond + 720 + 7200, Checked: 1000*testSecond + 719_990, Term: 3},
 	}
 }
 

@@ -70,7 +70,7 @@ func parseSession(b []byte, c *Session) bool {
 		case "chk":
 			c.Checked, ok = m.Integer()
 		case "ln":
-			c.Line, ok = m.line()
+			c.Term, ok = m.term()
 		case "ver":
 			c.Version, ok = m.Integer()
 		case "dat":
@@ -83,9 +83,9 @@ func parseSession(b []byte, c *Session) bool {
 	return m.complete && has == required
 }
 
-// parseSeen reads the claims of a seen token under the rules of [parseSession].
-func parseSeen(b []byte, c *Seen) bool {
-	*c = Seen{}
+// parseRenewal reads the claims of a renewal token under the rules of [parseSession].
+func parseRenewal(b []byte, c *Renewal) bool {
+	*c = Renewal{}
 	const (
 		sid = 1 << iota
 		iat
@@ -93,7 +93,7 @@ func parseSeen(b []byte, c *Seen) bool {
 		required = 1<<iota - 1
 	)
 	has := 0
-	m := members{Reader: strictjson.NewReader(b), known: seenNames}
+	m := members{Reader: strictjson.NewReader(b), known: renewalNames}
 	for m.more() {
 		ok := false
 		switch m.name {
@@ -109,7 +109,7 @@ func parseSeen(b []byte, c *Seen) bool {
 		case "chk":
 			c.Checked, ok = m.Integer()
 		case "ln":
-			c.Line, ok = m.line()
+			c.Term, ok = m.term()
 		}
 		if !ok {
 			return false
@@ -121,7 +121,7 @@ func parseSeen(b []byte, c *Seen) bool {
 // The names of the members that are known.
 var (
 	sessionNames = []string{"aud", "sid", "sub", "stg", "grp", "auth_time", "ep", "iat", "exp", "end", "rem", "chk", "ln", "ver", "dat"}
-	seenNames    = []string{"sid", "iat", "exp", "chk", "ln"}
+	renewalNames = []string{"sid", "iat", "exp", "chk", "ln"}
 )
 
 // members goes through the members of an object, which is all there is to read.
@@ -201,7 +201,7 @@ func (m *members) groups(c *Session) bool {
 	return true
 }
 
-func (m *members) line() (uint32, bool) {
+func (m *members) term() (uint32, bool) {
 	v, ok := m.Integer()
 	return uint32(v), ok && v == int64(uint32(v))
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// tokens returns n session tokens of different sizes, and as many seen tokens.
-func tokens(t *testing.T, s *token.Sealer, n int) (sessions, seens []string) {
+// tokens returns n session tokens of different sizes, and as many renewal tokens.
+func tokens(t *testing.T, s *token.Sealer, n int) (sessions, renewals []string) {
 	for i := range n {
 		c := fullSession()
 		c.ID = token.ID(bits(fmt.Sprint("id", i), 16))
@@ -23,12 +23,12 @@ func tokens(t *testing.T, s *token.Sealer, n int) (sessions, seens []string) {
 		}
 		c.Data = []byte(strings.Repeat("1", 1+7*i))
 		sessions = append(sessions, sealed(t, s, c, testTime))
-		e := fullSeen()
+		e := fullRenewal()
 		e.ID = c.ID
 		e.Expires = testSecond + int64(i)
-		seens = append(seens, sealedSeen(t, s, e, testTime))
+		renewals = append(renewals, sealedRenewal(t, s, e, testTime))
 	}
-	return sessions, seens
+	return sessions, renewals
 }
 
 // mustNotOpen fails the test if the token opens, as any kind, or fails in a way
@@ -36,12 +36,12 @@ func tokens(t *testing.T, s *token.Sealer, n int) (sessions, seens []string) {
 func mustNotOpen(t *testing.T, s *token.Sealer, buf []byte, compact, what string) {
 	t.Helper()
 	var c token.Session
-	var e token.Seen
+	var e token.Renewal
 	if err := s.OpenSession(buf, compact, &c, testTime); !errors.Is(err, token.ErrInvalid) {
 		t.Fatalf("%s: opens as a session, %v:\n%s", what, err, compact)
 	}
-	if err := s.OpenSeen(buf, compact, &e, testTime); !errors.Is(err, token.ErrInvalid) {
-		t.Fatalf("%s: opens as a seen token, %v:\n%s", what, err, compact)
+	if err := s.OpenRenewal(buf, compact, &e, testTime); !errors.Is(err, token.ErrInvalid) {
+		t.Fatalf("%s: opens as a renewal token, %v:\n%s", what, err, compact)
 	}
 	if err := s.OpenBearer(buf, compact, &c, testTime); !errors.Is(err, token.ErrInvalid) {
 		t.Fatalf("%s: opens as a bearer token, %v:\n%s", what, err, compact)
@@ -54,9 +54,9 @@ func TestEveryBitOfManyTokens(t *testing.T) {
 		n = 4
 	}
 	s := testSealer(t)
-	sessions, seens := tokens(t, s, n)
+	sessions, renewals := tokens(t, s, n)
 	buf := make([]byte, token.MaxLength)
-	for _, compact := range append(sessions, seens...) {
+	for _, compact := range append(sessions, renewals...) {
 		b := []byte(compact)
 		for i := range b {
 			for bit := range 8 {
@@ -71,7 +71,7 @@ func TestEveryBitOfManyTokens(t *testing.T) {
 func TestEveryByteOfOneToken(t *testing.T) {
 	s := testSealer(t)
 	buf := make([]byte, token.MaxLength)
-	for _, compact := range []string{sealed(t, s, fullSession(), testTime), sealedSeen(t, s, fullSeen(), testTime), sealedBearer(t, s, fullSession(), testTime)} {
+	for _, compact := range []string{sealed(t, s, fullSession(), testTime), sealedRenewal(t, s, fullRenewal(), testTime), sealedBearer(t, s, fullSession(), testTime)} {
 		b := []byte(compact)
 		for i, was := range b {
 			for c := range 256 {
@@ -88,7 +88,7 @@ func TestEveryByteOfOneToken(t *testing.T) {
 func TestCutAndExtended(t *testing.T) {
 	s := testSealer(t)
 	buf := make([]byte, token.MaxLength)
-	for _, compact := range []string{sealed(t, s, fullSession(), testTime), sealedSeen(t, s, fullSeen(), testTime), sealedBearer(t, s, fullSession(), testTime)} {
+	for _, compact := range []string{sealed(t, s, fullSession(), testTime), sealedRenewal(t, s, fullRenewal(), testTime), sealedBearer(t, s, fullSession(), testTime)} {
 		for i := range compact {
 			mustNotOpen(t, s, buf, compact[:i], "the end cut off")
 			mustNotOpen(t, s, buf, compact[i+1:], "the beginning cut off")
@@ -113,8 +113,8 @@ func TestSwappedParts(t *testing.T) {
 		sealed(t, s, fullSession(), testTime),
 		sealed(t, s, fullSession(), testTime), // says the same
 		sealed(t, s, least, testTime),
-		sealedSeen(t, s, fullSeen(), testTime),
-		sealedSeen(t, s, fullSeen(), testTime),
+		sealedRenewal(t, s, fullRenewal(), testTime),
+		sealedRenewal(t, s, fullRenewal(), testTime),
 		sealedBearer(t, s, fullSession(), testTime),
 	}
 	for i, a := range all {
@@ -148,7 +148,7 @@ func TestSwappedKind(t *testing.T) {
 		open          func(string) error
 	}{
 		{"session", sealed(t, s, fullSession(), testTime), func(c string) error { _, err := opened(s, c); return err }},
-		{"seen", sealedSeen(t, s, fullSeen(), testTime), func(c string) error { _, err := openedSeen(s, c); return err }},
+		{"seen", sealedRenewal(t, s, fullRenewal(), testTime), func(c string) error { _, err := openedRenewal(s, c); return err }},
 		{"bearer", sealedBearer(t, s, fullSession(), testTime), func(c string) error { _, err := openedBearer(s, c); return err }},
 	}
 	header := func(compact string) string { return compact[:strings.IndexByte(compact, '.')] }

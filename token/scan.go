@@ -46,7 +46,7 @@ func scanSession(b []byte, c *Session) bool {
 		c.Checked = s.integer()
 	}
 	if s.take(`,"ln":`) {
-		c.Line = s.line()
+		c.Term = s.term()
 	}
 	if s.take(`,"ver":`) {
 		c.Version = s.integer()
@@ -59,8 +59,8 @@ func scanSession(b []byte, c *Session) bool {
 	return !s.failed && len(s.b) == 0 && len(c.Audience) > 0
 }
 
-// scanSeen is to [parseSeen] what [scanSession] is to parseSession.
-func scanSeen(b []byte, c *Seen) bool {
+// scanRenewal is to [parseRenewal] what [scanSession] is to parseSession.
+func scanRenewal(b []byte, c *Renewal) bool {
 	s := scanner{b: b}
 	s.expect(`{"sid":"`)
 	s.bytes16((*[16]byte)(&c.ID))
@@ -72,7 +72,7 @@ func scanSeen(b []byte, c *Seen) bool {
 		c.Checked = s.integer()
 	}
 	if s.take(`,"ln":`) {
-		c.Line = s.line()
+		c.Term = s.term()
 	}
 	s.expect(`}`)
 	return !s.failed && len(s.b) == 0
@@ -143,7 +143,7 @@ func (s *scanner) integer() int64 {
 	return v
 }
 
-func (s *scanner) line() uint32 {
+func (s *scanner) term() uint32 {
 	v := s.integer()
 	if v != int64(uint32(v)) {
 		s.fail()

@@ -89,18 +89,18 @@ func (s *Sealer) sealClaims(dst []byte, k kind, c *Session, now time.Time) ([]by
 	return e.seal(grown, appendSession(room, c))
 }
 
-// SealSeen appends to dst the token that says what c says, as [Sealer.SealSession]
+// SealRenewal appends to dst the token that says what c says, as [Sealer.SealSession]
 // does.
-func (s *Sealer) SealSeen(dst []byte, c *Seen, now time.Time) ([]byte, error) {
+func (s *Sealer) SealRenewal(dst []byte, c *Renewal, now time.Time) ([]byte, error) {
 	if !inRange(c.IssuedAt) || !inRange(c.Expires) || !inRange(c.Checked) {
 		return dst, ErrMalformed
 	}
-	e, err := s.current().sealing(seen, now)
+	e, err := s.current().sealing(renewal, now)
 	if err != nil {
 		return dst, err
 	}
-	grown, room := jwe.Room(dst, e.header, maxSeen)
-	return e.seal(grown, appendSeen(room, c))
+	grown, room := jwe.Room(dst, e.header, maxRenewal)
+	return e.seal(grown, appendRenewal(room, c))
 }
 
 // OpenSession opens a session token and stores in c what it says. buf is scratch
@@ -134,16 +134,16 @@ func (s *Sealer) openClaims(buf []byte, compact string, k kind, c *Session, now 
 	return nil
 }
 
-// OpenSeen opens a seen token and stores in c what it says, as
+// OpenRenewal opens a renewal token and stores in c what it says, as
 // [Sealer.OpenSession] does.
-func (s *Sealer) OpenSeen(buf []byte, compact string, c *Seen, now time.Time) error {
-	*c = Seen{}
-	plaintext, e, err := s.open(buf, compact, seen, now)
+func (s *Sealer) OpenRenewal(buf []byte, compact string, c *Renewal, now time.Time) error {
+	*c = Renewal{}
+	plaintext, e, err := s.open(buf, compact, renewal, now)
 	if err != nil {
 		return err
 	}
-	if !scanSeen(plaintext, c) && !parseSeen(plaintext, c) {
-		*c = Seen{}
+	if !scanRenewal(plaintext, c) && !parseRenewal(plaintext, c) {
+		*c = Renewal{}
 		return ErrMalformed
 	}
 	c.KeyID = e.kid

@@ -15,7 +15,7 @@ func TestRevokedKey(t *testing.T) {
 	ring := testRing(t, testJWK("a", ""))
 	src := swapping(ring)
 	s := token.New(src)
-	session, seen := sealed(t, s, fullSession(), testTime), sealedSeen(t, s, fullSeen(), testTime)
+	session, renewal := sealed(t, s, fullSession(), testTime), sealedRenewal(t, s, fullRenewal(), testTime)
 	revoked, err := ring.Revoke(testTime, testKID("a"))
 	if err != nil {
 		t.Fatal(err)
@@ -24,8 +24,8 @@ func TestRevokedKey(t *testing.T) {
 	if _, err := opened(s, session); !errors.Is(err, token.ErrRevokedKey) {
 		t.Errorf("session: %v", err)
 	}
-	if _, err := openedSeen(s, seen); !errors.Is(err, token.ErrRevokedKey) {
-		t.Errorf("seen token: %v", err)
+	if _, err := openedRenewal(s, renewal); !errors.Is(err, token.ErrRevokedKey) {
+		t.Errorf("renewal token: %v", err)
 	}
 	elsewhere := mint(t, " "+testHeader("a", "session+jwt"), leastClaims)
 	if _, err := opened(s, elsewhere); !errors.Is(err, token.ErrRevokedKey) {
@@ -66,7 +66,7 @@ func TestKeysByTime(t *testing.T) {
 			t.Errorf("%v from the end of the key: sealing %v", now.Sub(until), err)
 		}
 	}
-	if _, err := s.SealSeen(nil, fullSeen(), until); !errors.Is(err, token.ErrNoKey) {
+	if _, err := s.SealRenewal(nil, fullRenewal(), until); !errors.Is(err, token.ErrNoKey) {
 		t.Errorf("sealing with an expired key: %v", err)
 	}
 }
@@ -98,15 +98,15 @@ func TestExhaustedKey(t *testing.T) {
 	s.SetSeals(testKID("a"), token.MaxSeals-3)
 	// The last three, one of each kind: it is one key.
 	compact := sealed(t, s, fullSession(), testTime)
-	sealedSeen(t, s, fullSeen(), testTime)
+	sealedRenewal(t, s, fullRenewal(), testTime)
 	sealedBearer(t, s, fullSession(), testTime)
 	exhausted := func(when string) {
 		t.Helper()
 		if got, err := s.SealSession([]byte("before"), fullSession(), testTime); !errors.Is(err, token.ErrExhausted) || string(got) != "before" {
 			t.Errorf("%s: session: %q, %v", when, got, err)
 		}
-		if got, err := s.SealSeen([]byte("before"), fullSeen(), testTime); !errors.Is(err, token.ErrExhausted) || string(got) != "before" {
-			t.Errorf("%s: seen token: %q, %v", when, got, err)
+		if got, err := s.SealRenewal([]byte("before"), fullRenewal(), testTime); !errors.Is(err, token.ErrExhausted) || string(got) != "before" {
+			t.Errorf("%s: renewal token: %q, %v", when, got, err)
 		}
 		if got, err := s.SealBearer([]byte("before"), fullSession(), testTime); !errors.Is(err, token.ErrExhausted) || string(got) != "before" {
 			t.Errorf("%s: bearer token: %q, %v", when, got, err)

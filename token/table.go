@@ -15,12 +15,12 @@ type kind uint8
 
 const (
 	session kind = iota
-	seen
+	renewal
 	bearer
 	kinds
 )
 
-var typs = [kinds]string{session: "session+jwt", seen: "seen+jwt", bearer: "bearer+jwt"}
+var typs = [kinds]string{session: "session+jwt", renewal: "seen+jwt", bearer: "bearer+jwt"}
 
 // typ returns the kind's typ.
 func (k kind) typ() string { return typs[k] }

@@ -3,7 +3,7 @@
 //
 // A [Sealer] seals and opens three kinds of token. A session token carries
 // everything there is to know about a [Session] and is written when the session
-// changes. A [Seen] token carries the last renewal only. A bearer token says what a
+// changes. A [Renewal] token carries the last renewal only. A bearer token says what a
 // session token says, and is for programs: a session token is never taken for one,
 // nor the other way round.
 //
@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/jwe"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 const (
@@ -73,7 +74,23 @@ func ParseID(s string) (ID, bool) {
 
 // A Tag stands for a subject or a group in a list of revocations, so that the list
 // need not know them by name. The zero Tag stands for none.
-type Tag [16]byte
+type Tag = revlog.Tag
+
+// Validity is what each renewal of a session says anew: how long the session lasts
+// if it is not used, and up to where the list of revocations was checked for it.
+type Validity struct {
+	// IssuedAt is when the token was sealed (iat), in seconds since 1970.
+	IssuedAt int64
+	// Expires is the idle deadline (exp), in seconds since 1970. That of a session
+	// token may have passed while the session is alive, if there is a renewal token.
+	Expires int64
+	// Checked is the position in the revocation log up to which no entry concerns
+	// the session (chk), in milliseconds. Zero: not said.
+	Checked int64
+	// Term is the term of the primary of the revocation log at Checked (ln).
+	// Zero: not said.
+	Term uint32
+}
 
 // A Session is what a session token or a bearer token says. Integers are not negative and below
 // 2^53. The slices of an opened session point into the buffer that was given to
@@ -98,21 +115,12 @@ type Session struct {
 	// Epoch is when the session began in the time of the revocation log (ep), in
 	// milliseconds. Zero: not said.
 	Epoch int64
-	// IssuedAt is when this token was sealed (iat), in seconds since 1970.
-	IssuedAt int64
-	// Expires is the idle deadline (exp), in seconds since 1970. That of a live
-	// session may have passed if there is a seen token.
-	Expires int64
+	// Validity is that of this token. A renewal token may say a later one.
+	Validity
 	// End is the absolute deadline (end), in seconds since 1970.
 	End int64
 	// Remembered says that the login asked to be remembered (rem).
 	Remembered bool
-	// Checked is the position in the revocation log up to which no entry concerns
-	// the session (chk), in milliseconds. Zero: not said.
-	Checked int64
-	// Line is the primary of the revocation log under which Checked was said (ln).
-	// Zero: not said.
-	Line uint32
 	// Version counts how often the data was written (ver). Zero: never.
 	Version int64
 	// Data is the application's own, raw: one JSON value (dat). It is neither
@@ -127,13 +135,10 @@ type Session struct {
 // Format implements [fmt.Formatter]: every verb prints the name of the type.
 func (c Session) Format(f fmt.State, _ rune) { io.WriteString(f, "token.Session") }
 
-// Seen is what a seen token says: when a session was last renewed. The fields are
-// those of [Session].
-type Seen struct {
-	ID       ID
-	IssuedAt int64
-	Expires  int64
-	Checked  int64
-	Line     uint32
-	KeyID    string
+// A Renewal is what a renewal token says: which session was renewed, and until when.
+type Renewal struct {
+	ID ID
+	Validity
+	// KeyID is the kid of the key that opened the token, as in [Session].
+	KeyID string
 }

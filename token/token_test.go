@@ -45,7 +45,7 @@ func TestSessionComesBack(t *testing.T) {
 		{"a group of zeros", func(c *token.Session) { c.Groups = 1 }},
 		{"largest numbers", func(c *token.Session) {
 			c.AuthTime, c.Epoch, c.IssuedAt, c.Expires, c.End, c.Checked = 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1
-			c.Line, c.Version = 1<<32-1, 1<<53-1
+			c.Term, c.Version = 1<<32-1, 1<<53-1
 		}},
 		{"remembered", func(c *token.Session) { c.Remembered = true }},
 		{"version", func(c *token.Session) { c.Version = 1 }},
@@ -71,14 +71,14 @@ func TestSessionComesBack(t *testing.T) {
 	}
 }
 
-func TestSeenComesBack(t *testing.T) {
+func TestRenewalComesBack(t *testing.T) {
 	s := testSealer(t)
-	for _, in := range []*token.Seen{
-		fullSeen(),
+	for _, in := range []*token.Renewal{
+		fullRenewal(),
 		{},
-		{IssuedAt: 1<<53 - 1, Expires: 1<<53 - 1, Checked: 1<<53 - 1, Line: 1<<32 - 1},
+		{Validity: token.Validity{IssuedAt: 1<<53 - 1, Expires: 1<<53 - 1, Checked: 1<<53 - 1, Term: 1<<32 - 1}},
 	} {
-		got, err := openedSeen(s, sealedSeen(t, s, in, testTime))
+		got, err := openedRenewal(s, sealedRenewal(t, s, in, testTime))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestCanonicalForm(t *testing.T) {
 	}
 	t.Run("seen", func(t *testing.T) {
 		want := `{"sid":"` + b64(bits("sid", 16)) + `","iat":1760000720,"exp":1760007920,"chk":1760000719990,"ln":3}`
-		if diff := cmp.Diff(want, plaintextOf(t, sealedSeen(t, testSealer(t), fullSeen(), testTime))); diff != "" {
+		if diff := cmp.Diff(want, plaintextOf(t, sealedRenewal(t, testSealer(t), fullRenewal(), testTime))); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
@@ -166,8 +166,8 @@ func TestSealRefuses(t *testing.T) {
 			}
 		})
 	}
-	for _, c := range []token.Seen{{IssuedAt: -1}, {Expires: -1}, {Checked: -1}, {Checked: 1 << 53}} {
-		if got, err := testSealer(t).SealSeen([]byte("before"), &c, testTime); !errors.Is(err, token.ErrMalformed) || string(got) != "before" {
+	for _, c := range []token.Renewal{{Validity: token.Validity{IssuedAt: -1}}, {Validity: token.Validity{Expires: -1}}, {Validity: token.Validity{Checked: -1}}, {Validity: token.Validity{Checked: 1 << 53}}} {
+		if got, err := testSealer(t).SealRenewal([]byte("before"), &c, testTime); !errors.Is(err, token.ErrMalformed) || string(got) != "before" {
 			t.Errorf("%+v: %q, %v, want dst as it was and ErrMalformed", c, got, err)
 		}
 	}
@@ -216,15 +216,15 @@ func TestID(t *testing.T) {
 
 func TestAllocations(t *testing.T) {
 	s := testSealer(t)
-	session, seen := fullSession(), fullSeen()
-	compact, compactSeen := sealed(t, s, session, testTime), sealedSeen(t, s, seen, testTime)
+	session, renewal := fullSession(), fullRenewal()
+	compact, compactRenewal := sealed(t, s, session, testTime), sealedRenewal(t, s, renewal, testTime)
 	compactBearer := sealedBearer(t, s, session, testTime)
 	other := mint(t, `{"typ":"session+jwt","kid":"`+testKID("a")+`","enc":"A256GCM","alg":"dir"}`,
 		`{"future":{"a":[1,2.5e3]},"sub":"\u0061lice","sid":"AAAAAAAAAAAAAAAAAAAAAA","end":1,"exp":1,"iat":1,"auth_time":1,"aud":["shop"]}`)
 	buf := make([]byte, token.MaxLength)
 	dst := make([]byte, 0, 2*token.MaxLength)
 	var c token.Session
-	var e token.Seen
+	var e token.Renewal
 	tampered := changed(compact)
 	huge := strings.Repeat(".", 1<<20)
 	rows := []struct {
@@ -233,15 +233,15 @@ func TestAllocations(t *testing.T) {
 		f     func() error
 	}{
 		{"open a session", 0, func() error { return s.OpenSession(buf, compact, &c, testTime) }},
-		{"open a seen token", 0, func() error { return s.OpenSeen(buf, compactSeen, &e, testTime) }},
+		{"open a renewal token", 0, func() error { return s.OpenRenewal(buf, compactRenewal, &e, testTime) }},
 		{"open a bearer token", 0, func() error { return s.OpenBearer(buf, compactBearer, &c, testTime) }},
 		{"open a token that was minted elsewhere", 0, func() error { return s.OpenSession(buf, other, &c, testTime) }},
 		{"open without a buffer", 1, func() error { return s.OpenSession(nil, compact, &c, testTime) }},
 		{"seal a session", 1, func() error { _, err := s.SealSession(nil, session, testTime); return err }},
 		{"seal a session into a buffer", 0, func() error { _, err := s.SealSession(dst, session, testTime); return err }},
 		{"seal a bearer token", 1, func() error { _, err := s.SealBearer(nil, session, testTime); return err }},
-		{"seal a seen token", 1, func() error { _, err := s.SealSeen(nil, seen, testTime); return err }},
-		{"seal a seen token into a buffer", 0, func() error { _, err := s.SealSeen(dst, seen, testTime); return err }},
+		{"seal a renewal token", 1, func() error { _, err := s.SealRenewal(nil, renewal, testTime); return err }},
+		{"seal a renewal token into a buffer", 0, func() error { _, err := s.SealRenewal(dst, renewal, testTime); return err }},
 		{"refuse a tampered token", 0, func() error { return refused(s.OpenSession(buf, tampered, &c, testTime)) }},
 		{"refuse 1 MB of dots", 0, func() error { return refused(s.OpenSession(buf, huge, &c, testTime)) }},
 		{"refuse 4,096 dots", 0, func() error { return refused(s.OpenSession(buf, huge[:4096], &c, testTime)) }},
@@ -269,10 +269,10 @@ func TestSealIntoLittleRoom(t *testing.T) {
 			t.Errorf("a session allocates %v times", n)
 		}
 	}
-	for _, c := range []*token.Seen{{}, fullSeen()} {
-		dst := make([]byte, 0, len(sealedSeen(t, s, c, testTime))+300)
-		if n := testing.AllocsPerRun(20, func() { s.SealSeen(dst, c, testTime) }); n != 0 {
-			t.Errorf("a seen token allocates %v times", n)
+	for _, c := range []*token.Renewal{{}, fullRenewal()} {
+		dst := make([]byte, 0, len(sealedRenewal(t, s, c, testTime))+300)
+		if n := testing.AllocsPerRun(20, func() { s.SealRenewal(dst, c, testTime) }); n != 0 {
+			t.Errorf("a renewal token allocates %v times", n)
 		}
 	}
 }

@@ -76,14 +76,14 @@ func vectorTable(t *testing.T) []madeVector {
 	}
 	full := session(func(*token.Session) {})
 	bearer := func(t *testing.T) string { return sealedBearer(t, testSealer(t), fullSession(), testTime) }
-	seen := func(t *testing.T) string { return sealedSeen(t, testSealer(t), fullSeen(), testTime) }
+	renewal := func(t *testing.T) string { return sealedRenewal(t, testSealer(t), fullRenewal(), testTime) }
 	canonical := func(change func(*token.Session)) string {
 		c := fullSession()
 		change(c)
 		return string(token.AppendSession(nil, c))
 	}
 	fullClaims := canonical(func(*token.Session) {})
-	seenClaims := string(token.AppendSeen(nil, fullSeen()))
+	renewalClaims := string(token.AppendRenewal(nil, fullRenewal()))
 	minted := func(header, claims string) func(*testing.T) string {
 		return func(t *testing.T) string { return mint(t, header, claims) }
 	}
@@ -130,7 +130,7 @@ func vectorTable(t *testing.T) []madeVector {
 	escapes := func(c *token.Session) { c.Subject = []byte("zoë \"Q\" \\ \x1f\u2028𝄞") }
 	notJSON := func(c *token.Session) { c.Data = []byte(`1,"sub":"mallory","exp":9e9}`) }
 	largest := func(c *token.Session) {
-		c.AuthTime, c.Epoch, c.IssuedAt, c.Expires, c.End, c.Checked, c.Line = 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<32-1
+		c.AuthTime, c.Epoch, c.IssuedAt, c.Expires, c.End, c.Checked, c.Term = 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<32-1
 		c.Version = 1<<53 - 1
 		c.Subject = []byte(strings.Repeat("x", 256))
 		for i := range c.GroupTags {
@@ -147,7 +147,7 @@ func vectorTable(t *testing.T) []madeVector {
 		opens("session-escapes", "a subject with escapes and beyond ASCII", canonical(escapes), session(escapes)),
 		opens("session-not-remembered", "that it is not remembered is said, which the canonical form leaves out", canonical(func(c *token.Session) { c.Remembered = false }), withClaims(`"rem":true`, `"rem":false`)),
 		opens("session-data-not-json", "data that is not one JSON value and would end the claims is data all the same", canonical(notJSON), session(notJSON)),
-		as("seen", opens("seen", "everything a seen token can say", seenClaims, seen)),
+		as("seen", opens("seen", "everything a renewal token can say", renewalClaims, renewal)),
 		as("seen", opens("seen-least", "nothing that can be left out", `{"sid":"`+sid+`","iat":1,"exp":2}`, minted(testHeader("a", "seen+jwt"), `{"sid":"`+sid+`","iat":1,"exp":2}`))),
 		as("bearer", opens("bearer", "a bearer token, which says what a session says", fullClaims, bearer)),
 		as("bearer", opens("bearer-least", "nothing that can be left out", leastClaims, minted(testHeader("a", "bearer+jwt"), leastClaims))),
@@ -162,16 +162,16 @@ func vectorTable(t *testing.T) []madeVector {
 		with(fails("key-revoked", "revoked key", "the key was revoked", full), testSecond, testJWK("a", fmt.Sprintf(`,"revoked":%d`, testSecond)), testJWK("b", "")),
 		with(fails("key-other", "tampered", "the kid of one key over what another one sealed", minted(testHeader("b", "session+jwt"), fullClaims)), testSecond, testJWK("a", ""), testJWK("b", "")),
 
-		fails("kind-other", "malformed", "a good seen token where a session is wanted", seen),
+		fails("kind-other", "malformed", "a good renewal token where a session is wanted", renewal),
 		fails("kind-bearer", "malformed", "a good bearer token where a session is wanted", bearer),
 		as("bearer", fails("kind-session", "malformed", "a good session token where a bearer token is wanted", full)),
-		as("seen", fails("kind-bearer-seen", "malformed", "a good bearer token where a seen token is wanted", bearer)),
+		as("seen", fails("kind-bearer-seen", "malformed", "a good bearer token where a renewal token is wanted", bearer)),
 		as("bearer", fails("kind-bearer-swapped", "tampered", "a session under the header of a bearer token", func(t *testing.T) string {
 			_, rest, _ := strings.Cut(full(t), ".")
 			return b64([]byte(testHeader("a", "bearer+jwt"))) + "." + rest
 		})),
-		fails("kind-swapped", "tampered", "a seen token under the header of a session", func(t *testing.T) string {
-			_, rest, _ := strings.Cut(seen(t), ".")
+		fails("kind-swapped", "tampered", "a renewal token under the header of a session", func(t *testing.T) string {
+			_, rest, _ := strings.Cut(renewal(t), ".")
 			return b64([]byte(h)) + "." + rest
 		}),
 		fails("flip-iv", "tampered", "one bit of the IV changed", flip(2)),

@@ -131,9 +131,9 @@ func TestVectors(t *testing.T) {
 					claims = token.AppendSession(nil, &c)
 				}
 			case "seen":
-				var c token.Seen
-				if err = s.OpenSeen(nil, v.token, &c, time.Unix(v.now, 0)); err == nil {
-					claims = token.AppendSeen(nil, &c)
+				var c token.Renewal
+				if err = s.OpenRenewal(nil, v.token, &c, time.Unix(v.now, 0)); err == nil {
+					claims = token.AppendRenewal(nil, &c)
 				}
 			}
 			if want := vectorErrors[v.expect]; !errors.Is(err, want) {

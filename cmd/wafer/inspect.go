@@ -92,7 +92,7 @@ func (in *inspection) open(r *keys.Ring, now time.Time) {
 	var (
 		sealer  = token.New(keys.Static(r))
 		session token.Session
-		seen    token.Seen
+		seen    token.Renewal
 		err     error
 	)
 	switch in.Kind {
@@ -101,7 +101,7 @@ func (in *inspection) open(r *keys.Ring, now time.Time) {
 	case "bearer":
 		err = sealer.OpenBearer(nil, in.compact, &session, now)
 	case "seen":
-		err = sealer.OpenSeen(nil, in.compact, &seen, now)
+		err = sealer.OpenRenewal(nil, in.compact, &seen, now)
 	}
 	ahead := now.Add(token.ClockSlack)
 	switch t := now.Unix(); {

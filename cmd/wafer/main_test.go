@@ -118,11 +118,11 @@ func mint() {
 		}
 		b, err = seal(nil, &token.Session{
 			Audience: []byte("shop"), ID: id, Subject: []byte("ada\u009b31m"), SubjectTag: token.Tag{1}, GroupTags: [8]token.Tag{{2}}, Groups: 1,
-			AuthTime: now.Unix() - 60, IssuedAt: now.Unix(), Expires: now.Add(idle).Unix(), End: now.Add(absolute).Unix(),
-			Epoch: now.UnixMilli() - 60_000, Checked: now.UnixMilli(), Line: 3, Data: []byte(`{"cart":[1,2]}`),
+			AuthTime: now.Unix() - 60, Validity: token.Validity{IssuedAt: now.Unix(), Expires: now.Add(idle).Unix(), Checked: now.UnixMilli(), Term: 3}, End: now.Add(absolute).Unix(),
+			Epoch: now.UnixMilli() - 60_000, Data: []byte(`{"cart":[1,2]}`),
 		}, now)
 	case "seen":
-		b, err = sealer.SealSeen(nil, &token.Seen{ID: id, IssuedAt: now.Unix(), Expires: now.Add(idle).Unix(), Checked: now.UnixMilli(), Line: 3}, now)
+		b, err = sealer.SealRenewal(nil, &token.Renewal{ID: id, Validity: token.Validity{IssuedAt: now.Unix(), Expires: now.Add(idle).Unix(), Checked: now.UnixMilli(), Term: 3}}, now)
 	}
 	check(err)
 	fmt.Printf("%s\n", b)

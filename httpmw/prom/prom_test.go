@@ -105,16 +105,16 @@ func (fake) Stats() httpmw.Stats {
 		Refused: map[string]uint64{},
 	}
 	for i, r := range reasons {
-		s.Refused[string(r)] = uint64(i + 1)
+		s.Refused[r] = uint64(i + 1)
 	}
 	return s
 }
 
-var reasons = []httpmw.Reason{
-	httpmw.ReasonExpiredIdle, httpmw.ReasonExpiredAbsolute, httpmw.ReasonRevokedSession, httpmw.ReasonRevokedSubject, httpmw.ReasonRevokedGroup,
-	httpmw.ReasonRevokedKey, httpmw.ReasonRevokedEveryone, httpmw.ReasonListLost, httpmw.ReasonUnknownKey, httpmw.ReasonTampered,
-	httpmw.ReasonMalformed, httpmw.ReasonTooLong, httpmw.ReasonWrongAudience, httpmw.ReasonOutOfBounds, httpmw.ReasonAmbiguous, httpmw.ReasonIncomplete,
-	httpmw.ReasonUndecided, httpmw.ReasonData,
+var reasons = []string{
+	"expired_idle", "expired_absolute", "revoked_session", "revoked_subject", "revoked_group",
+	"revoked_key", "revoked_everyone", "list_lost", "unknown_key", "tampered",
+	"malformed", "too_long", "wrong_audience", "out_of_bounds", "ambiguous", "incomplete",
+	"undecided", "data",
 }
 
 func TestMetricsOfAnApplication(t *testing.T) {

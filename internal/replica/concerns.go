@@ -53,7 +53,7 @@ func (l *Replica) match(q *Query, in scopes, sees func(revlog.Key) sight) (sight
 	if q.Subject != (revlog.Tag{}) && look(revlog.Key{Scope: revlog.ScopeSubject, Tag: q.Subject}) {
 		return worst, why
 	}
-	for _, g := range q.Groups {
+	for _, g := range q.groups() {
 		if look(revlog.Key{Scope: revlog.ScopeGroup, Tag: g}) {
 			break
 		}

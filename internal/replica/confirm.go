@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -28,7 +29,7 @@ func (t *tagger) clearKey(q *Query) (k clearKey) {
 	h.Write(q.tag[:])
 	h.Write(q.Subject[:])
 	h.Write(binary.BigEndian.AppendUint64(nil, uint64(q.Epoch)))
-	for _, g := range q.Groups {
+	for _, g := range q.groups() {
 		h.Write(g[:])
 	}
 	copy(k[:], h.Sum(nil))
@@ -231,7 +232,7 @@ func (v *view) lost(joined bool, within time.Duration) *window {
 
 func (l *Replica) question(q *Query, v *view) revlog.Question {
 	out := revlog.Question{
-		List: v.head.ID, Session: q.tag, Subject: q.Subject, Groups: q.Groups,
+		List: v.head.ID, Session: q.tag, Subject: q.Subject, Groups: slices.Clone(q.groups()),
 		Epoch: v.began(q, l.Within()), Checked: q.Checked, Skew: l.Within(),
 	}
 	for _, kid := range q.Keys {

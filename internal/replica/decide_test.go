@@ -65,7 +65,7 @@ func entryAt(ms int64, s revlog.Scope, tag revlog.Tag, w int64) revlog.Entry {
 // minute before it.
 func someQuery() Query {
 	return Query{
-		Session: [16]byte{1}, Subject: revlog.Tag{2}, Groups: []revlog.Tag{{3}, {4}}, Keys: [2]string{"one", "two"},
+		Session: [16]byte{1}, Subject: revlog.Tag{2}, GroupTags: [8]revlog.Tag{{3}, {4}}, Groups: 2, Keys: [2]string{"one", "two"},
 		Epoch: testEpoch, Checked: testM - minuteMS, Term: testLine,
 	}
 }
@@ -82,7 +82,7 @@ func TestR16Decide(t *testing.T) {
 	key := func(kid string) revlog.Entry {
 		return entryAt(testM-5*minuteMS, revlog.ScopeKey, tags.of(revlog.ScopeKey, kid), revlog.Forever)
 	}
-	anonymous := func(q *Query) { q.Subject, q.Groups = revlog.Tag{}, nil }
+	anonymous := func(q *Query) { q.Subject, q.Groups = revlog.Tag{}, 0 }
 	old := func(q *Query) { q.Checked = testM - ago - minuteMS }
 
 	for _, tt := range []struct {
@@ -107,7 +107,7 @@ func TestR16Decide(t *testing.T) {
 		{name: "everyone, missing ep", entries: []revlog.Entry{everyone(1)}, query: func(q *Query) { q.Epoch = 0 }, want: Refuse, reason: RevokedEveryone},
 		{name: "an older everyone does not mask a newer", entries: []revlog.Entry{everyone(testEpoch), everyone(1)}, want: Refuse, reason: RevokedEveryone},
 		{name: "key of the session token", entries: []revlog.Entry{key("one")}, want: Refuse, reason: RevokedKey},
-		{name: "key of the seen token", entries: []revlog.Entry{key("two")}, want: Refuse, reason: RevokedKey},
+		{name: "key of the renewal token", entries: []revlog.Entry{key("two")}, want: Refuse, reason: RevokedKey},
 		{name: "key, anonymous", entries: []revlog.Entry{key("two")}, query: anonymous, want: Refuse, reason: RevokedKey},
 		{name: "key, though chk and ep are newer", entries: []revlog.Entry{key("one")}, query: func(q *Query) { q.Checked, q.Epoch = testM, testM }, want: Refuse, reason: RevokedKey},
 		{name: "another key", entries: []revlog.Entry{key("three")}, want: Accept},

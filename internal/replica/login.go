@@ -121,7 +121,8 @@ func (b Login) after(w int64) bool { return b.Since != 0 && w > b.Since }
 // knows reports whether this replica knows of a revocation of b's subject, of a group
 // or of everyone that ends what began at epoch. The store need not have heard of it.
 func (l *Replica) knows(b Login, epoch int64) bool {
-	q := Query{Subject: b.Subject, Groups: b.Groups, Epoch: epoch}
+	q := Query{Subject: b.Subject, Epoch: epoch}
+	q.SetGroups(b.Groups...)
 	if l.own(&q) != None { // before the view, as in Decide
 		return true
 	}

@@ -105,7 +105,8 @@ func (h *history) mint(r *member, s *modelSession, start Start) {
 	h.sessions = append(h.sessions, s)
 	b := h.identity(r, s)
 	t := &modelToken{s: s, checked: time.Now(), exp: time.Now().Add(r.wall + s.idle)}
-	t.q = Query{Session: sessionID(s.id), Subject: b.Subject, Groups: b.Groups, Epoch: start.Epoch, Checked: start.Checked, Term: start.Term}
+	t.q = Query{Session: sessionID(s.id), Subject: b.Subject, Epoch: start.Epoch, Checked: start.Checked, Term: start.Term}
+	t.q.SetGroups(b.Groups...)
 	t.q.Keys[0] = h.sealing()
 	h.keep(t)
 }

@@ -8,11 +8,13 @@ import "github.com/wafer-sessions/wafer/revocation/revlog"
 type Query struct {
 	Session [16]byte     // the session id itself, not its tag
 	Subject revlog.Tag   // from Replica.Tag; zero: the session has no subject
-	Groups  []revlog.Tag // at most 8
-	Keys    [2]string    // key ids of the session token and of the seen token that counts; "": none
+	Keys    [2]string    // key ids of the session token and of the renewal token that counts; "": none
 	Epoch   int64        // ep: log time at login, ms
 	Checked int64        // chk: no entry at or before this log time matched, ms
 	Term    uint32       // ln: the line of that chk
+
+	GroupTags [8]revlog.Tag // of the groups; the first Groups of them count
+	Groups    int
 
 	tag    revlog.Tag // of the session id in of, if tagged
 	of     [16]byte   // so that a Query used again for another session is not taken for the first
@@ -22,7 +24,13 @@ type Query struct {
 // listed reports whether the list is about this session at all. A session with
 // no subject and no groups is never written, asked or refused one by one:
 // otherwise one visitor without an account could fill the list.
-func (q *Query) listed() bool { return q.Subject != (revlog.Tag{}) || len(q.Groups) > 0 }
+func (q *Query) listed() bool { return q.Subject != (revlog.Tag{}) || q.Groups > 0 }
+
+// groups returns the tags of the groups. They are part of q.
+func (q *Query) groups() []revlog.Tag { return q.GroupTags[:q.Groups] }
+
+// SetGroups makes tags, of which the first 8 count, the groups of q.
+func (q *Query) SetGroups(tags ...revlog.Tag) { q.Groups = copy(q.GroupTags[:], tags) }
 
 // An Outcome is what was decided. Its zero value accepts nobody.
 type Outcome uint8

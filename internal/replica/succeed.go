@@ -82,7 +82,7 @@ func (l *Replica) predecessor(q *Query, s Succession, v *view, now time.Time) (r
 	if unless.Epoch < q.Epoch && ahead(q, l.logTime(now), l.Within()) {
 		return revlog.Question{}, fmt.Errorf("%w: this session began under a primary that is gone, ahead of log time", ErrUnavailable)
 	}
-	joins := func(g revlog.Tag) bool { return !slices.Contains(q.Groups, g) }
+	joins := func(g revlog.Tag) bool { return !slices.Contains(q.groups(), g) }
 	if s.Kind != Switch || !slices.ContainsFunc(s.Login.Groups, joins) {
 		return unless, nil
 	}
@@ -92,7 +92,7 @@ func (l *Replica) predecessor(q *Query, s Succession, v *view, now time.Time) (r
 		return revlog.Question{}, fmt.Errorf("%w: this session was checked ahead of log time", ErrUnavailable)
 	}
 	unless.Checked = min(unless.Checked, unless.Epoch)
-	unless.Groups = append(unless.Groups[:len(unless.Groups):len(unless.Groups)], s.Login.Groups...)
+	unless.Groups = append(unless.Groups, s.Login.Groups...)
 	return unless, nil
 }
 

@@ -132,7 +132,7 @@ func (f *fleet) login(name string) replica.Query {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	q := replica.Query{Subject: subject, Groups: []revlog.Tag{group}, Epoch: s.Epoch, Checked: s.Checked, Term: s.Term}
+	q := replica.Query{Subject: subject, GroupTags: [8]revlog.Tag{group}, Groups: 1, Epoch: s.Epoch, Checked: s.Checked, Term: s.Term}
 	rand.Read(q.Session[:])
 	f.mu.Lock()
 	defer f.mu.Unlock()

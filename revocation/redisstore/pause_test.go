@@ -39,7 +39,8 @@ func TestACrowdWaitsForAPausedReplica(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			q := replica.Query{Subject: l.Tag(revocation.Subject("ada")), Groups: groups, Epoch: start.Epoch, Checked: start.Checked, Term: start.Term}
+			q := replica.Query{Subject: l.Tag(revocation.Subject("ada")), Epoch: start.Epoch, Checked: start.Checked, Term: start.Term}
+			q.SetGroups(groups...)
 			answers := bufio.NewScanner(out)
 			answer := func() replica.Outcome {
 				var v replica.Verdict

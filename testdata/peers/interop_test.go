@@ -20,7 +20,7 @@ func TestTheyOpenOurs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen, err := s.SealSeen(nil, &token.Seen{ID: token.ID(sum("sid")[:16]), IssuedAt: 1, Expires: 2, Checked: 3, Line: 4}, now)
+	seen, err := s.SealRenewal(nil, &token.Renewal{ID: token.ID(sum("sid")[:16]), Validity: token.Validity{IssuedAt: 1, Expires: 2, Checked: 3, Term: 4}}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestTheyOpenOurs(t *testing.T) {
 			}
 			want := `{"sid":"` + b64(sum("sid")[:16]) + `","iat":1,"exp":2,"chk":3,"ln":4}`
 			if got, err := p.open(string(seen)); err != nil || string(got) != want {
-				t.Errorf("seen token: %q, %v, want %q", got, err, want)
+				t.Errorf("renewal token: %q, %v, want %q", got, err, want)
 			}
 		})
 	}
@@ -77,17 +77,17 @@ func TestWeOpenTheirs(t *testing.T) {
 			if !reflect.DeepEqual(c, want) {
 				t.Errorf("got %+v, want %+v", c, want)
 			}
-			var e token.Seen
-			if err := s.OpenSeen(nil, compact, &e, now); !errors.Is(err, token.ErrMalformed) {
-				t.Errorf("as a seen token: %v", err)
+			var e token.Renewal
+			if err := s.OpenRenewal(nil, compact, &e, now); !errors.Is(err, token.ErrMalformed) {
+				t.Errorf("as a renewal token: %v", err)
 			}
 
 			compact, err = p.seal([]byte(`{"sid":"`+b64(sum("sid")[:16])+`","iat":1,"exp":2}`), "seen+jwt")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := s.OpenSeen(nil, compact, &e, now); err != nil || e.Expires != 2 {
-				t.Errorf("seen token: %+v, %v", e, err)
+			if err := s.OpenRenewal(nil, compact, &e, now); err != nil || e.Expires != 2 {
+				t.Errorf("renewal token: %+v, %v", e, err)
 			}
 
 			compact, err = p.seal([]byte(fullClaims()), "bearer+jwt")
@@ -130,7 +130,7 @@ func TestWeOpenTheirClaims(t *testing.T) {
 		if err := sealer(t).OpenSession(nil, compact, &c, now); err != nil {
 			t.Fatalf("%s: %v", p.name, err)
 		}
-		want := token.Session{Audience: []byte("shop"), ID: token.ID(sum("sid")[:16]), Subject: []byte("zoë \"Q\" <&>"), AuthTime: 1, IssuedAt: 2, Expires: 3, End: 4, KeyID: kid}
+		want := token.Session{Audience: []byte("shop"), ID: token.ID(sum("sid")[:16]), Subject: []byte("zoë \"Q\" <&>"), AuthTime: 1, Validity: token.Validity{IssuedAt: 2, Expires: 3}, End: 4, KeyID: kid}
 		if !reflect.DeepEqual(c, want) {
 			t.Errorf("%s: %+v, want %+v", p.name, c, want)
 		}

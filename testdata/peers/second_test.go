@@ -100,7 +100,7 @@ func FuzzSecondImplementation(f *testing.F) {
 		if ok {
 			got := &second.Claims{
 				Aud: string(c.Audience), Sub: string(c.Subject), SID: c.ID, STG: c.SubjectTag, AuthTime: c.AuthTime, EP: c.Epoch,
-				IAT: c.IssuedAt, EXP: c.Expires, End: c.End, CHK: c.Checked, LN: int64(c.Line), Rem: c.Remembered, Ver: c.Version, Dat: c.Data,
+				IAT: c.IssuedAt, EXP: c.Expires, End: c.End, CHK: c.Checked, LN: int64(c.Term), Rem: c.Remembered, Ver: c.Version, Dat: c.Data,
 			}
 			for _, g := range c.GroupTags[:c.Groups] {
 				got.GRP = append(got.GRP, g)
@@ -110,13 +110,13 @@ func FuzzSecondImplementation(f *testing.F) {
 			}
 		}
 
-		var e token.Seen
-		err = s.OpenSeen(nil, seal("seen+jwt"), &e, now)
+		var e token.Renewal
+		err = s.OpenRenewal(nil, seal("seen+jwt"), &e, now)
 		want, ok = second.ReadClaims("seen", claims)
 		if (err == nil) != ok {
 			t.Fatalf("seen %q: %v, the second implementation %v", claims, err, ok)
 		}
-		if ok && !equal(&second.Claims{SID: e.ID, IAT: e.IssuedAt, EXP: e.Expires, CHK: e.Checked, LN: int64(e.Line)}, want) {
+		if ok && !equal(&second.Claims{SID: e.ID, IAT: e.IssuedAt, EXP: e.Expires, CHK: e.Checked, LN: int64(e.Term)}, want) {
 			t.Fatalf("seen %q: %+v, the second implementation %+v", claims, e, want)
 		}
 	})

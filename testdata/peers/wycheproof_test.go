@@ -125,9 +125,9 @@ func TestWycheproofJWE(t *testing.T) {
 			if err := s.OpenSession(nil, compact, &session, now); !errors.Is(err, token.ErrInvalid) {
 				t.Errorf("case %d (%s) opens as a session: %v", c.TCID, c.Comment, err)
 			}
-			var seen token.Seen
-			if err := s.OpenSeen(nil, compact, &seen, now); !errors.Is(err, token.ErrInvalid) {
-				t.Errorf("case %d (%s) opens as a seen token: %v", c.TCID, c.Comment, err)
+			var renewal token.Renewal
+			if err := s.OpenRenewal(nil, compact, &renewal, now); !errors.Is(err, token.ErrInvalid) {
+				t.Errorf("case %d (%s) opens as a renewal token: %v", c.TCID, c.Comment, err)
 			}
 			if err := s.OpenBearer(nil, compact, &session, now); !errors.Is(err, token.ErrInvalid) {
 				t.Errorf("case %d (%s) opens as a bearer token: %v", c.TCID, c.Comment, err)

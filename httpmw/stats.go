@@ -1,0 +1,46 @@
+package httpmw
+
+import "sync/atomic"
+
+// Stats are counters of one Manager since it was made.
+type Stats struct {
+	Anonymous  uint64            // requests without a session: no cookie of ours, or one that does not count
+	Accepted   uint64            // sessions accepted
+	Refused    map[string]uint64 // cookies refused, by the name that Reason returns; undecided among them
+	Written    uint64            // session cookies written
+	Renewed    uint64            // renewal cookies written
+	Shared     uint64            // of these, ones that an earlier request had sealed
+	Unsealed   uint64            // renewals due that no key could seal
+	Withheld   uint64            // cookies not written because the session was revoked meanwhile
+	Expired    uint64            // cookies expired by a logout
+	Lookups    uint64            // looks for a key that was unknown, or for a successor of one that is revoked
+	Unsealable uint64            // tokens not sealed because the ring's sealing key is revoked: ErrSealingKeyRevoked
+	Early      uint64            // tokens sealed with a key whose time has not come, because the clock of this machine is behind
+	Retagged   uint64            // sessions that named the tag of another subject, which was corrected
+}
+
+type counters struct {
+	anonymous, accepted, written, renewed, shared, unsealed, withheld, expired, lookups, retagged, unsealable, early atomic.Uint64
+
+	refused     [len(refusals)]atomic.Uint64
+	warned      [len(refusals)]minutely
+	warnedTag   minutely
+	warnedKey   minutely
+	warnedClock minutely
+	plain       atomic.Bool // the warning about plain http was given
+}
+
+// Stats returns the counters of now.
+func (m *Manager[T]) Stats() Stats {
+	n := &m.core.count
+	s := Stats{
+		Anonymous: n.anonymous.Load(), Accepted: n.accepted.Load(), Written: n.written.Load(),
+		Renewed: n.renewed.Load(), Shared: n.shared.Load(), Unsealed: n.unsealed.Load(), Withheld: n.withheld.Load(),
+		Expired: n.expired.Load(), Lookups: n.lookups.Load(), Retagged: n.retagged.Load(), Unsealable: n.unsealable.Load(), Early: n.early.Load(),
+		Refused: make(map[string]uint64, len(refusals)),
+	}
+	for i := range refusals {
+		s.Refused[refusals[i].name] = n.refused[i].Load()
+	}
+	return s
+}
