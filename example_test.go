@@ -13,7 +13,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/boltstore"
 )
 
-// Basket is what this application keeps in a session: anything that encoding/json can handle.
+// Basket is the data of a session in this application. Any type that encoding/json handles will do.
 type Basket struct{ Items []string }
 
 func newApp(ctx context.Context, dir string) http.Handler {
@@ -24,24 +24,24 @@ func newApp(ctx context.Context, dir string) http.Handler {
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
-		since := sessions.Now(r.Context()) // before the password is checked, which is for you to do here
+		since := sessions.Now(r.Context()) // before you check the password, which belongs here
 		if err := sessions.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: r.FormValue("user"), Since: since}); err != nil {
 			http.Error(w, "try again", http.StatusServiceUnavailable)
 		}
 	})
 	mux.Handle("POST /basket", sessions.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		add := func(b *Basket) error { b.Items = append(b.Items, r.FormValue("item")); return nil }
-		if err := sessions.From(r.Context()).Update(add); err != nil { // httpmw.ErrTooLarge, for one
-			http.Error(w, "it does not fit", http.StatusInsufficientStorage)
+		if err := sessions.From(r.Context()).Update(add); err != nil { // such as httpmw.ErrTooLarge
+			http.Error(w, "your basket is full", http.StatusInsufficientStorage)
 		}
 	})))
 	mux.Handle("GET /{$}", sessions.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := sessions.From(r.Context())
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8") // or a user named "<script>" would be one
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8") // a name is text, even "<script>"
 		fmt.Fprintf(w, "%s has %q\n", s.Subject(), s.Value().Items)
 	})))
 	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
-		if err := sessions.From(r.Context()).Logout(r.Context()); err != nil { // this cookie is gone, but a copy may live on
+		if err := sessions.From(r.Context()).Logout(r.Context()); err != nil { // this cookie is gone, but a copy may still work
 			http.Error(w, "try again", http.StatusServiceUnavailable)
 		}
 	})

@@ -15,14 +15,14 @@ import (
 func first(mux *http.ServeMux, sessions *httpmw.Manager[Basket], list *revocation.List, account http.Handler, reply func(http.ResponseWriter, error)) {
 	// README:
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
-		since := sessions.Now(r.Context())                                                                  // before you check the password
-		err := sessions.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: "ada", Since: since}) // seals a cookie
-		reply(w, err)
+		since := sessions.Now(r.Context()) // before you check the password
+		ada := httpmw.Identity{Subject: "ada", Since: since}
+		reply(w, sessions.From(r.Context()).Login(r.Context(), ada)) // seals a cookie
 	})
 	mux.Handle("GET /account", sessions.Require(account)) // 401 without a login
 	mux.HandleFunc("POST /lock", func(w http.ResponseWriter, r *http.Request) {
-		_, err := list.Revoke(r.Context(), revocation.Subject("ada"), revocation.Options{}) // every replica refuses her within 2 s
-		reply(w, err)
+		_, err := list.Revoke(r.Context(), revocation.Subject("ada"), revocation.Options{})
+		reply(w, err) // every replica refuses ada within 2 s
 	})
 }
 

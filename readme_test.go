@@ -189,19 +189,48 @@ func TestEveryDependencyIsExplained(t *testing.T) {
 	}
 }
 
-// Files that pages point to are there.
+// Every relative link of a page leads to a file that exists and, if it names one, to a heading of that page.
 func TestLinks(t *testing.T) {
-	pages, err := filepath.Glob("docs/*.md")
+	pages, err := filepath.Glob("*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
-	for _, name := range append(pages, "README.md", "SECURITY.md", "CONTRIBUTING.md") {
-		text := regexp.MustCompile("(?s)```.*?```").ReplaceAllString(page(t, name), "")
-		for _, m := range link.FindAllStringSubmatch(text, -1) {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(name), m[1])); err != nil {
+	more, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
+	n := 0
+	for _, name := range append(pages, more...) {
+		for _, m := range link.FindAllStringSubmatch(prose(page(t, name)), -1) {
+			n++
+			target := name
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(name), m[1])
+			}
+			if _, err := os.Stat(target); err != nil {
 				t.Errorf("%s: %v", name, err)
+			} else if m[2] != "" && !slices.Contains(anchors(page(t, target)), m[2]) {
+				t.Errorf("%s: %s has no heading #%s", name, target, m[2])
 			}
 		}
 	}
+	if n < 50 {
+		t.Errorf("found %d links", n)
+	}
+}
+
+// prose returns a page without its blocks of code.
+func prose(page string) string {
+	return regexp.MustCompile("(?ms)^```.*?^```").ReplaceAllString(page, "")
+}
+
+// anchors returns the names by which GitHub links to the headings of a page.
+func anchors(page string) []string {
+	var names []string
+	for _, m := range regexp.MustCompile(`(?m)^#+ +(.*)$`).FindAllStringSubmatch(prose(page), -1) {
+		name := regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		names = append(names, strings.ReplaceAll(name, " ", "-"))
+	}
+	return names
 }
