@@ -10,7 +10,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"time"
+
+	"github.com/wafer-sessions/wafer/internal/adminapi"
 )
 
 // An adminClient calls the admin API of a running application.
@@ -76,7 +77,7 @@ func (c *adminClient) call(ctx context.Context, path string, body, to any) error
 	}
 	if answer.StatusCode != http.StatusOK {
 		problem := apiError{status: answer.Status}
-		json.Unmarshal(b, &problem) // what is no problem document says nothing
+		json.Unmarshal(b, &problem.Problem) // what is no problem document says nothing
 		return problem
 	}
 	if err := json.Unmarshal(b, to); err != nil {
@@ -87,8 +88,8 @@ func (c *adminClient) call(ctx context.Context, path string, body, to any) error
 
 // An apiError is what the admin API answered in place of what was asked for.
 type apiError struct {
-	status              string
-	Title, Detail, Code string
+	status string
+	adminapi.Problem
 }
 
 func (e apiError) Error() string {
@@ -102,13 +103,4 @@ func (e apiError) Error() string {
 		return fmt.Sprintf("the admin API answered %s: its token is not the one in %s or --admin-token-file", e.status, adminTokenVariable)
 	}
 	return fmt.Sprintf("the admin API answered %s: %s", e.status, safe(e.Detail))
-}
-
-// receiptJSON is what --json says of a revocation. The admin API says the same.
-type receiptJSON struct {
-	Position  string    `json:"position"`
-	Changed   bool      `json:"changed"`
-	Effective time.Time `json:"effective"`
-	WorstCase time.Time `json:"worst_case"`
-	AheadMS   int64     `json:"ahead_ms,omitempty"`
 }

@@ -101,7 +101,7 @@ func (f *listFlags) examineList(ctx context.Context) (out []redisstore.Finding) 
 
 // examineReaders looks at the replicas of the application.
 func examineReaders(ctx context.Context, s revlog.Registrar) redisstore.Finding {
-	all, err := readers(ctx, s)
+	all, err := s.Replicas(ctx)
 	if err != nil {
 		return redisstore.Finding{Level: redisstore.Warning, Check: "readers", Message: "not known: " + err.Error(), Fix: "try again"}
 	}

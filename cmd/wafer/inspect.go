@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/adminapi"
 	"github.com/wafer-sessions/wafer/internal/jwe"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/token"
@@ -31,7 +32,7 @@ type inspection struct {
 	Length int             `json:"length"`
 	Kind   string          `json:"kind,omitempty"` // session, seen or bearer
 	Header json.RawMessage `json:"header,omitempty"`
-	Key    *keyJSON        `json:"key,omitempty"`
+	Key    *adminapi.Key   `json:"key,omitempty"`
 	Claims json.RawMessage `json:"claims,omitempty"`
 	Good   *bool           `json:"good,omitempty"`   // absent: not known, for want of the ring
 	Reason string          `json:"reason,omitempty"` // why it is not
@@ -83,7 +84,7 @@ func (in *inspection) open(r *keys.Ring, now time.Time) {
 	}
 	k, known := r.Key(in.kid)
 	if known {
-		d := describeKey(r, k, now)
+		d := adminapi.KeyOf(r, k, now)
 		in.Key = &d
 		if claims, err := in.parts.Open(nil, k.AEAD()); err == nil && json.Valid(claims) {
 			in.Claims = claims
@@ -152,7 +153,7 @@ func (in *inspection) print(w io.Writer, now time.Time) {
 		fmt.Fprintln(w)
 		var key string
 		if in.Key != nil {
-			key = in.Key.State.String()
+			key = in.Key.State
 		}
 		printMembers(w, in.Header, func(name, _ string) string {
 			switch {

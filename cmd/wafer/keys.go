@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wafer-sessions/wafer/internal/adminapi"
 	"github.com/wafer-sessions/wafer/keys"
 )
 
@@ -24,41 +25,6 @@ Every day or week, rotate. After a leak, revoke.`,
 	}
 	cmd.AddCommand(keysNew(), keysList(), keysRotate(), keysRevoke(), keysPrune(), keysExtend(), keysRewrap())
 	return cmd
-}
-
-// keyJSON is what --json says of a key. The admin API says the same.
-type keyJSON struct {
-	ID        string     `json:"kid"`
-	State     keys.State `json:"state"`
-	IssuedAt  time.Time  `json:"iat"`
-	NotBefore time.Time  `json:"nbf"`
-	Expires   *time.Time `json:"exp,omitempty"` // absent: a newer key has to take over first
-	Revoked   *time.Time `json:"revoked,omitempty"`
-}
-
-type ringJSON struct {
-	Ring       string    `json:"ring"`
-	MaxSession int64     `json:"max_session"` // s
-	Keys       []keyJSON `json:"keys"`
-}
-
-func describe(r *keys.Ring, now time.Time) ringJSON {
-	d := ringJSON{Ring: r.ID(), MaxSession: int64(r.MaxSession() / time.Second), Keys: []keyJSON{}}
-	for _, k := range r.Keys() {
-		d.Keys = append(d.Keys, describeKey(r, k, now))
-	}
-	return d
-}
-
-func describeKey(r *keys.Ring, k keys.Key, now time.Time) keyJSON {
-	d := keyJSON{ID: k.ID(), State: r.State(k, now), IssuedAt: k.IssuedAt(), NotBefore: k.NotBefore()}
-	if at := k.Expires(); !at.IsZero() {
-		d.Expires = &at
-	}
-	if at, revoked := k.Revoked(); revoked {
-		d.Revoked = &at
-	}
-	return d
 }
 
 var stateColour = map[keys.State]string{
@@ -143,7 +109,7 @@ WAFER_KEK holds the same in a variable: 32 random bytes in unpadded base64url.`,
 			fmt.Fprintf(cmd.ErrOrStderr(), "The ring is in plain text: whoever reads %s can forge every session.\n", ring.file)
 		}
 		if *asJSON {
-			return printJSON(out, describe(r, now))
+			return printJSON(out, adminapi.RingOf(r, now))
 		}
 		fmt.Fprintf(out, "Made the ring %s.\n\n", ring.file)
 		printRing(out, r, now)
@@ -172,7 +138,7 @@ live, and then expired; or it is revoked. Secrets are not shown.`,
 			return err
 		}
 		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), describe(r, time.Now()))
+			return printJSON(cmd.OutOrStdout(), adminapi.RingOf(r, time.Now()))
 		}
 		printRing(cmd.OutOrStdout(), r, time.Now())
 		return nil

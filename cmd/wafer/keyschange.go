@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wafer-sessions/wafer/internal/adminapi"
 	"github.com/wafer-sessions/wafer/keys"
 )
 
@@ -53,7 +54,7 @@ It cannot be lowered again.`,
 		out := cmd.OutOrStdout()
 		switch {
 		case *asJSON:
-			return printJSON(out, describe(r, now))
+			return printJSON(out, adminapi.RingOf(r, now))
 		case before.MaxSession() == r.MaxSession():
 			fmt.Fprintf(out, "The ring is made for sessions of %s already; nothing was changed.\n", span(r.MaxSession()))
 			return nil

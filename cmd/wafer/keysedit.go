@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wafer-sessions/wafer/internal/adminapi"
 	"github.com/wafer-sessions/wafer/keys"
 )
 
@@ -52,7 +53,7 @@ then takes sessions sealed with it for none, until it has.`,
 			return err
 		}
 		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), describe(r, at))
+			return printJSON(cmd.OutOrStdout(), adminapi.RingOf(r, at))
 		}
 		printRotated(cmd, before, r, at)
 		if now {
@@ -113,7 +114,7 @@ out; what they sealed can never be opened again.`,
 		}
 		switch out := cmd.OutOrStdout(); {
 		case *asJSON:
-			return printJSON(out, describe(r, now))
+			return printJSON(out, adminapi.RingOf(r, now))
 		case len(expired) == 0:
 			fmt.Fprintln(out, "No key has expired; nothing to drop.")
 		default:

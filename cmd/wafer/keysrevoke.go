@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wafer-sessions/wafer/internal/adminapi"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
@@ -187,16 +188,18 @@ func (f *keyRevoke) announce(ctx context.Context, kid string, done *keyRevokedJS
 	}
 	if key.Position != "" {
 		done.List = true
-		done.says(receiptOf(key))
+		done.says(adminapi.ReceiptOf(key))
 	}
 	if everyone.Position != "" {
 		done.Everyone = true
-		done.says(receiptOf(everyone))
+		done.says(adminapi.ReceiptOf(everyone))
 	}
 	return err
 }
 
-func (d *keyRevokedJSON) says(r receiptJSON) { d.Effective, d.WorstCase = &r.Effective, &r.WorstCase }
+func (d *keyRevokedJSON) says(r adminapi.Receipt) {
+	d.Effective, d.WorstCase = &r.Effective, &r.WorstCase
+}
 
 // byAdmin leaves it to the application.
 func (f *keyRevoke) byAdmin(cmd *cobra.Command, kid string) error {
@@ -205,13 +208,7 @@ func (f *keyRevoke) byAdmin(cmd *cobra.Command, kid string) error {
 		return err
 	}
 	c.http.Timeout = leakTime
-	var ring struct {
-		Keys []struct {
-			ID        string    `json:"kid"`
-			State     string    `json:"state"`
-			NotBefore time.Time `json:"nbf"`
-		}
-	}
+	var ring adminapi.Ring
 	if err := c.call(cmd.Context(), "/keys", nil, &ring); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
@@ -229,16 +226,9 @@ func (f *keyRevoke) byAdmin(cmd *cobra.Command, kid string) error {
 	if err := confirm(cmd, what, "Revoke it?"); err != nil {
 		return err
 	}
-	body := map[string]any{}
-	if f.keyOnly {
-		body["key_only"] = true
-	}
-	if f.reason != "" {
-		body["reason"] = f.reason
-	}
 	done := keyRevokedJSON{KID: kid}
-	var receipt receiptJSON
-	err = c.call(cmd.Context(), "/keys/"+kid+"/revoke", body, &receipt)
+	var receipt adminapi.Receipt
+	err = c.call(cmd.Context(), "/keys/"+kid+"/revoke", adminapi.KeyRevocation{KeyOnly: f.keyOnly, Reason: f.reason}, &receipt)
 	problem, _ := errors.AsType[apiError](err)
 	switch {
 	case err == nil:

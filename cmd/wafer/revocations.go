@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/wafer-sessions/wafer/internal/adminapi"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
@@ -23,28 +25,11 @@ func revocationsCommand() *cobra.Command {
 	return cmd
 }
 
-// statsJSON is what --json says of a list.
+// statsJSON is what --json says of a list. Replicas is null if they are not known, because the store
+// does not answer.
 type statsJSON struct {
-	State    string        `json:"state"`
-	Position string        `json:"position"`
-	Age      float64       `json:"age"`    // of the view, s
-	Window   float64       `json:"window"` // s
-	Entries  int64         `json:"entries"`
-	Bytes    int64         `json:"bytes"`
-	Outbox   int           `json:"outbox"`   // wait for the store
-	Replicas []replicaJSON `json:"replicas"` // null: not known, as the store does not answer
-}
-
-type replicaJSON struct {
-	ID       string            `json:"id"`
-	Host     string            `json:"host"`
-	Version  string            `json:"version"`
-	State    string            `json:"state"`
-	Age      float64           `json:"age"`    // of its view, s
-	Window   float64           `json:"window"` // s
-	Position string            `json:"position"`
-	Report   map[string]string `json:"report,omitempty"`
-	Seen     time.Time         `json:"seen"`
+	adminapi.Status
+	adminapi.Replicas
 }
 
 func revocationsStats() *cobra.Command {
@@ -73,43 +58,30 @@ func revocationsStats() *cobra.Command {
 	return cmd
 }
 
-func (f *listFlags) stats(ctx context.Context) (statsJSON, error) {
-	s := statsJSON{Replicas: []replicaJSON{}}
+func (f *listFlags) stats(ctx context.Context) (s statsJSON, err error) {
 	if f.admin != "" {
 		c, err := f.adminClient()
 		if err != nil {
 			return s, err
 		}
-		if err := c.call(ctx, "/status", nil, &s); err != nil {
+		if err := c.call(ctx, "/status", nil, &s.Status); err != nil {
 			return s, err
 		}
-		var all struct{ Replicas []replicaJSON }
-		err = c.call(ctx, "/replicas", nil, &all)
-		if problem, ok := errors.AsType[apiError](err); err != nil && (!ok || problem.Code != "unavailable") {
-			return s, err
+		err = c.call(ctx, "/replicas", nil, &s.Replicas)
+		if problem, ok := errors.AsType[apiError](err); ok && problem.Code == "unavailable" {
+			err = nil
 		}
-		s.Replicas = all.Replicas
-		return s, nil
+		return s, err
 	}
 	l, err := f.open(ctx, time.Second, false)
 	if err != nil {
 		return s, err
 	}
 	defer l.Close()
-	st := l.Stats()
-	s.State, s.Position, s.Age, s.Window, s.Entries, s.Bytes = st.State, st.Position, st.Age.Seconds(), st.Window.Seconds(), st.Entries, st.Bytes
+	s.Status = adminapi.StatusOf(l.List)
 	all, err := l.Replicas(ctx)
-	if err != nil {
-		return s, err
-	}
-	for _, r := range all {
-		s.Replicas = append(s.Replicas, asReplicaJSON(r))
-	}
-	return s, nil
-}
-
-func asReplicaJSON(r revlog.Replica) replicaJSON {
-	return replicaJSON{r.ID, r.Host, r.Version, r.State, r.Age.Seconds(), r.Window.Seconds(), r.Position, r.Report, r.Seen.UTC()}
+	s.Replicas = adminapi.ReplicasOf(all)
+	return s, err
 }
 
 func printStats(w io.Writer, s statsJSON, now time.Time) {
@@ -119,14 +91,14 @@ func printStats(w io.Writer, s statsJSON, now time.Time) {
 		fmt.Fprintf(w, "Outbox    %d revocations, which the store has not acknowledged\n", s.Outbox)
 	}
 	fmt.Fprintln(w)
-	if s.Replicas == nil {
+	if s.Replicas.Replicas == nil {
 		fmt.Fprintln(w, "The store does not answer, so the replicas are not known.")
 		return
 	}
-	printReplicas(w, s.Replicas, now)
+	printReplicas(w, s.Replicas.Replicas, now)
 }
 
-func printReplicas(w io.Writer, all []replicaJSON, now time.Time) {
+func printReplicas(w io.Writer, all []adminapi.Replica, now time.Time) {
 	rows := [][]cell{{{"REPLICA", dim}, {"HOST", dim}, {"VERSION", dim}, {"STATE", dim}, {"VIEW", dim}, {"POSITION", dim}, {"SEEN", dim}, {"KEYS", dim}}}
 	for _, r := range all {
 		colour := green

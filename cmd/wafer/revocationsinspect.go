@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wafer-sessions/wafer/internal/adminapi"
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -17,18 +18,18 @@ import (
 
 // inspectJSON is what --json says of a list.
 type inspectJSON struct {
-	List         string        `json:"list"`
-	Ring         string        `json:"ring"` // "ours", "another", "unknown"
-	Position     string        `json:"position"`
-	CompleteFrom time.Time     `json:"complete_from"`
-	Retention    float64       `json:"retention"` // s
-	Terms        int           `json:"terms"`
-	Term         *time.Time    `json:"term,omitempty"` // since when the present one is open
-	Entries      int           `json:"entries"`        // of the log
-	Oldest       string        `json:"oldest,omitempty"`
-	Globals      int           `json:"globals"`
-	Problems     []string      `json:"problems"`
-	Replicas     []replicaJSON `json:"replicas"`
+	List         string     `json:"list"`
+	Ring         string     `json:"ring"` // "ours", "another", "unknown"
+	Position     string     `json:"position"`
+	CompleteFrom time.Time  `json:"complete_from"`
+	Retention    float64    `json:"retention"` // s
+	Terms        int        `json:"terms"`
+	Term         *time.Time `json:"term,omitempty"` // since when the present one is open
+	Entries      int        `json:"entries"`        // of the log
+	Oldest       string     `json:"oldest,omitempty"`
+	Globals      int        `json:"globals"`
+	Problems     []string   `json:"problems"`
+	adminapi.Replicas
 }
 
 func revocationsInspect() *cobra.Command {
@@ -69,9 +70,11 @@ replicas cannot follow the list; 'wafer revocations reset' is the way out then.`
 		}
 		out := summary(i, ring != nil)
 		if r, ok := s.(revlog.Registrar); ok {
-			if out.Replicas, err = readers(cmd.Context(), r); err != nil {
+			all, err := r.Replicas(cmd.Context())
+			if err != nil {
 				return err
 			}
+			out.Replicas = adminapi.ReplicasOf(all)
 		}
 		if *asJSON {
 			err = printJSON(cmd.OutOrStdout(), out)
@@ -109,7 +112,7 @@ func summary(i replica.Inspection, ringGiven bool) inspectJSON {
 	out := inspectJSON{
 		List: hex.EncodeToString(h.ID[:]), Ring: "unknown", Position: h.Position().String(), CompleteFrom: time.UnixMilli(h.Born).UTC(),
 		Retention: h.Retain().Seconds(), Terms: len(h.Terms), Entries: i.Entries, Globals: i.Globals, Problems: i.Problems,
-		Replicas: []replicaJSON{},
+		Replicas: adminapi.ReplicasOf(nil),
 	}
 	if n := len(h.Terms); n > 0 {
 		at := time.UnixMilli(h.Terms[n-1].Opened).UTC()
@@ -130,16 +133,6 @@ func summary(i replica.Inspection, ringGiven bool) inspectJSON {
 	return out
 }
 
-// readers asks a store who reads it.
-func readers(ctx context.Context, r revlog.Registrar) ([]replicaJSON, error) {
-	all, err := r.Replicas(ctx)
-	out := []replicaJSON{}
-	for _, r := range all {
-		out = append(out, asReplicaJSON(r))
-	}
-	return out, err
-}
-
 func printInspection(w io.Writer, x inspectJSON, now time.Time) {
 	ring := map[string]string{"ours": "the list belongs to it", "another": "THE LIST BELONGS TO ANOTHER ONE", "unknown": "none was given"}[x.Ring]
 	sound := "replicas can follow it"
@@ -156,5 +149,5 @@ func printInspection(w io.Writer, x inspectJSON, now time.Time) {
 		fmt.Fprintf(w, "           %s\n", safe(p))
 	}
 	fmt.Fprintln(w)
-	printReplicas(w, x.Replicas, now)
+	printReplicas(w, x.Replicas.Replicas, now)
 }

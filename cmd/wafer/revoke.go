@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wafer-sessions/wafer/internal/adminapi"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
@@ -107,14 +108,14 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 	default:
 		id = args[0]
 	}
-	var receipt receiptJSON
+	var receipt adminapi.Receipt
 	var err error
 	if f.admin != "" {
 		var c *adminClient
 		if c, err = f.adminClient(); err != nil {
 			return err
 		}
-		receipt, err = c.revoke(cmd.Context(), f.scope, id, f.before, f.reason)
+		receipt, err = c.revoke(cmd.Context(), f.asked(id))
 	} else {
 		receipt, err = f.direct(cmd.Context(), id, options)
 	}
@@ -124,33 +125,32 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 	return f.print(cmd.OutOrStdout(), receipt, "Revoked")
 }
 
-func (c *adminClient) revoke(ctx context.Context, scope revlog.Scope, id, before, reason string) (r receiptJSON, err error) {
-	body := map[string]string{"scope": scope.String()}
-	for name, value := range map[string]string{"id": id, "before": before, "reason": reason} {
-		if value != "" {
-			body[name] = value
-		}
+// asked is what the admin API is asked for.
+func (f *revokeFlags) asked(id string) adminapi.Revocation {
+	r := adminapi.Revocation{Scope: f.scope.String(), ID: id, Reason: f.reason}
+	if f.before != "" {
+		r.Before = &f.before
 	}
-	return r, c.call(ctx, "/revocations", body, &r)
+	return r
 }
 
-func (f *revokeFlags) direct(ctx context.Context, id string, o revocation.Options) (receiptJSON, error) {
+func (c *adminClient) revoke(ctx context.Context, asked adminapi.Revocation) (r adminapi.Receipt, err error) {
+	return r, c.call(ctx, "/revocations", asked, &r)
+}
+
+func (f *revokeFlags) direct(ctx context.Context, id string, o revocation.Options) (adminapi.Receipt, error) {
 	l, err := f.open(ctx, time.Second, false)
 	if err != nil {
-		return receiptJSON{}, err
+		return adminapi.Receipt{}, err
 	}
 	defer l.Close()
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
 	r, err := l.Revoke(ctx, revocation.TargetOf(f.scope, id), o)
-	return receiptOf(r), err
+	return adminapi.ReceiptOf(r), err
 }
 
-func receiptOf(r revocation.Receipt) receiptJSON {
-	return receiptJSON{Position: r.Position, Changed: r.Changed, Effective: r.Effective.UTC(), WorstCase: r.WorstCase.UTC(), AheadMS: r.Ahead.Milliseconds()}
-}
-
-func (f *revokeFlags) print(w io.Writer, r receiptJSON, what string) error {
+func (f *revokeFlags) print(w io.Writer, r adminapi.Receipt, what string) error {
 	if *f.json {
 		return printJSON(w, r)
 	}
@@ -186,7 +186,7 @@ func (f *revokeFlags) many(cmd *cobra.Command) error {
 		return err
 	}
 	p := newProgress(cmd.ErrOrStderr(), len(ids))
-	var receipt receiptJSON
+	var receipt adminapi.Receipt
 	if f.admin != "" {
 		receipt, err = f.manyByAdmin(cmd.Context(), ids, p)
 	} else {
@@ -199,10 +199,10 @@ func (f *revokeFlags) many(cmd *cobra.Command) error {
 	return f.print(cmd.OutOrStdout(), receipt, fmt.Sprintf("Revoked %d", len(ids)))
 }
 
-func (f *revokeFlags) manyDirect(ctx context.Context, ids []string, p *progress) (receiptJSON, error) {
+func (f *revokeFlags) manyDirect(ctx context.Context, ids []string, p *progress) (adminapi.Receipt, error) {
 	l, err := f.open(ctx, time.Second, false)
 	if err != nil {
-		return receiptJSON{}, err
+		return adminapi.Receipt{}, err
 	}
 	defer l.Close()
 	r, err := l.RevokeMany(ctx, func(yield func(revocation.Target) bool) {
@@ -212,18 +212,18 @@ func (f *revokeFlags) manyDirect(ctx context.Context, ids []string, p *progress)
 			}
 		}
 	}, p.at)
-	return receiptOf(r), err
+	return adminapi.ReceiptOf(r), err
 }
 
 // manyByAdmin revokes one by one: the API takes one.
-func (f *revokeFlags) manyByAdmin(ctx context.Context, ids []string, p *progress) (receiptJSON, error) {
-	var all receiptJSON
+func (f *revokeFlags) manyByAdmin(ctx context.Context, ids []string, p *progress) (adminapi.Receipt, error) {
+	var all adminapi.Receipt
 	c, err := f.adminClient()
 	if err != nil {
 		return all, err
 	}
 	for i, id := range ids {
-		one, err := c.revoke(ctx, f.scope, id, "", f.reason)
+		one, err := c.revoke(ctx, f.asked(id))
 		if err != nil {
 			return all, fmt.Errorf("after %d of %d: %w", i, len(ids), err)
 		}

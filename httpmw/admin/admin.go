@@ -1,43 +1,46 @@
-// Package admin is the HTTP API through which operators revoke sessions, look a revocation up, see how a replica stands and rotate keys.
+// Package admin is the HTTP API with which operators revoke sessions, look up revocations, see how the
+// replicas stand and rotate keys.
 //
-// [New] makes its handler. Mount it on a listener of its own, on loopback or behind your operators' network, not on the origin of
-// the application: whoever reaches it with the token can log everybody out.
+// [New] makes its handler. Mount it on a listener of its own, on loopback or behind your operators'
+// network, not on the origin of the application: anybody who reaches it with the token can log
+// everybody out.
 //
-//	POST /revocations          {"scope", "id", "before"?, "reason"?}     revoke
-//	POST /revocations/lookup   {"scope", "id"}                           is it revoked, and since when
+//	POST /revocations          {"scope", "id", "before"?, "reason"?, "actor"?}      revoke
+//	POST /revocations/lookup   {"scope", "id"}                                      is it revoked, since and until when
 //	GET  /status               the list as this replica sees it
 //	GET  /replicas             every replica that reads the list
 //	GET  /keys                 the ring, without secrets
-//	POST /keys/rotate          {"after"?, "immediate"?, "reason"?}       add a key
-//	POST /keys/{kid}/revoke    {"key_only"?, "reason"?}                  refuse what a key sealed
-//	GET  /openapi.json         all of this for machines
+//	POST /keys/rotate          {"after"?, "immediate"?, "reason"?, "actor"?}        add a key
+//	POST /keys/{kid}/revoke    {"key_only"?, "reason"?, "actor"?}                   refuse what a key sealed
+//	GET  /openapi.json         a description of all of this, for programs
 //
-// # Who may
+// # Authentication
 //
-// Every request, of whatever path and method, needs the bearer token, or the consent of [Config.Authorize]. A request must also name one
-// of [Config.Hosts], which a page that had its own name resolved to this machine's address cannot do (DNS rebinding), and must not come
-// from another origin by a browser ([http.CrossOriginProtection]). Bodies are application/json, small, and without unknown members.
+// Every request, whatever its path and method, needs the bearer token or the consent of
+// [Config.Authorize]. It must also name one of [Config.Hosts]: a page whose name was made to resolve
+// to this machine (DNS rebinding) cannot do that. And it must not come from a page of another origin
+// ([http.CrossOriginProtection]). Bodies are application/json, small, and have no unknown members.
 //
 // # Answers
 //
-// JSON, never cached. Every error is a problem document (RFC 9457). Its member "detail" is for people, and "code" for programs. 503 comes
-// with Retry-After.
+// Answers are JSON and are never cached. Every error is a problem document (RFC 9457). Its member
+// "detail" is for people, and "code" is for programs. 503 comes with Retry-After.
 //
 //	body          400  the body is not one JSON object of known members; the detail names the member
-//	unauthorized  401  no token, or a wrong one
-//	cross_origin  403  a browser sent the request for another origin
-//	not_found     404  no such path
-//	no_key        404  no such key in the ring
+//	unauthorized  401  the token is missing or wrong
+//	cross_origin  403  a browser sent the request for a page of another origin
+//	not_found     404  the API has no such path
+//	no_key        404  the ring has no such key
 //	method        405  the path does not have this method
 //	pending       409  a new key is waiting already
-//	full          409  the ring holds as many keys as it may
+//	full          409  the ring holds as many keys as it can
 //	too_large     413  the body is too long
 //	media_type    415  the body is not application/json
-//	invalid       422  a member has a value that cannot be
-//	future        422  "before" lies in the future
-//	host          421  the API does not go by the name in the Host header
-//	limited       429  too many refused requests
-//	disabled      501  the application has no list
+//	invalid       422  a member has a value that is not allowed
+//	future        422  "before" is in the future
+//	host          421  the API does not serve the name in the Host header
+//	limited       429  too many requests were refused
+//	disabled      501  the application has no revocation list
 //	read_only     501  this replica cannot change its ring
 //	unavailable   503  the store did not answer
 //	closed        503  this replica is shutting down; nothing was done
@@ -45,15 +48,19 @@
 //	outbox_full   503  the store does not answer, and too many revocations wait for it; nothing was done
 //	ring          503  the ring could not be changed where it is kept
 //
-// After "unavailable" for a change, the replica that was asked refuses already what was to be revoked and goes on trying, but nothing is
-// promised for the others: ask again. For a question it means only that there is no answer. GET /status answers without the store.
+// "unavailable" for a revocation means that this replica enforces it already and keeps trying to store
+// it. Other replicas may not know of it yet, so ask again. For a question it means only that there is
+// no answer. GET /status answers without the store.
 //
-// Revoking a key changes the ring first. After "unavailable" or "disabled" the key is revoked in the ring all the same.
+// Revoking a key changes the ring first. After "unavailable" or "disabled" the key is revoked in the
+// ring all the same.
 //
 // # Audit
 //
-// Each change and each refused authentication is one log line, with actor and reason. A line names the tag of what was revoked, which
-// only the holder of the ring can compute, and never the id of a user.
+// Each change and each refused authentication is one log line, with actor and reason. "actor" is the
+// authenticated caller. If the body names an actor, the line has it as "claimed_actor", which nobody
+// checked. A line names what was revoked by its tag, never by the id of a user. Only a holder of the
+// ring can compute the tag of an id: "wafer tag" does.
 package admin
 
 import (
@@ -70,30 +77,33 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// MinToken is the length in bytes below which New refuses a token: 18 random bytes in base64.
+// MinToken is the shortest token that New accepts, in bytes: 18 random bytes in base64.
 const MinToken = 24
 
-// minDistinct is how many different bytes a token has at least. Of random tokens of MinToken bytes in base64 fewer than one in 10^14 has
-// fewer, in hexadecimal one in 30,000.
+// minDistinct is how many different bytes a token must have. Of random tokens of MinToken bytes,
+// fewer than one in 10^14 has fewer in base64, and one in 30,000 in hexadecimal.
 const minDistinct = 8
 
-// timeout bounds how long one request may wait for the store or the ring.
+// timeout is how long one request may wait for the store or the ring.
 const timeout = 10 * time.Second
 
-// Config is what New can be told. Token or Authorize is required, and not both.
+// Config configures New. Exactly one of Token and Authorize is required.
 type Config struct {
-	// Token is what callers send as "Authorization: Bearer <Token>". Make it of random bytes. It must have MinToken bytes, and 8 different
-	// ones. It is compared in constant time. Zero: Authorize decides.
+	// Token is what callers send as "Authorization: Bearer <Token>". Make it from random bytes. It
+	// needs at least MinToken bytes, 8 of them different. It is compared in constant time. Zero:
+	// Authorize decides.
 	Token string `json:"-"`
 
-	// Actor is what the audit log calls the holder of Token. Zero: "admin".
+	// Actor is the name of the holder of Token in the audit log. Zero: "admin".
 	Actor string
 
-	// Authorize takes Token's place: client certificates, a proxy that authenticates, your own sessions. It returns the name under which
-	// the audit log knows the caller; an error is answered with 401, and logged. It must not write to the request. Zero: Token decides.
+	// Authorize authenticates callers in place of Token: by client certificate, by a proxy in front,
+	// by your own sessions. It returns the caller's name for the audit log. An error is answered with
+	// 401 and logged. Authorize must not change the request. Zero: Token decides.
 	Authorize func(*http.Request) (actor string, err error)
 
-	// Hosts are the names, without port, that the Host header of a request may have. Zero: localhost and loopback addresses.
+	// Hosts are the names, without port, that the Host header of a request may have. Zero: localhost
+	// and loopback addresses.
 	Hosts []string
 
 	// Logger receives the audit log. Zero: slog.Default().
@@ -103,20 +113,21 @@ type Config struct {
 // Format implements [fmt.Formatter]: every verb prints the name of the type.
 func (c Config) Format(f fmt.State, _ rune) { io.WriteString(f, "admin.Config") }
 
-// New returns the API over one replica's list and the ring. Keys are rotated and revoked only where k is a [keys.Editor].
-// The handler serves paths from its own root; mount it below a prefix with [http.StripPrefix]. It may be used concurrently.
+// New returns the API over one replica's list and the ring. It rotates and revokes keys only if k is
+// a [keys.Editor]. The handler serves paths from its own root; mount it below a prefix with
+// [http.StripPrefix]. It is safe for concurrent use.
 func New(l *revocation.List, k keys.Source, c Config) (http.Handler, error) {
 	switch {
 	case l == nil || k == nil:
-		return nil, errors.New("admin: a list and a source of keys are required")
+		return nil, errors.New("admin: New: the list and the source of keys must not be nil (revocation.Disabled makes a list that revokes nothing)")
 	case c.Token == "" && c.Authorize == nil:
-		return nil, errors.New("admin: neither Token nor Authorize is set, and nobody may call an API that anybody may call")
+		return nil, errors.New("admin: Config needs Token or Authorize: refusing to serve without authentication")
 	case c.Token != "" && c.Authorize != nil:
-		return nil, errors.New("admin: Token and Authorize are both set")
+		return nil, errors.New("admin: Config.Token and Config.Authorize are both set; choose one")
 	case c.Token != "" && len(c.Token) < MinToken:
-		return nil, fmt.Errorf("admin: Token has %d bytes, fewer than %d", len(c.Token), MinToken)
+		return nil, fmt.Errorf("admin: Config.Token has %d bytes and needs at least %d", len(c.Token), MinToken)
 	case c.Token != "" && distinct(c.Token) < minDistinct:
-		return nil, fmt.Errorf("admin: Token has fewer than %d different bytes, so it is not random", minDistinct)
+		return nil, fmt.Errorf("admin: Config.Token has fewer than %d different bytes; make it from random bytes", minDistinct)
 	}
 	a := &api{list: l, keys: k, actor: c.Actor, authorize: c.Authorize, hosts: hostSet(c.Hosts), log: c.Logger}
 	if a.actor == "" {
@@ -158,7 +169,7 @@ type api struct {
 // Format implements [fmt.Formatter]: every verb prints the name of the package.
 func (a *api) Format(f fmt.State, _ rune) { io.WriteString(f, "admin API") }
 
-// call is one authenticated request on its way to its route.
+// call is one authenticated request.
 type call struct {
 	*http.Request
 	w     http.ResponseWriter

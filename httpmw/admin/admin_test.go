@@ -285,8 +285,13 @@ func TestRevokeBefore(t *testing.T) {
 	at := time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond)
 	f.post("/revocations", mustJSON(t, map[string]string{"scope": "subject", "id": "ada", "before": at.Format(time.RFC3339Nano)})).want(t, http.StatusOK, "")
 	got := f.post("/revocations/lookup", `{"scope":"subject","id":"ada"}`)
-	if since := timeIn(t, got.body, "since"); !since.Equal(at) {
+	since, until := timeIn(t, got.body, "since"), timeIn(t, got.body, "until")
+	if !since.Equal(at) {
 		t.Errorf("since %v, want %v", since, at)
+	}
+	// No session that it ends can be used that long after it began without being asked about.
+	if kept := until.Sub(since); kept < f.list.Replica().MaxIdle() || kept > 24*time.Hour {
+		t.Errorf("remembered %v from since on", kept)
 	}
 	for _, row := range []struct{ name, body, code string }{
 		{"the future", `{"scope":"subject","id":"ada","before":"2999-01-01T00:00:00Z"}`, "future"},

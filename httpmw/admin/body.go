@@ -8,21 +8,25 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// maxBody bounds a request's body. The longest that makes sense holds a subject of 256 bytes and a reason of 200, escaped.
+// maxBody bounds a request's body. The longest useful one holds an id of 256 bytes and two texts of
+// 200, all escaped.
 const maxBody = 8 << 10
 
-// read takes the members of a request's body, one flat JSON object, into the pointers of fields. An empty body is an empty object.
-func (c *call) read(fields map[string]any) error {
+// read reads a request's body, one flat JSON object, into the struct that to points to. An empty body
+// is an empty object.
+func (c *call) read(to any) error {
 	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxBody))
 	if err != nil {
 		if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
-			return &problem{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Detail: "The body is too long."}
+			return refuse(http.StatusRequestEntityTooLarge, "too_large", "The body is too long.")
 		}
 		return malformed("The body did not arrive.")
 	}
@@ -31,9 +35,20 @@ func (c *call) read(fields map[string]any) error {
 		return nil
 	}
 	if len(contentType) != 1 || !isJSON(contentType[0]) {
-		return &problem{Status: http.StatusUnsupportedMediaType, Code: "media_type", Detail: "The body must be application/json."}
+		return refuse(http.StatusUnsupportedMediaType, "media_type", "The body must be application/json.")
 	}
-	return parse(body, fields)
+	return parse(body, members(to))
+}
+
+// members returns a pointer to each field of the struct that to points to, by the field's name in
+// JSON.
+func members(to any) map[string]any {
+	v, all := reflect.ValueOf(to).Elem(), map[string]any{}
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		all[name] = v.Field(i).Addr().Interface()
+	}
+	return all
 }
 
 func isJSON(contentType string) bool {
@@ -45,8 +60,9 @@ func isJSON(contentType string) bool {
 	return !named || charset == "utf-8" || charset == "UTF-8"
 }
 
-// parse is stricter than encoding/json, which takes "ID" for "id", the last of two "id", and other bytes for what is not UTF-8: whoever
-// checked the body before us could then have read another id in it than we revoke.
+// parse reads a flat object into the pointers of fields. It is stricter than encoding/json, which
+// accepts "ID" for "id", takes the last of two "id", and replaces bytes that are not UTF-8: a proxy
+// that checked the body could then have read another id than the one that is revoked.
 func parse(body []byte, fields map[string]any) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
@@ -62,7 +78,7 @@ func parse(body []byte, fields map[string]any) error {
 		to, known := fields[name]
 		switch {
 		case !known:
-			return malformed(fmt.Sprintf("The body has a member %.40q, which is not known here.", name))
+			return malformed(fmt.Sprintf("The body has an unknown member %.40q.", name))
 		case seen[name]:
 			return malformed("The body has the member " + name + " twice.")
 		}
@@ -75,20 +91,20 @@ func parse(body []byte, fields map[string]any) error {
 			return malformed("The member " + name + " holds bytes that are not UTF-8, or half of a surrogate pair.")
 		}
 		if bytes.Equal(value, []byte("null")) || json.Unmarshal(value, to) != nil {
-			return malformed("The member " + name + " is not of its type.")
+			return malformed("The member " + name + " has the wrong type.")
 		}
 	}
 	if _, err := dec.Token(); err != nil {
 		return malformed("The body is not JSON.")
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return malformed("Something follows the JSON object.")
+		return malformed("The body has more than one JSON value.")
 	}
 	return nil
 }
 
-// halved reports whether a JSON value has an escape for one half of a surrogate pair without the other (RFC 8259 §8.2).
-// encoding/json reads U+FFFD there, others something else.
+// halved reports whether a JSON value escapes one half of a surrogate pair without the other
+// (RFC 8259 §8.2). encoding/json reads U+FFFD there, and other parsers read something else.
 func halved(value []byte) bool {
 	for i := 0; i < len(value); i++ {
 		if value[i] != '\\' {
@@ -118,27 +134,4 @@ func unit(s []byte) (r rune, ok bool) {
 	}
 	n, err := strconv.ParseUint(string(s[2:6]), 16, 16)
 	return rune(n), err == nil
-}
-
-func malformed(detail string) *problem {
-	return &problem{Status: http.StatusBadRequest, Code: "body", Detail: detail}
-}
-
-func invalid(detail string) *problem {
-	return &problem{Status: http.StatusUnprocessableEntity, Code: "invalid", Detail: detail}
-}
-
-// maxReason is how many bytes of a reason the audit log keeps.
-const maxReason = 200
-
-func checkReason(reason string) error {
-	if len(reason) > maxReason {
-		return invalid("The reason is longer than 200 bytes.")
-	}
-	for _, r := range reason {
-		if unicode.IsControl(r) {
-			return invalid("The reason has control characters.")
-		}
-	}
-	return nil
 }

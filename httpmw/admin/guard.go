@@ -15,36 +15,32 @@ import (
 
 var errToken = errors.New("admin: no token, or a wrong one")
 
-// guard returns who calls, or the answer to someone who may not. It runs before the path and the body are looked at.
+// guard returns who calls, or the refusal. It runs before anything looks at the path and the body.
 func (a *api) guard(r *http.Request) (actor string, refused *problem) {
 	if !a.hostAllowed(r.Host) {
-		return "", &problem{Status: http.StatusMisdirectedRequest, Code: "host", Detail: "This API does not go by the name in the Host header."}
+		return "", refuse(http.StatusMisdirectedRequest, "host", "This API does not serve the name in the Host header. The application lists the names that it serves.")
 	}
 	if a.csrf.Check(r) != nil {
-		return "", &problem{Status: http.StatusForbidden, Code: "cross_origin", Detail: "A browser sent this request for another origin."}
+		return "", refuse(http.StatusForbidden, "cross_origin", "A browser sent this request for a page of another origin.")
 	}
 	actor, err := a.authorize(r)
 	if err == nil {
 		return actor, nil
 	}
-	// The limit is only asked once the token is known to be wrong, so no flood of bad tokens keeps a right one out. Against guessing stands
-	// the token's length; what the limit protects is the audit log.
+	// Only refused requests count, so a flood of wrong tokens does not keep the right one out. The
+	// limit protects the audit log; the length of the token protects against guessing.
 	logged, more := a.refusals.take(time.Now())
 	if !logged {
-		return "", &problem{
-			Status: http.StatusTooManyRequests, Code: "limited", Detail: "Too many refused requests.",
-			header: http.Header{"Retry-After": {"1"}},
-		}
+		return "", refuse(http.StatusTooManyRequests, "limited", "Too many requests were refused.").with("Retry-After", "1")
 	}
 	a.log.LogAttrs(r.Context(), slog.LevelWarn, "admin: authentication refused",
 		slog.String("method", r.Method), slog.String("remote", r.RemoteAddr), slog.Int("unlogged", more))
-	return "", &problem{
-		Status: http.StatusUnauthorized, Code: "unauthorized", Detail: "The request does not carry what this API asks of its callers.",
-		header: http.Header{"Www-Authenticate": {`Bearer realm="wafer"`}},
-	}
+	return "", refuse(http.StatusUnauthorized, "unauthorized", "The request is not authenticated.").
+		with("Www-Authenticate", `Bearer realm="wafer"`)
 }
 
-// byToken compares digests, so that neither a common prefix nor the length shows in the time (RFC 6750 §2.1: one header, scheme of any case).
+// byToken authenticates by bearer token (RFC 6750 §2.1: one header, scheme in any case). It compares
+// digests, so that the time shows neither a common prefix nor the length.
 func (a *api) byToken(r *http.Request) (string, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) != 1 {
@@ -58,7 +54,8 @@ func (a *api) byToken(r *http.Request) (string, error) {
 	return a.actor, nil
 }
 
-// hostAllowed guards against DNS rebinding: a page cannot choose the Host header, which is the name it was loaded from.
+// hostAllowed guards against DNS rebinding: a page cannot choose the Host header, which is the name
+// that the page was loaded from.
 func (a *api) hostAllowed(hostport string) bool {
 	host := strings.ToLower(strings.TrimSuffix(hostname(hostport), "."))
 	if a.hosts != nil {
@@ -89,9 +86,9 @@ func hostSet(hosts []string) map[string]bool {
 	return set
 }
 
-// limiter lets burst refusals be logged at once and one a second after.
+// limiter allows a burst of log lines, and then one a second.
 type limiter struct {
-	mu      sync.Mutex // owns what follows
+	mu      sync.Mutex // guards the fields below
 	spent   float64    // of burst
 	at      time.Time
 	skipped int
@@ -99,7 +96,7 @@ type limiter struct {
 
 const burst = 10
 
-// take reports whether a refusal at now is to be logged, and how many were not since the last that was.
+// take reports whether to log a refusal at now, and how many were skipped since the last one logged.
 func (l *limiter) take(now time.Time) (logged bool, skipped int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

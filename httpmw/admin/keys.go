@@ -7,131 +7,102 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/adminapi"
+	"github.com/wafer-sessions/wafer/internal/audit"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// keyInfo is what may be said of a key.
-type keyInfo struct {
-	ID        string     `json:"kid"`
-	State     string     `json:"state"`
-	IssuedAt  time.Time  `json:"iat"`
-	NotBefore time.Time  `json:"nbf"`
-	Expires   *time.Time `json:"exp,omitempty"` // absent: a newer key has to take over first
-	Revoked   *time.Time `json:"revoked,omitempty"`
-}
+const week = 7 * 24 * time.Hour
 
-type keyList struct {
-	Ring string    `json:"ring"`
-	Keys []keyInfo `json:"keys"`
-}
+func (a *api) listKeys(*call) (any, error) { return a.ring(), nil }
 
-func (a *api) listKeys(*call) (any, error) {
-	return describe(a.keys.Ring(), time.Now()), nil
-}
-
-func describe(r *keys.Ring, now time.Time) keyList {
-	list := keyList{Ring: r.ID(), Keys: []keyInfo{}}
-	for _, k := range r.Keys() {
-		info := keyInfo{
-			ID: k.ID(), State: r.State(k, now).String(),
-			IssuedAt: k.IssuedAt().UTC(), NotBefore: k.NotBefore().UTC(),
-		}
-		if at := k.Expires().UTC(); !k.Expires().IsZero() {
-			info.Expires = &at
-		}
-		if at, revoked := k.Revoked(); revoked {
-			at = at.UTC()
-			info.Revoked = &at
-		}
-		list.Keys = append(list.Keys, info)
-	}
-	return list
-}
+func (a *api) ring() adminapi.Ring { return adminapi.RingOf(a.keys.Ring(), time.Now()) }
 
 func (a *api) rotateKeys(c *call) (any, error) {
-	var (
-		after     int64 // seconds
-		immediate bool
-		reason    string
-	)
-	if err := c.read(map[string]any{"after": &after, "immediate": &immediate, "reason": &reason}); err != nil {
+	var asked adminapi.Rotation
+	if err := c.read(&asked); err != nil {
 		return nil, err
 	}
-	if after < 0 || after > 7*24*60*60 {
-		return nil, invalid(`"after" is a number of seconds, at most a week.`)
+	if asked.After < 0 || asked.After > int64(week/time.Second) {
+		return nil, invalid(`"after" must be a number of seconds from 0 to 604800, which is a week.`)
 	}
-	if immediate && after != 0 {
-		return nil, invalid(`"immediate" and "after" exclude each other.`)
+	if asked.Immediate && asked.After != 0 {
+		return nil, invalid(`Send "immediate" or "after", not both.`)
 	}
-	if err := checkReason(reason); err != nil {
-		return nil, err
-	}
-	rotation := keys.Rotation{After: time.Duration(after) * time.Second, Immediate: immediate}
-	err := a.edit(c, func(r *keys.Ring, now time.Time) (*keys.Ring, error) { return r.Rotate(now, rotation) })
-	a.audit(c, "admin: keys rotated", err, reason, slog.Bool("immediate", immediate))
+	by, err := c.by(asked.Actor, asked.Reason)
 	if err != nil {
 		return nil, err
 	}
-	return describe(a.keys.Ring(), time.Now()), nil
+	rotation := keys.Rotation{After: time.Duration(asked.After) * time.Second, Immediate: asked.Immediate}
+	err = a.edit(c, func(r *keys.Ring, now time.Time) (*keys.Ring, error) { return r.Rotate(now, rotation) })
+	audit.Log(c.Context(), a.log, "admin: keys rotated", by, err, slog.Bool("immediate", asked.Immediate))
+	if err != nil {
+		return nil, err
+	}
+	return a.ring(), nil
 }
 
-// revokeKey marks the key in the ring, which decides for good, and then announces it in the list, which every replica hears within the
-// list's bound whatever the ring's way to it (R25). Unless told key_only it revokes everyone as well, see [revocation.List.RevokeKey].
+// revokeKey marks the key in the ring, which decides for good. Then it announces the key in the list,
+// which reaches every replica within the list's bound, however the ring travels (R25). Without
+// key_only it revokes everyone as well, see [revocation.List.RevokeKey].
 func (a *api) revokeKey(c *call) (any, error) {
-	var (
-		keyOnly bool
-		reason  string
-	)
-	if err := c.read(map[string]any{"key_only": &keyOnly, "reason": &reason}); err != nil {
+	var asked adminapi.KeyRevocation
+	if err := c.read(&asked); err != nil {
 		return nil, err
 	}
-	if err := checkReason(reason); err != nil {
+	by, err := c.by(asked.Actor, asked.Reason)
+	if err != nil {
 		return nil, err
 	}
-	err := a.edit(c, func(r *keys.Ring, now time.Time) (*keys.Ring, error) { return r.Revoke(now, c.kid) })
-	if key, ok := a.keys.Ring().Key(c.kid); ok && errors.Is(err, keys.ErrReadOnly) {
-		if _, revoked := key.Revoked(); revoked {
-			err = nil // where it is kept, and it has come here
-		}
-	}
+	err = a.markKey(c)
 	if errors.Is(err, keys.ErrUnknownKey) {
-		return nil, err // nothing was done, so nothing to audit; and what stands in the path may be anything
+		return nil, err // nothing was done, so there is nothing to audit, and the path may hold anything
 	}
-	attrs := []slog.Attr{slog.String("kid", c.kid), slog.Bool("key_only", keyOnly)}
+	attrs := []slog.Attr{slog.String("kid", c.kid), slog.Bool("key_only", asked.KeyOnly)}
 	var got revocation.Receipt
 	marked := err == nil
 	if marked {
-		got, err = a.announce(c, keyOnly, reason)
-		attrs = append(attrs, slog.String("position", got.Position), slog.Bool("changed", got.Changed))
+		got, err = a.announce(c, asked.KeyOnly, by)
+		attrs = append(attrs, audit.Receipt(got)...)
 	}
-	a.audit(c, "admin: key revoked", err, reason, attrs...)
+	audit.Log(c.Context(), a.log, "admin: key revoked", by, err, attrs...)
 	switch {
 	case err == nil:
-		return receiptOf(got), nil
+		return adminapi.ReceiptOf(got), nil
 	case !marked:
 		return nil, err
 	case errors.Is(err, revocation.ErrDisabled):
-		return nil, &problem{
-			Status: http.StatusNotImplemented, Code: "disabled",
-			Detail: "The key is revoked in the ring. This application was built without a list of revocations, so no more can be done.",
-		}
+		return nil, refuse(http.StatusNotImplemented, "disabled",
+			"The key is revoked in the ring. This application has no revocation list, so nothing more can be done.")
 	}
 	return nil, unavailable("unavailable", "The key is revoked in the ring, but the store did not acknowledge it for the list. Ask again.")
 }
 
-// announce tells the list.
-func (a *api) announce(c *call, keyOnly bool, reason string) (revocation.Receipt, error) {
-	options := revocation.Options{Actor: c.actor, Reason: reason}
+// markKey revokes the key in the ring. A ring that this replica cannot change is left alone if the
+// key is revoked in it already.
+func (a *api) markKey(c *call) error {
+	err := a.edit(c, func(r *keys.Ring, now time.Time) (*keys.Ring, error) { return r.Revoke(now, c.kid) })
+	if key, ok := a.keys.Ring().Key(c.kid); ok && errors.Is(err, keys.ErrReadOnly) {
+		if _, revoked := key.Revoked(); revoked {
+			return nil
+		}
+	}
+	return err
+}
+
+// announce revokes the key in the list.
+func (a *api) announce(c *call, keyOnly bool, by audit.By) (revocation.Receipt, error) {
+	options := revocation.Options{Actor: by.Actor, Reason: by.Reason}
 	if keyOnly {
 		return a.list.Revoke(c.Context(), revocation.Key(c.kid), options)
 	}
-	// It takes some seconds, and is not to be left half done because the caller went away.
+	// It takes some seconds, and must not stop half way because the caller hung up.
 	_, everyone, err := a.list.RevokeKey(context.WithoutCancel(c.Context()), c.kid, options)
 	return everyone, err
 }
 
-// edit changes the ring where it is kept. What a caller can act on comes back as it is.
+// edit changes the ring where it is kept. Errors that a caller can act on are returned as they are.
 func (a *api) edit(c *call, change func(*keys.Ring, time.Time) (*keys.Ring, error)) error {
 	editor, ok := a.keys.(keys.Editor)
 	if !ok {

@@ -234,9 +234,35 @@ func TestAuditLog(t *testing.T) {
 	if tag, _ := target["tag"].(string); target["scope"] != "subject" || len(tag) != 32 {
 		t.Errorf("target %v", target)
 	}
+	if found := f.post("/revocations/lookup", `{"scope":"subject","id":"ada@example.com"}`); found.body["tag"] != target["tag"] {
+		t.Errorf("the tag is %v in the audit log, and %v in the answer to a question", target["tag"], found.body["tag"])
+	}
 	for _, leak := range append(secretsOf(t, f.keys.Ring()), "ada@example.com", secret) {
 		if strings.Contains(f.log.String(), leak) {
 			t.Errorf("the log holds what it must not")
 		}
+	}
+}
+
+// Who asks, in the caller's words, stands beside who is known to ask.
+func TestAuditLogHasWhatTheCallerClaims(t *testing.T) {
+	f := start(t, func(c *admin.Config) { c.Actor = "on-call" })
+	kid := f.keys.Ring().Keys()[0].ID()
+	f.post("/revocations", `{"scope":"subject","id":"ada","actor":"grace"}`).want(t, http.StatusOK, "")
+	f.post("/keys/rotate", `{"actor":"grace"}`).want(t, http.StatusOK, "")
+	f.post("/keys/"+kid+"/revoke", `{"actor":"grace","key_only":true}`).want(t, http.StatusOK, "")
+	f.post("/revocations", `{"scope":"subject","id":"ada"}`).want(t, http.StatusOK, "")
+	entries := f.log.entries(t)
+	if len(entries) != 4 {
+		t.Fatalf("%d lines: %s", len(entries), f.log)
+	}
+	for i, e := range entries {
+		claimed, ok := e["claimed_actor"]
+		if e["actor"] != "on-call" || i < 3 && claimed != "grace" || i == 3 && ok {
+			t.Errorf("line %d is %v", i, e)
+		}
+	}
+	for _, bad := range []string{`a\nb`, strings.Repeat("x", 201)} {
+		f.post("/revocations", `{"scope":"subject","id":"ada","actor":"`+bad+`"}`).want(t, http.StatusUnprocessableEntity, "invalid")
 	}
 }

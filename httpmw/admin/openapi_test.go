@@ -4,19 +4,23 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"iter"
 	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wafer-sessions/wafer/httpmw/admin"
+	"github.com/wafer-sessions/wafer/internal/adminapi"
 )
 
 func TestTheDocumentNamesEveryRoute(t *testing.T) {
@@ -36,6 +40,79 @@ func TestTheDocumentNamesEveryRoute(t *testing.T) {
 	if diff := cmp.Diff(routes, documented); diff != "" {
 		t.Errorf("routes (-) and document (+) differ:\n%s", diff)
 	}
+}
+
+// Every schema describes the document of its name: the same members, required unless they may be absent, and of the same types.
+func TestTheDocumentDescribesEveryDocument(t *testing.T) {
+	got := start(t).request(http.MethodGet, "/openapi.json", "")
+	schemas, _ := dig(got.body, "components", "schemas").(map[string]any)
+	types := map[string]any{}
+	for _, v := range []any{
+		adminapi.Revocation{}, adminapi.Receipt{}, adminapi.Question{}, adminapi.Finding{}, adminapi.Rotation{}, adminapi.KeyRevocation{},
+		adminapi.Ring{}, adminapi.Key{}, adminapi.Status{}, adminapi.Promise{}, adminapi.Counters{}, adminapi.Replicas{}, adminapi.Replica{},
+		adminapi.Problem{},
+	} {
+		types[reflect.TypeOf(v).Name()] = v
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(types)), slices.Sorted(maps.Keys(schemas))); diff != "" {
+		t.Fatalf("types (-) and schemas (+) differ:\n%s", diff)
+	}
+	for name, v := range types {
+		want, wantRequired := map[string]string{}, []string{}
+		for f := range fields(reflect.TypeOf(v)) {
+			member, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+			want[member] = kindOf(f.Type)
+			if options != "omitempty" {
+				wantRequired = append(wantRequired, member)
+			}
+		}
+		has, hasRequired := map[string]string{}, []string{}
+		properties, _ := dig(schemas[name], "properties").(map[string]any)
+		for member, p := range properties {
+			has[member], _ = dig(p, "type").(string)
+			if ref, ok := dig(p, "$ref").(string); ok {
+				has[member] = strings.TrimPrefix(ref, "#/components/schemas/")
+			}
+		}
+		required, _ := dig(schemas[name], "required").([]any)
+		for _, member := range required {
+			hasRequired = append(hasRequired, member.(string))
+		}
+		slices.Sort(wantRequired)
+		slices.Sort(hasRequired)
+		if diff := cmp.Diff(want, has); diff != "" {
+			t.Errorf("%s: the type (-) and its schema (+) differ:\n%s", name, diff)
+		}
+		if diff := cmp.Diff(wantRequired, hasRequired); diff != "" {
+			t.Errorf("%s: what the type always has (-) and what its schema requires (+) differ:\n%s", name, diff)
+		}
+	}
+}
+
+func fields(t reflect.Type) iter.Seq[reflect.StructField] {
+	return func(yield func(reflect.StructField) bool) {
+		for i := range t.NumField() {
+			if !yield(t.Field(i)) {
+				return
+			}
+		}
+	}
+}
+
+// kindOf returns the type that a Go type has in a schema.
+func kindOf(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Time]():
+		return "string"
+	case t.Kind() == reflect.Pointer:
+		return kindOf(t.Elem())
+	case t.Kind() == reflect.Struct:
+		return t.Name()
+	}
+	return map[reflect.Kind]string{
+		reflect.String: "string", reflect.Bool: "boolean", reflect.Int: "integer", reflect.Int64: "integer", reflect.Uint64: "integer",
+		reflect.Float64: "number", reflect.Slice: "array", reflect.Map: "object",
+	}[t.Kind()]
 }
 
 // The codes of problem documents in the code are those of the package's comment and of the document for machines.
@@ -60,15 +137,17 @@ func TestTheDocumentsNameEveryCode(t *testing.T) {
 			}
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.KeyValueExpr:
-				if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Code" {
-					add(n.Value)
-				}
-			case *ast.CallExpr:
-				if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "unavailable" {
-					add(n.Args[0])
-				}
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			f, _ := call.Fun.(*ast.Ident)
+			switch {
+			case f == nil:
+			case f.Name == "refuse":
+				add(call.Args[1])
+			case f.Name == "unavailable":
+				add(call.Args[0])
 			}
 			return true
 		})

@@ -6,17 +6,14 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/wafer-sessions/wafer/internal/adminapi"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// problem is a problem document (RFC 9457). It has no type of its own, so its title is that of its status; Code is what programs read.
+// problem is a problem document, and the headers that go with it.
 type problem struct {
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Code   string `json:"code"`
-	Detail string `json:"detail,omitempty"`
-
+	adminapi.Problem
 	header http.Header
 }
 
@@ -26,46 +23,65 @@ func (p *problem) write(w http.ResponseWriter) {
 	for name, values := range p.header {
 		w.Header()[name] = values
 	}
-	p.Title = http.StatusText(p.Status)
-	writeJSON(w, p.Status, "application/problem+json", p)
+	writeJSON(w, p.Status, "application/problem+json", p.Problem)
 }
 
-// problemOf turns what a route returned into what the caller is told. Text of errors from below is not passed on.
+func refuse(status int, code, detail string) *problem {
+	return &problem{Problem: adminapi.Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail}}
+}
+
+func (p *problem) with(name string, values ...string) *problem {
+	p.header = http.Header{name: values}
+	return p
+}
+
+func malformed(detail string) *problem { return refuse(http.StatusBadRequest, "body", detail) }
+
+func invalid(detail string) *problem {
+	return refuse(http.StatusUnprocessableEntity, "invalid", detail)
+}
+
+func unavailable(code, detail string) *problem {
+	return refuse(http.StatusServiceUnavailable, code, detail).with("Retry-After", "2")
+}
+
+// problemOf returns what the caller is told of an error. It passes no text of other packages on,
+// except why a target is refused, which holds no id.
 func problemOf(err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p
 	}
 	switch {
 	case errors.Is(err, revocation.ErrTarget):
-		// What follows the sentinel says what an id must look like, and holds none.
 		return invalid(strings.TrimPrefix(err.Error(), revocation.ErrTarget.Error()+": "))
 	case errors.Is(err, revocation.ErrFuture):
-		return &problem{Status: http.StatusUnprocessableEntity, Code: "future", Detail: `"before" must not lie in the future.`}
+		return refuse(http.StatusUnprocessableEntity, "future", `"before" must not be in the future.`)
 	case errors.Is(err, revocation.ErrDisabled):
-		return &problem{Status: http.StatusNotImplemented, Code: "disabled", Detail: "This application was built without a list of revocations."}
+		return refuse(http.StatusNotImplemented, "disabled", "This application has no revocation list.")
 	case errors.Is(err, keys.ErrReadOnly):
-		return &problem{Status: http.StatusNotImplemented, Code: "read_only", Detail: "This replica cannot change its ring. Change it where it is kept."}
+		return refuse(http.StatusNotImplemented, "read_only", "This replica cannot change its ring. Change the ring where it is kept.")
 	case errors.Is(err, keys.ErrUnknownKey):
-		return &problem{Status: http.StatusNotFound, Code: "no_key", Detail: "The ring has no such key."}
+		return refuse(http.StatusNotFound, "no_key", "The ring has no such key.")
 	case errors.Is(err, keys.ErrPending):
-		return &problem{Status: http.StatusConflict, Code: "pending", Detail: "A new key is waiting already. It takes over at its time."}
+		return refuse(http.StatusConflict, "pending", "A new key is waiting already. It seals when its time comes.")
 	case errors.Is(err, keys.ErrFull):
-		return &problem{Status: http.StatusConflict, Code: "full", Detail: "The ring holds as many keys as a ring may. Prune it."}
+		return refuse(http.StatusConflict, "full", "The ring is full. Prune it: remove the keys that expired.")
 	case errors.Is(err, revocation.ErrClosed):
 		return unavailable("closed", "This replica is shutting down. Nothing was done.")
 	case errors.Is(err, revocation.ErrNotReady):
-		return unavailable("not_ready", "This replica has not reached the store since it started. Nothing was done; ask again.")
+		return unavailable("not_ready", "This replica has not reached the store since it started. Nothing was done. Ask again.")
 	case errors.Is(err, revocation.ErrOutboxFull):
-		return unavailable("outbox_full", "The store does not answer, and too many revocations wait for it. Nothing was done; ask again.")
+		return unavailable("outbox_full", "The store does not answer, and too many revocations wait for it. Nothing was done. Ask again.")
 	case errors.Is(err, errRing):
 		return unavailable("ring", "The ring could not be changed where it is kept.")
 	case !errors.Is(err, revocation.ErrUnavailable):
-		return unavailable("unavailable", "It could not be done. Ask again.")
+		return unavailable("unavailable", "The request could not be carried out. Ask again.")
 	}
-	return unavailable("unavailable", "The store did not acknowledge. This replica refuses already what was to be revoked, and goes on trying; ask again to be sure.")
+	return unavailable("unavailable",
+		"The store did not acknowledge the revocation. This replica enforces it already and keeps trying to store it. Ask again to be sure.")
 }
 
-// unanswered is problemOf of a question to the store, which says so if that did not answer.
+// unanswered is the answer to a question that the store did not answer.
 func unanswered(err error, detail string) error {
 	if errors.Is(err, revocation.ErrUnavailable) {
 		return unavailable("unavailable", detail)
@@ -73,8 +89,10 @@ func unanswered(err error, detail string) error {
 	return err
 }
 
-func unavailable(code, detail string) *problem {
-	return &problem{Status: http.StatusServiceUnavailable, Code: code, Detail: detail, header: http.Header{"Retry-After": {"2"}}}
+// sentence makes a sentence of an error's text.
+func sentence(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
 func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
@@ -84,5 +102,5 @@ func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
 	}
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // the caller is gone: nothing to do about it
+	_, _ = w.Write(append(body, '\n')) // an error means that the caller is gone
 }

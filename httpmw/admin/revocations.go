@@ -1,93 +1,78 @@
 package admin
 
 import (
-	"encoding/hex"
 	"errors"
 	"log/slog"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/adminapi"
+	"github.com/wafer-sessions/wafer/internal/audit"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// receipt is what a revocation is answered with.
-type receipt struct {
-	Position  string    `json:"position"`
-	Changed   bool      `json:"changed"`    // false: it was revoked to this extent already
-	Effective time.Time `json:"effective"`  // every replica that reaches the store refuses from then on
-	WorstCase time.Time `json:"worst_case"` // and every other one from then on
-	// AheadMS: with "before", how far log time is ahead of the clock, in ms, if that is much.
-	AheadMS int64 `json:"ahead_ms,omitempty"`
-}
-
-func receiptOf(r revocation.Receipt) receipt {
-	return receipt{Position: r.Position, Changed: r.Changed, Effective: r.Effective.UTC(), WorstCase: r.WorstCase.UTC(), AheadMS: r.Ahead.Milliseconds()}
-}
-
 func (a *api) revoke(c *call) (any, error) {
-	var scope, id, reason string
-	var before *string
-	if err := c.read(map[string]any{"scope": &scope, "id": &id, "before": &before, "reason": &reason}); err != nil {
+	var asked adminapi.Revocation
+	if err := c.read(&asked); err != nil {
 		return nil, err
 	}
-	target, err := targetOf(scope, id)
+	target, err := targetOf(asked.Scope, asked.ID)
 	if err != nil {
 		return nil, err
 	}
-	if target.Scope() == revlog.ScopeKey {
-		return nil, invalid("A key is revoked at /keys/{kid}/revoke, because the ring has to know of it too.")
-	}
-	if err := checkReason(reason); err != nil {
+	by, err := c.by(asked.Actor, asked.Reason)
+	if err != nil {
 		return nil, err
 	}
-	options := revocation.Options{Actor: c.actor, Reason: reason}
-	if before != nil {
-		if options.Before, err = time.Parse(time.RFC3339Nano, *before); err != nil {
-			return nil, invalid(`"before" is not a time of RFC 3339.`)
-		}
-		if options.Before.Unix() < 0 { // the zero time, which a program sends that has none, would mean now
-			return nil, invalid(`"before" lies before 1970. Leave it out to revoke all that began until now.`)
-		}
-		if target.Scope() == revlog.ScopeSession {
-			return nil, invalid(`A session has no "before": it is revoked whenever it began.`)
+	options := revocation.Options{Actor: by.Actor, Reason: by.Reason}
+	if target.Scope() == revlog.ScopeKey {
+		return nil, invalid("Revoke a key at /keys/{kid}/revoke, which revokes it in the ring too.")
+	}
+	if asked.Before != nil {
+		if options.Before, err = parseBefore(*asked.Before, target.Scope()); err != nil {
+			return nil, err
 		}
 	}
 	got, err := a.list.Revoke(c.Context(), target, options)
 	if errors.Is(err, revocation.ErrTarget) || errors.Is(err, revocation.ErrFuture) {
-		return nil, err // nothing was done, so nothing to audit
+		return nil, err // nothing was done, so there is nothing to audit
 	}
-	a.audit(c, "admin: revoked", err, reason,
-		a.tag(target), slog.String("position", got.Position), slog.Bool("changed", got.Changed))
+	attrs := append([]slog.Attr{audit.Target(a.list, target)}, audit.Receipt(got)...)
+	audit.Log(c.Context(), a.log, "admin: revoked", by, err, attrs...)
 	if err != nil {
 		return nil, err
 	}
-	return receiptOf(got), nil
+	return adminapi.ReceiptOf(got), nil
+}
+
+func parseBefore(text string, scope revlog.Scope) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339Nano, text)
+	switch {
+	case err != nil:
+		return at, invalid(`"before" is not a time in the form of RFC 3339.`)
+	case at.Unix() < 0: // a program without a time sends the zero time, which must not mean now
+		return at, invalid(`"before" is earlier than 1970. Leave it out to revoke all sessions that began until now.`)
+	case scope == revlog.ScopeSession:
+		return at, invalid(`A session takes no "before": it is revoked whenever it began.`)
+	}
+	return at, nil
 }
 
 func (a *api) lookup(c *call) (any, error) {
-	var scope, id string
-	if err := c.read(map[string]any{"scope": &scope, "id": &id}); err != nil {
+	var asked adminapi.Question
+	if err := c.read(&asked); err != nil {
 		return nil, err
 	}
-	target, err := targetOf(scope, id)
+	target, err := targetOf(asked.Scope, asked.ID)
 	if err != nil {
 		return nil, err
 	}
 	since, revoked, err := a.list.Revoked(c.Context(), target)
-	partial := revoked && errors.Is(err, revocation.ErrLookup) // true holds, whatever the store would say
+	partial := revoked && errors.Is(err, revocation.ErrLookup) // a yes holds, whatever the store would say
 	if err != nil && !partial {
-		return nil, unanswered(err, "The store does not answer, and this replica does not know of a revocation. There may be one.")
+		return nil, unanswered(err, "The store does not answer, and this replica knows of no revocation. There may be one.")
 	}
-	answer := struct {
-		Revoked bool       `json:"revoked"`
-		Since   *time.Time `json:"since,omitempty"` // what began at or before it is refused; a session has none
-		Partial bool       `json:"partial,omitempty"`
-	}{Revoked: revoked, Partial: partial}
-	if revoked && !since.IsZero() {
-		utc := since.UTC()
-		answer.Since = &utc
-	}
-	return answer, nil
+	return adminapi.FindingOf(a.list, target, since, revoked, partial), nil
 }
 
 func targetOf(scope, id string) (revocation.Target, error) {
@@ -98,19 +83,11 @@ func targetOf(scope, id string) (revocation.Target, error) {
 	return revocation.TargetOf(s, id), nil
 }
 
-// tag stands for a target in the audit log: a pseudonym that whoever holds the ring can compute for a suspected id, and nobody else.
-func (a *api) tag(t revocation.Target) slog.Attr {
-	tag := a.list.Tag(t)
-	return slog.Group("target", slog.String("scope", t.Scope().String()), slog.String("tag", hex.EncodeToString(tag[:])))
-}
-
-// audit logs a change, or that it failed.
-func (a *api) audit(c *call, what string, err error, reason string, attrs ...slog.Attr) {
-	level := slog.LevelInfo
-	attrs = append([]slog.Attr{slog.String("actor", c.actor), slog.String("reason", reason)}, attrs...)
-	if err != nil {
-		level = slog.LevelError
-		attrs = append(attrs, slog.Any("error", err))
+// by says who makes a change and why, from the caller and from what stands in the body.
+func (c *call) by(claimed, reason string) (audit.By, error) {
+	by := audit.By{Actor: c.actor, Claimed: claimed, Reason: reason}
+	if err := by.Check(); err != nil {
+		return by, invalid(sentence(err))
 	}
-	a.log.LogAttrs(c.Context(), level, what, attrs...)
+	return by, nil
 }

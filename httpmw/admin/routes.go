@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// route is one method of one path. A path has at most one hole, {kid}.
+// route is one method of one path. A path has at most one variable part, {kid}.
 type route struct {
 	method, path string
 	serve        func(*api, *call) (any, error)
@@ -22,7 +22,8 @@ var routes = []route{
 	{http.MethodGet, "/openapi.json", (*api).openAPI},
 }
 
-// find returns the route of a request and what stands in its hole, or 404, or 405 with the methods that the path has.
+// find returns the route of a request and the kid in its path, or 404, or 405 with the methods that
+// the path has.
 func find(r *http.Request) (rt route, kid string, refused *problem) {
 	var allow []string
 	for _, rt := range routes {
@@ -36,17 +37,14 @@ func find(r *http.Request) (rt route, kid string, refused *problem) {
 		allow = append(allow, rt.method)
 	}
 	if allow == nil {
-		return route{}, "", &problem{Status: http.StatusNotFound, Code: "not_found", Detail: "There is nothing at this path."}
+		return route{}, "", refuse(http.StatusNotFound, "not_found", "The API has no such path.")
 	}
-	return route{}, "", &problem{
-		Status: http.StatusMethodNotAllowed, Code: "method", Detail: "This path does not have this method.",
-		header: http.Header{"Allow": allow},
-	}
+	return route{}, "", refuse(http.StatusMethodNotAllowed, "method", "This path does not have this method.").with("Allow", allow...)
 }
 
 func (rt route) match(path string) (kid string, ok bool) {
-	before, after, hole := strings.Cut(rt.path, "{kid}")
-	if !hole {
+	before, after, variable := strings.Cut(rt.path, "{kid}")
+	if !variable {
 		return "", path == rt.path
 	}
 	rest, ok := strings.CutPrefix(path, before)

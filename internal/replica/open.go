@@ -204,6 +204,15 @@ func (l *Replica) Within() time.Duration { return l.config.within() }
 // the sessions that it can decide.
 func (l *Replica) Grace() time.Duration { return l.config.grace() }
 
+// RemembersAt returns how long the list remembers a revocation that it took at a log
+// time, in ms; 0 before the list is ready.
+func (l *Replica) RemembersAt(ms int64) time.Duration {
+	if v := l.view.Load(); v != nil {
+		return v.head.RetainAt(ms)
+	}
+	return 0
+}
+
 // Enabled reports whether l is not the list made by [Disabled].
 func (l *Replica) Enabled() bool { return l.store != nil }
 

@@ -1,0 +1,103 @@
+package adminapi
+
+import (
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// A Status is the list as one replica sees it.
+type Status struct {
+	Ready    bool      `json:"ready"`
+	State    string    `json:"state"`  // booting, synced, stale, cut_off, closed, disabled
+	Age      float64   `json:"age"`    // of the view, seconds
+	Window   float64   `json:"window"` // how far back the view reaches, seconds
+	Position string    `json:"position"`
+	Entries  int64     `json:"entries"` // in the window
+	Bytes    int64     `json:"bytes"`   // that the window takes in memory
+	Outbox   int       `json:"outbox"`  // revocations that the store has not acknowledged yet
+	Promise  Promise   `json:"promise"`
+	Counters Counters  `json:"counters"`
+	Now      time.Time `json:"now"`
+}
+
+// A Promise is what the list is configured to keep, in seconds.
+type Promise struct {
+	Within  float64 `json:"within"`   // a revocation is refused by then
+	Grace   float64 `json:"grace"`    // and by then where the store cannot be reached
+	MaxIdle float64 `json:"max_idle"` // the longest idle limit of any session of this process
+}
+
+// Counters count since the process began.
+type Counters struct {
+	Decisions    map[string]uint64 `json:"decisions"` // by outcome
+	Refusals     map[string]uint64 `json:"refusals"`  // by reason
+	Confirms     map[string]uint64 `json:"confirms"`  // questions about a hit, by how they were answered
+	Reads        map[string]uint64 `json:"reads"`
+	Writes       map[string]uint64 `json:"writes"`
+	Anomalies    map[string]uint64 `json:"anomalies"`
+	Denied       uint64            `json:"denied"`       // filter hits that the store denied
+	Acknowledged uint64            `json:"acknowledged"` // revocations of this replica that the store took
+	Full         uint64            `json:"full"`         // revocations that could not even wait for the store
+	Terms        uint64            `json:"terms"`        // new primaries of the store
+	Pauses       uint64            `json:"pauses"`       // of this process
+}
+
+// StatusOf describes l.
+func StatusOf(l *revocation.List) Status {
+	s, r := l.Stats(), l.Replica()
+	return Status{
+		Ready: l.Ready(), State: s.State, Age: s.Age.Seconds(), Window: s.Window.Seconds(),
+		Position: s.Position, Entries: s.Entries, Bytes: s.Bytes, Outbox: s.Outbox,
+		Promise:  Promise{Within: r.Within().Seconds(), Grace: r.Grace().Seconds(), MaxIdle: r.MaxIdle().Seconds()},
+		Counters: countersOf(s),
+		Now:      time.Now().UTC(),
+	}
+}
+
+func countersOf(s revocation.Stats) Counters {
+	return Counters{
+		Decisions: counted(s.Decisions), Refusals: counted(s.Refusals), Confirms: counted(s.Confirms),
+		Reads: counted(s.Reads), Writes: counted(s.Writes), Anomalies: counted(s.Anomalies),
+		Denied: s.Denied, Acknowledged: s.Acknowledged, Full: s.Full, Terms: s.Terms, Pauses: s.Pauses,
+	}
+}
+
+// counted returns n, or an empty map if nothing was counted yet: the document has an object there.
+func counted(n map[string]uint64) map[string]uint64 {
+	if n == nil {
+		return map[string]uint64{}
+	}
+	return n
+}
+
+// Replicas is the answer to GET /replicas.
+type Replicas struct {
+	Replicas []Replica `json:"replicas"` // nil: not known, because the store does not answer
+}
+
+// A Replica is one replica as it last described itself to the store.
+type Replica struct {
+	ID       string            `json:"id"`
+	Host     string            `json:"host"`
+	Version  string            `json:"version"` // of Wafer
+	State    string            `json:"state"`
+	Age      float64           `json:"age"`    // of its view, seconds
+	Window   float64           `json:"window"` // seconds
+	Position string            `json:"position"`
+	Report   map[string]string `json:"report,omitempty"` // what the application adds
+	Seen     time.Time         `json:"seen"`
+}
+
+// ReplicasOf returns all as a document.
+func ReplicasOf(all []revlog.Replica) Replicas {
+	d := Replicas{Replicas: []Replica{}}
+	for _, r := range all {
+		d.Replicas = append(d.Replicas, Replica{
+			ID: r.ID, Host: r.Host, Version: r.Version, State: r.State, Age: r.Age.Seconds(), Window: r.Window.Seconds(),
+			Position: r.Position, Report: r.Report, Seen: r.Seen.UTC(),
+		})
+	}
+	return d
+}
