@@ -64,6 +64,90 @@ func TestR15OlderLogIsFilledInBehind(t *testing.T) {
 	})
 }
 
+// A store that many replicas read at once answers each of them slowly. A replica is
+// ready after a second all the same, and then has read as much as it had time for.
+func TestR15ReadyAfterASecond(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store, q := longLog(t)
+		first := open(t, store)
+		recent := login(t, first, 201, "bob")
+		for i := range 100 {
+			revoke(t, first, revocation.Session(sid(1000+i)))
+			time.Sleep(2 * time.Second)
+		}
+		first.Close()
+		store.set(func(s *scripted) {
+			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+				time.Sleep(150 * time.Millisecond)
+				c.Limit = min(c.Limit, 10)
+				return s.Store.Read(ctx, c)
+			}
+		})
+		began := time.Now()
+		l := open(t, store)
+		if took := time.Since(began); took < 500*time.Millisecond || took > 1500*time.Millisecond {
+			t.Errorf("ready after %v", took)
+		}
+		if w := l.Stats().Window; w < within || w > time.Minute {
+			t.Errorf("Window = %v", w)
+		}
+		if v := l.Replica().Decide(recent); v.Outcome != replica.Ask {
+			t.Errorf("checked before what it has read: %v", v.Outcome)
+		}
+		wantVerdict(t, "when the store was asked", verdict(t, l, recent), replica.Accept, replica.None)
+		time.Sleep(10 * time.Second)
+		wantVerdict(t, "when the recent entries are read", l.Replica().Decide(recent), replica.Accept, replica.None)
+		time.Sleep(30 * time.Second)
+		wantVerdict(t, "when all is read", l.Replica().Decide(q), replica.Accept, replica.None)
+	})
+}
+
+// What a replica read behind its window it knows exactly, if it is recent: it refuses
+// without a question, and writes it back to a store that lost it.
+func TestR15RecentEntriesAreKnownExactly(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		then func(*testing.T, *revocation.List) // before they are read
+	}{
+		{"nothing since", func(*testing.T, *revocation.List) {}},
+		{"more since", func(t *testing.T, l *revocation.List) { revoke(t, l, revocation.Session(sid(300))) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				store := script()
+				first := open(t, store)
+				q := login(t, first, 1, "ada")
+				revoke(t, first, revocation.Session(sid(1)))
+				time.Sleep(time.Minute)
+				first.Close()
+				var slow atomic.Bool
+				slow.Store(true)
+				store.set(func(s *scripted) {
+					s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+						if slow.Load() && c.Limit < 10_000 {
+							return revlog.Page{}, errSilent
+						}
+						return s.Store.Read(ctx, c)
+					}
+				})
+				l := open(t, store)
+				tt.then(t, l)
+				time.Sleep(time.Second)
+				if v := l.Replica().Decide(q); v.Outcome != replica.Ask {
+					t.Fatalf("before: %v", v.Outcome)
+				}
+				slow.Store(false)
+				time.Sleep(time.Second)
+				wantVerdict(t, "after", l.Replica().Decide(q), replica.Refuse, replica.RevokedSession)
+				store.flush()
+				time.Sleep(10 * time.Second)
+				there := open(t, store.Store)
+				wantVerdict(t, "from a store that was taught", verdict(t, there, q), replica.Refuse, replica.RevokedSession)
+			})
+		})
+	}
+}
+
 func TestR15FillingGoesOnPastWhatHasNoEntries(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

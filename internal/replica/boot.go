@@ -5,9 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"log/slog"
 	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // start boots, again and again until it succeeds or ctx ends. With
@@ -72,8 +73,11 @@ func (l *Replica) where() string {
 	return "the store"
 }
 
-// boot joins or begins the list and reads the end of its log (R15). now is when
-// it was called.
+// bootFor is how long a boot reads recent entries for before the replica is ready.
+const bootFor = time.Second
+
+// boot joins or begins the list and reads the end of its log, and as much of the
+// recent entries as it gets in a second (R15). now is when it was called.
 func (l *Replica) boot(ctx context.Context, now time.Time) error {
 	l.reading.Lock()
 	defer l.reading.Unlock()
@@ -84,12 +88,14 @@ func (l *Replica) boot(ctx context.Context, now time.Time) error {
 	if err := l.keepRetain(ctx, head); err != nil { // before the first seal
 		return err
 	}
-	from := head.MS - (2*renewal(max(head.Retain(), l.config.retain())) + l.Within()).Milliseconds()
-	v, before, err := l.begin(ctx, head, from, now)
+	v, before, err := l.begin(ctx, head, head.MS-2*l.Within().Milliseconds(), now)
 	if err != nil {
 		return err
 	}
-	l.filler = newFiller(v, before)
+	l.filler = l.nextFiller(v, before)
+	if l.filler != nil && l.filler.near > 0 {
+		v = l.fillBehind(ctx, v, now.Add(bootFor))
+	}
 	l.view.Store(v)
 	return nil
 }
@@ -132,7 +138,7 @@ func (l *Replica) begin(ctx context.Context, head revlog.Head, from int64, now t
 		l.joining = j
 	}
 	for {
-		p, err := l.fetchFor(ctx, l.Within(), head.ID, j.v.cursor(), !j.read)
+		p, err := l.fetchFor(ctx, l.Within(), revlog.Cursor{List: head.ID, From: j.v.cursor(), Globals: !j.read})
 		if errors.Is(err, revlog.ErrLost) || errors.Is(err, revlog.ErrOtherList) {
 			l.joining = nil
 		}

@@ -2,95 +2,157 @@ package replica
 
 import (
 	"context"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"slices"
 	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// A filler reads the log behind the window a replica began with, a piece at each
-// turn of the reader, until the window reaches back as far as the list remembers
-// (R15). The reader owns it.
+// A filler reads a stretch of the log behind the window that a replica began with, a
+// page at a time, and puts it before the window when it has all of it (R15).
 type filler struct {
-	list revlog.ListID
-	from int64           // log time where the filled window begins
-	next revlog.Position // to read from
-	last int64           // number of the last entry read, 0 before the first page
-	end  int64           // number of the last entry wanted
-	gens []*generation
+	list  revlog.ListID
+	from  int64           // log time where the filled window begins
+	moved bool            // from was moved: what stands before it is not known
+	next  revlog.Position // to read from
+	first int64           // number of the first entry read, 0 before it
+	last  int64           // number of the last entry read, 0 before it
+	end   int64           // number of the last entry wanted
+	gens  []*generation
+	// Of the recent entries, which lengthen the ring of the window: those read, and the
+	// log time where that ring begins, 0 if the stretch is an older one.
+	recent []revlog.Entry
+	near   int64
 }
 
-const fillFor = 50 * time.Millisecond // of each turn
+const (
+	fillFor   = 100 * time.Millisecond // of each turn of the reader
+	fillLimit = 1_000                  // entries of a page: a store that many fill from answers each of them soon
+)
 
-// newFiller returns a filler for what lies behind v, whose first entry has the
-// number end+1, or nil if there is nothing.
-func newFiller(v *view, end int64) *filler {
-	from := max(v.m.MS-min(v.head.Retain(), revlog.LogKept).Milliseconds(), v.head.Born)
-	if from >= v.now.from {
-		return nil
+// recently is how far back a window must reach to decide active sessions without a
+// question: none of them was renewed longer ago.
+func (l *Replica) recently(h revlog.Head) time.Duration {
+	return 2*renewal(max(h.Retain(), l.config.retain())) + l.Within()
+}
+
+// nextFiller returns a filler for what lies behind v, whose first entry has the number
+// end+1, or nil if there is nothing: first the recent entries, then the rest.
+func (l *Replica) nextFiller(v *view, end int64) *filler {
+	all := min(v.head.Retain(), revlog.LogKept)
+	recently := min(l.recently(v.head), all)
+	for _, reach := range []time.Duration{recently, all} {
+		from := max(v.m.MS-reach.Milliseconds(), v.head.Born)
+		if from >= v.now.from {
+			continue
+		}
+		f := &filler{list: v.head.ID, from: from, next: revlog.Position{MS: from}, end: end}
+		if reach == recently {
+			f.near = v.now.from
+		}
+		return f
 	}
-	return &filler{list: v.head.ID, from: from, next: revlog.Position{MS: from}, end: end}
+	return nil
 }
 
-// fillBehind gives the filler its turn. Whatever it finds amiss ends it: the
-// window stays as short as it is, and the store is asked more often.
-func (l *Replica) fillBehind(ctx context.Context) {
-	until := time.Now().Add(fillFor)
-	for l.filler != nil && time.Now().Before(until) {
-		p, err := l.fetch(ctx, l.filler.list, l.filler.next, false)
+// fillBehind reads a stretch for the filler, or what it gets until the time is over,
+// and returns v with what that brought.
+func (l *Replica) fillBehind(ctx context.Context, v *view, until time.Time) *view {
+	f := l.filler
+	for l.filler == f && time.Now().Before(until) {
+		p, err := l.fetch(ctx, revlog.Cursor{List: f.list, From: f.next, Limit: fillLimit})
 		if err != nil {
-			return
+			return v
 		}
-		if !l.fillFrom(p) {
+		more, ok := f.follow(p)
+		if !ok {
+			if p.Oldest.N > 0 && p.Oldest.N <= f.last+1 { // it was not trimmed
+				l.odd()
+			}
+			l.filler = nil // the window stays short, and the store is asked more often
+			return v
+		}
+		if v, ok = l.take(v, f, f.wanted(p)); !ok {
 			l.filler = nil
+			return v
+		}
+		if !more {
+			v = l.filled(v, f)
 		}
 	}
+	return v
 }
 
-// fillFrom takes one page, and reports whether to read on.
-func (l *Replica) fillFrom(p revlog.Page) bool {
-	f, v := l.filler, l.view.Load()
+// wanted returns those entries of p that f wants.
+func (f *filler) wanted(p revlog.Page) []revlog.Entry {
+	if i := slices.IndexFunc(p.Entries, func(e revlog.Entry) bool { return e.Position.N > f.end }); i >= 0 {
+		return p.Entries[:i]
+	}
+	return p.Entries
+}
+
+// follow takes note of what p has, and reports whether there is more to read, and
+// whether nothing is missing.
+func (f *filler) follow(p revlog.Page) (more, ok bool) {
 	if f.last == 0 {
 		switch {
-		case p.Oldest.N > 1:
-			f.from = max(f.from, p.Oldest.MS)
+		case p.Oldest.N > 1 && p.Oldest.MS > f.from:
+			f.from, f.moved = p.Oldest.MS, true
 		case p.Oldest.N == 0 && p.Head.N > 0:
-			return false // all of it was trimmed
+			return false, false // all of it was trimmed
 		}
 	}
-	wanted := p.Entries
-	for i, e := range wanted {
-		if e.Position.N > f.end {
-			wanted = wanted[:i]
-			break
-		}
+	wanted := f.wanted(p)
+	for _, e := range wanted {
 		if f.last != 0 && e.Position.N != f.last+1 {
-			return false
+			return false, false
+		}
+		if f.last == 0 {
+			f.first = e.Position.N
 		}
 		f.last = e.Position.N
 		f.next = revlog.Position{MS: e.Position.MS, N: e.Position.N + 1}
 	}
-	good, forgedAt := l.verify(f.list, wanted)
-	if forgedAt > 0 {
-		return false
-	}
-	f.gens = fill(f.gens, good, v.head.Retain())
+	more = len(wanted) == len(p.Entries) && p.More
+	return more, more || f.last == 0 || f.last == f.end
+}
+
+// take gives f entries that follow those it has, and returns v with their watermarks.
+// It reports false if v has no room for them.
+func (l *Replica) take(v *view, f *filler, entries []revlog.Entry) (*view, bool) {
+	good, forgedAt := l.verify(f.list, entries)
 	if v.now.watermarks.count()+int64(len(good)) > watermarkLimit {
-		return false
+		return v, false
 	}
 	if m, _ := v.now.watermarks.add(good, v.m.MS-v.memory().Milliseconds()); m != v.now.watermarks {
 		next, now := *v, *v.now
 		now.watermarks, next.now, v = m, &now, &next
-		l.view.Store(v)
 	}
-	if len(wanted) == len(p.Entries) && p.More {
-		return true
+	if forgedAt > 0 {
+		f.from, f.moved, f.gens, f.recent = forgedAt, true, nil, nil
+		good = slices.DeleteFunc(good, func(e revlog.Entry) bool { return e.Position.MS <= forgedAt })
 	}
-	if f.last != 0 && f.last != f.end {
-		return false // some of it is missing
+	f.gens = fill(f.gens, good, v.head.Retain())
+	if f.near > 0 {
+		f.recent = append(f.recent, good...)
 	}
-	if n := v.now.behind(f.gens, f.from, v.memory()); n.from < v.now.from {
-		next := *v
-		next.now = n
-		l.view.Store(&next)
+	return v, true
+}
+
+// filled returns v with all that f read before its window, and makes the next filler.
+func (l *Replica) filled(v *view, f *filler) *view {
+	l.filler = nil
+	if f.from >= v.now.from {
+		return v
 	}
-	return false
+	next := *v
+	next.now = v.now.behind(f, v.memory())
+	if !f.moved {
+		end := f.end
+		if f.first > 0 {
+			end = f.first - 1
+		}
+		l.filler = l.nextFiller(&next, end)
+	}
+	return &next
 }

@@ -39,7 +39,9 @@ func (l *Replica) step(ctx context.Context, now time.Time) {
 	if err := l.writeBack(ctx); err != nil && ctx.Err() == nil {
 		l.seldom(slog.LevelWarn, "revocation: the store does not take back what it lost: trying again", "store", l.where(), "error", err)
 	}
-	l.fillBehind(ctx)
+	if l.filler != nil {
+		l.view.Store(l.fillBehind(ctx, l.view.Load(), time.Now().Add(fillFor)))
+	}
 	l.register(ctx, now)
 	l.watchDenied(now)
 }
@@ -49,7 +51,7 @@ func (l *Replica) step(ctx context.Context, now time.Time) {
 func (l *Replica) read(ctx context.Context, now time.Time) error {
 	v, mended, globals := l.view.Load(), false, false
 	for {
-		p, err := l.fetch(ctx, v.head.ID, v.cursor(), globals)
+		p, err := l.fetch(ctx, revlog.Cursor{List: v.head.ID, From: v.cursor(), Globals: globals})
 		switch {
 		case errors.Is(err, revlog.ErrLost):
 			l.counters.anomalies.add("lost")
@@ -186,15 +188,19 @@ func (l *Replica) publish(v *view) {
 
 // fetch and write are the two ways of the reader to the store. An attempt that
 // took longer than S/4 would leave no time for another (R9).
-func (l *Replica) fetch(ctx context.Context, g revlog.ListID, from revlog.Position, globals bool) (revlog.Page, error) {
-	return l.fetchFor(ctx, l.Within()/4, g, from, globals)
+func (l *Replica) fetch(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+	return l.fetchFor(ctx, l.Within()/4, c)
 }
 
 // fetchFor is fetch where more is at stake than one attempt of many.
-func (l *Replica) fetchFor(ctx context.Context, patience time.Duration, g revlog.ListID, from revlog.Position, globals bool) (revlog.Page, error) {
+func (l *Replica) fetchFor(ctx context.Context, patience time.Duration, c revlog.Cursor) (revlog.Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return l.store.Read(ctx, revlog.Cursor{List: g, From: from, Limit: pageLimit, Floor: l.clock.highest(), Globals: globals})
+	c.Floor = l.clock.highest()
+	if c.Limit == 0 {
+		c.Limit = pageLimit
+	}
+	return l.store.Read(ctx, c)
 }
 
 // send is the way of every write to the store, and counts it.

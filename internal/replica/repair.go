@@ -285,5 +285,5 @@ func (l *Replica) leave(v *view, h revlog.Head) *view {
 
 func (l *Replica) odd() {
 	l.counters.anomalies.add("inconsistent")
-	l.seldom(slog.LevelWarn, "revocation: the log is inconsistent: following it from its end, and asking the store about what was checked before", "store", l.where())
+	l.seldom(slog.LevelWarn, "revocation: the log is inconsistent: following it from there on, and asking the store about what was checked before", "store", l.where())
 }

@@ -127,11 +127,21 @@ func (w *window) add(entries []revlog.Entry, to int64, retain time.Duration) *wi
 	return &n
 }
 
-// behind returns w with older generations put before it, which begin at from.
-func (w *window) behind(gens []*generation, from int64, retain time.Duration) *window {
+// behind returns w with what f read put before it.
+func (w *window) behind(f *filler, retain time.Duration) *window {
 	n := *w
-	n.from = max(from, w.moved)
-	n.gens = slices.Concat(gens, w.gens)
+	if f.moved {
+		n.moved = max(n.moved, f.from)
+	}
+	n.from = max(f.from, n.moved)
+	n.gens = slices.Concat(f.gens, w.gens)
+	if f.near > 0 && f.near == w.ringFrom && w.trimmed == 0 { // nothing is missing between them
+		n.ringFrom = n.from
+		if len(f.recent) > 0 {
+			n.ring, n.blocks = slices.Concat(f.recent, w.ring), nil
+			n.anchor, n.anchored = revlog.Entry{}, f.recent[0].Position.N == 1
+		}
+	}
 	n.trim(retain)
 	return &n
 }

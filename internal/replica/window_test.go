@@ -224,7 +224,7 @@ func TestR14TheBudget(t *testing.T) {
 	if want := testM + (dropped-1)*1000 + 999; w.from != want {
 		t.Errorf("H0 = %d, want the newest dropped, %d", w.from, want)
 	}
-	if b := w.behind(nil, testM-1, retain); b.from != w.from {
+	if b := w.behind(&filler{gens: nil, from: testM - 1}, retain); b.from != w.from {
 		t.Errorf("H0 = %d after filling in behind, want %d", b.from, w.from)
 	}
 	one := newWindow(testM)

@@ -85,21 +85,10 @@ func newCrowd(t *testing.T, s *redistest.Server) *crowd {
 	}
 	c := &crowd{t: t}
 	c.serve(s)
-	first := c.join()
-	var wg sync.WaitGroup
-	for i := range 8 {
-		wg.Go(func() {
-			for n := i; n < *loadEntries; n += 8 {
-				if _, err := first.Revoke(t.Context(), revocation.Session(sessionID(n)), revocation.Options{}); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
+	revokeMany(t, c.join(), *loadEntries)
 	c.loaded = time.Now()
 	c.lists = make([]*revocation.List, *loadReplicas)
+	var wg sync.WaitGroup
 	for i := range c.lists {
 		wg.Go(func() { c.lists[i] = c.join() })
 	}
@@ -107,8 +96,34 @@ func newCrowd(t *testing.T, s *redistest.Server) *crowd {
 	if t.Failed() {
 		t.FailNow()
 	}
-	t.Logf("%d replicas are ready after %v", len(c.lists), time.Since(c.loaded).Round(10*time.Millisecond))
+	ready := time.Since(c.loaded)
+	c.await("all replicas have read what was revoked", func() bool {
+		for _, l := range c.lists {
+			if l.Stats().Entries < int64(*loadEntries) {
+				return false
+			}
+		}
+		return true
+	})
+	t.Logf("%d replicas are ready after %v, and have read all after %v", len(c.lists), ready.Round(10*time.Millisecond), time.Since(c.loaded).Round(10*time.Millisecond))
 	return c
+}
+
+// revokeMany revokes n sessions, one by one.
+func revokeMany(t testing.TB, l *revocation.List, n int) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for from := range 16 {
+		wg.Go(func() {
+			for i := from; i < n; i += 16 {
+				if _, err := l.Revoke(t.Context(), revocation.Session(sessionID(i)), revocation.Options{}); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 const loadWithin = 2 * time.Second
