@@ -45,7 +45,7 @@ type Adoption struct {
 }
 
 // AdoptedGroup returns the group of all sessions adopted from a system. Revoking it ends them, and the adopting of what
-// was saved before. No other session can be in it: Login, Switch and Issue refuse groups that begin with "adopted:".
+// was saved before. No other session can be in it: Login, SetGroups and Issue refuse groups that begin with "adopted:".
 func AdoptedGroup(system string) string { return adoptedPrefix + system }
 
 const adoptedPrefix = "adopted:"
@@ -226,7 +226,7 @@ func (s *state) adopt(ctx context.Context, system string, began time.Time, p Pas
 	if err := s.changeable(); err != nil {
 		return Event{}, err
 	}
-	if s.status == alive && len(s.tok.Subject) > 0 {
+	if s.loggedIn() {
 		if len(p.Credential) > 0 {
 			s.alsoEnds(s.core.pastID(system, p.Credential))
 		}

@@ -125,7 +125,7 @@ func TestAdoptCannotUndoARevocation(t *testing.T) {
 			return s.LogoutOthers(r.Context())
 		}, httpmw.ErrRevoked},
 		{"switch", func(r *http.Request, s *httpmw.Session[cart], _ *revocation.List) error {
-			return s.Switch(r.Context(), nil)
+			return s.SetGroups(r.Context(), nil)
 		}, httpmw.ErrRevokedSession},
 		{"all of the old system", func(r *http.Request, s *httpmw.Session[cart], l *revocation.List) error {
 			_, err := l.Revoke(r.Context(), revocation.Group(httpmw.AdoptedGroup(oldSystem)), revocation.Options{})
@@ -444,10 +444,10 @@ func TestASwitchedSessionStaysAdopted(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
-			if err := s.Switch(r.Context(), strings.Split("12345678", "")); !errors.Is(err, httpmw.ErrIdentity) {
+			if err := s.SetGroups(r.Context(), strings.Split("12345678", "")); !errors.Is(err, httpmw.ErrIdentity) {
 				t.Errorf("eight groups and ours: %v", err)
 			}
-			if err := s.Switch(r.Context(), []string{"tenant:8"}); err != nil {
+			if err := s.SetGroups(r.Context(), []string{"tenant:8"}); err != nil {
 				t.Fatal(err)
 			}
 			if s.InGroup("tenant:7") || !s.InGroup("tenant:8") || !s.InGroup(httpmw.AdoptedGroup(oldSystem)) {
@@ -479,7 +479,7 @@ func TestTheGroupOfAdoptedSessionsIsReserved(t *testing.T) {
 		if err := s.Login(r.Context(), httpmw.Identity{Subject: "eve"}); err != nil {
 			t.Error(err)
 		}
-		if err := s.Switch(r.Context(), groups); !errors.Is(err, httpmw.ErrIdentity) || s.Subject() != "eve" {
+		if err := s.SetGroups(r.Context(), groups); !errors.Is(err, httpmw.ErrIdentity) || s.Subject() != "eve" {
 			t.Errorf("switch: %v, and the session is of %q", err, s.Subject())
 		}
 	})

@@ -1,65 +1,26 @@
 package httpmw
 
 import (
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// No list can end an anonymous session, so an answer that comes late would bring it back: after a login of the same
-// browser, or after a logout. Therefore an anonymous session has a cookie of its own, which a login does not depend on,
-// and it counts only if it began after whatever the session cookie tells of: a login, living or not, or a logout, which
-// leaves a marker there:
-//
-//	out.<log time of the logout in ms>
-//
-// A marker is not sealed. Whoever forges one has an anonymous session of their own ignored, and nothing else.
-const (
-	markerPrefix = "out."
-	markerDigits = 15
-
-	// markerAhead is how far a marker may be ahead of this replica's log time. One that is further ahead means nothing:
-	// an anonymous session begins after its marker, and so would be spared by a revocation of everybody before that.
-	markerAhead = time.Minute
-
-	// markerSlack is how far the log time of two replicas may be apart, by rounding and by how fast the list answers.
-	markerSlack = 10 * time.Millisecond
-)
-
-func marker(ms int64) string { return markerPrefix + strconv.FormatInt(ms, 10) }
-
-// parseMarker reads a marker in the one spelling that marker writes.
-func parseMarker(s string) (ms int64, ok bool) {
-	digits, ok := strings.CutPrefix(s, markerPrefix)
-	if !ok || digits == "" || len(digits) > markerDigits || digits[0] == '0' {
-		return 0, false
-	}
-	for i := range len(digits) {
-		if digits[i] < '0' || digits[i] > '9' {
-			return 0, false
-		}
-		ms = ms*10 + int64(digits[i]-'0')
-	}
-	return ms, true
-}
-
 // takeMarkers removes the markers from the session cookies that came, and notes the latest.
-func (s *state) takeMarkers(p *pieces) {
+func (s *state) takeMarkers(v *values) {
 	n := 0
-	for _, value := range p.head[:p.heads] {
+	for _, value := range v.all() {
 		ms, ok := parseMarker(value)
 		switch {
 		case !ok:
-			p.head[n] = value
+			v.of[n] = value
 			n++
 		case ms <= s.core.replica.LogTime()+markerAhead.Milliseconds():
 			s.after = max(s.after, ms)
 		}
 	}
-	p.heads = n
+	v.n = n
 }
 
 // record notes what a session means for others: Logout has to end it, and an anonymous session has to have begun after it.
@@ -115,8 +76,8 @@ func (s *state) room(t *token.Session) int {
 func (s *state) signedOut() []string {
 	s.core.count.expired.Add(1)
 	k := &s.core.cookie
-	lines := []string{k.line(k.session, marker(s.out), 0), k.expired(k.seen)}
-	lines = append(lines, s.staleTails(k.session, &s.session, 1)...)
+	lines := []string{k.line(k.session, marker(s.out), 0), k.expired(k.renewal)}
+	lines = append(lines, s.chunks.expired(k, k.session, 1)...)
 	return append(lines, s.expireAnonymous(0)...)
 }
 
@@ -127,13 +88,13 @@ func (s *state) besides(lines []string) []string {
 		size += len(line)
 	}
 	if listed(&s.tok) {
-		return append(s.staleTails(k.session, &s.session, len(lines)), s.expireAnonymous(size)...)
+		return append(s.chunks.expired(k, k.session, len(lines)), s.expireAnonymous(size)...)
 	}
-	more := s.staleTails(k.anonymous, &s.anonymous, len(lines))
+	more := s.chunks.expired(k, k.anonymous, len(lines))
 	// What is left of a login stays, so that a logout can still end it, unless the two together would be longer than
 	// one session may be.
 	out, most := s.out, maxLines
-	if s.core.cfg.MaxCookies > 1 {
+	if s.core.spreads() {
 		most = maxCookieHeader
 	}
 	if out == 0 && s.bulk > 0 && s.bulk+size > most {
@@ -141,7 +102,7 @@ func (s *state) besides(lines []string) []string {
 	}
 	if out != 0 {
 		more = append(more, k.line(k.session, marker(out), 0))
-		more = append(more, s.staleTails(k.session, &s.session, 1)...)
+		more = append(more, s.chunks.expired(k, k.session, 1)...)
 	}
 	return more
 }
@@ -149,15 +110,15 @@ func (s *state) besides(lines []string) []string {
 // expireAnonymous returns lines that expire an anonymous cookie that came, beside others of that size. Where it does
 // not fit it can wait: the cookie does not count.
 func (s *state) expireAnonymous(size int) (lines []string) {
-	name := s.core.cookie.anonymous
-	if s.anonymous.head {
-		lines = append(lines, s.core.cookie.expired(name))
+	k := &s.core.cookie
+	if s.anonymous {
+		lines = append(lines, k.expired(k.anonymous))
 	}
-	lines = append(lines, s.staleTails(name, &s.anonymous, 1)...)
+	lines = append(lines, s.chunks.expired(k, k.anonymous, 1)...)
 	for _, line := range lines {
 		size += len(line)
 	}
-	if size > maxLines && s.core.cfg.MaxCookies == 1 {
+	if size > maxLines && !s.core.spreads() {
 		return nil
 	}
 	return lines

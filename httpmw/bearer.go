@@ -25,21 +25,20 @@ func (m *Manager[T]) Check(ctx context.Context, token string) (*Session[T], erro
 	return m.checked(ctx, st, now)
 }
 
-// CheckCookies is Check for the values of the two cookies, as they came over another transport than HTTP. seen may
+// CheckCookies is Check for the values of the two cookies, as they came over another transport than HTTP. renewal may
 // be "". It takes no bearer token. The marker of a logout is ErrNoLogin, and one of the cookies over which a large session
 // is spread is ErrIncomplete.
-func (m *Manager[T]) CheckCookies(ctx context.Context, session, seen string) (*Session[T], error) {
+func (m *Manager[T]) CheckCookies(ctx context.Context, session, renewal string) (*Session[T], error) {
 	if _, out := parseMarker(session); out || session == "" {
 		return nil, ErrNoLogin
 	}
 	var f found
-	f.session.head[0], f.session.heads = session, 1
-	if seen != "" {
-		f.seen[0], f.seens = seen, 1
+	if renewal != "" {
+		f.renewal.add(renewal)
 	}
 	now := time.Now()
 	st := &state{core: m.core, committed: true}
-	m.core.open(ctx, &st.opened, session, &f.session, &f, now)
+	m.core.open(ctx, &st.opened, session, m.core.cookie.session, &f, now)
 	return m.checked(ctx, st, now)
 }
 

@@ -45,7 +45,7 @@ func TestIssueAndCheck(t *testing.T) {
 			"Set":          s.Set(cart{}),
 			"Update":       s.Update(func(*cart) error { return nil }),
 			"Login":        s.Login(t.Context(), httpmw.Identity{Subject: "bob"}),
-			"Switch":       s.Switch(t.Context(), nil),
+			"SetGroups":    s.SetGroups(t.Context(), nil),
 			"LogoutOthers": s.LogoutOthers(t.Context()),
 		} {
 			if err != httpmw.ErrCommitted {

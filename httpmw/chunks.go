@@ -1,163 +1,209 @@
 package httpmw
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"math"
+	"iter"
 	"strconv"
+	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// A session whose data is too large for one cookie is spread over several, if Config.MaxCookies allows: the head,
-// under the cookie's own name, with all its claims and the beginning of its data, and one or two tails, "<name>.1"
-// and "<name>.2", with the rest. Each is a token of its own. A piece says in its audience that it is one and which:
-// "<App>.0", "<App>.1", "<App>.2", so that nothing takes a piece for a session. In the place of the data it has
+// A session whose data is too large for one cookie is spread over two or three, if Config.MaxCookies allows it. Each of
+// them holds a chunk, which is a session token of its own. The first chunk has the cookie's own name, all claims and the
+// beginning of the data. The others, "<name>.1" and "<name>.2", have the rest. The audience of a chunk says which one it is,
+// "<App>.0", "<App>.1" or "<App>.2", so that no chunk can be mistaken for a session. In the place of the data it has
 //
-//	["<write id>", <count of pieces>, "<piece of the data>"]
+//	<write id>.<number of chunks>.<bytes of the data>
 //
-// and pieces belong together if session id, write id and count are the same and every index is there. So only what
+// Chunks belong together if their session id, write id and number are the same, and all of them must be there. So only what
 // one write sealed opens, however cookies of several writes, or of several sessions, were mixed.
+//
+// The rest of the package meets chunks where a scan finds their cookies (isChunk), where a token opens that is one
+// (gather), where a session is sealed that is too large (sealChunks), and where their cookies are expired (chunkCookies).
 const (
-	// maxCookieHeader bounds what the browser sends back of ours, in bytes: nginx refuses 8,183 in all. A third of
-	// what is left beside the renewal cookie goes to each piece, also if there are two, so that none is much
-	// longer than others.
+	// maxCookieHeader bounds what the browser sends back of our cookies, in bytes: nginx refuses 8,183 in all. Each
+	// chunk gets a third of what is left beside the renewal cookie, also if there are only two.
 	maxCookieHeader = 7500
-	roomForSeen     = 360
-	maxPiece        = (maxCookieHeader - roomForSeen) / maxCookies
+	roomForRenewal  = 360
+	maxChunk        = (maxCookieHeader - roomForRenewal) / maxCookies
 
-	writeIDBytes = 8
+	writeIDLength = 11 // 8 bytes in base64url
 )
 
-// pieceAudience is the audience of a piece.
-func (c *core) pieceAudience(i int) string { return c.cfg.App + "." + strconv.Itoa(i) }
+// chunkCookies are the Cookie header fields of a request in which a chunk came that is not a first one. It is nil in all
+// other requests.
+type chunkCookies []string
 
-// piece is what stands in the place of the data.
-type piece struct {
-	write string
-	count int
-	data  string
+// isChunk reports whether what follows the name of the session cookie, or of the anonymous one, is that of a chunk's
+// cookie: ".1=value".
+func isChunk(rest string) bool {
+	return len(rest) >= 3 && rest[0] == '.' && '1' <= rest[1] && rest[1] < '0'+maxCookies && rest[2] == '='
 }
 
-func (p *piece) UnmarshalJSON(b []byte) error {
-	var raw [3]json.RawMessage
-	if err := json.Unmarshal(b, &raw); err != nil {
-		return err
+// chunkName returns the name of the cookie with chunk i.
+func chunkName(name string, i int) string {
+	if i == 0 {
+		return name
 	}
-	return errors.Join(json.Unmarshal(raw[0], &p.write), json.Unmarshal(raw[1], &p.count), json.Unmarshal(raw[2], &p.data))
+	return name + "." + strconv.Itoa(i)
 }
 
-// appendPiece writes a piece as JSON. Quotation marks, of which JSON is full, trade places with apostrophes, of which
-// it is not: otherwise the escapes would cost a fifth of the room.
-func appendPiece(b []byte, write string, count int, data []byte) []byte {
-	b = append(b, `["`+write+`",`+strconv.Itoa(count)+`,"`...)
-	for _, c := range data {
-		switch c = trade(c); {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		case c < ' ':
-			b = append(b, fmt.Sprintf(`\u%04x`, c)...)
-		default:
-			b = append(b, c)
+// values goes through the cookies with chunk i, at most maxSame of them.
+func (c chunkCookies) values(name string, i int) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		n, prefix := 0, chunkName(name, i)+"="
+		for pair := range cookies(c) {
+			value, ok := strings.CutPrefix(pair, prefix)
+			if !ok {
+				continue
+			}
+			if n++; n > maxSame || !yield(value) {
+				return
+			}
 		}
 	}
-	return append(b, `"]`...)
 }
 
-func trade(c byte) byte {
-	switch c {
-	case '"':
-		return '\''
-	case '\'':
-		return '"'
+// size returns how many bytes of chunks came beside the first one.
+func (c chunkCookies) size(name string) (n int) {
+	if c == nil {
+		return 0
 	}
-	return c
+	for i := 1; i < maxCookies; i++ {
+		for value := range c.values(name, i) {
+			n += len(value)
+		}
+	}
+	return n
 }
 
-// gather puts the data of a session back together whose head was opened. It reports false if a piece is missing, or
-// of another write.
-func (c *core) gather(o *opened, from *pieces, now time.Time) bool {
-	var head piece
-	if json.Unmarshal(o.tok.Data, &head) != nil || head.count < 2 || head.count > maxCookies {
+// expired returns lines that expire the chunks that came, from an index on.
+func (c chunkCookies) expired(k *cookieStyle, name string, from int) (lines []string) {
+	if c == nil {
+		return nil
+	}
+	for i := from; i < maxCookies; i++ {
+		for range c.values(name, i) {
+			lines = append(lines, k.expired(chunkName(name, i)))
+			break
+		}
+	}
+	return lines
+}
+
+// spreads reports whether this Manager writes chunks. It reads those of others in any case.
+func (c *core) spreads() bool { return c.cfg.MaxCookies > 1 }
+
+func (c *core) chunkAudience(i int) string { return c.cfg.App + "." + strconv.Itoa(i) }
+
+// A chunk is what stands in the place of the data.
+type chunk struct {
+	write string
+	count int
+	data  []byte
+}
+
+func (h *chunk) append(b []byte) []byte {
+	b = append(b, h.write...)
+	b = append(b, '.', '0'+byte(h.count), '.')
+	return append(b, h.data...)
+}
+
+func parseChunk(b []byte) (h chunk, ok bool) {
+	const data = writeIDLength + len(".2.")
+	if len(b) < data || b[writeIDLength] != '.' || b[data-1] != '.' {
+		return h, false
+	}
+	h = chunk{string(b[:writeIDLength]), int(b[data-2]) - '0', b[data:]}
+	return h, 2 <= h.count && h.count <= maxCookies
+}
+
+// gather completes a session of which the first chunk was opened, with the others that came under the cookie's name. If it
+// cannot, it returns false and says why in o.
+func (c *core) gather(o *opened, name string, came chunkCookies, now time.Time) bool {
+	if string(o.tok.Audience) != c.chunkAudience(0) {
+		*o = opened{why: ErrWrongAudience}
 		return false
 	}
-	data := make([]byte, 0, head.count*maxPiece)
-	data = append(data, head.data...)
-	for i := 1; i < head.count; i++ {
-		tail, ok := c.findTail(o, from, i, &head, now)
+	first, ok := parseChunk(o.tok.Data)
+	o.tok.Data, o.why = nil, ErrIncomplete
+	if !ok {
+		return false
+	}
+	data := append(make([]byte, 0, first.count*maxChunk), first.data...)
+	for i := 1; i < first.count; i++ {
+		next, ok := c.findChunk(o.tok.ID, &first, name, i, came, now)
 		if !ok {
 			return false
 		}
-		data = append(data, tail...)
+		data = append(data, next...)
 	}
-	for i := range data {
-		data[i] = trade(data[i])
-	}
-	o.tok.Data = data
+	o.tok.Audience, o.tok.Data, o.why = []byte(c.cfg.App), data, nil
 	return true
 }
 
-// findTail looks among the cookies of one tail's name for the one that belongs to the head.
-func (c *core) findTail(o *opened, from *pieces, i int, head *piece, now time.Time) (string, bool) {
-	for _, compact := range from.tail[i-1][:from.tails[i-1]] {
+// findChunk looks for the chunk i that belongs to the first one.
+func (c *core) findChunk(id token.ID, first *chunk, name string, i int, came chunkCookies, now time.Time) ([]byte, bool) {
+	for compact := range came.values(name, i) {
 		var t token.Session
-		if c.sealer.OpenSession(nil, compact, &t, now) != nil || t.ID != o.tok.ID || string(t.Audience) != c.pieceAudience(i) {
+		if c.sealer.OpenSession(nil, compact, &t, now) != nil || t.ID != id || string(t.Audience) != c.chunkAudience(i) {
 			continue
 		}
-		var p piece
-		if json.Unmarshal(t.Data, &p) == nil && p.write == head.write && p.count == head.count {
-			return p.data, true
+		if h, ok := parseChunk(t.Data); ok && h.write == first.write && h.count == first.count {
+			return h.data, true
 		}
 	}
-	return "", false
+	return nil, false
 }
 
-// sealPieces spreads a session over as few cookies as it takes and returns their lines, or a *SizeError.
-func (c *core) sealPieces(t *token.Session, lifetime int64, now time.Time) ([]string, error) {
-	id := make([]byte, writeIDBytes)
-	rand.Read(id) // never fails
-	write := base64.RawURLEncoding.EncodeToString(id)
-	var pieces [][]byte
+// sealChunks spreads a session over as few cookies as it takes and returns their lines, or a *SizeError.
+func (c *core) sealChunks(t *token.Session, lifetime int64, now time.Time) ([]string, error) {
+	write := newWriteID()
+	var parts [][]byte
 	rest := t.Data
 	for i := 0; len(rest) > 0 || i < 2; i++ {
-		if i == c.cfg.MaxCookies {
-			return nil, c.piecesTooLarge(t, rest)
+		room := 0
+		if i < c.cfg.MaxCookies {
+			var err error
+			if room, err = c.chunkRoom(t, i, write, now); err != nil {
+				return nil, err
+			}
 		}
-		room, err := c.pieceRoom(t, i, write, now)
-		if err != nil {
-			return nil, err
+		if room <= 0 { // all cookies are full, or the claims alone fill the first
+			most := c.cfg.MaxCookies * maxChunk
+			return nil, &SizeError{Size: most + len(rest)*4/3 + 1, Max: most, Data: len(t.Data), Cut: len(rest)}
 		}
-		if room <= 0 { // the claims alone fill it
-			return nil, c.piecesTooLarge(t, rest)
-		}
-		n, _ := fits(rest, room)
-		pieces = append(pieces, rest[:n])
+		n := min(len(rest), room)
+		parts = append(parts, rest[:n])
 		rest = rest[n:]
 	}
-	lines := make([]string, len(pieces))
-	for i, data := range pieces {
-		value, err := c.sealPiece(t, i, write, len(pieces), data, now)
+	lines := make([]string, len(parts))
+	for i, data := range parts {
+		value, err := c.sealChunk(t, i, &chunk{write, len(parts), data}, now)
 		if err != nil {
 			return nil, err
 		}
-		lines[i] = c.cookie.line(pieceName(c.cookie.nameOf(t), i), value, lifetime)
+		lines[i] = c.cookie.line(chunkName(c.cookie.nameOf(t), i), value, lifetime)
 	}
 	return lines, nil
 }
 
-func (c *core) sealPiece(t *token.Session, i int, write string, count int, data []byte, now time.Time) (string, error) {
+func newWriteID() string {
+	var id [8]byte
+	rand.Read(id[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(id[:])
+}
+
+func (c *core) sealChunk(t *token.Session, i int, h *chunk, now time.Time) (string, error) {
 	p := *t
-	if i > 0 { // a tail says no more than whose it is
+	if i > 0 { // which session it belongs to, and no more
 		p = token.Session{ID: t.ID, Validity: token.Validity{IssuedAt: t.IssuedAt, Expires: t.End}, End: t.End}
 	}
-	p.Audience = []byte(c.pieceAudience(i))
-	p.Data = appendPiece(nil, write, count, data)
+	p.Audience = []byte(c.chunkAudience(i))
+	p.Data = h.append(nil)
 	value, err := c.sealer.SealSession(nil, &p, now)
 	if err != nil {
 		return "", unsealed(err)
@@ -165,48 +211,12 @@ func (c *core) sealPiece(t *token.Session, i int, write string, count int, data 
 	return string(value), nil
 }
 
-// pieceRoom returns how many bytes of data, escaped, a piece can hold.
-func (c *core) pieceRoom(t *token.Session, i int, write string, now time.Time) (int, error) {
-	empty, err := c.sealPiece(t, i, write, maxCookies, nil, now)
+// chunkRoom returns how many bytes of data chunk i can hold.
+func (c *core) chunkRoom(t *token.Session, i int, write string, now time.Time) (int, error) {
+	empty, err := c.sealChunk(t, i, &chunk{write, maxCookies, nil}, now)
 	if err != nil {
 		return 0, err
 	}
 	// Name, "=", value, and "; " before the next.
-	return (maxPiece-len(pieceName(c.cookie.nameOf(t), i))-len("=; ")-len(empty))*3/4 - 1, nil
-}
-
-// fits returns how much of data has room, without cutting a character in two, and how much room it takes.
-func fits(data []byte, room int) (n, taken int) {
-	for n < len(data) {
-		cost, size := 1, 1
-		switch b := trade(data[n]); {
-		case b == '"' || b == '\\':
-			cost = 2
-		case b < ' ':
-			cost = len(`\u0000`)
-		case b >= utf8.RuneSelf:
-			_, size = utf8.DecodeRune(data[n:])
-			cost = size
-		}
-		if taken+cost > room {
-			break
-		}
-		n, taken = n+size, taken+cost
-	}
-	return n, taken
-}
-
-// piecesTooLarge says by how much the data is too large when rest is what is left with all cookies full. Without that
-// it fits. Where else to cut is a guess, since how much room a byte takes depends on what it is; the margin covers
-// what closes the JSON again.
-func (c *core) piecesTooLarge(t *token.Session, rest []byte) error {
-	_, taken := fits(rest, math.MaxInt)
-	most := c.cfg.MaxCookies * maxPiece
-	return &SizeError{Size: most + taken*4/3 + 1, Max: most, Data: len(t.Data), Cut: min(len(rest)+16, len(t.Data))}
-}
-
-// isPiece reports whether an opened token is the head of a session in pieces.
-func (c *core) isPiece(t *token.Session) bool {
-	rest, ok := bytes.CutPrefix(t.Audience, []byte(c.cfg.App))
-	return ok && string(rest) == ".0"
+	return (maxChunk-len(chunkName(c.cookie.nameOf(t), i))-len("=; ")-len(empty))*3/4 - 1, nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 )
 
-var pieces = []string{sessionName, sessionName + ".1", sessionName + ".2"}
+var chunks = []string{sessionName, sessionName + ".1", sessionName + ".2"}
 
 // text is data that is hard to spread: quotation marks, apostrophes, escapes and characters of several bytes.
 func text(size int) string {
@@ -60,7 +60,7 @@ func TestChunksGrowAndShrink(t *testing.T) {
 	sid := f.login(t, b, httpmw.Identity{Subject: "ann", Groups: []string{"g"}})
 	for _, row := range []struct{ size, cookies int }{{100, 1}, {1850, 2}, {2600, 3}, {1850, 2}, {100, 1}, {2600, 3}, {0, 1}, {1860, 2}} {
 		writeNote(t, f, b, text(row.size))
-		if diff := cmp.Diff(pieces[:row.cookies], b.names()); diff != "" {
+		if diff := cmp.Diff(chunks[:row.cookies], b.names()); diff != "" {
 			t.Errorf("%d bytes: %s", row.size, diff)
 		}
 	}
@@ -68,7 +68,7 @@ func TestChunksGrowAndShrink(t *testing.T) {
 		if s.ID() != sid || !s.InGroup("g") {
 			t.Error("another session")
 		}
-		// A login keeps the data, a logout clears every piece.
+		// A login keeps the data, a logout clears every chunk.
 		if err := s.Login(r.Context(), httpmw.Identity{Subject: "ann"}); err != nil {
 			t.Error(err)
 		}
@@ -108,8 +108,8 @@ func TestOldResponsesBetweenChunks(t *testing.T) {
 					}
 				})
 				writeNote(t, f, b, "short")
-				if diff := cmp.Diff(pieces[:1], b.names()); diff != "" {
-					t.Errorf("%d, %d, %d: pieces were left: %s", first, second, third, diff)
+				if diff := cmp.Diff(chunks[:1], b.names()); diff != "" {
+					t.Errorf("%d, %d, %d: chunks were left: %s", first, second, third, diff)
 				}
 			}
 		}
@@ -129,11 +129,11 @@ func TestMixedChunks(t *testing.T) {
 	f.login(t, two, httpmw.Identity{Subject: "ann"})
 	sets := []map[string]string{jar(one, 2600), jar(one, 2610), jar(two, 2620), jar(two, 1850)}
 	opens := 0
-	// Each of three names holds a piece of one of the sets, or nothing.
+	// Each of three names holds a chunk of one of the sets, or nothing.
 	for i := range 125 {
 		b := newBrowser()
 		choice := []int{i % 5, i / 5 % 5, i / 25}
-		for j, name := range pieces {
+		for j, name := range chunks {
 			if k := choice[j]; k < len(sets) && sets[k][name] != "" {
 				b.jar[name] = sets[k][name]
 			}
@@ -141,7 +141,7 @@ func TestMixedChunks(t *testing.T) {
 		subject, err := f.look(b)
 		whole := choice[0] < len(sets)
 		if whole {
-			for _, name := range pieces {
+			for _, name := range chunks {
 				if v := sets[choice[0]][name]; v != "" && b.jar[name] != v {
 					whole = false
 				}
@@ -159,7 +159,7 @@ func TestMixedChunks(t *testing.T) {
 			t.Errorf("a mixture %v: %v", choice, err)
 		}
 	}
-	if opens != 3+5 { // three exact sets, and one of two pieces with whatever beside
+	if opens != 3+5 { // three exact sets, and one of two chunks with whatever beside
 		t.Errorf("%d combinations opened", opens)
 	}
 	if n := f.Stats().Refused["incomplete"]; n == 0 {
@@ -168,16 +168,16 @@ func TestMixedChunks(t *testing.T) {
 	// Pieces under each other's names are nothing.
 	for _, swap := range [][3]int{{1, 0, 2}, {0, 2, 1}, {2, 1, 0}, {1, 2, 0}, {1, 1, 2}} {
 		b := newBrowser()
-		for j, name := range pieces {
-			b.jar[name] = sets[0][pieces[swap[j]]]
+		for j, name := range chunks {
+			b.jar[name] = sets[0][chunks[swap[j]]]
 		}
 		if subject, err := f.look(b); subject != "" || !errors.Is(err, httpmw.ErrInvalid) {
 			t.Errorf("order %v: %q, %v", swap, subject, err)
 		}
 	}
-	// Junk beside the right piece does not hide it.
+	// Junk beside the right chunk does not hide it.
 	r := newBrowser().request()
-	for _, name := range pieces[1:] {
+	for _, name := range chunks[1:] {
 		r.Header.Add("Cookie", name+"=junk; "+name+"="+sets[2][name]+"; "+name+"="+sets[0][name])
 	}
 	r.Header.Add("Cookie", sessionName+"="+sets[0][sessionName])
@@ -194,9 +194,9 @@ func TestAfterAnIncompleteSession(t *testing.T) {
 	b := newBrowser()
 	f.login(t, b, httpmw.Identity{Subject: "ann"})
 	writeNote(t, f, b, text(2600))
-	delete(b.jar, pieces[1])
+	delete(b.jar, chunks[1])
 	f.login(t, b, httpmw.Identity{Subject: "ann"})
-	if diff := cmp.Diff(pieces[:1], b.names()); diff != "" {
+	if diff := cmp.Diff(chunks[:1], b.names()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -219,7 +219,7 @@ func TestChunksAreReadWithoutBeingWritten(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if diff := cmp.Diff(pieces[:1], b.names()); diff != "" {
+	if diff := cmp.Diff(chunks[:1], b.names()); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -76,13 +76,6 @@ type Limits struct {
 	Absolute time.Duration // since it began; zero: none given
 }
 
-// Codec turns application data into JSON and back. Marshal must return exactly one JSON value, and Unmarshal
-// must refuse anything else. Both are called by many goroutines at once.
-type Codec interface {
-	Marshal(v any) ([]byte, error)
-	Unmarshal(data []byte, v any) error
-}
-
 const (
 	defaultApp      = "session"
 	defaultIdle     = 2 * time.Hour
@@ -145,7 +138,7 @@ func (c Config) checkName() error {
 			return configError("Config.App", "only letters, digits, - and _ may stand in %q", c.App)
 		}
 	}
-	for _, suffix := range []string{seenSuffix, anonymousSuffix} {
+	for _, suffix := range []string{renewalSuffix, anonymousSuffix} {
 		if strings.HasSuffix(c.App, suffix) {
 			return configError("Config.App", "%q ends in %q, which names a cookie of another application", c.App, suffix)
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	seenSuffix      = "-seen"
+	renewalSuffix   = "-seen"
 	anonymousSuffix = "-anon"
 
 	// maxLines bounds the Set-Cookie lines of one response together: nginx with its default buffers answers 502
@@ -23,9 +23,9 @@ const (
 // cookieStyle holds names and attributes of the cookies. Attributes are rendered once and are the same
 // whenever a cookie is written or expired: else a browser would keep two of one name.
 type cookieStyle struct {
-	session, anonymous, seen string // names
-	attributes               string
-	secure                   bool
+	session, anonymous, renewal string // names
+	attributes                  string
+	secure                      bool
 }
 
 func newCookieStyle(c Config) cookieStyle {
@@ -57,7 +57,7 @@ func newCookieStyle(c Config) cookieStyle {
 		a.WriteString("; Partitioned")
 	}
 	name := prefix + c.App
-	return cookieStyle{name, name + anonymousSuffix, name + seenSuffix, a.String(), !c.InsecureHTTP}
+	return cookieStyle{name, name + anonymousSuffix, name + renewalSuffix, a.String(), !c.InsecureHTTP}
 }
 
 // nameOf returns the name of the cookie a session belongs in.
@@ -66,14 +66,6 @@ func (k *cookieStyle) nameOf(t *token.Session) string {
 		return k.session
 	}
 	return k.anonymous
-}
-
-// pieceName returns the name of the cookie with a piece of a session: the session's own for the head.
-func pieceName(name string, i int) string {
-	if i == 0 {
-		return name
-	}
-	return name + "." + strconv.Itoa(i)
 }
 
 // line renders a Set-Cookie line. lifetime is Max-Age in seconds; 0 for a cookie that ends with the browser.
@@ -95,10 +87,9 @@ func (k *cookieStyle) ours(line string) bool {
 	if !ok {
 		return false
 	}
-	if strings.HasPrefix(rest, seenSuffix+"=") {
+	if strings.HasPrefix(rest, renewalSuffix+"=") {
 		return true
 	}
 	rest = strings.TrimPrefix(rest, anonymousSuffix)
-	_, _, tail := cutTail(rest)
-	return tail || strings.HasPrefix(rest, "=")
+	return isChunk(rest) || strings.HasPrefix(rest, "=")
 }

@@ -45,7 +45,7 @@ var (
 	// ErrUnavailable.
 	ErrSealingKeyRevoked = fmt.Errorf("%w: the ring's sealing key is revoked: rotate the ring (wafer keys rotate --now)", ErrUnavailable)
 
-	// ErrIdentity: what Login, Switch or Issue was given cannot stand in a session.
+	// ErrIdentity: what Login, SetGroups or Issue was given cannot stand in a session.
 	ErrIdentity = errors.New("httpmw: unusable identity")
 )
 

@@ -11,7 +11,7 @@ type EventKind string
 
 const (
 	EventLogin            EventKind = "login"             // a session of a subject began
-	EventSwitch           EventKind = "switch"            // it continues under a new id, with other groups
+	EventSetGroups        EventKind = "set_groups"        // it continues under a new id, with other groups
 	EventLogout           EventKind = "logout"            // it ended
 	EventLogoutOthers     EventKind = "logout_others"     // all others of its subject ended; it continues under a new id
 	EventLogoutEverywhere EventKind = "logout_everywhere" // all of its subject ended

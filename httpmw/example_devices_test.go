@@ -42,7 +42,7 @@ func (d *devices) onEvent(_ context.Context, e httpmw.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch e.Kind {
-	case httpmw.EventLogin, httpmw.EventSwitch, httpmw.EventLogoutOthers:
+	case httpmw.EventLogin, httpmw.EventSetGroups, httpmw.EventLogoutOthers:
 		row := device{e.Session, e.Subject, "", time.Now()}
 		if before, ok := d.rows[e.Previous]; ok && before.Subject == e.Subject {
 			row.Since = before.Since // the session goes on under another id
@@ -178,7 +178,7 @@ func TestDevices(t *testing.T) {
 		})
 	}
 	check("two logins", 2)
-	do(func(s *httpmw.Session[cart], ctx context.Context) error { return s.Switch(ctx, []string{"g"}) })
+	do(func(s *httpmw.Session[cart], ctx context.Context) error { return s.SetGroups(ctx, []string{"g"}) })
 	check("switched", 2)
 	do(func(s *httpmw.Session[cart], ctx context.Context) error {
 		return s.Login(ctx, httpmw.Identity{Subject: "ann"})

@@ -153,7 +153,7 @@ func (g *guide) switchTenant(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "You are not a member of this tenant.", http.StatusForbidden)
 		return
 	}
-	if err := s.Switch(r.Context(), []string{"tenant:" + tenant}); err != nil {
+	if err := s.SetGroups(r.Context(), []string{"tenant:" + tenant}); err != nil {
 		http.Error(w, "Try again in a moment.", http.StatusServiceUnavailable)
 	}
 }

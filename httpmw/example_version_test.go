@@ -29,7 +29,7 @@ func (f *floors) raise(s *httpmw.Session[mode]) {
 	f.rows[s.ID()] = max(f.rows[s.ID()], s.Version())
 }
 
-// check refuses a session with older data than that. It goes around every route but the logout: Login, Switch and
+// check refuses a session with older data than that. It goes around every route but the logout: Login, SetGroups and
 // LogoutOthers take the data along to another id.
 func (f *floors) check(sessions *httpmw.Manager[mode], next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,9 +1,9 @@
 package httpmw
 
 // ScanCookies shows the scanner to tests.
-func ScanCookies(c Config, fields []string) (session, seen []string) {
+func ScanCookies(c Config, fields []string) (session, renewal []string) {
 	style := newCookieStyle(c)
 	var f found
 	style.scan(fields, &f)
-	return f.session.head[:f.session.heads], f.seen[:f.seens]
+	return f.session.all(), f.renewal.all()
 }

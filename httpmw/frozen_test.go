@@ -37,7 +37,7 @@ func TestR23LimitsCountFromTheDecision(t *testing.T) {
 			return s.Login(r.Context(), httpmw.Identity{Subject: "ann"})
 		},
 		"switch": func(s *httpmw.Session[cart], r *http.Request) error {
-			return s.Switch(r.Context(), []string{"tenant:7"})
+			return s.SetGroups(r.Context(), []string{"tenant:7"})
 		},
 	} {
 		for calls := range 6 {

@@ -118,11 +118,11 @@ func TestLoginTooLarge(t *testing.T) {
 		"login": func(s *httpmw.Session[cart], ctx context.Context) error {
 			return s.Login(ctx, httpmw.Identity{Subject: "ann", Groups: groups})
 		},
-		"switch": func(s *httpmw.Session[cart], ctx context.Context) error { return s.Switch(ctx, groups) },
+		"switch": func(s *httpmw.Session[cart], ctx context.Context) error { return s.SetGroups(ctx, groups) },
 		"login with one group": func(s *httpmw.Session[cart], ctx context.Context) error {
 			return s.Login(ctx, httpmw.Identity{Subject: "ann", Groups: groups[:1]})
 		},
-		"to one group": func(s *httpmw.Session[cart], ctx context.Context) error { return s.Switch(ctx, groups[:1]) },
+		"to one group": func(s *httpmw.Session[cart], ctx context.Context) error { return s.SetGroups(ctx, groups[:1]) },
 	} {
 		b := newBrowser()
 		sid := f.login(t, b, httpmw.Identity{Subject: "ann"})
@@ -391,10 +391,10 @@ func TestSwitch(t *testing.T) {
 	old := b.copy()
 	f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 		before := s.ID()
-		if err := s.Switch(r.Context(), strings.Split("a b c d e f g h i", " ")); !errors.Is(err, httpmw.ErrIdentity) || s.ID() != before {
+		if err := s.SetGroups(r.Context(), strings.Split("a b c d e f g h i", " ")); !errors.Is(err, httpmw.ErrIdentity) || s.ID() != before {
 			t.Errorf("nine groups: %v", err)
 		}
-		if err := s.Switch(r.Context(), []string{"tenant:8"}); err != nil {
+		if err := s.SetGroups(r.Context(), []string{"tenant:8"}); err != nil {
 			t.Fatal(err)
 		}
 		_, absolute := s.Limits()
@@ -464,8 +464,8 @@ func TestDisabledList(t *testing.T) {
 		if err := s.LogoutOthers(r.Context()); !errors.Is(err, revocation.ErrDisabled) || !s.LoggedIn() {
 			t.Errorf("LogoutOthers: %v", err)
 		}
-		if err := s.Switch(r.Context(), []string{"h"}); err != nil || !s.InGroup("h") {
-			t.Errorf("Switch: %v", err)
+		if err := s.SetGroups(r.Context(), []string{"h"}); err != nil || !s.InGroup("h") {
+			t.Errorf("SetGroups: %v", err)
 		}
 	})
 	copied := b.copy()

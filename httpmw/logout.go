@@ -7,70 +7,90 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// Logout ends the session and expires its cookies. It ends every session whose cookie came and opened, also one that
-// is idle for too long by this cookie, that this replica refuses or cannot decide, and each of several of one name:
-// a copy of the cookie may still be good elsewhere. Only an hour after its absolute limit, on whatever clock, is there
-// nothing left to end. In the place of the session cookie it leaves a marker until the browser closes, so that no late
-// answer brings back an anonymous session, which the list cannot end.
+// Logout ends the session and expires its cookies. It also ends every other session whose cookie came and opened, even one
+// that has been idle too long by this cookie, that this replica refuses or cannot decide, and each of several
+// with the same name: a copy of the cookie may still be good elsewhere. Nothing is left to end only an hour after the absolute
+// limit, by any clock. In the place of the session cookie Logout leaves a marker until the browser closes, so that a late
+// response cannot bring back an anonymous session, which the list cannot end.
 //
-// No error means that the store has it. If the store does not acknowledge it, the cookies are expired all the same,
-// this replica refuses the session at once and keeps trying, and the error is revocation.ErrUnavailable, also of
-// another Logout until the store has taken it. While the store is silent, 64 sessions of one subject wait for it so;
+// No error means that the store has the logout. If the store does not acknowledge it, the cookies are expired
+// and this replica refuses the session at once and keeps trying; the error is revocation.ErrUnavailable, also from another
+// Logout until the store has taken it. While the store is silent, at most 64 sessions of a subject wait for it in this way;
 // the next Logout ends all sessions of its subject. revocation.ErrOutboxFull, which wraps ErrUnavailable, means that
-// nothing could be kept for the store: call Logout again. ErrAmbiguous means that more than four session cookies came, as
-// a neighbouring host can plant them under a Domain: it ended the sessions of the first four. Without a session Logout does
-// nothing but expire what cookies came. It is ErrCommitted if the headers have left: then the session is revoked, but its
-// cookies stay.
-func (s *Session[T]) Logout(ctx context.Context) error { return s.st.logout(ctx, false) }
-
-// LogoutEverywhere ends all sessions of the subject, this one included. A login right afterwards lives.
-// Errors are those of Logout, and revocation.ErrDisabled if there is no list to do it with.
-//
-// Only a session that is logged in can end others of its subject. Without one LogoutEverywhere does what Logout does
-// and returns why there is none: ErrNoLogin, ErrUndecided, or what Err says.
-func (s *Session[T]) LogoutEverywhere(ctx context.Context) error { return s.st.logout(ctx, true) }
-
-func (s *state) logout(ctx context.Context, everywhere bool) error {
-	events, err := s.lockedLogout(ctx, everywhere)
-	s.core.tell(ctx, events...)
-	return err
+// the logout could not be kept for the store: call Logout again. ErrAmbiguous means that more than four session cookies
+// came, as a neighbouring host can plant them under a Domain: the sessions of the first four were ended. Without a
+// session, Logout only expires the cookies that came. ErrCommitted means that the headers have left: the session is revoked,
+// but its cookies stay.
+func (s *Session[T]) Logout(ctx context.Context) error {
+	return s.st.exclusively(ctx, func() ([]Event, error) { return s.st.logout(ctx, token.ID{}, nil, nil) })
 }
 
-func (s *state) lockedLogout(ctx context.Context, everywhere bool) (events []Event, err error) {
-	s.read()
-	defer s.mu.Unlock()
-	var spare token.ID
-	switch live := s.status == alive && len(s.tok.Subject) > 0; {
-	case everywhere && live:
-		e := s.event(EventLogoutEverywhere, "")
-		if e.Err = s.revoke(ctx, revocation.Subject(e.Subject), "", e.Kind); e.Err == nil {
-			s.endedOne(s.tok.ID)
-		}
-		events, err, spare = append(events, e), e.Err, s.tok.ID
-	case everywhere:
-		if err = s.err(); err == nil {
-			err = ErrNoLogin
-		}
+// LogoutEverywhere ends all sessions of the subject, including this one. A login right afterwards is not affected.
+// Errors are those of Logout, and revocation.ErrDisabled if there is no list.
+//
+// Only a session that is logged in can end others of its subject. Any other call of LogoutEverywhere does what Logout does
+// and returns why nobody is logged in: ErrNoLogin, ErrUndecided, or the error that Err returns.
+func (s *Session[T]) LogoutEverywhere(ctx context.Context) error {
+	return s.st.exclusively(ctx, func() ([]Event, error) { return s.st.logoutEverywhere(ctx) })
+}
+
+// LogoutOthers ends all other sessions of the subject, also on other devices, and continues this one under a new
+// session id. It also ends every other session whose cookie came with the request. It needs the store and fails with
+// ErrUndecided if that does not answer, as SetGroups does; the other sessions may or may not have ended then. The
+// error is revocation.ErrDisabled if there is no list.
+func (s *Session[T]) LogoutOthers(ctx context.Context) error {
+	return s.st.exclusively(ctx, func() ([]Event, error) { return s.st.logoutOthers(ctx) })
+}
+
+func (s *state) logoutEverywhere(ctx context.Context) ([]Event, error) {
+	if err := s.noLogin(); err != nil {
+		return s.logout(ctx, token.ID{}, nil, err)
 	}
+	e := s.event(EventLogoutEverywhere, "")
+	if e.Err = s.revoke(ctx, revocation.Subject(e.Subject), "", e.Kind); e.Err == nil {
+		s.endedOne(s.tok.ID)
+	}
+	return s.logout(ctx, s.tok.ID, []Event{e}, e.Err)
+}
+
+func (s *state) logoutOthers(ctx context.Context) ([]Event, error) {
+	if err := s.continuable(); err != nil {
+		return nil, err
+	}
+	if !s.core.replica.Enabled() {
+		return nil, fmt.Errorf("httpmw: %s: %w", EventLogoutOthers, revocation.ErrDisabled)
+	}
+	events, err := s.endAllBut(ctx, s.tok.ID)
+	if err != nil {
+		return events, listError(err)
+	}
+	next := s.opened
+	last, err := s.succeed(ctx, &next, replica.Others, EventLogoutOthers)
+	return append(events, last...), err
+}
+
+// logout ends all sessions whose cookies came but spare, and has the response expire the cookies. events and err are what
+// ending spare came to.
+func (s *state) logout(ctx context.Context, spare token.ID, events []Event, err error) ([]Event, error) {
 	if s.status == alive && !listed(&s.tok) {
 		events = append(events, s.event(EventLogout, "")) // of an anonymous session, which the list cannot name
 	}
 	each, failed := s.endAllBut(ctx, spare)
 	events = append(events, each...)
 	switch {
-	case err == nil:
-		err = failed
-	case failed != nil:
+	case failed != nil && err != nil:
 		err = fmt.Errorf("%w: %w", err, failed)
-	}
-	if s.session.more && err == nil {
+	case failed != nil:
+		err = failed
+	case err != nil:
+	case s.more:
 		err = ErrAmbiguous // the session of a cookie that was not looked at may live on
-	}
-	if s.committed && s.request != nil && err == nil && s.came {
+	case s.committed && s.request != nil && s.came:
 		err = ErrCommitted
 	}
 	if s.status != none || s.came {

@@ -3,10 +3,8 @@ package httpmw
 import (
 	"bytes"
 	"context"
-	"sync/atomic"
 	"time"
 
-	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -17,17 +15,17 @@ func (c *core) enter(ctx context.Context, s *state, fields []string, now time.Ti
 	if len(fields) > 0 {
 		c.cookie.scan(fields, &f)
 	}
-	s.session, s.anonymous = f.session.trace(), f.anonymous.trace()
-	s.came = f.seens > 0 || s.session != (trace{}) || s.anonymous != (trace{}) // logout will expire it
+	s.anonymous, s.more, s.chunks = f.anonymous.n > 0, f.session.more, f.chunks
+	s.came = f.session.n > 0 || f.renewal.n > 0 || s.anonymous || s.chunks != nil // logout will expire it
 	s.takeMarkers(&f.session)
-	s.bulk = f.session.size()
+	s.bulk = f.session.size() + f.chunks.size(c.cookie.session)
 	c.pick(ctx, s, &s.opened, &f.session, &f, now)
 	if s.status == alive { // which leaves nothing to look for, nor to tell
 		c.count.accepted.Add(1)
 		return
 	}
 	refused := s.refusal()
-	if s.status == none && f.anonymous.heads > 0 {
+	if s.status == none && f.anonymous.n > 0 {
 		c.enterAnonymous(ctx, s, &f, now)
 		if refused.Kind == "" {
 			refused = s.refusal()
@@ -78,29 +76,20 @@ func (c *core) settle(ctx context.Context, s *state, refused Event, now time.Tim
 
 // open opens one session token, finds the renewal token that belongs to it, and decides. Every step leaves in o why
 // there is no session, if there is none.
-func (c *core) open(ctx context.Context, o *opened, compact string, from *pieces, f *found, now time.Time) {
+func (c *core) open(ctx context.Context, o *opened, compact, name string, f *found, now time.Time) {
 	// One buffer for both tokens, cut so that neither reaches into the other's part. What is too long is refused
 	// before anything is read.
 	var own, others []byte
 	if n := len(compact); n <= token.MaxLength {
-		buf := make([]byte, n+f.seenRoom())
+		buf := make([]byte, n+f.renewalRoom())
 		own, others = buf[:n:n], buf[n:]
 	}
 	if err := c.sealer.OpenSession(own, compact, &o.tok, now); err != nil {
 		o.why = c.unopened(err)
 		return
 	}
-	switch {
-	case string(o.tok.Audience) == c.cfg.App:
-	case !c.isPiece(&o.tok):
-		*o = opened{why: ErrWrongAudience}
+	if string(o.tok.Audience) != c.cfg.App && !c.gather(o, name, f.chunks, now) {
 		return
-	case !c.gather(o, from, now):
-		o.tok.Data = nil
-		o.why = ErrIncomplete
-		return
-	default:
-		o.tok.Audience = []byte(c.cfg.App)
 	}
 	o.sealed = o.tok.IssuedAt
 	if !c.bounded(&o.tok, now) {
@@ -108,21 +97,6 @@ func (c *core) open(ctx context.Context, o *opened, compact string, from *pieces
 		return
 	}
 	c.judge(ctx, o, c.readRenewal(o, others, f, now), now)
-}
-
-// judge looks at the deadlines of a session that opened, and decides. renewalKey is the key of the renewal token that counts.
-func (c *core) judge(ctx context.Context, o *opened, renewalKey string, now time.Time) {
-	o.tok.Expires = min(o.tok.Expires, o.tok.End)
-	switch {
-	case now.Unix() >= o.tok.End:
-		o.why = ErrExpiredAbsolute
-	case now.Unix() >= o.tok.Expires:
-		o.why = ErrExpiredIdle
-	default:
-		c.tagSubject(&o.tok, now)
-		o.describe([2]string{o.tok.KeyID, renewalKey})
-		c.decide(ctx, o)
-	}
 }
 
 // unopened returns why a token did not open, and has an unknown key looked for.
@@ -138,7 +112,7 @@ func (c *core) unopened(err error) error {
 // It returns the id of that token's key, "" if none counts.
 func (c *core) readRenewal(o *opened, buf []byte, f *found, now time.Time) (kid string) {
 	var r token.Renewal
-	for _, compact := range f.seen[:f.seens] {
+	for _, compact := range f.renewal.all() {
 		if len(compact) > cap(buf) {
 			continue // longer than any we ever wrote
 		}
@@ -153,83 +127,31 @@ func (c *core) readRenewal(o *opened, buf []byte, f *found, now time.Time) (kid 
 	return kid
 }
 
-// trace returns what came of a cookie.
-func (p *pieces) trace() (t trace) {
-	t.head, t.more = p.heads > 0, p.more
-	for i, n := range p.tails {
-		t.tails[i] = n > 0
-	}
-	return t
-}
+// maxRenewalToken bounds the renewal tokens that are looked at, in bytes; they have about 250.
+const maxRenewalToken = 1024
 
-// size returns how many bytes came of a cookie.
-func (p *pieces) size() (n int) {
-	for _, v := range p.head[:p.heads] {
-		n += len(v)
-	}
-	for i := range p.tail {
-		for _, v := range p.tail[i][:p.tails[i]] {
-			n += len(v)
-		}
-	}
-	return n
-}
-
-// maxSeenToken bounds the renewal tokens that are looked at, in bytes; they have about 250.
-const maxSeenToken = 1024
-
-// seenRoom returns how much space the longest renewal token needs to be opened.
-func (f *found) seenRoom() (n int) {
-	for _, s := range f.seen[:f.seens] {
-		if len(s) <= maxSeenToken {
+// renewalRoom returns how much space the longest renewal token needs to be opened.
+func (f *found) renewalRoom() (n int) {
+	for _, s := range f.renewal.all() {
+		if len(s) <= maxRenewalToken {
 			n = max(n, len(s))
 		}
 	}
 	return n
 }
 
-// describe makes the query by which the session is decided, from what its tokens say.
-func (o *opened) describe(keys [2]string) {
-	t := &o.tok
-	o.query = replica.Query{
-		Session: t.ID, Subject: t.SubjectTag, GroupTags: t.GroupTags, Groups: t.Groups,
-		Keys: keys, Epoch: t.Epoch, Checked: t.Checked, Term: t.Term,
-	}
-}
-
-// decide asks the list, which asks the store only if it must.
-func (c *core) decide(ctx context.Context, o *opened) {
-	o.verdict = c.replica.Decide(&o.query)
-	if o.asked = o.verdict.Outcome == replica.Ask; o.asked {
-		o.verdict = c.replica.Confirm(ctx, &o.query)
-	}
-	switch o.verdict.Outcome {
-	case replica.Accept:
-		o.status = alive
-		// Nothing up to there matched, so the decisions at writes and at commit go on from there. Else a session that
-		// had to be asked about could not be renewed without asking again.
-		if o.verdict.Renew {
-			o.query.Checked, o.query.Term = o.verdict.Checked, o.verdict.Term
-		}
-	case replica.Refuse:
-		o.why = refusedBy(o.verdict.Reason)
-	default:
-		o.status, o.why = undecided, ErrUndecided
-	}
-}
-
 // pick opens what came of one cookie and takes the session that lives; of several, the one begun last. Under a Domain,
 // where any neighbouring host can plant a cookie, two of different subjects are none, nor is one among more than are
 // looked at: otherwise whoever planted them would have the user work in the attacker's account.
-func (c *core) pick(ctx context.Context, s *state, best *opened, from *pieces, f *found, now time.Time) {
+func (c *core) pick(ctx context.Context, s *state, best *opened, from *values, f *found, now time.Time) {
 	ambiguous := c.cfg.Domain != "" && from.more
-	if from.heads == 1 && !ambiguous {
-		c.openIn(ctx, s, best, from.head[0], from, f, now)
+	if from.n == 1 && !ambiguous {
+		c.openIn(ctx, s, best, from.of[0], from == &f.anonymous, f, now)
 		return
 	}
-	for _, compact := range from.head[:from.heads] {
+	for _, compact := range from.all() {
 		var o opened
-		c.openIn(ctx, s, &o, compact, from, f, now)
+		c.openIn(ctx, s, &o, compact, from == &f.anonymous, f, now)
 		if c.cfg.Domain != "" && o.status != none && best.status != none && !bytes.Equal(o.tok.Subject, best.tok.Subject) {
 			ambiguous = true
 		}
@@ -244,9 +166,13 @@ func (c *core) pick(ctx context.Context, s *state, best *opened, from *pieces, f
 
 // openIn opens a session token of one of the two cookies, which holds only what belongs in it: sessions of somebody, or
 // of nobody.
-func (c *core) openIn(ctx context.Context, s *state, o *opened, compact string, from *pieces, f *found, now time.Time) {
-	c.open(ctx, o, compact, from, f, now)
-	if o.tok.ID != (token.ID{}) && listed(&o.tok) == (from == &f.anonymous) {
+func (c *core) openIn(ctx context.Context, s *state, o *opened, compact string, anonymous bool, f *found, now time.Time) {
+	name := c.cookie.session
+	if anonymous {
+		name = c.cookie.anonymous
+	}
+	c.open(ctx, o, compact, name, f, now)
+	if o.tok.ID != (token.ID{}) && listed(&o.tok) == anonymous {
 		*o = opened{why: ErrMalformed}
 	}
 	s.record(o, now)
@@ -271,24 +197,4 @@ func (o *opened) better(than *opened) bool {
 		return o.tok.Epoch > than.tok.Epoch
 	}
 	return o.sealed > than.sealed
-}
-
-// lookup bounds the looks for an unknown key to one at a time. The source bounds how often they do anything.
-type lookup struct{ running atomic.Bool }
-
-const lookupTimeout = 10 * time.Second
-
-func (c *core) lookForKey() {
-	if !c.look.running.CompareAndSwap(false, true) {
-		return
-	}
-	c.count.lookups.Add(1)
-	go func() {
-		defer c.look.running.Store(false)
-		ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
-		defer cancel()
-		if err := c.keys.Refresh(ctx); err != nil {
-			c.cfg.Logger.Debug("looking for an unknown key failed", "app", c.cfg.App, "error", err.Error())
-		}
-	}()
 }

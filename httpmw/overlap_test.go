@@ -56,7 +56,7 @@ func TestLateResponseAfterALogout(t *testing.T) {
 		for what, act := range map[string]func(*httpmw.Session[cart], *http.Request){
 			"reader":  func(s *httpmw.Session[cart], _ *http.Request) { s.Subject() },
 			"writer":  func(s *httpmw.Session[cart], _ *http.Request) { _ = s.Set(cart{Note: "late"}) },
-			"stepper": func(s *httpmw.Session[cart], r *http.Request) { _ = s.Switch(r.Context(), []string{"g"}) },
+			"stepper": func(s *httpmw.Session[cart], r *http.Request) { _ = s.SetGroups(r.Context(), []string{"g"}) },
 		} {
 			t.Run(name+"/"+what, func(t *testing.T) {
 				bubble.Test(t, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestWriteAfterARevocation(t *testing.T) {
 // What mints a successor asks the store itself: a replica that lags behind a revocation mints nothing (R22).
 func TestSuccessorOfASessionRevokedElsewhere(t *testing.T) {
 	for name, do := range map[string]func(*httpmw.Session[cart], *http.Request) error{
-		"switch": func(s *httpmw.Session[cart], r *http.Request) error { return s.Switch(r.Context(), []string{"g"}) },
+		"switch": func(s *httpmw.Session[cart], r *http.Request) error { return s.SetGroups(r.Context(), []string{"g"}) },
 		"others": func(s *httpmw.Session[cart], r *http.Request) error { return s.LogoutOthers(r.Context()) },
 		"login": func(s *httpmw.Session[cart], r *http.Request) error {
 			return s.Login(r.Context(), httpmw.Identity{Subject: "ann"})

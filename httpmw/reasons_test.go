@@ -216,7 +216,7 @@ func TestEvents(t *testing.T) {
 		return remember(s, s.Login(r.Context(), httpmw.Identity{Subject: "ann"}))
 	})
 	in(func(s *httpmw.Session[cart], r *http.Request) error {
-		return remember(s, s.Switch(r.Context(), []string{"g"}))
+		return remember(s, s.SetGroups(r.Context(), []string{"g"}))
 	})
 	in(func(s *httpmw.Session[cart], r *http.Request) error { return remember(s, s.LogoutOthers(r.Context())) })
 	in(func(s *httpmw.Session[cart], r *http.Request) error {
@@ -234,7 +234,7 @@ func TestEvents(t *testing.T) {
 	in(func(s *httpmw.Session[cart], r *http.Request) error { return s.Logout(r.Context()) })
 	want := []httpmw.Event{
 		{Kind: httpmw.EventLogin, Session: ids[1], Previous: ids[0], Subject: "ann"},
-		{Kind: httpmw.EventSwitch, Session: ids[2], Previous: ids[1], Subject: "ann"},
+		{Kind: httpmw.EventSetGroups, Session: ids[2], Previous: ids[1], Subject: "ann"},
 		{Kind: httpmw.EventLogoutOthers, Session: ids[3], Previous: ids[2], Subject: "ann"},
 		{Kind: httpmw.EventLogin, Session: ids[4], Previous: ids[3], Subject: "ann"},
 		{Kind: httpmw.EventLogout, Session: ids[4], Subject: "ann"},

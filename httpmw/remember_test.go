@@ -70,7 +70,7 @@ func TestRememberedStays(t *testing.T) {
 		for name, do := range map[string]func(s *httpmw.Session[cart], r *http.Request) error{
 			"renewal": func(*httpmw.Session[cart], *http.Request) error { time.Sleep(10 * time.Minute); return nil },
 			"write":   func(s *httpmw.Session[cart], _ *http.Request) error { return s.Set(cart{Note: "x"}) },
-			"switch":  func(s *httpmw.Session[cart], r *http.Request) error { return s.Switch(r.Context(), []string{"g"}) },
+			"switch":  func(s *httpmw.Session[cart], r *http.Request) error { return s.SetGroups(r.Context(), []string{"g"}) },
 			"others":  func(s *httpmw.Session[cart], r *http.Request) error { return s.LogoutOthers(r.Context()) },
 		} {
 			time.Sleep(10 * time.Second)
@@ -137,7 +137,7 @@ func TestVersion(t *testing.T) {
 			}
 			return set(s, r)
 		})
-		step("switch", 5, func(s *httpmw.Session[cart], r *http.Request) error { return s.Switch(r.Context(), []string{"g"}) })
+		step("switch", 5, func(s *httpmw.Session[cart], r *http.Request) error { return s.SetGroups(r.Context(), []string{"g"}) })
 		step("spread over cookies", 6, func(s *httpmw.Session[cart], _ *http.Request) error {
 			return s.Set(cart{Note: string(make([]byte, 600))})
 		})

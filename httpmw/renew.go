@@ -111,7 +111,7 @@ func (r *renewals) get(c *core, next token.Renewal, lifetime int64, now time.Tim
 		}
 		return renewal{}, false
 	}
-	line := c.cookie.line(c.cookie.seen, string(value), lifetime)
+	line := c.cookie.line(c.cookie.renewal, string(value), lifetime)
 	if r.now == nil || len(r.now) >= shareSize || now.Unix()-r.since >= shareFor {
 		r.old, r.now, r.since = r.now, make(map[token.ID]renewal), now.Unix()
 	}

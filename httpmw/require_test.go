@@ -85,7 +85,7 @@ func TestRequireThat(t *testing.T) {
 		}
 		// Switching groups is no login; a login is.
 		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
-			if err := s.Switch(r.Context(), []string{"tenant:8"}); err != nil {
+			if err := s.SetGroups(r.Context(), []string{"tenant:8"}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -1,13 +1,9 @@
 package httpmw
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"time"
-	"unicode/utf8"
 
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
@@ -27,11 +23,11 @@ func (s Session[T]) Format(f fmt.State, _ rune) { io.WriteString(f, "httpmw.Sess
 func (s *Session[T]) LoggedIn() bool {
 	s.st.read()
 	defer s.st.mu.Unlock()
-	return s.st.status == alive && len(s.st.tok.Subject) > 0
+	return s.st.loggedIn()
 }
 
 // ID returns the session id, 22 characters that stay the same through renewals and writes and change at
-// Login, Switch and LogoutOthers; "" if there is no session. It is not a secret, but names one user's session.
+// Login, SetGroups and LogoutOthers; "" if there is no session. It is not a secret, but names one user's session.
 func (s *Session[T]) ID() string {
 	s.st.read()
 	defer s.st.mu.Unlock()
@@ -51,7 +47,7 @@ func (s *Session[T]) Subject() string {
 	return string(s.st.tok.Subject)
 }
 
-// InGroup reports whether the session was given the group at Login or Switch. The names of a session's groups
+// InGroup reports whether the session was given the group at Login or SetGroups. The names of a session's groups
 // cannot be listed: the cookie holds pseudonyms of them.
 func (s *Session[T]) InGroup(name string) bool {
 	if name == "" {
@@ -71,7 +67,7 @@ func (s *Session[T]) InGroup(name string) bool {
 	return false
 }
 
-// LoginTime returns when the subject logged in, which renewals, writes and Switch do not change; the zero time
+// LoginTime returns when the subject logged in, which renewals, writes and SetGroups do not change; the zero time
 // if nobody is logged in.
 func (s *Session[T]) LoginTime() time.Time {
 	s.st.read()
@@ -183,30 +179,3 @@ func (s *Session[T]) Update(f func(*T) error) error {
 		}
 	}
 }
-
-// encode turns application data into one JSON value.
-func (c *core) encode(v any) ([]byte, error) {
-	raw, err := c.cfg.Codec.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("httpmw: encode the session's data: %w", err)
-	}
-	if _, ours := c.cfg.Codec.(jsonCodec); !ours && (!json.Valid(raw) || !utf8.Valid(raw)) {
-		return nil, errors.New("httpmw: the codec did not return one JSON value in UTF-8")
-	}
-	return raw, nil
-}
-
-type jsonCodec struct{}
-
-// Marshal leaves <, > and & as they are: the result goes into a cookie, sealed, never into HTML.
-func (jsonCodec) Marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
-func (jsonCodec) Unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }

@@ -111,8 +111,8 @@ func TestAnonymousSessionCarriesData(t *testing.T) {
 		if err := s.LogoutOthers(r.Context()); err != httpmw.ErrNoLogin {
 			t.Errorf("LogoutOthers: %v", err)
 		}
-		if err := s.Switch(r.Context(), nil); err != httpmw.ErrNoLogin {
-			t.Errorf("Switch: %v", err)
+		if err := s.SetGroups(r.Context(), nil); err != httpmw.ErrNoLogin {
+			t.Errorf("SetGroups: %v", err)
 		}
 	})
 	// Visitors without an account never reach the store, whatever they do.

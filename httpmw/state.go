@@ -1,6 +1,7 @@
 package httpmw
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -18,19 +19,20 @@ type state struct {
 
 	updating sync.Mutex // held through one Update, also while its function runs
 
-	mu        sync.Mutex // owns all below; held through I/O, so that changes exclude each other
-	opened               // the session as it stands
-	entered   time.Time  // when the request came
-	came      bool       // a cookie of ours came
-	session   trace      // what came of the session cookie, and of the anonymous one
-	anonymous trace
-	bulk      int       // bytes of the session cookie that came, of markers none
-	ends      []ending  // the sessions that Logout has to end, each once
-	endsRoom  [1]ending // what ends points into while it is no longer
-	after     int64     // log time in ms: anonymous sessions that began by then do not count
-	latest    int64     // log time in ms when the newest of all sessions began
-	out       int64     // the marker of a logout; 0: none
-	committed bool      // the headers have left, or there are none
+	mu        sync.Mutex   // owns all below; held through I/O, so that changes exclude each other
+	opened                 // the session as it stands
+	entered   time.Time    // when the request came
+	came      bool         // a cookie of ours came
+	anonymous bool         // an anonymous one
+	more      bool         // more session cookies than are looked at
+	chunks    chunkCookies // nil if no session was spread over several
+	bulk      int          // bytes of the session cookie that came, of markers none
+	ends      []ending     // the sessions that Logout has to end, each once
+	endsRoom  [1]ending    // what ends points into while it is no longer
+	after     int64        // log time in ms: anonymous sessions that began by then do not count
+	latest    int64        // log time in ms when the newest of all sessions began
+	out       int64        // the marker of a logout; 0: none
+	committed bool         // the headers have left, or there are none
 	change    change
 	lines     []string // Set-Cookie lines of a changed session
 	version   uint64   // counts changes
@@ -45,13 +47,6 @@ const (
 	unchanged change = iota
 	changed          // lines are to be written
 )
-
-// A trace is what came of a cookie that may be in pieces.
-type trace struct {
-	head  bool
-	more  bool // more heads than were looked at
-	tails [maxCookies - 1]bool
-}
 
 type status uint8
 
@@ -83,6 +78,53 @@ func (s *state) read() {
 		s.touched.Store(true)
 	}
 	s.mu.Lock()
+}
+
+// exclusively runs f while nothing else can change the session, and then tells the application what happened.
+func (s *state) exclusively(ctx context.Context, f func() ([]Event, error)) error {
+	events, err := func() ([]Event, error) {
+		s.read()
+		defer s.mu.Unlock()
+		return f()
+	}()
+	s.core.tell(ctx, events...)
+	return err
+}
+
+// changeable returns why the session cannot be replaced.
+func (s *state) changeable() error {
+	switch {
+	case s.committed:
+		return ErrCommitted
+	case s.status == undecided:
+		return ErrUndecided
+	}
+	return nil
+}
+
+func (s *state) loggedIn() bool { return s.status == alive && len(s.tok.Subject) > 0 }
+
+// noLogin returns why nobody is logged in, nil if somebody is.
+func (s *state) noLogin() error {
+	if s.loggedIn() {
+		return nil
+	}
+	if err := s.err(); err != nil {
+		return err
+	}
+	return ErrNoLogin
+}
+
+// sid returns the session id, "" without a session.
+func (s *state) sid() string {
+	if s.status == none {
+		return ""
+	}
+	return s.tok.ID.String()
+}
+
+func (s *state) event(k EventKind, previous string) Event {
+	return Event{Kind: k, Session: s.sid(), Previous: previous, Subject: string(s.tok.Subject), Request: s.request}
 }
 
 func (s *state) err() error {

@@ -44,7 +44,7 @@ func TestUndecided(t *testing.T) {
 				"Set":          s.Set(cart{Note: "new"}),
 				"Update":       s.Update(func(*cart) error { return nil }),
 				"Login":        s.Login(r.Context(), httpmw.Identity{Subject: "bob"}),
-				"Switch":       s.Switch(r.Context(), nil),
+				"SetGroups":    s.SetGroups(r.Context(), nil),
 				"LogoutOthers": s.LogoutOthers(r.Context()),
 			} {
 				if !errors.Is(err, httpmw.ErrUndecided) {
@@ -164,7 +164,7 @@ func TestSilentStoreWithinGrace(t *testing.T) {
 			id := s.ID()
 			for name, err := range map[string]error{
 				"Login":        s.Login(r.Context(), httpmw.Identity{Subject: "ann"}),
-				"Switch":       s.Switch(r.Context(), []string{"g"}),
+				"SetGroups":    s.SetGroups(r.Context(), []string{"g"}),
 				"LogoutOthers": s.LogoutOthers(r.Context()),
 			} {
 				if !errors.Is(err, httpmw.ErrUndecided) || !errors.Is(err, revocation.ErrUnavailable) {

@@ -176,7 +176,7 @@ func TestWatchIsStopped(t *testing.T) {
 func TestWatchOfAReplacedSession(t *testing.T) {
 	for name, do := range map[string]func(*httpmw.Session[cart], *http.Request) error{
 		"logout": func(s *httpmw.Session[cart], r *http.Request) error { return s.Logout(r.Context()) },
-		"switch": func(s *httpmw.Session[cart], r *http.Request) error { return s.Switch(r.Context(), nil) },
+		"switch": func(s *httpmw.Session[cart], r *http.Request) error { return s.SetGroups(r.Context(), nil) },
 		"login": func(s *httpmw.Session[cart], r *http.Request) error {
 			return s.Login(r.Context(), httpmw.Identity{Subject: "ann"})
 		},

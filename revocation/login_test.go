@@ -156,10 +156,10 @@ func TestR22Succeed(t *testing.T) {
 		want   error
 		ended  bool // whether the old session ends all the same
 	}{
-		{name: "switch", kind: replica.Switch, groups: []string{"tenant:8"}, ended: true},
+		{name: "switch", kind: replica.SetGroups, groups: []string{"tenant:8"}, ended: true},
 		{name: "others", kind: replica.Others, groups: []string{"tenant:7"}, ended: true},
 		{name: "login over it", kind: replica.Relogin, groups: []string{"tenant:8"}, ended: true},
-		{name: "switch of a session revoked elsewhere", kind: replica.Switch, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
+		{name: "switch of a session revoked elsewhere", kind: replica.SetGroups, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Session(sid(1)))
 		}, want: revocation.ErrRevoked, ended: true},
 		{name: "others of a session revoked elsewhere", kind: replica.Others, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
@@ -168,19 +168,19 @@ func TestR22Succeed(t *testing.T) {
 		{name: "login over a session revoked elsewhere", kind: replica.Relogin, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Session(sid(1)))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "subject revoked elsewhere", kind: replica.Switch, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
+		{name: "subject revoked elsewhere", kind: replica.SetGroups, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Subject("ada"))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "old group revoked elsewhere", kind: replica.Switch, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
+		{name: "old group revoked elsewhere", kind: replica.SetGroups, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Group("tenant:7"))
 		}, want: revocation.ErrRevoked, ended: true},
 		{name: "everyone revoked elsewhere", kind: replica.Others, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Everyone())
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "its key revoked elsewhere", kind: replica.Switch, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
+		{name: "its key revoked elsewhere", kind: replica.SetGroups, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Key("kid-one"))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "switch into a revoked group", kind: replica.Switch, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
+		{name: "switch into a revoked group", kind: replica.SetGroups, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Group("tenant:8"))
 		}, want: revocation.ErrRevoked},
 		{name: "login over it into a group revoked before", kind: replica.Relogin, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
@@ -189,7 +189,7 @@ func TestR22Succeed(t *testing.T) {
 		{name: "login over it, revoked while the password was checked", kind: replica.Relogin, since: true, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Group("tenant:8"))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "in doubt: before born", kind: replica.Switch, before: func(_ *testing.T, _ *revocation.List, _ *scripted, q *replica.Query) {
+		{name: "in doubt: before born", kind: replica.SetGroups, before: func(_ *testing.T, _ *revocation.List, _ *scripted, q *replica.Query) {
 			q.Checked -= 3 * 60_000
 		}, want: revocation.ErrUnavailable},
 		{name: "in doubt: ahead", kind: replica.Others, before: func(_ *testing.T, _ *revocation.List, _ *scripted, q *replica.Query) {
@@ -198,7 +198,7 @@ func TestR22Succeed(t *testing.T) {
 		{name: "silent", kind: replica.Others, before: func(_ *testing.T, _ *revocation.List, s *scripted, _ *replica.Query) {
 			s.silence()
 		}, want: revocation.ErrUnavailable},
-		{name: "lost", kind: replica.Switch, before: func(_ *testing.T, _ *revocation.List, s *scripted, _ *replica.Query) {
+		{name: "lost", kind: replica.SetGroups, before: func(_ *testing.T, _ *revocation.List, s *scripted, _ *replica.Query) {
 			s.flush()
 		}, want: revocation.ErrUnavailable},
 	} {
@@ -242,7 +242,7 @@ func TestR22Succeed(t *testing.T) {
 				for _, l := range []*revocation.List{here, there} {
 					wantVerdict(t, "the new one", verdict(t, l, next), replica.Accept, replica.None)
 				}
-				if keeps := s.Epoch == old.Epoch; keeps != (tt.kind == replica.Switch) {
+				if keeps := s.Epoch == old.Epoch; keeps != (tt.kind == replica.SetGroups) {
 					t.Errorf("Epoch = %d, was %d", s.Epoch, old.Epoch)
 				}
 				want := replica.Accept
@@ -276,7 +276,7 @@ func TestR22JoiningAGroupNeedsAListThatGoesBackToTheBeginning(t *testing.T) {
 		}
 		q.Checked, q.Term = v.Checked, v.Term
 		to := func(groups ...revlog.Tag) error {
-			how := replica.Succession{Kind: replica.Switch, Login: replica.Login{Subject: q.Subject, Groups: groups}}
+			how := replica.Succession{Kind: replica.SetGroups, Login: replica.Login{Subject: q.Subject, Groups: groups}}
 			_, err := l.Replica().Succeed(t.Context(), q, how)
 			return err
 		}
@@ -368,8 +368,8 @@ func TestClosedAndDisabledLists(t *testing.T) {
 		if s, err := d.Replica().Begin(t.Context(), replica.Login{Since: d.Now(t.Context()).LogTime()}); err != nil || s.Epoch < now {
 			t.Errorf("Begin = %+v, %v", s, err)
 		}
-		if s, err := d.Replica().Succeed(t.Context(), q, replica.Succession{Kind: replica.Switch}); err != nil || s.Epoch != q.Epoch {
-			t.Errorf("Switch = %+v, %v", s, err)
+		if s, err := d.Replica().Succeed(t.Context(), q, replica.Succession{Kind: replica.SetGroups}); err != nil || s.Epoch != q.Epoch {
+			t.Errorf("SetGroups = %+v, %v", s, err)
 		}
 		if s, err := d.Replica().Succeed(t.Context(), q, replica.Succession{Kind: replica.Relogin}); err != nil || s.Epoch < now {
 			t.Errorf("Relogin = %+v, %v", s, err)

@@ -11,7 +11,7 @@ import (
 
 // Stale takes the store away, and returns when the list is older than it may be. From then on, as in the first half
 // hour of an outage: sessions this list can decide are accepted, but not as fresh, so httpmw.Need.FreshList answers 503.
-// Logout returns revocation.ErrUnavailable, Switch and LogoutOthers httpmw.ErrUndecided. With real time this takes a
+// Logout returns revocation.ErrUnavailable, SetGroups and LogoutOthers httpmw.ErrUndecided. With real time this takes a
 // second.
 func (k *Kit[T]) Stale() {
 	k.tb.Helper()

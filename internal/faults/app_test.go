@@ -145,7 +145,7 @@ func (a *app) routes() http.Handler {
 		return s.Update(func(d *data) error { d.Writes++; return nil })
 	})))
 	mux.Handle("POST /switch", need(a.then(func(r *http.Request, s *httpmw.Session[data]) error {
-		return s.Switch(r.Context(), r.URL.Query()["group"])
+		return s.SetGroups(r.Context(), r.URL.Query()["group"])
 	})))
 	mux.Handle("POST /others", need(a.then(func(r *http.Request, s *httpmw.Session[data]) error {
 		return s.LogoutOthers(r.Context())

@@ -214,10 +214,10 @@ func (h *history) renew(r *member, t *modelToken, q *Query, d Verdict) {
 }
 
 func (h *history) succeed(r *member, t *modelToken, q *Query) {
-	kind := []Kind{Switch, Others, Relogin}[h.pick(3)]
+	kind := []Kind{SetGroups, Others, Relogin}[h.pick(3)]
 	s := &modelSession{user: t.s.user, groups: t.s.groups, idle: t.s.idle, begun: time.Now(), done: time.Now(), minted: time.Now(), parent: t.s}
 	switch kind {
-	case Switch:
+	case SetGroups:
 		s.groups = nil
 		for _, g := range modelGroups {
 			if h.pick(2) == 0 {

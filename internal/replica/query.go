@@ -6,12 +6,12 @@ import "github.com/wafer-sessions/wafer/revocation/revlog"
 // one Query for [Replica.Decide], [Replica.Confirm] and the decision at commit: it
 // remembers what was computed. It belongs to one goroutine at a time.
 type Query struct {
-	Session [16]byte     // the session id itself, not its tag
-	Subject revlog.Tag   // from Replica.Tag; zero: the session has no subject
-	Keys    [2]string    // key ids of the session token and of the renewal token that counts; "": none
-	Epoch   int64        // ep: log time at login, ms
-	Checked int64        // chk: no entry at or before this log time matched, ms
-	Term    uint32       // ln: the line of that chk
+	Session [16]byte   // the session id itself, not its tag
+	Subject revlog.Tag // from Replica.Tag; zero: the session has no subject
+	Keys    [2]string  // key ids of the session token and of the renewal token that counts; "": none
+	Epoch   int64      // ep: log time at login, ms
+	Checked int64      // chk: no entry at or before this log time matched, ms
+	Term    uint32     // ln: the line of that chk
 
 	GroupTags [8]revlog.Tag // of the groups; the first Groups of them count
 	Groups    int
@@ -126,15 +126,15 @@ type Login struct {
 // step, and one that is revoked at that moment has no successor.
 type Succession struct {
 	Kind  Kind
-	Login Login // the new session's subject and groups; of Others and Switch, Subject is the old one's
+	Login Login // the new session's subject and groups; of Others and SetGroups, Subject is the old one's
 }
 
 // A Kind of succession.
 type Kind uint8
 
 const (
-	// Switch gives the session other groups and keeps its login time.
-	Switch Kind = iota + 1
+	// SetGroups gives the session other groups and keeps its login time.
+	SetGroups Kind = iota + 1
 	// Others ends every other session of the subject.
 	Others
 	// Relogin begins a new session over the old one.

@@ -23,7 +23,7 @@ import (
 // a revocation of a group once it has forgotten it, longer ago than any idle limit.
 func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, error) {
 	if l.store == nil {
-		if s.Kind == Switch {
+		if s.Kind == SetGroups {
 			return Start{Epoch: q.Epoch}, nil
 		}
 		return Start{Epoch: time.Now().UnixMilli()}, nil
@@ -66,7 +66,7 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 		return Start{}, errWhileLoggingIn
 	}
 	start := started(w.Then)
-	if s.Kind == Switch {
+	if s.Kind == SetGroups {
 		start.Epoch = q.Epoch
 	}
 	return start, nil
@@ -83,7 +83,7 @@ func (l *Replica) predecessor(q *Query, s Succession, v *view, now time.Time) (r
 		return revlog.Question{}, fmt.Errorf("%w: this session began under a primary that is gone, ahead of log time", ErrUnavailable)
 	}
 	joins := func(g revlog.Tag) bool { return !slices.Contains(q.groups(), g) }
-	if s.Kind != Switch || !slices.ContainsFunc(s.Login.Groups, joins) {
+	if s.Kind != SetGroups || !slices.ContainsFunc(s.Login.Groups, joins) {
 		return unless, nil
 	}
 	// What q was checked for says nothing of a group it was not in: that needs a

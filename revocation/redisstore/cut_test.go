@@ -82,7 +82,7 @@ func TestR29SwitchWhoseAnswerIsLost(t *testing.T) {
 		q := replica.Query{Session: [16]byte{n}, Subject: subject, Epoch: begun.Epoch, Checked: begun.Checked, Term: begun.Term}
 		redistest.Await(t, "the store answers", func() bool { // S after the first term began
 			p.CutAnswer()
-			_, err = l.Replica().Succeed(t.Context(), &q, replica.Succession{Kind: replica.Switch, Login: login})
+			_, err = l.Replica().Succeed(t.Context(), &q, replica.Succession{Kind: replica.SetGroups, Login: login})
 			return !errors.Is(err, revocation.ErrUnavailable)
 		})
 		if err != nil {

@@ -2,12 +2,58 @@ package httpmw
 
 import (
 	"encoding/binary"
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
+
+// groupTags turns names into tags, each once.
+func (c *core) groupTags(names []string) (tags [token.MaxGroups]revlog.Tag, n int, err error) {
+next:
+	for _, name := range names {
+		switch {
+		case name == "" || len(name) > maxID:
+			return tags, 0, fmt.Errorf("%w: a group has 1 to %d bytes", ErrIdentity, maxID)
+		case strings.HasPrefix(name, adoptedPrefix):
+			return tags, 0, fmt.Errorf("%w: a group beginning with %q is for adopted sessions", ErrIdentity, adoptedPrefix)
+		}
+		tag := c.replica.Tag(revlog.ScopeGroup, name)
+		for _, have := range tags[:n] {
+			if have == tag {
+				continue next
+			}
+		}
+		if n == len(tags) {
+			return tags, 0, fmt.Errorf("%w: more than %d groups", ErrIdentity, len(tags))
+		}
+		tags[n] = tag
+		n++
+	}
+	return tags, n, nil
+}
+
+func (o *opened) setGroups(c *core, names []string) (err error) {
+	o.tok.GroupTags, o.tok.Groups, err = c.groupTags(names)
+	return err
+}
+
+// groups returns the tags of the groups. They are part of o.
+func (o *opened) groups() []revlog.Tag { return o.tok.GroupTags[:o.tok.Groups] }
+
+// join adds a group that no application can name.
+func (o *opened) join(tag revlog.Tag) error {
+	n := o.tok.Groups
+	if n == token.MaxGroups {
+		return fmt.Errorf("%w: more than %d groups", ErrIdentity, n-1)
+	}
+	o.tok.GroupTags[n] = tag
+	o.tok.Groups++
+	return nil
+}
 
 // A token names the tag of its subject, by which the list knows that subject. The tag is not believed: somebody with a sealing
 // key could name another one, and no revocation of the subject would find the session. Computing the tag for each request

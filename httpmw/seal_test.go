@@ -152,7 +152,7 @@ func TestSealingKeyIsRevoked(t *testing.T) {
 			for name, err := range map[string]error{
 				"Set":          s.Set(cart{Note: "x"}),
 				"Login":        s.Login(r.Context(), httpmw.Identity{Subject: "ann"}),
-				"Switch":       s.Switch(r.Context(), []string{"g"}),
+				"SetGroups":    s.SetGroups(r.Context(), []string{"g"}),
 				"LogoutOthers": s.LogoutOthers(r.Context()),
 			} {
 				if !errors.Is(err, httpmw.ErrSealingKeyRevoked) {

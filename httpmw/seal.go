@@ -1,6 +1,47 @@
 package httpmw
 
-import "time"
+import (
+	"errors"
+	"time"
+
+	"github.com/wafer-sessions/wafer/token"
+)
+
+// sealSession returns the Set-Cookie lines of a session, a *SizeError if a single one would be longer than room, or
+// ErrSealingKeyRevoked.
+func (c *core) sealSession(t *token.Session, room int, now time.Time) ([]string, error) {
+	if err := c.sealable(now); err != nil {
+		return nil, err
+	}
+	var lifetime int64
+	if _, remember := c.limits(t); remember {
+		lifetime = t.End - now.Unix()
+	}
+	value, err := c.sealer.SealSession(nil, t, now)
+	if err != nil && !errors.Is(err, token.ErrTooLarge) {
+		return nil, unsealed(err)
+	}
+	if err == nil {
+		if line := c.cookie.line(c.cookie.nameOf(t), string(value), lifetime); len(line) <= room {
+			return []string{line}, nil
+		}
+	}
+	if c.spreads() {
+		return c.sealChunks(t, lifetime, now)
+	}
+	return nil, c.tooLarge(t, lifetime, room, now)
+}
+
+// tooLarge measures a session that does not fit, by sealing it without its data.
+func (c *core) tooLarge(t *token.Session, lifetime int64, room int, now time.Time) error {
+	bare := *t
+	bare.Data = nil
+	value, err := c.sealer.SealSession(nil, &bare, now)
+	if err != nil {
+		return unsealed(err)
+	}
+	return newSizeError(len(c.cookie.line(c.cookie.nameOf(t), string(value), lifetime)), len(t.Data), room)
+}
 
 // clocksApart is how far clocks of two machines may be apart without a word in the log.
 const clocksApart = time.Minute
