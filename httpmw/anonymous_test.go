@@ -217,7 +217,7 @@ func TestAnonymousSessionAfterALogout(t *testing.T) {
 	}
 }
 
-// Begin, write, renew, grow into pieces, become a login, end: with a cookie of its own.
+// Begin, write, renew, grow into chunks, become a login, end: with a cookie of its own.
 func TestLifeOfAnAnonymousSession(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{MaxCookies: 3})

@@ -76,7 +76,7 @@ func FuzzHandler(f *testing.F) {
 		case note == "" && !strings.Contains(header, sessionName+"="+token):
 			t.Error("another token than the true one opened")
 		case note != "" && (note != text(2600) || !strings.Contains(header, sessionName+"="+head)):
-			t.Error("other pieces than the true ones opened")
+			t.Error("other chunks than the true ones opened")
 		}
 	})
 }
