@@ -56,7 +56,7 @@ func table(rows map[string]*row) string {
 		sum.recovered = append(sum.recovered, r.recovered...)
 	}
 	b.WriteString(sum.String())
-	fmt.Fprintf(&b, "\nDiscarded, because the machine itself stood still for longer than %v, and played again: %d.\n", stallLimit, sum.discarded)
+	fmt.Fprintf(&b, "\nDiscarded and played again because the machine stood still for longer than %v: %d histories.\n", stallLimit, sum.discarded)
 	return b.String()
 }
 

@@ -156,7 +156,7 @@ var single = []kind{
 		p.link.set(rules{})
 		back()
 	}},
-	{name: "one process cut off for longer than G", stage: alone(), play: func(w *world) {
+	{name: "one process cut off for longer than Grace", stage: alone(), play: func(w *world) {
 		p := w.one()
 		back := w.out(p.number)
 		p.link.swallow(true)
