@@ -23,6 +23,7 @@ var arrows = map[string][]string{
 	"internal/jwe":                 {},
 	"internal/strictjson":          {},
 	"internal/bubble":              {},
+	"internal/foreign":             {"token", "keys", "internal/replica"},
 	"internal/lograte":             {},
 	"internal/adminapi":            {"keys", "revocation", "revocation/revlog", "internal/audit"},
 	"internal/audit":               {"revocation"},
@@ -38,11 +39,12 @@ var arrows = map[string][]string{
 	"revocation/boltstore":         {"revocation/revlog"},
 	"revocation/redisstore":        {"revocation/revlog", "internal/lograte", "internal/rediscluster", "internal/redislog"},
 	"revocation/revlog/revlogtest": {"revocation/revlog"},
-	"httpmw":                       {"token", "keys", "revocation", "revocation/revlog", "internal/replica"},
+	"httpmw":                       {"token", "keys", "revocation", "revocation/revlog", "internal/foreign", "internal/replica"},
+	"httpmw/adopt":                 {"httpmw", "token", "internal/foreign"},
 	"httpmw/admin":                 {"keys", "revocation", "revocation/revlog", "internal/adminapi", "internal/audit"},
 	"httpmw/backchannel":           {"httpmw", "revocation", "internal/strictjson"},
-	"httpmw/gorilla":               {"httpmw", "internal/lograte"},
-	"httpmw/prom":                  {"httpmw", "token", "keys", "revocation", "internal/replica"},
+	"httpmw/gorilla":               {"httpmw", "httpmw/adopt", "internal/lograte"},
+	"httpmw/prom":                  {"httpmw", "httpmw/adopt", "token", "keys", "revocation", "internal/replica"},
 	"httpmw/wafertest":             {"httpmw", "token", "keys", "revocation", "revocation/revlog"},
 }
 
@@ -51,6 +53,7 @@ var testArrows = map[string][]string{
 	"revocation/revlog":     {"revocation/revlog/revlogtest"},
 	"revocation/boltstore":  {"revocation", "revocation/revlog/revlogtest"},
 	"revocation/redisstore": {"revocation", "internal/replica", "revocation/revlog/revlogtest", "internal/redistest", "httpmw", "keys", "keys/rediskeys"}, // a whole replica
+	"httpmw/adopt":          {"keys", "revocation", "revocation/revlog"},
 	"httpmw/gorilla":        {"keys", "revocation", "revocation/revlog", "httpmw/wafertest"},
 	"httpmw/prom":           {"revocation/revlog"},
 	"keys/rediskeys":        {"internal/redistest"},

@@ -15,8 +15,8 @@
 //   - [github.com/wafer-sessions/wafer/token], the tokens themselves; docs/format.md
 //     describes them for other implementations.
 //   - httpmw/admin (an API for operators), httpmw/prom (metrics), httpmw/backchannel
-//     (logout from an OpenID provider), httpmw/gorilla (sessions moved over) and
-//     httpmw/wafertest (for your own tests).
+//     (logout from an OpenID provider), httpmw/adopt and httpmw/gorilla (sessions moved over)
+//     and httpmw/wafertest (for your own tests).
 //   - cmd/wafer, the command: keys, revocations, a check of Redis, and a demo.
 //
 // The README has a whole program, docs/concepts.md the idea in two minutes, and

@@ -25,6 +25,7 @@ import (
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/admin"
+	"github.com/wafer-sessions/wafer/httpmw/adopt"
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
 	"github.com/wafer-sessions/wafer/httpmw/gorilla"
 	"github.com/wafer-sessions/wafer/httpmw/prom"
@@ -41,7 +42,7 @@ import (
 // harmless are the exported types that hold no secret, no token and no id of a person, and why: they print as they are.
 // Every other exported type is printed by TestNothingPrintsASecret. A new one has to be in one of both.
 var harmless = map[string]string{
-	"httpmw.Adoption":      "a name and two times",
+	"adopt.Config":         "a name and two times",
 	"httpmw.Codec":         "an interface",
 	"httpmw.Config":        "settings",
 	"httpmw.EventKind":     "a word",
@@ -51,7 +52,7 @@ var harmless = map[string]string{
 	"httpmw.Stats":         "counters",
 	"backchannel.Config":   "settings; the ids of clients are public",
 	"backchannel.Stats":    "counters",
-	"httpmw.MoveStats":     "counters",
+	"adopt.Stats":          "counters",
 	"prom.Manager":         "an interface",
 	"prom.Mover":           "an interface",
 	"keys.Editor":          "an interface",
@@ -211,7 +212,7 @@ func guardedValues(t *testing.T, secrets *finder) map[string]guarded {
 	list := sure(revocation.Open(ctx, revlog.NewMemory(), ring, revocation.Config{Logger: quiet}))
 	manager := sure(httpmw.New[string](file, list, httpmw.Config{Logger: quiet}))
 	session := signIn(t, manager, secrets)
-	adopter := sure(manager.Adopter(httpmw.Adoption{System: "old", From: time.Now(), Until: time.Now().Add(time.Minute)}))
+	adopter := sure(adopt.New(manager, adopt.Config{System: "old", From: time.Now(), Until: time.Now().Add(time.Minute)}))
 	codec := securecookie.New([]byte(oldKey), nil)
 	moves := gorilla.Config[string]{
 		Cookie: "old", Codecs: []securecookie.Codec{codec}, From: time.Now(), Until: time.Now().Add(time.Minute),
@@ -259,9 +260,9 @@ func guardedValues(t *testing.T, secrets *finder) map[string]guarded {
 		"httpmw.Session":           {value: session},
 		"httpmw.Session by value":  {value: *session},
 		"httpmw.Session of a Kit":  {value: kitSession},
-		"httpmw.Adopter":           {value: adopter},
-		"httpmw.Adopter by value":  {value: *adopter},
-		"httpmw.Past":              {value: httpmw.Past{Credential: []byte(adminToken)}, open: true},
+		"adopt.Adopter":            {value: adopter},
+		"adopt.Adopter by value":   {value: *adopter},
+		"adopt.Predecessor":        {value: adopt.Predecessor{Credential: []byte(adminToken)}, open: true},
 		"httpmw.Identity":          {value: httpmw.Identity{Subject: person, Groups: []string{person}}, open: true},
 		"httpmw.Event":             {value: httpmw.Event{Kind: httpmw.EventLogin, Session: "id", Subject: person, Request: request}, open: true},
 		"httpmw.Event refused":     {value: httpmw.Event{Kind: httpmw.EventRefused, Err: httpmw.ErrRevoked, Subject: person}, open: true},

@@ -16,7 +16,13 @@ func (s *state) commit(h http.Header) {
 		return
 	}
 	s.committed = true
-	lines := s.retire(s.leaving())
+	lines := s.leaving()
+	if s.atCommit != nil {
+		has := s.status == alive && (s.change == unchanged || len(lines) > 0)
+		if line := s.atCommit(s.out != 0, has); line != "" {
+			lines = append(lines, line)
+		}
+	}
 	if len(lines) > 0 {
 		s.core.setCookies(h, lines)
 		noStore(h)

@@ -39,7 +39,7 @@ type core struct {
 	cookie   cookieStyle
 	renewals *renewals // cookies are in it: two pointers away from what fmt can reach
 	tags     subjectTags
-	adopted  adoptedGroups
+	kept     keptGroups
 	look     lookup
 	count    counters
 }

@@ -34,11 +34,10 @@ type state struct {
 	out       int64        // the marker of a logout; 0: none
 	committed bool         // the headers have left, or there are none
 	change    change
-	lines     []string // Set-Cookie lines of a changed session
-	version   uint64   // counts changes
-	undecoded bool     // the data could not be decoded
-	retired   string   // the Set-Cookie line that expires the cookie of another system; "": none came
-	keep      bool     // ... only together with the session
+	lines     []string                    // Set-Cookie lines of a changed session
+	version   uint64                      // counts changes
+	undecoded bool                        // the data could not be decoded
+	atCommit  func(ends, has bool) string // asked for one more Set-Cookie line; nil: nobody
 }
 
 type change uint8

@@ -28,7 +28,7 @@ func (s *state) regroup(ctx context.Context, groups []string) ([]Event, error) {
 	if err := next.setGroups(s.core, groups); err != nil {
 		return nil, err
 	}
-	if err := s.core.adopted.keep(&next, s.groups()); err != nil {
+	if err := s.core.kept.keep(&next, s.groups()); err != nil {
 		return nil, err
 	}
 	return s.succeed(ctx, &next, replica.SetGroups, EventSetGroups)

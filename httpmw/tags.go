@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/foreign"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
@@ -18,8 +19,8 @@ next:
 		switch {
 		case name == "" || len(name) > maxID:
 			return tags, 0, fmt.Errorf("%w: a group has 1 to %d bytes", ErrIdentity, maxID)
-		case strings.HasPrefix(name, adoptedPrefix):
-			return tags, 0, fmt.Errorf("%w: a group beginning with %q is for adopted sessions", ErrIdentity, adoptedPrefix)
+		case strings.HasPrefix(name, foreign.GroupPrefix):
+			return tags, 0, fmt.Errorf("%w: groups that begin with %q are for adopted sessions", ErrIdentity, foreign.GroupPrefix)
 		}
 		tag := c.replica.Tag(revlog.ScopeGroup, name)
 		for _, have := range tags[:n] {

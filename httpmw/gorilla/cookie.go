@@ -14,6 +14,7 @@ import (
 	"github.com/gorilla/securecookie"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/adopt"
 )
 
 const (
@@ -38,7 +39,7 @@ func find(r *http.Request, name string) (values []string) {
 
 // past is what an old cookie says.
 type past[T any] struct {
-	httpmw.Past
+	adopt.Predecessor
 	id   httpmw.Identity
 	data T
 }
@@ -69,7 +70,7 @@ func (m *Mover[T]) open(ctx context.Context, values []string) (all []past[T]) {
 // parse takes a cookie of securecookie apart: base64 of "timestamp|value|mac". What it returns is proved by the codec
 // only. The credential is what the mac covers: base64 has several spellings of one text, and the mac follows from
 // the rest.
-func parse(value string) (p httpmw.Past, ok bool) {
+func parse(value string) (p adopt.Predecessor, ok bool) {
 	if len(value) > maxValue {
 		return p, false
 	}
@@ -89,7 +90,7 @@ func parse(value string) (p httpmw.Past, ok bool) {
 	if err != nil || seconds <= 0 || seconds > latest {
 		return p, false
 	}
-	return httpmw.Past{Credential: b[:len(date)+1+len(signed)], Saved: time.Unix(seconds, 0)}, true
+	return adopt.Predecessor{Credential: b[:len(date)+1+len(signed)], Saved: time.Unix(seconds, 0)}, true
 }
 
 const latest = 1 << 40 // s; far beyond any clock, and good for arithmetic in ms

@@ -47,6 +47,7 @@ import (
 	"github.com/gorilla/securecookie"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/adopt"
 )
 
 // Config describes the old cookies, and how long they are moved.
@@ -64,7 +65,7 @@ type Config[T any] struct {
 	// 7 groups. Values decoded from JSON have keys of type string. It is called by many goroutines at once.
 	Read func(values map[any]any) (id httpmw.Identity, data T, ok bool)
 
-	// From is when moving begins, see httpmw.Adoption. Zero: when the list began.
+	// From is when moving begins, see adopt.Config. Zero: when the list began.
 	From time.Time
 
 	// Until is when moving ends, and has to be given: at most the list's MaxIdle after From.
@@ -90,14 +91,14 @@ func (c Config[T]) Format(f fmt.State, _ rune) { io.WriteString(f, "gorilla.Conf
 
 // Group returns the group of all sessions that were moved from the old cookie of that name. Revoking it ends them,
 // and the moving of cookies from before.
-func Group(cookie string) string { return httpmw.AdoptedGroup(system(cookie)) }
+func Group(cookie string) string { return adopt.Group(system(cookie)) }
 
 func system(cookie string) string { return "gorilla:" + cookie }
 
 // A Mover begins sessions from old cookies. It may be used by any number of goroutines.
 type Mover[T any] struct {
 	manager *httpmw.Manager[T]
-	adopter *httpmw.Adopter[T]
+	adopter *adopt.Adopter[T]
 	config  Config[T]
 	expired http.Cookie // the old one
 	count   counters
@@ -133,7 +134,7 @@ func New[T any](m *httpmw.Manager[T], c Config[T]) (*Mover[T], error) {
 			return nil, fmt.Errorf("gorilla: Config.Codecs: the timestamp of a %T cannot be known", codec)
 		}
 	}
-	a, err := m.Adopter(httpmw.Adoption{System: system(c.Cookie), From: c.From, Until: c.Until})
+	a, err := adopt.New(m, adopt.Config{System: system(c.Cookie), From: c.From, Until: c.Until})
 	if err != nil {
 		return nil, fmt.Errorf("gorilla: %w", err)
 	}
@@ -187,7 +188,7 @@ func (m *Mover[T]) look(w http.ResponseWriter, r *http.Request, now time.Time) {
 		}
 	}
 	if len(values) > 0 {
-		s.Retire(m.expired, now.Before(m.config.OldUntil.Add(overlap)))
+		adopt.Retire(s, m.expired, now.Before(m.config.OldUntil.Add(overlap)))
 	}
 	err := s.Err()
 	if s.LoggedIn() || errors.Is(err, httpmw.ErrExpired) && !follow || errors.Is(err, httpmw.ErrUndecided) {
@@ -205,7 +206,7 @@ func (m *Mover[T]) look(w http.ResponseWriter, r *http.Request, now time.Time) {
 func (m *Mover[T]) beside(s *httpmw.Session[T], pasts []past[T]) {
 	for _, p := range pasts {
 		if p.id.Subject != "" {
-			m.adopter.Beside(s, p.Past)
+			m.adopter.EndWith(s, p.Predecessor)
 		}
 	}
 }
@@ -217,12 +218,12 @@ func (m *Mover[T]) move(ctx context.Context, s *httpmw.Session[T], p past[T]) {
 		}
 		return
 	}
-	_ = m.adopter.Adopt(ctx, s, p.Past, p.id, p.data) // which counts, and Err says
+	_ = m.adopter.Adopt(ctx, s, p.Predecessor, p.id, p.data) // which counts, and Err says
 }
 
 // Stats returns the counters of now. When Moved stands still, nobody needs the Mover any more. Invalid should stand still,
 // too: it counts requests with old cookies that do not open, as all do if Codecs are not those of the old application.
-func (m *Mover[T]) Stats() httpmw.MoveStats {
+func (m *Mover[T]) Stats() adopt.Stats {
 	s, n := m.adopter.Stats(), &m.count
 	s.Moved += n.anonymous.Load()
 	s.Declined, s.Ended = n.declined.Load(), n.ended.Load()

@@ -15,6 +15,7 @@ import (
 	"github.com/gorilla/securecookie"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/adopt"
 	"github.com/wafer-sessions/wafer/httpmw/gorilla"
 	"github.com/wafer-sessions/wafer/httpmw/wafertest"
 	"github.com/wafer-sessions/wafer/internal/bubble"
@@ -59,7 +60,7 @@ func TestEveryKindOfCookieIsMoved(t *testing.T) {
 				if d := cmp.Diff(first, r.look(b)); d != "" {
 					t.Errorf("next request: %s", d)
 				}
-				if d := cmp.Diff(httpmw.MoveStats{Moved: 1}, r.Mover.Stats()); d != "" {
+				if d := cmp.Diff(adopt.Stats{Moved: 1}, r.Mover.Stats()); d != "" {
 					t.Error(d)
 				}
 			})
@@ -176,7 +177,7 @@ func TestNobodyIsMovedWhileTheStoreIsSilent(t *testing.T) {
 				if res.StatusCode != http.StatusServiceUnavailable || len(res.Cookies()) != 0 {
 					t.Errorf("status %d, cookies %v", res.StatusCode, res.Cookies())
 				}
-				if d := cmp.Diff(httpmw.MoveStats{Undecided: 1}, r.Mover.Stats()); d != "" {
+				if d := cmp.Diff(adopt.Stats{Undecided: 1}, r.Mover.Stats()); d != "" {
 					t.Error(d)
 				}
 				r.kit.Recover()
@@ -222,12 +223,12 @@ func TestBadOldCookiesAreNoSession(t *testing.T) {
 			if len(res.Cookies()) != 0 {
 				t.Errorf("%s: cookies were set: %v", row.name, res.Cookies())
 			}
-			want := httpmw.MoveStats{Invalid: 1}
+			want := adopt.Stats{Invalid: 1}
 			switch row.name {
 			case "too long":
-				want = httpmw.MoveStats{} // not even looked at
+				want = adopt.Stats{} // not even looked at
 			case "Read says no":
-				want = httpmw.MoveStats{Declined: 1}
+				want = adopt.Stats{Declined: 1}
 			}
 			if d := cmp.Diff(want, r.Mover.Stats()); d != "" {
 				t.Errorf("%s: %s", row.name, d)
@@ -490,7 +491,7 @@ func TestTheWorkIsBounded(t *testing.T) {
 			t.Error("the 501st was looked at")
 		}
 	})).ServeHTTP(httptest.NewRecorder(), req)
-	if d := cmp.Diff(httpmw.MoveStats{Invalid: 4}, r.Mover.Stats()); d != "" {
+	if d := cmp.Diff(adopt.Stats{Invalid: 4}, r.Mover.Stats()); d != "" {
 		t.Error(d)
 	}
 }

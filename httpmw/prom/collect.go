@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/adopt"
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
@@ -46,7 +47,7 @@ func collectApp(ch chan<- prometheus.Metric, app string, s httpmw.Stats) {
 // Of sessions moved from another system, by what Parts.Movers calls it.
 var moves = counter("moves_total", "Sessions of another system that came, by what became of them.", "from", "result")
 
-func collectMoves(ch chan<- prometheus.Metric, from string, s httpmw.MoveStats) {
+func collectMoves(ch chan<- prometheus.Metric, from string, s adopt.Stats) {
 	moves.send(ch, float64(s.Moved), from, "moved")
 	moves.send(ch, float64(s.Refused), from, "refused")
 	moves.send(ch, float64(s.Undecided), from, "undecided")

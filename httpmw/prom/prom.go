@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/adopt"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 )
@@ -23,7 +24,7 @@ type Parts struct {
 	// Apps are the managers of this process by the name in their Config.App, which is the label "app". Zero: no metrics of requests.
 	Apps map[string]Manager
 
-	// Movers are the gorilla.Movers and httpmw.Adopters of this process, by a name that becomes the label "from". Zero: no metrics of
+	// Movers are the gorilla.Movers and adopt.Adopters of this process, by a name that becomes the label "from". Zero: no metrics of
 	// sessions that were moved.
 	Movers map[string]Mover
 
@@ -37,8 +38,8 @@ type Parts struct {
 // A Manager is an httpmw.Manager, of whatever data.
 type Manager interface{ Stats() httpmw.Stats }
 
-// A Mover is a gorilla.Mover or an httpmw.Adopter, of whatever data.
-type Mover interface{ Stats() httpmw.MoveStats }
+// A Mover is a gorilla.Mover or an adopt.Adopter, of whatever data.
+type Mover interface{ Stats() adopt.Stats }
 
 // New returns a collector of p, to be registered once. It may be used concurrently.
 func New(p Parts) (prometheus.Collector, error) {

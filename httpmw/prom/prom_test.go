@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/adopt"
 	"github.com/wafer-sessions/wafer/httpmw/prom"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
@@ -280,8 +281,8 @@ func (f *flaky) Write(ctx context.Context, w revlog.Write) (revlog.Written, erro
 
 type fakeMover struct{}
 
-func (fakeMover) Stats() httpmw.MoveStats {
-	return httpmw.MoveStats{Moved: 201, Refused: 202, Undecided: 203, Invalid: 204, Declined: 205, Ended: 206}
+func (fakeMover) Stats() adopt.Stats {
+	return adopt.Stats{Moved: 201, Refused: 202, Undecided: 203, Invalid: 204, Declined: 205, Ended: 206}
 }
 
 func TestMetricsOfAMove(t *testing.T) {

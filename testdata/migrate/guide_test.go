@@ -12,6 +12,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/adopt"
 )
 
 // From here on, to the next comment like this one, it is what docs/from-scs.md shows.
@@ -33,11 +34,11 @@ type scsSessions interface {
 
 // moveFromSCS continues the sessions that scs knows. lifetime is its Lifetime. Until oldUntil replicas of the old version may run, and the old
 // session has the last word.
-func moveFromSCS(scs scsSessions, lifetime time.Duration, oldUntil time.Time, m *httpmw.Manager[Prefs], a *httpmw.Adopter[Prefs], next http.Handler) http.Handler {
+func moveFromSCS(scs scsSessions, lifetime time.Duration, oldUntil time.Time, m *httpmw.Manager[Prefs], a *adopt.Adopter[Prefs], next http.Handler) http.Handler {
 	move := func(w http.ResponseWriter, r *http.Request) {
 		ctx, now := r.Context(), time.Now()
 		s, user := m.From(ctx), scs.GetString(ctx, "userID")
-		if now.Before(oldUntil) && s.InGroup(httpmw.AdoptedGroup(a.System)) && user != s.Subject() {
+		if now.Before(oldUntil) && s.InGroup(adopt.Group(a.System)) && user != s.Subject() {
 			_ = s.Logout(ctx) // as an old replica did; refused here at once, also if the store does not hear of it now
 		}
 		var err error
@@ -46,7 +47,7 @@ func moveFromSCS(scs scsSessions, lifetime time.Duration, oldUntil time.Time, m 
 		case s.LoggedIn() && now.After(oldUntil.Add(time.Minute)): // the clocks of replicas differ
 			err = scs.Destroy(ctx)
 		default: // of a session that is logged in it is only noted what a logout has to end
-			past := httpmw.Past{
+			past := adopt.Predecessor{
 				Credential: []byte(scs.Token(ctx)),
 				Saved:      scs.Deadline(ctx).Add(-lifetime), // when RenewToken was called last
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/gorilla/sessions"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/adopt"
 	"github.com/wafer-sessions/wafer/httpmw/gorilla"
 	"github.com/wafer-sessions/wafer/httpmw/wafertest"
 )
@@ -196,7 +197,7 @@ func TestSCS(t *testing.T) {
 	})
 	kit := wafertest.New[string](t, httpmw.Config{})
 	m := kit.Manager
-	a, err := m.Adopter(httpmw.Adoption{System: "scs", Until: time.Now().Add(time.Hour)})
+	a, err := adopt.New(m, adopt.Config{System: "scs", Until: time.Now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +213,7 @@ func TestSCS(t *testing.T) {
 				}
 				switch {
 				case !s.LoggedIn():
-					if err := a.Adopt(ctx, s, httpmw.Past{Credential: []byte(old.Token(ctx)), Saved: saved}, httpmw.Identity{Subject: user}, old.GetString(ctx, "theme")); err != nil {
+					if err := a.Adopt(ctx, s, adopt.Predecessor{Credential: []byte(old.Token(ctx)), Saved: saved}, httpmw.Identity{Subject: user}, old.GetString(ctx, "theme")); err != nil {
 						t.Log(err)
 					}
 				case destroy:

@@ -18,6 +18,7 @@ import (
 	"github.com/gorilla/sessions"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/adopt"
 	"github.com/wafer-sessions/wafer/httpmw/gorilla"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
@@ -326,7 +327,7 @@ func TestRollingDeployFromSCS(t *testing.T) {
 	d := newDeploy(t)
 	replica := func(oldUntil time.Time) http.Handler {
 		m := d.manager()
-		a, err := m.Adopter(httpmw.Adoption{System: "scs", Until: time.Now().Add(24 * time.Hour)})
+		a, err := adopt.New(m, adopt.Config{System: "scs", Until: time.Now().Add(24 * time.Hour)})
 		if err != nil {
 			t.Fatal(err)
 		}

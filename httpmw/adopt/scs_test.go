@@ -1,4 +1,4 @@
-package httpmw_test
+package adopt_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/adopt"
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -54,7 +55,7 @@ func TestMovingFromSCS(t *testing.T) {
 	f := newFixture(t, httpmw.Config{})
 	m := must(httpmw.New[Prefs](keys.Static(f.ring), f.list, httpmw.Config{Logger: quiet()}))
 	now := time.Now()
-	a := must(m.Adopter(httpmw.Adoption{System: "scs", From: now, Until: now.Add(time.Hour)}))
+	a := must(adopt.New(m, adopt.Config{System: "scs", From: now, Until: now.Add(time.Hour)}))
 	old := &serverSide{24 * time.Hour, map[string]serverRow{
 		"token1": {now.Add(23 * time.Hour), map[string]string{"userID": "ada", "theme": "dark"}},
 		"token2": {now.Add(23 * time.Hour), map[string]string{"theme": "dark"}},
@@ -67,7 +68,7 @@ func TestMovingFromSCS(t *testing.T) {
 			return
 		}
 		pages(m).ServeHTTP(w, r)
-	})), false)
+	})))
 	home := must(url.Parse(server.URL))
 	// ask sends the token along with the jar's cookies, as a browser does that keeps it.
 	ask := func(token, method, path string, form url.Values) string {
@@ -132,7 +133,7 @@ func TestTheEndOfSCS(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		m := must(httpmw.New[Prefs](keys.Static(f.ring), f.list, httpmw.Config{Logger: quiet()}))
 		now := time.Now()
-		a := must(m.Adopter(httpmw.Adoption{System: "scs", Until: now.Add(time.Hour)}))
+		a := must(adopt.New(m, adopt.Config{System: "scs", Until: now.Add(time.Hour)}))
 		old := &serverSide{24 * time.Hour, map[string]serverRow{"token": {now.Add(23 * time.Hour), map[string]string{"userID": "ada"}}}}
 		var subject string
 		next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { subject = m.From(r.Context()).Subject() })
@@ -164,7 +165,7 @@ func TestTheLimitsOfSCS(t *testing.T) {
 	m := must(openForSCS(t.Context(), ring, revlog.NewMemory()))
 	a := must(adoptFromSCS(m))
 	if time.Now().After(a.Until) {
-		if err := a.Adopt(t.Context(), nil, httpmw.Past{}, httpmw.Identity{}, Prefs{}); !errors.Is(err, httpmw.ErrNoLogin) {
+		if err := a.Adopt(t.Context(), nil, adopt.Predecessor{}, httpmw.Identity{}, Prefs{}); !errors.Is(err, httpmw.ErrNoLogin) {
 			t.Errorf("after the time of adoption: %v", err)
 		}
 	}
@@ -172,7 +173,7 @@ func TestTheLimitsOfSCS(t *testing.T) {
 
 // The guide shows nothing that is not compiled: each of its pieces stands in the example, line by line.
 func TestTheGuideFromSCSShowsTheExample(t *testing.T) {
-	guide := string(must(os.ReadFile("../docs/from-scs.md")))
+	guide := string(must(os.ReadFile("../../docs/from-scs.md")))
 	example := string(must(os.ReadFile("example_scs_test.go")))
 	pieces := strings.Split(guide, "```go\n")[1:]
 	if len(pieces) < 3 {

@@ -1,4 +1,4 @@
-package httpmw_test
+package adopt_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/adopt"
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
@@ -21,14 +22,14 @@ import (
 const oldSystem = "old:sid"
 
 // adopter adopts from now on for an hour.
-func (f *fixture) adopter(t testing.TB) *httpmw.Adopter[cart] {
+func (f *fixture) adopter(t testing.TB) *adopt.Adopter[cart] {
 	t.Helper()
 	now := time.Now()
-	return must(f.Adopter(httpmw.Adoption{System: oldSystem, From: now, Until: now.Add(time.Hour)}))
+	return must(adopt.New(f.Manager, adopt.Config{System: oldSystem, From: now, Until: now.Add(time.Hour)}))
 }
 
 // adopt presents a credential in a request of the browser and returns the id it became.
-func (f *fixture) adopt(b *browser, a *httpmw.Adopter[cart], p httpmw.Past, id httpmw.Identity, data cart) (sid string, err error) {
+func (f *fixture) adopt(b *browser, a *adopt.Adopter[cart], p adopt.Predecessor, id httpmw.Identity, data cart) (sid string, err error) {
 	f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 		err = a.Adopt(r.Context(), s, p, id, data)
 		sid = s.ID()
@@ -44,7 +45,7 @@ func TestAdoptContinuesTheSession(t *testing.T) {
 		saved := time.Now().Add(-3 * time.Hour)
 		time.Sleep(time.Minute)
 
-		b, p := newBrowser(), httpmw.Past{Credential: []byte("c1"), Saved: saved}
+		b, p := newBrowser(), adopt.Predecessor{Credential: []byte("c1"), Saved: saved}
 		sid, err := f.adopt(b, a, p, httpmw.Identity{Subject: "ada", Groups: []string{"tenant:7"}}, cart{Note: "n"})
 		if err != nil {
 			t.Fatal(err)
@@ -54,7 +55,7 @@ func TestAdoptContinuesTheSession(t *testing.T) {
 		}
 		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 			idle, absolute := s.Limits()
-			got := []any{s.ID(), s.Subject(), s.LoginTime().Equal(saved), s.InGroup("tenant:7"), s.InGroup(httpmw.AdoptedGroup(oldSystem)), s.Value().Note,
+			got := []any{s.ID(), s.Subject(), s.LoginTime().Equal(saved), s.InGroup("tenant:7"), s.InGroup(adopt.Group(oldSystem)), s.Value().Note,
 				time.Until(idle), absolute.Sub(saved)}
 			want := []any{sid, "ada", true, true, true, "n", 2 * time.Hour, 24 * time.Hour}
 			if d := cmp.Diff(want, got); d != "" {
@@ -69,7 +70,7 @@ func TestAdoptContinuesTheSession(t *testing.T) {
 		if n := f.store.confirms.Load(); n != 1 {
 			t.Errorf("the store was asked %d times after the adoption, want 1", n)
 		}
-		if d := cmp.Diff([]httpmw.EventKind{httpmw.EventAdopt}, told); d != "" {
+		if d := cmp.Diff([]httpmw.EventKind{adopt.Event}, told); d != "" {
 			t.Error(d)
 		}
 	})
@@ -79,12 +80,12 @@ func TestAdoptedIDs(t *testing.T) {
 	f := newFixture(t, httpmw.Config{})
 	other := newFixture(t, httpmw.Config{})
 	a := f.adopter(t)
-	elsewhere := must(f.Adopter(httpmw.Adoption{System: "old:other", From: a.From, Until: a.Until}))
+	elsewhere := must(adopt.New(f.Manager, adopt.Config{System: "old:other", From: a.From, Until: a.Until}))
 	app := must(httpmw.New[cart](keys.Static(f.ring), f.list, httpmw.Config{App: "shop"}))
-	shop := must(app.Adopter(a.Adoption))
-	id := func(f *fixture, a *httpmw.Adopter[cart], credential string, saved time.Time) string {
+	shop := must(adopt.New(app, a.Config))
+	id := func(f *fixture, a *adopt.Adopter[cart], credential string, saved time.Time) string {
 		t.Helper()
-		sid, err := f.adopt(newBrowser(), a, httpmw.Past{Credential: []byte(credential), Saved: saved}, httpmw.Identity{Subject: "ada"}, cart{})
+		sid, err := f.adopt(newBrowser(), a, adopt.Predecessor{Credential: []byte(credential), Saved: saved}, httpmw.Identity{Subject: "ada"}, cart{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +129,7 @@ func TestAdoptCannotUndoARevocation(t *testing.T) {
 			return s.SetGroups(r.Context(), nil)
 		}, httpmw.ErrRevokedSession},
 		{"all of the old system", func(r *http.Request, s *httpmw.Session[cart], l *revocation.List) error {
-			_, err := l.Revoke(r.Context(), revocation.Group(httpmw.AdoptedGroup(oldSystem)), revocation.Options{})
+			_, err := l.Revoke(r.Context(), revocation.Group(adopt.Group(oldSystem)), revocation.Options{})
 			return err
 		}, httpmw.ErrRevokedGroup},
 		{"everyone", func(r *http.Request, s *httpmw.Session[cart], l *revocation.List) error {
@@ -142,8 +143,8 @@ func TestAdoptCannotUndoARevocation(t *testing.T) {
 				ring, store := keys.Generate(0), revlog.NewMemory()
 				one, two := newReplica(t, ring, store, httpmw.Config{}), newReplica(t, ring, store, httpmw.Config{})
 				a := one.adopter(t)
-				far := must(two.Adopter(a.Adoption))
-				p, id := httpmw.Past{Credential: []byte("c1"), Saved: time.Now()}, httpmw.Identity{Subject: "ada"}
+				far := must(adopt.New(two.Manager, a.Config))
+				p, id := adopt.Predecessor{Credential: []byte("c1"), Saved: time.Now()}, httpmw.Identity{Subject: "ada"}
 				time.Sleep(time.Second)
 				b := newBrowser()
 				if _, err := one.adopt(b, a, p, id, cart{}); err != nil {
@@ -181,7 +182,7 @@ func TestAdoptAsksTheStore(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		a := f.adopter(t)
-		b, p, id := newBrowser(), httpmw.Past{Credential: []byte("c1"), Saved: time.Now()}, httpmw.Identity{Subject: "ada"}
+		b, p, id := newBrowser(), adopt.Predecessor{Credential: []byte("c1"), Saved: time.Now()}, httpmw.Identity{Subject: "ada"}
 		f.store.down.Store(true) // this very moment: what the replica holds is fresh
 		answered := b.get(f.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s := f.From(r.Context())
@@ -215,8 +216,8 @@ func TestAdoptFromWhenTheListBegan(t *testing.T) {
 		ring, store := keys.Generate(0), revlog.NewMemory()
 		until := time.Now().Add(2 * time.Hour)
 		first := newReplica(t, ring, store, httpmw.Config{})
-		p, id := httpmw.Past{Credential: []byte("c"), Saved: saved}, httpmw.Identity{Subject: "ada"}
-		one := must(first.Adopter(httpmw.Adoption{System: oldSystem, Until: until}))
+		p, id := adopt.Predecessor{Credential: []byte("c"), Saved: saved}, httpmw.Identity{Subject: "ada"}
+		one := must(adopt.New(first.Manager, adopt.Config{System: oldSystem, Until: until}))
 		b := newBrowser()
 		sid, err := first.adopt(b, one, p, id, cart{})
 		if sid == "" || err != nil {
@@ -224,7 +225,7 @@ func TestAdoptFromWhenTheListBegan(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		later := newReplica(t, ring, store, httpmw.Config{})
-		two := must(later.Adopter(httpmw.Adoption{System: oldSystem, Until: until}))
+		two := must(adopt.New(later.Manager, adopt.Config{System: oldSystem, Until: until}))
 		if again, err := later.adopt(newBrowser(), two, p, id, cart{}); again != sid || err != nil {
 			t.Errorf("another replica: %q, %v, want %q", again, err, sid)
 		}
@@ -282,12 +283,14 @@ func TestAdoptAfterALoss(t *testing.T) {
 				store := newForgetful()
 				f := newReplica(t, keys.Generate(0), store, httpmw.Config{})
 				saved := time.Now()
-				adoption := httpmw.Adoption{System: oldSystem, Until: saved.Add(time.Hour)}
+				adoption := adopt.Config{System: oldSystem, Until: saved.Add(time.Hour)}
 				if from == "given" {
 					adoption.From = saved
 				}
-				a, id := must(f.Adopter(adoption)), httpmw.Identity{Subject: "ada"}
-				past := func(c string, at time.Time) httpmw.Past { return httpmw.Past{Credential: []byte(c), Saved: at} }
+				a, id := must(adopt.New(f.Manager, adoption)), httpmw.Identity{Subject: "ada"}
+				past := func(c string, at time.Time) adopt.Predecessor {
+					return adopt.Predecessor{Credential: []byte(c), Saved: at}
+				}
 				time.Sleep(time.Minute)
 				b := newBrowser()
 				if _, err := f.adopt(b, a, past("adopted", saved), id, cart{}); err != nil {
@@ -303,8 +306,8 @@ func TestAdoptAfterALoss(t *testing.T) {
 					t.Errorf("adopted before: %q, %v", who, err)
 				}
 				time.Sleep(2 * time.Minute)
-				restarted := must(f.Adopter(adoption)) // it must start
-				for name, a := range map[string]*httpmw.Adopter[cart]{"running": a, "restarted": restarted} {
+				restarted := must(adopt.New(f.Manager, adoption)) // it must start
+				for name, a := range map[string]*adopt.Adopter[cart]{"running": a, "restarted": restarted} {
 					if _, err := f.adopt(newBrowser(), a, past("early", saved), id, cart{}); !errors.Is(err, httpmw.ErrListLost) {
 						t.Errorf("%s, saved before: %v", name, err)
 					}
@@ -327,9 +330,9 @@ func TestAdoptWhileTheListBoots(t *testing.T) {
 		m := must(httpmw.New[cart](keys.Static(ring), list, httpmw.Config{Logger: quiet()}))
 		f := &fixture{m, ring, store, list}
 		until := time.Now().Add(time.Hour)
-		a := must(m.Adopter(httpmw.Adoption{System: oldSystem, Until: until}))
-		early := must(m.Adopter(httpmw.Adoption{System: oldSystem, From: time.Now(), Until: until}))
-		p, id := httpmw.Past{Credential: []byte("c"), Saved: time.Now()}, httpmw.Identity{Subject: "ada"}
+		a := must(adopt.New(m, adopt.Config{System: oldSystem, Until: until}))
+		early := must(adopt.New(m, adopt.Config{System: oldSystem, From: time.Now(), Until: until}))
+		p, id := adopt.Predecessor{Credential: []byte("c"), Saved: time.Now()}, httpmw.Identity{Subject: "ada"}
 		time.Sleep(time.Minute)
 		if _, err := f.adopt(newBrowser(), a, p, id, cart{}); !errors.Is(err, httpmw.ErrUndecided) {
 			t.Errorf("while it boots: %v", err)
@@ -365,12 +368,12 @@ func TestAdoptMindsWhenTheListBeganToRemember(t *testing.T) {
 		m := must(httpmw.New[cart](keys.Static(ring), list, httpmw.Config{Logger: quiet()}))
 		f := &fixture{m, ring, nil, list}
 		until := time.Now().Add(time.Hour)
-		if _, err := m.Adopter(httpmw.Adoption{System: oldSystem, From: tooEarly, Until: until}); err == nil {
+		if _, err := adopt.New(m, adopt.Config{System: oldSystem, From: tooEarly, Until: until}); err == nil {
 			t.Error("From before the list remembered so long is taken")
 		}
-		a := must(m.Adopter(httpmw.Adoption{System: oldSystem, Until: until}))
+		a := must(adopt.New(m, adopt.Config{System: oldSystem, Until: until}))
 		time.Sleep(50 * time.Minute)
-		p := httpmw.Past{Credential: []byte("c"), Saved: tooEarly}
+		p := adopt.Predecessor{Credential: []byte("c"), Saved: tooEarly}
 		if _, err := f.adopt(newBrowser(), a, p, httpmw.Identity{Subject: "ada"}, cart{}); err != nil {
 			t.Errorf("saved before: %v", err)
 		}
@@ -381,7 +384,7 @@ func TestAdoptMindsWhenTheListBeganToRemember(t *testing.T) {
 func TestAdoptFromAClockThatIsAhead(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
-		p := httpmw.Past{Credential: []byte("c"), Saved: time.Now().Add(30 * time.Second)}
+		p := adopt.Predecessor{Credential: []byte("c"), Saved: time.Now().Add(30 * time.Second)}
 		if sid, err := f.adopt(newBrowser(), f.adopter(t), p, httpmw.Identity{Subject: "ada"}, cart{}); sid == "" || err != nil {
 			t.Errorf("%q, %v", sid, err)
 		}
@@ -389,13 +392,15 @@ func TestAdoptFromAClockThatIsAhead(t *testing.T) {
 }
 
 // What came beside a session ends with it: presented alone afterwards it is no session, on any replica.
-func TestBeside(t *testing.T) {
+func TestEndWith(t *testing.T) {
 	type way struct {
 		name string
-		note func(*httpmw.Adopter[cart], *http.Request, *httpmw.Session[cart], httpmw.Past)
+		note func(*adopt.Adopter[cart], *http.Request, *httpmw.Session[cart], adopt.Predecessor)
 	}
-	beside := func(a *httpmw.Adopter[cart], _ *http.Request, s *httpmw.Session[cart], p httpmw.Past) { a.Beside(s, p) }
-	adopt := func(a *httpmw.Adopter[cart], r *http.Request, s *httpmw.Session[cart], p httpmw.Past) {
+	endWith := func(a *adopt.Adopter[cart], _ *http.Request, s *httpmw.Session[cart], p adopt.Predecessor) {
+		a.EndWith(s, p)
+	}
+	adopts := func(a *adopt.Adopter[cart], r *http.Request, s *httpmw.Session[cart], p adopt.Predecessor) {
 		if err := a.Adopt(r.Context(), s, p, httpmw.Identity{Subject: "eve"}, cart{}); err != nil {
 			panic(err)
 		}
@@ -404,17 +409,17 @@ func TestBeside(t *testing.T) {
 		"logout":            (*httpmw.Session[cart]).Logout,
 		"logout everywhere": (*httpmw.Session[cart]).LogoutEverywhere,
 	}
-	for _, way := range []way{{"Beside", beside}, {"Adopt", adopt}} {
+	for _, way := range []way{{"EndWith", endWith}, {"Adopt", adopts}} {
 		for name, end := range ends {
 			t.Run(way.name+"/"+name, func(t *testing.T) {
 				bubble.Test(t, func(t *testing.T) {
 					ring, store := keys.Generate(0), revlog.NewMemory()
 					one, two := newReplica(t, ring, store, httpmw.Config{}), newReplica(t, ring, store, httpmw.Config{})
 					a := one.adopter(t)
-					far := must(two.Adopter(a.Adoption))
+					far := must(adopt.New(two.Manager, a.Config))
 					b := newBrowser()
 					one.login(t, b, httpmw.Identity{Subject: "ada"})
-					p := httpmw.Past{Credential: []byte("rewritten"), Saved: time.Now().Add(time.Second)}
+					p := adopt.Predecessor{Credential: []byte("rewritten"), Saved: time.Now().Add(time.Second)}
 					time.Sleep(2 * time.Second)
 					one.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 						way.note(a, r, s, p)
@@ -439,7 +444,7 @@ func TestBeside(t *testing.T) {
 func TestASwitchedSessionStaysAdopted(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
-		b, p := newBrowser(), httpmw.Past{Credential: []byte("c"), Saved: time.Now()}
+		b, p := newBrowser(), adopt.Predecessor{Credential: []byte("c"), Saved: time.Now()}
 		if _, err := f.adopt(b, f.adopter(t), p, httpmw.Identity{Subject: "ada", Groups: []string{"tenant:7"}}, cart{}); err != nil {
 			t.Fatal(err)
 		}
@@ -450,7 +455,7 @@ func TestASwitchedSessionStaysAdopted(t *testing.T) {
 			if err := s.SetGroups(r.Context(), []string{"tenant:8"}); err != nil {
 				t.Fatal(err)
 			}
-			if s.InGroup("tenant:7") || !s.InGroup("tenant:8") || !s.InGroup(httpmw.AdoptedGroup(oldSystem)) {
+			if s.InGroup("tenant:7") || !s.InGroup("tenant:8") || !s.InGroup(adopt.Group(oldSystem)) {
 				t.Error("it is in other groups")
 			}
 		})
@@ -458,7 +463,7 @@ func TestASwitchedSessionStaysAdopted(t *testing.T) {
 			t.Fatalf("%q, %v", who, err)
 		}
 		time.Sleep(time.Second)
-		if _, err := f.list.Revoke(t.Context(), revocation.Group(httpmw.AdoptedGroup(oldSystem)), revocation.Options{}); err != nil {
+		if _, err := f.list.Revoke(t.Context(), revocation.Group(adopt.Group(oldSystem)), revocation.Options{}); err != nil {
 			t.Fatal(err)
 		}
 		if who, err := f.look(b); who != "" || !errors.Is(err, httpmw.ErrRevokedGroup) {
@@ -470,7 +475,7 @@ func TestASwitchedSessionStaysAdopted(t *testing.T) {
 // No application puts a session into the group of adopted ones.
 func TestTheGroupOfAdoptedSessionsIsReserved(t *testing.T) {
 	f := newFixture(t, httpmw.Config{})
-	groups := []string{"tenant:7", httpmw.AdoptedGroup(oldSystem)}
+	groups := []string{"tenant:7", adopt.Group(oldSystem)}
 	b := newBrowser()
 	f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 		if err := s.Login(r.Context(), httpmw.Identity{Subject: "eve", Groups: groups}); !errors.Is(err, httpmw.ErrIdentity) {
@@ -486,7 +491,7 @@ func TestTheGroupOfAdoptedSessionsIsReserved(t *testing.T) {
 	if _, err := f.Issue(t.Context(), httpmw.Identity{Subject: "eve", Groups: groups}, cart{}, time.Minute); !errors.Is(err, httpmw.ErrIdentity) {
 		t.Errorf("issue: %v", err)
 	}
-	p := httpmw.Past{Credential: []byte("c"), Saved: time.Now()}
+	p := adopt.Predecessor{Credential: []byte("c"), Saved: time.Now()}
 	if _, err := f.adopt(newBrowser(), f.adopter(t), p, httpmw.Identity{Subject: "eve", Groups: groups}, cart{}); !errors.Is(err, httpmw.ErrIdentity) {
 		t.Errorf("adopt: %v", err)
 	}
@@ -520,9 +525,9 @@ func TestAdoptRefuses(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				f := newFixture(t, httpmw.Config{})
 				from := time.Now().Add(max(-row.wait, 0))
-				a := must(f.Adopter(httpmw.Adoption{System: oldSystem, From: from, Until: from.Add(time.Hour)}))
+				a := must(adopt.New(f.Manager, adopt.Config{System: oldSystem, From: from, Until: from.Add(time.Hour)}))
 				time.Sleep(max(row.wait, 0))
-				p := httpmw.Past{Credential: []byte(row.cred), Saved: time.Now().Add(-row.ago)}
+				p := adopt.Predecessor{Credential: []byte(row.cred), Saved: time.Now().Add(-row.ago)}
 				if row.ago == -1 {
 					p.Saved = time.Time{}
 				}
@@ -546,7 +551,7 @@ func TestAdoptRefuses(t *testing.T) {
 func TestAdoptLeavesTheCallersGroupsAlone(t *testing.T) {
 	f := newFixture(t, httpmw.Config{})
 	groups := []string{"tenant:7", "mine"}
-	p := httpmw.Past{Credential: []byte("c"), Saved: time.Now()}
+	p := adopt.Predecessor{Credential: []byte("c"), Saved: time.Now()}
 	if _, err := f.adopt(newBrowser(), f.adopter(t), p, httpmw.Identity{Subject: "ada", Groups: groups[:1]}, cart{}); err != nil {
 		t.Fatal(err)
 	}
@@ -563,7 +568,7 @@ func TestAdoptReplacesAnAnonymousSession(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	past := httpmw.Past{Credential: []byte("c"), Saved: time.Now().Add(-30 * 24 * time.Hour)}
+	past := adopt.Predecessor{Credential: []byte("c"), Saved: time.Now().Add(-30 * 24 * time.Hour)}
 	f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 		// What cannot be adopted takes nothing away.
 		if err := a.Adopt(r.Context(), s, past, httpmw.Identity{Subject: "ada"}, cart{}); !errors.Is(err, httpmw.ErrExpired) || s.Value().Note != "mine" {
@@ -584,9 +589,9 @@ func TestAdoptWithADisabledList(t *testing.T) {
 	m := must(httpmw.New[cart](keys.Static(ring), revocation.Disabled(ring), httpmw.Config{Logger: quiet()}))
 	f := &fixture{Manager: m}
 	// Nothing is remembered, so nothing limits how long.
-	a := must(m.Adopter(httpmw.Adoption{System: oldSystem, From: time.Now(), Until: time.Now().Add(1000 * time.Hour)}))
+	a := must(adopt.New(m, adopt.Config{System: oldSystem, From: time.Now(), Until: time.Now().Add(1000 * time.Hour)}))
 	b := newBrowser()
-	if sid, err := f.adopt(b, a, httpmw.Past{Credential: []byte("c"), Saved: time.Now()}, httpmw.Identity{Subject: "ada"}, cart{}); sid == "" || err != nil {
+	if sid, err := f.adopt(b, a, adopt.Predecessor{Credential: []byte("c"), Saved: time.Now()}, httpmw.Identity{Subject: "ada"}, cart{}); sid == "" || err != nil {
 		t.Errorf("%q, %v", sid, err)
 	}
 	if subject, err := f.look(b); subject != "ada" || err != nil {
@@ -599,22 +604,22 @@ func TestAdopterChecksItsSettings(t *testing.T) {
 	from := time.Now()
 	rows := []struct {
 		name string
-		a    httpmw.Adoption
+		a    adopt.Config
 		want string // "": good
 	}{
-		{"good", httpmw.Adoption{System: "s", From: from, Until: from.Add(2 * time.Hour)}, ""},
-		{"no system", httpmw.Adoption{From: from, Until: from.Add(time.Hour)}, "System"},
-		{"NUL", httpmw.Adoption{System: "a\x00b", From: from, Until: from.Add(time.Hour)}, "System"},
-		{"long name", httpmw.Adoption{System: strings.Repeat("s", 249), From: from, Until: from.Add(time.Hour)}, "System"},
-		{"from when the list began", httpmw.Adoption{System: "s", Until: from.Add(time.Hour)}, ""},
-		{"before the list began", httpmw.Adoption{System: "s", From: from.Add(-time.Minute), Until: from.Add(time.Hour)}, "If nothing was adopted before that, leave From zero"},
-		{"longer than the list remembers, from when it began", httpmw.Adoption{System: "s", Until: from.Add(2*time.Hour + 1e9)}, "give From"},
-		{"no Until", httpmw.Adoption{System: "s", From: from}, "Until"},
-		{"empty", httpmw.Adoption{System: "s", From: from, Until: from}, "Until"},
-		{"longer than the list remembers", httpmw.Adoption{System: "s", From: from, Until: from.Add(2*time.Hour + 1)}, "MaxIdle"},
+		{"good", adopt.Config{System: "s", From: from, Until: from.Add(2 * time.Hour)}, ""},
+		{"no system", adopt.Config{From: from, Until: from.Add(time.Hour)}, "System"},
+		{"NUL", adopt.Config{System: "a\x00b", From: from, Until: from.Add(time.Hour)}, "System"},
+		{"long name", adopt.Config{System: strings.Repeat("s", 249), From: from, Until: from.Add(time.Hour)}, "System"},
+		{"from when the list began", adopt.Config{System: "s", Until: from.Add(time.Hour)}, ""},
+		{"before the list began", adopt.Config{System: "s", From: from.Add(-time.Minute), Until: from.Add(time.Hour)}, "If nothing was adopted before that, leave From zero"},
+		{"longer than the list remembers, from when it began", adopt.Config{System: "s", Until: from.Add(2*time.Hour + 1e9)}, "give From"},
+		{"no Until", adopt.Config{System: "s", From: from}, "Until"},
+		{"empty", adopt.Config{System: "s", From: from, Until: from}, "Until"},
+		{"longer than the list remembers", adopt.Config{System: "s", From: from, Until: from.Add(2*time.Hour + 1)}, "MaxIdle"},
 	}
 	for _, row := range rows {
-		a, err := f.Adopter(row.a)
+		a, err := adopt.New(f.Manager, row.a)
 		switch {
 		case row.want == "" && (err != nil || a == nil):
 			t.Errorf("%s: %v", row.name, err)
@@ -655,7 +660,7 @@ func TestRetire(t *testing.T) {
 				f.login(t, b, httpmw.Identity{Subject: "ada"})
 			}
 			res := f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
-				s.Retire(http.Cookie{Name: old, Path: "/old", Domain: "app.test", Value: "secret"}, row.keep)
+				adopt.Retire(s, http.Cookie{Name: old, Path: "/old", Domain: "app.test", Value: "secret"}, row.keep)
 				if row.do != nil {
 					if err := row.do(r, f, s); err != nil {
 						t.Error(err)

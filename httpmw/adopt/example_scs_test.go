@@ -1,4 +1,4 @@
-package httpmw_test
+package adopt_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/adopt"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -70,11 +71,11 @@ type scsSessions interface {
 
 // moveFromSCS continues the sessions that scs knows. lifetime is its Lifetime. Until oldUntil replicas of the old version may run, and the old
 // session has the last word.
-func moveFromSCS(scs scsSessions, lifetime time.Duration, oldUntil time.Time, m *httpmw.Manager[Prefs], a *httpmw.Adopter[Prefs], next http.Handler) http.Handler {
+func moveFromSCS(scs scsSessions, lifetime time.Duration, oldUntil time.Time, m *httpmw.Manager[Prefs], a *adopt.Adopter[Prefs], next http.Handler) http.Handler {
 	move := func(w http.ResponseWriter, r *http.Request) {
 		ctx, now := r.Context(), time.Now()
 		s, user := m.From(ctx), scs.GetString(ctx, "userID")
-		if now.Before(oldUntil) && s.InGroup(httpmw.AdoptedGroup(a.System)) && user != s.Subject() {
+		if now.Before(oldUntil) && s.InGroup(adopt.Group(a.System)) && user != s.Subject() {
 			_ = s.Logout(ctx) // as an old replica did; refused here at once, also if the store does not hear of it now
 		}
 		var err error
@@ -83,7 +84,7 @@ func moveFromSCS(scs scsSessions, lifetime time.Duration, oldUntil time.Time, m 
 		case s.LoggedIn() && now.After(oldUntil.Add(time.Minute)): // the clocks of replicas differ
 			err = scs.Destroy(ctx)
 		default: // of a session that is logged in it is only noted what a logout has to end
-			past := httpmw.Past{
+			past := adopt.Predecessor{
 				Credential: []byte(scs.Token(ctx)),
 				Saved:      scs.Deadline(ctx).Add(-lifetime), // when RenewToken was called last
 			}
@@ -112,8 +113,8 @@ func logoutBoth(scs scsSessions, m *httpmw.Manager[Prefs]) http.HandlerFunc {
 }
 
 // adoptFromSCS says until when that is done. The list has to remember revocations for so long.
-func adoptFromSCS(m *httpmw.Manager[Prefs]) (*httpmw.Adopter[Prefs], error) {
-	return m.Adopter(httpmw.Adoption{
+func adoptFromSCS(m *httpmw.Manager[Prefs]) (*adopt.Adopter[Prefs], error) {
+	return adopt.New(m, adopt.Config{
 		System: "scs",
 		Until:  time.Date(2026, time.March, 3, 6, 0, 0, 0, time.UTC), // the deploy, and a day more: the Lifetime of scs
 	})
