@@ -3,12 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"strings"
 
 	"github.com/wafer-sessions/wafer/internal/adminapi"
@@ -20,35 +20,7 @@ type adminClient struct {
 	http        http.Client
 }
 
-func (f *listFlags) adminClient() (*adminClient, error) {
-	token, err := f.token()
-	if err != nil {
-		return nil, err
-	}
-	u, err := url.Parse(f.admin)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, usagef("--admin is a URL such as http://127.0.0.1:8080/admin")
-	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	if u.Scheme == "http" {
-		if !f.insecureHTTP && !loopback(u.Hostname()) {
-			return nil, usagef("--admin %s: without https the token crosses the network in the clear; --insecure-http permits it", u.Redacted())
-		}
-		transport.Proxy = nil // it would read the token
-	}
-	c := &adminClient{base: strings.TrimRight(f.admin, "/"), token: token}
-	c.http.Transport, c.http.Timeout = transport, openTime
-	// A redirect would carry the token to wherever it points.
-	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return c, nil
-}
-
-func loopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
-}
-
-// call sends body as JSON, or GETs if it is nil, and reads the answer into to.
+// call sends body as JSON, or sends a GET request if body is nil, and reads the answer into to.
 func (c *adminClient) call(ctx context.Context, path string, body, to any) error {
 	method, content := http.MethodGet, []byte(nil)
 	if body != nil {
@@ -62,13 +34,15 @@ func (c *adminClient) call(ctx context.Context, path string, body, to any) error
 	if err != nil {
 		return usageError{err}
 	}
-	r.Header.Set("Authorization", "Bearer "+c.token)
+	if c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	answer, err := c.http.Do(r)
 	if err != nil {
-		return err
+		return aboutTLS(err)
 	}
 	defer answer.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
@@ -77,7 +51,7 @@ func (c *adminClient) call(ctx context.Context, path string, body, to any) error
 	}
 	if answer.StatusCode != http.StatusOK {
 		problem := apiError{status: answer.Status}
-		json.Unmarshal(b, &problem.Problem) // what is no problem document says nothing
+		json.Unmarshal(b, &problem.Problem) // an answer that is not a problem document has no code
 		return problem
 	}
 	if err := json.Unmarshal(b, to); err != nil {
@@ -86,14 +60,25 @@ func (c *adminClient) call(ctx context.Context, path string, body, to any) error
 	return nil
 }
 
-// An apiError is what the admin API answered in place of what was asked for.
+// aboutTLS says which flag may help.
+func aboutTLS(err error) error {
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown {
+		return fmt.Errorf("%w; name the authority that signed it with --admin-ca FILE", err)
+	}
+	if strings.Contains(err.Error(), "tls: certificate required") {
+		return fmt.Errorf("%w; give a client certificate with --admin-cert and --admin-key", err)
+	}
+	return err
+}
+
+// An apiError is an answer of the admin API, or of another server, that is not the one asked for.
 type apiError struct {
 	status string
 	adminapi.Problem
 }
 
 func (e apiError) Error() string {
-	const where = "--admin is the address where the application has its admin API, such as http://127.0.0.1:8080/admin"
+	const where = "--admin must be the address where the application has its admin API, such as http://127.0.0.1:8080/admin"
 	switch e.Code {
 	case "":
 		return fmt.Sprintf("the server at --admin answered %s, and is not an admin API: %s", e.status, where)

@@ -112,10 +112,10 @@ func examineReaders(ctx context.Context, s revlog.Registrar) redisstore.Finding 
 		}
 	}
 	if len(late) == 0 {
-		return redisstore.Finding{Check: "readers", Message: fmt.Sprintf("%d replicas of the application, all synced", len(all))}
+		return redisstore.Finding{Check: "readers", Message: counted(len(all), "replica") + " of the application, all synced"}
 	}
 	return redisstore.Finding{Level: redisstore.Warning, Check: "readers",
-		Message: fmt.Sprintf("of %d replicas of the application, %s", len(all), strings.Join(late, ", ")),
+		Message: fmt.Sprintf("of %s of the application, %s", counted(len(all), "replica"), strings.Join(late, ", ")),
 		Fix:     "see the log of that process, and its way to Redis"}
 }
 

@@ -8,34 +8,62 @@ import (
 	"time"
 )
 
-// days is a duration flag that takes days too: 30d, 12h, 1h30m.
+// days is a duration flag that also takes days: 30d, 1d12h, 90m.
 type days time.Duration
 
-const maxDays = 36500
+const (
+	day     = 24 * time.Hour
+	maxDays = 36500
+)
 
+// String returns d in the form that Set reads, and nothing for zero.
 func (d *days) String() string {
-	if *d == 0 {
-		return ""
+	whole, rest := time.Duration(*d)/day, time.Duration(*d)%day
+	s := ""
+	if whole > 0 {
+		s = fmt.Sprintf("%dd", whole)
 	}
-	return time.Duration(*d).String()
+	if rest > 0 {
+		s += rest.String()
+	}
+	for _, zero := range []string{"m0s", "h0m"} { // 1h0m0s is 1h
+		if short, ok := strings.CutSuffix(s, zero); ok {
+			s = short + zero[:1]
+		}
+	}
+	return s
 }
 
 func (d *days) Type() string { return "duration" }
 
+// Set reads a positive duration: whole days, then what [time.ParseDuration] reads.
 func (d *days) Set(s string) error {
-	if n, ok := strings.CutSuffix(s, "d"); ok {
-		whole, err := strconv.Atoi(n)
-		if errors.Is(err, strconv.ErrRange) || err == nil && whole > maxDays {
-			return fmt.Errorf("too long: at most %dd", maxDays)
+	var (
+		errForm = errors.New("not a duration such as 30d, 1d12h or 10m")
+		total   time.Duration
+	)
+	if whole, rest, ok := strings.Cut(s, "d"); ok {
+		n, err := strconv.ParseUint(whole, 10, 31)
+		switch {
+		case errors.Is(err, strconv.ErrRange) || err == nil && n > maxDays:
+			return errTooLong
+		case err != nil:
+			return errForm
 		}
-		if err == nil && whole > 0 {
-			*d = days(time.Duration(whole) * 24 * time.Hour)
-			return nil
+		total, s = time.Duration(n)*day, rest
+		if s == "" {
+			s = "0"
 		}
 	}
-	if v, err := time.ParseDuration(s); err == nil && v > 0 {
-		*d = days(v)
-		return nil
+	rest, err := time.ParseDuration(s)
+	switch {
+	case err != nil || rest < 0 || total+rest <= 0:
+		return errForm
+	case total+rest > maxDays*day:
+		return errTooLong
 	}
-	return errors.New("not a duration such as 30d, 12h or 10m")
+	*d = days(total + rest)
+	return nil
 }
+
+var errTooLong = fmt.Errorf("too long: at most %dd", maxDays)

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -229,6 +231,16 @@ func printMembers(w io.Writer, object json.RawMessage, remark func(name, value s
 	table(w, "  ", rows)
 }
 
+// hexTags returns the tags in value in the spelling that audit lines have.
+func hexTags(value string) (out string) {
+	for _, text := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(`[]",`, r) }) {
+		if b, err := base64.RawURLEncoding.DecodeString(text); err == nil {
+			out += ", " + hex.EncodeToString(b)
+		}
+	}
+	return out
+}
+
 // explain says what a claim means, and a time so that one can read it.
 func explain(name, value string, now time.Time) string {
 	about := map[string]string{
@@ -240,6 +252,9 @@ func explain(name, value string, now time.Time) string {
 		"rem": "the login asked to be remembered", "ver": "writes of the data",
 		"dat": "the application's data",
 	}[name]
+	if name == "stg" || name == "grp" {
+		return about + hexTags(value)
+	}
 	n, err := strconv.ParseInt(value, 10, 64)
 	if err != nil || n <= 0 || n > 1<<53 {
 		return about

@@ -33,11 +33,7 @@ var stateColour = map[keys.State]string{
 
 // printRing prints the ring for people.
 func printRing(w io.Writer, r *keys.Ring, now time.Time) {
-	plural := "s"
-	if len(r.Keys()) == 1 {
-		plural = ""
-	}
-	fmt.Fprintf(w, "Ring %s: %d key%s, sessions of at most %s\n\n", r.ID(), len(r.Keys()), plural, span(r.MaxSession()))
+	fmt.Fprintf(w, "Ring %s: %s, sessions of at most %s\n\n", r.ID(), counted(len(r.Keys()), "key"), span(r.MaxSession()))
 	rows := [][]cell{{{"KID", dim}, {"STATE", dim}, {"SEALS FROM", dim}, {"OPENS UNTIL", dim}}}
 	for _, k := range r.Keys() {
 		state := r.State(k, now)

@@ -5,13 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/user"
+	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wafer-sessions/wafer/internal/adminapi"
+	"github.com/wafer-sessions/wafer/internal/audit"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
@@ -19,15 +21,14 @@ import (
 
 const leakTime = 2 * time.Minute // for a list to take a key and then everyone
 
-// keyRevoke revokes a key in the ring and in the list. The ring comes first: from then
-// on nothing new is sealed with the key, and every replica that reads the ring refuses
-// what was.
-// Then come the key and everyone in the list, see [revocation.List.RevokeKey]. Wherever
-// this is cut short, what is done stays, and running it again does the rest.
+// keyRevoke revokes a key in the ring and in the list. The ring comes first: from then on nothing new
+// is sealed with the key, and every replica that reads the ring refuses what was sealed with it.
+// Then come the key and everyone in the list, see [revocation.List.RevokeKey]. If a step fails, the
+// earlier ones stay, and running the command again does the rest.
 type keyRevoke struct {
 	listFlags
+	auditFlags
 	keyOnly, ringOnly bool
-	reason            string
 	json              *bool
 }
 
@@ -36,18 +37,20 @@ func keysRevoke() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke KID",
 		Short: "End what a leaked key sealed",
-		Long: `Do this when a key may be known to somebody else. To replace a key that is
-merely old, rotate.
+		Long: `Do this when somebody else may know a key. To replace a key that is merely old,
+rotate.
 
-It revokes the key in the ring, so that it seals nothing more; a new key takes
-over if needed. Then it revokes the key in the list, so that every replica
-refuses within seconds what it sealed, and goes on to do so if an old copy of
-the ring is put back. Last it logs everybody out, because what was forged with
-the key may have been written anew under another key. None of it can be undone.
+The command revokes the key in the ring, so that it seals nothing more; a new key
+takes over if needed. Then it revokes the key in the list, so that every replica
+refuses within seconds what the key sealed, even if an old copy of the ring is
+put back. Last it logs everybody out, because a session that was forged with the
+key may have been sealed again with another key. None of it can be undone.
 
-The list is named by --redis or --bolt together with the ring (--file; with
---redis also the ring kept there), or by --admin, where the running application
-does all of it. If something fails, run the command again: it does the rest.`,
+Name the list with --redis or --bolt together with the ring (--file; with --redis
+also the ring in that Redis), or with --admin: then the running application does
+all of it. If something fails, run the command again: it does the rest.
+
+` + auditHelp,
 		Example: `  wafer keys revoke Qm9vaDEyMzQ --file ring.jwe --kek-file kek --redis redis://localhost:6379
   wafer keys revoke Qm9vaDEyMzQ --admin https://shop.internal:8443/admin`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -60,11 +63,11 @@ does all of it. If something fails, run the command again: it does the rest.`,
 			return f.complete(cmd, args), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
-	f.add(cmd)
+	f.listFlags.add(cmd)
+	f.auditFlags.add(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&f.keyOnly, "key-only", false, "do not log everybody out: a session that was forged with the\nkey and renewed under another one lives on")
 	flags.BoolVar(&f.ringOnly, "ring-only", false, "change the ring alone and leave the list out, for applications\nwithout one")
-	flags.StringVar(&f.reason, "reason", "", "`TEXT` for the audit log of the admin API")
 	f.json = jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) }
 	return cmd
@@ -80,16 +83,16 @@ type keyRevokedJSON struct {
 	WorstCase *time.Time `json:"worst_case,omitempty"`
 }
 
-func (f *keyRevoke) check() error {
-	named := f.redis != "" || f.bolt != "" || f.admin != ""
+func (f *keyRevoke) check(cmd *cobra.Command) error {
+	named := f.redis != "" || f.bolt != "" || f.admin.url != ""
 	switch {
 	case f.ringOnly && (named || f.keyOnly):
-		return usagef("--ring-only leaves the list out; it goes with none of --redis, --bolt, --admin and --key-only")
+		return usagef("--ring-only leaves the list out; it does not go with --redis, --bolt, --admin and --key-only")
 	case f.ringOnly:
-		return nil
+		return f.auditFlags.check()
 	case !named:
 		return usagef("where is the list of revocations? Give one of --redis URL, --bolt FILE and --admin URL. For an application without a list, give --ring-only")
-	case f.admin != "" && f.ring.file != "":
+	case f.admin.url != "" && given(cmd, "file"):
 		return usagef("give one of --admin and --file: with --admin the application changes its own ring")
 	}
 	if f.redis != "" {
@@ -97,57 +100,62 @@ func (f *keyRevoke) check() error {
 			return usageError{err}
 		}
 	}
-	return f.one()
+	return errors.Join(f.one(), f.auditFlags.check())
 }
 
 func (f *keyRevoke) run(cmd *cobra.Command, kid string) error {
-	if err := f.check(); err != nil {
+	if err := f.check(cmd); err != nil {
 		return err
 	}
-	if f.admin != "" {
+	if f.admin.url != "" {
 		return f.byAdmin(cmd, kid)
 	}
-	ctx, now := cmd.Context(), time.Now()
-	source, closeSource, err := f.openRing(ctx)
+	source, closeSource, err := f.openRing(cmd.Context())
 	if err != nil {
 		return err
 	}
 	defer closeSource()
-	before := source.Ring()
-	k, ok := before.Key(kid)
+	k, ok := source.Ring().Key(kid)
 	if !ok {
-		return fmt.Errorf("the ring holds no key %s; 'wafer keys list' shows those it holds", safe(kid))
+		return fmt.Errorf("the ring holds no key %s; 'wafer keys list' shows the keys it holds", safe(kid))
 	}
-	if err := confirm(cmd, f.consequences(kid, before.State(k, now), k.NotBefore()), "Revoke it?"); err != nil {
+	if err := confirm(cmd, f.consequences(kid, source.Ring().State(k, time.Now()).String(), k.NotBefore()), "Revoke it?"); err != nil {
 		return err
 	}
-	done := keyRevokedJSON{KID: kid}
-	writing, cancel := context.WithTimeout(ctx, lockTime)
-	defer cancel()
-	now = time.Now()
-	err = source.Edit(writing, func(r *keys.Ring) (*keys.Ring, error) {
-		before = r
-		return r.Revoke(now, kid)
-	})
-	if err != nil {
+	if err := f.inRing(cmd, source, kid); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
-	done.Ring = true
-	after := source.Ring()
-	if !*f.json {
-		printKeyRevoked(cmd.OutOrStdout(), kid, before, after, now)
-	}
+	done := keyRevokedJSON{KID: kid, Ring: true}
 	if f.ringOnly {
+		f.auditFlags.print(cmd, *f.json, "key revoked", nil, slog.String("kid", kid), slog.Bool("ring_only", true))
 		return f.report(cmd, done, nil)
 	}
 	if !*f.json && !f.keyOnly && isTerminal(cmd.ErrOrStderr()) {
 		fmt.Fprintln(cmd.ErrOrStderr(), "Telling the list, and waiting until every replica refuses the key …")
 	}
-	err = f.announce(ctx, kid, &done)
+	last, err := f.announce(cmd.Context(), kid, &done)
+	attrs := append([]slog.Attr{slog.String("kid", kid), slog.Bool("key_only", f.keyOnly)}, audit.Receipt(last)...)
+	f.auditFlags.print(cmd, *f.json, "key revoked", err, attrs...)
 	return f.report(cmd, done, err)
 }
 
-// printKeyRevoked says what the ring says now.
+// inRing revokes the key in the ring and says so.
+func (f *keyRevoke) inRing(cmd *cobra.Command, source keys.Editor, kid string) error {
+	ctx, cancel := context.WithTimeout(cmd.Context(), lockTime)
+	defer cancel()
+	var before *keys.Ring
+	now := time.Now()
+	err := source.Edit(ctx, func(r *keys.Ring) (*keys.Ring, error) {
+		before = r
+		return r.Revoke(now, kid)
+	})
+	if err == nil && !*f.json {
+		printKeyRevoked(cmd.OutOrStdout(), kid, before, source.Ring(), now)
+	}
+	return err
+}
+
+// printKeyRevoked says what changed in the ring.
 func printKeyRevoked(out io.Writer, kid string, before, after *keys.Ring, now time.Time) {
 	if old, _ := before.Key(kid); before.State(old, now) == keys.Revoked {
 		at, _ := old.Revoked()
@@ -167,43 +175,39 @@ func printKeyRevoked(out io.Writer, kid string, before, after *keys.Ring, now ti
 	}
 }
 
-// announce tells the list.
-func (f *keyRevoke) announce(ctx context.Context, kid string, done *keyRevokedJSON) error {
-	options := revocation.Options{Reason: f.reason}
-	if u, err := user.Current(); err == nil {
-		options.Actor = u.Username
-	}
+// announce revokes the key in the list, and everyone after it. It returns the last receipt.
+func (f *keyRevoke) announce(ctx context.Context, kid string, done *keyRevokedJSON) (last revocation.Receipt, err error) {
 	l, err := f.listFlags.open(ctx, time.Second, false)
 	if err != nil {
-		return err
+		return last, err
 	}
 	defer l.Close()
 	ctx, cancel := context.WithTimeout(ctx, leakTime)
 	defer cancel()
 	var key, everyone revocation.Receipt
 	if f.keyOnly {
-		key, err = l.Revoke(ctx, revocation.Key(kid), options)
+		key, err = l.Revoke(ctx, revocation.Key(kid), f.options())
 	} else {
-		key, everyone, err = l.RevokeKey(ctx, kid, options)
+		key, everyone, err = l.RevokeKey(ctx, kid, f.options())
 	}
 	if key.Position != "" {
-		done.List = true
+		done.List, last = true, key
 		done.says(adminapi.ReceiptOf(key))
 	}
 	if everyone.Position != "" {
-		done.Everyone = true
+		done.Everyone, last = true, everyone
 		done.says(adminapi.ReceiptOf(everyone))
 	}
-	return err
+	return last, err
 }
 
 func (d *keyRevokedJSON) says(r adminapi.Receipt) {
 	d.Effective, d.WorstCase = &r.Effective, &r.WorstCase
 }
 
-// byAdmin leaves it to the application.
+// byAdmin lets the application revoke the key.
 func (f *keyRevoke) byAdmin(cmd *cobra.Command, kid string) error {
-	c, err := f.adminClient()
+	c, err := f.admin.client()
 	if err != nil {
 		return err
 	}
@@ -212,23 +216,17 @@ func (f *keyRevoke) byAdmin(cmd *cobra.Command, kid string) error {
 	if err := c.call(cmd.Context(), "/keys", nil, &ring); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
-	what := ""
-	for _, k := range ring.Keys {
-		for s := keys.Pending; s <= keys.Revoked; s++ {
-			if k.ID == kid && k.State == s.String() {
-				what = f.consequences(kid, s, k.NotBefore)
-			}
-		}
-	}
-	if what == "" {
+	i := slices.IndexFunc(ring.Keys, func(k adminapi.Key) bool { return k.ID == kid })
+	if i < 0 {
 		return fmt.Errorf("the ring of the application holds no key %s", safe(kid))
 	}
-	if err := confirm(cmd, what, "Revoke it?"); err != nil {
+	if err := confirm(cmd, f.consequences(kid, safe(ring.Keys[i].State), ring.Keys[i].NotBefore), "Revoke it?"); err != nil {
 		return err
 	}
 	done := keyRevokedJSON{KID: kid}
 	var receipt adminapi.Receipt
-	err = c.call(cmd.Context(), "/keys/"+kid+"/revoke", adminapi.KeyRevocation{KeyOnly: f.keyOnly, Reason: f.reason}, &receipt)
+	asked := adminapi.KeyRevocation{KeyOnly: f.keyOnly, Reason: f.reason, Actor: f.actor}
+	err = c.call(cmd.Context(), "/keys/"+kid+"/revoke", asked, &receipt)
 	problem, _ := errors.AsType[apiError](err)
 	switch {
 	case err == nil:
@@ -237,13 +235,13 @@ func (f *keyRevoke) byAdmin(cmd *cobra.Command, kid string) error {
 	case problem.Code == "unavailable":
 		done.Ring = true
 	case problem.Code == "disabled":
-		return err // which says what was done
+		return err // it says what was done
 	case problem.Code != "":
 		return fmt.Errorf("nothing was changed: %w", err)
-	default: // perhaps of a proxy that did not wait for the application
+	default: // perhaps from a proxy that did not wait for the application
 		return fmt.Errorf("the application did not answer, so it is not known what was done; run the command again: %w", err)
 	}
-	if done.Ring && !*f.json {
+	if !*f.json {
 		fmt.Fprintf(cmd.OutOrStdout(), "The key %s is revoked in the ring.\n", kid)
 	}
 	return f.report(cmd, done, err)
@@ -257,15 +255,7 @@ func (f *keyRevoke) report(cmd *cobra.Command, done keyRevokedJSON, err error) e
 			return e
 		}
 	} else {
-		if done.List {
-			fmt.Fprintln(out, "It is revoked in the list.")
-		}
-		if done.Everyone {
-			fmt.Fprintln(out, "Everybody is logged out.")
-		}
-		if done.Effective != nil {
-			fmt.Fprintf(out, "Every replica that reaches the store refuses from %s on, every other one from %s on.\n", utc(*done.Effective), utc(*done.WorstCase))
-		}
+		done.print(out)
 	}
 	var left []string
 	if !done.List {
@@ -286,7 +276,19 @@ func (f *keyRevoke) report(cmd *cobra.Command, done keyRevokedJSON, err error) e
 	return nil
 }
 
-// otherwise names the other way to a list that one process at a time has open.
+func (d keyRevokedJSON) print(out io.Writer) {
+	if d.List {
+		fmt.Fprintln(out, "It is revoked in the list.")
+	}
+	if d.Everyone {
+		fmt.Fprintln(out, "Everybody is logged out.")
+	}
+	if d.Effective != nil {
+		fmt.Fprintf(out, "Every replica that reaches the store refuses from %s on, every other one from %s on.\n", utc(*d.Effective), utc(*d.WorstCase))
+	}
+}
+
+// otherwise names the other way to a list in a file, which only one process has open at a time.
 func (f *keyRevoke) otherwise() string {
 	if f.bolt != "" {
 		return ", or with --admin while the application runs"
@@ -295,16 +297,16 @@ func (f *keyRevoke) otherwise() string {
 }
 
 // consequences says what is about to happen.
-func (f *keyRevoke) consequences(kid string, state keys.State, since time.Time) string {
+func (f *keyRevoke) consequences(kid, state string, since time.Time) string {
 	what := fmt.Sprintf("The key %s is %s.", kid, state)
-	if state == keys.Sealing {
+	if state == keys.Sealing.String() {
 		what += fmt.Sprintf(" It has sealed every session since %s. A new key takes over at once.", utc(since))
 	}
 	switch {
 	case !f.keyOnly && !f.ringOnly:
 		what += "\nEverybody is logged out, whichever key sealed their session."
-	case state == keys.Pending || state == keys.Expired:
-		what += "\nNo session that it sealed is alive, so nobody is logged out."
+	case state == keys.Pending.String() || state == keys.Expired.String():
+		what += "\nNo session that it sealed is valid, so nobody is logged out."
 	default:
 		what += "\nEverybody whose session it sealed is logged out."
 	}
@@ -313,7 +315,7 @@ func (f *keyRevoke) consequences(kid string, state keys.State, since time.Time) 
 
 // complete returns the keys of the ring that may be revoked.
 func (f *keyRevoke) complete(cmd *cobra.Command, args []string) (all []cobra.Completion) {
-	if len(args) > 0 || f.admin != "" {
+	if len(args) > 0 || readEnvironment(cmd) != nil || f.admin.url != "" {
 		return nil
 	}
 	r, err := f.readRing(cmd.Context())

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime"
 	"strings"
 	"time"
 
@@ -24,37 +23,43 @@ import (
 )
 
 const (
-	adminTokenVariable = "WAFER_ADMIN_TOKEN"
-	openTime           = 10 * time.Second // to reach a store
-	bootWindow         = 10 * time.Minute // of the log, which a replica reads when it starts
+	openTime   = 10 * time.Second // to reach a store
+	bootWindow = 10 * time.Minute // of the log, which a replica reads when it starts
 )
 
-// listFlags say where a list of revocations is, and the ring it was begun with.
+// listFlags say where a revocation list is, and which ring it belongs to.
 type listFlags struct {
 	ring                 ringFlags
 	redis, prefix        string
 	bolt                 string
-	admin, adminToken    string
-	insecureHTTP         bool
+	admin                adminFlags
 	allowVolatile, split bool
 }
 
 func (f *listFlags) add(cmd *cobra.Command) {
 	f.addRedis(cmd)
-	flags := cmd.Flags()
-	flags.StringVar(&f.bolt, "bolt", "", "`FILE` with the list, while no other process has it open")
-	flags.StringVar(&f.admin, "admin", "", "`URL` of the admin API of a running application; its token is\ntaken from "+adminTokenVariable)
-	flags.StringVar(&f.adminToken, "admin-token-file", "", "`FILE` with the token of the admin API, which nobody else may read")
-	flags.BoolVar(&f.insecureHTTP, "insecure-http", false, "send the token of the admin API over plain http to another machine")
-	f.ring.add(cmd)
+	cmd.Flags().StringVar(&f.bolt, "bolt", "", "`FILE` with the list, while no other process has it open")
 	cmd.MarkFlagFilename("bolt")
-	cmd.MarkFlagFilename("admin-token-file")
+	f.admin.add(cmd)
+	f.ring.add(cmd)
 }
 
-// addFollowed is add for commands that can only be about a list in Redis. The other flags are taken, so that run can say so.
-func (f *listFlags) addFollowed(cmd *cobra.Command) {
+// addStores is add without the admin API.
+func (f *listFlags) addStores(cmd *cobra.Command) {
 	f.add(cmd)
-	for _, name := range []string{"bolt", "admin", "admin-token-file", "insecure-http"} {
+	hide(cmd, adminNames...)
+}
+
+// addFollowed is add for commands that need a list in Redis.
+func (f *listFlags) addFollowed(cmd *cobra.Command) {
+	f.addStores(cmd)
+	hide(cmd, "bolt")
+}
+
+// hide leaves flags out of the help of cmd. They are still read, so that the command can say why they
+// do not fit.
+func hide(cmd *cobra.Command, names ...string) {
+	for _, name := range names {
 		cmd.Flags().MarkHidden(name)
 	}
 }
@@ -65,27 +70,31 @@ func (f *listFlags) addRedis(cmd *cobra.Command) {
 	flags.StringVar(&f.prefix, "prefix", "wafer", "`NAME` that the keys in Redis begin with")
 	flags.BoolVar(&f.allowVolatile, "allow-volatile", false, "accept a Redis that forgets everything when it restarts")
 	flags.BoolVar(&f.split, "allow-split", false, "accept Sentinel or Cluster without min-replicas-to-write")
+	orVariable(cmd, "redis", "prefix")
 }
 
 func (f *listFlags) config() redisstore.Config {
 	return redisstore.Config{Prefix: f.prefix, AllowVolatile: f.allowVolatile, AllowSplit: f.split}
 }
 
-// one checks that exactly one place was named.
+// one checks that exactly one place is named.
 func (f *listFlags) one() error {
 	n := 0
-	for _, s := range []string{f.redis, f.bolt, f.admin} {
+	for _, s := range []string{f.redis, f.bolt, f.admin.url} {
 		if s != "" {
 			n++
 		}
 	}
-	if n != 1 {
-		return usagef("where is the list? Give one of --redis URL, --bolt FILE and --admin URL")
+	switch {
+	case n == 1:
+		return nil
+	case n == 2 && f.redis == os.Getenv(variables["redis"]) && f.admin.url == os.Getenv(variables["admin"]):
+		return usagef("%s and %s are both set: choose with --redis URL or --admin URL", variables["redis"], variables["admin"])
 	}
-	return nil
+	return usagef("where is the list? Give one of --redis URL, --bolt FILE and --admin URL")
 }
 
-// A opened list, and what has to be closed with it.
+// An openedList is a list, and what must be closed with it.
 type openedList struct {
 	*revocation.List
 	store revlog.Store
@@ -99,7 +108,7 @@ func (o *openedList) Close() (err error) {
 	return err
 }
 
-// store opens the store alone.
+// store opens the store without joining the list in it.
 func (f *listFlags) store(ctx context.Context) (revlog.Store, func() error, error) {
 	if f.bolt != "" {
 		if _, err := os.Stat(f.bolt); err != nil {
@@ -124,11 +133,11 @@ func (f *listFlags) store(ctx context.Context) (revlog.Store, func() error, erro
 	return s, s.Close, nil
 }
 
-var errDamaged = errors.New("the list is lost or damaged, and applications that read it begin it anew")
+var errDamaged = errors.New("the list is lost or damaged; applications that read it begin a new one")
 
-var errNoList = errors.New("there is no list there; an application begins one, or 'wafer revocations init'")
+var errNoList = errors.New("there is no list there; start an application, or begin one with 'wafer revocations init'")
 
-// ringIfGiven is readRing where one can do without a ring; nil if none was given.
+// ringIfGiven is readRing for commands that can do without a ring. It returns nil if none is given.
 func (f *listFlags) ringIfGiven(ctx context.Context) (*keys.Ring, error) {
 	if f.ring.file == "" && (f.redis == "" || f.ring == (ringFlags{}) && os.Getenv(kekVariable) == "") {
 		return nil, nil
@@ -140,8 +149,7 @@ func (f *listFlags) ringIfGiven(ctx context.Context) (*keys.Ring, error) {
 	return ring, err
 }
 
-// noList turns an error of a store without a list, or with one that is damaged, into
-// what people can act on.
+// noList says what to do about a store that has no list, or a damaged one.
 func noList(err error) error {
 	why, damaged := strings.CutPrefix(err.Error(), revlog.ErrLost.Error()+": ")
 	switch {
@@ -165,8 +173,8 @@ func exists(ctx context.Context, s revlog.Store) error {
 	return err
 }
 
-// open joins the list. A mistyped address must not look like a revocation that
-// was made, so no list is begun unless begin says so.
+// open joins the list. It begins one only if begin says so: a revocation in a new list, after a mistyped
+// address, would look like a success.
 func (f *listFlags) open(ctx context.Context, maxIdle time.Duration, begin bool) (*openedList, error) {
 	ring, err := f.readRing(ctx)
 	if err != nil {
@@ -197,7 +205,7 @@ func (f *listFlags) open(ctx context.Context, maxIdle time.Duration, begin bool)
 	return o, nil
 }
 
-// readRing takes the ring from --file, or from the Redis that has the list.
+// readRing reads the ring from --file, or from the Redis that has the list.
 func (f *listFlags) readRing(ctx context.Context) (*keys.Ring, error) {
 	source, closeSource, err := f.openRing(ctx)
 	if err != nil {
@@ -207,9 +215,9 @@ func (f *listFlags) readRing(ctx context.Context) (*keys.Ring, error) {
 	return source.Ring(), nil
 }
 
-var errNoRing = errors.New("there is no ring in that Redis; give the one of the application with --file FILE")
+var errNoRing = errors.New("there is no ring in that Redis; name the ring of the application with --file FILE")
 
-// openRing opens the ring for one look or one edit.
+// openRing opens the ring to read it once, or to change it once.
 func (f *listFlags) openRing(ctx context.Context) (keys.Editor, func() error, error) {
 	if f.ring.file != "" || f.redis == "" {
 		file, err := f.ring.open(ctx)
@@ -237,7 +245,7 @@ func (f *listFlags) openRing(ctx context.Context) (keys.Editor, func() error, er
 	return shared, shared.Close, nil
 }
 
-// withoutTLS says of a Redis that could not be reached with TLS if it answers without.
+// withoutTLS adds to err if a Redis that did not answer with TLS answers without.
 func withoutTLS(c *tls.Config, addrs []string, err error) error {
 	if c == nil || len(addrs) == 0 {
 		return err
@@ -251,35 +259,7 @@ func withoutTLS(c *tls.Config, addrs []string, err error) error {
 	answer := make([]byte, 5)
 	io.WriteString(conn, "PING\r\n")
 	if _, read := io.ReadFull(conn, answer); read == nil && (string(answer) == "+PONG" || string(answer) == "-NOAU") {
-		return fmt.Errorf("%s speaks no TLS: redis:// in place of rediss:// (%w)", addrs[0], err)
+		return fmt.Errorf("%s does not speak TLS: use redis:// in place of rediss:// (%w)", addrs[0], err)
 	}
 	return err
-}
-
-// token returns the token of the admin API.
-func (f *listFlags) token() (string, error) {
-	if f.adminToken == "" {
-		if t := os.Getenv(adminTokenVariable); t != "" {
-			return t, nil
-		}
-		return "", usagef("give the token of the admin API in %s, or with --admin-token-file FILE", adminTokenVariable)
-	}
-	file, err := os.Open(f.adminToken)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return "", err
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return "", fmt.Errorf("others can get at the token: the mode of %s is %#o; chmod 600 %[1]s", f.adminToken, mode)
-	}
-	b, err := io.ReadAll(io.LimitReader(file, 4<<10))
-	token := strings.TrimSpace(string(b))
-	if err == nil && token == "" {
-		err = fmt.Errorf("%s is empty; it should hold the token of the admin API", f.adminToken)
-	}
-	return token, err
 }

@@ -60,6 +60,14 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d s", d.Round(time.Second)/time.Second)
 }
 
+// counted prints n of something, such as "1 key" and "2 keys".
+func counted[N int | int64](n N, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
+
 // A palette colours words, or leaves them as they are.
 type palette bool
 

@@ -35,12 +35,30 @@ func TestDistances(t *testing.T) {
 func TestDays(t *testing.T) {
 	for s, want := range map[string]time.Duration{
 		"30d": 720 * time.Hour, "1d": 24 * time.Hour, "12h": 12 * time.Hour, "1h30m": 90 * time.Minute,
+		"1d12h": 36 * time.Hour, "2d1h30m": 49*time.Hour + 30*time.Minute, "0d5m": 5 * time.Minute, "1d0h": 24 * time.Hour, "36500d": 36500 * 24 * time.Hour,
 		"": 0, "0": 0, "0d": 0, "-1d": 0, "-1h": 0, "1.5d": 0, "36501d": 0, "d": 0, "99999999999999999999d": 0, "1w": 0,
+		"1d-1h": 0, "12h1d": 0, "1d1d": 0, "+1d": 0, "d5m": 0, "1 d": 0, "36500d1s": 0, "876001h": 0, "0d0h": 0, "1d12": 0,
 	} {
 		var d days
 		err := d.Set(s)
 		if time.Duration(d) != want || (err == nil) != (want > 0) {
 			t.Errorf("%q: %v, %v", s, time.Duration(d), err)
+		}
+	}
+}
+
+func TestDaysPrintAsTheyAreRead(t *testing.T) {
+	for _, s := range []string{"", "30d", "1d12h", "2h", "10m", "90s", "1h30m", "1h0m5s", "1d1m", "5ms", "10d"} {
+		var d, again days
+		if s != "" && d.Set(s) != nil {
+			t.Fatal(s)
+		}
+		got := d.String()
+		if s == "90s" {
+			s = "1m30s"
+		}
+		if got != s || s != "" && (again.Set(got) != nil || again != d) {
+			t.Errorf("%q prints as %q", s, got)
 		}
 	}
 }

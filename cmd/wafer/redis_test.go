@@ -35,16 +35,24 @@ func TestRedisScripts(t *testing.T) {
 	safeServer := redistest.Start(t, "--appendonly", "yes")
 	unsafe := redistest.Start(t, "--maxmemory-policy", "allkeys-lru")
 	ring := keys.Generate(0)
-	app := serveAdmin(t, revlog.NewMemory(), keys.Static(ring))
+	log := &records{}
+	logger := slog.New(slog.NewTextHandler(log, nil)) // of the applications
+	app := serveAdmin(t, revlog.NewMemory(), keys.Static(ring), logger)
 	file, leaky := ringFile(t), ringFile(t)
-	keeper := serveAdmin(t, revlog.NewMemory(), file)
+	keeper := serveAdmin(t, revlog.NewMemory(), file, logger)
 	outage := &silent{Memory: revlog.NewMemory()}
-	cutOff := serveAdmin(t, outage, keys.Static(ring))
+	cutOff := serveAdmin(t, outage, keys.Static(ring), logger)
 	leakyOutage := &silent{Memory: revlog.NewMemory()}
-	leakyCutOff := serveAdmin(t, leakyOutage, leaky)
+	leakyCutOff := serveAdmin(t, leakyOutage, leaky, logger)
 	unlisted := ringFile(t)
-	listless := serveAPI(t, revocation.Disabled(unlisted.Ring()), unlisted)
+	listless := serveAPI(t, revocation.Disabled(unlisted.Ring()), unlisted, logger)
 	gateway := impatient(t, keeper)
+	mutualList, err := revocation.Open(t.Context(), revlog.NewMemory(), ring, revocation.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { mutualList.Close() })
+	mutual, writeCertificates := serveTLS(t, mutualList, keys.Static(ring), logger)
 	outage.on.Store(true)
 	leakyOutage.on.Store(true)
 	kek := sha256.Sum256([]byte(t.Name()))
@@ -64,6 +72,18 @@ func TestRedisScripts(t *testing.T) {
 				ts.Check(err)
 				ts.Setenv(args[0], r.Ring().Keys()[0].ID())
 				ts.Check(r.Close())
+			},
+			// audited TEXT wants it in the audit log of the applications.
+			"audited": func(ts *testscript.TestScript, _ bool, args []string) {
+				if len(args) != 1 || !strings.Contains(log.String(), args[0]) {
+					ts.Fatalf("%q is not in the audit log:\n%s", args, log)
+				}
+			},
+			// found WORD FILE wants the word in one file to be in another.
+			"found": func(ts *testscript.TestScript, _ bool, args []string) {
+				if word := strings.TrimSpace(ts.ReadFile(args[0])); word == "" || !strings.Contains(ts.ReadFile(args[1]), word) {
+					ts.Fatalf("%q is not found", word)
+				}
 			},
 			// redis ARGS sends a command, for a fault.
 			"redis": func(ts *testscript.TestScript, _ bool, args []string) { safeServer.Do(args...) },
@@ -106,6 +126,10 @@ func TestRedisScripts(t *testing.T) {
 			env.Setenv("OUTAGE", cutOff+"/admin")
 			env.Setenv("LEAKYOUTAGE", leakyCutOff+"/admin") // of one that can change its ring
 			env.Setenv("LEAKYKEY", leaky.Ring().Keys()[0].ID())
+			env.Setenv("TLSADMIN", mutual) // wants a client certificate
+			if err := writeCertificates(env.WorkDir); err != nil {
+				return err
+			}
 			env.Setenv("PREFIX", filepath.Base(env.WorkDir))
 			env.Setenv("WAFER_KEK", base64.RawURLEncoding.EncodeToString(kek[:]))
 			return quickExit(env)
@@ -126,7 +150,7 @@ func ringFile(t *testing.T) *keys.File {
 }
 
 // serveAdmin starts an application with an admin API, a list in s and this ring.
-func serveAdmin(t *testing.T, s revlog.Store, source keys.Source) (url string) {
+func serveAdmin(t *testing.T, s revlog.Store, source keys.Source, log *slog.Logger) (url string) {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	list, err := revocation.Open(t.Context(), s, source.Ring(), revocation.Config{Logger: quiet})
@@ -134,13 +158,13 @@ func serveAdmin(t *testing.T, s revlog.Store, source keys.Source) (url string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { list.Close() })
-	return serveAPI(t, list, source)
+	return serveAPI(t, list, source, log)
 }
 
 // serveAPI starts an application with an admin API over this list and this ring.
-func serveAPI(t *testing.T, list *revocation.List, source keys.Source) (url string) {
+func serveAPI(t *testing.T, list *revocation.List, source keys.Source, log *slog.Logger) (url string) {
 	t.Helper()
-	handler, err := admin.New(list, source, admin.Config{Token: "a token of the admin API, long enough", Logger: slog.New(slog.DiscardHandler)})
+	handler, err := admin.New(list, source, admin.Config{Token: "a token of the admin API, long enough", Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,6 +212,13 @@ func (s *silent) Write(ctx context.Context, w revlog.Write) (revlog.Written, err
 		return revlog.Written{}, errSilent
 	}
 	return s.Memory.Write(ctx, w)
+}
+
+func (s *silent) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+	if s.on.Load() {
+		return revlog.Answer{}, errSilent
+	}
+	return s.Memory.Confirm(ctx, q)
 }
 
 func (s *silent) Replicas(ctx context.Context) ([]revlog.Replica, error) {

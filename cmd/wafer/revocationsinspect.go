@@ -49,7 +49,7 @@ replicas cannot follow the list; 'wafer revocations reset' is the way out then.`
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if f.admin != "" {
+		if f.admin.url != "" {
 			return usagef("which list? Give --redis URL or --bolt FILE; an application shows its own with 'wafer revocations stats'")
 		}
 		if err := f.one(); err != nil {
@@ -140,7 +140,7 @@ func printInspection(w io.Writer, x inspectJSON, now time.Time) {
 		sound = "REPLICAS CANNOT FOLLOW IT"
 	}
 	fmt.Fprintf(w, "List       %s\nRing       %s\nPosition   %s\nComplete   from %s\n", x.List, ring, x.Position, from(x.CompleteFrom, now))
-	fmt.Fprintf(w, "Retention  %s\nLog        %d revocations, %d more of keys and of everyone\n", span(time.Duration(x.Retention*float64(time.Second))), x.Entries, x.Globals)
+	fmt.Fprintf(w, "Retention  %s\nLog        %s, %d more of keys and of everyone\n", span(time.Duration(x.Retention*float64(time.Second))), counted(x.Entries, "revocation"), x.Globals)
 	if x.Term != nil {
 		fmt.Fprintf(w, "Primary    since %s\n", from(*x.Term, now))
 	}

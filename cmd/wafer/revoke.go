@@ -1,20 +1,17 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"os/user"
-	"slices"
-	"strings"
+	"log/slog"
 	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wafer-sessions/wafer/internal/adminapi"
+	"github.com/wafer-sessions/wafer/internal/audit"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
@@ -22,76 +19,85 @@ import (
 func revokeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke",
-		Short: "End sessions: one, a person's, a group's, everybody's, or a file full",
+		Short: "End sessions: one, all of a person or a group, everybody's, or those listed in a file",
 		Long: `Ends sessions. Every replica that reaches the store refuses them two seconds
-after this command returns. It cannot be undone; whoever is logged out may log
+after this command returns. A revocation cannot be undone, but people can log
 in again.
 
-The list is named by --redis or --bolt together with the ring of the application
-(--file; with --redis also the ring kept there), or by --admin.`,
+Name the list with --redis or --bolt together with the ring of the application
+(--file; with --redis also the ring in that Redis), or with --admin.
+
+Wafer keeps no record of who is logged in. So it cannot say how many sessions a
+revocation ends, and an id or a name that nobody has is not an error.
+
+` + auditHelp,
 	}
 	cmd.AddCommand(
-		revokeScope(revlog.ScopeSession, "session [ID]", "End one session, or those in a file",
-			"The id of a session is the 22 characters of Session.ID; 'wafer token inspect' shows it."),
-		revokeScope(revlog.ScopeSubject, "subject [ID]", "End all sessions of a person, or of those in a file",
-			"The id is what the application logs people in with. After theft revoke the\nsubject: whoever stole one session may have more."),
-		revokeScope(revlog.ScopeGroup, "group [NAME]", "End all sessions attached to a group at login, or to those in a file",
-			"A group is what the application attached to sessions at login, such as tenant:7."),
+		revokeScope(revlog.ScopeSession, "session [ID]", "End one session, or those listed in a file",
+			"The id of a session is the 22 characters of Session.ID. 'wafer token inspect' shows it."),
+		revokeScope(revlog.ScopeSubject, "subject [ID]", "End all sessions of a person, or of those listed in a file",
+			"The id is the one with which the application logs people in. After a theft revoke\nthe subject: a thief who has one session may have more."),
+		revokeScope(revlog.ScopeGroup, "group [NAME]", "End all sessions of a group, or of those listed in a file",
+			"A group is a name that the application attached to sessions at login, such as\ntenant:7."),
 		revokeScope(revlog.ScopeEveryone, "everyone", "End all sessions there are",
-			"Everybody has to log in again."),
+			"Everybody must log in again."),
 	)
 	return cmd
 }
 
 type revokeFlags struct {
 	listFlags
-	scope          revlog.Scope
-	before, reason string
-	from           string
-	json           *bool
+	auditFlags
+	scope  revlog.Scope
+	before string
+	from   string
+	json   *bool
 }
 
 func revokeScope(scope revlog.Scope, use, short, long string) *cobra.Command {
 	f := &revokeFlags{scope: scope}
-	cmd := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.MaximumNArgs(1)}
-	f.add(cmd)
+	if scope != revlog.ScopeEveryone {
+		long += "\n\n" + nobodyKnown
+	}
+	cmd := &cobra.Command{Use: use, Short: short, Long: long + "\n\n" + auditHelp, Args: cobra.MaximumNArgs(1)}
+	f.listFlags.add(cmd)
+	f.auditFlags.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.reason, "reason", "", "`TEXT` for the audit log of the admin API")
 	if scope != revlog.ScopeSession {
-		flags.StringVar(&f.before, "before", "", "only sessions that began at or before `TIME`, such as\n2026-03-01T12:00:00Z; without it, all that began until now")
+		flags.StringVar(&f.before, "before", "", "end only sessions that began at or before `TIME`, such as\n2026-03-01T12:00:00Z; without it, all that began until now")
 	}
 	if scope == revlog.ScopeEveryone {
 		cmd.Args = cobra.NoArgs
 	} else {
-		flags.StringVar(&f.from, "from", "", "`FILE` with one id in a line, - for standard input: all of them are\nwritten, then every session is asked about once")
+		flags.StringVar(&f.from, "from", "", "`FILE` with one id a line, - for standard input; afterwards the\nstore is asked once about every session there is")
 		cmd.MarkFlagFilename("from")
 	}
 	f.json = jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) }
+	cmd.RunE = f.run
 	return cmd
 }
+
+// nobodyKnown says why a mistyped name is not noticed.
+const nobodyKnown = `Wafer keeps no record of who is logged in, so an id that nobody has is not an
+error. Check the spelling.`
 
 func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 	if err := f.one(); err != nil {
 		return err
 	}
-	var options revocation.Options
-	if cmd.Flags().Changed("before") { // also to nothing, which must not mean all that began until now
+	if err := f.auditFlags.check(); err != nil {
+		return err
+	}
+	options := f.options()
+	if given(cmd, "before") { // an empty time too, which must not mean all that began until now
 		at, err := time.Parse(time.RFC3339, f.before)
 		if err != nil {
 			return usagef("--before is not a time such as 2026-03-01T12:00:00Z")
 		}
 		if at.Unix() < 0 {
-			return usagef("--before lies before 1970; without it, all that began until now is revoked")
+			return usagef("--before is earlier than 1970; leave it out to revoke all sessions that began until now")
 		}
 		options.Before = at
-	}
-	if !utf8.ValidString(f.reason) {
-		return usagef("--reason is not UTF-8")
-	}
-	options.Reason = f.reason
-	if u, err := user.Current(); err == nil {
-		options.Actor = u.Username
 	}
 	id := ""
 	switch {
@@ -108,26 +114,40 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 	default:
 		id = args[0]
 	}
-	var receipt adminapi.Receipt
-	var err error
-	if f.admin != "" {
-		var c *adminClient
-		if c, err = f.adminClient(); err != nil {
-			return err
-		}
-		receipt, err = c.revoke(cmd.Context(), f.asked(id))
-	} else {
-		receipt, err = f.direct(cmd.Context(), id, options)
-	}
+	receipt, err := f.revoke(cmd, id, options)
 	if err != nil {
 		return err
 	}
 	return f.print(cmd.OutOrStdout(), receipt, "Revoked")
 }
 
+func (f *revokeFlags) revoke(cmd *cobra.Command, id string, o revocation.Options) (adminapi.Receipt, error) {
+	if f.admin.url != "" {
+		c, err := f.admin.client()
+		if err != nil {
+			return adminapi.Receipt{}, err
+		}
+		return c.revoke(cmd.Context(), f.asked(id))
+	}
+	l, err := f.open(cmd.Context(), time.Second, false)
+	if err != nil {
+		return adminapi.Receipt{}, err
+	}
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(cmd.Context(), openTime)
+	defer cancel()
+	target := revocation.TargetOf(f.scope, id)
+	r, err := l.Revoke(ctx, target, o)
+	if !nothingAsked(err) {
+		attrs := append([]slog.Attr{audit.Target(l.List, target)}, audit.Receipt(r)...)
+		f.auditFlags.print(cmd, *f.json, "revoked", err, attrs...)
+	}
+	return adminapi.ReceiptOf(r), err
+}
+
 // asked is what the admin API is asked for.
 func (f *revokeFlags) asked(id string) adminapi.Revocation {
-	r := adminapi.Revocation{Scope: f.scope.String(), ID: id, Reason: f.reason}
+	r := adminapi.Revocation{Scope: f.scope.String(), ID: id, Reason: f.reason, Actor: f.actor}
 	if f.before != "" {
 		r.Before = &f.before
 	}
@@ -136,18 +156,6 @@ func (f *revokeFlags) asked(id string) adminapi.Revocation {
 
 func (c *adminClient) revoke(ctx context.Context, asked adminapi.Revocation) (r adminapi.Receipt, err error) {
 	return r, c.call(ctx, "/revocations", asked, &r)
-}
-
-func (f *revokeFlags) direct(ctx context.Context, id string, o revocation.Options) (adminapi.Receipt, error) {
-	l, err := f.open(ctx, time.Second, false)
-	if err != nil {
-		return adminapi.Receipt{}, err
-	}
-	defer l.Close()
-	ctx, cancel := context.WithTimeout(ctx, openTime)
-	defer cancel()
-	r, err := l.Revoke(ctx, revocation.TargetOf(f.scope, id), o)
-	return adminapi.ReceiptOf(r), err
 }
 
 func (f *revokeFlags) print(w io.Writer, r adminapi.Receipt, what string) error {
@@ -165,105 +173,8 @@ func (f *revokeFlags) print(w io.Writer, r adminapi.Receipt, what string) error 
 	case err == nil && ahead < 0:
 		_, err = fmt.Fprintf(w, "Log time, which --before is compared with, is %v behind the clock: sessions that began in the %v after it may have ended, too.\n", -ahead, -ahead)
 	}
+	if err == nil && (f.scope == revlog.ScopeSubject || f.scope == revlog.ScopeGroup) {
+		_, err = fmt.Fprintf(w, "Wafer keeps no record of who is logged in, so check the spelling: a %v that nobody has is revoked like any other.\n", f.scope)
+	}
 	return err
-}
-
-// many revokes what is in a file.
-func (f *revokeFlags) many(cmd *cobra.Command) error {
-	if f.before != "" {
-		return usagef("--before goes with one id, not with a file")
-	}
-	ids, err := f.ids(cmd)
-	if err != nil {
-		return err
-	}
-	plural := "s"
-	if len(ids) == 1 {
-		plural = ""
-	}
-	what := fmt.Sprintf("%d %v%s will be revoked, and it cannot be undone. Then every session there is costs the store one question.", len(ids), f.scope, plural)
-	if err := confirm(cmd, what, "Revoke them?"); err != nil {
-		return err
-	}
-	p := newProgress(cmd.ErrOrStderr(), len(ids))
-	var receipt adminapi.Receipt
-	if f.admin != "" {
-		receipt, err = f.manyByAdmin(cmd.Context(), ids, p)
-	} else {
-		receipt, err = f.manyDirect(cmd.Context(), ids, p)
-	}
-	p.end()
-	if err != nil {
-		return err
-	}
-	return f.print(cmd.OutOrStdout(), receipt, fmt.Sprintf("Revoked %d", len(ids)))
-}
-
-func (f *revokeFlags) manyDirect(ctx context.Context, ids []string, p *progress) (adminapi.Receipt, error) {
-	l, err := f.open(ctx, time.Second, false)
-	if err != nil {
-		return adminapi.Receipt{}, err
-	}
-	defer l.Close()
-	r, err := l.RevokeMany(ctx, func(yield func(revocation.Target) bool) {
-		for id := range slices.Values(ids) {
-			if !yield(revocation.TargetOf(f.scope, id)) {
-				return
-			}
-		}
-	}, p.at)
-	return adminapi.ReceiptOf(r), err
-}
-
-// manyByAdmin revokes one by one: the API takes one.
-func (f *revokeFlags) manyByAdmin(ctx context.Context, ids []string, p *progress) (adminapi.Receipt, error) {
-	var all adminapi.Receipt
-	c, err := f.adminClient()
-	if err != nil {
-		return all, err
-	}
-	for i, id := range ids {
-		one, err := c.revoke(ctx, f.asked(id))
-		if err != nil {
-			return all, fmt.Errorf("after %d of %d: %w", i, len(ids), err)
-		}
-		one.Changed = one.Changed || all.Changed
-		all = one
-		p.at(i + 1)
-	}
-	return all, nil
-}
-
-// ids reads one id a line; empty lines do not count.
-func (f *revokeFlags) ids(cmd *cobra.Command) ([]string, error) {
-	in := cmd.InOrStdin()
-	if f.from != "-" {
-		file, err := os.Open(f.from)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		in = file
-	}
-	var ids []string
-	lines := bufio.NewScanner(in)
-	for n := 1; lines.Scan(); n++ {
-		id := strings.TrimRight(lines.Text(), "\r")
-		switch {
-		case id == "":
-			continue
-		case !utf8.ValidString(id):
-			return nil, fmt.Errorf("line %d of %s is not UTF-8; nothing was revoked", n, f.from)
-		case len(id) > 256 || f.scope == revlog.ScopeSession && len(id) != 22:
-			return nil, fmt.Errorf("line %d of %s is no id of a %v; nothing was revoked", n, f.from, f.scope)
-		}
-		ids = append(ids, id)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, err
-	}
-	if len(ids) == 0 {
-		return nil, fmt.Errorf("there is no id in %s", f.from)
-	}
-	return ids, nil
 }

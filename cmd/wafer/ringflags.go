@@ -27,9 +27,10 @@ type ringFlags struct {
 func (f *ringFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.file, "file", "", "`FILE` with the ring")
-	flags.StringVar(&f.kekFile, "kek-file", "", "`FILE` with the key encryption key: 32 bytes, raw or in unpadded\nbase64url; without it, "+kekVariable)
+	flags.StringVar(&f.kekFile, "kek-file", "", "`FILE` with the key encryption key: 32 bytes, raw or in unpadded\nbase64url; "+kekVariable+" may hold the key itself")
 	flags.StringVar(&f.passphraseFile, "passphrase-file", "", "`FILE` with a passphrase, in place of the key encryption key")
-	flags.BoolVar(&f.plaintext, "insecure-plaintext", false, "the ring is not encrypted: whoever reads the file can forge\nevery session")
+	flags.BoolVar(&f.plaintext, "insecure-plaintext", false, "the ring is not encrypted: anybody who reads the file can\nforge every session")
+	orVariable(cmd, "file", "kek-file")
 	for _, name := range []string{"file", "kek-file", "passphrase-file"} {
 		cmd.MarkFlagFilename(name)
 	}
@@ -54,10 +55,10 @@ func (f *ringFlags) kek() (keys.KEK, error) {
 	case os.Getenv(kekVariable) != "":
 		return keys.KEKEnv(kekVariable), nil
 	}
-	return keys.KEK{}, usagef("what is the ring encrypted with? Give --kek-file FILE ('wafer keys new' makes it if there is none), --passphrase-file FILE, or set %s", kekVariable)
+	return keys.KEK{}, usagef("what is the ring encrypted with? Give --kek-file FILE ('wafer keys new' makes the file), --passphrase-file FILE, or set %s", kekVariable)
 }
 
-// open opens the ring, for one look or one edit.
+// open opens the ring to read it once, or to change it once.
 func (f *ringFlags) open(ctx context.Context) (*keys.File, error) {
 	if f.file == "" {
 		return nil, usagef("which ring? Give --file FILE")

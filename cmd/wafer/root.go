@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Exit codes.
+// Exit status.
 const (
 	exitFailed = 1
 	exitUsage  = 2
@@ -19,18 +19,30 @@ const (
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "wafer",
-		Short: "Sessions sealed in the cookie, served by any replica, revoked everywhere",
+		Short: "Web sessions sealed in the cookie, and revoked everywhere within seconds",
 		Long: `Wafer keeps a web session sealed in the cookie, and revokes it everywhere within seconds.
 
 This command makes, rotates and revokes the keys that seal sessions, ends sessions,
-follows the list of revocations, checks a Redis, explains tokens, and runs a demo.
-Exit codes: 0 done, 1 failed, 2 the command was not used right.`,
+looks up revocations, follows the list of them, checks a Redis, explains tokens, and
+runs a demo.
+
+Environment variables stand for flags that are not given:
+  WAFER_REDIS, WAFER_PREFIX    --redis, --prefix
+  WAFER_RING, WAFER_KEK_FILE   --file, --kek-file; WAFER_KEK holds the key itself
+  WAFER_ADMIN                  --admin; WAFER_ADMIN_TOKEN holds the token
+  WAFER_ADMIN_CA, WAFER_ADMIN_CERT, WAFER_ADMIN_KEY
+
+Durations are such as 30d, 1d12h or 10m.
+Exit status: 0 success, 1 failure, 2 usage error.`,
+		Version:       thisBuild().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.PersistentFlags().Bool("yes", false, "answer yes to every question")
-	root.AddCommand(demoCommand(), doctorCommand(), keysCommand(), revocationsCommand(), revokeCommand(), tokenCommand(), versionCommand())
-	// A name for other commands is not one to run, though it has a RunE.
+	root.AddCommand(demoCommand(), doctorCommand(), keysCommand(), lookupCommand(), revocationsCommand(), revokeCommand(),
+		tagCommand(), tokenCommand(), versionCommand())
+	// A command that only groups others has a RunE too, but the help does not offer to run it.
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		if strings.HasPrefix(err.Error(), "unknown shorthand flag") {
@@ -42,13 +54,14 @@ Exit codes: 0 done, 1 failed, 2 the command was not used right.`,
 	return root
 }
 
-// prepare makes every wrong use of cmd, and of those below it, a usageError.
+// prepare makes every wrong use of cmd, and of the commands below it, a usageError, and lets commands
+// read the environment.
 func prepare(cmd *cobra.Command) {
 	switch check := cmd.Args; {
-	case !cmd.Runnable(): // a name for others: `wafer keys`
+	case !cmd.Runnable(): // it groups others: `wafer keys`
 		cmd.Args = cobra.ArbitraryArgs
 		cmd.SuggestionsMinimumDistance = 2
-		cmd.FParseErrWhitelist.UnknownFlags = true // they are of the command that is meant
+		cmd.FParseErrWhitelist.UnknownFlags = true // they belong to the command that is meant
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()
@@ -61,6 +74,14 @@ func prepare(cmd *cobra.Command) {
 				return usageError{err}
 			}
 			return nil
+		}
+	}
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			if err := readEnvironment(cmd); err != nil {
+				return err
+			}
+			return run(cmd, args)
 		}
 	}
 	for _, sub := range cmd.Commands() {
@@ -76,7 +97,7 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 	return usageError{err}
 }
 
-// A usageError is the caller's: the command was not used right.
+// A usageError says that the command was used wrongly.
 type usageError struct{ err error }
 
 func (e usageError) Error() string { return e.err.Error() }
@@ -84,14 +105,14 @@ func (e usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// run executes root, says what went wrong, and returns the exit code.
+// run executes root, says what went wrong, and returns the exit status.
 func run(ctx context.Context, root *cobra.Command, args []string) int {
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
-	// Which package says it is the reader's least concern.
+	// The reader does not care which package an error comes from.
 	text := strings.ReplaceAll(": "+err.Error(), ": keys: ", ": ")
 	fmt.Fprintf(cmd.ErrOrStderr(), "wafer%s\n", text)
 	if errors.As(err, new(usageError)) {

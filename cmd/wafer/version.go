@@ -13,7 +13,7 @@ type build struct {
 	Version  string `json:"version"` // of the module; "(devel)" in a working tree
 	Revision string `json:"revision,omitempty"`
 	Time     string `json:"time,omitempty"`     // of the revision
-	Modified bool   `json:"modified,omitempty"` // the tree was not the revision's
+	Modified bool   `json:"modified,omitempty"` // the tree had changes that are not in the revision
 	Go       string `json:"go"`
 	OS       string `json:"os"`
 	Arch     string `json:"arch"`
@@ -42,10 +42,27 @@ func thisBuild() build {
 	return b
 }
 
+// String returns b in one line.
+func (b build) String() string {
+	text := "wafer " + b.Version
+	if b.Revision != "" {
+		text += " (" + b.Revision[:min(12, len(b.Revision))]
+		if b.Modified {
+			text += ", modified"
+		}
+		text += ")"
+	}
+	text += fmt.Sprintf(" %s %s/%s", b.Go, b.OS, b.Arch)
+	if b.FIPS {
+		text += " fips140"
+	}
+	return text
+}
+
 func versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "Say which build this is",
+		Short: "Print the version, the revision and the Go version of this build",
 		Args:  cobra.NoArgs,
 	}
 	asJSON := jsonFlag(cmd)
@@ -54,19 +71,7 @@ func versionCommand() *cobra.Command {
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), b)
 		}
-		text := "wafer " + b.Version
-		if b.Revision != "" {
-			text += " (" + b.Revision[:min(12, len(b.Revision))]
-			if b.Modified {
-				text += ", modified"
-			}
-			text += ")"
-		}
-		text += fmt.Sprintf(" %s %s/%s", b.Go, b.OS, b.Arch)
-		if b.FIPS {
-			text += " fips140"
-		}
-		fmt.Fprintln(cmd.OutOrStdout(), text)
+		fmt.Fprintln(cmd.OutOrStdout(), b)
 		return nil
 	}
 	return cmd

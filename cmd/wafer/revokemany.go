@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wafer-sessions/wafer/internal/adminapi"
+	"github.com/wafer-sessions/wafer/internal/audit"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// many revokes the ids in a file.
+func (f *revokeFlags) many(cmd *cobra.Command) error {
+	if f.before != "" {
+		return usagef("--before goes with one id, not with a file")
+	}
+	ids, err := f.ids(cmd)
+	if err != nil {
+		return err
+	}
+	what := fmt.Sprintf("%s will be revoked, and it cannot be undone. Afterwards the store is asked once about every session there is.", counted(len(ids), f.scope.String()))
+	if err := confirm(cmd, what, "Revoke them?"); err != nil {
+		return err
+	}
+	p := newProgress(cmd.ErrOrStderr(), len(ids))
+	var receipt adminapi.Receipt
+	if f.admin.url != "" {
+		receipt, err = f.manyByAdmin(cmd.Context(), ids, p)
+	} else {
+		receipt, err = f.manyDirect(cmd, ids, p)
+	}
+	if err != nil {
+		return err
+	}
+	return f.print(cmd.OutOrStdout(), receipt, fmt.Sprintf("Revoked %d", len(ids)))
+}
+
+func (f *revokeFlags) manyDirect(cmd *cobra.Command, ids []string, p *progress) (adminapi.Receipt, error) {
+	l, err := f.open(cmd.Context(), time.Second, false)
+	if err != nil {
+		return adminapi.Receipt{}, err
+	}
+	defer l.Close()
+	r, err := l.RevokeMany(cmd.Context(), func(yield func(revocation.Target) bool) {
+		for _, id := range ids {
+			if !yield(revocation.TargetOf(f.scope, id)) {
+				return
+			}
+		}
+	}, p.at)
+	p.end()
+	if !nothingAsked(err) {
+		for _, id := range ids {
+			attrs := append([]slog.Attr{audit.Target(l.List, revocation.TargetOf(f.scope, id))}, audit.Receipt(r)...)
+			f.auditFlags.print(cmd, *f.json, "revoked", err, attrs...)
+		}
+	}
+	return adminapi.ReceiptOf(r), err
+}
+
+// manyByAdmin revokes one id after the other: a request to the API has one.
+func (f *revokeFlags) manyByAdmin(ctx context.Context, ids []string, p *progress) (adminapi.Receipt, error) {
+	var all adminapi.Receipt
+	c, err := f.admin.client()
+	if err != nil {
+		return all, err
+	}
+	defer p.end()
+	for i, id := range ids {
+		one, err := c.revoke(ctx, f.asked(id))
+		if err != nil {
+			return all, fmt.Errorf("after %d of %d: %w", i, len(ids), err)
+		}
+		one.Changed = one.Changed || all.Changed
+		all = one
+		p.at(i + 1)
+	}
+	return all, nil
+}
+
+// ids reads one id a line, and skips empty lines.
+func (f *revokeFlags) ids(cmd *cobra.Command) ([]string, error) {
+	in := cmd.InOrStdin()
+	if f.from != "-" {
+		file, err := os.Open(f.from)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		in = file
+	}
+	var ids []string
+	lines := bufio.NewScanner(in)
+	for n := 1; lines.Scan(); n++ {
+		id := strings.TrimRight(lines.Text(), "\r")
+		switch {
+		case id == "":
+			continue
+		case !utf8.ValidString(id):
+			return nil, fmt.Errorf("line %d of %s is not UTF-8; nothing was revoked", n, f.from)
+		case len(id) > 256 || f.scope == revlog.ScopeSession && len(id) != 22:
+			return nil, fmt.Errorf("line %d of %s is not the id of a %v; nothing was revoked", n, f.from, f.scope)
+		}
+		ids = append(ids, id)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("%s holds no id", f.from)
+	}
+	return ids, nil
+}
+
+// nothingAsked reports whether err says that a revocation was refused before anything was done.
+func nothingAsked(err error) bool {
+	return errors.Is(err, revocation.ErrTarget) || errors.Is(err, revocation.ErrFuture)
+}
