@@ -45,14 +45,13 @@ var arrows = map[string][]string{
 	"httpmw/backchannel":           {"httpmw", "revocation", "internal/strictjson"},
 	"httpmw/gorilla":               {"httpmw", "httpmw/adopt", "internal/lograte"},
 	"httpmw/prom":                  {"httpmw", "httpmw/adopt", "token", "keys", "revocation", "internal/replica"},
-	"httpmw/wafertest":             {"httpmw", "token", "keys", "revocation", "revocation/revlog"},
+	"httpmw/wafertest":             {"httpmw", "token", "keys", "revocation", "revocation/revlog", "revocation/revlog/revlogtest"},
 }
 
 // testArrows adds what the tests of a package may import.
 var testArrows = map[string][]string{
-	"revocation/revlog":     {"revocation/revlog/revlogtest"},
-	"revocation/boltstore":  {"revocation", "revocation/revlog/revlogtest"},
-	"revocation/redisstore": {"revocation", "internal/replica", "revocation/revlog/revlogtest", "internal/redistest", "httpmw", "keys", "keys/rediskeys"}, // a whole replica
+	"revocation/boltstore":  {"revocation"},
+	"revocation/redisstore": {"revocation", "internal/replica", "internal/redistest", "httpmw", "keys", "keys/rediskeys"}, // a whole replica
 	"httpmw/adopt":          {"keys", "revocation", "revocation/revlog"},
 	"httpmw/gorilla":        {"keys", "revocation", "revocation/revlog", "httpmw/wafertest"},
 	"httpmw/prom":           {"revocation/revlog"},
@@ -62,7 +61,7 @@ var testArrows = map[string][]string{
 }
 
 // allTests may be imported by the tests of every package.
-var allTests = []string{"internal/bubble"}
+var allTests = []string{"internal/bubble", "revocation/revlog/revlogtest"}
 
 // noHTTP are the packages that must work without net/http, down to the last dependency.
 var noHTTP = []string{"internal/jwe", "keys", "token", "revocation", "internal/replica", "revocation/boltstore"}

@@ -119,10 +119,10 @@ func TestLateAnonymousAnswers(t *testing.T) {
 func TestLateAnonymousAnswerAfterALogoutWhileCutOff(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
-		cut := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+		cut := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
-		cut.store.down.Store(true)
+		cut.store.Fail()
 		time.Sleep(10 * time.Minute)
 		late := f.slow(newBrowser(), func(s *httpmw.Session[cart], _ *http.Request) {
 			if err := s.Set(cart{Note: "late"}); err != nil {
@@ -324,7 +324,7 @@ func TestLogoutBeforeALoginThatFails(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
-		f.store.down.Store(true)
+		f.store.Fail()
 		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 			if err := s.LogoutEverywhere(r.Context()); !errors.Is(err, revocation.ErrUnavailable) {
 				t.Errorf("got %v", err)

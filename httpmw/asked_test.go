@@ -1,12 +1,10 @@
 package httpmw_test
 
 import (
-	"context"
 	"errors"
 	"math/rand/v2"
 	"net/http"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,13 +15,14 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // A session that had to be asked about is renewed at once, so that no other request and no other replica asks again.
 func TestR19AskedAboutIsRenewedAtOnce(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
-		other := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+		other := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		time.Sleep(5 * time.Second)
@@ -45,7 +44,7 @@ func TestR19AskedAboutIsRenewedAtOnce(t *testing.T) {
 				t.Errorf("%q, %v", subject, err)
 			}
 		}
-		if here, there := f.store.confirms.Load(), other.store.confirms.Load(); here != 2 || there != 0 { // one is the login's
+		if here, there := f.store.Confirms(), other.store.Confirms(); here != 2 || there != 0 { // one is the login's
 			t.Errorf("asked %d times here, and %d times elsewhere", here, there)
 		}
 	})
@@ -65,56 +64,22 @@ func TestR19ARenewalFromBeforeALossIsNotShared(t *testing.T) {
 		}
 		time.Sleep(within)
 		f.look(late)
-		asked := f.store.confirms.Load()
-		other := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+		asked := f.store.Confirms()
+		other := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 		if subject, err := other.look(late); subject != "ann" || err != nil {
 			t.Errorf("%q, %v", subject, err)
 		}
-		if n := other.store.confirms.Load(); n != 0 || asked != 2 || f.Stats().Shared != 0 {
+		if n := other.store.Confirms(); n != 0 || asked != 2 || f.Stats().Shared != 0 {
 			t.Errorf("asked %d times, then %d times more; %d shared", asked, n, f.Stats().Shared)
 		}
 	})
-}
-
-// A lossy store can be emptied under those who use it.
-type lossy struct {
-	mu sync.Mutex // owns Store
-	revlog.Store
-}
-
-func (l *lossy) now() revlog.Store {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.Store
-}
-
-func (l *lossy) flush() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.Store = revlog.NewMemory()
-}
-
-func (l *lossy) Create(ctx context.Context, o revlog.CreateOptions) (revlog.Head, error) {
-	return l.now().Create(ctx, o)
-}
-
-func (l *lossy) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
-	return l.now().Read(ctx, c)
-}
-
-func (l *lossy) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
-	return l.now().Write(ctx, w)
-}
-
-func (l *lossy) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
-	return l.now().Confirm(ctx, q)
 }
 
 // The store is emptied, and one replica of four boots, which knows nothing. Behind a balancer people click every three
 // seconds. The three others know everybody, so nobody is logged out, and hardly anybody is told to wait.
 func TestALossAndABootLogNobodyOut(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		ring, store := keys.Generate(0), &lossy{Store: revlog.NewMemory()}
+		ring, store := keys.Generate(0), revlogtest.NewFaulty(revlog.NewMemory())
 		var replicas []*fixture
 		for range 3 {
 			replicas = append(replicas, newReplica(t, ring, store, httpmw.Config{}))
@@ -128,7 +93,7 @@ func TestALossAndABootLogNobodyOut(t *testing.T) {
 			time.Sleep(50 * time.Millisecond)
 		}
 		time.Sleep(time.Minute)
-		store.flush()
+		store.Replace(revlog.NewMemory())
 		replicas = append(replicas, newReplica(t, ring, store, httpmw.Config{}))
 		clicks, waits := 0, 0
 		for range 30 {

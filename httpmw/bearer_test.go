@@ -128,7 +128,7 @@ func TestCheckCookies(t *testing.T) {
 			tok.Checked = time.Now().Add(time.Minute).UnixMilli()
 			tok.Expires += 3600
 		})
-		f.store.down.Store(true)
+		f.store.Fail()
 		if s, err := f.CheckCookies(t.Context(), b.jar[sessionName], ""); err != httpmw.ErrUndecided || s != nil {
 			t.Errorf("undecided: %v", err)
 		}
@@ -225,7 +225,7 @@ func TestUnusableTokens(t *testing.T) {
 		if _, err := f.Issue(t.Context(), httpmw.Identity{Subject: "ann", Since: since}, cart{}, 0); !errors.Is(err, httpmw.ErrRevoked) {
 			t.Errorf("a token whose password check began before the revocation: %v", err)
 		}
-		f.store.down.Store(true)
+		f.store.Fail()
 		time.Sleep(grace + time.Minute)
 		if _, err := f.Issue(t.Context(), httpmw.Identity{Subject: "ann"}, cart{}, 0); !errors.Is(err, httpmw.ErrUndecided) {
 			t.Errorf("past the grace: %v", err)
@@ -236,7 +236,7 @@ func TestUnusableTokens(t *testing.T) {
 // A bearer token is no cookie of another application, and the other way round.
 func TestBearerAudience(t *testing.T) {
 	shop := newFixture(t, httpmw.Config{App: "shop"})
-	desk := newReplica(t, shop.ring, shop.store.Store, httpmw.Config{App: "desk"})
+	desk := newReplica(t, shop.ring, shop.store.Unwrap(), httpmw.Config{App: "desk"})
 	bearer, err := shop.Issue(t.Context(), httpmw.Identity{Subject: "ann"}, cart{}, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -204,7 +204,7 @@ func TestAfterAnIncompleteSession(t *testing.T) {
 // A replica that writes one cookie only reads what others wrote, as while a deploy turns chunks on or off.
 func TestChunksAreReadWithoutBeingWritten(t *testing.T) {
 	f := newFixture(t, httpmw.Config{MaxCookies: 3})
-	plain := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+	plain := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 	b := newBrowser()
 	f.login(t, b, httpmw.Identity{Subject: "ann"})
 	writeNote(t, f, b, text(2600))

@@ -226,7 +226,7 @@ func TestHugeCookieHeaders(t *testing.T) {
 // Two applications under one ring refuse each other's cookies.
 func TestAudiences(t *testing.T) {
 	shop := newFixture(t, httpmw.Config{App: "shop"})
-	desk := newReplica(t, shop.ring, shop.store.Store, httpmw.Config{App: "desk"})
+	desk := newReplica(t, shop.ring, shop.store.Unwrap(), httpmw.Config{App: "desk"})
 	b := newBrowser()
 	shop.login(t, b, httpmw.Identity{Subject: "ann"})
 	moved := newBrowser()

@@ -164,7 +164,7 @@ func TestPlantedCookies(t *testing.T) {
 			t.Errorf("counted %d", n)
 		}
 		// Without a Domain the prefix of the name keeps neighbours out, and the session begun last is taken.
-		plain := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+		plain := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 		use := func(s string) string { return strings.Replace(s, name, sessionName, 1) }
 		if subject, err := plain.with(use(ann), use(mallory)); subject != "mallory" || err != nil {
 			t.Errorf("without a Domain: %q, %v", subject, err)
@@ -181,7 +181,7 @@ func TestPlantedBesideUndecided(t *testing.T) {
 	f.login(t, m, httpmw.Identity{Subject: "mallory"})
 	b.jar[sessionName] = b.jar[name]
 	f.mint(t, b, func(tok *token.Session) { tok.Checked += time.Minute.Milliseconds() })
-	f.store.down.Store(true)
+	f.store.Fail()
 	if subject, err := f.with(name+"="+b.jar[sessionName], name+"="+m.jar[name]); subject != "" || err != httpmw.ErrAmbiguous {
 		t.Errorf("%q, %v", subject, err)
 	}

@@ -21,7 +21,7 @@ func TestFail(t *testing.T) {
 	set := func(s *httpmw.Session[cart], _ *http.Request) error { return s.Set(cart{Note: "x"}) }
 	logout := func(s *httpmw.Session[cart], r *http.Request) error { return s.Logout(r.Context()) }
 	others := func(s *httpmw.Session[cart], r *http.Request) error { return s.LogoutOthers(r.Context()) }
-	down := func(_ *testing.T, f *fixture) *fixture { f.store.down.Store(true); return f }
+	down := func(_ *testing.T, f *fixture) *fixture { f.store.Fail(); return f }
 	long := func(t *testing.T, f *fixture) *fixture {
 		down(t, f)
 		time.Sleep(grace + within)
@@ -31,7 +31,7 @@ func TestFail(t *testing.T) {
 	worn := func(t *testing.T, f *fixture) *fixture { // no key of the ring is good
 		made := fmt.Appendf(nil, `"nbf":%d`, f.ring.Keys()[0].NotBefore().Unix())
 		doc := bytes.Replace(f.ring.PlaintextJWKSet(), made, fmt.Appendf(made, `,"revoked":%d`, time.Now().Unix()), 1)
-		return newReplica(t, must(keys.Parse(doc)), f.store.Store, httpmw.Config{})
+		return newReplica(t, must(keys.Parse(doc)), f.store.Unwrap(), httpmw.Config{})
 	}
 	for name, row := range map[string]struct {
 		when   func(*testing.T, *fixture) *fixture

@@ -1,21 +1,19 @@
 package httpmw_test
 
 import (
-	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // cart is the data of the sessions in these tests.
@@ -34,48 +32,8 @@ const (
 type fixture struct {
 	*httpmw.Manager[cart]
 	ring  *keys.Ring
-	store *flaky
+	store *revlogtest.Faulty
 	list  *revocation.List
-}
-
-// flaky is a store that can be made to fail, and counts what it is asked.
-type flaky struct {
-	revlog.Store
-	down     atomic.Bool
-	confirms atomic.Int64
-	writes   atomic.Int64
-}
-
-var errDown = errors.New("the store is down")
-
-func (f *flaky) Create(ctx context.Context, b revlog.CreateOptions) (revlog.Head, error) {
-	if f.down.Load() {
-		return revlog.Head{}, errDown
-	}
-	return f.Store.Create(ctx, b)
-}
-
-func (f *flaky) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
-	if f.down.Load() {
-		return revlog.Page{}, errDown
-	}
-	return f.Store.Read(ctx, c)
-}
-
-func (f *flaky) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
-	f.writes.Add(1)
-	if f.down.Load() {
-		return revlog.Written{}, errDown
-	}
-	return f.Store.Write(ctx, w)
-}
-
-func (f *flaky) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
-	f.confirms.Add(1)
-	if f.down.Load() {
-		return revlog.Answer{}, errDown
-	}
-	return f.Store.Confirm(ctx, q)
 }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
@@ -92,7 +50,7 @@ func newReplica(t testing.TB, ring *keys.Ring, s revlog.Store, c httpmw.Config) 
 	if c.Logger == nil {
 		c.Logger = quiet()
 	}
-	store := &flaky{Store: s}
+	store := revlogtest.NewFaulty(s)
 	list, err := revocation.Open(t.Context(), store, ring, revocation.Config{Logger: quiet()})
 	if err != nil {
 		t.Fatal(err)

@@ -86,13 +86,13 @@ func TestMintedElsewhereAsksOnce(t *testing.T) {
 			tok.SubjectTag, tok.Term = token.Tag{}, 0
 			tok.Epoch, tok.Checked = time.Now().Add(-5*time.Second).UnixMilli(), time.Now().Add(-5*time.Second).UnixMilli()
 		})
-		asked := f.store.confirms.Load()
+		asked := f.store.Confirms()
 		for range 3 {
 			if subject, err := f.look(b); subject != "ann" || err != nil {
 				t.Errorf("%q, %v", subject, err)
 			}
 		}
-		if n := f.store.confirms.Load() - asked; n != 1 {
+		if n := f.store.Confirms() - asked; n != 1 {
 			t.Errorf("the store was asked %d times", n)
 		}
 	})
@@ -178,7 +178,7 @@ func TestSeenOfAKeyTheListRevokes(t *testing.T) {
 		if !ok {
 			t.Fatal("no key seals")
 		}
-		next := newReplica(t, rotated, f.store.Store, httpmw.Config{})
+		next := newReplica(t, rotated, f.store.Unwrap(), httpmw.Config{})
 		next.mintSeen(t, b, rotated, func(*token.Renewal) {})
 		if subject, err := next.look(b); subject != "ann" || err != nil {
 			t.Fatalf("%q, %v", subject, err)

@@ -153,7 +153,7 @@ func TestRenewalWithAKeyWhoseTimeHasNotCome(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out logs
-		other := newReplica(t, pending, f.store.Store, httpmw.Config{Logger: out.logger(slog.LevelWarn)})
+		other := newReplica(t, pending, f.store.Unwrap(), httpmw.Config{Logger: out.logger(slog.LevelWarn)})
 		time.Sleep(10 * time.Minute)
 		for range 3 {
 			res := other.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
@@ -277,7 +277,7 @@ func TestSeenWithARevokedKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		second := newReplica(t, rotated, f.store.Store, httpmw.Config{Idle: time.Hour})
+		second := newReplica(t, rotated, f.store.Unwrap(), httpmw.Config{Idle: time.Hour})
 		time.Sleep(30 * time.Minute)
 		if subject, err := second.look(b); subject != "ann" || err != nil {
 			t.Fatalf("after rotating: %q, %v", subject, err)
@@ -290,7 +290,7 @@ func TestSeenWithARevokedKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		third := newReplica(t, revoked, f.store.Store, httpmw.Config{Idle: time.Hour})
+		third := newReplica(t, revoked, f.store.Unwrap(), httpmw.Config{Idle: time.Hour})
 		if subject, err := third.look(b); subject != "ann" || err != nil {
 			t.Errorf("within the session token's own limit: %q, %v", subject, err)
 		}

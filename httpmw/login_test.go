@@ -178,7 +178,7 @@ func TestUnusableIdentities(t *testing.T) {
 
 func TestLogout(t *testing.T) {
 	f := newFixture(t, httpmw.Config{})
-	other := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+	other := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 	b, elsewhere := newBrowser(), newBrowser()
 	f.login(t, b, httpmw.Identity{Subject: "ann"})
 	f.login(t, elsewhere, httpmw.Identity{Subject: "ann"})
@@ -330,7 +330,7 @@ func TestLogoutOthers(t *testing.T) {
 		}
 	}
 	// It holds when the list knows it from the store, too.
-	other := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+	other := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 	if subject, err := other.look(b); subject != "ann" || err != nil {
 		t.Errorf("on another replica: %q, %v", subject, err)
 	}
@@ -369,7 +369,7 @@ func TestLogoutEverywhereThenLogin(t *testing.T) {
 					t.Errorf("an old session is %q, %v", subject, err)
 				}
 			}
-			other := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+			other := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 			if subject, err := other.look(b); subject != "ann" || err != nil {
 				t.Errorf("on another replica the new session is %q, %v", subject, err)
 			}

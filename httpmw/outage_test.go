@@ -32,7 +32,7 @@ func TestR24AnOutageLongerThanTheIdleLimit(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		f.look(b)
 		before := f.seen(t, b)
-		f.store.down.Store(true)
+		f.store.Fail()
 		for range 29 {
 			time.Sleep(time.Minute)
 			if subject, err := f.look(b); subject != "ann" || err != nil {
@@ -43,7 +43,7 @@ func TestR24AnOutageLongerThanTheIdleLimit(t *testing.T) {
 		if moved := during.Expires - before.Expires; moved < 28*60 || during.Checked != before.Checked || during.Term != before.Term {
 			t.Errorf("the limit moved by %d s; checked up to %d in %d, and before up to %d in %d", moved, during.Checked, during.Term, before.Checked, before.Term)
 		}
-		f.store.down.Store(false)
+		f.store.Recover()
 		time.Sleep(within)
 		if subject, err := f.look(b); subject != "ann" || err != nil {
 			t.Errorf("%q, %v", subject, err)
@@ -70,7 +70,7 @@ func TestR24ALimitThatMovedDoesNotOutliveARevocation(t *testing.T) {
 				sid := here.login(t, b, httpmw.Identity{Subject: "ann"})
 				here.in(basket, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) { s.Set(cart{Note: "x"}) })
 				time.Sleep(within)
-				here.store.down.Store(true)
+				here.store.Fail()
 				if _, err := there.list.Revoke(t.Context(), target(sid), revocation.Options{}); err != nil {
 					t.Fatal(err)
 				}

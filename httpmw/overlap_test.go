@@ -119,7 +119,7 @@ func TestSuccessorOfASessionRevokedElsewhere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				f := newFixture(t, httpmw.Config{})
-				lagging := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+				lagging := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 				b := newBrowser()
 				f.login(t, b, httpmw.Identity{Subject: "ann"})
 				time.Sleep(time.Second)
@@ -205,7 +205,7 @@ func TestRotationWhileARequestRuns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		next := newReplica(t, rotated, f.store.Store, httpmw.Config{})
+		next := newReplica(t, rotated, f.store.Unwrap(), httpmw.Config{})
 		b := newBrowser()
 		next.login(t, b, httpmw.Identity{Subject: "ann"}) // still sealed with the old key
 		for i := range 60 {

@@ -302,7 +302,7 @@ func TestUnknownKeyIsLookedFor(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		ahead := newReplica(t, rotated, f.store.Store, httpmw.Config{})
+		ahead := newReplica(t, rotated, f.store.Unwrap(), httpmw.Config{})
 		b := newBrowser()
 		ahead.login(t, b, httpmw.Identity{Subject: "ann"})
 

@@ -141,7 +141,7 @@ func TestSealingKeyIsRevoked(t *testing.T) {
 		time.Sleep(time.Minute)
 		var said logs
 		f := newReplica(t, ring, revlog.NewMemory(), httpmw.Config{Logger: said.logger(slog.LevelWarn)})
-		before := newReplica(t, good, f.store.Store, httpmw.Config{})
+		before := newReplica(t, good, f.store.Unwrap(), httpmw.Config{})
 		b := newBrowser()
 		before.login(t, b, httpmw.Identity{Subject: "ann"})
 		sealing, _ := ring.Sealing(time.Now())

@@ -24,7 +24,7 @@ import (
 
 func TestNoCookieMeansNoSession(t *testing.T) {
 	f := newFixture(t, httpmw.Config{})
-	before := f.store.confirms.Load() + f.store.writes.Load()
+	before := f.store.Confirms() + len(f.store.Writes())
 	res := f.in(newBrowser(), func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
 		if s.LoggedIn() || s.ID() != "" || s.Subject() != "" || s.InGroup("g") || !s.LoginTime().IsZero() || s.Err() != nil {
 			t.Error("there is a session")
@@ -39,7 +39,7 @@ func TestNoCookieMeansNoSession(t *testing.T) {
 	if len(res.Header["Set-Cookie"]) != 0 || res.Header.Get("Vary") != "Cookie" || res.Header.Get("Cache-Control") != "" {
 		t.Errorf("headers %v", res.Header)
 	}
-	if n := f.store.confirms.Load() + f.store.writes.Load() - before; f.Stats().Anonymous != 1 || n != 0 {
+	if n := f.store.Confirms() + len(f.store.Writes()) - before; f.Stats().Anonymous != 1 || n != 0 {
 		t.Errorf("%d calls to the store", n)
 	}
 }
@@ -95,7 +95,7 @@ func TestDataGoesRound(t *testing.T) {
 func TestAnonymousSessionCarriesData(t *testing.T) {
 	f := newFixture(t, httpmw.Config{})
 	b := newBrowser()
-	writes := f.store.writes.Load()
+	writes := len(f.store.Writes())
 	res := f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
 		if err := s.Set(cart{Note: "tea"}); err != nil {
 			t.Fatal(err)
@@ -121,8 +121,8 @@ func TestAnonymousSessionCarriesData(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if !b.signedOut() || f.store.writes.Load() != writes || f.store.confirms.Load() != 0 {
-		t.Errorf("jar %v, %d writes, %d confirms", b.jar, f.store.writes.Load()-writes, f.store.confirms.Load())
+	if !b.signedOut() || len(f.store.Writes()) != writes || f.store.Confirms() != 0 {
+		t.Errorf("jar %v, %d writes, %d confirms", b.jar, len(f.store.Writes())-writes, f.store.Confirms())
 	}
 }
 
@@ -422,7 +422,7 @@ func flip(token string) string {
 // A session of one replica is a session of all, and nested handlers share one.
 func TestAnyReplica(t *testing.T) {
 	a := newFixture(t, httpmw.Config{})
-	c := newReplica(t, a.ring, a.store.Store, httpmw.Config{})
+	c := newReplica(t, a.ring, a.store.Unwrap(), httpmw.Config{})
 	b := newBrowser()
 	sid := a.login(t, b, httpmw.Identity{Subject: "ann"})
 	var inner string
@@ -454,7 +454,7 @@ func TestFromOutsideOfHandlerPanics(t *testing.T) {
 // Managers of one process do not see each other's sessions.
 func TestTwoManagers(t *testing.T) {
 	a := newFixture(t, httpmw.Config{App: "a"})
-	c := newReplica(t, a.ring, a.store.Store, httpmw.Config{App: "c"})
+	c := newReplica(t, a.ring, a.store.Unwrap(), httpmw.Config{App: "c"})
 	b := newBrowser()
 	res := b.get(a.Handler(c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := errors.Join(
@@ -485,7 +485,7 @@ func TestRevokingAKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	after := newReplica(t, ring, f.store.Store, httpmw.Config{})
+	after := newReplica(t, ring, f.store.Unwrap(), httpmw.Config{})
 	if subject, err := after.look(b); subject != "" || err != httpmw.ErrRevokedKey {
 		t.Errorf("got %q, %v", subject, err)
 	}

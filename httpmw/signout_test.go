@@ -90,7 +90,7 @@ func TestLogoutOfAnExpiredCopyEndsTheSession(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				f := newFixture(t, httpmw.Config{})
-				other := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+				other := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 				owner, thief := stolen(t, f)
 				elsewhere := newBrowser()
 				f.login(t, elsewhere, httpmw.Identity{Subject: "ann"})
@@ -132,13 +132,13 @@ func TestLogoutPastTheEndWritesNothing(t *testing.T) {
 		if err := f.does(anonymous, func(s *httpmw.Session[cart], _ *http.Request) error { return s.Set(cart{Note: "x"}) }); err != nil {
 			t.Error(err)
 		}
-		before := f.store.writes.Load()
+		before := len(f.store.Writes())
 		for _, who := range []*browser{b, anonymous} {
 			if err := f.does(who, logout); err != nil {
 				t.Error(err)
 			}
 		}
-		if n := f.store.writes.Load() - before; n != 0 {
+		if n := len(f.store.Writes()) - before; n != 0 {
 			t.Errorf("wrote %d times", n)
 		}
 	})
@@ -179,11 +179,11 @@ func TestLogoutAgainDuringAnOutage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				f := newFixture(t, httpmw.Config{})
-				other := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+				other := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 				b := newBrowser()
 				f.login(t, b, httpmw.Identity{Subject: "ann", Groups: []string{"g"}})
 				copied := b.copy()
-				f.store.down.Store(true)
+				f.store.Fail()
 				if err := first(f, b); !errors.Is(err, revocation.ErrUnavailable) {
 					t.Errorf("at first: %v", err)
 				}
@@ -196,7 +196,7 @@ func TestLogoutAgainDuringAnOutage(t *testing.T) {
 						}
 					})
 				}
-				f.store.down.Store(false)
+				f.store.Recover()
 				if err := f.does(copied.copy(), logout); err != nil {
 					t.Errorf("with the store back: %v", err)
 				}
@@ -225,11 +225,11 @@ func TestLogoutAtAReplicaThatRefusesByItself(t *testing.T) {
 				if _, err := f.look(b); err != row.err {
 					t.Fatalf("got %v", err)
 				}
-				f.store.down.Store(true)
+				f.store.Fail()
 				if err := f.does(b.copy(), logout); !errors.Is(err, revocation.ErrUnavailable) {
 					t.Errorf("while the store is silent: %v", err)
 				}
-				f.store.down.Store(false)
+				f.store.Recover()
 				if err := f.does(b.copy(), logout); err != nil {
 					t.Error(err)
 				}
@@ -243,9 +243,9 @@ func TestLogoutAtAReplicaThatRefusesByItself(t *testing.T) {
 func TestLoginOverAnExpiredCopyDuringAnOutage(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
-		other := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+		other := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 		owner, thief := stolen(t, f)
-		f.store.down.Store(true)
+		f.store.Fail()
 		if err := f.does(owner, loginAs("ann")); err != nil {
 			t.Errorf("the login: %v", err)
 		}
@@ -253,7 +253,7 @@ func TestLoginOverAnExpiredCopyDuringAnOutage(t *testing.T) {
 			t.Errorf("the owner is %q, %v", subject, err)
 		}
 		out(t, thief, f)
-		f.store.down.Store(false)
+		f.store.Recover()
 		time.Sleep(2 * within)
 		out(t, thief, f, other)
 		if subject, err := f.look(owner); subject != "ann" || err != nil {
@@ -270,7 +270,7 @@ func TestLogoutOthersWithDuplicatesDuringAnOutage(t *testing.T) {
 		f.login(t, first, httpmw.Identity{Subject: "bob"})
 		time.Sleep(time.Second)
 		sid := f.login(t, last, httpmw.Identity{Subject: "ann"})
-		f.store.down.Store(true)
+		f.store.Fail()
 		err := f.sends(func(s *httpmw.Session[cart], r *http.Request) error {
 			err := s.LogoutOthers(r.Context())
 			if s.ID() != sid || s.Err() != nil {
@@ -296,8 +296,8 @@ func TestLogoutEverywhereOfAnUndecidedSession(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		f.login(t, victim, httpmw.Identity{Subject: "ann"})
 		time.Sleep(30 * time.Minute)
-		fresh := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
-		fresh.store.down.Store(true)
+		fresh := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
+		fresh.store.Fail()
 		time.Sleep(2 * within)
 		err := fresh.does(thief, func(s *httpmw.Session[cart], r *http.Request) error {
 			if s.Err() != httpmw.ErrUndecided {
@@ -308,7 +308,7 @@ func TestLogoutEverywhereOfAnUndecidedSession(t *testing.T) {
 		if !errors.Is(err, httpmw.ErrUndecided) || !errors.Is(err, revocation.ErrUnavailable) {
 			t.Errorf("got %v", err)
 		}
-		fresh.store.down.Store(false)
+		fresh.store.Recover()
 		time.Sleep(3 * within)
 		if subject, err := f.look(victim); subject != "ann" || err != nil {
 			t.Errorf("the victim is %q, %v", subject, err)
@@ -360,7 +360,7 @@ func TestLogoutsOfOneSubjectTakeFewPlaces(t *testing.T) {
 			all = append(all, b)
 		}
 		f.login(t, mallory, httpmw.Identity{Subject: "mallory"})
-		f.store.down.Store(true)
+		f.store.Fail()
 		out := func(b *browser) (err error) {
 			f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) { err = s.Logout(r.Context()) })
 			return err

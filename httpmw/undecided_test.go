@@ -20,7 +20,7 @@ const grace = 30 * time.Minute
 // longer than the grace.
 func undecidable(t *testing.T, f *fixture, b *browser) {
 	t.Helper()
-	f.store.down.Store(true)
+	f.store.Fail()
 	time.Sleep(grace + within + time.Minute)
 	if subject, err := f.look(b); subject != "" || err != httpmw.ErrUndecided {
 		t.Fatalf("the session is %q, %v, want it undecided", subject, err)
@@ -68,7 +68,7 @@ func TestUndecided(t *testing.T) {
 		}
 
 		// When the store speaks again, the session is as it was.
-		f.store.down.Store(false)
+		f.store.Recover()
 		time.Sleep(within)
 		if subject, err := f.look(b); subject != "ann" || err != nil {
 			t.Errorf("afterwards: %q, %v", subject, err)
@@ -86,14 +86,14 @@ func TestLogoutWhileTheStoreIsSilent(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				bubble.Test(t, func(t *testing.T) {
 					f := newFixture(t, httpmw.Config{})
-					other := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+					other := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 					b := newBrowser()
 					f.login(t, b, httpmw.Identity{Subject: "ann"})
 					copied := b.copy()
 					if undecided {
 						undecidable(t, f, b)
 					}
-					f.store.down.Store(true)
+					f.store.Fail()
 					res := f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 						if err := do(s, r); !errors.Is(err, revocation.ErrUnavailable) {
 							t.Errorf("got %v", err)
@@ -111,7 +111,7 @@ func TestLogoutWhileTheStoreIsSilent(t *testing.T) {
 					if subject, _ := other.look(copied); subject != "ann" {
 						t.Errorf("elsewhere nobody can know, but the copy is %q", subject)
 					}
-					f.store.down.Store(false)
+					f.store.Recover()
 					time.Sleep(2 * within)
 					if _, err := other.look(copied); !errors.Is(err, httpmw.ErrRevoked) {
 						t.Errorf("afterwards elsewhere the copy is %v", err)
@@ -128,7 +128,7 @@ func TestLoginAfterLogoutEverywhereWhileTheStoreIsSilent(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
-		f.store.down.Store(true)
+		f.store.Fail()
 		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 			if err := s.LogoutEverywhere(r.Context()); !errors.Is(err, revocation.ErrUnavailable) {
 				t.Errorf("got %v", err)
@@ -137,7 +137,7 @@ func TestLoginAfterLogoutEverywhereWhileTheStoreIsSilent(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
-		f.store.down.Store(false)
+		f.store.Recover()
 		time.Sleep(2 * within)
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		if subject, err := f.look(b); subject != "ann" || err != nil {
@@ -154,7 +154,7 @@ func TestSilentStoreWithinGrace(t *testing.T) {
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		time.Sleep(6 * time.Minute)
-		f.store.down.Store(true)
+		f.store.Fail()
 		time.Sleep(2 * within)
 
 		if subject, err := f.look(b); subject != "ann" || err != nil {
@@ -195,7 +195,7 @@ func TestDataWrittenWhileTheStoreIsSilent(t *testing.T) {
 			return idle
 		}
 		begun := limit()
-		f.store.down.Store(true)
+		f.store.Fail()
 		time.Sleep(10 * time.Minute)
 		write := func(note string) {
 			f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
@@ -208,7 +208,7 @@ func TestDataWrittenWhileTheStoreIsSilent(t *testing.T) {
 		if got := limit(); !got.Equal(begun.Add(10 * time.Minute)) {
 			t.Errorf("the idle limit moved by %v", got.Sub(begun))
 		}
-		f.store.down.Store(false)
+		f.store.Recover()
 		time.Sleep(within)
 		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
 			if s.Value().Note != "out of touch" {
@@ -226,11 +226,11 @@ func TestDataWrittenWhileTheStoreIsSilent(t *testing.T) {
 func TestDataWrittenPastARevocation(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
-		other := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+		other := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 		b := newBrowser()
 		sid := f.login(t, b, httpmw.Identity{Subject: "ann"})
 		time.Sleep(time.Minute)
-		f.store.down.Store(true)
+		f.store.Fail()
 		if _, err := other.list.Revoke(t.Context(), revocation.Session(sid), revocation.Options{}); err != nil {
 			t.Fatal(err)
 		}
@@ -243,7 +243,7 @@ func TestDataWrittenPastARevocation(t *testing.T) {
 		if _, err := other.look(b); err != httpmw.ErrRevokedSession {
 			t.Errorf("elsewhere: %v", err)
 		}
-		f.store.down.Store(false)
+		f.store.Recover()
 		time.Sleep(within)
 		if _, err := f.look(b); err != httpmw.ErrRevokedSession {
 			t.Errorf("here, in touch again: %v", err)
@@ -259,7 +259,7 @@ func TestAskOnceAfterALongPause(t *testing.T) {
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		time.Sleep(time.Hour)
 		// A replica that started lately knows only the end of the log until it has filled up.
-		late := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+		late := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 		res := late.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
 			if s.Subject() != "ann" {
 				t.Errorf("got %v", s.Err())
@@ -268,13 +268,13 @@ func TestAskOnceAfterALongPause(t *testing.T) {
 		if diff := cmp.Diff([]string{seenName}, setNames(res)); diff != "" {
 			t.Errorf("what was asked was not written down: %s", diff)
 		}
-		asked := late.store.confirms.Load()
+		asked := late.store.Confirms()
 		for range 5 {
 			if subject, err := late.look(b); subject != "ann" || err != nil {
 				t.Fatalf("%q, %v", subject, err)
 			}
 		}
-		if n := late.store.confirms.Load(); asked != 1 || n != asked {
+		if n := late.store.Confirms(); asked != 1 || n != asked {
 			t.Errorf("asked %d times, then %d times more", asked, n-asked)
 		}
 	})
@@ -288,7 +288,7 @@ func TestWriteAfterALongPause(t *testing.T) {
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		time.Sleep(time.Hour)
-		late := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+		late := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 		late.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
 			if err := s.Set(cart{Note: "x"}); err != nil {
 				t.Error(err)
@@ -297,11 +297,11 @@ func TestWriteAfterALongPause(t *testing.T) {
 				t.Errorf("the idle limit is %v from now", time.Until(idle))
 			}
 		})
-		asked := late.store.confirms.Load()
+		asked := late.store.Confirms()
 		if subject, err := late.look(b); subject != "ann" || err != nil {
 			t.Errorf("%q, %v", subject, err)
 		}
-		if n := late.store.confirms.Load(); asked != 1 || n != 1 {
+		if n := late.store.Confirms(); asked != 1 || n != 1 {
 			t.Errorf("asked %d times, then %d times more", asked, n-asked)
 		}
 	})
@@ -325,12 +325,12 @@ func TestFreshList(t *testing.T) {
 			}
 		}
 		check("in touch", 200, 200)
-		f.store.down.Store(true)
+		f.store.Fail()
 		time.Sleep(within + time.Second)
 		check("out of touch", 503, 200)
 		time.Sleep(grace)
 		check("past the grace", 503, 503)
-		f.store.down.Store(false)
+		f.store.Recover()
 		time.Sleep(within)
 		check("in touch again", 200, 200)
 	})

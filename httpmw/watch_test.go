@@ -32,11 +32,11 @@ func TestWatchEnds(t *testing.T) {
 		"group revoked":    {revoke(revocation.Group("g")), 0, notice, httpmw.ErrRevokedGroup},
 		"everyone revoked": {revoke(revocation.Everyone()), 0, notice, httpmw.ErrRevokedEveryone},
 		"somebody else":    {revoke(revocation.Subject("bob")), time.Hour - time.Second, notice, httpmw.ErrExpiredIdle},
-		"store silent": {func(_ *testing.T, f *fixture, _ *browser) { f.store.down.Store(true) },
+		"store silent": {func(_ *testing.T, f *fixture, _ *browser) { f.store.Fail() },
 			grace - time.Second, 2 * notice, httpmw.ErrUndecided},
 		"store silent for a while": {func(_ *testing.T, f *fixture, _ *browser) {
-			f.store.down.Store(true)
-			time.AfterFunc(grace/2, func() { f.store.down.Store(false) })
+			f.store.Fail()
+			time.AfterFunc(grace/2, func() { f.store.Recover() })
 		}, time.Hour - time.Second, notice, httpmw.ErrExpiredIdle},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,9 +71,9 @@ func TestWatchAsksNobody(t *testing.T) {
 		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 			_, cancel := s.Watch(r.Context())
 			defer cancel()
-			before := f.store.confirms.Load()
+			before := f.store.Confirms()
 			time.Sleep(time.Hour)
-			if n := f.store.confirms.Load() - before; n != 0 {
+			if n := f.store.Confirms() - before; n != 0 {
 				t.Errorf("%d questions to the store in an hour", n)
 			}
 		})
@@ -87,18 +87,18 @@ func TestWatchOnAReplicaThatStartedLately(t *testing.T) {
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		time.Sleep(time.Hour)
-		late := newReplica(t, f.ring, f.store.Store, httpmw.Config{})
+		late := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
 		late.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 			ctx, cancel := s.Watch(r.Context())
 			defer cancel()
 			time.Sleep(30 * time.Minute)
-			if n := late.store.confirms.Load(); n != 1 || ctx.Err() != nil {
+			if n := late.store.Confirms(); n != 1 || ctx.Err() != nil {
 				t.Errorf("asked %d times, ended with %v", n, context.Cause(ctx))
 			}
 			// While the store is silent for a moment, an answer is asked for and not had, and the window decides.
-			late.store.down.Store(true)
+			late.store.Fail()
 			time.Sleep(2 * within)
-			late.store.down.Store(false)
+			late.store.Recover()
 			time.Sleep(2 * within)
 			if ctx.Err() != nil {
 				t.Errorf("ended with %v", context.Cause(ctx))

@@ -323,7 +323,9 @@ func testExit(t *testing.T, e exit, s situation, http2 bool) {
 		h = e.outside(h)
 	}
 	server, client := serve(t, h, http2)
-	f.store.down.Store(s.down)
+	if s.down {
+		f.store.Fail()
+	}
 
 	early := http.Header{}
 	trace := &httptrace.ClientTrace{Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
@@ -600,7 +602,7 @@ func TestVaryWithoutACookie(t *testing.T) {
 func TestWholeVisit(t *testing.T) {
 	protocols(t, func(t *testing.T, http2 bool) {
 		one := newFixture(t, httpmw.Config{})
-		two := newReplica(t, one.ring, one.store.Store, httpmw.Config{})
+		two := newReplica(t, one.ring, one.store.Unwrap(), httpmw.Config{})
 		var turn atomic.Int64
 		mux := func(f *fixture) http.Handler {
 			m := http.NewServeMux()

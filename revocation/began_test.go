@@ -6,12 +6,13 @@ import (
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // Began tells since when a list remembers for as long as it was opened to, through raises and losses.
 func TestBegan(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		ring, store := secrets(1), script()
+		ring, store := revlogtest.Secrets(1), script()
 		open := func(maxIdle time.Duration) *revocation.List {
 			t.Helper()
 			l, err := revocation.Open(t.Context(), store, ring, revocation.Config{MaxIdle: maxIdle})
@@ -52,7 +53,7 @@ func TestBegan(t *testing.T) {
 		time.Sleep(20 * time.Minute)
 		want("long after a loss", longest, again, false)
 	})
-	at, lost := revocation.Disabled(secrets(1)).Replica().Began()
+	at, lost := revocation.Disabled(revlogtest.Secrets(1)).Replica().Began()
 	if !at.IsZero() || lost {
 		t.Errorf("disabled: %v, %v", at, lost)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // A process that starts while the store is away knows nothing, and says so of
@@ -23,7 +24,7 @@ func TestStartWithoutStore(t *testing.T) {
 		revoke(t, there, revocation.Subject("eve"))
 		store.silence()
 		began := time.Now()
-		l, err := revocation.Open(t.Context(), store, secrets(1), revocation.Config{StartWithoutStore: true, Logger: j.logger()})
+		l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{StartWithoutStore: true, Logger: j.logger()})
 		if err != nil || time.Since(began) > within/2 {
 			t.Fatalf("Open = %v after %v", err, time.Since(began))
 		}
@@ -105,11 +106,11 @@ func TestStartWithoutStoreAndWithTheWrongKey(t *testing.T) {
 		store, j := at{script()}, new(journal)
 		open(t, store)
 		config := revocation.Config{StartWithoutStore: true, Logger: j.logger()}
-		if _, err := revocation.Open(t.Context(), store, secrets(2), config); !errors.Is(err, revocation.ErrWrongKey) {
+		if _, err := revocation.Open(t.Context(), store, revlogtest.Secrets(2), config); !errors.Is(err, revocation.ErrWrongKey) {
 			t.Errorf("Open = %v", err)
 		}
 		store.silence()
-		l, err := revocation.Open(t.Context(), store, secrets(2), config)
+		l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(2), config)
 		if err != nil {
 			t.Fatal(err)
 		}

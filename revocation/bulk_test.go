@@ -12,19 +12,13 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
-
-type bulkSecrets struct{}
-
-func (bulkSecrets) ListSecret(label string) (out [32]byte) {
-	copy(out[:], label)
-	return out
-}
 
 func openBulk(t *testing.T, s revlog.Store, c revocation.Config) *revocation.List {
 	t.Helper()
 	c.Logger = slog.New(slog.DiscardHandler)
-	l, err := revocation.Open(t.Context(), s, bulkSecrets{}, c)
+	l, err := revocation.Open(t.Context(), s, revlogtest.Secrets(1), c)
 	if err != nil {
 		t.Fatal(err)
 	}

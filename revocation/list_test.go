@@ -11,19 +11,12 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
-
-type secrets byte
-
-func (s secrets) ListSecret(label string) (out [32]byte) {
-	copy(out[:], label)
-	out[0] ^= byte(s)
-	return out
-}
 
 func open(t *testing.T, s revlog.Store) *revocation.List {
 	t.Helper()
-	l, err := revocation.Open(t.Context(), s, secrets(1), revocation.Config{Logger: slog.New(slog.DiscardHandler)})
+	l, err := revocation.Open(t.Context(), s, revlogtest.Secrets(1), revocation.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +101,7 @@ func TestEveryScopeIsRefusedHereAtOnceAndElsewhereWithinS(t *testing.T) {
 func TestOpenRefusesAnotherRingsList(t *testing.T) {
 	store := revlog.NewMemory()
 	open(t, store)
-	_, err := revocation.Open(t.Context(), store, secrets(2), revocation.Config{})
+	_, err := revocation.Open(t.Context(), store, revlogtest.Secrets(2), revocation.Config{})
 	if !errors.Is(err, revocation.ErrWrongKey) {
 		t.Fatalf("Open = %v", err)
 	}
@@ -118,7 +111,7 @@ func TestOpenGivesUpWhenItsContextDoes(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := revocation.Open(ctx, silent{}, secrets(1), revocation.Config{})
+		_, err := revocation.Open(ctx, silent{}, revlogtest.Secrets(1), revocation.Config{})
 		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errSilent) {
 			t.Fatalf("Open = %v", err)
 		}

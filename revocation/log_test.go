@@ -18,6 +18,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // A journal is a log to look into.
@@ -89,7 +90,7 @@ func (at) Where() string { return "Redis at 10.0.0.1" }
 func TestLogOfAnOutage(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, j := at{script()}, new(journal)
-		l, err := revocation.Open(t.Context(), store, secrets(1), revocation.Config{Logger: j.logger()})
+		l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{Logger: j.logger()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,13 +128,13 @@ func TestLogOfAnOutage(t *testing.T) {
 func TestLogIsNotFlooded(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, j := script(), &journal{times: true}
-		l, err := revocation.Open(t.Context(), store, secrets(1), revocation.Config{Logger: j.logger()})
+		l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{Logger: j.logger()})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer l.Close()
 		strange := revlog.NewMemory()
-		stranger, err := revocation.Open(t.Context(), strange, secrets(2), revocation.Config{Logger: slog.New(slog.DiscardHandler)})
+		stranger, err := revocation.Open(t.Context(), strange, revlogtest.Secrets(2), revocation.Config{Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +161,7 @@ func TestLogIsNotFlooded(t *testing.T) {
 func TestWritesThatFailAreTold(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, j := at{script()}, new(journal)
-		l, err := revocation.Open(t.Context(), store, secrets(1), revocation.Config{Logger: j.logger()})
+		l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{Logger: j.logger()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -195,7 +196,7 @@ func TestWritesThatFailAreTold(t *testing.T) {
 func TestANewPrimaryIsTold(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, j := at{script()}, new(journal)
-		l, err := revocation.Open(t.Context(), store, secrets(1), revocation.Config{Logger: j.logger()})
+		l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{Logger: j.logger()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,7 +223,7 @@ func TestOpenSaysWhatItWaitsFor(t *testing.T) {
 		store, j := at{script()}, new(journal)
 		store.silence()
 		open := func(ctx context.Context) (*revocation.List, error) {
-			return revocation.Open(ctx, store, secrets(1), revocation.Config{Logger: j.logger()})
+			return revocation.Open(ctx, store, revlogtest.Secrets(1), revocation.Config{Logger: j.logger()})
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
 		defer cancel()

@@ -10,6 +10,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 func token(l *revocation.List, n byte, s replica.Start, user string, groups ...string) *replica.Query {
@@ -340,7 +341,7 @@ func TestLogTime(t *testing.T) {
 		if got, now := booting.Replica().LogTime(), time.Now().UnixMilli(); booting.Ready() || got != now {
 			t.Errorf("never read %d at %d", got, now)
 		}
-		if got, now := revocation.Disabled(secrets(1)).Replica().LogTime(), time.Now().UnixMilli(); got != now {
+		if got, now := revocation.Disabled(revlogtest.Secrets(1)).Replica().LogTime(), time.Now().UnixMilli(); got != now {
 			t.Errorf("without a list %d at %d", got, now)
 		}
 	})
@@ -360,7 +361,7 @@ func TestClosedAndDisabledLists(t *testing.T) {
 			t.Errorf("Ready %v, State %q", l.Ready(), l.Stats().State)
 		}
 
-		d := revocation.Disabled(secrets(1))
+		d := revocation.Disabled(revlogtest.Secrets(1))
 		now := time.Now().UnixMilli()
 		if s := d.Replica().Anonymous(); s.Epoch < now {
 			t.Errorf("Anonymous = %+v", s)
@@ -374,7 +375,7 @@ func TestClosedAndDisabledLists(t *testing.T) {
 		if s, err := d.Replica().Succeed(t.Context(), q, replica.Succession{Kind: replica.Relogin}); err != nil || s.Epoch < now {
 			t.Errorf("Relogin = %+v, %v", s, err)
 		}
-		if !d.Replica().SameSecrets(secrets(1)) || d.Replica().SameSecrets(secrets(2)) {
+		if !d.Replica().SameSecrets(revlogtest.Secrets(1)) || d.Replica().SameSecrets(revlogtest.Secrets(2)) {
 			t.Error("SameSecrets")
 		}
 	})

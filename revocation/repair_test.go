@@ -10,6 +10,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // revokeEach revokes the sessions from sid(first) on.
@@ -354,7 +355,7 @@ func TestR15ABootKeepsWhatItRead(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		l, err := revocation.Open(ctx, link, secrets(1), revocation.Config{})
+		l, err := revocation.Open(ctx, link, revlogtest.Secrets(1), revocation.Config{})
 		if err != nil {
 			t.Fatalf("after %d reads, %d of which failed: %v", reads, failed, err)
 		}

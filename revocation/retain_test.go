@@ -9,6 +9,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 func entries(t *testing.T, s revlog.Store) ([]revlog.Entry, revlog.Head) {
@@ -149,7 +150,7 @@ func TestR25AKeyIsRememberedForLongerThanASessionMayLive(t *testing.T) {
 		if !later.Replica().KeyRevoked("kid-one") || !last.Replica().KeyRevoked("kid-one") {
 			t.Error("forgotten while a session of that key may live")
 		}
-		if revocation.Disabled(secrets(1)).Replica().KeyRevoked("kid-one") {
+		if revocation.Disabled(revlogtest.Secrets(1)).Replica().KeyRevoked("kid-one") {
 			t.Error("a disabled list knows of a key")
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // scripted is a store that misbehaves as a test says. A nil function passes the
@@ -129,7 +130,7 @@ func (s *scripted) Turn(ctx context.Context, holder string, keep time.Duration) 
 func openWith(t *testing.T, s revlog.Store, c revocation.Config) *revocation.List {
 	t.Helper()
 	c.Logger = slog.New(slog.DiscardHandler)
-	l, err := revocation.Open(t.Context(), s, secrets(1), c)
+	l, err := revocation.Open(t.Context(), s, revlogtest.Secrets(1), c)
 	if err != nil {
 		t.Fatal(err)
 	}

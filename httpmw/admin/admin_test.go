@@ -2,9 +2,7 @@ package admin_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -12,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +17,7 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 const secret = "a-token-of-some-length-0123456789"
@@ -35,13 +33,13 @@ type fixture struct {
 	url   string
 	list  *revocation.List
 	keys  *keys.File
-	store *fragile
+	store *revlogtest.Faulty
 	log   *lines
 }
 
 func start(t *testing.T, change ...func(*admin.Config)) *fixture {
 	t.Helper()
-	f := &fixture{t: t, store: &fragile{Memory: revlog.NewMemory()}, log: new(lines)}
+	f := &fixture{t: t, store: revlogtest.NewFaulty(revlog.NewMemory()), log: new(lines)}
 	var err error
 	f.keys, err = keys.OpenFile(t.Context(), filepath.Join(t.TempDir(), "ring.json"), keys.InsecurePlaintext(), keys.FileConfig{Create: true, Logger: quiet})
 	if err != nil {
@@ -105,35 +103,6 @@ func (l *lines) entries(t *testing.T) []map[string]any {
 		list = append(list, m)
 	}
 	return list
-}
-
-// fragile is a store that can be told to acknowledge nothing.
-type fragile struct {
-	*revlog.Memory
-	silent atomic.Bool
-}
-
-var errSilent = errors.New("no answer")
-
-func (s *fragile) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
-	if s.silent.Load() {
-		return revlog.Written{}, errSilent
-	}
-	return s.Memory.Write(ctx, w)
-}
-
-func (s *fragile) Replicas(ctx context.Context) ([]revlog.Replica, error) {
-	if s.silent.Load() {
-		return nil, errSilent
-	}
-	return s.Memory.Replicas(ctx)
-}
-
-func (s *fragile) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
-	if s.silent.Load() {
-		return revlog.Answer{}, errSilent
-	}
-	return s.Memory.Confirm(ctx, q)
 }
 
 // answer is what came back.

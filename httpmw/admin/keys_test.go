@@ -143,7 +143,7 @@ func TestRevokeKeyThatIsNone(t *testing.T) {
 func TestRevokeKeyWhileTheStoreIsSilent(t *testing.T) {
 	f := start(t)
 	kid := f.keys.Ring().Keys()[0].ID()
-	f.store.silent.Store(true)
+	f.store.Fail()
 	f.post("/keys/"+kid+"/revoke", "").want(t, http.StatusServiceUnavailable, "unavailable")
 	if states := f.states(); states[kid] != keys.Revoked.String() {
 		t.Errorf("the ring was to be marked all the same: %v", states)

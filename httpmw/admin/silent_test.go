@@ -11,7 +11,7 @@ import (
 
 func TestAStoreThatDoesNotAcknowledge(t *testing.T) {
 	f := start(t)
-	f.store.silent.Store(true)
+	f.store.Fail()
 	got := f.post("/revocations", `{"scope":"session","id":"`+sid+`"}`)
 	got.want(t, http.StatusServiceUnavailable, "unavailable")
 	if got.header.Get("Retry-After") == "" {
@@ -35,7 +35,7 @@ func TestReadsWhileTheStoreIsSilent(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	f.store.silent.Store(true)
+	f.store.Fail()
 	for _, got := range []answer{
 		f.post("/revocations/lookup", `{"scope":"session","id":"`+otherSid+`"}`),
 		f.post("/revocations/lookup", `{"scope":"key","id":"AAAAAAAAAAA"}`),

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 const oldSystem = "old:sid"
@@ -50,7 +50,7 @@ func TestAdoptContinuesTheSession(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := f.store.confirms.Load(); n != 1 {
+		if n := f.store.Confirms(); n != 1 {
 			t.Errorf("the store was asked %d times, want 1", n)
 		}
 		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
@@ -67,7 +67,7 @@ func TestAdoptContinuesTheSession(t *testing.T) {
 			}
 		})
 		// The cookie is as good as any: no further question to the store.
-		if n := f.store.confirms.Load(); n != 1 {
+		if n := f.store.Confirms(); n != 1 {
 			t.Errorf("the store was asked %d times after the adoption, want 1", n)
 		}
 		if d := cmp.Diff([]httpmw.EventKind{adopt.Event}, told); d != "" {
@@ -183,7 +183,7 @@ func TestAdoptAsksTheStore(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		a := f.adopter(t)
 		b, p, id := newBrowser(), adopt.Predecessor{Credential: []byte("c1"), Saved: time.Now()}, httpmw.Identity{Subject: "ada"}
-		f.store.down.Store(true) // this very moment: what the replica holds is fresh
+		f.store.Fail() // this very moment: what the replica holds is fresh
 		answered := b.get(f.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s := f.From(r.Context())
 			if err := a.Adopt(r.Context(), s, p, id, cart{}); !errors.Is(err, httpmw.ErrUndecided) {
@@ -200,7 +200,7 @@ func TestAdoptAsksTheStore(t *testing.T) {
 		if n := f.Stats().Refused["undecided"]; n != 1 {
 			t.Errorf("counted %d undecided, want 1", n)
 		}
-		f.store.down.Store(false)
+		f.store.Recover()
 		time.Sleep(5 * time.Second)
 		if sid, err := f.adopt(b, a, p, id, cart{}); sid == "" || err != nil {
 			t.Errorf("afterwards: %q, %v", sid, err)
@@ -241,46 +241,13 @@ func TestAdoptFromWhenTheListBegan(t *testing.T) {
 	})
 }
 
-// forgetful is a store that can lose everything.
-type forgetful struct {
-	now atomic.Pointer[revlog.Memory]
-}
-
-func newForgetful() *forgetful {
-	f := &forgetful{}
-	f.forget()
-	return f
-}
-
-func (f *forgetful) forget() { f.now.Store(revlog.NewMemory()) }
-
-func (f *forgetful) Create(ctx context.Context, b revlog.CreateOptions) (revlog.Head, error) {
-	return f.now.Load().Create(ctx, b)
-}
-
-func (f *forgetful) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
-	return f.now.Load().Read(ctx, c)
-}
-
-func (f *forgetful) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
-	return f.now.Load().Write(ctx, w)
-}
-
-func (f *forgetful) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
-	return f.now.Load().Confirm(ctx, q)
-}
-
-func (f *forgetful) Turn(ctx context.Context, holder string, keep time.Duration) (bool, error) {
-	return f.now.Load().Turn(ctx, holder, keep)
-}
-
 // After the store lost its data nobody can know which old sessions were logged out before: they log in again. Those that were
 // adopted live on, and those saved since are adopted.
 func TestAdoptAfterALoss(t *testing.T) {
 	for _, from := range []string{"zero", "given"} {
 		t.Run(from, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
-				store := newForgetful()
+				store := revlogtest.NewFaulty(revlog.NewMemory())
 				f := newReplica(t, keys.Generate(0), store, httpmw.Config{})
 				saved := time.Now()
 				adoption := adopt.Config{System: oldSystem, Until: saved.Add(time.Hour)}
@@ -297,7 +264,7 @@ func TestAdoptAfterALoss(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Minute)
-				store.forget()
+				store.Replace(revlog.NewMemory())
 				time.Sleep(10 * time.Second)
 				if _, err := f.adopt(newBrowser(), a, past("early", saved), id, cart{}); !errors.Is(err, httpmw.ErrUndecided) {
 					t.Errorf("saved before, at first: %v", err)
@@ -323,8 +290,8 @@ func TestAdoptAfterALoss(t *testing.T) {
 // A process may start while the store is away. Nobody is adopted then, and the list's beginning counts once it is known.
 func TestAdoptWhileTheListBoots(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		ring, store := keys.Generate(0), &flaky{Store: revlog.NewMemory()}
-		store.down.Store(true)
+		ring, store := keys.Generate(0), revlogtest.NewFaulty(revlog.NewMemory())
+		store.Fail()
 		list := must(revocation.Open(t.Context(), store, ring, revocation.Config{StartWithoutStore: true, Logger: quiet()}))
 		t.Cleanup(func() { list.Close() })
 		m := must(httpmw.New[cart](keys.Static(ring), list, httpmw.Config{Logger: quiet()}))
@@ -337,7 +304,7 @@ func TestAdoptWhileTheListBoots(t *testing.T) {
 		if _, err := f.adopt(newBrowser(), a, p, id, cart{}); !errors.Is(err, httpmw.ErrUndecided) {
 			t.Errorf("while it boots: %v", err)
 		}
-		store.down.Store(false)
+		store.Recover()
 		time.Sleep(2 * time.Minute)
 		if _, err := f.adopt(newBrowser(), a, p, id, cart{}); err != nil {
 			t.Errorf("once it has begun: %v", err)

@@ -97,9 +97,9 @@ func TestMovingFromSCS(t *testing.T) {
 	}
 
 	want(ask("token2", "GET", "/", nil), `user "", theme "", []`)
-	f.store.down.Store(true)
+	f.store.Fail()
 	want(ask("token1", "GET", "/", nil), "503 Service Unavailable")
-	f.store.down.Store(false)
+	f.store.Recover()
 	for deadline := now.Add(10 * time.Second); ; {
 		if got := ask("token1", "GET", "/", nil); got == `user "ada", theme "dark", []` {
 			break

@@ -2,7 +2,6 @@ package backchannel_test
 
 import (
 	"bytes"
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -12,7 +11,6 @@ import (
 	_ "crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -266,41 +264,6 @@ func (p *idp) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp := w.Result()
 	resp.Request = r
 	return resp, nil
-}
-
-// flaky is a store that can be made to fail.
-type flaky struct {
-	revlog.Store
-	down atomic.Bool
-	hang atomic.Bool   // of reading the log only
-	gate chan struct{} // if not nil, writes wait for it
-}
-
-var errDown = errors.New("the store is down")
-
-func (f *flaky) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
-	if f.hang.Load() {
-		<-ctx.Done()
-		return revlog.Page{}, errDown
-	}
-	return f.Store.Read(ctx, c)
-}
-
-func (f *flaky) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
-	if f.gate != nil {
-		<-f.gate
-	}
-	if f.down.Load() {
-		return revlog.Written{}, errDown
-	}
-	return f.Store.Write(ctx, w)
-}
-
-func (f *flaky) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
-	if f.down.Load() {
-		return revlog.Answer{}, errDown
-	}
-	return f.Store.Confirm(ctx, q)
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -17,13 +17,14 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 func TestKeysAreFetchedWhenNeeded(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		first, second := newSigner(t, "1", "ES256"), newSigner(t, "2", "EdDSA")
 		p := newIDP(first)
-		store := &flaky{Store: revlog.NewMemory()}
+		store := revlogtest.NewFaulty(revlog.NewMemory())
 		list, err := revocation.Open(t.Context(), store, keys.Generate(0), revocation.Config{Within: 5 * time.Minute, Logger: quiet()})
 		if err != nil {
 			t.Fatal(err)
@@ -70,7 +71,12 @@ func TestKeysAreFetchedWhenNeeded(t *testing.T) {
 		if s := r.Stats(); s.FetchErrors != 1 {
 			t.Errorf("%+v", s)
 		}
-		store.hang.Store(true) // or the list would read four times a second, all day
+		store.Hook(func(h *revlogtest.Hooks) { // or the list would read four times a second, all day
+			h.Read = func(ctx context.Context, _ revlog.Cursor) (revlog.Page, error) {
+				<-ctx.Done()
+				return revlog.Page{}, ctx.Err()
+			}
+		})
 		time.Sleep(23 * time.Hour)
 		want(second.good("s", ""), 200, 4)
 		time.Sleep(time.Hour)

@@ -19,6 +19,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 func TestGoodTokens(t *testing.T) {
@@ -252,14 +253,20 @@ func TestDeliveriesAtOnce(t *testing.T) {
 func TestDeliveriesThatOverlap(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
-		store := &flaky{Store: revlog.NewMemory()}
+		store := revlogtest.NewFaulty(revlog.NewMemory())
 		list := openList(t, store)
 		defer list.Close()
 		told := 0
 		r := newReceiver(t, list, newIDP(key), func(c *backchannel.Config) {
 			c.OnLogout = func(context.Context, backchannel.Logout) { told++ }
 		})
-		store.gate = make(chan struct{})
+		gate := make(chan struct{})
+		store.Hook(func(h *revlogtest.Hooks) {
+			h.Write = func(ctx context.Context, w revlog.Write) (revlog.Written, error) {
+				<-gate
+				return store.Unwrap().Write(ctx, w)
+			}
+		})
 		token := key.good(sid, sub)
 		var all sync.WaitGroup
 		for range 3 {
@@ -270,7 +277,7 @@ func TestDeliveriesThatOverlap(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		close(store.gate)
+		close(gate)
 		all.Wait()
 		if s := r.Stats(); told != 1 || s.Ended != 1 || s.Repeated != 2 {
 			t.Errorf("told %d times, %+v", told, s)
@@ -283,7 +290,7 @@ func TestSilentStore(t *testing.T) {
 	key := newSigner(t, "1", "EdDSA")
 	for _, row := range []struct{ name, sid, sub string }{{"sid", sid, ""}, {"sub", "", sub}, {"both", sid, sub}} {
 		t.Run(row.name, func(t *testing.T) {
-			store := &flaky{Store: revlog.NewMemory()}
+			store := revlogtest.NewFaulty(revlog.NewMemory())
 			list := openList(t, store)
 			defer list.Close()
 			var log syncBuffer
@@ -293,7 +300,7 @@ func TestSilentStore(t *testing.T) {
 				c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			})
 			token := key.good(row.sid, row.sub)
-			store.down.Store(true)
+			store.Fail()
 			resp := post(r, token)
 			wantStatus(t, resp, http.StatusServiceUnavailable)
 			if after, err := strconv.Atoi(resp.Header.Get("Retry-After")); err != nil || after < 1 || after > 30 {
@@ -311,7 +318,7 @@ func TestSilentStore(t *testing.T) {
 			}
 			wantNoSecrets(t, log.String(), token)
 
-			store.down.Store(false)
+			store.Recover()
 			wantStatus(t, post(r, token), http.StatusOK)
 			if told != 1 || r.Stats().Ended != 1 {
 				t.Errorf("told %d times, %+v", told, r.Stats())

@@ -12,7 +12,6 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,6 +23,7 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 func Example() {
@@ -144,7 +144,7 @@ func TestMetricsOfAnApplication(t *testing.T) {
 // A real manager has a series for every reason from the start, and what happens is counted.
 func TestRealRefusals(t *testing.T) {
 	ring := keys.Generate(0)
-	store := &flaky{Store: revlog.NewMemory()}
+	store := revlogtest.NewFaulty(revlog.NewMemory())
 	list, err := revocation.Open(t.Context(), store, ring, revocation.Config{Logger: quiet()})
 	if err != nil {
 		t.Fatal(err)
@@ -222,7 +222,7 @@ func TestRealRefusals(t *testing.T) {
 		t.Error("no key seals")
 	}
 
-	store.down.Store(true)
+	store.Fail()
 	if _, err := list.Revoke(t.Context(), revocation.Subject("bob"), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
 		t.Fatal(err)
 	}
@@ -265,18 +265,6 @@ func flip(c byte) string {
 		return "Q"
 	}
 	return "A"
-}
-
-type flaky struct {
-	revlog.Store
-	down atomic.Bool
-}
-
-func (f *flaky) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
-	if f.down.Load() {
-		return revlog.Written{}, errors.New("the store is down")
-	}
-	return f.Store.Write(ctx, w)
 }
 
 type fakeMover struct{}

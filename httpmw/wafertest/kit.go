@@ -23,6 +23,7 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // A Kit is a Manager and what it stands on. It is for one test and may be used by several goroutines of it.
@@ -33,7 +34,7 @@ type Kit[T any] struct {
 
 	tb    testing.TB
 	http  bool // cookies work over plain http
-	store *store
+	store *revlogtest.Faulty
 	lost  *recorder
 }
 
@@ -53,7 +54,7 @@ const (
 // With httptest.NewServer, which speaks plain http, c needs InsecureHTTP; httptest.NewTLSServer takes any c.
 func New[T any](tb testing.TB, c httpmw.Config) *Kit[T] {
 	tb.Helper()
-	k := &Kit[T]{tb: tb, http: c.InsecureHTTP, store: &store{Store: revlog.NewMemory()}}
+	k := &Kit[T]{tb: tb, http: c.InsecureHTTP, store: revlogtest.NewFaulty(revlog.NewMemory())}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -69,7 +70,7 @@ func New[T any](tb testing.TB, c httpmw.Config) *Kit[T] {
 		tb.Fatalf("wafertest: %v", err)
 	}
 	tb.Cleanup(func() {
-		k.store.now.Store(int32(healthy)) // what is still to be written may be
+		k.store.Recover() // what is still to be written may be
 		if err := k.List.Close(); err != nil {
 			tb.Errorf("wafertest: close the list: %v", err)
 		}

@@ -2,11 +2,10 @@ package wafertest
 
 import (
 	"context"
-	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // Stale takes the store away, and returns when the list is older than it may be. From then on, as in the first half
@@ -15,7 +14,7 @@ import (
 // second.
 func (k *Kit[T]) Stale() {
 	k.tb.Helper()
-	k.store.now.Store(int32(stale))
+	k.store.Fail()
 	k.await("stale", func() bool { return k.List.Stats().Age > within })
 }
 
@@ -23,7 +22,16 @@ func (k *Kit[T]) Stale() {
 // decided, as in a long outage. Session.Err is httpmw.ErrUndecided, and Require answers 503.
 func (k *Kit[T]) Silent() {
 	k.tb.Helper()
-	k.store.now.Store(int32(silent))
+	k.store.Fail()
+	k.store.Hook(func(h *revlogtest.Hooks) {
+		h.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) { // as after a revocation in bulk
+			s := k.store.Unwrap()
+			if _, err := s.Write(ctx, revlog.Repair{List: c.List, Recheck: true}); err != nil {
+				return revlog.Page{}, err
+			}
+			return s.Read(ctx, c)
+		}
+	})
 	k.afterReads("silent")
 }
 
@@ -31,7 +39,7 @@ func (k *Kit[T]) Silent() {
 // asked for meanwhile hold.
 func (k *Kit[T]) Recover() {
 	k.tb.Helper()
-	k.store.now.Store(int32(healthy))
+	k.store.Recover()
 	k.afterReads("well")
 	k.await("up to date", func() bool { s := k.List.Stats(); return s.Age <= within && s.Outbox == 0 })
 }
@@ -39,8 +47,8 @@ func (k *Kit[T]) Recover() {
 // afterReads waits until the list has used an answer that was given after now: it reads again only then.
 func (k *Kit[T]) afterReads(what string) {
 	k.tb.Helper()
-	begun := k.store.reads.Load()
-	k.await(what, func() bool { return k.store.reads.Load() >= begun+3 })
+	begun := k.store.Reads()
+	k.await(what, func() bool { return k.store.Reads() >= begun+3 })
 }
 
 // await waits for the list, which looks at its store a few times a second.
@@ -53,50 +61,4 @@ func (k *Kit[T]) await(what string, done func() bool) {
 			k.tb.Fatalf("wafertest: the list did not become %s; was it closed?", what)
 		}
 	}
-}
-
-type mode int32
-
-const (
-	healthy mode = iota
-	stale        // nothing is answered
-	silent       // reads are answered, with the demand to ask about every session; questions are not
-)
-
-// store is one that can be taken away.
-type store struct {
-	revlog.Store
-	now   atomic.Int32 // a mode
-	reads atomic.Int64 // answered or not
-}
-
-var errAway = errors.New("wafertest: the store was taken away")
-
-func (s *store) mode() mode { return mode(s.now.Load()) }
-
-func (s *store) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
-	defer s.reads.Add(1)
-	switch s.mode() {
-	case stale:
-		return revlog.Page{}, errAway
-	case silent: // as after a revocation in bulk
-		if _, err := s.Store.Write(ctx, revlog.Repair{List: c.List, Recheck: true}); err != nil {
-			return revlog.Page{}, err
-		}
-	}
-	return s.Store.Read(ctx, c)
-}
-
-func (s *store) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
-	if s.mode() != healthy {
-		return revlog.Written{}, errAway
-	}
-	return s.Store.Write(ctx, w)
-}
-
-func (s *store) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
-	if s.mode() != healthy {
-		return revlog.Answer{}, errAway
-	}
-	return s.Store.Confirm(ctx, q)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -46,7 +47,7 @@ func fullView(n, each int) *view {
 }
 
 func TestDecideAllocatesNothing(t *testing.T) {
-	tags, err := newTagger(fixedSecrets{})
+	tags, err := newTagger(revlogtest.Secrets(0))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,24 +2,18 @@ package replica
 
 import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 	"log/slog"
 	"testing"
 	"time"
 	"unsafe"
 )
 
-type fixedSecrets struct{}
-
-func (fixedSecrets) ListSecret(label string) (out [32]byte) {
-	copy(out[:], label)
-	return out
-}
-
 // holding returns a list that holds v and never reads.
 func holding(t testing.TB, c Config, v *view) *Replica {
 	t.Helper()
 	c.Logger = slog.New(slog.DiscardHandler)
-	l, err := newList(revlog.NewMemory(), fixedSecrets{}, c)
+	l, err := newList(revlog.NewMemory(), revlogtest.Secrets(0), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +66,7 @@ func someQuery() Query {
 
 func TestR16Decide(t *testing.T) {
 	const ago = hourMS // beyond the ring, inside the window
-	tags, err := newTagger(fixedSecrets{})
+	tags, err := newTagger(revlogtest.Secrets(0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +226,7 @@ func TestR16BootingAcceptsNobody(t *testing.T) {
 }
 
 func TestAQueryUsedAgainIsAnotherSession(t *testing.T) {
-	tags, err := newTagger(fixedSecrets{})
+	tags, err := newTagger(revlogtest.Secrets(0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +305,7 @@ func TestR24AStaleViewDoesNotRenew(t *testing.T) {
 }
 
 func TestDisabledAcceptsEverybody(t *testing.T) {
-	l := Disabled(fixedSecrets{})
+	l := Disabled(revlogtest.Secrets(0))
 	q := someQuery()
 	if got := l.Decide(&q); got.Outcome != Accept || !got.Renew || !got.Fresh {
 		t.Errorf("Decide = %+v", got)

@@ -10,14 +10,8 @@ import (
 
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
-
-type ring byte
-
-func (r ring) ListSecret(label string) (out [32]byte) {
-	copy(out[:], string(rune('a'+r))+label)
-	return out
-}
 
 // A bent store answers reads with pages that were changed.
 type bent struct {
@@ -37,10 +31,10 @@ func (b bent) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 func TestInspect(t *testing.T) {
 	store := revlog.NewMemory()
 	whole := func(revlog.Head) int64 { return 0 }
-	if _, err := replica.Inspect(t.Context(), store, ring(1), whole); !errors.Is(err, revlog.ErrLost) {
+	if _, err := replica.Inspect(t.Context(), store, revlogtest.Secrets(1), whole); !errors.Is(err, revlog.ErrLost) {
 		t.Errorf("without a list: %v", err)
 	}
-	l, err := replica.Open(t.Context(), store, ring(1), replica.Config{})
+	l, err := replica.Open(t.Context(), store, revlogtest.Secrets(1), replica.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,15 +52,15 @@ func TestInspect(t *testing.T) {
 		other bool
 		says  string // "": the list is sound
 	}{
-		{name: "a sound list", ring: ring(1)},
+		{name: "a sound list", ring: revlogtest.Secrets(1)},
 		{name: "without a ring", ring: nil},
-		{name: "another ring", ring: ring(2), other: true},
-		{name: "an entry is missing", ring: ring(1), bend: func(p *revlog.Page) { p.Entries = slices.Delete(p.Entries, 2, 3) }, says: "entries 3 to 3 are missing"},
-		{name: "the newest is missing", ring: ring(1), bend: func(p *revlog.Page) { p.Entries = p.Entries[:4] }, says: "the newest entry should be 5"},
-		{name: "an entry twice", ring: ring(1), bend: func(p *revlog.Page) { p.Entries[1] = p.Entries[0] }, says: "numbers repeat"},
-		{name: "another log", ring: ring(1), bend: func(p *revlog.Page) { p.Head.Chain[0]++ }, says: "another chain"},
-		{name: "a forgery", ring: ring(1), bend: func(p *revlog.Page) { p.Entries[1].MAC[0]++ }, says: "forged"},
-		{name: "a version to come", ring: ring(1), bend: func(p *revlog.Page) { p.Entries[1].Version = 9 }, says: "does not know"},
+		{name: "another ring", ring: revlogtest.Secrets(2), other: true},
+		{name: "an entry is missing", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) { p.Entries = slices.Delete(p.Entries, 2, 3) }, says: "entries 3 to 3 are missing"},
+		{name: "the newest is missing", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) { p.Entries = p.Entries[:4] }, says: "the newest entry should be 5"},
+		{name: "an entry twice", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) { p.Entries[1] = p.Entries[0] }, says: "numbers repeat"},
+		{name: "another log", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) { p.Head.Chain[0]++ }, says: "another chain"},
+		{name: "a forgery", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) { p.Entries[1].MAC[0]++ }, says: "forged"},
+		{name: "a version to come", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) { p.Entries[1].Version = 9 }, says: "does not know"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := bent{store, tt.bend}
@@ -85,7 +79,7 @@ func TestInspect(t *testing.T) {
 			}
 		})
 	}
-	if i, err := replica.Inspect(t.Context(), store, ring(1), func(h revlog.Head) int64 { return h.MS + time.Hour.Milliseconds() }); err != nil || i.Entries != 0 || i.Problems != nil {
+	if i, err := replica.Inspect(t.Context(), store, revlogtest.Secrets(1), func(h revlog.Head) int64 { return h.MS + time.Hour.Milliseconds() }); err != nil || i.Entries != 0 || i.Problems != nil {
 		t.Errorf("nothing of the log: %+v, %v", i, err)
 	}
 }

@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 func TestPausesAreCounted(t *testing.T) {
-	l, err := newList(revlog.NewMemory(), fixedSecrets{}, Config{Logger: slog.New(slog.DiscardHandler)})
+	l, err := newList(revlog.NewMemory(), revlogtest.Secrets(0), Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,16 +35,9 @@ func TestStore(t *testing.T) {
 	})
 }
 
-type secrets struct{}
-
-func (secrets) ListSecret(label string) (out [32]byte) {
-	copy(out[:], label)
-	return out
-}
-
 func list(ctx context.Context, t *testing.T, s revlog.Store) *revocation.List {
 	t.Helper()
-	l, err := revocation.Open(ctx, s, secrets{}, revocation.Config{Logger: slog.New(slog.DiscardHandler)})
+	l, err := revocation.Open(ctx, s, revlogtest.Secrets(1), revocation.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +107,7 @@ func child(path string) error {
 	if err != nil {
 		return err
 	}
-	l, err := revocation.Open(ctx, s, secrets{}, revocation.Config{})
+	l, err := revocation.Open(ctx, s, revlogtest.Secrets(1), revocation.Config{})
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,7 @@
-// Package revlogtest is the kit every revlog.Store must pass.
+// Package revlogtest helps to test stores of the list, and programs that use one.
+//
+// [TestStore] is the test kit that every [revlog.Store] must pass. [Faulty] is a store that
+// fails when a test says so. [Secrets] stands for a key ring.
 package revlogtest
 
 import (

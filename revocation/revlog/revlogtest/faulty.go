@@ -1,0 +1,179 @@
+package revlogtest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// ErrFault is what the calls of a [Faulty] return after [Faulty.Fail].
+var ErrFault = errors.New("revlogtest: the store was told to fail")
+
+// A Faulty is a store that a test can make fail. It passes each call on to another
+// store until the test says otherwise, and counts the calls. It may be used by
+// several goroutines.
+type Faulty struct {
+	mu       sync.Mutex // owns everything below
+	store    revlog.Store
+	hooks    Hooks
+	reads    int
+	confirms int
+	writes   []revlog.Write
+}
+
+// Hooks answer calls in place of the store. A call whose hook is nil goes to the store.
+type Hooks struct {
+	Create   func(context.Context, revlog.CreateOptions) (revlog.Head, error)
+	Read     func(context.Context, revlog.Cursor) (revlog.Page, error)
+	Write    func(context.Context, revlog.Write) (revlog.Written, error)
+	Confirm  func(context.Context, revlog.Question) (revlog.Answer, error)
+	Turn     func(ctx context.Context, holder string, keep time.Duration) (bool, error)
+	Replicas func(context.Context) ([]revlog.Replica, error)
+}
+
+var (
+	_ revlog.Store     = (*Faulty)(nil)
+	_ revlog.Registrar = (*Faulty)(nil)
+)
+
+// NewFaulty returns a Faulty that passes calls on to s.
+func NewFaulty(s revlog.Store) *Faulty { return &Faulty{store: s} }
+
+// Fail makes every call return [ErrFault] until [Faulty.Recover].
+func (f *Faulty) Fail() {
+	f.Hook(func(h *Hooks) {
+		*h = Hooks{
+			Create:   func(context.Context, revlog.CreateOptions) (revlog.Head, error) { return revlog.Head{}, ErrFault },
+			Read:     func(context.Context, revlog.Cursor) (revlog.Page, error) { return revlog.Page{}, ErrFault },
+			Write:    func(context.Context, revlog.Write) (revlog.Written, error) { return revlog.Written{}, ErrFault },
+			Confirm:  func(context.Context, revlog.Question) (revlog.Answer, error) { return revlog.Answer{}, ErrFault },
+			Turn:     func(context.Context, string, time.Duration) (bool, error) { return false, ErrFault },
+			Replicas: func(context.Context) ([]revlog.Replica, error) { return nil, ErrFault },
+		}
+	})
+}
+
+// Recover ends Fail and removes every hook.
+func (f *Faulty) Recover() { f.Hook(func(h *Hooks) { *h = Hooks{} }) }
+
+// Hook lets change set the hooks for the calls that begin afterwards.
+func (f *Faulty) Hook(change func(*Hooks)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(&f.hooks)
+}
+
+// Replace passes calls on to s from now on. A new [revlog.Memory] is a store that
+// lost its data.
+func (f *Faulty) Replace(s revlog.Store) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.store = s
+}
+
+// Unwrap returns the store that calls are passed on to: for hooks that use it, and for
+// a second replica that reaches it.
+func (f *Faulty) Unwrap() revlog.Store {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.store
+}
+
+// Reads returns how often the log was read, successfully or not.
+func (f *Faulty) Reads() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.reads
+}
+
+// Confirms returns how often the store was asked a question, successfully or not.
+func (f *Faulty) Confirms() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.confirms
+}
+
+// Writes returns what the store was asked to write, successfully or not.
+func (f *Faulty) Writes() []revlog.Write {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.writes)
+}
+
+// call notes a call and returns what answers it.
+func (f *Faulty) call(note func()) (revlog.Store, Hooks) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	note()
+	return f.store, f.hooks
+}
+
+// Create implements [revlog.Store].
+func (f *Faulty) Create(ctx context.Context, o revlog.CreateOptions) (revlog.Head, error) {
+	s, h := f.call(func() {})
+	if h.Create != nil {
+		return h.Create(ctx, o)
+	}
+	return s.Create(ctx, o)
+}
+
+// Read implements [revlog.Store].
+func (f *Faulty) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+	s, h := f.call(func() { f.reads++ })
+	if h.Read != nil {
+		return h.Read(ctx, c)
+	}
+	return s.Read(ctx, c)
+}
+
+// Write implements [revlog.Store].
+func (f *Faulty) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
+	s, h := f.call(func() { f.writes = append(f.writes, w) })
+	if h.Write != nil {
+		return h.Write(ctx, w)
+	}
+	return s.Write(ctx, w)
+}
+
+// Confirm implements [revlog.Store].
+func (f *Faulty) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+	s, h := f.call(func() { f.confirms++ })
+	if h.Confirm != nil {
+		return h.Confirm(ctx, q)
+	}
+	return s.Confirm(ctx, q)
+}
+
+// Turn implements [revlog.Store].
+func (f *Faulty) Turn(ctx context.Context, holder string, keep time.Duration) (bool, error) {
+	s, h := f.call(func() {})
+	if h.Turn != nil {
+		return h.Turn(ctx, holder, keep)
+	}
+	return s.Turn(ctx, holder, keep)
+}
+
+// Register implements [revlog.Registrar]. It does nothing if the store is not one.
+func (f *Faulty) Register(ctx context.Context, r revlog.Replica, keep time.Duration) error {
+	s, _ := f.call(func() {})
+	if to, ok := s.(revlog.Registrar); ok {
+		return to.Register(ctx, r, keep)
+	}
+	return nil
+}
+
+// Replicas implements [revlog.Registrar]. It returns none if the store is not one.
+func (f *Faulty) Replicas(ctx context.Context) ([]revlog.Replica, error) {
+	s, h := f.call(func() {})
+	if h.Replicas != nil {
+		return h.Replicas(ctx)
+	}
+	if from, ok := s.(revlog.Registrar); ok {
+		return from.Replicas(ctx)
+	}
+	return nil, nil
+}
