@@ -14,17 +14,17 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// Prefs is the data of a session from now on: what scs kept under keys, but for who is logged in.
+// Prefs is the data of a session from now on: everything that scs kept under keys, except the user.
 type Prefs struct {
 	Theme   string   `json:"theme,omitempty"`
 	Flashes []string `json:"flashes,omitempty"`
 }
 
-// pages are handlers after the change. What they called of *scs.SessionManager stands beside them.
+// pages are the handlers after the change. The comments show the old calls of *scs.SessionManager.
 func pages(sessions *httpmw.Manager[Prefs]) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
-		user := r.FormValue("user") // whose password was checked
+		user := r.FormValue("user") // after you have checked the password
 		// scs.RenewToken(ctx), scs.Put(ctx, "userID", user)
 		if err := sessions.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: user}); err != nil {
 			http.Error(w, "try again", http.StatusServiceUnavailable)
@@ -60,7 +60,7 @@ func pages(sessions *httpmw.Manager[Prefs]) http.Handler {
 	return mux
 }
 
-// scsSessions is what moving needs of *scs.SessionManager.
+// scsSessions has the methods of *scs.SessionManager that moving needs.
 type scsSessions interface {
 	LoadAndSave(next http.Handler) http.Handler
 	Token(ctx context.Context) string
@@ -76,14 +76,14 @@ func moveFromSCS(scs scsSessions, lifetime time.Duration, oldUntil time.Time, m 
 		ctx, now := r.Context(), time.Now()
 		s, user := m.From(ctx), scs.GetString(ctx, "userID")
 		if now.Before(oldUntil) && s.InGroup(adopt.Group(a.System)) && user != s.Subject() {
-			_ = s.Logout(ctx) // as an old replica did; refused here at once, also if the store does not hear of it now
+			_ = s.Logout(ctx) // as on the old replica; refused here at once, even if the store does not answer
 		}
 		var err error
 		switch {
 		case user == "", errors.Is(s.Err(), httpmw.ErrUndecided):
 		case s.LoggedIn() && now.After(oldUntil.Add(time.Minute)): // the clocks of replicas differ
 			err = scs.Destroy(ctx)
-		default: // of a session that is logged in it is only noted what a logout has to end
+		default: // for a session that is logged in, Adopt only notes what a logout has to end
 			past := adopt.Predecessor{
 				Credential: []byte(scs.Token(ctx)),
 				Saved:      scs.Deadline(ctx).Add(-lifetime), // when RenewToken was called last
@@ -95,7 +95,7 @@ func moveFromSCS(scs scsSessions, lifetime time.Duration, oldUntil time.Time, m 
 			w.Header().Set("Retry-After", "2")
 			http.Error(w, "the session cannot be moved now", http.StatusServiceUnavailable)
 			return
-		case errors.Is(err, httpmw.ErrRevoked): // and so is the old session
+		case errors.Is(err, httpmw.ErrRevoked): // end the old session, too
 			_ = errors.Join(s.Logout(ctx), scs.Destroy(ctx))
 		}
 		next.ServeHTTP(w, r)
@@ -112,7 +112,7 @@ func logoutBoth(scs scsSessions, m *httpmw.Manager[Prefs]) http.HandlerFunc {
 	}
 }
 
-// adoptFromSCS says until when that is done. The list has to remember revocations for so long.
+// adoptFromSCS makes the Adopter. The list has to remember revocations until Until.
 func adoptFromSCS(m *httpmw.Manager[Prefs]) (*adopt.Adopter[Prefs], error) {
 	return adopt.New(m, adopt.Config{
 		System: "scs",
@@ -120,7 +120,7 @@ func adoptFromSCS(m *httpmw.Manager[Prefs]) (*adopt.Adopter[Prefs], error) {
 	})
 }
 
-// openForSCS makes the Manager: the limits of scs have other names here. MaxIdle has half a day to spare for the deploy.
+// openForSCS makes the Manager. The comments name the settings of scs. MaxIdle has half a day to spare for the deploy.
 func openForSCS(ctx context.Context, ring *keys.File, store revlog.Store) (*httpmw.Manager[Prefs], error) {
 	list, err := revocation.Open(ctx, store, ring.Ring(), revocation.Config{MaxIdle: 36 * time.Hour})
 	if err != nil {

@@ -64,7 +64,7 @@ func migration(hashKey, blockKey []byte) gorilla.Config[Account] {
 	}
 }
 
-// routes are the handlers after the change. What they did with sessions.Session stands beside them.
+// routes are the handlers after the change. The comments show what they did with sessions.Session.
 func routes(sessions *httpmw.Manager[Account]) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {

@@ -17,13 +17,13 @@ import (
 
 // From here on, to the next comment like this one, it is what docs/from-scs.md shows.
 
-// Prefs is the data of a session from now on: what scs kept under keys, but for who is logged in.
+// Prefs is the data of a session from now on: everything that scs kept under keys, except the user.
 type Prefs struct {
 	Theme   string   `json:"theme,omitempty"`
 	Flashes []string `json:"flashes,omitempty"`
 }
 
-// scsSessions is what moving needs of *scs.SessionManager.
+// scsSessions has the methods of *scs.SessionManager that moving needs.
 type scsSessions interface {
 	LoadAndSave(next http.Handler) http.Handler
 	Token(ctx context.Context) string
@@ -39,14 +39,14 @@ func moveFromSCS(scs scsSessions, lifetime time.Duration, oldUntil time.Time, m 
 		ctx, now := r.Context(), time.Now()
 		s, user := m.From(ctx), scs.GetString(ctx, "userID")
 		if now.Before(oldUntil) && s.InGroup(adopt.Group(a.System)) && user != s.Subject() {
-			_ = s.Logout(ctx) // as an old replica did; refused here at once, also if the store does not hear of it now
+			_ = s.Logout(ctx) // as on the old replica; refused here at once, even if the store does not answer
 		}
 		var err error
 		switch {
 		case user == "", errors.Is(s.Err(), httpmw.ErrUndecided):
 		case s.LoggedIn() && now.After(oldUntil.Add(time.Minute)): // the clocks of replicas differ
 			err = scs.Destroy(ctx)
-		default: // of a session that is logged in it is only noted what a logout has to end
+		default: // for a session that is logged in, Adopt only notes what a logout has to end
 			past := adopt.Predecessor{
 				Credential: []byte(scs.Token(ctx)),
 				Saved:      scs.Deadline(ctx).Add(-lifetime), // when RenewToken was called last
@@ -58,7 +58,7 @@ func moveFromSCS(scs scsSessions, lifetime time.Duration, oldUntil time.Time, m 
 			w.Header().Set("Retry-After", "2")
 			http.Error(w, "the session cannot be moved now", http.StatusServiceUnavailable)
 			return
-		case errors.Is(err, httpmw.ErrRevoked): // and so is the old session
+		case errors.Is(err, httpmw.ErrRevoked): // end the old session, too
 			_ = errors.Join(s.Logout(ctx), scs.Destroy(ctx))
 		}
 		next.ServeHTTP(w, r)
