@@ -13,24 +13,30 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/boltstore"
 )
 
-// Basket is the data of a session in this application. Any type that encoding/json handles will do.
+// Basket is the data of a session in this application. Any type works that encoding/json handles.
 type Basket struct{ Items []string }
 
 func newApp(ctx context.Context, dir string) http.Handler {
-	ring := must(keys.OpenFile(ctx, dir+"/ring.jwe", keys.KEKFile(dir+"/ring.kek"), keys.FileConfig{Create: true}))
+	kek := keys.KEKFile(dir + "/ring.kek")
+	ring := must(keys.OpenFile(ctx, dir+"/ring.jwe", kek, keys.FileConfig{Create: true}))
 	store := must(boltstore.Open(dir + "/revoked.db"))
 	list := must(revocation.Open(ctx, store, ring.Ring(), revocation.Config{}))
-	sessions := must(httpmw.New[Basket](ring, list, httpmw.Config{InsecureHTTP: true})) // for plain http on localhost only
+	config := httpmw.Config{InsecureHTTP: true} // for plain http on localhost only
+	sessions := must(httpmw.New[Basket](ring, list, config))
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		since := sessions.Now(r.Context()) // before you check the password, which belongs here
-		if err := sessions.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: r.FormValue("user"), Since: since}); err != nil {
+		user := httpmw.Identity{Subject: r.FormValue("user"), Since: since}
+		if err := sessions.From(r.Context()).Login(r.Context(), user); err != nil {
 			http.Error(w, "try again", http.StatusServiceUnavailable)
 		}
 	})
 	mux.Handle("POST /basket", sessions.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		add := func(b *Basket) error { b.Items = append(b.Items, r.FormValue("item")); return nil }
+		add := func(b *Basket) error {
+			b.Items = append(b.Items, r.FormValue("item"))
+			return nil
+		}
 		if err := sessions.From(r.Context()).Update(add); err != nil { // such as httpmw.ErrTooLarge
 			http.Error(w, "your basket is full", http.StatusInsufficientStorage)
 		}
@@ -41,7 +47,8 @@ func newApp(ctx context.Context, dir string) http.Handler {
 		fmt.Fprintf(w, "%s has %q\n", s.Subject(), s.Value().Items)
 	})))
 	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
-		if err := sessions.From(r.Context()).Logout(r.Context()); err != nil { // this cookie is gone, but a copy may still work
+		err := sessions.From(r.Context()).Logout(r.Context())
+		if err != nil { // this browser's cookie is gone, but a copy may still work
 			http.Error(w, "try again", http.StatusServiceUnavailable)
 		}
 	})
@@ -57,8 +64,13 @@ func must[T any](v T, err error) T {
 
 func Example() {
 	server := &http.Server{
-		Addr: "127.0.0.1:8080", Handler: newApp(context.Background(), "."), MaxHeaderBytes: 32 << 10,
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute,
+		Addr:              "127.0.0.1:8080",
+		Handler:           newApp(context.Background(), "."),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      20 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    32 << 10,
 	}
 	log.Fatal(server.ListenAndServe())
 }
