@@ -13,8 +13,8 @@ import (
 
 var errDeclined = errors.New("nothing was changed")
 
-// confirm says what is about to happen and asks whether it shall. With --yes it
-// says nothing. Where nobody can answer it is a usageError.
+// confirm says what is about to happen and asks for a yes. With --yes it says nothing. Without a
+// terminal it returns a usageError.
 func confirm(cmd *cobra.Command, what, question string) error {
 	if yes, _ := cmd.Flags().GetBool("yes"); yes {
 		return nil
@@ -36,8 +36,7 @@ func confirm(cmd *cobra.Command, what, question string) error {
 	return errDeclined
 }
 
-// isTerminal says whether f is a terminal, or a device that passes for one; the
-// null device does not.
+// isTerminal reports whether f is a terminal or another character device, except the null device.
 func isTerminal(f any) bool {
 	file, ok := f.(*os.File)
 	if !ok {

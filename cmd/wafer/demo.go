@@ -24,19 +24,22 @@ func demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run replicas behind one port and watch a session be served, copied and revoked",
-		Long: `Runs replicas of a small application behind one port. Each request goes to any of them; what they share is a key ring and a list of
-revocations, in one folder. With the same --dir the next run knows the sessions and the revocations of this one.
+		Long: `Runs replicas of a small application behind one port. Each request goes to any of
+them. They share a key ring and a list of revocations, in one folder. With the
+same --dir the next run knows the sessions and the revocations of this one.
 
-With --redis ring and list are there instead, the ring encrypted under WAFER_KEK; without that variable a key is made, and printed once for
+With --redis ring and list are in that Redis. The ring is encrypted under the key
+in WAFER_KEK. Without that variable the demo makes a key and prints it once, for
 the next demo.
 
-The token of the admin API under /admin/ is printed, or taken from WAFER_ADMIN_TOKEN.`,
+The demo takes the token of the admin API under /admin/ from WAFER_ADMIN_TOKEN, or
+makes one and prints it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if c.Replicas == 0 { // which means three to the package
-				return usagef("0 replicas, where 1 to %d are possible", demo.MaxReplicas)
+			if c.Replicas < 1 || c.Replicas > demo.MaxReplicas {
+				return usagef("--replicas must be 1 to %d", demo.MaxReplicas)
 			}
-			c.AdminToken = os.Getenv("WAFER_ADMIN_TOKEN")
+			c.AdminToken = os.Getenv(adminTokenVariable)
 			if c.Redis != "" {
 				if err := demoKEK(&c, cmd.OutOrStdout()); err != nil {
 					return err
@@ -80,13 +83,13 @@ func runDemo(ctx context.Context, c demo.Config, out io.Writer) error {
   admin token  %s
   folder       %s
 
-This is plain http, so the cookies go without "Secure" and without the prefix "__Host-Http-": good enough for this machine, and for nothing else.
-The admin API shares the port with the application here; give it a listener of its own elsewhere. Stop with Ctrl-C.
+This is plain http, so the cookies lack "Secure" and the prefix "__Host-Http-". That is good enough on this machine only.
+The admin API shares the port of the application here. In production give it a listener of its own. Stop with Ctrl-C.
 `, d.Replicas(), d.URL(), tokenLine(c.AdminToken, d.AdminToken()), dir)
 	return errors.Join(d.Serve(ctx), d.Close())
 }
 
-// tokenLine does not repeat what the caller chose: terminals are recorded.
+// tokenLine does not repeat a token that the caller chose, because terminals are recorded.
 func tokenLine(given, token string) string {
 	if given != "" {
 		return "the one in WAFER_ADMIN_TOKEN"
@@ -94,7 +97,8 @@ func tokenLine(given, token string) string {
 	return token
 }
 
-// demoKEK takes the key that the ring in Redis is encrypted with from the environment, or makes one and says so.
+// demoKEK takes the key encryption key of the ring in Redis from the environment, or makes one and
+// prints it.
 func demoKEK(c *demo.Config, out io.Writer) error {
 	if os.Getenv(kekVariable) != "" {
 		c.KEK = keys.KEKEnv(kekVariable)
@@ -103,6 +107,6 @@ func demoKEK(c *demo.Config, out io.Writer) error {
 	var secret [32]byte
 	rand.Read(secret[:]) // never fails
 	c.KEK = keys.KEKFunc(func(context.Context) ([]byte, error) { return secret[:], nil })
-	_, err := fmt.Fprintf(out, "The ring in Redis is encrypted. To see it, the next demo needs\n  %s=%s\n\n", kekVariable, base64.RawURLEncoding.EncodeToString(secret[:]))
+	_, err := fmt.Fprintf(out, "The ring in Redis is encrypted. The next demo needs its key:\n  %s=%s\n\n", kekVariable, base64.RawURLEncoding.EncodeToString(secret[:]))
 	return err
 }

@@ -16,13 +16,17 @@ func doctorCommand() *cobra.Command {
 	var f listFlags
 	cmd := &cobra.Command{
 		Use:   "doctor --redis URL",
-		Short: "Say whether a Redis is fit to hold a list of revocations, and what to set",
-		Long: `Looks at a Redis as an application does when it opens its list, at its replicas
-and the other servers of a Cluster, and at the list in it. It writes, reads back
-and deletes a key of its own. It says what is good, what will not always work,
-what does not work now, what keeps the application from starting, and what to do
-about it. With --file, or WAFER_KEK and a ring in this Redis, it also says whether
-the list belongs to that ring. The exit code is 1 if something fails or is refused.`,
+		Short: "Check that a Redis is configured safely for a list of revocations",
+		Long: `Checks a Redis as an application does when it opens its list. It also checks the
+replicas of that Redis, the other servers of a Cluster, and the list. It writes,
+reads back and deletes a key of its own.
+
+The levels are ok, warning (it will not always work), failing (it does not work
+now) and refused (it keeps the application from starting). Below each finding
+stands what to do about it.
+
+With --file, or with WAFER_KEK and a ring in this Redis, it also says whether the
+list belongs to that ring. The exit status is 1 if something fails or is refused.`,
 		Args: cobra.NoArgs,
 	}
 	f.addRedis(cmd)
@@ -59,10 +63,10 @@ func hasRefused(findings []redisstore.Finding) bool {
 	return false
 }
 
-const beginAnew = "look at it with 'wafer revocations inspect', begin it anew with 'wafer revocations reset'"
+const beginAnew = "see what is wrong with 'wafer revocations inspect', and begin a new list with 'wafer revocations reset'"
 
-// examineList looks at the end of the list, as a replica that starts does, at its ring,
-// and at who reads it.
+// examineList checks the end of the list, as a replica does when it starts, its ring, and the replicas
+// that read it.
 func (f *listFlags) examineList(ctx context.Context) (out []redisstore.Finding) {
 	found := func(l redisstore.Level, check, message, fix string) {
 		out = append(out, redisstore.Finding{Level: l, Check: check, Message: message, Fix: fix})
@@ -75,12 +79,12 @@ func (f *listFlags) examineList(ctx context.Context) (out []redisstore.Finding) 
 	defer closeStore()
 	ring, err := f.ringIfGiven(ctx)
 	if err != nil {
-		found(redisstore.Failing, "ring", "the ring cannot be read: "+err.Error(), "give the KEK that the application has")
+		found(redisstore.Failing, "ring", "the ring cannot be read: "+err.Error(), "give the key encryption key of the application")
 	}
 	i, err := inspect(ctx, s, ring, func(h revlog.Head) int64 { return h.MS - bootWindow.Milliseconds() })
 	switch {
 	case errors.Is(err, errNoList):
-		found(redisstore.Good, "list", "there is none yet", "")
+		found(redisstore.Good, "list", "there is no list yet; the first application begins one", "")
 		return out
 	case err != nil:
 		found(redisstore.Failing, "list", "the list cannot be read: "+err.Error(), beginAnew)
@@ -99,11 +103,11 @@ func (f *listFlags) examineList(ctx context.Context) (out []redisstore.Finding) 
 	return append(out, examineReaders(ctx, s.(revlog.Registrar)))
 }
 
-// examineReaders looks at the replicas of the application.
+// examineReaders checks the replicas of the application.
 func examineReaders(ctx context.Context, s revlog.Registrar) redisstore.Finding {
 	all, err := s.Replicas(ctx)
 	if err != nil {
-		return redisstore.Finding{Level: redisstore.Warning, Check: "readers", Message: "not known: " + err.Error(), Fix: "try again"}
+		return redisstore.Finding{Level: redisstore.Warning, Check: "readers", Message: "the replicas are not known: " + err.Error(), Fix: "try again"}
 	}
 	var late []string
 	for _, r := range all {
@@ -116,10 +120,10 @@ func examineReaders(ctx context.Context, s revlog.Registrar) redisstore.Finding 
 	}
 	return redisstore.Finding{Level: redisstore.Warning, Check: "readers",
 		Message: fmt.Sprintf("of %s of the application, %s", counted(len(all), "replica"), strings.Join(late, ", ")),
-		Fix:     "see the log of that process, and its way to Redis"}
+		Fix:     "see the log of that process, and check its connection to Redis"}
 }
 
-// findingJSON is what --json says of one.
+// findingJSON is a finding as --json prints it.
 type findingJSON struct {
 	Level   string `json:"level"`
 	Check   string `json:"check"`
@@ -161,9 +165,9 @@ func printFindings(cmd *cobra.Command, findings []redisstore.Finding, asJSON boo
 	case refused > 1:
 		return fmt.Errorf("%d findings keep applications from starting", refused)
 	case failing == 1:
-		return errors.New("one thing does not work now")
+		return errors.New("one check fails")
 	case failing > 1:
-		return fmt.Errorf("%d things do not work now", failing)
+		return fmt.Errorf("%d checks fail", failing)
 	}
 	return nil
 }

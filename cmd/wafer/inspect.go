@@ -21,22 +21,22 @@ import (
 // The kinds of token, by typ.
 const (
 	typSession = "session+jwt"
-	typSeen    = "seen+jwt"
+	typRenewal = "seen+jwt"
 	typBearer  = "bearer+jwt"
 )
 
-// inspection is what is known of a token; its JSON is what --json prints.
+// inspection is what is known of a token. Its JSON is what --json prints.
 type inspection struct {
 	compact string
 	parts   jwe.Parts
 	broken  bool // it does not open
 
 	Length int             `json:"length"`
-	Kind   string          `json:"kind,omitempty"` // session, seen or bearer
+	Kind   string          `json:"kind,omitempty"` // session, renewal or bearer
 	Header json.RawMessage `json:"header,omitempty"`
 	Key    *adminapi.Key   `json:"key,omitempty"`
 	Claims json.RawMessage `json:"claims,omitempty"`
-	Good   *bool           `json:"good,omitempty"`   // absent: not known, for want of the ring
+	Good   *bool           `json:"good,omitempty"`   // absent: not known without the ring
 	Reason string          `json:"reason,omitempty"` // why it is not
 
 	kid string
@@ -63,8 +63,8 @@ func inspectHeader(compact string) *inspection {
 	switch h.Typ {
 	case typSession:
 		in.Kind = "session"
-	case typSeen:
-		in.Kind = "seen"
+	case typRenewal:
+		in.Kind = "renewal"
 	case typBearer:
 		in.Kind = "bearer"
 	default:
@@ -78,8 +78,8 @@ func (in *inspection) refuse(reason string) {
 	in.Good, in.Reason, in.broken = &good, reason, true
 }
 
-// open opens the token with the ring and says whether it is good. What a key that
-// expired or was revoked sealed is shown too, and is not good.
+// open opens the token with the ring and says whether it is valid. It also shows a token of a key that
+// expired or was revoked.
 func (in *inspection) open(r *keys.Ring, now time.Time) {
 	if in.broken {
 		return
@@ -95,7 +95,7 @@ func (in *inspection) open(r *keys.Ring, now time.Time) {
 	var (
 		sealer  = token.New(keys.Static(r))
 		session token.Session
-		seen    token.Renewal
+		renewal token.Renewal
 		err     error
 	)
 	switch in.Kind {
@@ -103,8 +103,8 @@ func (in *inspection) open(r *keys.Ring, now time.Time) {
 		err = sealer.OpenSession(nil, in.compact, &session, now)
 	case "bearer":
 		err = sealer.OpenBearer(nil, in.compact, &session, now)
-	case "seen":
-		err = sealer.OpenRenewal(nil, in.compact, &seen, now)
+	case "renewal":
+		err = sealer.OpenRenewal(nil, in.compact, &renewal, now)
 	}
 	ahead := now.Add(token.ClockSlack)
 	switch t := now.Unix(); {
@@ -118,11 +118,11 @@ func (in *inspection) open(r *keys.Ring, now time.Time) {
 		in.refuse("tampered")
 	case err != nil:
 		in.refuse("malformed")
-	case max(session.IssuedAt, session.AuthTime, seen.IssuedAt) > ahead.Unix(), session.End > ahead.Add(r.MaxSession()).Unix():
+	case max(session.IssuedAt, session.AuthTime, renewal.IssuedAt) > ahead.Unix(), session.End > ahead.Add(r.MaxSession()).Unix():
 		in.refuse("out_of_bounds")
-	case in.Kind != "seen" && session.End <= t:
+	case in.Kind != "renewal" && session.End <= t:
 		in.refuse("expired_absolute")
-	case max(session.Expires, seen.Expires) <= t: // one of them is zero
+	case max(session.Expires, renewal.Expires) <= t: // one of them is zero
 		in.refuse("expired_idle")
 	default:
 		good := true
@@ -131,12 +131,12 @@ func (in *inspection) open(r *keys.Ring, now time.Time) {
 	in.broken = err != nil
 }
 
-// reasons say the reasons to people.
+// reasons explain the reasons to people.
 var reasons = map[string]string{
 	"too_long":         "Not a token: longer than " + strconv.Itoa(token.MaxLength) + " bytes.",
-	"malformed":        "Malformed: not a token of Wafer's.",
-	"tampered":         "Tampered with: it was changed, or another key of that id sealed it.",
-	"unknown_key":      "Not good: the ring has no such key. Is it the right ring, and is it fresh?",
+	"malformed":        "Malformed: this is not a token of Wafer.",
+	"tampered":         "Tampered with: the token was changed, or another key of that id sealed it.",
+	"unknown_key":      "Not good: the ring has no such key. Is it the right ring, and the newest copy?",
 	"expired_key":      "Not good: its key expired.",
 	"revoked_key":      "Not good: its key is revoked.",
 	"out_of_bounds":    "Not good: it begins in the future, or ends later than max_session allows. Did a key leak?",
@@ -163,7 +163,7 @@ func (in *inspection) print(w io.Writer, now time.Time) {
 				return "the key is " + key
 			case name == "typ" && in.Kind == "session":
 				return "everything about a session"
-			case name == "typ" && in.Kind == "seen":
+			case name == "typ" && in.Kind == "renewal":
 				return "the last renewal"
 			case name == "typ" && in.Kind == "bearer":
 				return "a session of a program"
@@ -178,10 +178,10 @@ func (in *inspection) print(w io.Writer, now time.Time) {
 	fmt.Fprintln(w)
 	switch {
 	case in.Good == nil:
-		fmt.Fprintln(w, "The rest is sealed. With the ring (--file) it can be opened.")
+		fmt.Fprintln(w, "The rest is sealed. The ring (--file) opens it.")
 	case *in.Good:
 		fmt.Fprintln(w, p.paint(green, "Good:"), "the key opens it and no deadline has passed.")
-		fmt.Fprintln(w, p.paint(dim, "Whether the session was revoked only the list of revocations knows."))
+		fmt.Fprintln(w, p.paint(dim, "Only the list of revocations knows whether the session is revoked: see 'wafer lookup'."))
 	default:
 		verdict, rest, _ := strings.Cut(reasons[in.Reason], ":")
 		fmt.Fprintln(w, p.paint(red, verdict+":")+rest)
@@ -189,20 +189,20 @@ func (in *inspection) print(w io.Writer, now time.Time) {
 			fmt.Fprintln(w, notThis(in.compact))
 		}
 		if in.Reason == "expired_idle" && in.Kind == "session" {
-			fmt.Fprintln(w, p.paint(dim, "The seen cookie beside it may say a later one; inspect that too."))
+			fmt.Fprintln(w, p.paint(dim, "The renewal cookie beside it may have a later one: inspect that too."))
 		}
 	}
 }
 
-// notThis says what something may be that is no token.
+// notThis guesses what a malformed token is.
 func notThis(compact string) string {
 	switch strings.Count(compact, ".") {
 	case 2:
-		return "It looks like a signed JWT, which Wafer neither makes nor takes."
+		return "It looks like a signed JWT. Wafer does not use those."
 	case 4:
-		return "It has the five parts of a JWE; is it whole, and nothing else with it?"
+		return "It has the five parts of a JWE. Is it complete, with nothing before or after it?"
 	}
-	return "A token has five parts with dots between them, the second of them empty."
+	return "A token has five parts with dots between them. The second part is empty."
 }
 
 // printMembers prints the members of an object in their order, with a remark each.
@@ -223,7 +223,7 @@ func printMembers(w io.Writer, object json.RawMessage, remark func(name, value s
 		}
 		label := fmt.Sprint(name)
 		note := remark(label, shown)
-		if len(shown) > 60 && note != "" { // an application's data, perhaps: no column for that
+		if len(shown) > 60 && note != "" { // perhaps the application's data: too wide for a column
 			note = ""
 		}
 		rows = append(rows, []cell{{safe(label), dim}, {safe(shown), ""}, {note, dim}})
@@ -241,7 +241,7 @@ func hexTags(value string) (out string) {
 	return out
 }
 
-// explain says what a claim means, and a time so that one can read it.
+// explain says what a claim means, and prints times for people.
 func explain(name, value string, now time.Time) string {
 	about := map[string]string{
 		"aud": "the application", "sid": "the session", "sub": "who is logged in",

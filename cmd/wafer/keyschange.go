@@ -23,12 +23,12 @@ func keysExtend() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "extend --file FILE --max-session TIME",
-		Short: "Make the ring fit for longer sessions; nobody is logged out",
-		Long: `Raises the longest life of a session that the ring is made for. Keys are kept
-for as long as sessions may live, so do this first, and then configure the
+		Short: "Prepare the ring for longer sessions; nobody is logged out",
+		Long: `Raises the longest life of a session that the ring is made for. The ring keeps a
+key for as long as sessions can live. So do this first, and then configure the
 application for longer sessions (Config.Absolute, Config.Remember).
 
-It cannot be lowered again.`,
+The limit cannot be lowered again.`,
 		Example: `  wafer keys extend --file ring.jwe --kek-file kek --max-session 30d`,
 		Args:    cobra.NoArgs,
 	}
@@ -74,22 +74,22 @@ func keysRewrap() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rewrap --file FILE",
 		Short: "Encrypt the ring under another key or passphrase; nobody is logged out",
-		Long: `Encrypts the ring under another key encryption key (KEK) or passphrase. The
-ring itself stays as it is, so nobody is logged out.
+		Long: `Encrypts the ring under another key encryption key (KEK) or passphrase. The ring
+itself does not change, so nobody is logged out.
 
-Name the old one as always (--kek-file, --passphrase-file or WAFER_KEK), and the
-new one by --new-kek-file, --new-passphrase-file or WAFER_NEW_KEK. A new KEK
-file that does not exist is made.
+Name the old KEK as always (--kek-file, --passphrase-file or WAFER_KEK), and the
+new one with --new-kek-file, --new-passphrase-file or WAFER_NEW_KEK. If the new
+KEK file does not exist, the command makes it.
 
-Replicas that run with the old one go on with the ring they have, but see no
-change of the file until they are started with the new one. Do that soon.`,
+Replicas that run with the old KEK keep the ring that they have. They see no
+change of the file until you restart them with the new KEK. Do that soon.`,
 		Example: `  wafer keys rewrap --file ring.jwe --kek-file kek --new-kek-file kek2
   wafer keys rewrap --file ring.json --insecure-plaintext --new-kek-file kek`,
 		Args: cobra.NoArgs,
 	}
 	ring.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&newKEKFile, "new-kek-file", "", "`FILE` with the new key encryption key; it is made if there is none;\nwithout it, "+newKEKVariable)
+	flags.StringVar(&newKEKFile, "new-kek-file", "", "`FILE` with the new key encryption key, made if it does not exist;\n"+newKEKVariable+" may hold the key itself")
 	flags.StringVar(&newPhrase, "new-passphrase-file", "", "`FILE` with the new passphrase")
 	cmd.MarkFlagFilename("new-kek-file")
 	cmd.MarkFlagFilename("new-passphrase-file")
@@ -101,39 +101,41 @@ change of the file until they are started with the new one. Do that soon.`,
 		if err != nil {
 			return err
 		}
-		var (
-			to   keys.KEK
-			what string
-		)
-		switch {
-		case newKEKFile != "" && newPhrase != "":
-			return usagef("give one of --new-kek-file and --new-passphrase-file")
-		case newKEKFile != "":
-			to, what = keys.KEKFile(newKEKFile), "the key of "+newKEKFile
-		case newPhrase != "":
-			to, what = keys.PassphraseFile(newPhrase), "the passphrase of "+newPhrase
-		case os.Getenv(newKEKVariable) != "":
-			to, what = keys.KEKEnv(newKEKVariable), "the key of "+newKEKVariable
-		default:
-			return usagef("what shall the ring be encrypted with? Give --new-kek-file FILE, --new-passphrase-file FILE, or set %s", newKEKVariable)
+		to, what, err := newKEK(newKEKFile, newPhrase)
+		if err != nil {
+			return err
 		}
-		_, err = os.Stat(newKEKFile)
-		makes := newKEKFile != "" && errors.Is(err, fs.ErrNotExist)
+		makes := isMissing(newKEKFile)
 		ctx, cancel := context.WithTimeout(cmd.Context(), lockTime)
 		defer cancel()
 		err = keys.RewrapFile(ctx, ring.file, from, to)
 		if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, keys.ErrKEK) {
-			return errors.New("there is no ring " + ring.file + "; 'wafer keys new' makes one")
+			return noRing(ring.file)
 		}
 		if err != nil {
 			return err
 		}
 		out := cmd.OutOrStdout()
 		if makes {
-			fmt.Fprintf(out, "Made the key encryption key %s. Keep it apart from the ring: whoever has both can forge every session.\n", newKEKFile)
+			fmt.Fprintf(out, keepApart, newKEKFile)
 		}
-		fmt.Fprintf(out, "The ring %s is encrypted with %s. Nobody is logged out.\nStart the replicas again with it soon: those that run see no change of the ring until then.\n", ring.file, what)
+		fmt.Fprintf(out, "The ring %s is encrypted with %s. Nobody is logged out.\nRestart the replicas with it soon: until then they see no change of the ring.\n", ring.file, what)
 		return nil
 	}
 	return cmd
+}
+
+// newKEK returns what the ring is to be encrypted with, and what to call it.
+func newKEK(file, passphraseFile string) (_ keys.KEK, what string, _ error) {
+	switch {
+	case file != "" && passphraseFile != "":
+		return keys.KEK{}, "", usagef("give one of --new-kek-file and --new-passphrase-file")
+	case file != "":
+		return keys.KEKFile(file), "the key of " + file, nil
+	case passphraseFile != "":
+		return keys.PassphraseFile(passphraseFile), "the passphrase of " + passphraseFile, nil
+	case os.Getenv(newKEKVariable) != "":
+		return keys.KEKEnv(newKEKVariable), "the key of " + newKEKVariable, nil
+	}
+	return keys.KEK{}, "", usagef("what is the new encryption of the ring? Give --new-kek-file FILE, --new-passphrase-file FILE, or set %s", newKEKVariable)
 }

@@ -20,13 +20,13 @@ func keysRotate() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "rotate --file FILE",
-		Short: "Bring in a new key; nobody is logged out",
-		Long: `Adds a key that begins to seal after some time, so that every replica has it
-by then. The key that seals until then goes on opening for as long as a
-session may live. Nobody is logged out.
+		Short: "Add a new key; nobody is logged out",
+		Long: `Adds a key that begins to seal after some time, when every replica has it. The key
+that seals until then still opens sessions for as long as a session can live.
+Nobody is logged out.
 
-With --now the new key seals at once. A replica that has not read the ring by
-then takes sessions sealed with it for none, until it has.`,
+With --now the new key seals at once. Until a replica has loaded the new key, it
+treats sessions sealed with it as logged out.`,
 		Example: `  wafer keys rotate --file ring.jwe --kek-file kek
   wafer keys rotate --file ring.jwe --kek-file kek --after 1h`,
 		Args: cobra.NoArgs,
@@ -42,29 +42,34 @@ then takes sessions sealed with it for none, until it has.`,
 		at := time.Now()
 		how := keys.Rotation{After: time.Duration(after), Immediate: now}
 		before, r, err := ring.edit(cmd.Context(), func(r *keys.Ring) (*keys.Ring, error) { return r.Rotate(at, how) })
-		if errors.Is(err, keys.ErrPending) {
-			waiting := before.Keys()[0]
-			return fmt.Errorf("key %s is waiting already, and begins to seal at %s. If that is too late: --now", waiting.ID(), from(waiting.NotBefore(), at))
-		}
-		if errors.Is(err, keys.ErrFull) {
-			return fmt.Errorf("the ring holds as many keys as a ring may; 'wafer keys prune' drops the expired ones")
-		}
 		if err != nil {
-			return err
+			return rotateError(err, before, at)
 		}
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), adminapi.RingOf(r, at))
 		}
 		printRotated(cmd, before, r, at)
 		if now {
-			fmt.Fprintln(cmd.OutOrStdout(), "A replica that has not read the ring yet takes what the new key seals for no session, until it has.")
+			fmt.Fprintln(cmd.OutOrStdout(), "Until a replica has loaded the new key, it treats sessions sealed with it as logged out.")
 		}
 		return nil
 	}
 	return cmd
 }
 
-// printRotated says which key came, when it seals, and until when the old one opens.
+// rotateError says what to do about a ring that cannot take a key.
+func rotateError(err error, r *keys.Ring, now time.Time) error {
+	switch {
+	case errors.Is(err, keys.ErrPending):
+		waiting := r.Keys()[0]
+		return fmt.Errorf("key %s is waiting already, and begins to seal at %s. If that is too late, use --now", waiting.ID(), from(waiting.NotBefore(), now))
+	case errors.Is(err, keys.ErrFull):
+		return errors.New("the ring is full; 'wafer keys prune' removes the expired keys")
+	}
+	return err
+}
+
+// printRotated says which key is new, when it seals, and until when the old one opens.
 func printRotated(cmd *cobra.Command, before, r *keys.Ring, now time.Time) {
 	out := cmd.OutOrStdout()
 	for _, k := range r.Keys() {
@@ -88,9 +93,9 @@ func keysPrune() *cobra.Command {
 	var ring ringFlags
 	cmd := &cobra.Command{
 		Use:   "prune --file FILE",
-		Short: "Drop the keys that expired",
-		Long: `Drops the keys that expired. They open nothing any more, so nobody is logged
-out; what they sealed can never be opened again.`,
+		Short: "Remove the keys that expired",
+		Long: `Removes the keys that expired. They open nothing any more, so nobody is logged
+out. What they sealed can never be opened again.`,
 		Example: `  wafer keys prune --file ring.jwe --kek-file kek`,
 		Args:    cobra.NoArgs,
 	}
@@ -104,8 +109,8 @@ out; what they sealed can never be opened again.`,
 		}
 		expired := missing(r, r.Prune(now))
 		if len(expired) > 0 {
-			what := fmt.Sprintf("These keys expired and open nothing any more. They will be dropped, and what they sealed can never be opened again:\n  %s", strings.Join(expired, "\n  "))
-			if err := confirm(cmd, what, "Drop them?"); err != nil {
+			what := fmt.Sprintf("These keys expired and open nothing any more. They will be removed, and what they sealed can never be opened again:\n  %s", strings.Join(expired, "\n  "))
+			if err := confirm(cmd, what, "Remove them?"); err != nil {
 				return err
 			}
 			if _, r, err = ring.edit(cmd.Context(), func(r *keys.Ring) (*keys.Ring, error) { return r.Prune(now), nil }); err != nil {
@@ -116,16 +121,16 @@ out; what they sealed can never be opened again.`,
 		case *asJSON:
 			return printJSON(out, adminapi.RingOf(r, now))
 		case len(expired) == 0:
-			fmt.Fprintln(out, "No key has expired; nothing to drop.")
+			fmt.Fprintln(out, "No key has expired; nothing to remove.")
 		default:
-			fmt.Fprintf(out, "Dropped %s.\n", strings.Join(expired, ", "))
+			fmt.Fprintf(out, "Removed %s.\n", strings.Join(expired, ", "))
 		}
 		return nil
 	}
 	return cmd
 }
 
-// missing returns the kids of those keys of all that part does not hold.
+// missing returns the kids of the keys of all that are not in part.
 func missing(all, part *keys.Ring) (kids []string) {
 	for _, k := range all.Keys() {
 		if _, ok := part.Key(k.ID()); !ok {

@@ -1,6 +1,6 @@
-// Wafer makes, rotates and revokes the keys of sealed sessions, ends sessions,
-// follows the list of revocations, checks a Redis, explains tokens, and shows with
-// a demo how sessions without a store are revoked.
+// Wafer makes, rotates and revokes the keys that seal sessions, ends sessions, looks up revocations,
+// follows the list of them, checks a Redis, explains tokens, and runs a demo of sessions that need no
+// store and can be revoked all the same.
 package main
 
 import (
@@ -10,8 +10,8 @@ import (
 )
 
 func main() {
-	// A command says in a line of its own what went wrong; what libraries log on the
-	// way would bury it. The demo has its own logger.
+	// A command prints one line about what went wrong. Log lines of libraries would bury it. The demo has
+	// a logger of its own.
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	os.Exit(run(context.Background(), newRoot(), os.Args[1:]))
 }

@@ -13,7 +13,7 @@ import (
 
 const timeLayout = "2006-01-02 15:04:05Z"
 
-// utc prints a time for people; "-" if there is none.
+// utc prints a time for people, and "-" for the zero time.
 func utc(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -21,10 +21,10 @@ func utc(t time.Time) string {
 	return t.UTC().Format(timeLayout)
 }
 
-// instant is a log time as a time.
+// instant returns a log time as a time.
 func instant(ms int64) time.Time { return time.UnixMilli(ms) }
 
-// from prints a time and how far from now it is.
+// from prints a time and its distance from now.
 func from(t, now time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -32,7 +32,7 @@ func from(t, now time.Time) string {
 	return utc(t) + " (" + distance(t.Sub(now.Truncate(time.Second))) + ")"
 }
 
-// distance prints how far away something is: "in 10 min", "3 days ago", "now".
+// distance prints a distance from now: "in 10 min", "3 days ago", "now".
 func distance(d time.Duration) string {
 	switch {
 	case d.Abs() < time.Second:
@@ -43,8 +43,8 @@ func distance(d time.Duration) string {
 	return "in " + span(d)
 }
 
-// span prints a duration, rounded, in the largest unit of which it has at least
-// two, or exactly one: 90 min say more than 2 h.
+// span prints a duration, rounded, in the largest unit that fits at least twice or exactly once: 90 min
+// says more than 2 h.
 func span(d time.Duration) string {
 	for _, u := range []struct {
 		unit      time.Duration
@@ -53,7 +53,7 @@ func span(d time.Duration) string {
 		if d == u.unit {
 			return "1 " + u.one
 		}
-		if d >= 2*u.unit-u.unit/24 { // an hour less is two days too
+		if d >= 2*u.unit-u.unit/24 { // 47 hours are two days too
 			return fmt.Sprintf("%d %s", d.Round(u.unit)/u.unit, u.many)
 		}
 	}
@@ -71,8 +71,7 @@ func counted[N int | int64](n N, one string) string {
 // A palette colours words, or leaves them as they are.
 type palette bool
 
-// colours says whether w wants colours: a terminal, unless NO_COLOR is set or the
-// terminal is a dumb one.
+// colours reports whether to print colours to w: on a terminal that is not dumb, unless NO_COLOR is set.
 func colours(w io.Writer) palette {
 	return palette(isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
 }
@@ -119,7 +118,7 @@ func table(w io.Writer, indent string, rows [][]cell) {
 	}
 }
 
-// safe prints text from outside so that it cannot speak to the terminal.
+// safe escapes what a terminal could take for a control sequence.
 func safe(s string) string {
 	var b strings.Builder
 	for _, r := range s {

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A progress shows on a terminal how far long work has come.
+// A progress shows on a terminal how much of a long task is done.
 type progress struct {
-	w     io.Writer // nil: nobody looks
+	w     io.Writer // nil: not a terminal
 	total int
 	began time.Time
 	shown time.Time
@@ -25,7 +25,7 @@ func newProgress(w io.Writer, total int) *progress {
 
 const barWidth = 30
 
-// at says that n of all are done.
+// at shows that n of all are done.
 func (p *progress) at(n int) {
 	if p.w == nil || n < p.total && time.Since(p.shown) < 100*time.Millisecond {
 		return
@@ -39,7 +39,7 @@ func (p *progress) at(n int) {
 	fmt.Fprintf(p.w, "\r[%s%s] %d of %d, %.0f a second ", strings.Repeat("#", done), strings.Repeat(".", barWidth-done), n, p.total, rate)
 }
 
-// end leaves the line.
+// end ends the line.
 func (p *progress) end() {
 	if p.w != nil {
 		fmt.Fprintln(p.w)

@@ -16,7 +16,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// inspectJSON is what --json says of a list.
+// inspectJSON is a list as --json prints it.
 type inspectJSON struct {
 	List         string     `json:"list"`
 	Ring         string     `json:"ring"` // "ours", "another", "unknown"
@@ -24,7 +24,7 @@ type inspectJSON struct {
 	CompleteFrom time.Time  `json:"complete_from"`
 	Retention    float64    `json:"retention"` // s
 	Terms        int        `json:"terms"`
-	Term         *time.Time `json:"term,omitempty"` // since when the present one is open
+	Term         *time.Time `json:"term,omitempty"` // when the present one began
 	Entries      int        `json:"entries"`        // of the log
 	Oldest       string     `json:"oldest,omitempty"`
 	Globals      int        `json:"globals"`
@@ -36,17 +36,16 @@ func revocationsInspect() *cobra.Command {
 	var f listFlags
 	cmd := &cobra.Command{
 		Use:   "inspect",
-		Short: "Look at a list without joining it, and say whether replicas can follow it",
-		Long: `Reads the whole list without joining it: which list it is, what it holds, whether
-replicas can follow it and if not, why, whether it belongs to the ring that was
-given, and who reads it. The ring is optional here. The exit code is 1 if
-replicas cannot follow the list; 'wafer revocations reset' is the way out then.`,
+		Short: "Read a list without joining it, and show whether replicas can follow it",
+		Long: `Reads the whole list without joining it. It shows which list it is, what it
+holds, whether replicas can follow it and why not, whether it belongs to the
+given ring, and which replicas read it. The ring is optional here.
+
+The exit status is 1 if replicas cannot follow the list, or if it belongs to
+another ring. Then 'wafer revocations reset' deletes it.`,
 		Args: cobra.NoArgs,
 	}
-	f.add(cmd)
-	for _, name := range []string{"admin", "admin-token-file", "insecure-http"} {
-		cmd.Flags().MarkHidden(name)
-	}
+	f.addStores(cmd)
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if f.admin.url != "" {
@@ -55,26 +54,9 @@ replicas cannot follow the list; 'wafer revocations reset' is the way out then.`
 		if err := f.one(); err != nil {
 			return err
 		}
-		ring, err := f.ringIfGiven(cmd.Context())
+		out, err := f.inspect(cmd.Context())
 		if err != nil {
 			return err
-		}
-		s, closeStore, err := f.store(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer closeStore()
-		i, err := inspect(cmd.Context(), s, ring, func(revlog.Head) int64 { return 0 })
-		if err != nil {
-			return err
-		}
-		out := summary(i, ring != nil)
-		if r, ok := s.(revlog.Registrar); ok {
-			all, err := r.Replicas(cmd.Context())
-			if err != nil {
-				return err
-			}
-			out.Replicas = adminapi.ReplicasOf(all)
 		}
 		if *asJSON {
 			err = printJSON(cmd.OutOrStdout(), out)
@@ -85,16 +67,41 @@ replicas cannot follow the list; 'wafer revocations reset' is the way out then.`
 		case err != nil:
 			return err
 		case len(out.Problems) > 0:
-			return errors.New("replicas cannot follow this list; 'wafer revocations reset' begins it anew")
-		case i.OtherRing:
-			return errors.New("the list belongs to another ring, so applications with this ring cannot join it; 'wafer revocations reset' begins it anew")
+			return errors.New("replicas cannot follow this list; 'wafer revocations reset' deletes it, and applications begin a new one")
+		case out.Ring == "another":
+			return errors.New("the list belongs to another ring, so applications with this ring cannot join it; 'wafer revocations reset' deletes it")
 		}
 		return nil
 	}
 	return cmd
 }
 
-// inspect looks at the list in s. ring may be nil.
+func (f *listFlags) inspect(ctx context.Context) (inspectJSON, error) {
+	ring, err := f.ringIfGiven(ctx)
+	if err != nil {
+		return inspectJSON{}, err
+	}
+	s, closeStore, err := f.store(ctx)
+	if err != nil {
+		return inspectJSON{}, err
+	}
+	defer closeStore()
+	i, err := inspect(ctx, s, ring, func(revlog.Head) int64 { return 0 })
+	if err != nil {
+		return inspectJSON{}, err
+	}
+	out := summary(i, ring != nil)
+	if r, ok := s.(revlog.Registrar); ok {
+		all, err := r.Replicas(ctx)
+		if err != nil {
+			return out, err
+		}
+		out.Replicas = adminapi.ReplicasOf(all)
+	}
+	return out, nil
+}
+
+// inspect reads the list in s from a log time on. ring may be nil.
 func inspect(ctx context.Context, s revlog.Store, ring *keys.Ring, from func(revlog.Head) int64) (replica.Inspection, error) {
 	var k replica.Secrets
 	if ring != nil {
@@ -134,7 +141,7 @@ func summary(i replica.Inspection, ringGiven bool) inspectJSON {
 }
 
 func printInspection(w io.Writer, x inspectJSON, now time.Time) {
-	ring := map[string]string{"ours": "the list belongs to it", "another": "THE LIST BELONGS TO ANOTHER ONE", "unknown": "none was given"}[x.Ring]
+	ring := map[string]string{"ours": "the list belongs to it", "another": "THE LIST BELONGS TO ANOTHER ONE", "unknown": "not given"}[x.Ring]
 	sound := "replicas can follow it"
 	if len(x.Problems) > 0 {
 		sound = "REPLICAS CANNOT FOLLOW IT"

@@ -71,9 +71,13 @@ func (f *ringFlags) open(ctx context.Context) (*keys.File, error) {
 		Poll: time.Hour, PollOnly: true, Logger: slog.New(slog.DiscardHandler),
 	})
 	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, keys.ErrKEK) {
-		return nil, errors.New("there is no ring " + f.file + "; 'wafer keys new' makes one")
+		return nil, noRing(f.file)
 	}
 	return file, err
+}
+
+func noRing(file string) error {
+	return errors.New("there is no ring " + file + "; 'wafer keys new' makes one")
 }
 
 // edit changes the ring.

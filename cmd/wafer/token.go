@@ -16,7 +16,7 @@ import (
 func tokenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
-		Short: "Explain tokens",
+		Short: "Show what is in a token",
 	}
 	cmd.AddCommand(tokenInspect())
 	return cmd
@@ -26,17 +26,17 @@ func tokenInspect() *cobra.Command {
 	var ring ringFlags
 	cmd := &cobra.Command{
 		Use:   "inspect [--file FILE] [TOKEN | -]",
-		Short: "Show what a token says, and whether it is good",
-		Long: `Shows the header of a token and, with the ring, what is sealed in it, and
-whether it is good. The value of a cookie is a token.
+		Short: "Show what is in a token, and whether the token is valid",
+		Long: `Shows the header of a token. With the ring it also shows what is sealed in the
+token, and whether the token is valid. The value of a cookie is a token.
 
 A token is as good as a password until its session ends. Give it on standard
 input, so that it stays out of the history of the shell: without TOKEN, or
 with -, it is read from there.
 
-Whether the session was revoked is not in the token; the list of revocations
-knows. The exit code is 1 for what is no token and, with the ring, for a token
-that does not open.`,
+A token does not say whether its session is revoked: see 'wafer lookup'. The exit
+status is 1 if the input is not a token or, with the ring, if the token does not
+open.`,
 		Example: `  wafer token inspect < token.txt
   xclip -o | wafer token inspect --file ring.jwe --kek-file kek`,
 		Args: cobra.MaximumNArgs(1),
@@ -69,8 +69,8 @@ that does not open.`,
 	return cmd
 }
 
-// readToken takes the token from the arguments or from standard input, with or
-// without the name of a cookie before it.
+// readToken reads the token from the arguments or from standard input. The name of its cookie may stand
+// before it.
 func readToken(cmd *cobra.Command, args []string) (string, error) {
 	var text string
 	if len(args) == 1 && args[0] != "-" {

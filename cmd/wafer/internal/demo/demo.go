@@ -1,8 +1,9 @@
-// Package demo runs several replicas of a small application behind one port, so that one can watch a session be served by any of them,
-// and be refused by all of them once it was revoked.
+// Package demo runs several replicas of a small application behind one port. Any of them serves a
+// session, and all of them refuse it once it is revoked.
 //
-// The replicas share what real ones would share, a key ring and the store of the revocation list, and nothing else: each has its own
-// list, its own manager and its own counters. [Open] prepares everything below one folder, [Demo.Serve] serves until its context ends.
+// The replicas share what real ones share, a key ring and the store of the revocation list, and
+// nothing else: each has its own list, manager and counters. [Open] prepares everything in one folder,
+// and [Demo.Serve] serves until its context ends.
 package demo
 
 import (
@@ -23,7 +24,7 @@ import (
 // MaxReplicas bounds Config.Replicas: each polls the store five times a second.
 const MaxReplicas = 32
 
-// Config of a demo.
+// Config configures a demo.
 type Config struct {
 	// Addr to listen on, host and port. Zero: 127.0.0.1:8080.
 	Addr string
@@ -31,14 +32,15 @@ type Config struct {
 	AllowRemote bool
 	// Replicas to run, at most MaxReplicas. Zero: 3.
 	Replicas int
-	// Dir keeps ring, key encryption key and list from one run to the next. It is made if it is not there. Zero: a temporary folder,
-	// removed by Close.
+	// Dir is the folder that keeps ring, key encryption key and list from one run to the next. Open
+	// makes it if needed. Zero: a temporary folder, which Close removes.
 	Dir string
-	// Redis is the URL of a Redis that keeps ring and list in place of Dir, so that several demos serve each other's sessions. Zero: Dir.
+	// Redis is the URL of a Redis that keeps ring and list in place of Dir, so that several demos
+	// serve each other's sessions. Zero: Dir.
 	Redis string
 	// KEK is what the ring in Redis is encrypted with.
 	KEK keys.KEK
-	// AdminToken for the API below /admin/. Zero: a random one.
+	// AdminToken is the token of the API below /admin/. Zero: a random one.
 	AdminToken string
 	// Logger receives the audit log of the admin API and warnings. Zero: slog.Default().
 	Logger *slog.Logger
@@ -47,7 +49,7 @@ type Config struct {
 // shutdownTime is how long requests in flight may take to end.
 const shutdownTime = 5 * time.Second
 
-// Demo is a running set of replicas. Its methods may be called from any goroutine.
+// Demo is a running set of replicas. It is safe for concurrent use.
 type Demo struct {
 	listener net.Listener
 	server   *http.Server
@@ -56,7 +58,7 @@ type Demo struct {
 	token    string
 }
 
-// Open starts the replicas and listens; it returns when all of them are ready. ctx bounds opening only.
+// Open starts the replicas and listens. It returns when all of them are ready. ctx bounds Open only.
 func Open(ctx context.Context, c Config) (*Demo, error) {
 	if c.Addr == "" {
 		c.Addr = "127.0.0.1:8080"
@@ -65,16 +67,16 @@ func Open(ctx context.Context, c Config) (*Demo, error) {
 		c.Replicas = 3
 	}
 	if c.Replicas < 1 || c.Replicas > MaxReplicas {
-		return nil, fmt.Errorf("%w: %d replicas, where 1 to %d are possible", ErrConfig, c.Replicas, MaxReplicas)
+		return nil, fmt.Errorf("%w: Replicas is %d and must be 1 to %d", ErrConfig, c.Replicas, MaxReplicas)
 	}
 	if c.Redis != "" && c.Dir != "" {
-		return nil, fmt.Errorf("%w: ring and list are in a folder or in a Redis, not in both", ErrConfig)
+		return nil, fmt.Errorf("%w: Dir and Redis are both set; choose one", ErrConfig)
 	}
 	if c.AdminToken == "" {
 		c.AdminToken = rand.Text() + rand.Text()
 	}
 	if len(c.AdminToken) < admin.MinToken {
-		return nil, fmt.Errorf("%w: the admin token has %d bytes, fewer than %d", ErrConfig, len(c.AdminToken), admin.MinToken)
+		return nil, fmt.Errorf("%w: the admin token has %d bytes and needs at least %d", ErrConfig, len(c.AdminToken), admin.MinToken)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -90,7 +92,8 @@ func Open(ctx context.Context, c Config) (*Demo, error) {
 	return d, nil
 }
 
-// listen refuses what other machines can reach unless that was asked for: cookies would cross the network in the clear.
+// listen listens on addr. Unless allowRemote is set it refuses an address that other machines can
+// reach, because cookies would cross the network in the clear.
 func listen(ctx context.Context, addr string, allowRemote bool) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -108,9 +111,9 @@ func listen(ctx context.Context, addr string, allowRemote bool) (net.Listener, e
 }
 
 var (
-	// ErrConfig: the configuration makes no sense.
+	// ErrConfig: the configuration cannot be used.
 	ErrConfig = errors.New("demo: unusable configuration")
-	// ErrRemote: other machines can reach the address, and AllowRemote was not set. It wraps ErrConfig.
+	// ErrRemote: other machines can reach the address, and AllowRemote is not set. It wraps ErrConfig.
 	ErrRemote = fmt.Errorf("%w: other machines can reach this address", ErrConfig)
 )
 
@@ -139,7 +142,7 @@ func (d *Demo) start(ctx context.Context, c Config) (err error) {
 	return nil
 }
 
-// reachable is where this process itself reaches a listener that may be bound to all addresses.
+// reachable returns the address at which this process reaches a listener on addr.
 func reachable(addr net.Addr) string {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {
@@ -151,19 +154,19 @@ func reachable(addr net.Addr) string {
 	return net.JoinHostPort(host, port)
 }
 
-// URL is where the demo is served.
+// URL returns where the demo is served.
 func (d *Demo) URL() string { return "http://" + reachable(d.listener.Addr()) }
 
-// Replicas is how many there are.
+// Replicas returns how many replicas there are.
 func (d *Demo) Replicas() int { return len(d.replicas) }
 
-// AdminToken is what the API below /admin/ asks for.
+// AdminToken returns the token of the API below /admin/.
 func (d *Demo) AdminToken() string { return d.token }
 
-// Dir is where the demo keeps what outlives it, and whether Close removes it; "" if that is a Redis.
+// Dir returns the folder with ring and list, "" if they are in a Redis, and whether Close removes it.
 func (d *Demo) Dir() (path string, temporary bool) { return d.state.dir, d.state.temporary }
 
-// Serve serves until ctx ends, lets requests in flight end and returns nil, or why it could not serve. It is called once.
+// Serve serves until ctx ends. Then it waits for requests in flight and returns nil. Call it once.
 func (d *Demo) Serve(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- d.server.Serve(d.listener) }()
@@ -175,13 +178,14 @@ func (d *Demo) Serve(ctx context.Context) error {
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
 	if err := d.server.Shutdown(grace); err != nil {
-		return fmt.Errorf("demo: some requests did not end: %w", errors.Join(err, d.server.Close()))
+		return fmt.Errorf("demo: some requests did not end in time: %w", errors.Join(err, d.server.Close()))
 	}
 	<-failed
 	return nil
 }
 
-// Close stops the replicas and removes a temporary folder. It is called after Serve has returned, or in its stead.
+// Close stops the replicas and removes a temporary folder. Call it after Serve has returned, or
+// without having called Serve.
 func (d *Demo) Close() error {
 	errs := []error{ignoreClosed(d.listener.Close())}
 	for _, r := range d.replicas {

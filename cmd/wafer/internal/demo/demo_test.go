@@ -17,7 +17,8 @@ import (
 
 const promised = 2 * time.Second
 
-// A session is served by any replica, revoked, and stays so when the process is stopped, and when it is killed.
+// A session is served by any replica. Once revoked it stays revoked when the process is stopped or
+// killed.
 func TestRevocationOutlivesTheProcess(t *testing.T) {
 	dir := t.TempDir()
 	p := start(t, "--dir", dir)
@@ -104,7 +105,7 @@ func TestSigningOut(t *testing.T) {
 		thief := ada.copied(p)
 		ada.post(p, "/logout-everywhere", nil)
 		again := newBrowser(t)
-		// A login that another replica takes within the same few ms counts as one that was under way.
+		// A login at another replica within the same few ms counts as one that was under way.
 		redistest.Await(t, "a login after it", func() bool { return again.try(p, "/login", url.Values{"user": {"ada"}}) == http.StatusSeeOther })
 		for range 12 {
 			if s := again.read(p); s.Status != http.StatusOK {
@@ -126,7 +127,7 @@ func TestSigningOut(t *testing.T) {
 // A tag in hexadecimal may hold "ada" by chance.
 var names = regexp.MustCompile(`\b(ada|bob)\b`)
 
-func TestTheAdminAPIIsForWhoeverHasTheToken(t *testing.T) {
+func TestTheAdminAPINeedsTheToken(t *testing.T) {
 	p := start(t, "--dir", t.TempDir())
 	if status, body := p.admin(http.MethodGet, "/status", p.token, ""); status != http.StatusOK || body["ready"] != true {
 		t.Errorf("status: %d %v", status, body)
@@ -161,7 +162,7 @@ func TestTheAdminAPIIsForWhoeverHasTheToken(t *testing.T) {
 	}
 }
 
-// Nothing is wrong with the first start of a demo, so it warns of nothing.
+// The first start of a demo logs no warning.
 func TestAFreshDemoLogsNothing(t *testing.T) {
 	p := start(t)
 	p.login("ada").everyReplica(p, http.StatusOK)

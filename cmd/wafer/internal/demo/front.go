@@ -10,10 +10,10 @@ import (
 //go:embed page
 var page embed.FS
 
-// front is the one port before all replicas, as a load balancer would be: it knows nothing of sessions.
+// front is the port in front of all replicas. Like a load balancer it knows nothing of sessions.
 type front struct {
 	replicas []*replica
-	last     atomic.Int64 // who answered last, from 0; -1: nobody yet
+	last     atomic.Int64 // replica that answered last, from 0; -1: none yet
 	stage    *stage
 	state    *state
 	mux      *http.ServeMux
@@ -34,14 +34,14 @@ func newFront(replicas []*replica, s *state, url string) *front {
 	return f
 }
 
-// forms keeps other sites' pages out, and large bodies.
+// forms refuses requests from pages of other sites, and large bodies.
 func forms(h http.Handler) http.Handler {
 	return http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(h, maxForm))
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.mux.ServeHTTP(w, r) }
 
-// spread hands a request to any replica but the one that had the one before.
+// spread hands a request to any replica but the one that had the last request.
 func (f *front) spread(w http.ResponseWriter, r *http.Request) {
 	n := int64(len(f.replicas))
 	next := rand.Int64N(n)
@@ -52,7 +52,8 @@ func (f *front) spread(w http.ResponseWriter, r *http.Request) {
 	f.replicas[next].handler.ServeHTTP(w, r)
 }
 
-// listReplicas tells what each replica has done so far. It is the page's look behind the scenes, and no part of a session.
+// listReplicas answers what each replica has done so far, for the page to show. It has nothing to do
+// with a session.
 func (f *front) listReplicas(w http.ResponseWriter, r *http.Request) {
 	type numbers struct {
 		Replica  int    `json:"replica"`
@@ -85,12 +86,12 @@ func (f *front) listReplicas(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// policy lets the page load what is served here and nothing else.
+// policy lets the page load only what is served here.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 func file(name, contentType string) http.HandlerFunc {
 	body, err := page.ReadFile("page/" + name)
-	if err != nil { // a file that is not embedded is a mistake made before this program was built
+	if err != nil { // the file is not embedded: a mistake in this program
 		panic(err)
 	}
 	return func(w http.ResponseWriter, _ *http.Request) {

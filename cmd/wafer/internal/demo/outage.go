@@ -11,7 +11,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// outage is the store of the list with a switch: while it is stopped it answers nothing, as a Redis that is down.
+// outage is the store of the list with a switch. While it is stopped every call fails, as with a Redis
+// that is down.
 type outage struct {
 	store
 	stopped atomic.Bool
@@ -75,14 +76,15 @@ func (f *front) stopStore(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"stopped": stop})
 }
 
-// rotate brings in a key that seals at once: the replicas of the demo share one ring in memory, so none of them is late.
+// rotate adds a key that seals at once. The replicas of the demo share one ring in memory, so all of
+// them have the key.
 func (f *front) rotate(w http.ResponseWriter, r *http.Request) {
 	err := f.state.ring.Edit(r.Context(), func(ring *keys.Ring) (*keys.Ring, error) {
 		now := time.Now()
 		return ring.Prune(now).Rotate(now, keys.Rotation{Immediate: true})
 	})
 	if err != nil {
-		writeJSON(w, http.StatusServiceUnavailable, map[string]any{"error": "the ring cannot be written now"})
+		writeJSON(w, http.StatusServiceUnavailable, map[string]any{"error": "the ring cannot be changed now"})
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"kid": f.sealing()})

@@ -25,7 +25,7 @@ func (p *process) get(path string) (*http.Response, string) {
 	return resp, string(body)
 }
 
-// The page loads nothing from elsewhere, and may not.
+// The page loads nothing from elsewhere, and its policy forbids it.
 func TestThePageStandsAlone(t *testing.T) {
 	p := start(t)
 	resp, html := p.get("/")
@@ -83,7 +83,8 @@ func (b *browser) ask(p *process, method, path string, form url.Values) (status 
 	return resp.StatusCode, answer
 }
 
-// The thief of the page gets in with the cookie that the server copied, and is refused after the logout; the phone is not.
+// The thief gets in with the cookie that the server copied and is refused after the logout. The phone
+// is not.
 func TestTheStage(t *testing.T) {
 	p := start(t)
 	ada := newBrowser(t)
@@ -158,7 +159,7 @@ func TestTheStage(t *testing.T) {
 	}
 }
 
-// What the page says of itself is an answer, signed in or not, so that a browser's console stays clean.
+// /api/me answers 200, signed in or not, so that a browser's console shows no errors.
 func TestWhoAmI(t *testing.T) {
 	p := start(t)
 	nobody, ada := newBrowser(t), p.login("ada")
@@ -170,7 +171,8 @@ func TestWhoAmI(t *testing.T) {
 	}
 }
 
-// With the store stopped everybody stays signed in, a sign-out is an error that holds at one replica, and reaches the others afterwards.
+// With the store stopped everybody stays signed in. A sign-out is an error; one replica enforces it at
+// once, and the others do when the store is back.
 func TestTheStoreIsStopped(t *testing.T) {
 	p := start(t)
 	ada, bob := p.login("ada"), p.login("bob")
@@ -228,7 +230,7 @@ func TestTheKeyIsRotated(t *testing.T) {
 	ada.everyReplica(p, http.StatusOK)
 }
 
-// Another site's page cannot log anybody in or out, nor bring anybody on stage.
+// A page of another site cannot log anybody in or out, nor open browsers.
 func TestRequestForgery(t *testing.T) {
 	p := start(t)
 	ada := p.login("ada")

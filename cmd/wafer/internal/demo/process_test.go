@@ -36,7 +36,8 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	program = filepath.Join(dir, "wafer")
-	// The test cache does not see what the build reads, but what we look at: the command's own files. All others are linked into this test.
+	// The test cache does not see what the build reads. So this test looks at the command's own files;
+	// all other packages are linked into the test.
 	if _, err := filepath.Glob("../../*.go"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -68,7 +69,7 @@ var (
 	dirLine   = regexp.MustCompile(`^ *folder +(\S+)`)
 )
 
-// start runs a demo on a port that the kernel chooses, and returns when it has said where.
+// start runs a demo on a port that the kernel chooses, and returns when it has printed the address.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := launch(t, args...)
@@ -126,7 +127,7 @@ func launch(t *testing.T, args ...string) *process {
 	return p
 }
 
-// stop asks the demo to end, and fails if it does not end well.
+// stop asks the demo to end, and fails unless it exits with 0.
 func (p *process) stop() {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -267,7 +268,8 @@ func (b *browser) everyReplica(p *process, status int) session {
 	return s
 }
 
-// refusedWithin reads until every replica refused, which is to be so at most the promised time after since, and stays so.
+// refusedWithin reads until every replica refuses, which must take at most the promised time from
+// since, and checks that they keep refusing.
 func (b *browser) refusedWithin(p *process, since time.Time, promised time.Duration) {
 	b.t.Helper()
 	seen := map[int]bool{}
@@ -290,7 +292,7 @@ func (b *browser) refusedWithin(p *process, since time.Time, promised time.Durat
 	b.everyReplica(p, http.StatusUnauthorized)
 }
 
-// revoke asks the admin API, and returns when it acknowledged.
+// revoke revokes through the admin API, and returns when the API acknowledged.
 func (p *process) revoke(scope, id string) (acknowledged time.Time) {
 	p.t.Helper()
 	status, body := p.admin(http.MethodPost, "/revocations", p.token, fmt.Sprintf(`{"scope":%q,"id":%q,"reason":"test"}`, scope, id))

@@ -17,10 +17,11 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// app names the cookies. Browsers keep cookies by host and not by port, so it says whose they are.
+// app is the name of the cookies. Browsers keep cookies by host and not by port, so the name says which
+// program they belong to.
 const app = "wafer-demo"
 
-// idle is short enough for a renewal to be seen within a visit, and long enough to fetch a coffee.
+// idle is short enough to see a renewal during a visit, and long enough to fetch a coffee.
 const idle = 30 * time.Minute
 
 const (
@@ -34,7 +35,7 @@ type Data struct {
 	Note string `json:"note"`
 }
 
-// replica is one process of the application, had it a process of its own.
+// replica is one replica of the application. A real one has a process of its own.
 type replica struct {
 	number   int
 	list     *revocation.List
@@ -87,8 +88,8 @@ func (r *replica) routes(adminAPI http.Handler) http.Handler {
 	})
 }
 
-// login believes anyone who says a name. A real one takes the moment first, then checks the password, and passes the moment on: what was
-// revoked in between is not undone by a login that began before.
+// login accepts any name. A real login asks for the present moment first, then checks the password,
+// and passes the moment to Login: then a login that began before a revocation does not escape it.
 func (r *replica) login(w http.ResponseWriter, req *http.Request) {
 	since := r.sessions.Now(req.Context())
 	user := strings.TrimSpace(req.PostFormValue("user"))
@@ -104,7 +105,8 @@ func (r *replica) login(w http.ResponseWriter, req *http.Request) {
 	r.done(w, req)
 }
 
-// me is show for the page, which asks about itself all the time: a browser's console shows each 401 as a mistake of the page.
+// me is show for the page, which asks often. Its status is always 200, because a browser's console
+// shows each 401 as an error.
 func (r *replica) me(w http.ResponseWriter, req *http.Request) {
 	s := r.sessions.From(req.Context())
 	if s.LoggedIn() {
@@ -160,7 +162,7 @@ func (r *replica) note(w http.ResponseWriter, req *http.Request) {
 	r.done(w, req)
 }
 
-// end ends sessions in one of the three ways.
+// end ends sessions with one of the three methods.
 func (r *replica) end(how func(*httpmw.Session[Data], context.Context) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if err := how(r.sessions.From(req.Context()), req.Context()); err != nil {
@@ -171,7 +173,7 @@ func (r *replica) end(how func(*httpmw.Session[Data], context.Context) error) ht
 	})
 }
 
-// done sends a browser back to the page, and tells a script what it asked for.
+// done sends a browser back to the page, and answers a script with JSON.
 func (r *replica) done(w http.ResponseWriter, req *http.Request) {
 	if strings.Contains(req.Header.Get("Accept"), "application/json") {
 		writeJSON(w, http.StatusOK, map[string]any{"replica": r.number})
@@ -181,7 +183,8 @@ func (r *replica) done(w http.ResponseWriter, req *http.Request) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// fail answers for a call on the session that failed. What the store did not acknowledge is refused here already.
+// fail answers when a call on the session failed. A revocation that the store did not acknowledge is
+// enforced by this replica all the same.
 func (r *replica) fail(w http.ResponseWriter, req *http.Request, err error) {
 	status := http.StatusInternalServerError
 	switch {
@@ -196,7 +199,8 @@ func (r *replica) fail(w http.ResponseWriter, req *http.Request, err error) {
 	r.refuse(w, req, status, err)
 }
 
-// refuse says why, so that one can learn from it. A real application says the same to everyone it refuses, and the why to its log.
+// refuse answers with the reason, which the page shows. A real application gives everybody the same
+// answer and writes the reason to its log.
 func (r *replica) refuse(w http.ResponseWriter, _ *http.Request, status int, err error) {
 	reason := reasonOf(err)
 	if reason == "" {
@@ -207,7 +211,7 @@ func (r *replica) refuse(w http.ResponseWriter, _ *http.Request, status int, err
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
-	if err != nil { // nothing written here can fail to encode
+	if err != nil { // no value written here can fail to encode
 		panic(err)
 	}
 	h := w.Header()
@@ -215,10 +219,10 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // whoever asked is gone: nothing to do about it
+	_, _ = w.Write(append(body, '\n')) // an error means that the client is gone
 }
 
-// reasonOf names why there is no session, "" for what has another cause.
+// reasonOf names the reason why there is no session. It returns "" for other errors.
 func reasonOf(err error) string {
 	for _, known := range []struct {
 		err  error

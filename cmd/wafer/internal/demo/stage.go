@@ -15,25 +15,26 @@ import (
 	"time"
 )
 
-// stage holds the other browsers of the play: a thief with a copied cookie, the user's phone, somebody else. They live in this process, but
-// they talk to the demo as any browser would, over its port.
+// stage holds the other browsers that the page shows: a thief with a copied cookie, the user's phone,
+// another user. They live in this process, but talk to the demo over its port like any browser.
 //
-// The page cannot copy its own cookie, which is HttpOnly: no script reads it. So the server copies it from the request that asks for it.
+// The page cannot copy its own cookie, which is HttpOnly: no script can read it. So the server copies
+// the cookie from the request.
 type stage struct {
 	url string
 	mux *http.ServeMux
 
-	mu       sync.Mutex // owns browsers
+	mu       sync.Mutex // guards browsers
 	browsers map[string]*browser
 }
 
 // browser is one client with its own cookies.
 type browser struct {
 	client *http.Client
-	used   time.Time // under stage.mu
+	used   time.Time // guarded by stage.mu
 }
 
-// maxBrowsers are kept; of more, the one not used for longest goes.
+// maxBrowsers is how many browsers are kept. One more replaces the one that was unused the longest.
 const maxBrowsers = 64
 
 func newStage(url string) *stage {
@@ -46,7 +47,7 @@ func newStage(url string) *stage {
 
 func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// steal copies the cookies of the browser that asks into a new one.
+// steal copies the cookies of the browser that asks into a new browser.
 func (s *stage) steal(w http.ResponseWriter, r *http.Request) {
 	loot := ours(r)
 	if len(loot) == 0 {
@@ -69,8 +70,9 @@ func (s *stage) steal(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// ours returns the cookies of a request that carry the session, and not the marker that a logout leaves. Other programs on this host may set cookies of any name, and the page
-// shows these in a command to be copied into a shell, so one with other characters than tokens have is left out.
+// ours returns the cookies of a request that carry the session, without the marker that a logout
+// leaves. The page shows them in a command to be copied into a shell, and other programs on this host
+// may set cookies of the same name. So a cookie with characters that tokens do not have is left out.
 func ours(r *http.Request) []*http.Cookie {
 	var found []*http.Cookie
 	for _, c := range r.Cookies() {
@@ -92,13 +94,13 @@ func (s *stage) open(w http.ResponseWriter, r *http.Request) {
 		err = b.login(r.Context(), s.url, r.PostFormValue("user"))
 	}
 	if err != nil {
-		writeJSON(w, http.StatusBadGateway, map[string]any{"error": "the login did not succeed"})
+		writeJSON(w, http.StatusBadGateway, map[string]any{"error": "the login failed"})
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"id": s.keep(b)})
 }
 
-// replay lets a browser ask who it is, and tells what it was answered.
+// replay lets a browser ask for its session, and answers what it got.
 func (s *stage) replay(w http.ResponseWriter, r *http.Request) {
 	b := s.find(r.PathValue("id"))
 	if b == nil {
@@ -108,14 +110,14 @@ func (s *stage) replay(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	answer, err := b.ask(r.Context(), s.url+"/api/session")
 	if err != nil {
-		writeJSON(w, http.StatusBadGateway, map[string]any{"error": "the demo did not answer itself"})
+		writeJSON(w, http.StatusBadGateway, map[string]any{"error": "the demo did not answer"})
 		return
 	}
 	answer.Micros = time.Since(began).Microseconds()
 	writeJSON(w, http.StatusOK, answer)
 }
 
-// asked is what one browser was answered.
+// asked is the answer that a browser got.
 type asked struct {
 	Status  int    `json:"status"`
 	Replica int    `json:"replica"`
@@ -176,7 +178,7 @@ func newBrowser(home string, cookies []*http.Cookie) (*browser, error) {
 	return &browser{client: &http.Client{Jar: jar, Timeout: 5 * time.Second}, used: time.Now()}, nil
 }
 
-// keep gives a browser its name, which only who brought it on stage learns.
+// keep stores a browser under a random id, which only the page that asked for it learns.
 func (s *stage) keep(b *browser) (id string) {
 	id = rand.Text()
 	s.mu.Lock()

@@ -17,9 +17,10 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// state is what all replicas share, and what outlives the process: the ring, encrypted under a key beside it, and the store of the list.
+// state is what all replicas share and what outlives the process: the ring, encrypted, and the store
+// of the list.
 type state struct {
-	dir       string // "": it is in a Redis
+	dir       string // "": both are in a Redis
 	temporary bool
 	ring      ring
 	store     *outage
@@ -43,8 +44,9 @@ func openState(ctx context.Context, c Config) (*state, error) {
 	return openFolder(ctx, c.Dir, c.Logger)
 }
 
-// openShared shares ring and list with every demo at the same Redis. It takes what an application would refuse, a Redis that forgets when it
-// restarts, because that is what one has at hand; the log says so.
+// openShared shares ring and list with every demo at the same Redis. Unlike an application it accepts
+// a Redis that forgets everything when it restarts, because most Redis servers on a laptop do. The log
+// says so.
 func openShared(ctx context.Context, c Config) (_ *state, err error) {
 	s := &state{}
 	defer func() {
@@ -70,7 +72,7 @@ func openShared(ctx context.Context, c Config) (_ *state, err error) {
 	}
 	for _, f := range findings {
 		if f.Level != redisstore.Good {
-			c.Logger.Warn("demo: good enough for a demo: "+f.Message, slog.String("fix", f.Fix))
+			c.Logger.Warn("demo: this Redis is good enough for a demo only: "+f.Message, slog.String("fix", f.Fix))
 		}
 	}
 	shared, err := rediskeys.Open(ctx, o, c.KEK, rediskeys.Config{Create: true, AllowVolatile: true, Poll: time.Second, Logger: c.Logger})
@@ -98,7 +100,7 @@ func openFolder(ctx context.Context, dir string, log *slog.Logger) (_ *state, er
 	} else if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	// The store comes first: its lock keeps two demos off one folder.
+	// The store comes first: its lock keeps a second demo out of the folder.
 	list, err := boltstore.Open(filepath.Join(s.dir, "list.db"))
 	if err != nil {
 		if errors.Is(err, boltstore.ErrInUse) {
@@ -107,9 +109,9 @@ func openFolder(ctx context.Context, dir string, log *slog.Logger) (_ *state, er
 		return nil, fmt.Errorf("demo: %w", err)
 	}
 	s.store = &outage{store: list}
-	// The key lies beside what it encrypts, which is good enough for a demo only.
+	// The key is kept beside the ring that it encrypts, which is good enough for a demo only.
 	path, kek := filepath.Join(s.dir, "ring.jwe"), keys.KEKFile(filepath.Join(s.dir, "ring.kek"))
-	if s.temporary { // there was no ring before that OpenFile could warn of
+	if s.temporary { // OpenFile would warn of a new ring, as if there had been another
 		if err := keys.CreateFile(ctx, path, kek, keys.Generate(0)); err != nil {
 			return nil, fmt.Errorf("demo: %w", err)
 		}
@@ -122,7 +124,7 @@ func openFolder(ctx context.Context, dir string, log *slog.Logger) (_ *state, er
 	return s, nil
 }
 
-// report is what each replica says of itself where operators look.
+// report is what each replica adds to its description in the store.
 func (s *state) report() map[string]string {
 	var ids []string
 	for _, k := range s.ring.Ring().Keys() {
