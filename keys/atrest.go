@@ -63,7 +63,7 @@ func readHeader(segment string) (h header, err error) {
 	case err != nil:
 		return h, err
 	case h.Alg != "dir" || h.Enc != algorithm || h.Cty != contentType:
-		return h, fmt.Errorf("header is not dir, %s, %s", algorithm, contentType)
+		return h, fmt.Errorf("the header must have alg dir, enc %s and cty %s", algorithm, contentType)
 	case !with:
 		return h, nil
 	}
@@ -90,7 +90,7 @@ func (k *kek) seal(ctx context.Context, material, doc []byte) ([]byte, error) {
 	return append(jwe.Seal(nil, a, h.encode(), doc), '\n'), nil
 }
 
-// open reads what seal wrote. One line end after it may be missing or there.
+// open reads what seal wrote. One line end after it is optional.
 func (k *kek) open(ctx context.Context, material, doc []byte) (*Ring, error) {
 	plaintext, err := k.decrypt(ctx, material, doc)
 	if err != nil {
@@ -109,9 +109,9 @@ func (k *kek) decrypt(ctx context.Context, material, doc []byte) ([]byte, error)
 	case plain && k.kind == kindPlaintext:
 		return trimLine(doc), nil
 	case plain:
-		return nil, fmt.Errorf("%w: the ring is in plain text, and a KEK is given", ErrKEK)
+		return nil, fmt.Errorf("%w: the ring is in plain text, but a KEK is given", ErrKEK)
 	case k.kind == kindPlaintext:
-		return nil, fmt.Errorf("%w: the ring is encrypted, and no KEK is given", ErrKEK)
+		return nil, fmt.Errorf("%w: the ring is encrypted, but no KEK is given", ErrKEK)
 	}
 	parts, err := jwe.Split(string(trimLine(doc)))
 	if err != nil {
@@ -125,7 +125,7 @@ func (k *kek) decrypt(ctx context.Context, material, doc []byte) ([]byte, error)
 	case h.kdf != nil && k.kind != kindPassphrase:
 		return nil, fmt.Errorf("%w: the ring is encrypted with a passphrase", ErrKEK)
 	case h.kdf == nil && k.kind == kindPassphrase:
-		return nil, fmt.Errorf("%w: the ring is encrypted with a KEK and not with a passphrase", ErrKEK)
+		return nil, fmt.Errorf("%w: the ring is encrypted with a KEK, not with a passphrase", ErrKEK)
 	}
 	a, err := k.aead(ctx, material, h)
 	if err != nil {
@@ -134,7 +134,7 @@ func (k *kek) decrypt(ctx context.Context, material, doc []byte) ([]byte, error)
 	plaintext, err := parts.Open(nil, a)
 	switch {
 	case errors.Is(err, jwe.ErrTampered):
-		return nil, fmt.Errorf("%w: another KEK, or the ring was altered", ErrKEK)
+		return nil, fmt.Errorf("%w: the KEK is another one, or the ring was altered", ErrKEK)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
 	}

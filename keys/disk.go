@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 )
 
-// readSecretFile reads a file that nobody else may read, of at most limit bytes.
+// readSecretFile reads a file of at most limit bytes that only its owner can read.
 func readSecretFile(path string, limit int64) ([]byte, error) {
-	// Before it is opened: opening a pipe would wait for a writer.
+	// The mode is checked before opening: opening a pipe would wait for a writer.
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", path)
@@ -41,8 +41,7 @@ func readSecretFile(path string, limit int64) ([]byte, error) {
 	return b, nil
 }
 
-// resolve follows symbolic links to where the file is now. A path where nothing is
-// stays as it is.
+// resolve follows symbolic links to where the file is now. If nothing is at path, it returns path.
 func resolve(path string) string {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		return real

@@ -16,18 +16,18 @@ const (
 	nonBlock  = 0
 )
 
-// exposed cannot say anything here: files have no owner, group and others.
+// exposed always returns false: files here have no mode for owner, group and others.
 func exposed(string, fs.FileInfo) bool { return false }
 
-// An owner means nothing here.
+// An owner is empty on this system.
 type owner struct{}
 
 func ownerOf(string, fs.FileInfo, fs.FileInfo) (owner, error) { return owner{}, nil }
 
 func (owner) give(*os.File) error { return nil }
 
-// lock takes the lock that writers take turns by: a file that only one of them can
-// make. One that a crash left behind is taken away after a while.
+// lock takes the lock by which writers take turns: a file that only one of them can create. A lock
+// that a crash left behind is removed after a while.
 func (d *folder) lock(ctx context.Context) (unlock func(), err error) {
 	name := d.base + ".lock"
 	for {

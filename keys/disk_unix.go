@@ -19,16 +19,15 @@ const (
 	nonBlock  = syscall.O_NONBLOCK
 )
 
-// exposed says whether a file is less closed than a secret must be.
+// exposed reports whether others can read or write a file that must be secret.
 func exposed(path string, info fs.FileInfo) bool {
 	open := info.Mode().Perm() & 0o077
 	return open != 0 && (open != 0o040 || !givenByGroup(path, info))
 }
 
-// givenByGroup says whether the group is how a file was given to us, and we could
-// not have it otherwise: the group is one of ours, and the file belongs to another
-// user or lies on a read-only file system. Kubernetes mounts secrets so (0440)
-// where a pod has an fsGroup, and nothing in the pod can change it.
+// givenByGroup reports whether we can read the file only through its group: the group is one of
+// ours, and the file belongs to another user or lies on a read-only file system. Kubernetes mounts
+// secrets so (0440) where a pod has an fsGroup, and nothing in the pod can change it.
 func givenByGroup(path string, info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -41,22 +40,22 @@ func givenByGroup(path string, info fs.FileInfo) bool {
 	return int(stat.Uid) != os.Geteuid() || onReadOnly(path)
 }
 
-// onReadOnly says whether path is on a read-only file system.
+// onReadOnly reports whether path is on a read-only file system.
 func onReadOnly(path string) bool {
 	const writable = 2 // W_OK
 	return errors.Is(syscall.Access(path, writable), syscall.EROFS)
 }
 
-// An owner is whom the files that an edit makes are given to. The zero owner is
-// this process.
+// An owner is the user and group that own the files which an edit creates. The zero owner is this
+// process.
 type owner struct {
 	other    bool
 	uid, gid int
 }
 
-// ownerOf returns the owner of what an edit makes: that of the file, or of the folder
-// where there is none yet, so that what root edits stays readable to the service. Root
-// does not edit where a third user could interfere, or anybody else.
+// ownerOf returns the owner for files that an edit creates: the owner of the file, or of the folder
+// if there is no file yet. So a file that root edits stays readable to the service. Root does not
+// edit where a third user, or everybody, could interfere.
 func ownerOf(path string, dir, file fs.FileInfo) (owner, error) {
 	d, ok := dir.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -78,14 +77,14 @@ func ownerOf(path string, dir, file fs.FileInfo) (owner, error) {
 	case dir.Mode().Perm()&0o022 != 0:
 		return owner{}, fmt.Errorf("%w: root does not write to a folder that others can write to; chmod go-w %s", ErrExposed, name)
 	case d.Uid != 0 && int(d.Uid) != o.uid:
-		return owner{}, fmt.Errorf("%w: root does not write to a folder of a third user: %s belongs to user %d, and the file to user %d", ErrExposed, name, d.Uid, o.uid)
+		return owner{}, fmt.Errorf("%w: root does not write to another user's folder: %s belongs to user %d, and the file to user %d", ErrExposed, name, d.Uid, o.uid)
 	}
 	o.other = o.uid != 0
 	return o, nil
 }
 
-// give gives a file to the owner: by its descriptor, since its name may lead to
-// another file by now. Give it only what this process has just made.
+// give changes the owner of file. It uses the descriptor, since the name may lead to another file
+// by now. Only give away a file that this process has just created.
 func (o owner) give(file *os.File) error {
 	if !o.other {
 		return nil
@@ -93,8 +92,7 @@ func (o owner) give(file *os.File) error {
 	return file.Chown(o.uid, o.gid)
 }
 
-// lock takes the lock that writers take turns by. The system releases it if the
-// process dies.
+// lock takes the lock by which writers take turns. The system releases it if the process dies.
 func (d *folder) lock(ctx context.Context) (unlock func(), err error) {
 	for {
 		file, err := d.openLock(d.base + ".lock")
@@ -119,13 +117,13 @@ func (d *folder) lock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
-// openLock makes the lock, or opens the one that is there. It returns nil if that
-// changed meanwhile. An os.Root follows a link within the folder even with O_NOFOLLOW:
-// finds notices one that was put there in between.
+// openLock creates the lock, or opens the existing one. It returns nil if the lock changed
+// meanwhile. An os.Root follows a link within the folder even with O_NOFOLLOW; finds notices a link
+// that was put there in between.
 func (d *folder) openLock(name string) (*os.File, error) {
 	file, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err == nil {
-		if err = d.owner.give(file); err != nil { // root's lock would keep the service out
+		if err = d.owner.give(file); err != nil { // a lock of root's would keep the service out
 			file.Close()
 			d.root.Remove(name)
 			return nil, writeError(err)

@@ -10,7 +10,7 @@ import (
 const (
 	maxDocument = 512 << 10                 // bytes; 1024 keys take 240 KB
 	lastSecond  = 253402300799              // the end of the year 9999
-	lastBegin   = lastSecond - 20*365*86400 // so that no end comes after lastSecond
+	lastBegin   = lastSecond - 20*365*86400 // so that no key ends after lastSecond
 	secretChars = 43                        // of 32 bytes in base64url
 	ringChars   = 22                        // of 16 bytes in base64url
 	ktyOct      = "oct"                     // RFC 7518 §6.4
@@ -34,13 +34,13 @@ type jwk struct {
 	NotBefore int64  `json:"nbf"`
 	Expires   int64  `json:"exp,omitempty"`
 	Revoked   int64  `json:"revoked,omitempty"`
-	// Of a key from before the ring was extended. 0: that of the ring.
+	// MaxSession is set for a key that stopped sealing before the ring was extended. 0: that of the
+	// ring.
 	MaxSession int64 `json:"max_session,omitempty"`
 }
 
-// PlaintextJWKSet returns the document with all its secrets in plain text. Whoever
-// reads it can forge every session. It exists for encrypting it and for other JOSE
-// libraries; do not log or store it.
+// PlaintextJWKSet returns the document with all its secrets in plain text. Anyone who reads it can
+// forge every session. It is for encryption and for other JOSE libraries. Do not log or store it.
 func (r *Ring) PlaintextJWKSet() []byte {
 	listKey := r.listKey.bytes()
 	set := jwkSet{r.id, r.iat, r.maxSession, encode(listKey[:]), make([]jwk, len(r.keys))}
@@ -58,10 +58,10 @@ func (r *Ring) PlaintextJWKSet() []byte {
 	return doc
 }
 
-// Parse reads the document of a ring in plain text, as described at the top of the
-// package. It is strict: whatever is not understood to the last member is
-// [ErrDocument], in bounded time and memory, and so are weak keys (one byte over
-// and over, a counting sequence, text). An error says where, and never what.
+// Parse reads the document of a ring in plain text; the package documentation describes it. Parse
+// is strict: it returns [ErrDocument] unless it understands every member, in bounded time and
+// memory. Weak keys (one byte over and over, a counting sequence, text) are refused too. An error
+// says where the document is wrong, and never quotes it.
 func Parse(doc []byte) (*Ring, error) {
 	set, err := readSet(doc)
 	if err != nil {
@@ -87,7 +87,7 @@ func Parse(doc []byte) (*Ring, error) {
 			return nil, fmt.Errorf("%w: keys[%d]: its max_session is not below that of the ring", ErrDocument, i)
 		}
 		if kids[k.Kid] {
-			return nil, fmt.Errorf("%w: keys[%d]: its kid comes twice", ErrDocument, i)
+			return nil, fmt.Errorf("%w: keys[%d]: its kid is repeated", ErrDocument, i)
 		}
 		kids[k.Kid] = true
 	}

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// Edit implements [Editor]. The ring it hands to edit is the union of the file and
-// of what is in memory, so a file that lost keys gets them back. Keys that edit
-// leaves out stay unless they expired. A file that cannot be read is not written.
+// Edit implements [Editor]. It calls edit with the union of the ring in the file and the ring in
+// memory, so a file that lost keys gets them back. Keys that edit leaves out stay unless they
+// expired. A file that cannot be read is not overwritten.
 //
-// Reading follows symbolic links, and an edit does not: a path that is one is
-// [ErrReadOnly]. What root edits keeps its owner. Root does not edit in a folder that
-// group or others can write to, or that belongs to a third user: that is [ErrExposed].
+// Reading follows symbolic links, but editing does not: if path is a symbolic link, the error is
+// [ErrReadOnly]. A file that root edits keeps its owner. Root does not edit in a folder that group
+// or others can write to, or that belongs to a third user: the error is [ErrExposed].
 func (f *File) Edit(ctx context.Context, edit func(*Ring) (*Ring, error)) error {
 	if f.closed() {
 		return ErrClosed
@@ -30,7 +30,7 @@ func (f *File) Edit(ctx context.Context, edit func(*Ring) (*Ring, error)) error 
 	}
 	defer f.give()
 	if err := f.load(ctx); err != nil && (errors.Is(err, ErrKEK) || !errors.Is(err, fs.ErrNotExist)) {
-		return err // only a ring that is gone may be written over
+		return err // only a missing ring may be written over
 	}
 	base := f.ring.Load()
 	next, err := edit(base)
@@ -38,7 +38,7 @@ func (f *File) Edit(ctx context.Context, edit func(*Ring) (*Ring, error)) error 
 	case err != nil:
 		return err
 	case next == nil:
-		return errors.New("keys: an edit returned no ring")
+		return errors.New("keys: Edit: edit returned a nil ring")
 	case next == base:
 		return nil
 	}
@@ -60,10 +60,10 @@ func (f *File) Edit(ctx context.Context, edit func(*Ring) (*Ring, error)) error 
 	return nil
 }
 
-// CreateFile writes a ring to a file that does not exist yet, and makes the key of
-// a [KEKFile] if that does not exist either. If there is a file already, the error
-// is [fs.ErrExist] and nothing is written. What root makes belongs to the owner of
-// the folder; where it writes is bounded as [File.Edit] says.
+// CreateFile writes a ring to a file that does not exist yet, and creates the key of a [KEKFile] if
+// that does not exist either. If there is a file already, the error is [fs.ErrExist] and nothing is
+// written. A file that root creates belongs to the owner of the folder; the limits of [File.Edit]
+// on where root writes apply.
 func CreateFile(ctx context.Context, path string, k KEK, r *Ring) error {
 	dir, done, err := openLocked(ctx, path)
 	if err != nil {
@@ -86,7 +86,7 @@ func CreateFile(ctx context.Context, path string, k KEK, r *Ring) error {
 	return dir.replace(doc)
 }
 
-// make is material, and makes the key of a [KEKFile] if there is none.
+// make is material, but creates the key of a [KEKFile] if there is none.
 func (k KEK) make(ctx context.Context) ([]byte, error) {
 	b, err := k.material(ctx)
 	if errors.Is(err, fs.ErrNotExist) && k.k.kind == kindFile {
@@ -97,8 +97,8 @@ func (k KEK) make(ctx context.Context) ([]byte, error) {
 	return b, err
 }
 
-// createKEK makes a file with a random key. If another process makes it first,
-// that one is the key.
+// createKEK creates a file with a random key. If another process creates it first, that one is the
+// key.
 func createKEK(path string) error {
 	dir, err := openFolder(path)
 	if err != nil {

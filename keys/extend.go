@@ -7,15 +7,14 @@ import (
 	"time"
 )
 
-// ErrShorter means that a ring is made for longer sessions already. Sessions that it
-// sealed may be as long, so there is no way back.
-var ErrShorter = errors.New("keys: the ring is made for longer sessions")
+// ErrShorter means that the ring already allows longer sessions. Sessions it sealed may be that
+// long, so the limit cannot be lowered.
+var ErrShorter = errors.New("keys: the ring already allows longer sessions")
 
-// Extend returns the ring made for sessions that live at most maxSession, rounded up
-// to the second. Sessions live on, and what their keys open does not change, but for
-// the key that seals now and any that is waiting: they may seal longer sessions, and
-// open for as much longer. Less than [Ring.MaxSession] is [ErrShorter]; if it is the
-// same, so is the ring.
+// Extend returns the ring with sessions allowed to live as long as maxSession, rounded up to the
+// second. Sessions live on. Only the key that seals now and keys that are waiting change: they may
+// seal longer sessions, and open for as much longer. If maxSession is less than [Ring.MaxSession],
+// the error is [ErrShorter]. If it is the same, Extend returns r itself.
 //
 // Give every replica the new ring before you configure longer sessions.
 func (r *Ring) Extend(now time.Time, maxSession time.Duration) (*Ring, error) {
@@ -25,7 +24,7 @@ func (r *Ring) Extend(now time.Time, maxSession time.Duration) (*Ring, error) {
 	longest := wholeSeconds(maxSession)
 	switch {
 	case longest < r.maxSession:
-		return nil, fmt.Errorf("%w: of %v", ErrShorter, r.MaxSession())
+		return nil, fmt.Errorf("%w: up to %v", ErrShorter, r.MaxSession())
 	case longest == r.maxSession:
 		return r, nil
 	}
@@ -33,16 +32,16 @@ func (r *Ring) Extend(now time.Time, maxSession time.Duration) (*Ring, error) {
 	return newRing(r.identity, longest, extended.settled()), nil
 }
 
-// ahead is how far the clock of the machine that made a key may be ahead of ours.
-const ahead = 60 // s
+// ahead is how far the clock of the machine that made a key may be ahead of ours, in seconds.
+const ahead = 60
 
-// fit returns the keys with those that may seal now made for sessions of that length,
-// and the ends of the others written down.
+// fit returns the keys, with those that may seal now extended to sessions of that length, and the
+// ends of the others written down.
 func (r *Ring) fit(now time.Time, longest int64) []Key {
 	keys := slices.Clone(r.keys)
 	for i := range keys {
-		// A key that another one took over from seals nothing more, except on a
-		// machine whose clock is behind. What it sealed was no longer than before.
+		// A key that another key took over from seals nothing more, except on a machine whose clock
+		// is behind. The sessions it sealed were no longer than before.
 		if keys[i].max < longest && (i == 0 || keys[i-1].nbf+ahead > now.Unix()) {
 			keys[i].max, keys[i].exp = longest, 0
 		} else {

@@ -15,56 +15,55 @@ import (
 
 const (
 	defaultPoll = 5 * time.Second
-	refreshGap  = time.Second            // between looks that Refresh asks for
+	refreshGap  = time.Second            // between reads that Refresh asks for
 	settle      = 100 * time.Millisecond // after the first sign of a change: writers send several
 	kekTimeout  = 30 * time.Second       // for a KEK that the background asks for
-	kekAgain    = 15 * time.Second       // after which one that did not open the ring is asked for again
+	kekAgain    = 15 * time.Second       // before a KEK that did not open the ring is asked for again
 )
 
-// FileConfig is how a [File] behaves. The zero value is good for production.
+// FileConfig configures a [File]. The zero value is good for production.
 type FileConfig struct {
-	// Create makes the ring if there is none, and the key of a [KEKFile] with it
-	// if that is missing too. Of several processes that do so at once one makes
-	// the ring and all end with it. Zero: a missing ring is [fs.ErrNotExist].
+	// Create creates the ring if there is none, and the key of a [KEKFile] if that is missing too.
+	// If several processes do so at once, one creates the ring and all use it. Zero: a missing ring
+	// is [fs.ErrNotExist].
 	Create bool
-	// MaxSession is what a created ring is for, see [Generate]; a ring that
+	// MaxSession is the longest session that a created ring allows; see [Generate]. A ring that
 	// exists keeps its own until [Ring.Extend]. Zero: 24 h.
 	MaxSession time.Duration
-	// Poll is how often the file is read besides when the system says that it
-	// changed. Zero: 5 s.
+	// Poll is how often the file is read, in addition to when the system reports a change. Zero: 5
+	// s.
 	Poll time.Duration
-	// PollOnly does not ask the system to say so: for file systems that do not
-	// tell, and where watches are short. Zero: it asks.
+	// PollOnly turns notifications of the system off. It is for file systems that send none, and
+	// for systems with few watches. Zero: the system is asked to report changes.
 	PollOnly bool
-	// Logger is told when a ring is made, when it changes, and once when it cannot
-	// be read any more. Zero: [slog.Default].
+	// Logger receives a line when a ring is created, when it changes, and once when it can no
+	// longer be read. Zero: [slog.Default].
 	Logger *slog.Logger
 }
 
-// A File is a ring in a file. It follows the file: what the file adds or revokes
-// holds here soon after, and nothing that the file lacks is given up. If the file
-// goes missing, breaks or turns into another ring, the ring stays as it was, and a
-// line in the log says so once.
+// A File is a ring in a file. It follows the file: keys and revocations that are added to the file
+// soon hold here, and nothing that the file lacks is dropped. If the file goes missing, is damaged
+// or becomes another ring, the File keeps the ring it has and logs one line.
 //
-// A write replaces the file as a whole, durably, so that a reader or a crash finds
-// the old ring or the new one. Writers take turns by a lock on an empty file
-// beside it, the ring's name with ".lock" added, which stays there.
+// A write replaces the whole file durably, so a reader or a crash finds the old ring or the new
+// one. Writers take turns by a lock on an empty file beside it, the ring's name with ".lock" added,
+// which is not removed.
 type File struct {
 	path string
 	kek  KEK
 	conf FileConfig
 
 	ring   atomic.Pointer[Ring]
-	looked atomic.Int64 // ns since opened, when the last look began; 0: none
+	looked atomic.Int64 // when the last read began, in ns since opened; 0: none
 	opened time.Time
-	poke   chan struct{} // asks the background for a look in good time
+	poke   chan struct{} // asks the background to read soon
 
-	turn   chan struct{} // held by whoever looks or edits; owns what follows
-	good   digest        // of the bytes that the ring last came from
+	turn   chan struct{} // held while reading or editing; owns the fields below
+	good   digest        // of the bytes that the ring was last read from
 	bad    digest        // of the bytes that did not open
-	failed error         // why they did not; nil: there are none
-	tried  int64         // when, in ns since opened
-	told   error         // what the log was last told; nil: that all is well
+	failed error         // why they did not; nil: no bytes failed
+	tried  int64         // when they were tried, in ns since opened
+	told   error         // the failure last logged; nil: none
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -75,20 +74,19 @@ type digest [sha256.Size]byte
 
 var _ Editor = (*File)(nil)
 
-// OpenFile opens the ring in a file, following symbolic links, and follows its
-// changes until [File.Close]. ctx bounds opening only.
+// OpenFile opens the ring in a file, following symbolic links, and follows its changes until
+// [File.Close]. ctx bounds opening only.
 //
-// A file that others can read, or write, is refused with [ErrExposed]: it must have
-// mode 0600 or 0400. There is one exception, for secrets that Kubernetes mounts
-// with an fsGroup: the group may read (0440) where it is how the file was given to
-// us, which is to say the group is ours, and the file is another user's or on a
-// read-only file system. Windows keeps no such modes, and nothing is checked there.
+// The file must have mode 0600 or 0400. A file that others can read or write is refused with
+// [ErrExposed]. There is one exception, for secrets that Kubernetes mounts with an fsGroup: the
+// group may read (mode 0440) if the group is one of ours and the file belongs to another user or is
+// on a read-only file system. Windows has no such modes, and nothing is checked there.
 func OpenFile(ctx context.Context, path string, k KEK, c FileConfig) (*File, error) {
 	if err := checkMaxSession(c.MaxSession); err != nil {
 		return nil, err
 	}
 	if c.Poll < 0 {
-		return nil, errors.New("keys: Poll is negative")
+		return nil, errors.New("keys: FileConfig.Poll is negative")
 	}
 	if c.Poll == 0 {
 		c.Poll = defaultPoll
@@ -105,7 +103,7 @@ func OpenFile(ctx context.Context, path string, k KEK, c FileConfig) (*File, err
 	if c.Create && errors.Is(err, fs.ErrNotExist) {
 		made := Generate(c.MaxSession)
 		if err = CreateFile(ctx, path, k, made); err == nil {
-			c.Logger.Warn("keys: made a new ring, because there was none; sessions of an earlier ring no longer open", "ring", made.ID(), "file", path)
+			c.Logger.Warn("keys: created a ring, because there was none; sessions of an earlier ring no longer open", "ring", made.ID(), "file", path)
 		}
 		if err == nil || errors.Is(err, fs.ErrExist) {
 			err = f.load(ctx)
@@ -123,8 +121,8 @@ func OpenFile(ctx context.Context, path string, k KEK, c FileConfig) (*File, err
 // Ring implements [Source].
 func (f *File) Ring() *Ring { return f.ring.Load() }
 
-// Close stops following the file and returns when that has stopped. The ring as it
-// was stays readable. Closing again does nothing.
+// Close stops following the file, waits until that has stopped, and returns nil. The ring stays
+// readable. Closing again does nothing.
 func (f *File) Close() error {
 	f.once.Do(f.stop)
 	<-f.done

@@ -10,19 +10,18 @@ import (
 	"syscall"
 )
 
-// A folder is where an edit works. It is opened once and stays the same folder
-// whatever becomes of its name. An edit makes every file in it exclusively, follows
-// no link there, and changes the owner of nothing but a file that it has just made.
-// Whoever else may write to the folder therefore cannot make an edit by root touch a
-// file elsewhere.
+// A folder is where an edit works. It is opened once and stays the same folder even if its name
+// comes to mean another one. An edit creates every file in it exclusively, follows no link there,
+// and changes the owner only of files that it has just created. So another user who can write to
+// the folder cannot make an edit by root touch a file elsewhere.
 type folder struct {
 	root  *os.Root
 	path  string // of the file to edit
 	base  string // its name in the folder
-	owner owner  // of the files that are made here
+	owner owner  // of the files that are created here
 }
 
-// openFolder opens the folder of a file that is to be edited, or made.
+// openFolder opens the folder of a file that is to be edited or created.
 func openFolder(path string) (*folder, error) {
 	d := &folder{path: path, base: filepath.Base(path)}
 	var err error
@@ -39,8 +38,8 @@ func openFolder(path string) (*folder, error) {
 	return d, nil
 }
 
-// openLocked is openFolder for one that writers of the file take turns in. The caller
-// has the turn until done.
+// openLocked is openFolder for a folder in which writers of the file take turns. The caller has its
+// turn until it calls done.
 func openLocked(ctx context.Context, path string) (d *folder, done func(), _ error) {
 	d, err := openFolder(path)
 	if err != nil {
@@ -54,8 +53,8 @@ func openLocked(ctx context.Context, path string) (d *folder, done func(), _ err
 	return d, func() { unlock(); d.close() }, nil
 }
 
-// check refuses a file that is no regular one, and a folder that is not safe to edit
-// in. It settles whom new files belong to.
+// check refuses a file that is not regular, and a folder that is not safe to edit in. It determines
+// the owner of new files.
 func (d *folder) check() error {
 	file, err := d.root.Lstat(d.base)
 	switch {
@@ -87,8 +86,8 @@ func (d *folder) exists() (bool, error) {
 	return err == nil, err
 }
 
-// replace puts these bytes in the place of the file in one step and durably: a crash
-// at any point leaves the old file or the new one. The caller holds the lock.
+// replace replaces the file with b in one step and durably: a crash at any point leaves the old
+// file or the new one. The caller holds the lock.
 func (d *folder) replace(b []byte) error {
 	temp := d.base + ".new"
 	err := d.writeTemp(temp, b)
@@ -102,12 +101,12 @@ func (d *folder) replace(b []byte) error {
 	return d.sync()
 }
 
-// create is replace for a file that must not exist: then it is [fs.ErrExist].
+// create is replace for a file that must not exist. If it does, the error is [fs.ErrExist].
 func (d *folder) create(b []byte) error {
 	temp := fmt.Sprintf("%s.%d.new", d.base, os.Getpid())
 	err := d.writeTemp(temp, b)
 	if err == nil {
-		err = d.root.Link(temp, d.base) // unlike a rename it replaces nothing
+		err = d.root.Link(temp, d.base) // unlike a rename, a link replaces nothing
 	}
 	d.root.Remove(temp)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
@@ -119,8 +118,7 @@ func (d *folder) create(b []byte) error {
 	return d.sync()
 }
 
-// writeTemp is write for a file that a crash may have left behind; nothing of that
-// one lives on.
+// writeTemp is write for a temporary file. It first removes one that a crash left behind.
 func (d *folder) writeTemp(name string, b []byte) error {
 	if err := d.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -128,7 +126,7 @@ func (d *folder) writeTemp(name string, b []byte) error {
 	return d.write(name, b)
 }
 
-// write makes a file for its owner alone and waits until it is on the disk.
+// write creates a file that only its owner can access, and waits until it is on disk.
 func (d *folder) write(name string, b []byte) error {
 	file, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -145,12 +143,12 @@ func (d *folder) write(name string, b []byte) error {
 		err = e
 	}
 	if err != nil {
-		d.root.Remove(name) // half of a file is none
+		d.root.Remove(name) // half a file is of no use
 	}
 	return err
 }
 
-// writeError adds ErrReadOnly to the errors that say: not here, not by you.
+// writeError adds ErrReadOnly to errors that mean that this process may not write here.
 func writeError(err error) error {
 	for _, is := range []error{fs.ErrPermission, syscall.EROFS, syscall.EBUSY} {
 		if errors.Is(err, is) {

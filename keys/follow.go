@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Refresh implements [Source]. A look reads the file; the KEK is asked for, and a
-// passphrase worked out, only if its bytes changed.
+// Refresh implements [Source]. It reads the file. It asks for the KEK, and derives the key from a
+// passphrase, only if the bytes of the file changed.
 func (f *File) Refresh(ctx context.Context) error {
 	if f.closed() {
 		return ErrClosed
@@ -19,21 +19,20 @@ func (f *File) Refresh(ctx context.Context) error {
 	if last != 0 && now-last < int64(refreshGap) || !f.looked.CompareAndSwap(last, now) {
 		select {
 		case f.poke <- struct{}{}:
-		default: // asked already
+		default: // already asked
 		}
 		return nil
 	}
 	return f.look(ctx)
 }
 
-// follow looks at the file when the system says so, when Refresh asked, and from
-// time to time.
+// follow reads the file when the system reports a change, when Refresh asks, and from time to time.
 func (f *File) follow(ctx context.Context, w *watcher) {
 	defer close(f.done)
 	defer w.close()
 	poll := time.NewTicker(f.conf.Poll)
 	defer poll.Stop()
-	var due <-chan time.Time // nil: no look is due
+	var due <-chan time.Time // nil: no read is due
 	for {
 		select {
 		case <-ctx.Done():
@@ -45,7 +44,7 @@ func (f *File) follow(ctx context.Context, w *watcher) {
 				due = time.After(settle)
 			}
 			continue
-		case _, ok := <-w.errors: // the queue ran over: look
+		case _, ok := <-w.errors: // the queue overflowed: read
 			if !ok {
 				w.errors = nil
 			}
@@ -60,14 +59,14 @@ func (f *File) follow(ctx context.Context, w *watcher) {
 		due = nil
 		f.looked.Store(f.now())
 		bounded, cancel := context.WithTimeout(ctx, kekTimeout)
-		f.look(bounded) // the log is told
+		f.look(bounded) // it logs its error
 		cancel()
 		w.follow(f.path)
 	}
 }
 
-// look reads the file and merges what it holds into the ring. The log is told of a
-// change, and of each kind of failure once.
+// look reads the file and merges it into the ring. It logs each change, and each kind of failure
+// once.
 func (f *File) look(ctx context.Context) error {
 	if err := f.take(ctx); err != nil {
 		return err
@@ -78,11 +77,11 @@ func (f *File) look(ctx context.Context) error {
 	after := f.ring.Load()
 	switch {
 	case errors.Is(err, context.Canceled):
-		return err // nobody's failure
+		return err // not a failure of the file
 	case err != nil && (f.told == nil || f.told.Error() != err.Error()):
-		text := "keys: the ring cannot be read; the one in memory stays"
+		text := "keys: cannot read the ring; keeping the one in memory"
 		if errors.Is(err, ErrKEK) {
-			text += "; if the ring has another KEK now, start this process again with that"
+			text += "; if the ring has a new KEK, restart this process with it"
 		}
 		f.conf.Logger.Warn(text, "file", f.path, "error", err)
 	case err == nil && f.told != nil:
@@ -95,8 +94,8 @@ func (f *File) look(ctx context.Context) error {
 	return err
 }
 
-// load reads the file, and opens it if its bytes are others than those that the
-// ring came from. Whoever calls it has the turn, or the File to itself.
+// load reads the file, and decrypts it if its bytes differ from those that the ring was read from.
+// The caller has the turn, or sole use of the File.
 func (f *File) load(ctx context.Context) error {
 	disk, sum, err := f.read(ctx)
 	if err != nil || disk == nil {
@@ -112,8 +111,8 @@ func (f *File) load(ctx context.Context) error {
 	return nil
 }
 
-// read returns the ring in the file and the digest of its bytes; nil if the bytes
-// are those that the ring in memory came from.
+// read returns the ring in the file and the digest of its bytes. The ring is nil if the bytes are
+// those that the ring in memory was read from.
 func (f *File) read(ctx context.Context) (*Ring, digest, error) {
 	doc, err := readSecretFile(f.path, maxAtRest)
 	if errors.Is(err, ErrExposed) {
@@ -126,9 +125,9 @@ func (f *File) read(ctx context.Context) (*Ring, digest, error) {
 	if f.ring.Load() != nil && sum == f.good {
 		return nil, sum, nil
 	}
-	// What failed once fails again. But the KEK may have been put right while the
-	// ring stayed as it is; it may also be a service with a bill, and unknown kids
-	// make us look every second.
+	// Bytes that failed once fail again. But the KEK may have been corrected while the ring stayed
+	// the same, so it is asked for again. Not too often: the KEK may be a service that costs money,
+	// and unknown kids cause a read every second.
 	if f.failed != nil && sum == f.bad && (!errors.Is(f.failed, ErrKEK) || f.now()-f.tried < int64(kekAgain)) {
 		return nil, sum, f.failed
 	}
@@ -140,7 +139,7 @@ func (f *File) read(ctx context.Context) (*Ring, digest, error) {
 	}
 	if err != nil {
 		err = fmt.Errorf("%w (%s)", err, f.path)
-		if ctx.Err() == nil { // or it says nothing of the bytes
+		if ctx.Err() == nil { // otherwise the error says nothing about the bytes
 			f.bad, f.failed, f.tried = sum, err, f.now()
 		}
 		return nil, sum, err
@@ -179,7 +178,7 @@ func (f *File) closed() bool {
 	}
 }
 
-// changes names the keys that came and the ones that were revoked, for the log.
+// changes returns the keys that were added and those that were revoked, as attributes for the log.
 func changes(what, where string, before, after *Ring) []any {
 	var came, revoked []string
 	for _, k := range after.keys {

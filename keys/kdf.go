@@ -19,18 +19,18 @@ const (
 	minPassphrase = 12 // bytes
 	saltSize      = 16 // RFC 9106 §3.1
 	argon2id      = "argon2id"
-	// What Wafer writes is the second recommended option of RFC 9106 §4.
+	// Wafer writes the second recommended option of RFC 9106 §4.
 	writtenTime   = 3
 	writtenMemory = 64 << 10 // KiB
 	writtenLanes  = 4
-	// What it reads at most is four times that in each, so that a ring from another
-	// hand cannot ask for all the memory or all the time there is.
+	// Wafer reads at most four times as much of each, so that a ring from elsewhere cannot demand
+	// unlimited memory or time.
 	mostTime   = 4 * writtenTime
 	mostMemory = 4 * writtenMemory
 	mostLanes  = 4 * writtenLanes
 )
 
-// kdf says how a passphrase becomes a key: members of the protected header.
+// kdf holds the parameters that derive a key from a passphrase: members of the protected header.
 type kdf struct {
 	Name   string `json:"kdf"`
 	Salt   string `json:"salt"`
@@ -63,22 +63,22 @@ func (f *kdf) check() error {
 	case !ok || len(salt) != saltSize:
 		return errors.New("salt is not 16 bytes in base64url")
 	case f.Time > mostTime || f.Memory > mostMemory || f.Lanes > mostLanes:
-		return fmt.Errorf("argon2id with t=%d, m=%d, p=%d is too much work: at most t=%d, m=%d, p=%d, which is four times what Wafer writes",
+		return fmt.Errorf("argon2id with t=%d, m=%d, p=%d is too much work: the limits are t=%d, m=%d, p=%d, which is four times what Wafer writes",
 			f.Time, f.Memory, f.Lanes, mostTime, mostMemory, mostLanes)
 	case f.Time == 0 || f.Lanes == 0 || f.Memory < 8*f.Lanes: // RFC 9106 §3.1
-		return errors.New("t, m, p are not parameters of argon2id")
+		return errors.New("t, m and p are not valid parameters of argon2id")
 	}
 	return nil
 }
 
-// derived is what a passphrase was worked out to.
+// derived is a key derived from a passphrase.
 type derived struct {
 	kdf
 	of   func() [sha256.Size]byte // the passphrase's digest
 	aead func() cipher.AEAD
 }
 
-// derive runs the KDF: about 100 ms and 64 MiB as Wafer writes it.
+// derive runs the KDF. It takes about 100 ms and 64 MiB with the parameters that Wafer writes.
 func (f *kdf) derive(passphrase []byte, sum [sha256.Size]byte) *derived {
 	salt, _ := jwe.AppendDecode(nil, f.Salt)
 	a, err := jwe.AEAD(argon2.IDKey(passphrase, salt, uint32(f.Time), uint32(f.Memory), uint8(f.Lanes), secretSize))
@@ -88,9 +88,9 @@ func (f *kdf) derive(passphrase []byte, sum [sha256.Size]byte) *derived {
 	return &derived{*f, func() [sha256.Size]byte { return sum }, func() cipher.AEAD { return a }}
 }
 
-// saltFor returns what to seal with: what the last run of the KDF made of this
-// passphrase, or a new salt. Nonces are random, so a salt may serve again; keeping
-// it spares every reader a run.
+// saltFor returns the parameters to seal with: those of the last run of the KDF if it was for this
+// passphrase, or a new salt. Nonces are random, so a salt may be used again, and keeping it saves
+// every reader a run.
 func (k *kek) saltFor(passphrase []byte) *kdf {
 	k.turn <- struct{}{}
 	defer func() { <-k.turn }()
@@ -103,11 +103,11 @@ func (k *kek) saltFor(passphrase []byte) *kdf {
 	return &kdf{argon2id, encode(salt), writtenTime, writtenMemory, writtenLanes}
 }
 
-// aeadFrom returns the cipher that a passphrase gives, running the KDF unless the last
-// run was the same. It runs once at a time. If ctx ends first, so does the wait; a run
-// that has begun goes on, and its result is kept.
+// aeadFrom returns the cipher for a passphrase. It runs the KDF unless the last run was for the
+// same input. Only one run happens at a time. If ctx ends first, so does the wait; a run that has
+// begun continues, and its result is kept.
 func (k *kek) aeadFrom(ctx context.Context, passphrase []byte, f *kdf) (cipher.AEAD, error) {
-	if err := ctx.Err(); err != nil { // of two cases that are ready, select takes either
+	if err := ctx.Err(); err != nil { // select may take either of two ready cases
 		return nil, interrupted(err)
 	}
 	select {
@@ -136,5 +136,5 @@ func (k *kek) aeadFrom(ctx context.Context, passphrase []byte, f *kdf) (cipher.A
 }
 
 func interrupted(err error) error {
-	return fmt.Errorf("%w: the passphrase was not worked out in time: %w", ErrKEK, err)
+	return fmt.Errorf("%w: the key was not derived from the passphrase in time: %w", ErrKEK, err)
 }

@@ -80,7 +80,7 @@ func TestWorkIsBounded(t *testing.T) {
 		return reseal(`{"alg":"dir","enc":"A256GCM","cty":"jwk-set+json","kdf":"argon2id","salt":"jiHTZQ-bR8oSeO9WkKs0zQ",` + s + `}`)
 	}
 	_, err := pass.Open(t.Context(), kdf(`"t":10,"m":1048576,"p":1`))
-	if want := "argon2id with t=10, m=1048576, p=1 is too much work: at most t=12, m=262144, p=16"; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "argon2id with t=10, m=1048576, p=1 is too much work: the limits are t=12, m=262144, p=16"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %q", err, want)
 	}
 	if _, err := pass.Open(t.Context(), kdf(`"t":1,"m":262144,"p":16`)); !errors.Is(err, keys.ErrKEK) {
@@ -97,7 +97,7 @@ func TestWaitForThePassphraseEnds(t *testing.T) {
 	cancel()
 	start := time.Now()
 	_, err := pass.Open(ctx, file)
-	if !errors.Is(err, context.Canceled) || !errors.Is(err, keys.ErrKEK) || !strings.Contains(err.Error(), "the passphrase was not worked out in time") {
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, keys.ErrKEK) || !strings.Contains(err.Error(), "the key was not derived from the passphrase in time") {
 		t.Errorf("with a context that is over: %v", err)
 	}
 	slow := reseal(`{"alg":"dir","enc":"A256GCM","cty":"jwk-set+json","kdf":"argon2id","salt":"jiHTZQ-bR8oSeO9WkKs0zQ","t":5,"m":65536,"p":1}`)

@@ -12,22 +12,22 @@ import (
 	"github.com/wafer-sessions/wafer/internal/jwe"
 )
 
-// A KEK says where the key encryption key comes from, the one that a ring is
-// encrypted with at rest. Keep it away from the ring: whoever has both has every
-// session. It is asked for whenever the bytes of a ring changed, and again every 15 s
-// while it does not open them. It is not kept longer, but for what a passphrase was
-// worked out to. The zero KEK opens nothing.
-// It is safe for concurrent use.
+// A KEK says where the key encryption key comes from, with which a ring is encrypted at rest. Keep
+// that key apart from the ring: anyone who has both can forge and read every session. It is asked
+// for whenever the bytes of a ring changed, and again every 15 s while it does not open them. It is
+// not kept in memory between, except for a key derived from a passphrase. The zero KEK opens
+// nothing. A KEK is safe for concurrent use.
 type KEK struct{ k *kek }
 
 type kek struct {
 	kind kind
-	from string // for people: the file, the variable
+	from string // for people: the file or the variable
 	path string // of a KEKFile
 	get  func(context.Context) ([]byte, error)
 
-	turn    chan struct{} // held by who has what follows, and while the KDF runs; nil: no passphrase
-	derived *derived      // by a passphrase; nil: none yet
+	// held by the goroutine that uses derived or runs the KDF; nil: no passphrase
+	turn    chan struct{}
+	derived *derived // from a passphrase; nil: not yet
 }
 
 type kind uint8
@@ -39,9 +39,8 @@ const (
 	kindPlaintext
 )
 
-// KEKFile takes the key from a file, which holds 32 random bytes as they are or in
-// unpadded base64url, and must be closed to others as the ring itself (see
-// [OpenFile]).
+// KEKFile reads the key from a file. The file holds 32 random bytes, raw or in unpadded base64url,
+// and needs the same mode as the ring (see [OpenFile]).
 func KEKFile(path string) KEK {
 	return KEK{&kek{kind: kindFile, from: "file " + path, path: path, get: func(context.Context) ([]byte, error) {
 		b, err := readSecretFile(path, 256)
@@ -59,8 +58,8 @@ func KEKFile(path string) KEK {
 	}}}
 }
 
-// KEKEnv takes the key from an environment variable, which holds 32 random bytes
-// in unpadded base64url.
+// KEKEnv reads the key from an environment variable, which holds 32 random bytes in unpadded
+// base64url.
 func KEKEnv(name string) KEK {
 	return KEK{&kek{kind: kindRaw, from: "variable " + name, get: func(context.Context) ([]byte, error) {
 		s, ok := os.LookupEnv(name)
@@ -75,16 +74,15 @@ func KEKEnv(name string) KEK {
 	}}}
 }
 
-// KEKFunc takes the key from a function, which returns 32 random bytes: the place
-// for a key management service.
+// KEKFunc calls a function for the key. The function returns 32 random bytes, for instance from a
+// key management service.
 func KEKFunc(get func(context.Context) ([]byte, error)) KEK {
 	return KEK{&kek{kind: kindRaw, from: "function", get: get}}
 }
 
-// Passphrase works the key out from a passphrase by argon2id (RFC 9106), with
-// random salt and the parameters in the protected header. To seal it must be at
-// least 12 bytes long. In FIPS 140 mode, where that is enforced, it is [ErrKEK]:
-// argon2id is not approved.
+// Passphrase derives the key from a passphrase by argon2id (RFC 9106), with random salt and the
+// parameters in the protected header. To seal, the passphrase must be at least 12 bytes long. If
+// FIPS 140 mode is enforced, it returns [ErrKEK]: argon2id is not approved.
 func Passphrase(get func(context.Context) ([]byte, error)) KEK {
 	return passphrase("passphrase", get)
 }
@@ -93,7 +91,7 @@ func passphrase(from string, get func(context.Context) ([]byte, error)) KEK {
 	return KEK{&kek{kind: kindPassphrase, from: from, get: get, turn: make(chan struct{}, 1)}}
 }
 
-// PassphraseFile is [Passphrase] with a file, whose last line end does not count.
+// PassphraseFile is [Passphrase] with the content of a file, without its last line end.
 func PassphraseFile(path string) KEK {
 	return passphrase("passphrase in "+path, func(context.Context) ([]byte, error) {
 		b, err := readSecretFile(path, 1024)
@@ -101,11 +99,11 @@ func PassphraseFile(path string) KEK {
 	})
 }
 
-// InsecurePlaintext leaves the ring in plain text. Whoever reads the file, or a
-// backup of it, can forge every session.
+// InsecurePlaintext leaves the ring in plain text. Anyone who reads the file, or a backup of it,
+// can forge every session.
 func InsecurePlaintext() KEK { return KEK{&kek{kind: kindPlaintext, from: "none: plain text"}} }
 
-// Open reads the ring that [KEK.Seal] wrote. An error is [ErrKEK] or [ErrDocument].
+// Open decrypts a ring that [KEK.Seal] wrote. Its errors are [ErrKEK] and [ErrDocument].
 func (k KEK) Open(ctx context.Context, doc []byte) (*Ring, error) {
 	m, err := k.material(ctx)
 	if err != nil {
@@ -114,8 +112,8 @@ func (k KEK) Open(ctx context.Context, doc []byte) (*Ring, error) {
 	return k.k.open(ctx, m, doc)
 }
 
-// Seal returns the document of a ring encrypted with the key: a compact JWE on a
-// line of its own.
+// Seal returns the document of a ring, encrypted with the key: a compact JWE on one line, with a
+// line end.
 func (k KEK) Seal(ctx context.Context, r *Ring) ([]byte, error) {
 	m, err := k.material(ctx)
 	if err != nil {
@@ -159,7 +157,7 @@ func decodeText(b []byte) ([]byte, error) {
 	return nil, errSecretForm
 }
 
-// trimLine cuts one line end off.
+// trimLine removes one line end.
 func trimLine(b []byte) []byte {
 	if n := len(b); n > 0 && b[n-1] == '\n' {
 		b = b[:n-1]

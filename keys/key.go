@@ -13,20 +13,20 @@ const (
 	kidChars   = 11
 )
 
-// A Key is one 256-bit secret of a ring, with its life. It is a small value, to be
-// copied and compared; the secret itself is behind a pointer and does not print.
+// A Key is one 256-bit secret of a ring, with the times of its life. It is a small value that may
+// be copied and compared. The secret itself is behind a pointer and does not print.
 type Key struct {
 	id       string
 	iat, nbf int64 // s
-	exp      int64 // s, as the document says; 0: it says nothing
-	end      int64 // s, what holds in this ring: exp, or less by the next key; 0: none
+	exp      int64 // s, as in the document; 0: not there
+	end      int64 // s, in force in this ring: exp, or earlier because of the next key; 0: none
 	revoked  int64 // s; 0: not revoked
-	max      int64 // s, the longest session that it seals
+	max      int64 // s, the longest session that the key seals
 	secret   *secret
 }
 
-// secret holds key bytes where no printer reaches them: fmt does not follow
-// pointers inside a struct, and what does follow them finds functions here.
+// secret holds key bytes where printers cannot reach them: fmt does not follow pointers inside a
+// struct, and printers that do find functions here.
 type secret struct {
 	aead  func() cipher.AEAD
 	bytes func() [secretSize]byte
@@ -43,33 +43,31 @@ func newSecret(b [secretSize]byte) *secret {
 	}
 }
 
-// ID returns the kid: 64 random bits, 11 base64url characters, of which the first
-// is not "-" in keys made here.
+// ID returns the kid: 64 random bits, 11 base64url characters. In keys made by this package the
+// first character is not "-".
 func (k Key) ID() string { return k.id }
 
-// IssuedAt returns when the key was made, to the second. A key made in the same
-// second as the one it replaces says one second more, which keeps them in order.
+// IssuedAt returns when the key was made, to the second. A key made in the same second as the key
+// it replaces has the next second, which keeps them in order.
 func (k Key) IssuedAt() time.Time { return seconds(k.iat) }
 
 // NotBefore returns when the key begins to seal.
 func (k Key) NotBefore() time.Time { return seconds(k.nbf) }
 
-// Expires returns when the key stops opening; zero if no newer key is to take
-// over from it yet.
+// Expires returns when the key stops opening. It is zero while no newer key is due to take over.
 func (k Key) Expires() time.Time { return seconds(k.end) }
 
 // Revoked returns when the key was revoked, and whether it was.
 func (k Key) Revoked() (time.Time, bool) { return seconds(k.revoked), k.revoked != 0 }
 
-// AEAD returns A256GCM under this key, which draws its nonces itself: Seal and
-// Open take none, and nonce, ciphertext and tag are one slice (see
-// [cipher.NewGCMWithRandomNonce]). A key may seal 2^32 times over everything that
-// holds it (RFC 7518 §8.4); nothing here counts. It is safe for concurrent use,
-// and the same at every call.
+// AEAD returns A256GCM under this key. It draws nonces itself: Seal and Open take an empty nonce,
+// and nonce, ciphertext and tag are one slice (see [cipher.NewGCMWithRandomNonce]). A key may seal
+// 2^32 times in all processes together (RFC 7518 §8.4); AEAD does not count. The result is safe for
+// concurrent use and the same at every call.
 func (k Key) AEAD() cipher.AEAD { return k.secret.aead() }
 
-// before says whether k comes before other in the order in which keys seal. The
-// order rests on what never changes, so that all copies of a ring agree.
+// before reports whether k comes before other in the order in which keys seal. The order depends
+// only on values that never change, so that all copies of a ring agree.
 func (k Key) before(other Key) bool {
 	switch {
 	case k.nbf != other.nbf:

@@ -5,15 +5,15 @@ import (
 	"slices"
 )
 
-// Merge returns the union of two copies of one ring: every key of either, revoked
-// if either says so and as early as either says, ending as early as either says,
-// and the longer of the two longest sessions. Where one copy is extended and the other
-// is not, the ends in the extended one count. It adds and revokes and never removes,
-// and the order in which copies meet does not matter.
+// Merge returns the union of two copies of one ring. It has every key of either. A key is revoked
+// if it is in either copy, at the earlier of the two times, and ends at the earlier of the two
+// ends. The longer of the two longest sessions holds. If only one copy is extended, the ends of
+// keys in that one hold. Merge adds and revokes and never removes, and the order in which copies
+// are merged does not matter.
 //
-// Copies have the same id, the same time of making and the same list key; anything
-// else is [ErrForeign], and so is a key that one of them knows with another secret
-// or another beginning. If other brings nothing, Merge returns r itself.
+// Copies have the same id, the same time of issue and the same list key. Otherwise the error is
+// [ErrForeign], as it is if one kid has different secrets or times (iat, nbf) in them.
+// If other adds nothing, Merge returns r itself.
 func (r *Ring) Merge(other *Ring) (*Ring, error) {
 	if r.id != other.id || r.iat != other.iat || r.listKey.bytes() != other.listKey.bytes() {
 		return nil, ErrForeign
@@ -27,9 +27,9 @@ func (r *Ring) Merge(other *Ring) (*Ring, error) {
 		}
 		ours := &keys[i]
 		if ours.iat != theirs.iat || ours.nbf != theirs.nbf || ours.secret.bytes() != theirs.secret.bytes() {
-			return nil, fmt.Errorf("%w: it holds another key under the same kid", ErrForeign)
+			return nil, fmt.Errorf("%w: it has a different key under the same kid", ErrForeign)
 		}
-		switch { // an end counts for the longest session that the key seals
+		switch { // an end belongs to the longest session that the key seals
 		case ours.max < theirs.max:
 			ours.max, ours.exp = theirs.max, theirs.exp
 		case ours.max == theirs.max:
@@ -47,7 +47,7 @@ func (r *Ring) Merge(other *Ring) (*Ring, error) {
 	return merged, nil
 }
 
-// earliest returns the earlier of two times, of which zero is none.
+// earliest returns the earlier of two times. Zero is no time.
 func earliest(a, b int64) int64 {
 	if a == 0 || b == 0 {
 		return max(a, b)
@@ -55,7 +55,7 @@ func earliest(a, b int64) int64 {
 	return min(a, b)
 }
 
-// same says whether the document of one copy says what that of the other says.
+// same reports whether two copies have the same document.
 func (r *Ring) same(other *Ring) bool {
 	return r.maxSession == other.maxSession && slices.EqualFunc(r.keys, other.keys, func(a, b Key) bool {
 		return a.id == b.id && a.exp == b.exp && a.max == b.max && a.revoked == b.revoked

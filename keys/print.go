@@ -6,8 +6,8 @@ import (
 	"log/slog"
 )
 
-// String returns the name of the ring and the number of its keys. No other form of
-// printing shows more.
+// String returns the id of the ring and the number of its keys. No other form of printing shows
+// more.
 func (r *Ring) String() string {
 	if r == nil {
 		return "keys.Ring(nil)"
@@ -30,7 +30,7 @@ func (r *Ring) LogValue() slog.Value { return slog.StringValue(r.String()) }
 // LogValue implements [slog.LogValuer].
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// MarshalJSON returns what String returns, as a JSON string. The document is
+// MarshalJSON returns what String returns, as a JSON string. For the document, see
 // [Ring.PlaintextJWKSet].
 func (r *Ring) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }
 

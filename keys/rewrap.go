@@ -7,14 +7,14 @@ import (
 	"fmt"
 )
 
-// RewrapFile encrypts the ring in a file under another KEK, and makes the key of a
-// [KEKFile] if that does not exist. The document itself stays as it is to the byte, so
-// sessions live on. A KEK that does not open the ring is [ErrKEK], unless the new one
-// opens it already: then there is nothing to do.
+// RewrapFile encrypts the ring in a file under another KEK, and creates the key of a [KEKFile] if
+// that does not exist. The document itself does not change by a byte, so sessions live on. If from
+// does not open the ring, the error is [ErrKEK], unless to opens it already: then there is nothing
+// to do.
 //
-// A process that runs with the old KEK keeps the ring in memory, and its log says that
-// the file does not open any more. Until it is started with the new KEK it neither
-// sees what changes in the file nor changes it.
+// A process that runs with the old KEK keeps the ring in memory, and logs that the file no longer
+// opens. Until it is restarted with the new KEK, it neither sees changes of the file nor can edit
+// it.
 func RewrapFile(ctx context.Context, path string, from, to KEK) error {
 	dir, done, err := openLocked(ctx, path)
 	if err != nil {
@@ -44,12 +44,12 @@ func RewrapFile(ctx context.Context, path string, from, to KEK) error {
 	if err != nil {
 		return err
 	}
-	// The old file is the only copy. A KEK that is not the same each time, as one from
-	// a broken function, must not replace it.
+	// The old file is the only copy. A KEK that differs from call to call, as from a faulty
+	// function, must not replace it.
 	if again, err := to.decrypt(ctx, sealed); err != nil {
-		return fmt.Errorf("the new KEK does not open what it sealed: %w", err)
+		return fmt.Errorf("the new KEK cannot open what it sealed: %w", err)
 	} else if !bytes.Equal(again, doc) {
-		return fmt.Errorf("%w: another document came back", ErrKEK)
+		return fmt.Errorf("%w: the new KEK opened it to another document", ErrKEK)
 	}
 	return dir.replace(sealed)
 }

@@ -11,20 +11,20 @@ import (
 	"github.com/wafer-sessions/wafer/internal/jwe"
 )
 
-// LongestSession bounds what a ring can be made for.
+// LongestSession is the greatest length of a session that a ring may allow.
 const LongestSession = 10 * 365 * 24 * time.Hour
 
 const (
 	defaultMaxSession = 24 * time.Hour
-	// slack is added to the life of a key that seals no more: clocks, and
-	// replicas that learn late that another key seals now.
+	// slack is added to the life of a key that seals no more. It allows for clocks that differ, and
+	// for replicas that learn late that another key seals now.
 	slack    = 24 * time.Hour
 	maxKeys  = 1024
 	ringSize = 16
 )
 
-// A Ring is all keys with their lives, the list key, and the longest session they
-// are kept for. It never changes, and is safe for concurrent use.
+// A Ring holds all keys with the times of their lives, the list key, and the length of the longest
+// session. It never changes, and is safe for concurrent use.
 type Ring struct {
 	identity
 	maxSession int64 // s
@@ -32,16 +32,16 @@ type Ring struct {
 	byID       map[string]int
 }
 
-// identity is what makes two documents copies of one ring. It never changes.
+// identity is what all copies of one ring have in common. It never changes.
 type identity struct {
 	id      string
 	iat     int64 // s
 	listKey *secret
 }
 
-// Generate returns a new ring for sessions that live at most maxSession, rounded
-// up to the second; zero: 24 h. It holds one key, which seals at once. Panics if
-// maxSession is negative or above [LongestSession].
+// Generate returns a new ring for sessions that live at most maxSession, rounded up to the second.
+// Zero: 24 h. The ring holds one key, which seals at once. Generate panics if maxSession is
+// negative or above [LongestSession].
 func Generate(maxSession time.Duration) *Ring {
 	if err := checkMaxSession(maxSession); err != nil {
 		panic(err)
@@ -68,7 +68,7 @@ func checkMaxSession(d time.Duration) error {
 
 func newKey(iat, nbf, longest int64) Key {
 	id := "-"
-	for id[0] == '-' { // which a command line takes for a flag
+	for id[0] == '-' { // a command line would take it for a flag
 		b := make([]byte, kidSize)
 		rand.Read(b)
 		id = encode(b)
@@ -83,8 +83,7 @@ func randomSecret() (b [secretSize]byte) {
 
 func encode(b []byte) string { return string(jwe.AppendEncode(nil, b)) }
 
-// newRing takes the keys over, puts them in order and works out when each stops
-// opening.
+// newRing takes ownership of keys, sorts them and computes when each stops opening.
 func newRing(id identity, maxSession int64, keys []Key) *Ring {
 	r := &Ring{identity: id, maxSession: maxSession, keys: keys, byID: make(map[string]int, len(keys))}
 	slices.SortFunc(keys, func(a, b Key) int {
@@ -97,9 +96,9 @@ func newRing(id identity, maxSession int64, keys []Key) *Ring {
 		k := &keys[i]
 		k.end = k.exp
 		if i > 0 {
-			// A key seals until the next one's time. That holds for a next one
-			// that was revoked too: else a key pruned elsewhere and brought
-			// back by an old copy would open again.
+			// A key seals until the nbf of the next one, even if the next one was revoked.
+			// Otherwise a key that was pruned elsewhere, and brought back by an old copy, would
+			// open again.
 			if end := keys[i-1].nbf + k.opens(); k.end == 0 || k.end > end {
 				k.end = end
 			}
@@ -112,22 +111,22 @@ func newRing(id identity, maxSession int64, keys []Key) *Ring {
 // opens is how long a key opens after another one took over, in seconds.
 func (k *Key) opens() int64 { return k.max + int64(slack/time.Second) }
 
-// ID returns the name of the ring: 128 random bits, 22 base64url characters. All
-// copies of a ring have it, whatever keys they hold.
+// ID returns the id of the ring: 128 random bits, 22 base64url characters. All copies of a ring
+// have the same id, whatever keys they hold.
 func (r *Ring) ID() string { return r.id }
 
-// IssuedAt returns when the ring was made. Of two rings that meet in one place the
-// older one is the one that sessions live by.
+// IssuedAt returns when the ring was made. If two rings meet in one place, sessions belong to the
+// older one.
 func (r *Ring) IssuedAt() time.Time { return seconds(r.iat) }
 
-// MaxSession returns the longest life of a session that this ring is kept for. A
-// key that stops sealing opens for that long and 24 hours more. [Ring.Extend] raises it.
+// MaxSession returns the length of the longest session that this ring allows. A key that stops
+// sealing still opens for that long and 24 hours more. [Ring.Extend] raises it.
 func (r *Ring) MaxSession() time.Duration { return time.Duration(r.maxSession) * time.Second }
 
 // Keys returns all keys, newest first.
 func (r *Ring) Keys() []Key { return slices.Clone(r.keys) }
 
-// Key returns the key of that id.
+// Key returns the key with that id.
 func (r *Ring) Key(kid string) (Key, bool) {
 	i, ok := r.byID[kid]
 	if !ok {
@@ -136,10 +135,10 @@ func (r *Ring) Key(kid string) (Key, bool) {
 	return r.keys[i], true
 }
 
-// ListSecret returns the secret that the revocation list uses under this label:
-// HKDF-SHA-256 (RFC 5869) of the list key without salt, with "wafer list 1: " and
-// the label as info. Rotating, revoking and pruning leave it as it is: if it
-// changed, every entry of the list would be forgotten.
+// ListSecret returns the secret that the revocation list uses under this label: HKDF-SHA-256 (RFC
+// 5869) of the list key without salt, with "wafer list 1: " and the label as info. Rotating,
+// revoking and pruning do not change it: if it changed, every entry of the list would become
+// useless.
 func (r *Ring) ListSecret(label string) [32]byte {
 	listKey := r.listKey.bytes()
 	b, err := hkdf.Key(sha256.New, listKey[:], nil, "wafer list 1: "+label, 32)

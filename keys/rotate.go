@@ -12,29 +12,29 @@ const (
 	longestAfter = 366 * 24 * time.Hour
 )
 
-// Rotation says how [Ring.Rotate] brings a new key in.
+// Rotation says how [Ring.Rotate] introduces a new key.
 type Rotation struct {
-	// After is how long the new key waits before it seals, so that every replica
-	// has it by then; at least a second. Zero: 10 minutes.
+	// After is how long the new key waits before it seals, so that every replica has it by then. It
+	// must be at least a second. Zero: 10 minutes.
 	After time.Duration
-	// Immediate lets the new key seal at once. A replica that does not have it
-	// yet takes sessions sealed with it for none, until it has. Zero: it waits.
+	// Immediate makes the new key seal at once. A replica that does not have the key yet refuses
+	// sessions sealed with it until it has. Zero: the key waits.
 	Immediate bool
 }
 
-// Rotate returns the ring with a new key, which seals from now plus r.After. The
-// key that seals until then opens for [Ring.MaxSession] and 24 hours more.
+// Rotate returns the ring with a new key, which seals from now plus how.After. The key that seals
+// until then still opens for [Ring.MaxSession] and 24 hours more.
 //
-// While a new key is waiting already, Rotate returns [ErrPending]: two people who
-// press the button, or two replicas that find a key too old, make one key and not
-// two. An Immediate rotation goes ahead; the key that waits takes over at its time
-// nevertheless. If nothing can seal now, the new key seals at once.
+// While a new key is already waiting, Rotate returns [ErrPending]. So two people who rotate at
+// once, or two replicas that find a key too old, make one key and not two. An Immediate rotation
+// goes ahead; the key that waits still takes over at its time. If no key can seal now, the new key
+// seals at once.
 func (r *Ring) Rotate(now time.Time, how Rotation) (*Ring, error) {
 	switch {
 	case how.Immediate && how.After != 0:
-		return nil, errors.New("keys: a rotation is either immediate or after some time")
+		return nil, errors.New("keys: Rotation: set Immediate or After, not both")
 	case how.After != 0 && how.After < time.Second || how.After > longestAfter:
-		return nil, errors.New("keys: a rotation waits between a second and 366 days")
+		return nil, errors.New("keys: Rotation.After must be between 1 second and 366 days")
 	}
 	old, ok := r.Sealing(now)
 	if how.Immediate || !ok {
@@ -49,11 +49,10 @@ func (r *Ring) Rotate(now time.Time, how Rotation) (*Ring, error) {
 	return r.with(now, max(now.Add(how.After).Unix(), old.nbf))
 }
 
-// Revoke returns the ring with that key revoked: what it sealed is refused by
-// everyone who has this ring. If it was the key that seals, there is also a new
-// one, which seals at once; if it was one that waits, another one waits in its
-// place. A key that is revoked already stays as it is, and the ring is the same.
-// A kid that the ring does not hold is [ErrUnknownKey].
+// Revoke returns the ring with that key revoked: every replica that has this ring refuses what the
+// key sealed. If it was the key that seals, a new key is added, which seals at once. If it was a
+// key that waits, another key waits in its place. If the key is revoked already, Revoke returns r
+// itself. If the ring does not hold the kid, the error is [ErrUnknownKey].
 func (r *Ring) Revoke(now time.Time, kid string) (*Ring, error) {
 	i, ok := r.byID[kid]
 	if !ok {
@@ -70,18 +69,18 @@ func (r *Ring) Revoke(now time.Time, kid string) (*Ring, error) {
 		return revoked.with(now, max(now.Unix(), k.nbf))
 	case Pending:
 		if i > 0 {
-			break // another one takes over later
+			break // another key takes over later
 		}
-		// What seals now was given an end because of the key that is revoked
-		// here. It needs another one to take over before that end.
+		// The key that seals now has an end because of the key that is revoked here. It needs
+		// another key to take over before that end.
 		return revoked.with(now, max(now.Add(defaultAfter).Unix(), k.nbf))
 	}
 	return revoked, nil
 }
 
-// Prune returns the ring without the keys that expired; revoked ones too stay
-// until then, since only the ring knows that they are revoked. The newest key
-// stays always. If none expired, the ring is the same.
+// Prune returns the ring without expired keys. Revoked keys stay until they expire, since only the
+// ring knows that they are revoked. The newest key always stays. If no key expired, Prune returns r
+// itself.
 func (r *Ring) Prune(now time.Time) *Ring {
 	t := now.Unix()
 	keys := r.settled()
@@ -95,7 +94,7 @@ func (r *Ring) Prune(now time.Time) *Ring {
 	return newRing(r.identity, r.maxSession, keys)
 }
 
-// with returns the ring with one key more, made now.
+// with returns the ring with one more key, made now.
 func (r *Ring) with(now time.Time, nbf int64) (*Ring, error) {
 	if len(r.keys) >= maxKeys {
 		return nil, ErrFull
@@ -103,17 +102,16 @@ func (r *Ring) with(now time.Time, nbf int64) (*Ring, error) {
 	iat := now.Unix()
 	for _, k := range r.keys { // newest first
 		if k.nbf == nbf && k.iat >= iat {
-			iat = k.iat + 1 // two keys of one second: the later one comes later
+			iat = k.iat + 1 // of two keys made in one second, the later one comes later
 		}
 	}
-	// The key that seals may come from a copy that was not extended, and seals as long
-	// sessions as any since that copy met this one.
+	// The key that seals may come from a copy that was not extended, and may have sealed longer
+	// sessions since that copy was merged here.
 	r = newRing(r.identity, r.maxSession, append(r.fit(now, r.maxSession), newKey(iat, nbf, r.maxSession)))
 	return newRing(r.identity, r.maxSession, r.settled()), nil
 }
 
-// settled returns the keys with their ends written down, for the document to say
-// them to whoever reads it.
+// settled returns the keys with their ends written down, so that the document contains them.
 func (r *Ring) settled() []Key {
 	keys := slices.Clone(r.keys)
 	for i := range keys {

@@ -2,33 +2,31 @@ package keys
 
 import "context"
 
-// A Source brings the ring to whoever seals and opens. It is safe for concurrent
-// use. [File] is one, [Static] makes another.
+// A Source brings the ring to code that seals and opens. It is safe for concurrent use. [File] is a
+// Source, and [Static] makes one.
 type Source interface {
-	// Ring returns the ring as it is known now. It never blocks and never
-	// returns nil, and returns the same pointer until the ring changes.
+	// Ring returns the ring as it is known now. It never blocks, never returns nil, and returns the
+	// same pointer until the ring changes.
 	Ring() *Ring
-	// Refresh looks whether the ring changed where it is kept. Call it as often
-	// as an unknown kid is met: calls that come together share one look, and
-	// looks are rate-limited. A call that comes too soon after the last look
-	// returns nil at once; the look follows when its time comes. An error leaves
-	// the ring as it was.
+	// Refresh checks whether the ring changed where it is kept. Call it whenever an unknown kid
+	// comes up: calls at the same time share one check, and checks are rate-limited. A call too
+	// soon after the last check returns nil at once, and the check follows when it may. After an
+	// error the ring is unchanged.
 	Refresh(ctx context.Context) error
 }
 
-// An Editor is a source that can be written.
+// An Editor is a Source that can be written.
 type Editor interface {
 	Source
-	// Edit changes the ring where it is kept. It calls edit with the newest
-	// ring, puts what edit returns in its place and returns when that is
-	// durable; two editors at once never lose one's change, for which edit may
-	// be called again. If edit returns an error, or the ring it was given,
-	// nothing is written. A source that cannot be written returns [ErrReadOnly].
+	// Edit changes the ring where it is kept. It calls edit with the newest ring, stores the ring
+	// that edit returns, and returns when that is durable. If two editors run at once, neither
+	// change is lost; edit may be called again for that. If edit returns an error, or the ring it
+	// was given, nothing is written. A source that cannot be written returns [ErrReadOnly].
 	Edit(ctx context.Context, edit func(*Ring) (*Ring, error)) error
 }
 
-// Static returns a source that always has this ring: for tests, and for a ring
-// that comes with the environment of the process, opened with [KEK.Open].
+// Static returns a Source that always has this ring. It is for tests, and for a ring that comes
+// with the environment of the process, opened with [KEK.Open].
 func Static(r *Ring) Source { return static{r} }
 
 type static struct{ ring *Ring }

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// State is where a key is in its life.
+// State is the stage of a key's life.
 type State uint8
 
-// The states follow from time, but for Revoked, which follows from [Ring.Revoke]
-// and ends all others. The zero State is none of them.
+// States follow from the time. Only Revoked follows from [Ring.Revoke], and it replaces all others.
+// The zero State is none of them.
 const (
 	_       State = iota
-	Pending       // its time to seal has not come
-	Sealing       // seals and opens: the newest whose time came
-	Opening       // opens what it sealed
-	Expired       // opens nothing any more
+	Pending       // not yet time to seal
+	Sealing       // seals and opens: the newest key whose time has come
+	Opening       // opens what it sealed, and seals no more
+	Expired       // opens nothing
 	Revoked       // what it sealed is refused
 )
 
@@ -37,14 +37,13 @@ func (s State) String() string {
 	return fmt.Sprintf("State(%d)", uint8(s))
 }
 
-// MarshalText returns the name, for encoding/json and slog.
+// MarshalText returns the name of the state, for encoding/json and slog.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 var _ encoding.TextMarshaler = State(0)
 
-// State returns where the key is in its life at the given time. It answers for
-// this ring's copy of the key, whichever copy k is; a key that the ring does not
-// hold is [Expired].
+// State returns the state of a key at the given time. It refers to this ring's copy of the key,
+// whichever copy k is. A key that the ring does not hold is [Expired].
 func (r *Ring) State(k Key, now time.Time) State {
 	k, ok := r.Key(k.id)
 	t := now.Unix()
@@ -65,11 +64,11 @@ func (r *Ring) State(k Key, now time.Time) State {
 	return Opening
 }
 
-// Sealing returns the key to seal with: the newest whose time came, neither
-// revoked nor expired. If there is none, it is the one whose time comes first,
-// however far that is, because then our clock is behind the one that made it: the
-// time of a key only lets every replica have it before it seals, and the one that
-// comes first has been in the ring for longest. It allocates nothing.
+// Sealing returns the key to seal with: the newest whose time has come and that is neither revoked
+// nor expired. If there is none, it is the key whose time comes first, however far off. Our clock
+// is then behind the one that made it. That is safe: a key waits only so that every replica has it
+// before it seals, and the key whose time comes first has been in the ring longest. Sealing
+// allocates nothing.
 func (r *Ring) Sealing(now time.Time) (Key, bool) {
 	t := now.Unix()
 	var soon Key

@@ -8,9 +8,8 @@ import (
 	"github.com/wafer-sessions/wafer/internal/strictjson"
 )
 
-// readObject reads doc, an object whose members are all known. For each member it
-// calls read, which reports whether it knows the name. Members named in required
-// must be there.
+// readObject reads doc, an object whose members must all be known. It calls read for each member,
+// and read reports whether it knows the name. Members named in required must be present.
 func readObject(doc strictjson.Value, required []string, read func(name string, v strictjson.Value) (known bool, err error)) error {
 	members, err := doc.Members()
 	if err != nil {
@@ -19,7 +18,8 @@ func readObject(doc strictjson.Value, required []string, read func(name string, 
 	for name, v := range members {
 		known, err := read(name, v)
 		if !known {
-			return errors.New("a member is unknown") // its name may be a secret that slipped
+			// not named: a secret may have slipped in as a name
+			return errors.New("a member is unknown")
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -77,7 +77,7 @@ func readKeys(v strictjson.Value) ([]jwk, error) {
 	case err != nil:
 		return nil, err
 	case len(elements) == 0:
-		return nil, errors.New("none")
+		return nil, errors.New("empty")
 	case len(elements) > maxKeys:
 		return nil, fmt.Errorf("more than %d", maxKeys)
 	}

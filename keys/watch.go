@@ -6,16 +6,16 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// A watcher asks the system to say when a file changes. It watches folders, since
-// files are replaced and not written: the one that the path names, and the one
-// that holds the file when links have been followed. Kubernetes swaps a link
-// named ..data in the first. What it misses, polling finds.
+// A watcher asks the system to report changes of a file. It watches folders, since files are
+// replaced rather than written: the folder that the path names, and the folder that holds the file
+// after following links. Kubernetes swaps a link named ..data in the first. Polling finds what the
+// watcher misses.
 type watcher struct {
-	events <-chan fsnotify.Event // nil: the system does not say
+	events <-chan fsnotify.Event // nil: the system reports nothing
 	errors <-chan error
 	fs     *fsnotify.Watcher
-	dirs   [2]string // watched: of the path, of the file; "": not
-	names  [3]string // that matter there
+	dirs   [2]string // watched: of the path, of the file; "": not watched
+	names  [3]string // that matter in these folders
 }
 
 func newWatcher(path string, c FileConfig) *watcher {
@@ -25,7 +25,7 @@ func newWatcher(path string, c FileConfig) *watcher {
 	}
 	var err error
 	if w.fs, err = fsnotify.NewWatcher(); err != nil {
-		c.Logger.Info("keys: the system does not say when the ring changes; polling", "file", path, "error", err)
+		c.Logger.Info("keys: the system reports no changes of files; polling instead", "file", path, "error", err)
 		return w
 	}
 	w.events, w.errors = w.fs.Events, w.fs.Errors
@@ -33,7 +33,7 @@ func newWatcher(path string, c FileConfig) *watcher {
 	return w
 }
 
-// follow brings the watches to where the path leads now.
+// follow moves the watches to where the path leads now.
 func (w *watcher) follow(path string) {
 	if w.fs == nil {
 		return
@@ -49,16 +49,16 @@ func (w *watcher) follow(path string) {
 			continue
 		}
 		if w.dirs[i] != "" {
-			w.fs.Remove(w.dirs[i]) // gone with the folder, perhaps
+			w.fs.Remove(w.dirs[i]) // fails if the folder is gone
 		}
 		if w.dirs[i] = dir; dir != "" && w.fs.Add(dir) != nil {
-			w.dirs[i] = "" // tried again after the next look
+			w.dirs[i] = "" // tried again after the next read
 		}
 	}
 }
 
-// concerns says whether an event may be about the ring. Other files in the folder
-// may change all the time.
+// concerns reports whether an event may be about the ring. Other files in the folder may change all
+// the time.
 func (w *watcher) concerns(e fsnotify.Event) bool {
 	name := filepath.Base(e.Name)
 	return name == w.names[0] || name == w.names[1] || name == w.names[2]

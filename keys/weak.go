@@ -26,9 +26,9 @@ func decodeSecret(s string) (out [secretSize]byte, err error) {
 	return out, nil
 }
 
-// weak says whether 32 bytes are what people type or copy from examples: few
-// different bytes, an even progression such as 0, 1, 2 …, or printable text. 32
-// random bytes are any of these less than once in 10^13 times.
+// weak reports whether 32 bytes are of a kind that people type or copy from examples: few different
+// bytes, an even progression such as 0, 1, 2 …, or printable text. 32 random bytes are any of these
+// with a probability below 1 in 10^13.
 func weak(b [secretSize]byte) bool {
 	var seen [256]bool
 	different, text, even := 0, true, true

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// maxFixed is the longest a session's claims can be without audience, subject,
-	// groups and data; maxRenewal that of a renewal token's.
+	// maxFixed is the greatest length of a session's claims without audience, subject, groups and
+	// data, and maxRenewal that of a renewal token's claims.
 	maxFixed = len(`{"aud":"","sid":"","sub":"","stg":"","grp":[],"auth_time":,"ep":,"iat":,"exp":,"end":,"rem":true,"chk":,"ln":,"ver":,"dat":}`) +
 		22 + 22 + 7*strictjson.MaxDigits + 10
 	maxRenewal = len(`{"sid":"","iat":,"exp":,"chk":,"ln":}`) + 22 + 3*strictjson.MaxDigits + 10
@@ -18,8 +18,8 @@ const (
 
 func inRange(v int64) bool { return 0 <= v && v <= strictjson.MaxInteger }
 
-// sessionBound returns how long the claims of c may be at most, or why they cannot
-// be sealed.
+// sessionBound returns an upper bound for the length of the claims of c, or the error that says why
+// they cannot be sealed.
 func sessionBound(c *Session) (int, error) {
 	if len(c.Subject) > MaxSubject || len(c.Audience) > MaxAudience || c.Groups > MaxGroups || len(c.Data) > MaxLength {
 		return 0, ErrTooLarge
@@ -29,8 +29,8 @@ func sessionBound(c *Session) (int, error) {
 		!inRange(c.Expires) || !inRange(c.End) || !inRange(c.Checked) || !inRange(c.Version) {
 		return 0, ErrMalformed
 	}
-	// Invalid UTF-8 is refused, not replaced: replaced, different subjects could
-	// become the same one.
+	// Invalid UTF-8 is refused, not replaced: replacing it could turn two different subjects into
+	// the same one.
 	aud, ok := quotedLen(c.Audience)
 	if !ok {
 		return 0, ErrMalformed
@@ -102,7 +102,7 @@ func appendRenewal(b []byte, c *Renewal) []byte {
 	return append(b, '}')
 }
 
-// appendOptional appends a member unless it is zero.
+// appendOptional appends a member unless its value is zero.
 func appendOptional(b []byte, name string, v int64) []byte {
 	if v == 0 {
 		return b
@@ -125,8 +125,8 @@ func quotedLen(s []byte) (n int, ok bool) {
 	return n, utf8.Valid(s)
 }
 
-// appendQuoted appends s as it stands between the quotes of a JSON string: with as
-// few escapes as there can be.
+// appendQuoted appends s as it stands between the quotes of a JSON string, with as few escapes as
+// possible.
 func appendQuoted(b, s []byte) []byte {
 	const digits = "0123456789abcdef"
 	for _, c := range s {

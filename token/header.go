@@ -6,22 +6,21 @@ import (
 )
 
 const (
-	// maxHeader bounds a header that someone else wrote, in bytes of JSON.
+	// maxHeader is the greatest length of a header that other software wrote, in bytes of JSON.
 	maxHeader = 384
 	// kidSize is the length of a kid: 64 bits in base64url.
 	kidSize = 11
 )
 
-// header returns the encoded header of the tokens of a key.
+// header returns the encoded header of tokens of kind k under the key kid.
 func header(kid string, k kind) string {
 	return string(jwe.AppendEncode(nil, []byte(`{"alg":"dir","enc":"A256GCM","kid":"`+kid+`","typ":"`+k.typ()+`"}`)))
 }
 
-// parseHeader reads an encoded header that is not spelled as [header] does: the
-// same four members in any order, each of them once, with the same values, and
-// with whatever white space and escapes JSON allows. Anything else there could be
-// is refused: zip, crit, keys and addresses of keys, other algorithms. buf must be
-// empty with a capacity of maxHeader; kid points into it.
+// parseHeader reads an encoded header that is spelled differently from what [header] writes: the
+// same four members in any order, each of them once, with the same values, and with whatever white
+// space and escapes JSON allows. Everything else is refused: zip, crit, keys and addresses of keys,
+// other algorithms. buf must be empty with a capacity of maxHeader; kid points into it.
 func parseHeader(buf []byte, encoded string) (kid []byte, k kind, ok bool) {
 	if jwe.DecodedLen(len(encoded)) > maxHeader {
 		return nil, 0, false
@@ -77,7 +76,7 @@ func parseHeader(buf []byte, encoded string) (kid []byte, k kind, ok bool) {
 	return kid, k, alg && enc && typ && kid != nil && r.Done()
 }
 
-// isKid reports whether kid is 64 bits in base64url, in their one spelling.
+// isKid reports whether kid is 64 bits in base64url, in their only spelling.
 func isKid(kid []byte) bool {
 	var id [8]byte
 	_, ok := jwe.AppendDecode(id[:0], kid)

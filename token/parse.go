@@ -7,21 +7,20 @@ import (
 	"github.com/wafer-sessions/wafer/internal/strictjson"
 )
 
-// maxMembers bounds how many members claims may have, known or not.
+// maxMembers is how many members claims may have, known and unknown ones together.
 const maxMembers = 64
 
-// parseSession reads claims of a session in whatever form JSON allows, and reports
-// whether they are that. It is strict where leniency would let two readers
-// understand different things: no name may come twice, or differ from another one
-// or from a known one only in case (encoding/json takes SUB for sub), and known
-// members have one type and, if numbers, one spelling. Members that are not known
-// are ignored, so the format can grow while old and new replicas run together.
+// parseSession reads the claims of a session in any form that JSON allows. It reports whether they
+// are valid. It is strict where two lenient readers could understand different things: a name may
+// not come twice, nor differ from another name or a known one only in case (encoding/json takes SUB
+// for sub), and known members have one type and, if they are numbers, one spelling. Unknown members
+// are ignored, so that the format can grow while old and new replicas run together.
 //
-// dat is the exception: it is last, and everything behind its colon up to the
-// brace that ends the claims belongs to it, whether or not that is one JSON value.
-// So data that is not JSON stays where it is and cannot be taken for claims.
+// dat is the exception. It comes last, and everything from its colon to the brace that ends the
+// claims belongs to it, whether or not that is one JSON value. So data that is not JSON stays where
+// it is and cannot be read as claims.
 //
-// Strings are unescaped in b, where the slices of c point.
+// Strings are unescaped within b, and the slices of c point there.
 func parseSession(b []byte, c *Session) bool {
 	*c = Session{}
 	const (
@@ -118,24 +117,24 @@ func parseRenewal(b []byte, c *Renewal) bool {
 	return m.complete && has == required
 }
 
-// The names of the members that are known.
+// The names of the known members.
 var (
 	sessionNames = []string{"aud", "sid", "sub", "stg", "grp", "auth_time", "ep", "iat", "exp", "end", "rem", "chk", "ln", "ver", "dat"}
 	renewalNames = []string{"sid", "iat", "exp", "chk", "ln"}
 )
 
-// members goes through the members of an object, which is all there is to read.
+// members iterates over the members of an object.
 type members struct {
 	strictjson.Reader
 	known    []string
-	name     string // of the member whose value is to be read next
-	complete bool   // the object ended as it should
+	name     string // of the member to read next
+	complete bool   // whether the object ended properly
 	n        int
 	names    [maxMembers][]byte
 }
 
-// more reads up to the value of the next known member, which the caller must then
-// read. It reports false at the end of the object and where it is not one.
+// more reads up to the value of the next known member, which the caller must then read. It returns
+// false at the end of the object and where the object is malformed.
 func (m *members) more() bool {
 	if m.n == 0 && !m.Next('{') {
 		return false
@@ -164,7 +163,7 @@ func (m *members) more() bool {
 	return false
 }
 
-// repeated reports whether there was a member of this name already, in any case.
+// repeated reports whether a member of this name came before, in any case.
 func (m *members) repeated(name []byte) bool {
 	for _, other := range m.names[:m.n] {
 		if bytes.EqualFold(name, other) {

@@ -7,10 +7,9 @@ import (
 	"github.com/wafer-sessions/wafer/internal/strictjson"
 )
 
-// scanSession reads claims in the canonical form: what appendSession writes, but
-// for strings that need an escape. It reports false for anything else, and has
-// then changed c; whether that is a session is for [parseSession] to say. Where it
-// reports true, parseSession reads the same.
+// scanSession reads claims in the canonical form, which is what appendSession writes, as long as no
+// string needs an escape. It returns false for everything else, and may have changed c by then;
+// [parseSession] then decides. Where scanSession returns true, parseSession reads the same.
 func scanSession(b []byte, c *Session) bool {
 	s := scanner{b: b}
 	s.expect(`{"aud":"`)
@@ -78,10 +77,10 @@ func scanRenewal(b []byte, c *Renewal) bool {
 	return !s.failed && len(s.b) == 0
 }
 
-// A scanner reads what it is told to expect. Once something was not there it has
-// failed, finds nothing any more and returns nothing of use.
+// A scanner reads the text that it is told to expect. Once something else comes, it has failed: it
+// finds nothing more, and its results mean nothing.
 type scanner struct {
-	b      []byte // what is still to be read
+	b      []byte // the text not read yet
 	failed bool
 }
 
@@ -103,7 +102,7 @@ func (s *scanner) expect(lit string) {
 	}
 }
 
-// text reads a string without escapes and the quote behind it.
+// text reads a string without escapes, and the quote after it.
 func (s *scanner) text(limit int) []byte {
 	var all byte
 	for i, c := range s.b {
@@ -124,7 +123,7 @@ func (s *scanner) text(limit int) []byte {
 	return nil
 }
 
-// bytes16 reads 16 bytes in base64url and the quote behind them.
+// bytes16 reads 16 bytes in base64url, and the quote after them.
 func (s *scanner) bytes16(dst *[16]byte) {
 	if len(s.b) <= 22 || s.b[22] != '"' || !jwe.Decode16(dst, s.b[:22]) {
 		s.fail()
@@ -151,7 +150,7 @@ func (s *scanner) term() uint32 {
 	return uint32(v)
 }
 
-// rest reads everything up to the brace that ends the claims, and that.
+// rest reads everything up to the brace that ends the claims, and the brace.
 func (s *scanner) rest() []byte {
 	end := len(s.b) - 1
 	if end < 0 || s.b[end] != '}' {

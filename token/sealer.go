@@ -12,8 +12,8 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 )
 
-// maxSeals is how often a key may seal with nonces drawn at random (RFC 7518 §8.4,
-// NIST SP 800-38D §8.3): at 2^32 the chance that two nonces were the same is 2^-33.
+// maxSeals is how often a key may seal with random nonces (RFC 7518 §8.4, NIST SP 800-38D §8.3): at
+// 2^32 the probability that two nonces are equal is 2^-33.
 const maxSeals = 1 << 32
 
 // A Sealer seals and opens tokens under the keys of a ring. It is safe for
@@ -21,18 +21,16 @@ const maxSeals = 1 << 32
 type Sealer struct {
 	src keys.Source
 
-	// table is made from the ring that src had last. Calls load it; it is replaced
-	// under mu, which keeps those who find a new ring from each making their own.
+	// table is made from the ring that src returned last. Calls load it. mu guards its replacement,
+	// so that calls that find a new ring at the same time make one table.
 	table atomic.Pointer[table]
 	mu    sync.Mutex
 }
 
-// New returns a Sealer under the ring of src, and under the one that takes its
-// place whenever src has another.
+// New returns a Sealer that uses the ring of src, and follows it whenever src has another.
 //
-// It counts how often each key sealed and refuses when a key is exhausted. The
-// count is that of this Sealer alone: have one per process, and keep the budget of
-// a fleet by rotating.
+// A Sealer counts how often each key sealed and refuses an exhausted key. The count covers this
+// Sealer alone: have one per process, and rotate often enough for all processes together.
 func New(src keys.Source) *Sealer {
 	s := &Sealer{src: src}
 	s.current()
@@ -42,16 +40,16 @@ func New(src keys.Source) *Sealer {
 // Format implements [fmt.Formatter]: every verb prints the name of the type.
 func (s *Sealer) Format(f fmt.State, _ rune) { io.WriteString(f, "token.Sealer") }
 
-// current returns the table of the ring that src has now. As long as that is the
-// same ring it costs two loads and a comparison.
+// current returns the table of the ring that src has now. While the ring is the same, this costs
+// two loads and a comparison.
 func (s *Sealer) current() *table {
 	if t := s.table.Load(); t != nil && t.ring == s.src.Ring() {
 		return t
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Asked again under the lock, so that a call that was slow on its way here
-	// does not bring an older ring back.
+	// src is asked again under the lock, so that a call that was slow to get here does not bring an
+	// older ring back.
 	ring := s.src.Ring()
 	old := s.table.Load()
 	if old != nil && old.ring == ring {
@@ -62,11 +60,10 @@ func (s *Sealer) current() *table {
 	return t
 }
 
-// SealSession appends to dst the token that says what c says, under the key that
-// seals at now. c must be as [Session] describes it. Nothing is allocated if the
-// spare capacity of dst is that of the token and 300 bytes. The errors are
-// [ErrTooLarge], [ErrNoKey], [ErrExhausted] and [ErrMalformed]; dst is then
-// returned as it was.
+// SealSession appends to dst a token with the claims c, sealed with the key that seals at now. c
+// must be as [Session] describes it. Nothing is allocated if the spare capacity of dst is the
+// length of the token and 300 bytes. The errors are [ErrTooLarge], [ErrNoKey], [ErrExhausted] and
+// [ErrMalformed]; dst is then returned unchanged.
 func (s *Sealer) SealSession(dst []byte, c *Session, now time.Time) ([]byte, error) {
 	return s.sealClaims(dst, session, c, now)
 }
@@ -89,8 +86,7 @@ func (s *Sealer) sealClaims(dst []byte, k kind, c *Session, now time.Time) ([]by
 	return e.seal(grown, appendSession(room, c))
 }
 
-// SealRenewal appends to dst the token that says what c says, as [Sealer.SealSession]
-// does.
+// SealRenewal appends to dst a token with the claims c, as [Sealer.SealSession] does.
 func (s *Sealer) SealRenewal(dst []byte, c *Renewal, now time.Time) ([]byte, error) {
 	if !inRange(c.IssuedAt) || !inRange(c.Expires) || !inRange(c.Checked) {
 		return dst, ErrMalformed
@@ -103,19 +99,17 @@ func (s *Sealer) SealRenewal(dst []byte, c *Renewal, now time.Time) ([]byte, err
 	return e.seal(grown, appendRenewal(room, c))
 }
 
-// OpenSession opens a session token and stores in c what it says. buf is scratch
-// space, overwritten up to its capacity; Subject, Audience and Data of c will
-// point into it. [MaxLength] bytes of capacity are always enough; if there is too
-// little, a buffer is allocated in its place.
+// OpenSession opens a session token and stores its claims in c. buf is scratch space and is
+// overwritten up to its capacity; Subject, Audience and Data of c will point into it. A capacity of
+// [MaxLength] bytes is always enough; if it is too small, a buffer is allocated instead.
 //
-// now decides only whether the key is still good. The errors are those that wrap
-// [ErrInvalid]; c is then zero.
+// now decides only whether the key is still valid. All errors wrap [ErrInvalid]; c is then zero.
 func (s *Sealer) OpenSession(buf []byte, compact string, c *Session, now time.Time) error {
 	return s.openClaims(buf, compact, session, c, now)
 }
 
-// OpenBearer opens a bearer token, and no session token, as [Sealer.OpenSession]
-// does.
+// OpenBearer opens a bearer token as [Sealer.OpenSession] opens a session token. It refuses session
+// tokens.
 func (s *Sealer) OpenBearer(buf []byte, compact string, c *Session, now time.Time) error {
 	return s.openClaims(buf, compact, bearer, c, now)
 }
@@ -134,8 +128,7 @@ func (s *Sealer) openClaims(buf []byte, compact string, k kind, c *Session, now 
 	return nil
 }
 
-// OpenRenewal opens a renewal token and stores in c what it says, as
-// [Sealer.OpenSession] does.
+// OpenRenewal opens a renewal token and stores its claims in c, as [Sealer.OpenSession] does.
 func (s *Sealer) OpenRenewal(buf []byte, compact string, c *Renewal, now time.Time) error {
 	*c = Renewal{}
 	plaintext, e, err := s.open(buf, compact, renewal, now)
@@ -150,9 +143,8 @@ func (s *Sealer) OpenRenewal(buf []byte, compact string, c *Renewal, now time.Ti
 	return nil
 }
 
-// open returns the plaintext of a token of the given kind. One header, one key,
-// one attempt: GCM does not commit to its key, so a token must not be tried with
-// several.
+// open returns the plaintext of a token of the given kind. There is one header, one key and one
+// attempt: GCM does not commit to its key, so a token must not be tried with several keys.
 func (s *Sealer) open(buf []byte, compact string, k kind, now time.Time) ([]byte, *entry, error) {
 	if len(compact) > MaxLength {
 		return nil, nil, ErrTooLong

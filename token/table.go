@@ -9,8 +9,8 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 )
 
-// A kind of token goes by the typ in its header (RFC 8725 §3.11). The header is
-// protected, so a token of one kind cannot be passed off as one of another.
+// A kind of token is named by the typ in its header (RFC 8725 §3.11). The header is protected, so a
+// token of one kind cannot be presented as another.
 type kind uint8
 
 const (
@@ -35,18 +35,18 @@ func kindOf(typ []byte) (kind, bool) {
 	return 0, false
 }
 
-// An entry is a key in the one use it has under a header.
+// An entry is a key in its use for one kind of token.
 type entry struct {
 	kind    kind
 	kid     string
-	header  string // encoded, as it stands in a token sealed here
+	header  string // encoded, as in tokens sealed here
 	aead    cipher.AEAD
 	revoked bool
 	expires time.Time      // zero: never
-	seals   *atomic.Uint64 // how often the key sealed, of any kind
+	seals   *atomic.Uint64 // how often the key sealed, counting all kinds
 }
 
-// usable returns nil if what the key sealed is still believed.
+// usable returns nil if tokens sealed with the key are still accepted at now.
 func (e *entry) usable(now time.Time) error {
 	if e.revoked {
 		return ErrRevokedKey
@@ -57,7 +57,7 @@ func (e *entry) usable(now time.Time) error {
 	return nil
 }
 
-// seal seals plaintext, which lies in the room that came with dst.
+// seal seals plaintext, which lies in the spare capacity of dst.
 func (e *entry) seal(dst, plaintext []byte) ([]byte, error) {
 	if jwe.Len(e.header, len(plaintext)) > MaxLength {
 		clear(plaintext)
@@ -70,8 +70,7 @@ func (e *entry) seal(dst, plaintext []byte) ([]byte, error) {
 	return jwe.SealRoom(dst, e.aead, e.header, plaintext), nil
 }
 
-// A table is a ring made ready for looking up. It does not change, but for the
-// counts of seals.
+// A table is a ring prepared for lookups. Only its counts of seals change.
 type table struct {
 	ring    *keys.Ring
 	headers map[string]*entry        // by encoded header
@@ -79,8 +78,8 @@ type table struct {
 	seals   map[string]*atomic.Uint64
 }
 
-// newTable makes the table of ring. Counts of seals go on from old: also for a key
-// that ring does not have, lest it come back with a fresh count.
+// newTable makes the table of ring. Counts of seals continue from old. Counts of keys that ring
+// lacks are kept too, so that such a key does not come back with a count of zero.
 func newTable(ring *keys.Ring, old *table) *table {
 	t := &table{
 		ring:    ring,
@@ -117,8 +116,8 @@ func newTable(ring *keys.Ring, old *table) *table {
 	return t
 }
 
-// find returns the entry that an encoded header names. That of a token sealed here
-// is found as it stands; another must be one that says the same.
+// find returns the entry that an encoded header names. The header of a token sealed here is found
+// as it stands. Any other header must say the same thing.
 func (t *table) find(header string) (*entry, error) {
 	if e, ok := t.headers[header]; ok {
 		return e, nil

@@ -13,9 +13,10 @@ var seeds atomic.Uint64
 
 // Test runs f in a bubble in which time is simulated.
 //
-// In FIPS 140 mode the random generator of the standard library seeds itself from the jitter of the clock, which
-// stands still in a bubble, so that it would panic. There the bubble gets a deterministic generator instead: another one
-// each time, since it is the whole program's, and bubbles may run at the same time.
+// In FIPS 140 mode, the random generator of the standard library seeds itself from the jitter of
+// the clock. The clock stands still in a bubble, so the generator would panic. The bubble therefore
+// gets a deterministic generator, a different one each time, since it belongs to the whole program
+// and bubbles may run at the same time.
 func Test(t *testing.T, f func(*testing.T)) {
 	t.Helper()
 	if fips140.Enabled() {

@@ -4,16 +4,15 @@ import "encoding/binary"
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" // RFC 4648 §5
 
-// foreign marks, in decodeTable, what is not in the alphabet. It lies above the
-// 24 bits that four characters hold.
+// foreign marks characters in decodeTable that are not in the alphabet. It lies above the 24 bits
+// that four characters hold.
 const foreign = 0xff << 24
 
 var (
-	// decodeTable has a row for each of four characters that make three bytes,
-	// with the six bits of the character where they belong.
+	// decodeTable has a row for each of the four characters that make three bytes, with the six
+	// bits of the character in their place.
 	decodeTable = makeDecodeTable()
-	// encodeTable has the two characters of each twelve bits, the first in the
-	// low byte.
+	// encodeTable has the two characters for each value of twelve bits, the first in the low byte.
 	encodeTable = makeEncodeTable()
 )
 
@@ -36,7 +35,7 @@ func makeEncodeTable() (t [1 << 12]uint16) {
 	return t
 }
 
-// EncodedLen returns how many characters n bytes take.
+// EncodedLen returns how many characters n bytes need.
 func EncodedLen(n int) int { return n/3*4 + (n%3*8+5)/6 }
 
 // DecodedLen returns how many bytes n characters hold.
@@ -72,11 +71,11 @@ func AppendEncode(dst, src []byte) []byte {
 	return dst
 }
 
-// AppendDecode appends to dst what s holds in unpadded base64url and reports
-// whether s is the one spelling of it. Padding, line ends, the other alphabet,
-// a length that no encoding has and bits left over in the last character that are
-// not zero are all refused. (Package encoding/base64 skips CR and LF even when it
-// is strict.) If it reports false, what was appended means nothing.
+// AppendDecode appends to dst the bytes that s encodes in unpadded base64url, and reports whether s
+// is their only valid spelling. It refuses padding, line ends, the other alphabet, a length that no
+// encoding has, and bits left over in the last character that are not zero. (Package
+// encoding/base64 skips CR and LF even when it is strict.) If it returns false, the appended bytes
+// mean nothing.
 func AppendDecode[T ~string | ~[]byte](dst []byte, s T) ([]byte, bool) {
 	n := DecodedLen(len(s))
 	dst = grow(dst, n)
@@ -93,7 +92,8 @@ func Decode16[T ~string | ~[]byte](dst *[16]byte, s T) bool {
 func decode[T ~string | ~[]byte](dst []byte, s T) bool {
 	bad := uint32(0)
 	i := 0
-	for ; len(dst) >= 14 && len(s)-i >= 16; i += 16 { // fourteen bytes written for twelve
+	// writes fourteen bytes, of which twelve count
+	for ; len(dst) >= 14 && len(s)-i >= 16; i += 16 {
 		q := s[i : i+16]
 		x, y := four(q), four(q[4:])
 		bad |= x | y
@@ -122,24 +122,24 @@ func decode[T ~string | ~[]byte](dst []byte, s T) bool {
 		dst[0], dst[1] = byte(x>>16), byte(x>>8)
 		return (bad|x)&foreign == 0 && x&0xff == 0
 	}
-	return false // one character alone holds six bits and no byte
+	return false // a single character holds six bits, which is not a byte
 }
 
-// four returns the 24 bits of the first four characters of s, and foreign above
-// them if one is not in the alphabet.
+// four returns the 24 bits of the first four characters of s. If a character is not in the
+// alphabet, the bits of foreign are set above them.
 func four[T ~string | ~[]byte](s T) uint32 {
 	t := &decodeTable
 	_ = s[3]
 	return t[0][s[0]] | t[1][s[1]] | t[2][s[2]] | t[3][s[3]]
 }
 
-// grow returns dst longer by n bytes, whatever they hold.
+// grow returns dst longer by n bytes of any content.
 func grow(dst []byte, n int) []byte {
 	return reserve(dst, n)[:len(dst)+n]
 }
 
-// reserve returns dst with room for n bytes more. It allocates at most once, with
-// the race detector too, and exactly what is needed.
+// reserve returns dst with room for n more bytes. It allocates at most once, also with the race
+// detector, and exactly as much as needed.
 func reserve(dst []byte, n int) []byte {
 	if n <= cap(dst)-len(dst) {
 		return dst

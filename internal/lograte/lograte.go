@@ -1,4 +1,4 @@
-// Package lograte keeps what goes wrong again and again from flooding a log.
+// Package lograte keeps failures that repeat from flooding a log.
 package lograte
 
 import (
@@ -8,9 +8,8 @@ import (
 
 const every = time.Minute
 
-// A Limiter lets one line of each kind through in a minute. Kinds are few, such as
-// the constant messages of a package. The zero value is ready, and safe for
-// concurrent use.
+// A Limiter allows one line of each kind a minute. There must be few kinds, such as the constant
+// messages of a package. The zero value is ready to use. A Limiter is safe for concurrent use.
 type Limiter struct {
 	mu   sync.Mutex // owns last
 	last map[string]*seen
@@ -18,7 +17,7 @@ type Limiter struct {
 
 type seen struct {
 	at    time.Time // of the last line
-	times int       // since then
+	times int       // lines suppressed since then
 }
 
 // Allow reports whether a line of that kind may be logged now.
@@ -27,8 +26,8 @@ func (l *Limiter) Allow(kind string) bool {
 	return ok
 }
 
-// Count is Allow, and tells how many lines of that kind were to be logged since the
-// last one that was, this one included.
+// Count is Allow, and also returns how many lines of that kind there were since the last one that
+// was allowed, including this one.
 func (l *Limiter) Count(kind string) (times int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,10 +1,9 @@
-// Package redislog sends what the Redis client logs to slog.
+// Package redislog sends the log of the Redis client to slog.
 //
-// The client has one logger for the whole process, which prints to standard
-// error, several lines a second while a server does not answer. A program that
-// imports this package has those lines in [slog.Default] instead, at WARN, each
-// kind of line at most once a minute. A program that calls redis.SetLogger has
-// its own logger: that call comes later than this import, and wins.
+// The client has one logger for the whole process. It prints to standard error, several lines a
+// second while a server does not answer. A program that imports this package gets those lines in
+// [slog.Default] instead, at WARN, each kind of line at most once a minute. A program that calls
+// redis.SetLogger keeps its own logger, since that call comes after this import.
 package redislog
 
 import (
@@ -17,14 +16,14 @@ import (
 	"github.com/wafer-sessions/wafer/internal/lograte"
 )
 
-// When the package is imported, and not when a store is opened, so that the logger
-// that a program sets itself is never replaced by this one.
+// The logger is set when the package is imported, and not when a store is opened, so that it never
+// replaces a logger that the program sets itself.
 func init() { redis.SetLogger(new(logger)) }
 
 type logger struct{ rate lograte.Limiter }
 
-// Printf implements the client's interface. The format tells kinds of lines apart:
-// there are as many as the client's source has.
+// Printf implements the client's interface. Lines with the same format are one kind: there are as
+// many kinds as formats in the client's source.
 func (l *logger) Printf(ctx context.Context, format string, args ...any) {
 	if l.rate.Allow(format) {
 		slog.WarnContext(ctx, "redis: "+fmt.Sprintf(format, args...))

@@ -18,16 +18,16 @@ type Sentinel struct {
 	sentinel *Server
 }
 
-// StartSentinel starts such a group. args go to both servers.
+// StartSentinel starts a Sentinel. args are passed to both servers.
 func StartSentinel(t testing.TB, args ...string) *Sentinel {
 	t.Helper()
 	primary := Start(t, args...)
 	return watched(t, primary, primary.Port, args)
 }
 
-// StartSentinelApart starts such a group in which sentinel and replica reach the first
-// primary through the proxy, and tell clients its address. While that swallows what
-// comes, they take the primary for dead, and it serves those who reach it otherwise.
+// StartSentinelApart starts a Sentinel in which the sentinel and the replica reach the first
+// primary through the proxy, and give the proxy's address to clients. While the proxy holds traffic
+// back, they consider the primary dead, but it still serves clients that reach it directly.
 func StartSentinelApart(t testing.TB, args ...string) (*Sentinel, *Proxy) {
 	t.Helper()
 	primary := Start(t, args...)
@@ -36,7 +36,7 @@ func StartSentinelApart(t testing.TB, args ...string) (*Sentinel, *Proxy) {
 	return watched(t, primary, port, args), p
 }
 
-// watched starts a replica and a sentinel for a primary that they find at port.
+// watched starts a replica and a sentinel for a primary that they reach at port at.
 func watched(t testing.TB, primary *Server, at string, args []string) *Sentinel {
 	t.Helper()
 	replica := Start(t, append([]string{"--replicaof", "127.0.0.1 " + at}, args...)...)
@@ -63,7 +63,7 @@ func watched(t testing.TB, primary *Server, at string, args []string) *Sentinel 
 	return &Sentinel{Addr: s.Addr, Servers: [2]*Server{primary, replica}, sentinel: s}
 }
 
-// Primary returns the address the sentinel gives for the primary now.
+// Primary returns the address that the sentinel now gives for the primary.
 func (s *Sentinel) Primary() string {
 	return strings.Replace(s.sentinel.Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "wafer"), "\n", ":", 1)
 }
@@ -74,8 +74,8 @@ func StartCluster(t testing.TB, args ...string) []*Server {
 	return startCluster(t, 3, append([]string{"--cluster-node-timeout", "2000"}, args...))
 }
 
-// StartReplicatedCluster starts a cluster of three primaries, each with one replica
-// that takes its place soon after its end.
+// StartReplicatedCluster starts a cluster of three primaries, each with one replica that takes over
+// soon after the primary ends.
 func StartReplicatedCluster(t testing.TB, args ...string) (primaries, replicas []*Server) {
 	t.Helper()
 	nodes := startCluster(t, 6, append([]string{"--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0"}, args...))
@@ -89,8 +89,8 @@ func StartReplicatedCluster(t testing.TB, args ...string) (primaries, replicas [
 	return primaries, replicas
 }
 
-// followed waits until what is written at an empty primary reaches its replica. A
-// replica counts as online up to a second before the primary sends it anything.
+// followed waits until a write at an empty primary reaches its replica. A replica can count as
+// online up to a second before the primary sends it anything.
 func followed(t testing.TB, primary, replica *Server) {
 	t.Helper()
 	Await(t, "the replica follows", func() bool { return replica.Info("master_link_status") == "up" })
@@ -119,7 +119,7 @@ func Owner(t testing.TB, primaries []*Server, key string) int {
 	return i
 }
 
-// startCluster starts a cluster of n nodes, the first three of which have all slots.
+// startCluster starts a cluster of n nodes, of which the first three have all slots.
 func startCluster(t testing.TB, n int, args []string) []*Server {
 	t.Helper()
 	var nodes []*Server

@@ -7,19 +7,19 @@ import (
 	"testing"
 )
 
-// A Proxy stands between a client and a server, and can swallow what either
-// sends, as a network does that loses packets without closing connections.
+// A Proxy stands between a client and a server. It can hold back traffic in both directions, like a
+// network that loses packets without closing connections.
 type Proxy struct {
 	Addr   string
 	target string
 
-	mu    sync.Mutex // owns what follows
+	mu    sync.Mutex // owns the fields below
 	open  chan struct{}
 	conns map[net.Conn]bool
 	cut   bool
 }
 
-// NewProxy listens for connections to a server until the test ends.
+// NewProxy accepts connections for the server at target until the test ends.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -49,7 +49,7 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	return p
 }
 
-// Blackhole holds everything back from now on, in both directions.
+// Blackhole holds all traffic back from now on, in both directions.
 func (p *Proxy) Blackhole() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -60,7 +60,7 @@ func (p *Proxy) Blackhole() {
 	}
 }
 
-// Restore lets bytes through again, beginning with those held back.
+// Restore lets traffic through again, beginning with what was held back.
 func (p *Proxy) Restore() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,15 +71,15 @@ func (p *Proxy) Restore() {
 	}
 }
 
-// CutAnswer loses the next answer: the server has done what it was asked, and the
-// connection ends.
+// CutAnswer loses the next answer: the server has carried the command out, and the connection is
+// closed.
 func (p *Proxy) CutAnswer() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cut = true
 }
 
-// cuts reports whether an answer is to be lost now.
+// cuts reports whether an answer must be lost now.
 func (p *Proxy) cuts() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// try sends one command on a connection of its own.
+// try sends one command on its own connection.
 func try(addr string, args ...string) (string, error) {
 	c, err := net.DialTimeout("tcp", addr, time.Second)
 	if err != nil {

@@ -1,7 +1,6 @@
-// Package redistest starts real Redis servers for tests, as child processes on
-// ports chosen by the kernel, and stops them again. It speaks just enough of the
-// protocol to set servers up and to look into them, so that what is tested is not
-// checked with the client it uses.
+// Package redistest starts real Redis servers for tests, as child processes on ports that the
+// kernel chooses, and stops them again. It implements just enough of the Redis protocol to set
+// servers up and inspect them, so that tests do not check the product with the client that it uses.
 package redistest
 
 import (
@@ -21,7 +20,7 @@ import (
 
 const startFor = 20 * time.Second
 
-// A Server is one redis-server process and the folder it keeps its data in.
+// A Server is one redis-server process and its data directory.
 type Server struct {
 	Addr string // 127.0.0.1:port
 	Port string
@@ -35,9 +34,9 @@ type Server struct {
 	gone chan struct{}
 }
 
-// Start starts a server without persistence, with args added to its command line,
-// and stops it when the test ends. Without redis-server on the machine the test
-// fails if CI=true is set and is skipped otherwise.
+// Start starts a server without persistence, with args added to its command line, and stops it when
+// the test ends. If redis-server is not installed, the test fails if CI=true is set and is skipped
+// otherwise.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	binary(t)
@@ -107,13 +106,13 @@ func (s *Server) run() error {
 	}
 }
 
-// Log returns what the server wrote to its log.
+// Log returns the server's log.
 func (s *Server) Log() string {
 	b, _ := os.ReadFile(filepath.Join(s.Dir, "redis.log"))
 	return string(b)
 }
 
-// Kill ends the server as a crash does, with SIGKILL, and waits for its end.
+// Kill ends the server with SIGKILL, as in a crash, and waits for its end.
 func (s *Server) Kill() {
 	s.mu.Lock()
 	cmd, gone := s.cmd, s.gone
@@ -125,7 +124,7 @@ func (s *Server) Kill() {
 	<-gone
 }
 
-// Restart starts a server that was killed again, on its old port and folder.
+// Restart starts a killed server again, with the same port and data directory.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Kill()
@@ -134,10 +133,10 @@ func (s *Server) Restart() {
 	}
 }
 
-// Pause stops the process where it is (SIGSTOP) until Resume.
+// Pause stops the process (SIGSTOP) until Resume.
 func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
 
-// Resume lets a paused process run on.
+// Resume continues a paused process.
 func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
 
 func (s *Server) signal(sig syscall.Signal) {
@@ -162,7 +161,7 @@ func (s *Server) CPU() time.Duration {
 	return time.Duration(sum * float64(time.Second))
 }
 
-// Info returns one value of INFO, "" if there is none.
+// Info returns one value of INFO, or "" if there is none.
 func (s *Server) Info(name string) string {
 	s.t.Helper()
 	for line := range strings.Lines(s.Do("INFO", "everything")) {
@@ -173,8 +172,8 @@ func (s *Server) Info(name string) string {
 	return ""
 }
 
-// Do sends one command and returns the reply as text, the parts of an array on a
-// line each. An error reply fails the test.
+// Do sends one command and returns the reply as text, with each element of an array on its own
+// line. An error reply fails the test.
 func (s *Server) Do(args ...string) string {
 	s.t.Helper()
 	reply, err := s.Try(args...)
@@ -184,14 +183,14 @@ func (s *Server) Do(args ...string) string {
 	return reply
 }
 
-// ErrReply: the server answered with an error.
+// ErrReply means that the server answered with an error.
 var ErrReply = errors.New("redis")
 
 // Try is Do for commands that may fail.
 func (s *Server) Try(args ...string) (string, error) { return try(s.Addr, args...) }
 
-// Await fails the test unless ok becomes true within a time that suffices on a
-// loaded machine.
+// Await fails the test unless ok becomes true within a time that is long enough on a loaded
+// machine.
 func Await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(startFor); !ok(); {

@@ -7,25 +7,25 @@ import (
 )
 
 const (
-	// MaxInteger bounds every integer: what a double holds exactly (RFC 7493 §2.2).
+	// MaxInteger is the greatest integer that is read: the greatest that a double holds exactly
+	// with all integers below it (RFC 7493 §2.2).
 	MaxInteger = 1<<53 - 1
 	// MaxDigits is the length of MaxInteger.
 	MaxDigits = 16
-	// MaxDepth bounds how deep arrays and objects may nest in a value.
+	// MaxDepth is how deep arrays and objects may nest in a value.
 	MaxDepth = 16
 )
 
-// A Reader reads JSON (RFC 8259) strictly: UTF-8 only, no lone surrogates, and
-// whatever it skips is checked as well. It allocates nothing: strings are unescaped
-// where they lie, which never makes them longer. A method that reports false leaves
-// the reader somewhere, and nothing more can be done with it. What stands behind a
-// number or a word is for the next call to accept, which knows what may follow.
+// A Reader reads JSON (RFC 8259) strictly: only UTF-8, no lone surrogates, and it checks even what
+// it skips. It allocates nothing: strings are unescaped in place, which never makes them longer.
+// After a method returned false, the Reader must not be used any more. A method that reads a number
+// or a word does not check what comes after it; the next call does.
 type Reader struct {
 	b []byte
 	i int
 }
 
-// NewReader returns a Reader of b, which it changes.
+// NewReader returns a Reader of b. Reading changes b.
 func NewReader(b []byte) Reader { return Reader{b: b} }
 
 func (r *Reader) space() {
@@ -39,19 +39,19 @@ func (r *Reader) space() {
 	}
 }
 
-// Next reads c if it comes next, and reports whether it did.
+// Next reads c if c comes next, and reports whether it did.
 func (r *Reader) Next(c byte) bool {
 	r.space()
 	return r.accept(c)
 }
 
-// Done reports whether there is nothing more to read.
+// Done reports whether everything has been read.
 func (r *Reader) Done() bool {
 	r.space()
 	return r.i == len(r.b)
 }
 
-// Member reads the name of a member and the colon.
+// Member reads the name of a member, and the colon after it.
 func (r *Reader) Member() ([]byte, bool) {
 	name, ok := r.Text()
 	return name, ok && r.Next(':')
@@ -62,7 +62,7 @@ func (r *Reader) Text() ([]byte, bool) {
 	if !r.Next('"') {
 		return nil, false
 	}
-	start, w := r.i, r.i // what is unescaped is written at w
+	start, w := r.i, r.i // unescaped text is written at w
 	for r.i < len(r.b) {
 		switch c := r.b[r.i]; {
 		case c == '"':
@@ -86,7 +86,7 @@ func (r *Reader) Text() ([]byte, bool) {
 	return nil, false
 }
 
-// escape reads what begins with a backslash.
+// escape reads an escape sequence after its backslash.
 func (r *Reader) escape() (rune, bool) {
 	if len(r.b)-r.i < 2 {
 		return 0, false
@@ -144,8 +144,8 @@ func (r *Reader) hex4() (rune, bool) {
 	return v, true
 }
 
-// Integer reads an integer in its one spelling: digits without a sign, a leading
-// zero, a fraction or an exponent, below 2^53.
+// Integer reads an integer in its only spelling: digits without sign, leading zero, fraction or
+// exponent, below 2^53.
 func (r *Reader) Integer() (int64, bool) {
 	r.space()
 	v, n := Integer(r.b[r.i:])
@@ -243,11 +243,12 @@ func (r *Reader) digits() bool {
 	return r.i > start
 }
 
-// Integer reads an integer in its one spelling at the beginning of b: digits
-// without a leading zero, below 2^53. It returns how many, 0 if there is none.
+// Integer reads an integer in its only spelling at the beginning of b: digits without a leading
+// zero, below 2^53. It returns the value and the number of digits, which is 0 if there is no such
+// integer.
 func Integer(b []byte) (v int64, n int) {
 	if len(b) > MaxDigits+1 {
-		b = b[:MaxDigits+1] // one more than there may be cannot overflow
+		b = b[:MaxDigits+1] // one digit too many cannot overflow
 	}
 	for _, c := range b {
 		c -= '0'
@@ -263,7 +264,7 @@ func Integer(b []byte) (v int64, n int) {
 	return v, n
 }
 
-// Rest returns everything up to the last brace, which it leaves to be read.
+// Rest returns everything up to the last brace, and leaves the brace to be read.
 func (r *Reader) Rest() ([]byte, bool) {
 	end := bytes.LastIndexByte(r.b, '}')
 	if end < r.i {

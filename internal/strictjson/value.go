@@ -6,19 +6,19 @@ import (
 	"fmt"
 )
 
-// A Value is one JSON value, checked to the last byte: no object in it has two
-// members of one name.
+// A Value is one JSON value that was checked completely: no object in it has two members with the
+// same name.
 type Value []byte
 
 var (
 	errSyntax = errors.New("not JSON")
-	errRepeat = errors.New("a member comes twice")
+	errRepeat = errors.New("repeated member")
 )
 
 // Parse checks that b is one value, nested at most [MaxDepth] deep. It does not
 // change b.
 func Parse(b []byte) (Value, error) {
-	r := Reader{b: bytes.Clone(b)} // strings are unescaped where they lie
+	r := Reader{b: bytes.Clone(b)} // strings are unescaped in place
 	if err := r.unique(MaxDepth); err != nil {
 		return nil, err
 	}
@@ -28,7 +28,7 @@ func Parse(b []byte) (Value, error) {
 	return bytes.TrimSpace(b), nil
 }
 
-// unique reads any value, and refuses members that come twice at any depth.
+// unique reads any value, and refuses an object with repeated members at any depth.
 func (r *Reader) unique(depth int) error {
 	if !r.opens('{') && !r.opens('[') {
 		if !r.Skip(0) {
@@ -78,7 +78,7 @@ func (v Value) Text() (string, error) {
 	return string(s), nil
 }
 
-// Integer returns v, which must be an integer from low to high in its one spelling.
+// Integer returns v, which must be an integer from low to high in its only spelling.
 func (v Value) Integer(low, high int64) (int64, error) {
 	r := Reader{b: v}
 	n, ok := r.Integer()
@@ -122,7 +122,7 @@ func (v Value) Members() (map[string]Value, error) {
 	return all, nil
 }
 
-// value returns the next value of what r reads, as it stands in the original.
+// value returns the next value that r reads, as it stands in original.
 func (r *Reader) value(original Value) Value {
 	r.space()
 	start := r.i

@@ -23,20 +23,21 @@ func (r *Ring) Refresh(ctx context.Context) error {
 	if now-last < int64(refreshGap) || !r.looked.CompareAndSwap(last, now) {
 		select {
 		case r.poke <- struct{}{}:
-		default: // asked already
+		default: // already asked
 		}
 		return nil
 	}
 	return r.look(ctx)
 }
 
-// follow looks from time to time, and when Refresh asked.
+// follow reads the ring from time to time, and when Refresh asks.
 func (r *Ring) follow(ctx context.Context) {
 	defer close(r.done)
 	poll := time.NewTicker(r.conf.Poll)
 	defer poll.Stop()
-	again := min(r.conf.Poll, refreshGap) // after a look that failed: what Redis lost is to be back soon
-	var due <-chan time.Time              // nil: no look is due
+	// after a failed read: what Redis lost should be back soon
+	again := min(r.conf.Poll, refreshGap)
+	var due <-chan time.Time // nil: no read is due
 	for {
 		select {
 		case <-ctx.Done():
@@ -52,15 +53,15 @@ func (r *Ring) follow(ctx context.Context) {
 		due = nil
 		r.looked.Store(time.Now().UnixNano())
 		bounded, cancel := context.WithTimeout(ctx, lookFor)
-		if err := r.look(bounded); err != nil { // the log is told
+		if err := r.look(bounded); err != nil { // look logs its error
 			due = time.After(again)
 		}
 		cancel()
 	}
 }
 
-// look reads the ring, and writes it back where Redis has lost it or a part of
-// it. The log is told of a change, and of each kind of failure once.
+// look reads the ring, and writes it back if Redis lost it or a part of it. It logs each change,
+// and each kind of failure once.
 func (r *Ring) look(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -72,12 +73,12 @@ func (r *Ring) look(ctx context.Context) error {
 	log := r.conf.Logger.With("key", r.key)
 	switch {
 	case errors.Is(err, context.Canceled):
-		return err // nobody's failure
+		return err // not a failure of Redis
 	case err != nil && r.told != err.Error():
 		r.told = err.Error()
-		text := "rediskeys: the ring cannot be read; the one in memory stays"
+		text := "rediskeys: cannot read the ring; keeping the one in memory"
 		if errors.Is(err, keys.ErrKEK) {
-			text += "; if the ring has another KEK now, start this process again with that"
+			text += "; if the ring has a new KEK, restart this process with it"
 		}
 		log.Warn(text, "address", r.addr, "error", err)
 	case err == nil && r.told != "":
@@ -90,9 +91,9 @@ func (r *Ring) look(ctx context.Context) error {
 	return err
 }
 
-// restore writes our ring to where load found none, a younger stranger, or a copy
-// that lacks what ours has. Of two rings that are no copies of one the older
-// wins: the younger was made by a process that found nothing, as after FLUSHALL.
+// restore writes our ring back if load found no ring, a younger ring that is not a copy of ours, or
+// a copy that lacks something. Of two rings that are not copies of one, the older wins: the younger
+// was created by a process that found no ring, as after FLUSHALL.
 func (r *Ring) restore(ctx context.Context, found error) error {
 	ours := r.ring.Load()
 	var loser *keys.Ring
@@ -103,21 +104,21 @@ func (r *Ring) restore(ctx context.Context, found error) error {
 		}
 	case errors.Is(found, keys.ErrForeign):
 		if !ours.IssuedAt().Before(theirs.IssuedAt()) {
-			return found // ours is the younger: this process has to be started again
+			return found // ours is younger: this process must be restarted
 		}
 		loser = theirs
 	}
 	done, err := r.put(ctx, r.doc.bytes, ours, loser)
 	if err == nil && done {
-		r.conf.Logger.Warn("rediskeys: Redis had lost the ring, or a part of it, and has it again", "key", r.key)
+		r.conf.Logger.Warn("rediskeys: Redis had lost the ring or a part of it; wrote it back", "key", r.key)
 	}
-	return err // not done: somebody else was first
+	return err // nil and not done: another process was first
 }
 
 const patience = 500 * time.Millisecond
 
-// ourOptions fills in what o leaves open: the defaults of the client would let one
-// command of a server that hangs take half a minute.
+// ourOptions fills in what o leaves open. With the client's defaults, one command to a server that
+// hangs could take half a minute.
 func ourOptions(o *redis.UniversalOptions) *redis.UniversalOptions {
 	n := *o
 	for _, d := range []*time.Duration{&n.DialTimeout, &n.ReadTimeout, &n.WriteTimeout, &n.PoolTimeout} {

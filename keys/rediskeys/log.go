@@ -1,3 +1,3 @@
 package rediskeys
 
-import _ "github.com/wafer-sessions/wafer/internal/redislog" // the client's log goes to slog
+import _ "github.com/wafer-sessions/wafer/internal/redislog" // sends the client's log to slog

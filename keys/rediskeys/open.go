@@ -17,24 +17,22 @@ import (
 
 const (
 	retryEvery = 200 * time.Millisecond
-	sayEvery   = time.Minute      // that Open is still waiting
-	kekAgain   = 15 * time.Second // after which a KEK that did not open a document is asked for again
+	sayEvery   = time.Minute      // between log lines that Open is still waiting
+	kekAgain   = 15 * time.Second // before a KEK that did not open a document is asked for again
 )
 
-// ErrUnsafe means that the server would forget the ring. The message names the
-// setting.
+// ErrUnsafe means that the server could lose the ring. The message names the setting.
 var ErrUnsafe = errors.New("rediskeys: refused")
 
-// Open opens the ring in Redis under a key encryption key and follows its changes
-// until [Ring.Close]. A server that would forget the ring is [ErrUnsafe]. While Redis
-// does not answer, Open tries again and logs so, at once and then every minute; ctx
-// bounds that, and nothing later.
+// Open opens the ring in Redis under a key encryption key and follows its changes until
+// [Ring.Close]. If the server could lose the ring, the error is [ErrUnsafe]. While Redis does not
+// answer, Open retries and logs so, at once and then every minute. ctx bounds opening only.
 func Open(ctx context.Context, o *redis.UniversalOptions, k keys.KEK, c Config) (*Ring, error) {
 	if o == nil {
-		return nil, errors.New("rediskeys: no options")
+		return nil, errors.New("rediskeys: nil redis.UniversalOptions")
 	}
 	if c.Poll < 0 || c.MaxSession < 0 {
-		return nil, errors.New("rediskeys: a duration is negative")
+		return nil, errors.New("rediskeys: Config.Poll or Config.MaxSession is negative")
 	}
 	if c.MaxSession > keys.LongestSession {
 		return nil, errors.New("rediskeys: Config.MaxSession is more than 3650 days")
@@ -43,7 +41,7 @@ func Open(ctx context.Context, o *redis.UniversalOptions, k keys.KEK, c Config) 
 		c.Prefix = "wafer"
 	}
 	if strings.ContainsAny(c.Prefix, "{}") {
-		return nil, errors.New("rediskeys: Config.Prefix holds a brace")
+		return nil, errors.New("rediskeys: Config.Prefix contains a brace")
 	}
 	if c.Poll == 0 {
 		c.Poll = defaultPoll
@@ -69,11 +67,11 @@ func Open(ctx context.Context, o *redis.UniversalOptions, k keys.KEK, c Config) 
 	return r, nil
 }
 
-// address names the server for people. It holds no password.
+// address returns the server's address for people to read. It contains no password.
 func address(o *redis.UniversalOptions) string {
 	addr := strings.Join(o.Addrs, ", ")
 	if addr == "" {
-		addr = "127.0.0.1:6379" // which go-redis takes
+		addr = "127.0.0.1:6379" // the default of go-redis
 	}
 	if o.MasterName != "" {
 		addr = o.MasterName + " of the sentinels at " + addr
@@ -81,10 +79,10 @@ func address(o *redis.UniversalOptions) string {
 	return addr
 }
 
-// first reads the ring, or makes it.
+// first reads the ring, or creates it.
 func (r *Ring) first(ctx context.Context) error {
 	var said time.Time
-	var last error // that did not come from ctx
+	var last error // the last error that did not come from ctx
 	for {
 		err := r.tryOpen(ctx)
 		if err == nil || permanent(err) {
@@ -94,7 +92,7 @@ func (r *Ring) first(ctx context.Context) error {
 			last = err
 			if time.Since(said) >= sayEvery {
 				said = time.Now()
-				r.conf.Logger.Warn("rediskeys: waiting for Redis, which has the ring", "address", r.addr, "error", err)
+				r.conf.Logger.Warn("rediskeys: waiting for Redis to read the ring", "address", r.addr, "error", err)
 			}
 		}
 		select {
@@ -102,7 +100,7 @@ func (r *Ring) first(ctx context.Context) error {
 			if last == nil {
 				return fmt.Errorf("rediskeys: Redis at %s does not answer: %w", r.addr, ctx.Err())
 			}
-			return fmt.Errorf("%w; gave up: %w", last, ctx.Err())
+			return fmt.Errorf("%w; no longer trying: %w", last, ctx.Err())
 		case <-time.After(retryEvery):
 		}
 	}
@@ -116,17 +114,18 @@ func (r *Ring) tryOpen(ctx context.Context) error {
 	switch {
 	case errors.Is(err, ErrMissing) && r.conf.Create:
 		if err = r.create(ctx); err == nil {
-			err = r.load(ctx) // the one who was first made it
+			err = r.load(ctx) // the process that was first created it
 		}
-	case errors.Is(err, keys.ErrForeign): // the one read before lost its place, and nobody has used it
+	// the one read before was replaced, and nothing has used it
+	case errors.Is(err, keys.ErrForeign):
 		r.ring.Store(nil)
 		err = r.load(ctx)
 	}
 	return err
 }
 
-// beSure looks again at a ring that was just made, until it was not replaced for
-// long enough that each process with an older one has looked.
+// beSure reads a ring that was just created again, until it has stood long enough for every process
+// that has an older ring to write that back.
 func (r *Ring) beSure(ctx context.Context) error {
 	wait := min(r.conf.Poll, 4*sureAfter) + min(r.conf.Poll, sureAfter)
 	for sure := ""; ; {
@@ -136,10 +135,10 @@ func (r *Ring) beSure(ctx context.Context) error {
 			return nil
 		}
 		sure = ring.ID()
-		r.conf.Logger.Info("rediskeys: the ring is new: waiting, in case another process has one that Redis lost", "for", wait, "key", r.key)
+		r.conf.Logger.Info("rediskeys: the ring is new; waiting in case another process has a ring that Redis lost", "for", wait, "key", r.key)
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("rediskeys: the ring in Redis at %s is new, and may have to make room for an older one: %w; gave up", r.addr, ctx.Err())
+			return fmt.Errorf("rediskeys: the ring in Redis at %s is new, and an older one may still replace it: %w", r.addr, ctx.Err())
 		case <-time.After(wait):
 		}
 		if err := r.first(ctx); err != nil {
@@ -148,7 +147,7 @@ func (r *Ring) beSure(ctx context.Context) error {
 	}
 }
 
-// permanent says whether trying again cannot help.
+// permanent reports whether retrying is useless.
 func permanent(err error) bool {
 	for _, known := range []error{ErrUnsafe, ErrMissing, keys.ErrKEK, keys.ErrDocument} {
 		if errors.Is(err, known) {
@@ -167,18 +166,18 @@ func permanent(err error) bool {
 	return true
 }
 
-// create makes the ring, if nobody else does.
+// create creates the ring, unless another process does.
 func (r *Ring) create(ctx context.Context) error {
 	made := keys.Generate(r.conf.MaxSession)
 	done, err := r.put(ctx, nil, made, nil)
 	if err == nil && done {
-		r.conf.Logger.Warn("rediskeys: made a new ring, because Redis held none; sessions of an earlier ring no longer open",
+		r.conf.Logger.Warn("rediskeys: created a ring, because Redis had none; sessions of an earlier ring no longer open",
 			"ring", made.ID(), "key", r.key, "address", r.addr)
 	}
 	return err
 }
 
-// safe refuses a server that would forget the ring.
+// safe refuses a server that could lose the ring.
 func (r *Ring) safe(ctx context.Context) error {
 	if r.conf.AllowVolatile {
 		return nil
@@ -191,7 +190,7 @@ func (r *Ring) safe(ctx context.Context) error {
 	for _, section := range []string{"persistence", "replication", "memory"} {
 		part, err := node.Info(ctx, section).Result()
 		if redis.HasErrorPrefix(err, "NOPERM") {
-			return fmt.Errorf("%w: the user at %s may not call INFO: ACL SETUSER … +info", ErrUnsafe, r.addr)
+			return fmt.Errorf("%w: the user at %s may not call INFO; allow it: ACL SETUSER … +info", ErrUnsafe, r.addr)
 		} else if err != nil {
 			return r.failed(err)
 		}
@@ -203,13 +202,13 @@ func (r *Ring) safe(ctx context.Context) error {
 			info[name] = value
 		}
 	}
-	_, waits := info["min_slaves_good_slaves"] // which is there if min-replicas-to-write is set
+	_, waits := info["min_slaves_good_slaves"] // present if min-replicas-to-write is set
 	switch copies := waits && info["connected_slaves"] != "0"; {
 	case strings.HasPrefix(info["maxmemory_policy"], "allkeys"):
-		return fmt.Errorf("%w: %s may evict the ring, since its maxmemory-policy is %s: set noeviction, or AllowVolatile to live with it",
+		return fmt.Errorf("%w: %s may evict the ring, since its maxmemory-policy is %s; set noeviction, or set AllowVolatile to accept that",
 			ErrUnsafe, r.addr, info["maxmemory_policy"])
 	case info["aof_enabled"] != "1" && !copies:
-		return fmt.Errorf("%w: %s forgets the ring when it restarts: set appendonly yes, or have a replica and set min-replicas-to-write 1, or AllowVolatile to live with it",
+		return fmt.Errorf("%w: %s loses the ring when it restarts; set appendonly yes, or add a replica and set min-replicas-to-write 1, or set AllowVolatile to accept that",
 			ErrUnsafe, r.addr)
 	}
 	return nil
@@ -225,26 +224,25 @@ func (r *Ring) primary(ctx context.Context) (*redis.Client, error) {
 	return nil, fmt.Errorf("a client of type %T", r.client)
 }
 
-// failed says of an error which server it came from.
+// failed adds the server's address to err.
 func (r *Ring) failed(err error) error {
 	rediscluster.Look(r.client, err)
 	return fmt.Errorf("rediskeys: Redis at %s: %w", r.addr, err)
 }
 
-// A document is the bytes that Redis held last, and what came of them.
+// A document is the bytes that Redis held last, and the result of opening them.
 type document struct {
-	bytes []byte // nil: there were none
+	bytes []byte // nil: Redis held none
 	ring  *keys.Ring
 	err   error     // why there is no ring
-	tried time.Time // when
-	ours  bool      // its keys are in our ring
+	tried time.Time // when it was tried
+	ours  bool      // whether its keys are in our ring
 }
 
-// opened opens a document, unless it is the one that was opened last: the KEK is asked
-// for only if the bytes changed. It may be a service with a bill and a quota, and
-// anyone can make a replica look every second by sending unknown kids. A KEK that did
-// not open a document is asked for again 15 s later, because it may have been put
-// right meanwhile. The caller holds mu.
+// opened opens a document, unless it is the one that was opened last: the KEK is asked for only if
+// the bytes changed. The KEK may be a service with a price and a quota, and anyone can make a
+// replica read every second by sending unknown kids. A KEK that did not open a document is asked
+// for again 15 s later, because it may have been corrected. The caller holds mu.
 func (r *Ring) opened(ctx context.Context, b []byte) (*keys.Ring, error) {
 	if d := &r.doc; d.bytes != nil && bytes.Equal(b, d.bytes) {
 		if d.err == nil || !errors.Is(d.err, keys.ErrKEK) || time.Since(d.tried) < kekAgain {
@@ -253,7 +251,7 @@ func (r *Ring) opened(ctx context.Context, b []byte) (*keys.Ring, error) {
 	}
 	ring, err := r.kek.Open(ctx, b)
 	if err != nil && ctx.Err() != nil {
-		return nil, err // which says nothing of the document
+		return nil, err // which says nothing about the document
 	}
 	r.doc = document{bytes: b, ring: ring, err: err, tried: time.Now()}
 	return ring, err

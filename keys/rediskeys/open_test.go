@@ -170,11 +170,11 @@ func TestNewRingIsAnnounced(t *testing.T) {
 	c := config()
 	c.Logger = l.logger()
 	r := open(t, s, c)
-	if l.lines("level=WARN", "made a new ring", "ring="+r.Ring().ID(), s.Addr) != 1 {
+	if l.lines("level=WARN", "created a ring", "ring="+r.Ring().ID(), s.Addr) != 1 {
 		t.Errorf("the log says\n%s", l.buf.String())
 	}
 	open(t, s, c)
-	if l.lines("made a new ring") != 1 {
+	if l.lines("created a ring") != 1 {
 		t.Error("one that was there is announced too")
 	}
 }

@@ -14,26 +14,27 @@ const swap = `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 return 1`
 
-// place is swap for a ring that comes to where another one was, or none, which
-// ARGV[1] says with "". KEYS[2] is a hash of the list keys of rings that lost their
-// place to an older one (ARGV[4]). A revocation list that was begun with one of them
-// keeps out everybody else, so redisstore begins it anew.
+// place is swap for a ring that is not a copy of the one before it. ARGV[1] is "" if there was
+// none. KEYS[2] is a hash with the list keys of rings that an older ring replaced (ARGV[4]). A
+// revocation list begun with one of them shuts out all replicas that have the older ring, so
+// redisstore begins a new one.
 const place = `if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('HDEL', KEYS[2], ARGV[3])
 if ARGV[4] ~= '' then redis.call('HSET', KEYS[2], ARGV[4], '') end
 return 1`
 
-// put writes next in the place of doc, which nil says there is none of. If doc is no
-// copy of next, it is loser. It is compare-and-set: one that was sent twice because
-// its answer was lost reports false, and the next look finds what it wrote.
+// put replaces doc with next; nil means that there is no document. If doc is not a copy of next,
+// its ring is loser. put is a compare-and-set: if it was sent twice because the first answer was
+// lost, it returns false, and the next read finds what it wrote.
 func (r *Ring) put(ctx context.Context, doc []byte, next, loser *keys.Ring) (bool, error) {
 	sealed, err := r.kek.Seal(ctx, next)
 	if err != nil {
 		return false, err
 	}
 	var cmd *redis.Cmd
-	if doc != nil && loser == nil { // one key: a Cluster that moves slots takes nothing else
+	// one key: while a Cluster moves slots, it accepts no script with two
+	if doc != nil && loser == nil {
 		cmd = r.client.Eval(ctx, swap, []string{r.key}, doc, sealed)
 	} else {
 		lost := ""
@@ -54,7 +55,7 @@ func (r *Ring) put(ctx context.Context, doc []byte, next, loser *keys.Ring) (boo
 	return true, nil
 }
 
-// listKey is what the head of a revocation list says of its list key.
+// listKey returns what the head of a revocation list holds about the list key of r.
 func listKey(r *keys.Ring) string {
 	check := r.ListSecret("wafer list: key check")
 	return string(check[:16])

@@ -16,62 +16,63 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 )
 
-// Config is how a [Ring] behaves. The zero value is good for production.
+// Config configures a [Ring]. The zero value is good for production.
 type Config struct {
-	// Prefix names the application: the ring is kept under {<prefix>}:ring, beside
-	// the revocation list of the same prefix. Zero: "wafer".
+	// Prefix names the application. The ring is kept under {<prefix>}:ring, beside the revocation
+	// list of the same prefix. Zero: "wafer".
 	Prefix string
-	// Create makes the ring if there is none. Of several processes that do so at
-	// once one makes the ring and all end with it. Open waits before it returns a ring
-	// that was just made: Poll and as long again, but no more than 2 s beyond Poll, and
-	// 10 s in all. If Redis had lost an older ring, the processes that hold it write it
-	// back meanwhile, and Open returns that one. Zero: [ErrMissing].
+	// Create creates the ring if there is none. If several processes do so at once, one creates the
+	// ring and all use it. Open waits before it returns a ring that was just created: twice Poll,
+	// but no more than 2 s beyond Poll, and 10 s in all. If Redis had lost an older ring, processes
+	// that have it write it back meanwhile, and Open returns that one. Zero: a missing ring is
+	// [ErrMissing].
 	Create bool
-	// MaxSession is what a created ring is for, see keys.Generate; a ring that
+	// MaxSession is the longest session that a created ring allows; see keys.Generate. A ring that
 	// exists keeps its own until keys.Ring.Extend. Zero: 24 h.
 	MaxSession time.Duration
-	// AllowVolatile accepts a server that forgets the ring: one that evicts any key,
-	// or has neither an append-only file nor a replica that it waits for. If no
-	// replica of the application runs then, every session ends. Zero: refused.
+	// AllowVolatile accepts a server that could lose the ring: one that may evict any key, or has
+	// neither an append-only file nor a replica that it waits for. If the ring is lost while no
+	// replica of the application runs, every session ends. Zero: such a server is refused.
 	AllowVolatile bool
-	// Poll is how often Redis is asked whether the ring changed. All processes should
-	// have the same. Zero: 5 s.
+	// Poll is how often Redis is asked whether the ring changed. It should be the same in all
+	// processes. Zero: 5 s.
 	Poll time.Duration
-	// Logger is told when a ring is made, when it changes, and once when it cannot
-	// be read any more. Zero: slog.Default.
+	// Logger receives a line when a ring is created, when it changes, and once when it can no
+	// longer be read. Zero: slog.Default.
 	Logger *slog.Logger
 }
 
 const (
 	defaultPoll = 5 * time.Second
-	refreshGap  = time.Second     // between looks that Refresh asks for
-	sureAfter   = 2 * time.Second // at most, beyond Poll: a ring that was just made is used then
+	refreshGap  = time.Second // between reads that Refresh asks for
+	// at most, beyond Poll, before a ring that was just created is used
+	sureAfter   = 2 * time.Second
 	lookFor     = 5 * time.Second
-	conflicts   = 20 // times an edit is tried again
+	conflicts   = 20 // how often an edit is retried
 	maxDocument = 1 << 20
 )
 
-// ErrMissing: there is no ring in Redis, and Config.Create is not set.
+// ErrMissing means that there is no ring in Redis, and Config.Create is not set.
 var ErrMissing = fmt.Errorf("rediskeys: there is no ring in Redis: %w", fs.ErrNotExist)
 
-var errConflict = errors.New("rediskeys: others changed the ring again and again")
+var errConflict = errors.New("rediskeys: other processes kept changing the ring; try again")
 
 // A Ring is a key ring in Redis. It is safe for concurrent use.
 type Ring struct {
 	client   redis.UniversalClient
 	addr     string
 	key      string
-	replaced string // the key with the list keys of rings that lost their place
+	replaced string // the key with the list keys of rings that were replaced
 	kek      keys.KEK
 	conf     Config
 
 	ring   atomic.Pointer[keys.Ring]
-	looked atomic.Int64 // unix ns, when the last look began
+	looked atomic.Int64 // unix ns, when the last read began
 	poke   chan struct{}
 
-	mu   sync.Mutex // one look or edit at a time; owns what follows
+	mu   sync.Mutex // held while reading or editing; owns the fields below
 	doc  document   // what Redis held last
-	told string     // what the log was last told is wrong; "": that all is well
+	told string     // the failure last logged; "": none
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -83,8 +84,7 @@ var _ keys.Editor = (*Ring)(nil)
 // Ring implements keys.Source.
 func (r *Ring) Ring() *keys.Ring { return r.ring.Load() }
 
-// Close stops following Redis and closes the connections. The ring as it was
-// stays readable.
+// Close stops following Redis and closes the connections. The ring stays readable.
 func (r *Ring) Close() error {
 	r.once.Do(r.stop)
 	<-r.done
@@ -97,7 +97,7 @@ func (r *Ring) Edit(ctx context.Context, edit func(*keys.Ring) (*keys.Ring, erro
 	defer r.mu.Unlock()
 	for range conflicts {
 		if err := r.load(ctx); err != nil && !errors.Is(err, ErrMissing) {
-			return err // only a ring that is gone may be written over
+			return err // only a missing ring may be written over
 		}
 		base, doc := r.ring.Load(), r.doc.bytes
 		next, err := edit(base)
@@ -105,7 +105,7 @@ func (r *Ring) Edit(ctx context.Context, edit func(*keys.Ring) (*keys.Ring, erro
 		case err != nil:
 			return err
 		case next == nil:
-			return errors.New("rediskeys: an edit returned no ring")
+			return errors.New("rediskeys: Edit: edit returned a nil ring")
 		case next == base:
 			return nil
 		}
@@ -119,8 +119,7 @@ func (r *Ring) Edit(ctx context.Context, edit func(*keys.Ring) (*keys.Ring, erro
 	return errConflict
 }
 
-// load reads the ring and merges what it holds into ours. The caller holds mu, or
-// has the Ring to itself.
+// load reads the ring and merges it into ours. The caller holds mu, or has sole use of the Ring.
 func (r *Ring) load(ctx context.Context) error {
 	b, err := r.client.Get(ctx, r.key).Bytes()
 	switch {
