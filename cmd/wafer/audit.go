@@ -23,7 +23,9 @@ func (f *auditFlags) add(cmd *cobra.Command) {
 // auditHelp says where the audit line goes.
 const auditHelp = `The change is one audit line: who, why, what and when. With --admin the
 application logs it. With --redis and --bolt this command prints it to standard
-error; keep it. The line has a tag in place of the id: see 'wafer tag'.`
+error; keep it.`
+
+const auditTag = " The line has a tag in place of the id: see 'wafer tag'."
 
 func (f *auditFlags) check() error {
 	if f.actor == "" {

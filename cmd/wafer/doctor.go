@@ -115,7 +115,10 @@ func examineReaders(ctx context.Context, s revlog.Registrar) redisstore.Finding 
 			late = append(late, fmt.Sprintf("%s on %s is %s", r.ID, r.Host, r.State))
 		}
 	}
-	if len(late) == 0 {
+	switch {
+	case len(all) == 0:
+		return redisstore.Finding{Check: "readers", Message: "no replica of an application reads the list now"}
+	case len(late) == 0:
 		return redisstore.Finding{Check: "readers", Message: counted(len(all), "replica") + " of the application, all synced"}
 	}
 	return redisstore.Finding{Level: redisstore.Warning, Check: "readers",

@@ -106,13 +106,7 @@ change of the file until you restart them with the new KEK. Do that soon.`,
 			return err
 		}
 		makes := isMissing(newKEKFile)
-		ctx, cancel := context.WithTimeout(cmd.Context(), lockTime)
-		defer cancel()
-		err = keys.RewrapFile(ctx, ring.file, from, to)
-		if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, keys.ErrKEK) {
-			return noRing(ring.file)
-		}
-		if err != nil {
+		if err := ring.rewrap(cmd.Context(), from, to); err != nil {
 			return err
 		}
 		out := cmd.OutOrStdout()
@@ -123,6 +117,16 @@ change of the file until you restart them with the new KEK. Do that soon.`,
 		return nil
 	}
 	return cmd
+}
+
+func (f *ringFlags) rewrap(ctx context.Context, from, to keys.KEK) error {
+	ctx, cancel := context.WithTimeout(ctx, lockTime)
+	defer cancel()
+	err := keys.RewrapFile(ctx, f.file, from, to)
+	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, keys.ErrKEK) {
+		return noRing(f.file)
+	}
+	return err
 }
 
 // newKEK returns what the ring is to be encrypted with, and what to call it.

@@ -173,8 +173,8 @@ func exists(ctx context.Context, s revlog.Store) error {
 	return err
 }
 
-// open joins the list. It begins one only if begin says so: a revocation in a new list, after a mistyped
-// address, would look like a success.
+// open joins the list. It begins one only if begin says so: after a mistyped address, a revocation in a
+// new list would look like a success.
 func (f *listFlags) open(ctx context.Context, maxIdle time.Duration, begin bool) (*openedList, error) {
 	ring, err := f.readRing(ctx)
 	if err != nil {

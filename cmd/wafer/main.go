@@ -10,8 +10,8 @@ import (
 )
 
 func main() {
-	// A command prints one line about what went wrong. Log lines of libraries would bury it. The demo has
-	// a logger of its own.
+	// A command prints one line about what went wrong. Log lines of libraries would bury it. The demo
+	// has a logger of its own.
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	os.Exit(run(context.Background(), newRoot(), os.Args[1:]))
 }

@@ -33,14 +33,13 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// quickExit keeps the race detector from holding up each run of the command by a
-// second when it ends.
+// quickExit keeps the race detector from delaying the end of each command by a second.
 func quickExit(env *testscript.Env) error {
 	env.Setenv("GORACE", "atexit_sleep_ms=0")
 	return nil
 }
 
-// exits CODE PROGRAM [ARG...] runs a program and wants that exit code.
+// exits CODE PROGRAM [ARG...] runs a program and wants that exit status.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
@@ -52,7 +51,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 	}
 	if (got == want) == neg {
-		ts.Fatalf("exit code %d", got)
+		ts.Fatalf("exit status %d", got)
 	}
 }
 
@@ -93,8 +92,8 @@ func secret(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// mint KIND IDLE ABSOLUTE prints a token of the plaintext ring in ring.json, whose
-// deadlines are so far from now.
+// mint KIND IDLE ABSOLUTE prints a token of the plaintext ring in ring.json with deadlines that far from
+// now.
 func mint() {
 	doc, err := os.ReadFile("ring.json")
 	check(err)

@@ -71,7 +71,8 @@ func counted[N int | int64](n N, one string) string {
 // A palette colours words, or leaves them as they are.
 type palette bool
 
-// colours reports whether to print colours to w: on a terminal that is not dumb, unless NO_COLOR is set.
+// colours reports whether to print colours to w: on a terminal that is not dumb, unless NO_COLOR is
+// set.
 func colours(w io.Writer) palette {
 	return palette(isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
 }

@@ -86,6 +86,10 @@ func printStats(w io.Writer, s statsJSON, now time.Time) {
 }
 
 func printReplicas(w io.Writer, all []adminapi.Replica, now time.Time) {
+	if len(all) == 0 {
+		fmt.Fprintln(w, "No replica reads the list now.")
+		return
+	}
 	rows := [][]cell{{{"REPLICA", dim}, {"HOST", dim}, {"VERSION", dim}, {"STATE", dim}, {"VIEW", dim}, {"POSITION", dim}, {"SEEN", dim}, {"KEYS", dim}}}
 	for _, r := range all {
 		colour := green

@@ -30,7 +30,7 @@ Name the list with --redis or --bolt together with the ring of the application
 Wafer keeps no record of who is logged in. So it cannot say how many sessions a
 revocation ends, and an id or a name that nobody has is not an error.
 
-` + auditHelp,
+` + auditHelp + auditTag,
 	}
 	cmd.AddCommand(
 		revokeScope(revlog.ScopeSession, "session [ID]", "End one session, or those listed in a file",
@@ -59,7 +59,7 @@ func revokeScope(scope revlog.Scope, use, short, long string) *cobra.Command {
 	if scope != revlog.ScopeEveryone {
 		long += "\n\n" + nobodyKnown
 	}
-	cmd := &cobra.Command{Use: use, Short: short, Long: long + "\n\n" + auditHelp, Args: cobra.MaximumNArgs(1)}
+	cmd := &cobra.Command{Use: use, Short: short, Long: long + "\n\n" + auditHelp + auditTag, Args: cobra.MaximumNArgs(1)}
 	f.listFlags.add(cmd)
 	f.auditFlags.add(cmd)
 	flags := cmd.Flags()

@@ -149,7 +149,8 @@ func (f *fixture) post(path, body string) answer {
 	return f.request(http.MethodPost, path, body)
 }
 
-// want fails unless the answer has the status, and is a problem document of the code if it is not a success.
+// want fails unless the answer has the status and, if that is an error, is a problem document with the
+// code.
 func (a answer) want(t *testing.T, status int, code string) {
 	t.Helper()
 	if a.status != status {

@@ -60,7 +60,7 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-// Who sent a body learns which member was wrong.
+// The caller learns which member of the body is wrong.
 func TestBodyProblemsNameTheMember(t *testing.T) {
 	f := start(t)
 	for _, row := range []struct{ body, member string }{
@@ -78,7 +78,8 @@ func TestBodyProblemsNameTheMember(t *testing.T) {
 	}
 }
 
-// What the parser takes is one JSON object of known members, each there once, and its values are those that a plain decoder finds.
+// What the parser accepts is one JSON object of known members, each there once, with the values that a
+// plain decoder finds.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"scope":"session","id":"AAAAAAAAAAAAAAAAAAAAAA"}`, `{"scope":"subject","id":"ada","before":"2026-01-01T00:00:00Z","reason":"stolen"}`,

@@ -42,7 +42,8 @@ func TestTheDocumentNamesEveryRoute(t *testing.T) {
 	}
 }
 
-// Every schema describes the document of its name: the same members, required unless they may be absent, and of the same types.
+// Every schema describes the document of its name: the same members, of the same types, and required
+// unless they may be absent.
 func TestTheDocumentDescribesEveryDocument(t *testing.T) {
 	got := start(t).request(http.MethodGet, "/openapi.json", "")
 	schemas, _ := dig(got.body, "components", "schemas").(map[string]any)
@@ -115,45 +116,10 @@ func kindOf(t reflect.Type) string {
 	}[t.Kind()]
 }
 
-// The codes of problem documents in the code are those of the package's comment and of the document for machines.
+// The codes of problem documents are the same in the code, in the package's comment and in the OpenAPI
+// document.
 func TestTheDocumentsNameEveryCode(t *testing.T) {
-	inCode := map[string]bool{}
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		add := func(e ast.Expr) {
-			if lit, ok := e.(*ast.BasicLit); ok {
-				code, _ := strconv.Unquote(lit.Value)
-				inCode[code] = true
-			}
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok {
-				return true
-			}
-			f, _ := call.Fun.(*ast.Ident)
-			switch {
-			case f == nil:
-			case f.Name == "refuse":
-				add(call.Args[1])
-			case f.Name == "unavailable":
-				add(call.Args[0])
-			}
-			return true
-		})
-	}
-	want := slices.Sorted(maps.Keys(inCode))
-
+	want := codes(t)
 	source, err := os.ReadFile("admin.go")
 	if err != nil {
 		t.Fatal(err)
@@ -177,6 +143,44 @@ func TestTheDocumentsNameEveryCode(t *testing.T) {
 	if diff := cmp.Diff(want, inDocument); diff != "" {
 		t.Errorf("codes (-) and the document (+) differ:\n%s", diff)
 	}
+}
+
+// codes returns the codes that the code of the package gives to refuse and unavailable.
+func codes(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	argument := map[string]int{"refuse": 1, "unavailable": 0}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, _ := n.(*ast.CallExpr)
+			if call == nil {
+				return true
+			}
+			name, _ := call.Fun.(*ast.Ident)
+			if name == nil {
+				return true
+			}
+			if at, ok := argument[name.Name]; ok {
+				if lit, ok := call.Args[at].(*ast.BasicLit); ok {
+					code, _ := strconv.Unquote(lit.Value)
+					found[code] = true
+				}
+			}
+			return true
+		})
+	}
+	return slices.Sorted(maps.Keys(found))
 }
 
 // dig returns what stands in nested objects.
