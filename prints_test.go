@@ -66,6 +66,7 @@ var harmless = map[string]string{
 	"revlog.Assertion":     "a pseudonym",
 	"revlog.Append":        "pseudonyms",
 	"revlog.Bulk":          "pseudonyms",
+	"revlog.LimitError":    "a time",
 	"revlog.Repair":        "pseudonyms",
 	"revlog.Request":       "random",
 	"revlog.Succession":    "pseudonyms",

@@ -20,7 +20,7 @@ func leap(t *testing.T, s revlog.Store, by time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := revlog.Assertion{Scope: revlog.ScopeSession, Tag: revlog.Tag{1}, W: revlog.Forever, Version: revlog.Layout}
+	q := revlog.Assertion{Scope: revlog.ScopeSession, Tag: revlog.Tag{1}, W: revlog.Forever, Version: revlog.EntryVersion, Effect: revlog.EndSessions}
 	if _, err := s.Write(t.Context(), revlog.Bulk{List: h.ID, Assertions: []revlog.Assertion{q}}); err != nil {
 		t.Fatal(err)
 	}

@@ -14,25 +14,31 @@ import (
 
 func TestR17Judge(t *testing.T) {
 	const ep, ms = 1000, 5000
-	question := revlog.Question{Epoch: ep, Checked: 900, Skew: within}
+	question := revlog.Question{
+		Session: revlog.Tag{1}, Subject: revlog.Tag{1}, Groups: []revlog.Tag{{1}, {2}}, Keys: []revlog.Tag{{1}, {2}}, Epoch: ep, Checked: 900, Skew: within,
+	}
+	found := func(scope revlog.Scope, tag byte, w int64) revlog.Entry {
+		return revlog.Entry{Scope: scope, Tag: revlog.Tag{tag}, W: w}
+	}
 	skew := within.Milliseconds()
 	head := revlog.Head{Born: 500, MS: ms}
 	for _, tt := range []struct {
 		name   string
-		answer revlog.Answer
+		found  []revlog.Entry
 		change func(*revlog.Question)
 		want   revlog.Finding
 		scope  revlog.Scope
 	}{
 		{name: "nothing", want: revlog.FoundNothing},
-		{name: "session", answer: revlog.Answer{Session: true}, want: revlog.FoundRevoked, scope: revlog.ScopeSession},
-		{name: "subject at ep", answer: revlog.Answer{Subject: ep}, want: revlog.FoundRevoked, scope: revlog.ScopeSubject},
-		{name: "subject before ep", answer: revlog.Answer{Subject: ep - 1}, want: revlog.FoundNothing},
-		{name: "group at ep", answer: revlog.Answer{Groups: []int64{0, ep}}, want: revlog.FoundRevoked, scope: revlog.ScopeGroup},
-		{name: "groups before ep", answer: revlog.Answer{Groups: []int64{ep - 1, ep - 1}}, want: revlog.FoundNothing},
-		{name: "everyone at ep", answer: revlog.Answer{Everyone: ep}, want: revlog.FoundRevoked, scope: revlog.ScopeEveryone},
-		{name: "everyone before ep", answer: revlog.Answer{Everyone: ep - 1}, want: revlog.FoundNothing},
-		{name: "second key", answer: revlog.Answer{Keys: []int64{0, revlog.Forever}}, want: revlog.FoundRevoked, scope: revlog.ScopeKey},
+		{name: "session", found: []revlog.Entry{found(revlog.ScopeSession, 1, revlog.Forever)}, want: revlog.FoundRevoked, scope: revlog.ScopeSession},
+		{name: "subject at ep", found: []revlog.Entry{found(revlog.ScopeSubject, 1, ep)}, want: revlog.FoundRevoked, scope: revlog.ScopeSubject},
+		{name: "subject before ep", found: []revlog.Entry{found(revlog.ScopeSubject, 1, ep-1)}, want: revlog.FoundNothing},
+		{name: "group at ep", found: []revlog.Entry{found(revlog.ScopeGroup, 2, ep)}, want: revlog.FoundRevoked, scope: revlog.ScopeGroup},
+		{name: "groups before ep", found: []revlog.Entry{found(revlog.ScopeGroup, 1, ep-1), found(revlog.ScopeGroup, 2, ep-1)}, want: revlog.FoundNothing},
+		{name: "everyone at ep", found: []revlog.Entry{found(revlog.ScopeEveryone, 0, ep)}, want: revlog.FoundRevoked, scope: revlog.ScopeEveryone},
+		{name: "everyone before ep", found: []revlog.Entry{found(revlog.ScopeEveryone, 0, ep-1)}, want: revlog.FoundNothing},
+		{name: "second key", found: []revlog.Entry{found(revlog.ScopeKey, 2, revlog.Forever)}, want: revlog.FoundRevoked, scope: revlog.ScopeKey},
+		{name: "something else that nobody asked about", found: []revlog.Entry{found(revlog.ScopeSession, 9, revlog.Forever), found(revlog.ScopeKey, 9, revlog.Forever)}, want: revlog.FoundNothing},
 		{name: "nothing at all, missing ep", change: func(q *revlog.Question) { q.Epoch = 0 }, want: revlog.FoundNothing},
 		{name: "chk at born", change: func(q *revlog.Question) { q.Checked = 500 }, want: revlog.FoundNothing},
 		{name: "chk before born", change: func(q *revlog.Question) { q.Checked = 499 }, want: revlog.FoundUnknown},
@@ -40,11 +46,10 @@ func TestR17Judge(t *testing.T) {
 		{name: "chk past ms + S", change: func(q *revlog.Question) { q.Checked = ms + skew + 1 }, want: revlog.FoundUnknown},
 		{name: "ep at now + ε", change: func(q *revlog.Question) { q.Epoch = ms + skew }, want: revlog.FoundNothing},
 		{name: "ep past now + ε", change: func(q *revlog.Question) { q.Epoch = ms + skew + 1 }, want: revlog.FoundAhead},
-		{name: "unknown, and revoked all the same", answer: revlog.Answer{Subject: ep}, change: func(q *revlog.Question) { q.Checked = 0 }, want: revlog.FoundRevoked, scope: revlog.ScopeSubject},
+		{name: "unknown, and revoked all the same", found: []revlog.Entry{found(revlog.ScopeSubject, 1, ep)}, change: func(q *revlog.Question) { q.Checked = 0 }, want: revlog.FoundRevoked, scope: revlog.ScopeSubject},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a, q := tt.answer, question
-			a.Head, a.Now = head, ms
+			a, q := revlog.Answer{Head: head, Now: ms, Found: tt.found}, question
 			if tt.change != nil {
 				tt.change(&q)
 			}

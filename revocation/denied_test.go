@@ -31,7 +31,7 @@ func TestR17TheStoreDeniesTooMuch(t *testing.T) {
 				store.set(func(s *scripted) {
 					s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 						a, err := s.Store.Confirm(ctx, q)
-						a.Session = false
+						a.Found = nil
 						return a, err
 					}
 				})

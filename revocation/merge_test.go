@@ -33,6 +33,7 @@ func someAssertions(r *rand.Rand, n int) []revlog.Assertion {
 		case revlog.ScopeEveryone:
 			a.Tag = revlog.Tag{}
 		}
+		a.Limit = a.W
 		out = append(out, a)
 	}
 	return out
@@ -85,7 +86,7 @@ func (h *heap) merge(o *heap) *heap {
 	}
 	var all []revlog.Assertion
 	for _, e := range p.Entries {
-		all = append(all, revlog.Assertion{Scope: e.Scope, Tag: e.Tag, W: e.W, Until: e.Until})
+		all = append(all, e.Again())
 	}
 	h.join(all)
 	return h
@@ -101,13 +102,9 @@ func (h *heap) set() joined {
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		if a.Session {
-			out[fmt.Sprint("session ", tag[0])] = revlog.Forever
+		for _, e := range a.Found {
+			out[fmt.Sprint(e.Scope, " ", e.Tag[0])] = e.W
 		}
-		out[fmt.Sprint("subject ", tag[0])] = a.Subject
-		out[fmt.Sprint("group ", tag[0])] = a.Groups[0]
-		out[fmt.Sprint("key ", tag[0])] = a.Keys[0]
-		out["everyone"] = a.Everyone
 	}
 	return out
 }

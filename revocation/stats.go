@@ -21,5 +21,5 @@ type Stats struct {
 	Confirms     map[string]uint64 // "store", "cached", "failed", "crowded"
 	Reads        map[string]uint64 // "ok", "failed"
 	Writes       map[string]uint64 // "ok", "failed"
-	Anomalies    map[string]uint64 // "trimmed", "broken", "other_list", "lost", "forged", "settled_hit", "settled_miss", "republished", "denied", "clock"
+	Anomalies    map[string]uint64 // "trimmed", "broken", "other_list", "lost", "forged", "unknown", "late", "settled_hit", "settled_miss", "republished", "denied", "clock"
 }

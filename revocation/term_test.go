@@ -20,9 +20,7 @@ func promote(t *testing.T, s *scripted) revlog.Term {
 	opened := revlog.Term{ID: 9, Start: h.MS, Opened: h.MS}
 	state := revlog.State{Head: h, Entries: e}
 	state.Head.Terms = append(slices.Clone(h.Terms), opened)
-	for _, one := range e {
-		state.Exact = append(state.Exact, revlog.Entry{Version: one.Version, Scope: one.Scope, Tag: one.Tag, W: one.W, Until: one.Until})
-	}
+	state.Exact = append(state.Exact, e...)
 	s.set(func(s *scripted) {
 		s.Store = revlog.Restore(state, func(revlog.Change) error { return nil })
 	})

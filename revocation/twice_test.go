@@ -63,3 +63,27 @@ func TestR26WhatWasWrittenBackIsWrittenBackAgain(t *testing.T) {
 		}
 	})
 }
+
+// R26: what the store held all the time, as one does that comes back with an older list,
+// does not make a replica believe that another one has written back the rest.
+func TestR26AnOlderListThatComesBackLacksTheRest(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		first, second := login(t, l, 1, "ada"), login(t, l, 2, "bob")
+		time.Sleep(time.Second)
+		revoke(t, l, revocation.Session(sid(1)))
+		time.Sleep(time.Minute)
+		old := snapshot(t, store)
+		revoke(t, l, revocation.Session(sid(2)))
+		time.Sleep(time.Minute)
+		store.flush()
+		time.Sleep(time.Minute)
+		store.set(func(s *scripted) { s.Store = old })
+		time.Sleep(time.Minute)
+		booted := open(t, store)
+		for name, q := range map[string]*replica.Query{"first": first, "second": second} {
+			wantVerdict(t, "at a replica that booted, the "+name, verdict(t, booted, q), replica.Refuse, replica.RevokedSession)
+		}
+	})
+}

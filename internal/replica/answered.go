@@ -55,16 +55,8 @@ func (l *Replica) answeredRevoked(q *Query) Reason {
 }
 
 // remember keeps what the store says is revoked.
-func (l *Replica) remember(q revlog.Question, a revlog.Answer) {
-	if a.Session {
-		l.answered.remember(revlog.Key{Scope: revlog.ScopeSession, Tag: q.Session}, revlog.Forever)
-	}
-	l.answered.remember(revlog.Key{Scope: revlog.ScopeSubject, Tag: q.Subject}, a.Subject)
-	l.answered.remember(revlog.Key{Scope: revlog.ScopeEveryone}, a.Everyone)
-	for i, w := range a.Groups {
-		l.answered.remember(revlog.Key{Scope: revlog.ScopeGroup, Tag: q.Groups[i]}, w)
-	}
-	for i, w := range a.Keys {
-		l.answered.remember(revlog.Key{Scope: revlog.ScopeKey, Tag: q.Keys[i]}, w)
+func (l *Replica) remember(a revlog.Answer) {
+	for _, e := range a.Found {
+		l.answered.remember(e.Key(), e.W)
 	}
 }

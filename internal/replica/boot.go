@@ -125,12 +125,13 @@ type joining struct {
 	v      *view
 	read   bool  // the first page was read
 	before int64 // number of the last entry before the view
+	forged error // errForged, if global entries are missing
 }
 
 // begin returns a view of the log from a log time on, read to its end, and the
 // number of the last entry before it. now is when reading began. If it fails, the next
 // call for the same list goes on where it came to. Of a log that is inconsistent it
-// returns the end.
+// returns the end. With errForged, the view lacks global entries.
 func (l *Replica) begin(ctx context.Context, head revlog.Head, from int64, now time.Time) (_ *view, before int64, _ error) {
 	j := l.joining
 	if j == nil || j.v.head.ID != head.ID || j.from > from {
@@ -145,7 +146,11 @@ func (l *Replica) begin(ctx context.Context, head revlog.Head, from int64, now t
 		if err != nil {
 			return nil, 0, err
 		}
-		j.first(p)
+		if !j.read {
+			var globals []revlog.Entry
+			globals, j.forged = l.globals(p)
+			j.first(p, globals)
+		}
 		entries, err := j.v.follow(p)
 		switch {
 		case errors.Is(err, errBroken) && !j.v.adrift:
@@ -159,16 +164,13 @@ func (l *Replica) begin(ctx context.Context, head revlog.Head, from int64, now t
 		j.v = l.advance(j.v, p, entries, now)
 		if !p.More {
 			l.joining = nil
-			return j.v, j.before, nil
+			return j.v, j.before, j.forged
 		}
 	}
 }
 
-// first makes the view begin with the first page.
-func (j *joining) first(p revlog.Page) {
-	if j.read {
-		return
-	}
+// first makes the view begin with the first page, and its global entries.
+func (j *joining) first(p revlog.Page, globals []revlog.Entry) {
 	j.read = true
 	v := j.v
 	start := v.m.MS - 1 // every entry at or after from is there
@@ -183,5 +185,5 @@ func (j *joining) first(p revlog.Page) {
 	}
 	v.now.from = max(start, p.Head.Born)
 	v.now.ringFrom = v.now.from
-	v.marks = v.marks.with(p.Globals, 0)
+	v.marks = v.marks.with(globals, 0)
 }

@@ -21,22 +21,17 @@ func (l *Replica) RevokeMany(ctx context.Context, all iter.Seq[Revocation], prog
 		return Receipt{}, ErrNotReady
 	}
 	b := &bulk{Replica: l, ctx: ctx, list: v.head.ID, progress: progress}
-	var batch []revlog.Assertion
+	var batch []Revocation
 	for o := range all {
-		a := revlog.Assertion{Scope: o.Scope, Tag: o.Tag, Version: revlog.Layout, When: revlog.AtNow}
-		if o.Scope == revlog.ScopeSession {
-			a.When, a.W = revlog.AsGiven, revlog.Forever
-		}
-		batch = append(batch, a)
-		if len(batch) == joinBatch {
-			if err := b.write(revlog.Bulk{Assertions: batch}); err != nil {
+		if batch = append(batch, o); len(batch) == joinBatch {
+			if err := b.write(revlog.Bulk{Assertions: b.part(batch)}); err != nil {
 				return Receipt{}, err
 			}
 			batch = batch[:0]
 		}
 	}
 	if len(batch) > 0 {
-		if err := b.write(revlog.Bulk{Assertions: batch}); err != nil {
+		if err := b.write(revlog.Bulk{Assertions: b.part(batch)}); err != nil {
 			return Receipt{}, err
 		}
 	}
@@ -58,6 +53,19 @@ type bulk struct {
 
 	out Receipt
 	n   int // revocations written
+}
+
+// part returns what to write of a part, which is sent at once.
+func (b *bulk) part(some []Revocation) (all []revlog.Assertion) {
+	now := max(b.clock.present(time.Now()), b.view.Load().m.MS)
+	for _, o := range some {
+		if o.Scope == revlog.ScopeSession {
+			all = append(all, b.assert(o.key(), revlog.Forever, 0))
+		} else {
+			all = append(all, b.upToNow(o.key(), 0, now))
+		}
+	}
+	return all
 }
 
 func (b *bulk) write(w revlog.Bulk) error {

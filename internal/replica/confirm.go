@@ -93,8 +93,10 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 	found, scope := a.Judge(question)
 	switch {
 	case found == revlog.FoundRevoked:
-		l.remember(question, a)
+		l.remember(a)
 		return Verdict{Outcome: Refuse, Reason: revokedBy(scope), Fresh: true}, nil
+	case errors.Is(err, errForged):
+		return Verdict{Reason: Silent}, nil
 	case err == nil && v.knowsMore(a.Head):
 		// It answers, so this replica is not cut off; but what the window would accept may
 		// have been revoked since.
@@ -281,7 +283,7 @@ func (l *Replica) askAlone(ctx context.Context, room *semaphore.Weighted, q revl
 		return revlog.Answer{}, errSilent
 	}
 	a, err := l.put(ctx, q)
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, errForged) {
 		l.silent.Store(true)
 	}
 	return a, err
@@ -303,13 +305,17 @@ func (l *Replica) enter(ctx context.Context, room *semaphore.Weighted) (waited b
 
 // put puts a question to the store. A store whose beat stopped is a primary that
 // nobody can write to: its answer may be old, so it comes with an error, and only
-// what it calls revoked is true.
+// what it calls revoked is true. The same holds with errForged.
 func (l *Replica) put(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, confirmFor)
 	defer cancel()
 	sent := time.Now()
 	a, err := l.store.Confirm(ctx, q)
-	if err == nil && a.Heartbeat+time.Since(sent) > l.Within() {
+	forged := l.believe(q, &a)
+	switch {
+	case forged != nil: // whatever else is wrong with the answer
+		err = forged
+	case err == nil && a.Heartbeat+time.Since(sent) > l.Within():
 		err = ErrUnavailable
 	}
 	if err != nil {

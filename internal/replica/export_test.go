@@ -19,3 +19,12 @@ func OpenByHand(ctx context.Context, s revlog.Store, k Secrets, c Config) (*Repl
 
 // Step is one turn of the reader of [OpenByHand].
 func (l *Replica) Step(ctx context.Context) { l.step(ctx, time.Now()) }
+
+// MACs returns what signs entries for those who have k.
+func MACs(k Secrets) func(revlog.Entry) [8]byte {
+	t, err := newTagger(k)
+	if err != nil {
+		panic(err)
+	}
+	return t.entryMAC
+}

@@ -120,7 +120,7 @@ func (f *filler) follow(p revlog.Page) (more, ok bool) {
 // take gives f entries that follow those it has, and returns v with their watermarks.
 // It reports false if v has no room for them.
 func (l *Replica) take(v *view, f *filler, entries []revlog.Entry) (*view, bool) {
-	good, forgedAt := l.verify(f.list, entries)
+	good, forgedAt := l.verify(entries)
 	if v.now.watermarks.count()+int64(len(good)) > watermarkLimit {
 		return v, false
 	}

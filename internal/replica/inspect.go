@@ -44,6 +44,11 @@ func Inspect(ctx context.Context, s revlog.Store, k Secrets, from func(revlog.He
 		i.problem("the list has layout %d, which this version does not know", p.Head.Layout)
 		return i.Inspection, nil
 	}
+	for _, e := range p.Globals {
+		if i.forged(e) {
+			i.problem("a global entry, about %v, is forged, or damaged", e.Scope)
+		}
+	}
 	if ahead := time.Until(time.UnixMilli(p.Head.MS)); ahead > clockAhead {
 		i.problem("log time is %v ahead of this machine's clock", ahead.Round(time.Second))
 	}
@@ -76,6 +81,10 @@ func (i *inspector) problem(format string, args ...any) {
 	}
 }
 
+func (i *inspector) forged(e revlog.Entry) bool {
+	return i.tags != nil && (e.MAC != i.tags.entryMAC(e) || e.W > e.Limit)
+}
+
 func (i *inspector) entry(e revlog.Entry) {
 	at := e.Position
 	switch {
@@ -89,10 +98,10 @@ func (i *inspector) entry(e revlog.Entry) {
 		i.problem("log time runs backwards: %v is followed by %v", i.Newest, at)
 	}
 	switch {
-	case e.Version != revlog.Layout || !e.Scope.Known():
-		i.problem("entry %v is of a kind that this version does not know", at)
-	case i.tags != nil && e.MAC != i.tags.entryMAC(i.Head.ID, e.Version, e.Scope, e.Tag):
+	case i.forged(e):
 		i.problem("entry %v is forged, or damaged", at)
+	case !e.Understood():
+		i.problem("entry %v is of a kind that this version does not know", at)
 	}
 	i.Newest, i.chain = at, e.Chain
 	i.Entries++

@@ -16,12 +16,16 @@ import (
 // A bent store answers reads with pages that were changed.
 type bent struct {
 	revlog.Store
-	bend func(*revlog.Page)
+	bend   func(*revlog.Page)
+	global revlog.Entry // besides those there are
 }
 
 func (b bent) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	p, err := b.Store.Read(ctx, c)
 	p.Entries = slices.Clone(p.Entries)
+	if c.Globals && b.global.Version != 0 {
+		p.Globals = append(p.Globals, b.global)
+	}
 	if c.List != (revlog.ListID{}) && err == nil {
 		b.bend(&p)
 	}
@@ -60,10 +64,14 @@ func TestInspect(t *testing.T) {
 		{name: "an entry twice", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) { p.Entries[1] = p.Entries[0] }, says: "numbers repeat"},
 		{name: "another log", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) { p.Head.Chain[0]++ }, says: "another chain"},
 		{name: "a forgery", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) { p.Entries[1].MAC[0]++ }, says: "forged"},
-		{name: "a version to come", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) { p.Entries[1].Version = 9 }, says: "does not know"},
+		{name: "a version to come", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) {
+			p.Entries[1].Version = 0x22
+			p.Entries[1].MAC = replica.MACs(revlogtest.Secrets(1))(p.Entries[1])
+		}, says: "does not know"},
+		{name: "beyond its limit", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) { p.Entries[1].Limit-- }, says: "forged"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := bent{store, tt.bend}
+			b := bent{Store: store, bend: tt.bend}
 			if tt.bend == nil {
 				b.bend = func(*revlog.Page) {}
 			}
@@ -78,6 +86,10 @@ func TestInspect(t *testing.T) {
 				t.Errorf("read %+v", i)
 			}
 		})
+	}
+	forged := bent{store, func(*revlog.Page) {}, revlog.Entry{Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: revlog.ScopeEveryone}}
+	if i, err := replica.Inspect(t.Context(), forged, revlogtest.Secrets(1), whole); err != nil || len(i.Problems) != 1 || !strings.Contains(i.Problems[0], "a global entry, about everyone, is forged") {
+		t.Errorf("a forged global entry: %+v, %v", i, err)
 	}
 	if i, err := replica.Inspect(t.Context(), store, revlogtest.Secrets(1), func(h revlog.Head) int64 { return h.MS + time.Hour.Milliseconds() }); err != nil || i.Entries != 0 || i.Problems != nil {
 		t.Errorf("nothing of the log: %+v, %v", i, err)

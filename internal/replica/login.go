@@ -24,7 +24,7 @@ func (l *Replica) Anonymous() Start {
 	// What this replica revoked while it was cut off may lie ahead of log time, and a
 	// session that began there would be ahead of what is revoked elsewhere meanwhile.
 	own = min(own, l.clock.highest()+l.Within().Milliseconds()) + 1
-	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.marks[revlog.Key{Scope: revlog.ScopeEveryone}].w+1, own)}
+	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.marks[revlog.Key{Scope: revlog.ScopeEveryone}].W+1, own)}
 	at := v.stamp()
 	s.Checked, s.Term = at.chk, at.term
 	return s
@@ -57,7 +57,7 @@ func (l *Replica) Begin(ctx context.Context, b Login) (Start, error) {
 		return Start{}, errWhileLoggingIn
 	case err == nil:
 		s = started(a)
-	case errors.Is(err, errCrowded), errors.Is(err, errBehind), ctx.Err() != nil, v.age(time.Now()) > l.Grace():
+	case errors.Is(err, errCrowded), errors.Is(err, errBehind), errors.Is(err, errForged), ctx.Err() != nil, v.age(time.Now()) > l.Grace():
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	default:
 		s = l.beginSilent(b, v)
@@ -96,7 +96,7 @@ func (l *Replica) askToBegin(ctx context.Context, b Login) (a revlog.Answer, v *
 			err = errBehind
 		}
 		further := func() bool { return l.view.Load() != v && !l.silent.Load() }
-		if err == nil || again || errors.Is(err, errCrowded) || !l.await(ctx, 1, further) {
+		if err == nil || again || errors.Is(err, errCrowded) || errors.Is(err, errForged) || !l.await(ctx, 1, further) {
 			return a, v, err
 		}
 	}

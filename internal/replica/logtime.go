@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -167,7 +168,7 @@ func (l *Replica) askTime(ctx context.Context) (int64, error) {
 		flight := l.flights.DoChan("log time", func() (any, error) {
 			mine = true
 			a, err := l.put(context.WithoutCancel(ctx), revlog.Question{List: v.head.ID, Skew: l.Within()})
-			if err != nil {
+			if err != nil && !errors.Is(err, errForged) {
 				l.silent.Store(true)
 			}
 			return a.Head.MS, err
@@ -267,9 +268,9 @@ func (l *Replica) credible(v *view, at int64) *view {
 		w.ring[i].W, w.ring[i].Until = l.credibleW(w.ring[i].W, at), 0
 	}
 	for k, m := range n.marks {
-		m.w, m.until = l.credibleW(m.w, at), at+v.head.Retain().Milliseconds()
+		m.W, m.Until = l.credibleW(m.W, at), at+v.head.Retain().Milliseconds()
 		if k.Scope == revlog.ScopeKey {
-			m.until = at + keyKept.Milliseconds()
+			m.Until = at + keyKept.Milliseconds()
 		}
 		n.marks[k] = m
 	}

@@ -50,7 +50,7 @@ func (l *Replica) knownOf(k revlog.Key, v *view) int64 {
 	if v == nil {
 		return w
 	}
-	w = max(w, v.marks[k].w)
+	w = max(w, v.marks[k].W)
 	for _, part := range []*window{v.now, v.before} {
 		if part == nil {
 			continue
@@ -76,19 +76,9 @@ func (l *Replica) storedOf(ctx context.Context, k revlog.Key, v *view) (w int64,
 		q.Keys = []revlog.Tag{k.Tag}
 	}
 	a, err := l.store.Confirm(ctx, q)
-	switch {
-	case err != nil:
+	if err != nil {
 		return 0, err
-	case k.Scope == revlog.ScopeSession && a.Session:
-		return revlog.Forever, nil
-	case k.Scope == revlog.ScopeSubject:
-		return a.Subject, nil
-	case k.Scope == revlog.ScopeGroup:
-		return a.Groups[0], nil
-	case k.Scope == revlog.ScopeKey:
-		return a.Keys[0], nil
-	case k.Scope == revlog.ScopeEveryone:
-		return a.Everyone, nil
 	}
-	return 0, nil
+	err = l.believe(q, &a)
+	return a.W(k), err
 }

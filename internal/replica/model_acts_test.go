@@ -371,7 +371,11 @@ func (h *history) newer(r *member, s *modelSession) {
 		return
 	}
 	rev := h.revocation(nil, r, revlog.ScopeSession, fmt.Sprint(s.id))
-	a := revlog.Assertion{Scope: revlog.ScopeSession, Tag: rev.key.Tag, W: revlog.Forever, Version: revlog.Layout + 1}
+	a := revlog.Assertion{Scope: revlog.ScopeSession, Tag: rev.key.Tag, Version: 0x22, Effect: revlog.EndSessions}
+	if s.id%2 == 0 {
+		a.Version, a.Effect, a.Params = 0x21, 0x20, "more"
+	}
+	a.MAC = modelMAC(a.Entry())
 	n.now()
 	if _, err := n.memory.Write(background, revlog.Append{List: n.list, Assertions: []revlog.Assertion{a}}); err != nil {
 		h.t.Fatal(err)

@@ -109,6 +109,7 @@ func (h *history) advance() {
 
 // fault does something to the store, a link or a replica.
 func (h *history) fault() {
+	h.forge()
 	s := h.sim
 	switch h.pick(15) {
 	case 0:

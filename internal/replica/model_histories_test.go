@@ -17,7 +17,7 @@ import (
 func written(t *testing.T, f func(*history)) {
 	t.Helper()
 	bubble.Test(t, func(t *testing.T) {
-		h := &history{t: t, r: rand.New(rand.NewPCG(1, 1)), weak: &weakness{}, counts: map[string]int{}, forgiven: map[string]int{}, begun: time.Now()}
+		h := &history{t: t, hidden: map[revlog.Key]revlog.Entry{}, r: rand.New(rand.NewPCG(1, 1)), weak: &weakness{}, counts: map[string]int{}, forgiven: map[string]int{}, begun: time.Now()}
 		h.sim = newSim(h.r, h.weak)
 		h.sim.changed = h.track
 		h.boot()
@@ -101,7 +101,7 @@ func TestModelEntryOfANewerRelease(t *testing.T) {
 		h.read(time.Minute)
 		h.newer(h.members[0], tokens[0].s)
 		h.read(modelS)
-		h.wants(tokens[0], Refuse)
+		h.wants(tokens[0], Undecided)
 		r := h.members[0]
 		for _, t := range tokens[1:] {
 			q := t.q

@@ -24,7 +24,7 @@ type modelSession struct {
 	// alone: when it began, its replica was not in step with the primary, or had no answer.
 	alone bool
 	apart bool // begun at a server that was not the primary
-	newer bool // a newer release ended it, so that whoever ends it again adds no entry that can be read
+	newer bool // a newer release ended it, in a way that cannot be read
 }
 
 func (s *modelSession) listed() bool { return s.user != "" || len(s.groups) > 0 }
@@ -82,7 +82,7 @@ func (r *modelRevocation) ends(t *modelToken, s *modelSession) bool {
 		return false
 	case r.key.Scope == revlog.ScopeKey:
 		return r.names(t, s)
-	case t.forged, s.newer && r.by != nil:
+	case t.forged:
 		return false
 	case r.key.Scope == revlog.ScopeSession:
 		// A successor made after the end was acknowledged is the same session.

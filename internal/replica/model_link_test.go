@@ -112,10 +112,10 @@ func (l *link) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 		l.ended, l.asOf = true, time.Now().Add(-n.age())
 	}
 	for _, e := range slices.Concat(p.Entries, p.Globals) {
-		if e.Version > revlog.Layout {
+		if !e.Understood() || !genuine(e) {
 			continue // it cannot be read
 		}
-		k := revlog.Key{Scope: e.Scope, Tag: e.Tag}
+		k := e.Key()
 		l.brings[k] = max(l.brings[k], e.W)
 	}
 	p.Heartbeat = n.age()
@@ -142,7 +142,9 @@ func (l *link) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, e
 		return revlog.Answer{}, errSim
 	}
 	a = l.seen(n, q, a)
-	l.said, _ = a.Judge(q)
+	sure := a
+	sure.Found = slices.DeleteFunc(slices.Clone(a.Found), func(e revlog.Entry) bool { return !genuine(e) })
+	l.said, _ = sure.Judge(q)
 	return a, nil
 }
 

@@ -136,7 +136,7 @@ func (n *server) closes(ctx context.Context, q revlog.Question, a revlog.Answer)
 	return n.memory.Confirm(ctx, q)
 }
 
-// highest returns the W of k that n holds, 0 for none.
+// highest returns the W of k that n holds, 0 for none. What is forged does not count.
 func (n *server) highest(k revlog.Key) int64 {
 	q := revlog.Question{List: n.list}
 	switch k.Scope {
@@ -150,17 +150,9 @@ func (n *server) highest(k revlog.Key) int64 {
 		q.Keys = []revlog.Tag{k.Tag}
 	}
 	a, err := n.memory.Confirm(context.Background(), q)
-	switch {
-	case err != nil:
+	if err != nil {
 		return 0
-	case a.Session:
-		return revlog.Forever
-	case k.Scope == revlog.ScopeEveryone:
-		return a.Everyone
-	case k.Scope == revlog.ScopeKey:
-		return a.Keys[0]
-	case k.Scope == revlog.ScopeGroup:
-		return a.Groups[0]
 	}
-	return a.Subject
+	a.Found = slices.DeleteFunc(a.Found, func(e revlog.Entry) bool { return !genuine(e) })
+	return a.W(k)
 }

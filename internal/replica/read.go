@@ -49,7 +49,8 @@ func (l *Replica) step(ctx context.Context, now time.Time) {
 // read applies what the log has since the last view, and mends what it finds
 // broken. The caller holds reading.
 func (l *Replica) read(ctx context.Context, now time.Time) error {
-	v, mended, globals := l.view.Load(), false, false
+	v, mended := l.view.Load(), false
+	globals := v.forged
 	for {
 		p, err := l.fetch(ctx, revlog.Cursor{List: v.head.ID, From: v.cursor(), Globals: globals})
 		switch {
@@ -82,7 +83,10 @@ func (l *Replica) read(ctx context.Context, now time.Time) error {
 		case errors.Is(err, errTrimmed):
 			l.counters.anomalies.add("trimmed")
 			v = v.pastGap(p, entries)
-			l.filler, globals = nil, false
+			l.filler = nil
+		}
+		if globals {
+			v, globals = l.withGlobals(v, p), false
 		}
 		v = l.advance(v, p, entries, now)
 		l.publish(v)
@@ -118,9 +122,7 @@ func (v *view) pastGap(p revlog.Page, entries []revlog.Entry) *view {
 	if len(entries) > 0 {
 		at = entries[0].Position.MS
 	}
-	n := v.cut(at)
-	n.marks = n.marks.with(p.Globals, 0)
-	return n
+	return v.cut(at)
 }
 
 // cut returns v with nothing known at or before log time at.
@@ -144,10 +146,10 @@ func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent t
 	}
 	if p.More {
 		n.m = n.last
-	} else if p.Heartbeat <= l.Within() {
+	} else if p.Heartbeat <= l.Within() && !v.forged {
 		n.sent = sent.Add(-p.Heartbeat) // what the primary says is as old as its heartbeat
 	}
-	good, forgedAt := l.verify(n.head.ID, entries)
+	good, forgedAt := l.verify(entries)
 	w := n.now.after(v, entries).add(good, n.m.MS, n.memory())
 	w.cover(n.head.Floor) // what was revoked in bulk before it is in no window
 	if forgedAt > 0 {
@@ -162,18 +164,17 @@ func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent t
 	return &n
 }
 
-// verify returns the entries whose MAC is right and whose meaning is known, and
+// verify returns the entries that are proven, and
 // the newest log time of the others. Those are never just skipped: the window
 // begins after them, so that the store is asked about everything before (R12).
-func (l *Replica) verify(g revlog.ListID, entries []revlog.Entry) (good []revlog.Entry, forgedAt int64) {
+func (l *Replica) verify(entries []revlog.Entry) (good []revlog.Entry, forgedAt int64) {
 	good = make([]revlog.Entry, 0, len(entries))
 	for _, e := range entries {
-		if e.Version == revlog.Layout && e.Scope.Known() && e.MAC == l.tags.entryMAC(g, e.Version, e.Scope, e.Tag) {
+		if l.proven(e) {
 			good = append(good, e)
 			continue
 		}
 		forgedAt = e.Position.MS
-		l.counters.anomalies.add("forged")
 	}
 	return good, forgedAt
 }
@@ -203,9 +204,19 @@ func (l *Replica) fetchFor(ctx context.Context, patience time.Duration, c revlog
 	return l.store.Read(ctx, c)
 }
 
-// send is the way of every write to the store, and counts it.
+// send is the way of every write to the store, and counts it. A "now" that came too late
+// is made again with a later limit, and what the store did not take for the sake of
+// something that nobody can believe is put in the place of that (R32).
 func (l *Replica) send(ctx context.Context, w revlog.Write) (revlog.Written, error) {
 	out, err := l.store.Write(ctx, w)
+	var late *revlog.LimitError
+	if errors.As(err, &late) {
+		w = l.inTime(w, late.LogTime)
+		out, err = l.store.Write(ctx, w)
+	}
+	if err == nil {
+		out, err = l.overForgeries(ctx, w, out)
+	}
 	switch {
 	case err == nil:
 		l.counters.writes.add("ok")

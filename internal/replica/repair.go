@@ -3,6 +3,7 @@ package replica
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sort"
@@ -107,14 +108,14 @@ func inOrder(a, b []revlog.Entry) []revlog.Entry {
 // replica that never read them accepts what they revoked. The rest can wait for
 // writeBack.
 func (l *Replica) begins(ctx context.Context, r *repair, loss revlog.Repair, globals marks) (revlog.Head, error) {
-	for k, m := range globals {
-		loss.Assertions = append(loss.Assertions, l.join(r.list, k.Scope, k.Tag, m.w, m.until))
+	for _, e := range globals {
+		loss.Assertions = append(loss.Assertions, e.Again())
 	}
 	some, rest := r.next(atOnce)
 	if len(some) > 0 && some[0].Position.MS <= r.common {
 		some, rest = nil, r.owed
 	}
-	loss.Assertions = append(loss.Assertions, l.restored(r.list, some)...)
+	loss.Assertions = append(loss.Assertions, restored(some)...)
 	w, err := l.repair(ctx, loss, l.Within()*3/4)
 	if err != nil {
 		return revlog.Head{}, err
@@ -256,7 +257,7 @@ func after(v *view, h revlog.Head) (from int64, joined bool) {
 // nothing out between them.
 func (l *Replica) resume(ctx context.Context, v *view, head revlog.Head, from int64, joined bool, now time.Time) (*view, error) {
 	n, _, err := l.begin(ctx, head, from, now)
-	if err != nil {
+	if err != nil && !errors.Is(err, errForged) { // v holds the global entries that there were
 		return nil, err
 	}
 	n.marks = n.marks.merge(v.marks)

@@ -90,7 +90,6 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 
 // append sends one revocation to the store.
 func (l *Replica) append(ctx context.Context, list revlog.ListID, a revlog.Assertion, now time.Time) (revlog.Written, error) {
-	a.MAC = l.tags.entryMAC(list, a.Version, a.Scope, a.Tag)
 	w, err := l.send(ctx, revlog.Append{
 		List: list, Floor: l.clock.present(now), Skew: l.Within(), Assertions: []revlog.Assertion{a}, Request: newRequest(), Ack: l.config.Ack,
 	})
@@ -141,23 +140,25 @@ func (l *Replica) assertion(o Revocation, now time.Time) (revlog.Key, revlog.Ass
 	if v := l.view.Load(); v != nil {
 		present = max(present, v.m.MS) // which may be too late to be believed (R27)
 	}
-	a := revlog.Assertion{Scope: o.Scope, Tag: o.Tag, Version: revlog.Layout, When: revlog.AtNow, W: present + l.Within().Milliseconds()}
+	k, until := o.key(), int64(0)
 	if !o.Until.IsZero() {
-		a.Until = o.Until.UnixMilli()
+		until = o.Until.UnixMilli()
 	}
 	if o.Scope == revlog.ScopeKey {
-		a.Until = max(a.Until, max(present, now.UnixMilli())+keyKept.Milliseconds())
+		until = max(until, max(present, now.UnixMilli())+keyKept.Milliseconds())
 	}
+	reach := present + l.Within().Milliseconds()
 	switch {
 	case o.Scope == revlog.ScopeSession || o.Scope == revlog.ScopeKey:
-		a.When, a.W = revlog.AsGiven, revlog.Forever
-	case !o.Before.IsZero():
-		a.When, a.W = revlog.Before, o.Before.UnixMilli()
-		if a.W > present+l.Within().Milliseconds() {
-			return revlog.Key{}, a, l.future()
-		}
+		return k, l.assert(k, revlog.Forever, until), nil
+	case o.Before.IsZero():
+		return k, l.upToNow(k, until, present), nil
+	case o.Before.UnixMilli() > reach:
+		return k, revlog.Assertion{}, l.future()
 	}
-	return revlog.Key{Scope: a.Scope, Tag: a.Tag}, a, nil
+	a := l.assert(k, o.Before.UnixMilli(), until)
+	a.When = revlog.Before
+	return k, a, nil
 }
 
 // flush sends what the store has not acknowledged, as it stands: a W that was
@@ -171,7 +172,6 @@ func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
 	if v == nil {
 		return true, errBooting
 	}
-	list := v.head.ID
 	var keys []revlog.Key
 	var batch []revlog.Assertion
 	unsent := l.outbox.unsent(joinBatch)
@@ -182,7 +182,7 @@ func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
 		if w != revlog.Forever {
 			floor = max(floor, w-l.Within().Milliseconds())
 		}
-		batch = append(batch, l.join(list, k.Scope, k.Tag, w, s.until))
+		batch = append(batch, l.assert(k, w, s.until))
 	}
 	if len(keys) == 0 {
 		return false, nil
@@ -194,7 +194,7 @@ func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
 	if ack.Replicas > 0 {
 		patience = ack.Timeout
 	}
-	again := revlog.Append{List: list, Floor: max(floor, l.clock.highest()), Assertions: batch, Ack: ack}
+	again := revlog.Append{List: v.head.ID, Floor: max(floor, l.clock.highest()), Assertions: batch, Ack: ack}
 	w, err := l.write(ctx, again, patience)
 	if err != nil {
 		return true, err

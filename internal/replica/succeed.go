@@ -59,6 +59,9 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 	for i, a := range b.Assertions {
 		l.keep(revlog.Key{Scope: a.Scope, Tag: a.Tag}, placeOf(w.Head), w.Results[i])
 	}
+	if err := l.believe(b.Then, &w.Then); err != nil {
+		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
 	if v.knowsMore(w.Head) {
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, errBehind)
 	}
@@ -102,13 +105,12 @@ func (l *Replica) succession(q *Query, s Succession, v *view, unless revlog.Ques
 		List: v.head.ID, Floor: l.clock.present(now), Skew: l.Within(), Ack: l.config.Ack,
 		Unless:     unless,
 		Request:    newRequest(),
-		Assertions: []revlog.Assertion{l.join(v.head.ID, revlog.ScopeSession, q.tag, revlog.Forever, 0)},
+		Assertions: []revlog.Assertion{l.assert(revlog.Key{Scope: revlog.ScopeSession, Tag: q.tag}, revlog.Forever, 0)},
 		Then:       revlog.Question{List: v.head.ID, Subject: s.Login.Subject, Groups: s.Login.Groups, Skew: l.Within()},
 	}
 	if s.Kind == Others {
-		others := l.join(v.head.ID, revlog.ScopeSubject, q.Subject, 0, 0)
-		others.When = revlog.AtNow
-		b.Assertions = append(b.Assertions, others)
+		others := revlog.Key{Scope: revlog.ScopeSubject, Tag: q.Subject}
+		b.Assertions = append(b.Assertions, l.upToNow(others, 0, max(b.Floor, v.m.MS)))
 	}
 	return b
 }
@@ -121,10 +123,13 @@ func newRequest() (r revlog.Request) {
 
 // noSuccessor says why the store did not let q have one.
 func (l *Replica) noSuccessor(q *Query, unless revlog.Question, a revlog.Answer) error {
+	forged := l.believe(unless, &a)
 	switch found, scope := a.Judge(unless); {
 	case found == revlog.FoundRevoked:
-		l.remember(unless, a)
+		l.remember(a)
 		return fmt.Errorf("%w: %v", ErrRevoked, revokedBy(scope))
+	case forged != nil:
+		return fmt.Errorf("%w: %w", ErrUnavailable, forged)
 	case found == revlog.FoundUnknown && unless.Checked < q.Checked:
 		return fmt.Errorf("%w: the list is not complete since this session began: log in again to join a group", ErrUnavailable)
 	}

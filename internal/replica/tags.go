@@ -63,14 +63,11 @@ func (t *tagger) of(scope revlog.Scope, id string) (tag revlog.Tag) {
 	return tag
 }
 
-// entryMAC binds an entry to one list and one meaning, so that whoever can
-// write to the store cannot revoke by making entries up, or by copying them
-// from another list. W and until are set by the store and are not covered.
-func (t *tagger) entryMAC(list revlog.ListID, version byte, scope revlog.Scope, tag revlog.Tag) (mac [8]byte) {
-	message := make([]byte, 0, 64)
-	message = append(message, list[:]...)
-	message = append(message, version, byte(scope))
-	return t.mac(append(message, tag[:]...))
+// entryMAC binds an entry to what it says: whom it is about, what it does, and how far
+// it may reach. So nobody who can write to the store can revoke by making entries up. The
+// list is not part of it: the exact set, and what is written back, outlive a list.
+func (t *tagger) entryMAC(e revlog.Entry) (mac [8]byte) {
+	return t.mac(e.AppendSigned(make([]byte, 0, 64)))
 }
 
 // reused returns a function that computes hashes with few of what fresh makes.

@@ -24,6 +24,9 @@ type view struct {
 	before *window
 	// tail holds, in its ring, what the log lost and does not show again so far (R10).
 	tail *window
+	// forged: global entries of a gap may be missing, since the store holds others in their
+	// place that cannot be believed. Until they are read, the view is not in step (R32).
+	forged bool
 	// adrift: the log was inconsistent, and v began at its end; nothing came since.
 	adrift bool
 }

@@ -218,9 +218,7 @@ func (w *window) entries() (n int64) {
 }
 
 // marks are the few revocations that concern everyone or a key, held whole.
-type marks map[revlog.Key]globalEntry
-
-type globalEntry struct{ w, until int64 }
+type marks map[revlog.Key]revlog.Entry
 
 // with returns m with those of entries that are marks, and without the ones
 // that may be forgotten. It is m itself if nothing changed.
@@ -235,7 +233,7 @@ func (m marks) with(entries []revlog.Entry, now int64) marks {
 		}
 	}
 	for k, v := range m {
-		if v.until < now {
+		if v.Until < now {
 			change()
 			delete(n, k)
 		}
@@ -245,20 +243,20 @@ func (m marks) with(entries []revlog.Entry, now int64) marks {
 			continue
 		}
 		change()
-		k := revlog.Key{Scope: e.Scope, Tag: e.Tag}
-		n[k] = globalEntry{w: max(n[k].w, e.W), until: max(n[k].until, e.Until)}
+		old, until := n[e.Key()], max(n[e.Key()].Until, e.Until)
+		if old.W > e.W {
+			e = old
+		}
+		e.Until = until
+		n[e.Key()] = e
 	}
 	return n
 }
 
 // merge returns the marks of both.
 func (m marks) merge(o marks) marks {
-	var entries []revlog.Entry
-	for k, v := range o {
-		entries = append(entries, revlog.Entry{Scope: k.Scope, Tag: k.Tag, W: v.w, Until: v.until})
-	}
-	return m.with(entries, 0)
+	return m.with(slices.Collect(maps.Values(o)), 0)
 }
 
 // sees looks for k, which names a key or everyone.
-func (m marks) sees(k revlog.Key, epoch int64) sight { return upTo(m[k].w, epoch) }
+func (m marks) sees(k revlog.Key, epoch int64) sight { return upTo(m[k].W, epoch) }

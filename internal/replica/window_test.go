@@ -320,7 +320,7 @@ func TestMarksMergeAndExpire(t *testing.T) {
 			t.Fatalf("not associative: %v, %v, %v", a, b, c)
 		}
 		all := revlog.Key{Scope: revlog.ScopeEveryone}
-		if ab[all].w < a[all].w || ab[all].w < b[all].w {
+		if ab[all].W < a[all].W || ab[all].W < b[all].W {
 			t.Fatalf("not monotone: %v and %v give %v", a, b, ab)
 		}
 	}

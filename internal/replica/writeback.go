@@ -29,6 +29,9 @@ type repair struct {
 	lost   map[revlog.Key]int64
 	looked int64
 	at     place
+	// mark is the oldest of owed that the store lacked at first, if that was sought.
+	mark   int
+	sought bool
 	ours   bool // it was this replica's turn the last time
 	wait   int  // turns of the reader before this one tries again
 }
@@ -69,19 +72,13 @@ func (r *repair) next(n int) (some, rest []revlog.Entry) {
 // wrote records that the store took what next returned.
 func (r *repair) wrote(rest []revlog.Entry, h revlog.Head) { r.owed, r.at = rest, placeOf(h) }
 
-// restored returns what is to be written of entries that were lost.
-func (l *Replica) restored(list revlog.ListID, entries []revlog.Entry) (all []revlog.Assertion) {
+// restored returns what is to be written of entries that were lost, as their writers
+// signed them.
+func restored(entries []revlog.Entry) (all []revlog.Assertion) {
 	for _, e := range entries {
-		all = append(all, l.join(list, e.Scope, e.Tag, e.W, e.Until))
+		all = append(all, e.Again())
 	}
 	return all
-}
-
-func (l *Replica) join(g revlog.ListID, s revlog.Scope, t revlog.Tag, w, until int64) revlog.Assertion {
-	return revlog.Assertion{
-		Scope: s, Tag: t, When: revlog.AsGiven, W: w, Until: until,
-		Version: revlog.Layout, MAC: l.tags.entryMAC(g, revlog.Layout, s, t),
-	}
 }
 
 // writeBack goes on with a repair for a while. One replica at a time does so; what
@@ -144,9 +141,9 @@ func (l *Replica) writeOn(ctx context.Context, r *repair) error {
 			r.owed = rest
 			break
 		}
-		var write revlog.Write = revlog.Repair{List: r.list, Floor: l.clock.highest(), Assertions: l.restored(r.list, some)}
+		var write revlog.Write = revlog.Repair{List: r.list, Floor: l.clock.highest(), Assertions: restored(some)}
 		if some[0].Position.MS <= r.common {
-			write = revlog.Bulk{List: r.list, Floor: l.clock.highest(), Assertions: l.restored(r.list, some)}
+			write = revlog.Bulk{List: r.list, Floor: l.clock.highest(), Assertions: restored(some)}
 		}
 		w, err := l.write(ctx, write, l.Within()/4)
 		if err != nil {
@@ -196,16 +193,48 @@ func (l *Replica) mended(v *view, r *repair) {
 	l.view.Store(&n)
 }
 
+// quiet reports whether the entry at of what r owes is written back quietly.
+func (r *repair) quiet(at int) bool { return at < len(r.owed) && r.owed[at].Position.MS <= r.common }
+
+// seek looks for the oldest of what r owes that the store lacks. What it held all the
+// time, as one does that comes back with what it had, says nothing of what another
+// replica has written back.
+func (l *Replica) seek(ctx context.Context, r *repair) error {
+	back := false
+	for at, step := 0, 1; r.quiet(at); at, step = at+step, 2*step {
+		e, err := l.stored(ctx, r.list, r.owed[at])
+		if err != nil {
+			return err
+		}
+		if r.mark = at; e.W < r.owed[at].W {
+			r.sought = true
+			return nil
+		}
+		back = back || at == 0 && e.Quiet
+	}
+	if r.sought = true; back {
+		r.mark = 0 // another has written all of it
+	} else {
+		r.mark = len(r.owed)
+	}
+	return nil
+}
+
 // skip drops from r what another replica has written back quietly. The oldest is
 // written last: if it is there, so is the rest. thoroughly: look how far another
 // came that did not come to its end.
 func (l *Replica) skip(ctx context.Context, r *repair, thoroughly bool) error {
-	for at, step := 0, 1; at < len(r.owed) && r.owed[at].Position.MS <= r.common; at, step = at+step, 2*step {
-		there, err := l.stores(ctx, r.list, r.owed[at])
+	if !r.sought && r.quiet(0) {
+		if err := l.seek(ctx, r); err != nil {
+			return err
+		}
+	}
+	for at, step := r.mark, 1; r.quiet(at); at, step = at+step, 2*step {
+		e, err := l.stored(ctx, r.list, r.owed[at])
 		switch {
 		case err != nil:
 			return err
-		case there:
+		case e.W >= r.owed[at].W:
 			loud := sort.Search(len(r.owed), func(i int) bool { return r.owed[i].Position.MS > r.common })
 			r.owed = append(r.owed[:at:at], r.owed[loud:]...)
 			return nil
@@ -216,8 +245,8 @@ func (l *Replica) skip(ctx context.Context, r *repair, thoroughly bool) error {
 	return nil
 }
 
-// stores reports whether the exact set holds e.
-func (l *Replica) stores(ctx context.Context, list revlog.ListID, e revlog.Entry) (bool, error) {
+// stored returns what the exact set holds in the place of e, an entry without W if nothing.
+func (l *Replica) stored(ctx context.Context, list revlog.ListID, e revlog.Entry) (revlog.Entry, error) {
 	q := revlog.Question{List: list, Epoch: e.W, Skew: l.Within()}
 	switch e.Scope {
 	case revlog.ScopeSession:
@@ -230,7 +259,13 @@ func (l *Replica) stores(ctx context.Context, list revlog.ListID, e revlog.Entry
 	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
 	defer cancel()
 	a, err := l.store.Confirm(ctx, q)
-	return a.Session || a.Highest() >= e.W, err
+	l.believe(q, &a) // else it is written, in the place of what cannot be believed
+	for _, found := range a.Found {
+		if found.Key() == e.Key() {
+			return found, err
+		}
+	}
+	return revlog.Entry{}, err
 }
 
 // turn asks for the turn to write back, for so long; 0 gives it up.

@@ -7,26 +7,32 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// An entry on disk, big endian: version 1, scope 1, tag 16, ms 8, n 8, W 8,
-// until 8, MAC 8, chain 8.
-const entrySize = 1 + 1 + 16 + 4*8 + 8 + 8
+// An entry on disk, big endian: quiet 1, ms 8, n 8, W 8, until 8, chain 8, and the rest
+// as revlog packs it.
+const entryHead = 1 + 4*8 + 8
 
 func appendEntry(b []byte, e revlog.Entry) []byte {
-	b = append(b, e.Version, byte(e.Scope))
-	b = append(b, e.Tag[:]...)
+	quiet := byte(0)
+	if e.Quiet {
+		quiet = 1
+	}
+	b = append(b, quiet)
 	for _, n := range []int64{e.Position.MS, e.Position.N, e.W, e.Until} {
 		b = binary.BigEndian.AppendUint64(b, uint64(n))
 	}
-	b = append(b, e.MAC[:]...)
-	return append(b, e.Chain[:]...)
+	return e.AppendPacked(append(b, e.Chain[:]...))
 }
 
-func parseEntry(b []byte) (e revlog.Entry, err error) {
-	if len(b) != entrySize {
-		return e, fmt.Errorf("%w: an entry of %d bytes", ErrCorrupt, len(b))
+func parseEntry(b []byte) (revlog.Entry, error) {
+	if len(b) < entryHead || b[0] > 1 {
+		return revlog.Entry{}, fmt.Errorf("%w: an entry of %d bytes", ErrCorrupt, len(b))
 	}
-	e.Version, e.Scope = b[0], revlog.Scope(b[1])
-	b = b[2+copy(e.Tag[:], b[2:]):]
+	e, rest, ok := revlog.ParsePacked(b[entryHead:])
+	if !ok || len(rest) > 0 {
+		return revlog.Entry{}, fmt.Errorf("%w: an entry of %d bytes", ErrCorrupt, len(b))
+	}
+	e.Quiet = b[0] == 1
+	b = b[1:]
 	for _, n := range []*int64{&e.Position.MS, &e.Position.N, &e.W, &e.Until} {
 		*n = int64(binary.BigEndian.Uint64(b))
 		if *n < 0 {
@@ -34,7 +40,6 @@ func parseEntry(b []byte) (e revlog.Entry, err error) {
 		}
 		b = b[8:]
 	}
-	b = b[copy(e.MAC[:], b):]
 	copy(e.Chain[:], b)
 	return e, nil
 }

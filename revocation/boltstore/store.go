@@ -5,7 +5,7 @@
 // [Open] gives a revlog.Store. It may serve several lists of the process; a
 // second process is refused with [ErrInUse].
 //
-// The exact set is held in memory, about 100 bytes for each revocation in force.
+// The exact set is held in memory, about 130 bytes for each revocation in force.
 package boltstore
 
 import (

@@ -175,7 +175,7 @@ func TestQuietOnesAreRemembered(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := revlog.Bulk{List: h.ID, Assertions: []revlog.Assertion{
-		{Scope: revlog.ScopeSession, Tag: revlog.Tag{1}, W: revlog.Forever, Version: revlog.Layout},
+		{Scope: revlog.ScopeSession, Tag: revlog.Tag{1}, W: revlog.Forever, Version: revlog.EntryVersion, Effect: revlog.EndSessions},
 	}}
 	if _, err := s.Write(t.Context(), b); err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ func TestR29AWriteWhoseAnswerIsLost(t *testing.T) {
 				t.Fatalf("Write = %+v", w)
 			}
 			p.CutAnswer()
-			if w := written(t, st, succession(2)); w.Refused != nil || !w.Then.Session || !w.Results[0].Changed {
+			if w := written(t, st, succession(2)); w.Refused != nil || len(w.Then.Found) == 0 || !w.Results[0].Changed {
 				t.Errorf("a succession: %+v", w)
 			}
 			if n := entries(); n != "2" {
@@ -53,7 +53,7 @@ func TestR29AWriteWhoseAnswerIsLost(t *testing.T) {
 
 			everybody := revlog.Append{
 				List: list, Skew: 2 * time.Second, Request: revlog.Request{2}, Ack: ack,
-				Assertions: []revlog.Assertion{{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.Layout}},
+				Assertions: []revlog.Assertion{{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever}},
 			}
 			p.CutAnswer()
 			if w := written(t, st, everybody); !w.Results[0].Changed || w.Results[0].Position.N != 3 || entries() != "3" {

@@ -75,8 +75,8 @@ return redis.call('XDEL', KEYS[1], all[#all - ARGV[1] + 1][1])`
 // error that names it, and a list that is begun anew is whole.
 func TestR1DamageIsALoss(t *testing.T) {
 	s, st := volatile(t)
-	subject := revlog.Assertion{Scope: revlog.ScopeSubject, Tag: subjectTag, When: revlog.AtNow, Version: revlog.Layout}
-	everyone := revlog.Assertion{Scope: revlog.ScopeEveryone, When: revlog.AtNow, Version: revlog.Layout}
+	subject := revlog.Assertion{Scope: revlog.ScopeSubject, Tag: subjectTag, When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever}
+	everyone := revlog.Assertion{Scope: revlog.ScopeEveryone, When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever}
 	all := revlog.Append{List: list, Assertions: []revlog.Assertion{session(1), subject, everyone}}
 	ask := revlog.Question{List: list, Session: tagOf(1), Subject: subjectTag}
 	// use is what replicas do all the time.
@@ -125,7 +125,7 @@ func TestR2DamageKeepsWhatIsWhole(t *testing.T) {
 	if again.Born < h.MS+time.Hour.Milliseconds() {
 		t.Errorf("log time went back: %+v", again)
 	}
-	if a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(1)}); err != nil || !a.Session {
+	if a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(1)}); err != nil || len(a.Found) == 0 {
 		t.Errorf("the exact set: %+v, %v", a, err)
 	}
 }
@@ -193,8 +193,8 @@ func TestMovingSlotLeavesNoHalfWrite(t *testing.T) {
 	from.Do("CLUSTER", "SETSLOT", slot, "MIGRATING", to.Do("CLUSTER", "MYID"))
 	head := from.Do("HGETALL", "{wafer}:head")
 	for _, second := range []revlog.Assertion{
-		{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.Layout},
-		{Scope: revlog.ScopeGroup, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.Layout},
+		{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever},
+		{Scope: revlog.ScopeGroup, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever},
 		session(5), // in a bucket that does not exist
 	} {
 		b := revlog.Append{List: list, Assertions: []revlog.Assertion{session(1), second, session(2)}}
@@ -214,7 +214,7 @@ func TestMovingSlotLeavesNoHalfWrite(t *testing.T) {
 
 	from.Do("CLUSTER", "SETSLOT", slot, "STABLE")
 	to.Do("CLUSTER", "SETSLOT", slot, "STABLE")
-	subject := revlog.Assertion{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.Layout}
+	subject := revlog.Assertion{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever}
 	if w := write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(2), subject}}); w.Head.N != 3 {
 		t.Errorf("after the move was called off: %+v", w)
 	}

@@ -29,7 +29,7 @@ func create(t testing.TB, st *redisstore.Store, retain time.Duration) revlog.Hea
 }
 
 func session(n int) revlog.Assertion {
-	return revlog.Assertion{Scope: revlog.ScopeSession, Tag: tagOf(n), W: revlog.Forever, Version: revlog.Layout}
+	return revlog.Assertion{Scope: revlog.ScopeSession, Tag: tagOf(n), W: revlog.Forever, Version: revlog.EntryVersion, Effect: revlog.EndSessions}
 }
 
 // tagOf spreads as real tags do.
@@ -115,7 +115,7 @@ func TestR2ExactOutlivesTheLog(t *testing.T) {
 	write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(1)}})
 	s.Do("DEL", "{wafer}:log")
 	create(t, st, time.Hour)
-	if a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(1)}); err != nil || !a.Session {
+	if a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(1)}); err != nil || len(a.Found) == 0 {
 		t.Errorf("%+v, %v", a, err)
 	}
 }
@@ -244,7 +244,7 @@ func TestR9ServerThatRefusesWrites(t *testing.T) {
 	s.Do("CONFIG", "SET", "min-replicas-to-write", "1")
 	redistest.Await(t, "no beat without replicas", func() bool { return read().Heartbeat > 700*time.Millisecond })
 	a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(1)})
-	if err != nil || !a.Session || a.Heartbeat < 700*time.Millisecond {
+	if err != nil || len(a.Found) == 0 || a.Heartbeat < 700*time.Millisecond {
 		t.Errorf("Confirm without replicas = %+v, %v", a, err)
 	}
 }
@@ -325,11 +325,11 @@ func TestEpochs(t *testing.T) {
 	}
 	for n := 0; n < each*rounds; n += 997 {
 		a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(n)})
-		if err != nil || !a.Session {
+		if err != nil || len(a.Found) == 0 {
 			t.Fatalf("session %d: %+v, %v", n, a, err)
 		}
 	}
-	if a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(each * rounds)}); err != nil || a.Session {
+	if a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(each * rounds)}); err != nil || len(a.Found) > 0 {
 		t.Errorf("a session nobody revoked: %+v, %v", a, err)
 	}
 	epochs := map[string]bool{}
@@ -365,7 +365,7 @@ func TestMarksArePruned(t *testing.T) {
 	s, st := volatile(t)
 	h := create(t, st, time.Minute)
 	key := func(n int) revlog.Assertion {
-		return revlog.Assertion{Scope: revlog.ScopeKey, Tag: tagOf(n), W: revlog.Forever, Version: revlog.Layout}
+		return revlog.Assertion{Scope: revlog.ScopeKey, Tag: tagOf(n), W: revlog.Forever, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever}
 	}
 	write(t, st, revlog.Append{Assertions: []revlog.Assertion{key(1)}})
 	write(t, st, revlog.Append{Floor: h.MS + 3*time.Hour.Milliseconds(), Assertions: []revlog.Assertion{key(2)}})

@@ -173,6 +173,12 @@ func (s *Store) mapped(err error) error {
 		return nil
 	}
 	rediscluster.Look(s.client, err)
+	if redis.HasErrorPrefix(err, "LIMIT ") {
+		var late revlog.LimitError
+		if n, _ := fmt.Sscanf(err.Error(), "LIMIT %d", &late.LogTime); n == 1 {
+			return &late
+		}
+	}
 	for prefix, known := range map[string]error{
 		"LOST": revlog.ErrLost, "GENESIS": revlog.ErrOtherList, "LAYOUT": revlog.ErrLayout, "FUTURE": revlog.ErrFuture,
 		"WRONGKEY": revlog.ErrWrongKey,

@@ -32,7 +32,7 @@ func (s *Store) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, 
 		return revlog.Answer{}, err
 	}
 	d := decoder{}
-	a := d.confirmed(reply, q)
+	a := d.confirmed(reply)
 	return a, d.err
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,16 +27,16 @@ func get6(b []byte) int64 {
 	return int64(binary.BigEndian.Uint16(b))<<32 | int64(binary.BigEndian.Uint32(b[2:]))
 }
 
-// appendAssertions appends 39 bytes for each: scope 1, when 1, tag 16, W 6,
-// until 6, version 1, MAC 8.
+// appendAssertions appends of each: when 1, W 6, until 6, length 1 and the MAC of what
+// may be replaced, length 1 and the entry as revlog packs it.
 func appendAssertions(b []byte, all []revlog.Assertion) []byte {
-	b = append(b, make([]byte, 0, 39*len(all))...)
+	b = slices.Grow(b, 64*len(all))
 	for _, a := range all {
-		b = append(b, byte(a.Scope), byte(a.When))
-		b = append(b, a.Tag[:]...)
-		b = append6(append6(b, a.W), a.Until)
-		b = append(b, a.Version)
-		b = append(b, a.MAC[:]...)
+		b = append6(append6(append(b, byte(a.When)), a.W), a.Until)
+		b = append(append(b, byte(len(a.Over))), a.Over...)
+		at := len(b)
+		b = a.Entry().AppendPacked(append(b, 0))
+		b[at] = byte(len(b) - at - 1)
 	}
 	return b
 }
@@ -159,27 +160,34 @@ func (d *decoder) head(v any) (h revlog.Head) {
 	return h
 }
 
-// answer reads the answer to q.
-func (d *decoder) answer(v any, q revlog.Question) (a revlog.Answer) {
-	r := d.list(v, 5)
-	a.Session, a.Subject, a.Everyone = d.int(r[0]) == 1, d.int(r[1]), d.int(r[2])
-	for _, w := range d.list(r[3], 0) {
-		a.Groups = append(a.Groups, d.int(w))
-	}
-	for _, w := range d.list(r[4], 0) {
-		a.Keys = append(a.Keys, d.int(w))
-	}
-	if len(a.Groups) != len(q.Groups) || len(a.Keys) != len(q.Keys) {
-		d.fail("%d groups and %d keys, not %d and %d", len(a.Groups), len(a.Keys), len(q.Groups), len(q.Keys))
-		a.Groups, a.Keys = make([]int64, len(q.Groups)), make([]int64, len(q.Keys))
+// answer reads the answer to a question that names so many things.
+func (d *decoder) answer(v any) (a revlog.Answer) {
+	for _, found := range d.list(v, 0) {
+		a.Found = append(a.Found, d.held(found))
 	}
 	return a
 }
 
-// confirmed reads what confirm.lua answers to q.
-func (d *decoder) confirmed(v any, q revlog.Question) revlog.Answer {
+// held reads what packed in exact.lua makes: W 6, quiet 1, and the entry as revlog
+// packs it.
+func (d *decoder) held(v any) revlog.Entry {
+	b := []byte(d.text(v))
+	if len(b) < 7 {
+		d.fail("%d bytes of the exact set", len(b))
+		return revlog.Entry{}
+	}
+	e, rest, ok := revlog.ParsePacked(b[7:])
+	if !ok || len(rest) > 0 {
+		d.fail("%d bytes of the exact set", len(b))
+	}
+	e.W, e.Quiet = get6(b), b[6] == 1
+	return e
+}
+
+// confirmed reads what confirm.lua answers.
+func (d *decoder) confirmed(v any) revlog.Answer {
 	r := d.list(v, 4)
-	a := d.answer(r[3], q)
+	a := d.answer(r[3])
 	a.Head, a.Heartbeat = d.head(r[0]), d.ms(r[1])
 	a.Now = max(d.int(r[2]), a.Head.MS)
 	return a
@@ -204,7 +212,7 @@ func (d *decoder) written(v any, q asked) (out revlog.Written) {
 	case question != nil && len(r) < 6:
 		d.fail("no answer to what was asked")
 	case question != nil:
-		a := d.answer(r[5], *question)
+		a := d.answer(r[5])
 		a.Head, a.Heartbeat, a.Now = out.Head, heartbeat, now
 		if done {
 			a.Now = max(now, out.Head.MS)
@@ -218,14 +226,16 @@ func (d *decoder) written(v any, q asked) (out revlog.Written) {
 
 func (d *decoder) results(v any) (out []revlog.Result) {
 	r := d.list(v, 0)
-	if len(r)%4 != 0 {
-		d.fail("%d numbers in results", len(r))
+	if len(r)%5 != 0 {
+		d.fail("%d parts of results", len(r))
 		return nil
 	}
-	for ; len(r) > 0; r = r[4:] {
-		out = append(out, revlog.Result{
-			Position: revlog.Position{MS: d.int(r[0]), N: d.int(r[1])}, Changed: d.int(r[2]) == 1, W: d.int(r[3]),
-		})
+	for ; len(r) > 0; r = r[5:] {
+		one := revlog.Result{Position: revlog.Position{MS: d.int(r[0]), N: d.int(r[1])}, Changed: d.int(r[2]) == 1, W: d.int(r[3])}
+		if r[4] != "" {
+			one.Held = d.held(r[4])
+		}
+		out = append(out, one)
 	}
 	return out
 }
@@ -249,27 +259,24 @@ func (d *decoder) entry(v any) revlog.Entry {
 	return d.fields(d.text(r[0]), value)
 }
 
-// fields reads an entry of the log: version 1, scope 1, tag 16, W 6 and until 6
-// unless it is of a session, MAC 8, chain 8. A form of another version is an
-// entry that its MAC does not fit, so that it is never just skipped.
+// fields reads an entry of the log: as revlog packs it, W 6 and until 6 unless it is of
+// a session, chain 8. Anything else is an entry without a version, so that it is never
+// just skipped.
 func (d *decoder) fields(id string, v any) (e revlog.Entry) {
-	e.Position = d.position(id)
+	at := d.position(id)
 	text, _ := v.(string)
-	b := []byte(text)
-	if len(b) < 26 {
-		return e
-	}
-	e.Version, e.Scope = b[0], revlog.Scope(b[1])
-	copy(e.Tag[:], b[2:])
-	copy(e.MAC[:], b[len(b)-16:])
-	copy(e.Chain[:], b[len(b)-8:])
+	e, rest, ok := revlog.ParsePacked([]byte(text))
 	switch {
-	case e.Scope == revlog.ScopeSession && len(b) == 34:
+	case ok && e.Scope == revlog.ScopeSession && len(rest) == 8:
 		e.W = revlog.Forever
-	case e.Scope != revlog.ScopeSession && len(b) == 46:
-		e.W, e.Until = get6(b[18:]), get6(b[24:])
+	case ok && e.Scope != revlog.ScopeSession && len(rest) == 20:
+		e.W, e.Until = get6(rest), get6(rest[6:])
 	default:
-		e.Version = 0
+		e = revlog.Entry{}
+	}
+	e.Position = at
+	if len(text) >= 8 {
+		copy(e.Chain[:], text[len(text)-8:])
 	}
 	return e
 }
@@ -284,8 +291,8 @@ func fillUntil(all []revlog.Entry, h revlog.Head) {
 	}
 }
 
-// marks reads the hash of marks: scope 1 and tag 16, W 6 and until 6, and a field v,
-// which is there so that the key always is.
+// marks reads the hash of marks: scope 1 and tag 16, W 6, until 6 and the proof, and a
+// field v, which is there so that the key always is.
 func (d *decoder) marks(v any) []revlog.Entry {
 	r := d.list(v, 0)
 	out := []revlog.Entry{}
@@ -294,12 +301,16 @@ func (d *decoder) marks(v any) []revlog.Entry {
 		if name == "v" {
 			continue
 		}
-		if len(name) != 17 || len(value) != 12 {
+		if len(name) != 17 || len(value) < 14 {
 			d.fail("a mark of %d and %d bytes", len(name), len(value))
 			return nil
 		}
-		e := revlog.Entry{Scope: revlog.Scope(name[0]), W: get6(value), Until: get6(value[6:])}
-		copy(e.Tag[:], name[1:])
+		e, rest, ok := revlog.ParsePacked(slices.Concat(value[12:14], []byte(name), value[14:]))
+		if !ok || len(rest) > 0 {
+			d.fail("a mark of %d and %d bytes", len(name), len(value))
+			return nil
+		}
+		e.W, e.Until = get6(value), get6(value[6:])
 		out = append(out, e)
 	}
 	return out

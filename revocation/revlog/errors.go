@@ -1,6 +1,9 @@
 package revlog
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors of a Store that the list mends by itself.
 var (
@@ -17,3 +20,12 @@ var (
 	// Create of a store that knows that a list key may begin no list returns it, too.
 	ErrWrongKey = errors.New("revocation: the list belongs to another key ring")
 )
+
+// A LimitError refuses a write: the W of an assertion would lie beyond its Limit, as
+// of a "now" that was on its way for too long. Nothing was written. With a limit that
+// fits LogTime it can be made again.
+type LimitError struct{ LogTime int64 }
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("revocation: the limit of a revocation lies behind log time %d", e.LogTime)
+}

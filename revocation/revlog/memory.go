@@ -39,13 +39,17 @@ type Memory struct {
 	turn   turn
 }
 
+// An exactValue is an [Entry] of the exact set without what its key says.
 type exactValue struct {
-	w, until int64
-	quiet    bool // no entry of the log shows it, see Bulk
+	w, until, limit int64
+	mac             [8]byte
+	params          string
+	version, effect byte
+	quiet           bool
 }
 
 // A State is everything a journaled Memory begins with. Exact holds entries
-// without positions, with version 0 where the log does not show them.
+// without positions.
 type State struct {
 	Head    Head
 	Entries []Entry
@@ -75,7 +79,7 @@ func NewMemory() *Memory {
 func Restore(s State, commit func(Change) error) *Memory {
 	m := &Memory{commit: commit, clock: time.Now, head: s.Head, log: s.Entries, exact: make(map[Key]exactValue, len(s.Exact))}
 	for _, e := range s.Exact {
-		m.exact[Key{e.Scope, e.Tag}] = exactOf(e)
+		m.exact[e.Key()] = exactOf(e)
 	}
 	return m
 }
@@ -98,14 +102,15 @@ func (m *Memory) State() State {
 	return s
 }
 
-func exactOf(e Entry) exactValue { return exactValue{e.W, e.Until, e.Version == 0} }
+func exactOf(e Entry) exactValue {
+	return exactValue{e.W, e.Until, e.Limit, e.MAC, e.Params, e.Version, e.Effect, e.Quiet}
+}
 
 func (v exactValue) entry(k Key) Entry {
-	e := Entry{Version: Layout, Scope: k.Scope, Tag: k.Tag, W: v.w, Until: v.until}
-	if v.quiet {
-		e.Version = 0
+	return Entry{
+		Version: v.version, Effect: v.effect, Scope: k.Scope, Quiet: v.quiet, Tag: k.Tag, Params: v.params,
+		Limit: v.limit, MAC: v.mac, W: v.w, Until: v.until,
 	}
-	return e
 }
 
 // Create implements [Store].
@@ -176,7 +181,7 @@ func (m *Memory) Read(ctx context.Context, c Cursor) (Page, error) {
 	if c.Globals {
 		for k, v := range m.exact {
 			if k.Scope.Global() {
-				p.Globals = append(p.Globals, Entry{Scope: k.Scope, Tag: k.Tag, W: v.w, Until: v.until})
+				p.Globals = append(p.Globals, v.entry(k))
 			}
 		}
 	}
@@ -204,22 +209,11 @@ func (m *Memory) lookup(s Scope, t Tag) (exactValue, bool) {
 }
 
 func answer(h Head, q Question, lookup func(Scope, Tag) (exactValue, bool)) Answer {
-	w := func(s Scope, t Tag) int64 {
-		v, _ := lookup(s, t)
-		return v.w
-	}
-	a := Answer{Head: h, Now: h.MS, Everyone: w(ScopeEveryone, Tag{})}
-	if q.Session != (Tag{}) {
-		_, a.Session = lookup(ScopeSession, q.Session)
-	}
-	if q.Subject != (Tag{}) {
-		a.Subject = w(ScopeSubject, q.Subject)
-	}
-	for _, t := range q.Groups {
-		a.Groups = append(a.Groups, w(ScopeGroup, t))
-	}
-	for _, t := range q.Keys {
-		a.Keys = append(a.Keys, w(ScopeKey, t))
+	a := Answer{Head: h, Now: h.MS}
+	for _, k := range q.names() {
+		if v, ok := lookup(k.Scope, k.Tag); ok {
+			a.Found = append(a.Found, v.entry(k))
+		}
 	}
 	return a
 }
@@ -346,10 +340,10 @@ func (m *Memory) apply(c Change) {
 	gone := sort.Search(len(m.log), func(i int) bool { return !m.log[i].Position.Before(c.Oldest) })
 	m.log = m.log[gone:]
 	for _, e := range c.Forgotten {
-		delete(m.exact, Key{e.Scope, e.Tag})
+		delete(m.exact, e.Key())
 	}
 	for _, e := range c.Exact {
-		m.exact[Key{e.Scope, e.Tag}] = exactOf(e)
+		m.exact[e.Key()] = exactOf(e)
 	}
 }
 
@@ -362,7 +356,7 @@ func (m *Memory) forgettable(h Head) (out []Entry) {
 	m.swept = h.MS
 	for k, v := range m.exact {
 		if v.until+ForgetLate.Milliseconds() < h.MS {
-			out = append(out, Entry{Scope: k.Scope, Tag: k.Tag, W: v.w, Until: v.until})
+			out = append(out, v.entry(k))
 		}
 	}
 	return out
@@ -408,7 +402,9 @@ func (w *writing) all(assertions []Assertion) error {
 		}
 	}
 	for _, a := range assertions {
-		w.assert(a)
+		if err := w.assert(a); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -439,63 +435,84 @@ func (h *Head) lacks(r Repair) bool {
 	return h.Born != old.Born || h.Known != old.Known || h.KnownTerm != old.KnownTerm
 }
 
-func (w *writing) assert(a Assertion) {
+func (w *writing) assert(a Assertion) error {
 	ms := w.head.MS
 	if a.Scope == ScopeEveryone && !w.quiet {
 		ms++ // R3: nobody asks before an anonymous session begins
 	}
-	value := a.W
+	e := a.Entry()
+	e.Quiet = w.quiet
 	switch {
-	case a.Scope == ScopeSession || a.Scope == ScopeKey:
-		value = Forever
-	case a.When == AtNow:
-		value = ms + w.skew
+	case a.Scope == ScopeKey:
+		e.W = Forever
+	case a.When == AtNow && a.Scope != ScopeSession:
+		e.W = ms + w.skew
+	}
+	if e.W > e.Limit {
+		return &LimitError{w.head.MS} // R32
 	}
 	old, found := w.lookup(a.Scope, a.Tag)
-	until := max(ms+w.head.Retain().Milliseconds(), a.Until) // R4: never from W
+	if found && string(old.mac[:]) == a.Over {
+		old, found = exactValue{}, false
+	}
+	e.Until = max(ms+w.head.Retain().Milliseconds(), a.Until, old.until) // R4: never from W
 	// What only a quiet batch wrote is news for those who read the log.
 	news := old.quiet && !w.quiet
-	if found && value <= old.w && !news {
-		if a.Until > old.until { // asked to remember it for longer
-			w.exact[Key{a.Scope, a.Tag}] = exactValue{old.w, a.Until, old.quiet}
-			w.changed = true
-		}
-		w.results = append(w.results, Result{Position: w.head.Position(), W: old.w}) // R6
-		return
+	if found && e.W <= old.w && !news {
+		w.stays(a, old)
+		return nil
 	}
-	value = max(value, old.w)
-	if w.quiet {
-		w.changed = true // and log time stays: a million of these may not carry it away
-		w.exact[Key{a.Scope, a.Tag}] = exactValue{value, max(until, old.until), true}
-		w.results = append(w.results, Result{Position: w.head.Position(), Changed: true, W: value})
-		return
+	r := Result{Position: w.head.Position(), Changed: true}
+	if found && old.w > e.W {
+		r.Held = old.entry(e.Key())
+		r.Held.Until = e.Until
+		r.Held.Quiet = w.quiet
+		e = r.Held
 	}
-	e := Entry{
-		Position: Position{ms, w.head.N + 1},
-		Version:  a.Version, Scope: a.Scope, Tag: a.Tag, W: value, Until: max(until, old.until), MAC: a.MAC,
+	if !w.quiet { // else log time stays: a million of these may not carry it away
+		e = w.log(ms, e)
+		r.Position = e.Position
 	}
+	r.W = e.W
+	w.exact[e.Key()] = exactOf(e)
+	w.results = append(w.results, r)
+	w.changed = true
+	return nil
+}
+
+// stays answers an assertion of what the exact set holds already (R6).
+func (w *writing) stays(a Assertion, old exactValue) {
+	k := Key{a.Scope, a.Tag}
+	w.results = append(w.results, Result{Position: w.head.Position(), W: old.w, Held: old.entry(k)})
+	if a.Until > old.until { // asked to remember it for longer
+		old.until = a.Until
+		w.exact[k] = old
+		w.changed = true
+	}
+}
+
+// log appends e to the log at log time ms.
+func (w *writing) log(ms int64, e Entry) Entry {
+	e.Position = Position{ms, w.head.N + 1}
 	e.Chain = chainAfter(w.head.Chain, e)
 	w.head.MS, w.head.N, w.head.Chain = ms, e.Position.N, e.Chain
-	if a.Scope == ScopeEveryone {
+	if e.Scope == ScopeEveryone {
 		w.head.MS++
 	}
-	w.exact[Key{a.Scope, a.Tag}] = exactValue{w: e.W, until: e.Until}
 	w.entries = append(w.entries, e)
-	w.results = append(w.results, Result{Position: e.Position, Changed: true, W: value})
-	w.changed = true
+	return e
 }
 
 // chainAfter binds e to everything before it, so that a reader sees when the log
 // it follows is another one. It is not a MAC.
 func chainAfter(prev [8]byte, e Entry) (next [8]byte) {
-	b := append(make([]byte, 0, 80), prev[:]...)
+	b := append(make([]byte, 0, 96), prev[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(e.Position.MS))
 	b = binary.BigEndian.AppendUint64(b, uint64(e.Position.N))
-	b = append(b, e.Version, byte(e.Scope))
-	b = append(b, e.Tag[:]...)
+	b = e.AppendPacked(b)
 	b = binary.BigEndian.AppendUint64(b, uint64(e.W))
 	b = binary.BigEndian.AppendUint64(b, uint64(e.Until))
-	sum := sha256.Sum256(append(b, e.MAC[:]...))
+	sum := sha256.Sum256(b)
 	copy(next[:], sum[:])
 	return next
 }

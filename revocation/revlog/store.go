@@ -11,6 +11,7 @@ package revlog
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -46,7 +47,7 @@ type Store interface {
 // A ListID names one list: 128 random bits chosen when it was begun.
 type ListID [16]byte
 
-// Layout is the version of the head and of entries that this package writes.
+// Layout is the version of the head that this package writes.
 const Layout = 1
 
 // Forever is the W of a session: whenever it began, it is revoked.
@@ -140,18 +141,6 @@ type CreateOptions struct {
 	Retain time.Duration
 }
 
-// An Entry is one revocation as the log holds it.
-type Entry struct {
-	Position Position
-	Version  byte
-	Scope    Scope
-	Tag      Tag
-	W        int64 // sessions begun at or before W are revoked; Forever for a session
-	Until    int64 // may be forgotten after this log time, ms
-	MAC      [8]byte
-	Chain    [8]byte // of this entry and all before it
-}
-
 // A Cursor says which part of the log to read.
 type Cursor struct {
 	List    ListID   // zero: whichever there is, for a look at it; a replica names its own
@@ -180,7 +169,8 @@ const (
 	Before              // W as it stands, refused with ErrFuture beyond log time
 )
 
-// An Assertion is an entry to be written.
+// An Assertion is an entry to be written. A W beyond Limit, which the MAC covers, is
+// refused with a [LimitError].
 type Assertion struct {
 	Scope   Scope
 	Tag     Tag
@@ -188,7 +178,33 @@ type Assertion struct {
 	W       int64
 	Until   int64 // keep at least until this log time, ms; zero: the retention decides, never W
 	Version byte
+	Effect  byte
+	Params  string
+	Limit   int64
 	MAC     [8]byte
+	// Over is the MAC of what the exact set holds in this place and readers do not
+	// believe, so that it is replaced whatever its W. Empty: nothing is.
+	Over string
+}
+
+// Entry returns the entry that a becomes, so far as the writer knows.
+func (a Assertion) Entry() Entry {
+	e := Entry{
+		Version: a.Version, Effect: a.Effect, Scope: a.Scope, Tag: a.Tag, Params: a.Params,
+		Limit: a.Limit, MAC: a.MAC, W: a.W, Until: a.Until,
+	}
+	if a.Scope == ScopeSession {
+		e.Limit, e.W = Forever, Forever
+	}
+	return e
+}
+
+// Again returns e as an assertion, so that somebody who believes it can write it back.
+func (e Entry) Again() Assertion {
+	return Assertion{
+		Scope: e.Scope, Tag: e.Tag, W: e.W, Until: e.Until,
+		Version: e.Version, Effect: e.Effect, Params: e.Params, Limit: e.Limit, MAC: e.MAC,
+	}
 }
 
 // A Write is an [Append], a [Succession], a [Repair] or a [Bulk]. Each is done at once
@@ -275,6 +291,9 @@ type Result struct {
 	Position Position // of the entry; of the head if nothing changed, as when it is said twice
 	Changed  bool
 	W        int64 // in force now
+	// Held is what was there and stays in force instead of what was asserted, with its
+	// proof. It has no version if nothing does.
+	Held Entry
 }
 
 // Written tells what became of a write. Refused and Then are of a Succession.
@@ -298,23 +317,51 @@ type Question struct {
 	Skew    time.Duration // what AtNow adds, and the tolerance for Epoch and Checked
 }
 
-// An Answer holds the W in force of everything asked for, 0 for none.
+// names returns what q asks about, in the order in which it is a reason to refuse.
+func (q Question) names() (all []Key) {
+	if q.Session != (Tag{}) {
+		all = append(all, Key{ScopeSession, q.Session})
+	}
+	all = append(all, Key{Scope: ScopeEveryone})
+	if q.Subject != (Tag{}) {
+		all = append(all, Key{ScopeSubject, q.Subject})
+	}
+	for _, t := range q.Groups {
+		all = append(all, Key{ScopeGroup, t})
+	}
+	for _, t := range q.Keys {
+		all = append(all, Key{ScopeKey, t})
+	}
+	return all
+}
+
+// Names reports whether q asks about k.
+func (q Question) Names(k Key) bool { return slices.Contains(q.names(), k) }
+
+// An Answer holds what is in force of everything asked for.
 type Answer struct {
 	Head      Head
 	Now       int64         // max(the store's clock, log time), ms
 	Heartbeat time.Duration // age of the last heartbeat
-	Session   bool
-	Subject   int64
-	Groups    []int64
-	Keys      []int64
-	Everyone  int64
+	Found     []Entry       // without positions, with their proofs
+}
+
+// W returns the W in force of k, 0 for none.
+func (a Answer) W(k Key) (w int64) {
+	for _, e := range a.Found {
+		if e.Scope == k.Scope && e.Tag == k.Tag {
+			w = max(w, e.W)
+		}
+	}
+	return w
 }
 
 // Highest returns the highest W of subject, groups and everyone.
-func (a Answer) Highest() int64 {
-	w := max(a.Subject, a.Everyone)
-	for _, g := range a.Groups {
-		w = max(w, g)
+func (a Answer) Highest() (w int64) {
+	for _, e := range a.Found {
+		if e.Scope == ScopeSubject || e.Scope == ScopeGroup || e.Scope == ScopeEveryone {
+			w = max(w, e.W)
+		}
 	}
 	return w
 }
@@ -335,22 +382,9 @@ func (a Answer) Closes(q Question, now int64) bool {
 // Judge decides q from a, and says by which scope a session is revoked. Scopes
 // combine by OR: a revocation of one scope never hides another's.
 func (a Answer) Judge(q Question) (Finding, Scope) {
-	switch {
-	case a.Session:
-		return FoundRevoked, ScopeSession
-	case a.Everyone >= q.Epoch && a.Everyone > 0:
-		return FoundRevoked, ScopeEveryone
-	case a.Subject >= q.Epoch && a.Subject > 0:
-		return FoundRevoked, ScopeSubject
-	}
-	for _, w := range a.Groups {
-		if w >= q.Epoch && w > 0 {
-			return FoundRevoked, ScopeGroup
-		}
-	}
-	for _, w := range a.Keys {
-		if w > 0 {
-			return FoundRevoked, ScopeKey
+	for _, k := range q.names() {
+		if w := a.W(k); w > 0 && (w >= q.Epoch || k.Scope == ScopeSession || k.Scope == ScopeKey) {
+			return FoundRevoked, k.Scope
 		}
 	}
 	skew := q.Skew.Milliseconds()

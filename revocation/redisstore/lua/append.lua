@@ -1,4 +1,4 @@
--- ARGV: 1 list id  2 floor  3 skew  4 assertions (39 bytes each)  5 request
+-- ARGV: 1 list id  2 floor  3 skew  4 assertions  5 request
 local p = begin(ARGV[1])
 local before = answered(ARGV[5])
 if before then return before end

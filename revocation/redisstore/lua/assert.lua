@@ -1,11 +1,15 @@
 -- Assertions: what a write says was revoked. They are worked out first, all of them (plan.lua).
 
--- unpacked reads assertions: scope 1, when 1, tag 16, W 6, until 6, version 1, MAC 8.
+-- unpacked reads assertions: when 1, W 6, until 6, length 1 and the MAC of what may be replaced, length 1 and the entry as its
+-- writer packed it: version 1, effect 1, scope 1, tag 16, and the rest of the proof.
 local function unpacked(s)
-  local all = {}
-  for at = 1, #s, 39 do
-    local a = {}
-    a.scope, a.when, a.tag, a.w, a.till, a.version, a.mac = struct.unpack('>c1Bc16I6I6c1c8', s, at)
+  local all, at = {}, 1
+  while at <= #s do
+    local a, entry = {}
+    a.when, a.w, a.till, a.over, entry, at = struct.unpack('>BI6I6Bc0Bc0', s, at)
+    a.scope, a.tag = string.sub(entry, 3, 3), string.sub(entry, 4, 19)
+    a.proof = string.sub(entry, 1, 2) .. string.sub(entry, 20)
+    if a.scope ~= 's' then a.limit = struct.unpack('>I6', entry, #entry - 13) end
     all[#all + 1] = a
   end
   return all
@@ -17,19 +21,21 @@ local function retention(h)
 end
 
 -- append puts an entry at log time at into the log, unless the write is quiet.
-local function append(p, a, at, w, till)
+local function append(p, a, at, v, till)
   if p.quiet then return end
   local h = p.h
   h.n = h.n + 1
-  local body = a.version .. a.scope .. a.tag
-  if a.scope ~= 's' then body = body .. struct.pack('>I6I6', w, till) end
-  body = body .. a.mac
+  local body = string.sub(v.proof, 1, 2) .. a.scope .. a.tag .. string.sub(v.proof, 3)
+  if a.scope ~= 's' then body = body .. struct.pack('>I6I6', v.w, till) end
   local id = dec(at) .. '-' .. dec(h.n)
   local sum = redis.sha1hex(h.c .. id .. body)
   h.c = struct.pack('>I4I4', tonumber(string.sub(sum, 1, 8), 16), tonumber(string.sub(sum, 9, 16), 16))
   later(p, 'XADD', KEYS[2], 'NOMKSTREAM', 'MINID', '~', dec(h.ms - math.min(p.keep, 86400000)), id, 'e', body .. h.c)
   h.ms = at
 end
+
+-- late refuses a write of which a watermark would lie beyond what its writer allows (R32).
+local function late(p) error(redis.error_reply('LIMIT ' .. dec(p.h.ms))) end
 
 -- openEpoch returns the epoch that takes sessions, a new one if the open one is full or has lasted an eighth of the retention.
 local function openEpoch(p)
@@ -57,16 +63,17 @@ local function prolong(p, s, till)
   p.expiry[s.key] = math.max(p.expiry[s.key] or 0, till)
 end
 
--- What only a quiet write holds is news for those who read the log: a q beside it says so.
+-- What only a quiet write holds is news for those who read the log: a q beside it says so. And what readers do not believe is
+-- replaced.
 local function session(p, a)
   local s = held('s', a.tag, p.e)
   local till = math.max(p.h.ms + p.keep, a.till)
-  local news = s and s.quiet and not p.quiet
+  local news = s and (s.quiet and not p.quiet or s.mac == a.over)
   if s and not news then
     prolong(p, s, a.till) -- asked to remember it for longer, or not
-    return false, FOREVER
+    return false, FOREVER, nil, s
   end
-  append(p, a, p.h.ms, FOREVER, till)
+  append(p, a, p.h.ms, a, till)
   if news then
     prolong(p, s, till)
   else
@@ -78,8 +85,8 @@ local function session(p, a)
     p.expiry[s.key] = math.max(p.expiry[s.key] or 0, till)
     seen['s' .. a.tag] = s
   end
-  s.quiet = p.quiet
-  later(p, 'HSET', s.key, a.tag, p.quiet and 'q' or '')
+  s.quiet, s.proof, s.mac = p.quiet, a.proof, string.sub(a.proof, -8)
+  later(p, 'HSET', s.key, a.tag, a.proof .. (p.quiet and 'q' or ''))
   return true, FOREVER
 end
 
@@ -95,11 +102,11 @@ local function keepMark(p, a, v)
       if till + LATE < p.h.ms then later(p, 'HDEL', KEYS[3], name) end
     end
   end
-  later(p, 'HSET', KEYS[3], a.scope .. a.tag, struct.pack('>I6I6', v.w, v.till))
+  later(p, 'HSET', KEYS[3], a.scope .. a.tag, struct.pack('>I6I6', v.w, v.till) .. v.proof)
 end
 
 local function keepWatermark(p, a, v)
-  later(p, 'SET', base .. a.scope .. ':' .. a.tag, dec(v.w) .. (v.quiet and 'q' or ''), 'PXAT', dec(v.till + LATE))
+  later(p, 'SET', base .. a.scope .. ':' .. a.tag, struct.pack('>I6', v.w) .. v.proof .. (v.quiet and 'q' or ''), 'PXAT', dec(v.till + LATE))
 end
 
 -- keptUntil is until when something is remembered; of a watermark, its key says so.
@@ -113,26 +120,32 @@ local function watermark(p, a)
   local alone = a.scope == 'e' and not p.quiet -- R3: nobody asks before an anonymous session begins
   if alone then at = at + 1 end
   if a.scope == 'k' then w = FOREVER elseif a.when == 1 then w = at + p.skew end
+  if w > a.limit then late(p) end
   local till = math.max(at + p.keep, a.till)
   local old = held(a.scope, a.tag)
+  if old and old.mac == a.over then old = nil end
   local changed = not old or w > old.w or old.quiet and not p.quiet
-  local v
+  local v, stays
   if changed then
-    v = {w = w, till = till, quiet = p.quiet}
-    if old then v.w, v.till = math.max(w, old.w), math.max(till, keptUntil(a, old)) end
-    append(p, a, at, v.w, v.till)
+    v = {w = w, till = till, quiet = p.quiet, proof = a.proof}
+    if old then v.till = math.max(till, keptUntil(a, old)) end
+    if old and old.w > w then v.w, v.proof, stays = old.w, old.proof, old end
+    append(p, a, at, v, v.till)
     if alone then p.h.ms = at + 1 end
   elseif a.till > keptUntil(a, old) then
-    v = {w = old.w, till = a.till, quiet = old.quiet} -- asked to remember it for longer
+    v = {w = old.w, till = a.till, quiet = old.quiet, proof = old.proof} -- asked to remember it for longer
+    stays = old
   else
-    return false, old.w
+    return false, old.w, nil, old
   end
+  v.mac = string.sub(v.proof, -8)
   seen[a.scope .. a.tag] = v
   if isMark(a) then keepMark(p, a, v) else keepWatermark(p, a, v) end
-  return changed, v.w, changed and not p.quiet and at or p.h.ms
+  return changed, v.w, changed and not p.quiet and at or p.h.ms, stays
 end
 
--- asserted plans all assertions and returns what becomes of each: position, whether it changed anything, and W.
+-- asserted plans all assertions and returns what becomes of each: position, whether it changed anything, W, and what was there
+-- and stays, as packed.
 local function asserted(p, raw)
   local all, results = unpacked(raw), {}
   p.keep = retention(p.h)
@@ -140,10 +153,11 @@ local function asserted(p, raw)
     if a.when == 2 and a.w > p.h.ms then error(redis.error_reply('FUTURE before lies beyond log time')) end
   end
   for _, a in ipairs(all) do
-    local changed, w, at
-    if a.scope == 's' then changed, w = session(p, a) else changed, w, at = watermark(p, a) end
+    local take = a.scope == 's' and session or watermark
+    local changed, w, at, stays = take(p, a)
     local n = #results
     results[n + 1], results[n + 2], results[n + 3], results[n + 4] = at or p.h.ms, p.h.n, changed and 1 or 0, w
+    results[n + 5] = stays and packed(a.scope, a.tag, stays) or ''
   end
   return results
 end

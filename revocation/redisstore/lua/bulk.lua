@@ -1,4 +1,4 @@
--- ARGV: 1 list id  2 floor  3 skew  4 assertions (39 bytes each)  5 '1': recheck
+-- ARGV: 1 list id  2 floor  3 skew  4 assertions  5 '1': recheck
 local p = begin(ARGV[1])
 advance(p, ARGV[2])
 open(p)

@@ -134,3 +134,12 @@ local function writable()
   local p = redis.pcall('PERSIST', KEYS[1])
   return not (type(p) == 'table' and p.err), p
 end
+
+-- Proofs: what the writer signed, without scope and tag, and the MAC: version 1, effect 1, length of the parameters 1, parameters,
+-- limit 6 unless it is of a session, MAC 8. proofEnd is where the one that begins at a place ends, nil if there is none.
+local function proofEnd(v, at, limit)
+  if #v < at + 2 then return nil end
+  local params = string.byte(v, at + 2)
+  local till = at + 2 + params + limit + 8
+  return params <= 64 and till <= #v and till or nil
+end

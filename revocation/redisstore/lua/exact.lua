@@ -31,11 +31,27 @@ end
 
 local seen = {} -- scope and tag: what is held, or false
 
+-- proven returns what a value holds: the proof from at on, and a q behind it if no entry of the log shows it.
+local function proven(key, v, at, limit)
+  local till = proofEnd(v, at, limit)
+  if not till or #v > till and string.sub(v, till + 1) ~= 'q' then broken(key) end
+  return {proof = string.sub(v, at, till), mac = string.sub(v, till - 7, till), quiet = #v > till}
+end
+
+-- packed is something held as the client reads it: W 6, a byte that is 1 if no entry of the log shows it, and the entry as its
+-- writer packed it.
+local function packed(scope, tag, s)
+  return struct.pack('>I6B', s.w, s.quiet and 1 or 0) .. string.sub(s.proof, 1, 2) .. scope .. tag .. string.sub(s.proof, 3)
+end
+
 local function inBucket(epoch, tag)
   local key = bucket(epoch, tag)
   local v = looked('HGET', key, tag)
   if v == nil then broken(key) end
-  if v then return {key = key, epoch = epoch, w = FOREVER, quiet = v == 'q'} end
+  if not v then return end
+  local s = proven(key, v, 1, 0)
+  s.key, s.epoch, s.w = key, epoch, FOREVER
+  return s
 end
 
 local function readSession(e, tag)
@@ -46,24 +62,23 @@ local function readSession(e, tag)
   return s
 end
 
--- A watermark has a q behind it if no entry of the log shows it.
 local function readWatermark(scope, tag)
   local key = base .. scope .. ':' .. tag
   local v = looked('GET', key)
-  if v == nil then broken(key) end
+  if v == nil or v and #v < 6 then broken(key) end
   if not v then return end
-  local w, q = string.match(v, '^(%d+)(q?)$')
-  w = number(w)
-  if not w then broken(key) end
-  return {w = w, quiet = q == 'q'}
+  local s = proven(key, v, 7, 6)
+  s.w = struct.unpack('>I6', v)
+  return s
 end
 
 local function readMark(scope, tag)
   local v = looked('HGET', KEYS[3], scope .. tag)
-  if v == nil or v and #v ~= 12 then lost('marks hold something else') end
+  if v == nil or v and proofEnd(v, 13, 6) ~= #v then lost('marks hold something else') end
   if not v then return end
-  local w, till = struct.unpack('>I6I6', v)
-  return {w = w, till = till}
+  local s = {proof = string.sub(v, 13), mac = string.sub(v, -8)}
+  s.w, s.till = struct.unpack('>I6I6', v)
+  return s
 end
 
 -- held returns what the exact set holds about something, nil if nothing.
@@ -95,21 +110,23 @@ local function question(s)
   return q
 end
 
--- match looks up everything that could revoke the session of q. It returns the W in force of session, subject, everyone,
--- groups and keys, and whether the session is known not to be revoked: Answer.Judge == FoundNothing.
+-- match looks up everything that could revoke the session of q. It returns what it found, as packed, with the highest W of
+-- subject, groups and everyone, and whether the session is known not to be revoked: Answer.Judge == FoundNothing.
 local function match(q, e, h, now)
   local free = q.epoch <= math.max(now, h.ms) + q.skew and q.checked >= h.b and q.checked <= h.ms + q.skew
-  local function w(scope, tag, after)
+  local a = {highest = 0}
+  local function look(scope, tag, after)
     local found = held(scope, tag, e)
-    if not found then return 0 end
+    if not found then return end
+    a[#a + 1] = packed(scope, tag, found)
     if found.w >= after and found.w > 0 then free = false end
-    return found.w
+    if scope ~= 's' and scope ~= 'k' then a.highest = math.max(a.highest, found.w) end
   end
-  local a = {0, 0, w('e', NOTAG, q.epoch), {}, {}}
-  if q.session ~= NOTAG and w('s', q.session, 0) > 0 then a[1] = 1 end
-  if q.subject ~= NOTAG then a[2] = w('u', q.subject, q.epoch) end
-  for i, tag in ipairs(q.groups) do a[4][i] = w('g', tag, q.epoch) end
-  for i, tag in ipairs(q.keys) do a[5][i] = w('k', tag, 0) end
+  if q.session ~= NOTAG then look('s', q.session, 0) end
+  look('e', NOTAG, q.epoch)
+  if q.subject ~= NOTAG then look('u', q.subject, q.epoch) end
+  for _, tag in ipairs(q.groups) do look('g', tag, q.epoch) end
+  for _, tag in ipairs(q.keys) do look('k', tag, 0) end
   return a, free
 end
 
@@ -117,5 +134,5 @@ end
 local function closes(q, a, h, now)
   if q.session ~= NOTAG then return false end
   if q.subject == NOTAG and #q.groups == 0 then return h.ms >= now end
-  return math.max(a[2], a[3], unpack(a[4])) == h.ms + q.skew
+  return a.highest == h.ms + q.skew
 end

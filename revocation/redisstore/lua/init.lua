@@ -28,9 +28,10 @@ if h.k == ARGV[2] then
   if h.x and #h.x > 0 and #h.x % 11 == 0 then fresh[#fresh + 1], fresh[#fresh + 2] = 'x', h.x end
 end
 redis.call('DEL', KEYS[1], KEYS[2])
-if spoilt then redis.call('DEL', KEYS[3]) end
+-- Of marks under another list key nobody could believe any.
+if spoilt or redis.call('HGET', KEYS[3], 'v') ~= ARGV[2] then redis.call('DEL', KEYS[3]) end
 redis.call('HSET', KEYS[1], unpack(fresh))
 -- A stream outlives its last entry, so the log is there from now on, however much of it is trimmed.
 redis.call('XADD', KEYS[2], 'MAXLEN', 0, dec(born) .. '-0', 'e', '')
-redis.call('HSET', KEYS[3], 'v', '1')
+redis.call('HSET', KEYS[3], 'v', ARGV[2])
 return told(guard())

@@ -1,4 +1,4 @@
--- ARGV: 1 list id  2 floor  3 assertions (39 bytes each)  4 known  5 its term  6 born  7 retain  8 '1': recheck
+-- ARGV: 1 list id  2 floor  3 assertions  4 known  5 its term  6 born  7 retain  8 '1': recheck
 local p = begin(ARGV[1])
 local h = p.h
 

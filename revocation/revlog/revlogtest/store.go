@@ -50,6 +50,10 @@ func TestStore(t *testing.T, open func(t *testing.T) revlog.Store) {
 		{"Unless stops the whole write (R22)", (*suite).unless},
 		{"Then sees what the write wrote (R22)", (*suite).then},
 		{"a write that is sent again is made once (R29)", (*suite).again},
+		{"what was signed comes back with the highest W (R32)", (*suite).proofs},
+		{"a watermark beyond its limit is refused (R32)", (*suite).limit},
+		{"what nobody believes is replaced (R32)", (*suite).over},
+		{"entries of later versions are kept whole (R32)", (*suite).later},
 		{"the head is only ever raised", (*suite).raise},
 		{"it is the turn of one at a time (R26)", (*suite).turn},
 		{"many writers at once", (*suite).concurrent},
@@ -83,7 +87,9 @@ func tag(n byte) revlog.Tag { return revlog.Tag{15: n} }
 
 // revoke is an assertion about tag n; W is given.
 func revoke(scope revlog.Scope, n byte, w int64) revlog.Assertion {
-	return revlog.Assertion{Scope: scope, Tag: tag(n), W: w, Version: revlog.Layout, MAC: [8]byte{n, 1}}
+	return revlog.Assertion{
+		Scope: scope, Tag: tag(n), W: w, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever, MAC: [8]byte{n, 1},
+	}
 }
 
 func session(n byte) revlog.Assertion {
@@ -385,7 +391,7 @@ func (s *suite) maximum(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return a.Subject
+		return a.W(revlog.Key{Scope: revlog.ScopeSubject, Tag: tag(1)})
 	}
 	for _, step := range []struct{ w, want int64 }{{500, 500}, {300, 500}, {500, 500}, {700, 700}} {
 		s.write(t, revoke(revlog.ScopeSubject, 1, step.w))
@@ -425,7 +431,7 @@ func (s *suite) quiet(t *testing.T) {
 	in := func(when string) {
 		t.Helper()
 		a, err := s.Confirm(t.Context(), q)
-		if err != nil || !a.Session || a.Subject != h.MS || a.Groups[0] != h.MS {
+		if err != nil || len(a.Found) != 3 || a.Found[0].Scope != revlog.ScopeSession || a.Found[1].W != h.MS || a.Found[2].W != h.MS {
 			t.Errorf("%s: Confirm = %+v, %v", when, a, err)
 		}
 	}
@@ -485,7 +491,7 @@ func (s *suite) pages(t *testing.T) {
 		t.Errorf("pages differ from the whole (-whole +pages):\n%s", d)
 	}
 	if e := all.Entries[4]; e.Scope != revlog.ScopeSession || e.Tag != tag(4) || e.W != revlog.Forever ||
-		e.MAC != [8]byte{4, 1} || e.Version != revlog.Layout {
+		e.MAC != [8]byte{4, 1} || e.Version != revlog.EntryVersion {
 		t.Errorf("entry came back as %+v", e)
 	}
 }
@@ -519,18 +525,22 @@ func (s *suite) confirm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := revlog.Answer{
-		Session: true, Subject: 200, Groups: []int64{0, 300}, Keys: []int64{revlog.Forever, 0}, Everyone: 50,
-		Head: a.Head, Now: a.Now, Heartbeat: a.Heartbeat,
+	want := map[revlog.Key]int64{
+		{Scope: revlog.ScopeSession, Tag: tag(1)}: revlog.Forever, {Scope: revlog.ScopeSubject, Tag: tag(2)}: 200,
+		{Scope: revlog.ScopeGroup, Tag: tag(3)}: 300, {Scope: revlog.ScopeKey, Tag: tag(4)}: revlog.Forever, {Scope: revlog.ScopeEveryone}: 50,
 	}
-	if d := cmp.Diff(want, a); d != "" {
+	got := map[revlog.Key]int64{}
+	for _, e := range a.Found {
+		got[e.Key()] = e.W
+	}
+	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("answer (-want +got):\n%s", d)
 	}
 	if a.Head.N != 5 || a.Now < a.Head.MS {
 		t.Errorf("answer of %+v, now %d", a.Head, a.Now)
 	}
 	none, err := s.Confirm(t.Context(), revlog.Question{List: s.list, Session: tag(2), Subject: tag(1)})
-	if err != nil || none.Session || none.Subject != 0 || none.Groups != nil || none.Keys != nil {
+	if err != nil || len(none.Found) != 1 || none.Found[0].Scope != revlog.ScopeEveryone {
 		t.Errorf("a tag of one scope counts in another: %+v, %v", none, err)
 	}
 }
@@ -579,7 +589,8 @@ func (s *suite) then(t *testing.T) {
 		Unless: revlog.Question{List: s.list, Session: tag(1), Epoch: h.MS, Checked: h.MS, Skew: skew},
 		Then:   revlog.Question{List: s.list, Session: tag(1), Subject: tag(2)},
 	})
-	if err != nil || w.Refused != nil || !w.Then.Session || w.Then.Subject != w.Results[1].W || w.Then.Head.N != 2 {
+	if err != nil || w.Refused != nil || w.Then.W(revlog.Key{Scope: revlog.ScopeSession, Tag: tag(1)}) == 0 ||
+		w.Then.W(revlog.Key{Scope: revlog.ScopeSubject, Tag: tag(2)}) != w.Results[1].W || w.Then.Head.N != 2 {
 		t.Errorf("%+v, %v", w, err)
 	}
 }
@@ -609,7 +620,7 @@ func (s *suite) again(t *testing.T) {
 		}
 	}
 	succession.Request = revlog.Request{3}
-	if w, err := s.Write(t.Context(), succession); err != nil || w.Refused == nil || !w.Refused.Session {
+	if w, err := s.Write(t.Context(), succession); err != nil || w.Refused == nil || w.Refused.W(revlog.Key{Scope: revlog.ScopeSession, Tag: tag(1)}) == 0 {
 		t.Errorf("one of another number: %+v, %v", w, err)
 	}
 	all.Request = revlog.Request{}

@@ -1,0 +1,92 @@
+package replica_test
+
+import (
+	"slices"
+	"time"
+
+	. "github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// What somebody does who can write to the store, and has no list key.
+
+var modelMAC = MACs(modelSecrets{})
+
+// genuine reports whether somebody with the list key wrote e, for all that it says.
+func genuine(e revlog.Entry) bool { return e.MAC == modelMAC(e) && e.W <= e.Limit }
+
+// forge writes something into the exact set of the primary, in one history of four.
+func (h *history) forge() {
+	n := h.sim.primary
+	if h.seed%4 != 0 || n.list == (revlog.ListID{}) || len(h.tokens) == 0 || h.mean.IntN(3) > 0 {
+		return
+	}
+	t := h.tokens[h.mean.IntN(len(h.tokens))]
+	of := h.members[0].l
+	ahead := n.head().MS + time.Hour.Milliseconds()
+	e := revlog.Entry{Version: revlog.EntryVersion, Effect: revlog.EndSessions, W: ahead, Limit: ahead, Until: ahead + time.Hour.Milliseconds()}
+	switch h.mean.IntN(6) {
+	case 0, 1:
+		e.Scope, e.Tag, e.W, e.Limit = revlog.ScopeSession, of.SessionTag(t.q.Session), revlog.Forever, revlog.Forever
+	case 2, 3:
+		e.Scope, e.Tag = revlog.ScopeSubject, t.q.Subject
+	case 4:
+		e.Scope, e.Tag = revlog.ScopeGroup, of.Tag(revlog.ScopeGroup, modelGroups[h.mean.IntN(2)])
+	case 5:
+		e.Scope = revlog.ScopeEveryone
+	}
+	h.say("somebody forges %v", e.Scope)
+	n.edit(func(st *revlog.State) {
+		e = h.dressed(e, st.Exact)
+		at := slices.IndexFunc(st.Exact, func(old revlog.Entry) bool { return old.Key() == e.Key() })
+		if at < 0 {
+			st.Exact = append(st.Exact, e)
+			return
+		}
+		if old := st.Exact[at]; genuine(old) {
+			h.hidden[e.Key()] = old
+		}
+		st.Exact[at] = e
+	})
+	h.track()
+}
+
+// dressed gives e what somebody can find in the store to make it look right: the proof of
+// the same thing with its limit, or of another thing.
+func (h *history) dressed(e revlog.Entry, exact []revlog.Entry) revlog.Entry {
+	for _, old := range exact {
+		switch {
+		case old.Key() == e.Key() && h.mean.IntN(2) == 0:
+			e.Limit, e.MAC = min(old.Limit, e.W), old.MAC
+		case old.Scope == e.Scope && e.MAC == [8]byte{}:
+			e.MAC, e.Limit = old.MAC, old.Limit
+		}
+	}
+	switch h.weak.rule {
+	case "R32":
+		e.Limit = max(e.Limit, e.W)
+		e.MAC = modelMAC(e)
+	case "R32 limit":
+		if e.Limit < e.W && e.Key() != (revlog.Key{}) {
+			e.Limit = e.W
+			e.MAC = modelMAC(e)
+		}
+	}
+	return e
+}
+
+// unforged ends what was forged: what it hid is there again.
+func (h *history) unforged() {
+	if len(h.members) == 0 || h.sim.primary.list == (revlog.ListID{}) {
+		return
+	}
+	h.sim.primary.edit(func(st *revlog.State) {
+		for i, e := range st.Exact {
+			if !genuine(e) {
+				st.Exact[i] = h.hidden[e.Key()]
+			}
+		}
+		st.Exact = slices.DeleteFunc(st.Exact, func(e revlog.Entry) bool { return e.Version == 0 })
+	})
+	h.track()
+}

@@ -1,0 +1,192 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// errForged: the store holds something that this replica cannot believe, and what it
+// stands in the place of is not known. So nothing is decided by it (R32).
+var errForged = errors.New("revocation: the store holds a revocation that nobody with the list key made, or one of a kind that this release does not know")
+
+// A proof is what can be made of something that the store holds.
+type proof uint8
+
+const (
+	genuine proof = iota // of somebody who has the list key, no further than that one allowed, and of a kind that is known
+	forged
+	unknown // of a newer release
+)
+
+// proofOf looks at e, and counts and tells what is not genuine.
+func (l *Replica) proofOf(e revlog.Entry) proof {
+	switch {
+	case e.MAC != l.tags.entryMAC(e) || e.W > e.Limit:
+		l.counters.anomalies.add("forged")
+		l.seldom(slog.LevelError, "revocation: the store holds a revocation that nobody with the list key made: it is not believed. Somebody else may write to the store",
+			"store", l.where(), "scope", e.Scope)
+		return forged
+	case !e.Understood():
+		l.counters.anomalies.add("unknown")
+		l.seldom(slog.LevelWarn, "revocation: a newer release made a revocation of a kind that this one does not know: sessions that it may concern are asked about, or get 503",
+			"store", l.where(), "scope", e.Scope, "version", e.Version, "effect", e.Effect)
+		return unknown
+	}
+	return genuine
+}
+
+func (l *Replica) proven(e revlog.Entry) bool { return l.proofOf(e) == genuine }
+
+// believe drops from a what is not genuine. With errForged, something that was dropped
+// may hide a revocation of what q asks about, or be one; what is left is true all the
+// same.
+func (l *Replica) believe(q revlog.Question, a *revlog.Answer) (err error) {
+	var good []revlog.Entry
+	for _, e := range a.Found {
+		is := l.proofOf(e)
+		switch {
+		case is == genuine && q.Names(e.Key()):
+			good = append(good, e)
+		case is == forged && e.Scope.Global() && l.followed(): // it hides nothing: a view in step holds all of them
+		default:
+			err = errForged
+		}
+	}
+	a.Found = good
+	return err
+}
+
+// followed reports whether there is a view, and it is in step.
+func (l *Replica) followed() bool { return l.view.Load() != nil && l.fresh(time.Now()) }
+
+// globals returns the global entries of p, with errForged if some are not proven.
+func (l *Replica) globals(p revlog.Page) (good []revlog.Entry, err error) {
+	for _, e := range p.Globals {
+		if l.proven(e) {
+			good = append(good, e)
+		} else {
+			err = errForged
+		}
+	}
+	return good, err
+}
+
+// withGlobals returns v with the global entries of p.
+func (l *Replica) withGlobals(v *view, p revlog.Page) *view {
+	n := *v
+	good, err := l.globals(p)
+	n.marks, n.forged = n.marks.with(good, 0), err != nil
+	return &n
+}
+
+// assert returns a revocation of k, by this replica, of what began at or before w.
+func (l *Replica) assert(k revlog.Key, w, until int64) revlog.Assertion {
+	return l.signed(revlog.Assertion{
+		Scope: k.Scope, Tag: k.Tag, W: w, Until: until, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: w,
+	})
+}
+
+// upToNow returns one of what began until now. It reaches up to the log time at which the
+// store takes it, and S; and that may be no later than S after present, which is log time
+// so far as this replica knows.
+func (l *Replica) upToNow(k revlog.Key, until, present int64) revlog.Assertion {
+	within := l.Within().Milliseconds()
+	return l.signed(revlog.Assertion{
+		Scope: k.Scope, Tag: k.Tag, When: revlog.AtNow, W: present + within, Until: until,
+		Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: present + 2*within,
+	})
+}
+
+func (l *Replica) signed(a revlog.Assertion) revlog.Assertion {
+	a.MAC = l.tags.entryMAC(a.Entry())
+	return a
+}
+
+// assertionsOf returns the assertions of w, and w with others.
+func assertionsOf(w revlog.Write) (all []revlog.Assertion, with func([]revlog.Assertion) revlog.Write) {
+	switch w := w.(type) {
+	case revlog.Append:
+		return w.Assertions, func(all []revlog.Assertion) revlog.Write { w.Assertions = all; return w }
+	case revlog.Succession:
+		return w.Assertions, func(all []revlog.Assertion) revlog.Write { w.Assertions = all; return w }
+	case revlog.Repair:
+		return w.Assertions, func(all []revlog.Assertion) revlog.Write { w.Assertions = all; return w }
+	case revlog.Bulk:
+		return w.Assertions, func(all []revlog.Assertion) revlog.Write { w.Assertions = all; return w }
+	}
+	return nil, nil
+}
+
+// inTime returns w with limits that fit a log time, which came further than this
+// replica knew when it made w.
+func (l *Replica) inTime(w revlog.Write, logTime int64) revlog.Write {
+	l.counters.anomalies.add("late")
+	l.clock.heard(logTime, false)
+	was, with := assertionsOf(w)
+	all := make([]revlog.Assertion, len(was))
+	for i, a := range was {
+		if all[i] = a; a.When == revlog.AtNow {
+			all[i] = l.upToNow(a.Entry().Key(), a.Until, logTime)
+		}
+	}
+	return with(all)
+}
+
+// instead returns a write of those assertions of w that the store did not carry out for
+// the sake of something that this replica does not believe, with their places in w.
+// Nil: there are none.
+func (l *Replica) instead(w revlog.Write, results []revlog.Result) (again revlog.Write, places []int) {
+	was, _ := assertionsOf(w)
+	var all []revlog.Assertion
+	for i, r := range results {
+		if r.Held.Version != 0 && !l.proven(r.Held) {
+			a := was[i]
+			a.Over = string(r.Held.MAC[:])
+			all, places = append(all, a), append(places, i)
+		}
+	}
+	if all == nil {
+		return nil, nil
+	}
+	switch w := w.(type) {
+	case revlog.Append:
+		w.Assertions, w.Request = all, newRequest()
+		return w, places
+	case revlog.Repair:
+		return revlog.Repair{List: w.List, Floor: w.Floor, Assertions: all}, places
+	case revlog.Bulk:
+		w.Assertions, w.Recheck = all, false
+		return w, places
+	}
+	return nil, nil // a successor is only made of what nothing was found about
+}
+
+// overForgeries completes a write with the answer out.
+func (l *Replica) overForgeries(ctx context.Context, w revlog.Write, out revlog.Written) (revlog.Written, error) {
+	was, _ := assertionsOf(w)
+	for i, r := range out.Results {
+		if r.Held.Version == 0 && r.W > was[i].Entry().Limit {
+			return out, errForged
+		}
+	}
+	again, places := l.instead(w, out.Results)
+	if again == nil {
+		return out, nil
+	}
+	more, err := l.store.Write(ctx, again)
+	if err != nil {
+		return out, err
+	}
+	for i, at := range places {
+		if r := more.Results[i]; r.Held.Version != 0 && !l.proven(r.Held) {
+			return out, errForged
+		}
+		out.Results[at] = more.Results[i]
+	}
+	out.Head, out.Replicas = more.Head, min(out.Replicas, more.Replicas)
+	return out, nil
+}

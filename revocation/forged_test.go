@@ -1,0 +1,228 @@
+package revocation_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
+)
+
+// puts puts entries into the exact set of the store, as somebody does who can write to
+// it and has no list key.
+func (s *scripted) puts(all ...revlog.Entry) {
+	s.set(func(s *scripted) {
+		st := s.Store.(*revlog.Memory).State()
+		st.Exact = append(st.Exact, all...)
+		s.Store = revlog.Restore(st, func(revlog.Change) error { return nil })
+	})
+}
+
+func forgery(l *revocation.List, target revocation.Target) revlog.Entry {
+	far := time.Now().Add(time.Hour).UnixMilli()
+	e := revlog.Entry{
+		Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: target.Scope(), Tag: l.Tag(target),
+		W: far, Limit: far, Until: far + time.Hour.Milliseconds(), MAC: [8]byte{1},
+	}
+	if target.Scope() == revlog.ScopeSession || target.Scope() == revlog.ScopeKey {
+		e.W, e.Limit = revlog.Forever, revlog.Forever
+	}
+	return e
+}
+
+// sign signs e, as those who have the list key do.
+func sign(e *revlog.Entry) {
+	key := revlogtest.Secrets(1).ListSecret("wafer list: entry mac")
+	h := hmac.New(sha256.New, key[:])
+	h.Write(e.AppendSigned(nil))
+	copy(e.MAC[:], h.Sum(nil))
+}
+
+// asksAll makes every session be asked about that was checked until now.
+func asksAll(t *testing.T, l *revocation.List) {
+	t.Helper()
+	if _, err := l.RevokeMany(t.Context(), func(func(revocation.Target) bool) {}, nil); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+}
+
+// R32: what nobody with the list key made refuses nobody, and may hide a revocation, so
+// nothing is decided, begun or followed by it. The store is not silent for that.
+func TestR32AForgedFindingDecidesNothing(t *testing.T) {
+	for _, tt := range []struct {
+		target revocation.Target
+		known  bool // a view in step knows better
+	}{
+		{revocation.Session(sid(1)), false}, {revocation.Subject("ada"), false}, {revocation.Group("tenant:7"), false},
+		{revocation.Key("kid-one"), true}, {revocation.Everyone(), true},
+	} {
+		t.Run(tt.target.String(), func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				store := script()
+				l := open(t, store)
+				q := login(t, l, 1, "ada", "tenant:7")
+				time.Sleep(time.Second)
+				store.puts(forgery(l, tt.target))
+				asksAll(t, l)
+				want, reason := replica.Undecided, replica.Silent
+				if tt.known {
+					want, reason = replica.Accept, replica.None
+				}
+				wantVerdict(t, "in step", verdict(t, l, q), want, reason)
+				if s := l.Stats(); s.State != "synced" || s.Anomalies["forged"] == 0 {
+					t.Errorf("%s, counted %v", s.State, s.Anomalies)
+				}
+				_, err := l.Replica().Begin(t.Context(), replica.Login{Subject: q.Subject, Groups: q.GroupTags[:q.Groups]})
+				if named := tt.target.Scope() == revlog.ScopeSubject || tt.target.Scope() == revlog.ScopeGroup; errors.Is(err, revocation.ErrUnavailable) != named {
+					t.Errorf("Begin = %v", err)
+				}
+				c := *q
+				if _, err := l.Replica().Succeed(t.Context(), &c, replica.Succession{Kind: replica.SetGroups, Login: replica.Login{Subject: q.Subject}}); !errors.Is(err, revocation.ErrUnavailable) {
+					t.Errorf("Succeed = %v", err) // the store takes it for revoked
+				}
+				_, ok, err := l.Revoked(t.Context(), tt.target)
+				if ok || errors.Is(err, revocation.ErrLookup) == tt.known {
+					t.Errorf("Revoked = %v, %v", ok, err)
+				}
+				store.set(func(s *scripted) { s.silenceReads() })
+				time.Sleep(5 * time.Second)
+				wantVerdict(t, "stale", verdict(t, l, q), replica.Undecided, replica.Silent)
+				if s := l.Stats().State; s != "stale" {
+					t.Errorf("the replica is %s", s)
+				}
+			})
+		})
+	}
+}
+
+// R32: a revocation beside a forgery counts.
+func TestR32AForgeryMasksNoOtherScope(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		here, there := open(t, store), open(t, store.Store)
+		q := login(t, here, 1, "ada", "tenant:7")
+		time.Sleep(time.Second)
+		store.set(func(s *scripted) { s.silenceReads() })
+		revoke(t, there, revocation.Subject("ada"))
+		store.puts(forgery(here, revocation.Session(sid(1))), forgery(here, revocation.Group("tenant:7")))
+		time.Sleep(5 * time.Second)
+		wantVerdict(t, "beside two forgeries", verdict(t, here, q), replica.Refuse, replica.RevokedSubject)
+	})
+}
+
+// R12: of a newer release's global entry, nobody knows whom it spares.
+func TestR12AGlobalEntryOfANewerRelease(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		q := login(t, l, 1, "ada")
+		time.Sleep(time.Second)
+		e := forgery(l, revocation.Everyone())
+		e.Effect, e.Params = 0x20, "mfa"
+		sign(&e)
+		store.puts(e)
+		asksAll(t, l)
+		wantVerdict(t, "in step", verdict(t, l, q), replica.Undecided, replica.Silent)
+		if n := l.Stats().Anomalies; n["unknown"] == 0 || n["forged"] > 0 {
+			t.Errorf("counted %v", n)
+		}
+	})
+}
+
+// R32: a "now" that arrives in a log time that its writer has not heard of is made again,
+// and reaches every session that began until then; also while the writer's replica reads
+// nothing.
+func TestR32ALateNowSparesNobody(t *testing.T) {
+	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Everyone()} {
+		t.Run(target.String(), func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				store := script()
+				here, there := open(t, store), open(t, store.Store)
+				time.Sleep(time.Second)
+				store.set(func(s *scripted) { s.silenceReads() })
+				_, h := entries(t, store.Store)
+				if _, err := store.Store.Read(t.Context(), revlog.Cursor{List: h.ID, Floor: h.MS + time.Hour.Milliseconds()}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				q := login(t, there, 1, "ada", "tenant:7")
+				if q.Epoch < h.MS+time.Hour.Milliseconds() {
+					t.Fatal("this shows nothing")
+				}
+				revoke(t, here, target)
+				time.Sleep(within)
+				if v := verdict(t, there, q); v.Outcome != replica.Refuse {
+					t.Errorf("%+v", v)
+				}
+				if n := here.Stats().Anomalies["late"]; n != 1 {
+					t.Errorf("counted %d", n)
+				}
+			})
+		})
+	}
+}
+
+// R32: a store that calls every limit too low does not get a revocation that reaches
+// nobody, and the replica goes on refusing and asking.
+func TestR32AStoreThatIsNeverInTime(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		q := login(t, l, 1, "ada")
+		time.Sleep(time.Second)
+		store.set(func(s *scripted) {
+			s.write = func(_ context.Context, w revlog.Write) (revlog.Written, error) {
+				return revlog.Written{}, &revlog.LimitError{LogTime: time.Now().UnixMilli()}
+			}
+		})
+		if _, err := l.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
+			t.Errorf("Revoke = %v", err)
+		}
+		wantVerdict(t, "here", verdict(t, l, q), replica.Refuse, replica.RevokedSubject)
+		store.speak()
+		time.Sleep(time.Second)
+		other := open(t, store.Store)
+		wantVerdict(t, "elsewhere", verdict(t, other, q), replica.Refuse, replica.RevokedSubject)
+		if n := l.Stats().Outbox; n != 0 {
+			t.Errorf("Outbox = %d", n)
+		}
+	})
+}
+
+// R32: what is written back is as its writers signed it.
+func TestR32WriteBackKeepsTheProof(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		time.Sleep(time.Second)
+		st := store.Store.(*revlog.Memory)
+		e := revlog.Entry{Version: 0x21, Effect: revlog.EndSessions, Scope: revlog.ScopeSubject, Tag: l.Tag(revocation.Subject("ada")), Params: "why", Limit: time.Now().UnixMilli()}
+		sign(&e)
+		e.W = e.Limit - 100
+		if _, err := st.Write(t.Context(), revlog.Append{List: st.State().Head.ID, Assertions: []revlog.Assertion{e.Again()}}); err != nil {
+			t.Fatal(err)
+		}
+		revoke(t, l, revocation.Everyone())
+		time.Sleep(time.Second)
+		before := st.State()
+		store.flush()
+		time.Sleep(5 * time.Second)
+		after := map[revlog.Key]revlog.Entry{}
+		for _, e := range store.Store.(*revlog.Memory).State().Exact {
+			after[e.Key()] = e
+		}
+		for _, e := range before.Exact {
+			if got := after[e.Key()]; got.MAC != e.MAC || got.Params != e.Params || got.Version != e.Version || got.W != e.W || got.Limit != e.Limit {
+				t.Errorf("%v: written back as %+v, was %+v", e.Scope, got, e)
+			}
+		}
+	})
+}

@@ -1,0 +1,86 @@
+package revlog
+
+import "encoding/binary"
+
+const (
+	// EntryVersion is the first byte of the entries that are written today: version 1 in
+	// the upper four bits, and in the lower four the lowest version of a reader that
+	// understands the entry.
+	EntryVersion byte = 0x11
+	// EndSessions is their second byte: effect 1, which ends sessions, in the upper four
+	// bits, and in the lower four origin 0, which is this deployment.
+	EndSessions byte = 0x10
+	// MaxParams is how many bytes of parameters an entry may have.
+	MaxParams = 64
+
+	reader = 1 // our version as a reader
+)
+
+// An Entry is one revocation as the log and the exact set hold it.
+type Entry struct {
+	Position Position // in the log
+	Version  byte     // see [EntryVersion]
+	Effect   byte     // see [EndSessions]
+	Scope    Scope
+	Quiet    bool // in the exact set: no entry of the log shows it
+	Tag      Tag
+	Params   string // of later versions; readers that need not understand them pass them on
+	Limit    int64  // the highest W that the writer allows; Forever for a session
+	MAC      [8]byte
+	W        int64   // sessions begun at or before W are revoked; Forever for a session
+	Until    int64   // may be forgotten after this log time, ms
+	Chain    [8]byte // in the log: of this entry and all before it
+}
+
+// Key returns what e is about.
+func (e Entry) Key() Key { return Key{e.Scope, e.Tag} }
+
+// Understood reports whether a reader of today knows what e means.
+func (e Entry) Understood() bool {
+	lowest := e.Version & 15
+	return lowest > 0 && lowest <= reader && lowest <= e.Version>>4 && e.Effect == EndSessions && e.Scope.Known()
+}
+
+// AppendSigned appends what the MAC of e is over: version 1, effect 1, scope 1, tag 16,
+// length of the parameters 1, parameters, and limit 6 unless e is of a session.
+func (e Entry) AppendSigned(b []byte) []byte {
+	b = append(b, e.Version, e.Effect, byte(e.Scope))
+	b = append(b, e.Tag[:]...)
+	b = append(b, byte(len(e.Params)))
+	b = append(b, e.Params...)
+	if e.Scope == ScopeSession {
+		return b
+	}
+	var limit [8]byte
+	binary.BigEndian.PutUint64(limit[:], uint64(min(max(e.Limit, 0), Forever)))
+	return append(b, limit[2:]...)
+}
+
+// AppendPacked appends e as stores keep it: what is signed, and the MAC. W, until and
+// position are the store's and stand beside it.
+func (e Entry) AppendPacked(b []byte) []byte { return append(e.AppendSigned(b), e.MAC[:]...) }
+
+// ParsePacked reads what AppendPacked wrote, and returns what follows it. Entries of
+// every version have this form; what they mean is another question, see
+// [Entry.Understood].
+func ParsePacked(b []byte) (e Entry, rest []byte, ok bool) {
+	if len(b) < 20 {
+		return Entry{}, b, false
+	}
+	e.Version, e.Effect, e.Scope = b[0], b[1], Scope(b[2])
+	copy(e.Tag[:], b[3:])
+	params, limit := int(b[19]), 6
+	if e.Scope == ScopeSession {
+		e.Limit, limit = Forever, 0
+	}
+	rest = b[20:]
+	if params > MaxParams || len(rest) < params+limit+len(e.MAC) {
+		return Entry{}, b, false
+	}
+	e.Params, rest = string(rest[:params]), rest[params:]
+	if limit > 0 {
+		e.Limit = int64(binary.BigEndian.Uint16(rest))<<32 | int64(binary.BigEndian.Uint32(rest[2:]))
+	}
+	rest = rest[limit:]
+	return e, rest[copy(e.MAC[:], rest):], true
+}
