@@ -16,55 +16,61 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// Config says whose logout tokens are believed. Issuer and ClientIDs are required.
+// Config configures a [Receiver]. Issuer and ClientIDs are required.
 type Config struct {
-	// Issuer is the provider's issuer identifier, which "iss" must equal byte for byte.
+	// Issuer is the provider's issuer identifier. "iss" must equal it byte for byte.
 	Issuer string
 
-	// ClientIDs are the ids under which the provider knows the application; "aud" must hold one of them.
+	// ClientIDs are the ids under which the provider knows the application. "aud" must contain one
+	// of them.
 	ClientIDs []string
 
-	// JWKSURL is where the provider's keys are. Zero: what the discovery document below Issuer says, which may be an address on this machine
-	// only if Issuer is one.
+	// JWKSURL is the address of the provider's keys. Zero: the address in the discovery document
+	// below Issuer, which may be on this machine only if Issuer is.
 	JWKSURL string
 
-	// HTTPClient fetches the keys. Its CheckRedirect is not used: redirects are followed on one host only. Zero: http.DefaultTransport.
+	// HTTPClient fetches the keys. Its CheckRedirect is not used: redirects are followed only
+	// within one host. Zero: a client with http.DefaultTransport.
 	HTTPClient *http.Client
 
-	// Algorithms are the JWS algorithms that are believed: of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 and EdDSA
-	// (Ed25519). Zero: RS256, PS256, ES256 and EdDSA.
+	// Algorithms are the accepted JWS algorithms, out of RS256, RS384, RS512, PS256, PS384, PS512,
+	// ES256, ES384, ES512 and EdDSA (Ed25519). Zero: RS256, PS256, ES256 and EdDSA.
 	Algorithms []string
 
-	// Leeway is by how much the provider's clock may differ from ours, at most 5 min. Zero: 1 min.
+	// Leeway is how far the provider's clock may differ from ours, at most 5 min. Zero: 1 min.
 	Leeway time.Duration
 
-	// MaxAge is how long after "iat" a token is believed, and how far ahead its "exp" may lie, at most 1 h. Zero: 5 min.
+	// MaxAge is how long after "iat" a token is accepted, and how far in the future its "exp" may
+	// be, at most 1 h. Zero: 5 min.
 	MaxAge time.Duration
 
-	// AllowUntyped also believes tokens whose header has no "typ", or "JWT", as older providers send them. What tells them from ID tokens
-	// is then only that they have the logout event and no nonce. Zero: the type must be logout+jwt.
+	// AllowUntyped also accepts tokens whose header has no "typ", or "JWT", as older providers send
+	// them. Only the logout event and the missing nonce then distinguish them from ID tokens. Zero:
+	// the type must be logout+jwt.
 	AllowUntyped bool
 
-	// InsecureHTTP lets the keys come over plain http. Whoever is on the way can then sign logout tokens. Zero: https, or a loopback
-	// address.
+	// InsecureHTTP allows fetching the keys over plain http. An attacker on the network can then
+	// sign logout tokens. Zero: https or a loopback address is required.
 	InsecureHTTP bool
 
-	// OnLogout is told of each token when the list has acknowledged it, before the provider gets its answer: for an audit log or tables of
-	// the application's own. It is told at least once. Zero: nobody is told.
+	// OnLogout is called for each token once the list has acknowledged the logout, and before the
+	// provider gets its answer. It is for an audit log or tables of the application. It is called
+	// at least once for each logout. Zero: not called.
 	OnLogout func(ctx context.Context, l Logout)
 
-	// Logger receives refusals at debug level and one warning a minute of each kind; never a token, a session or a user. Zero: slog.Default().
+	// Logger receives refusals at debug level, and one warning a minute for each kind of refusal.
+	// It never receives a token, a session or a user. Zero: slog.Default().
 	Logger *slog.Logger
 }
 
-// A Logout is what a good token said.
+// A Logout is what an accepted token says.
 type Logout struct {
 	Issuer  string
 	Session string `json:"-"` // "sid" at the provider, "" if the token has none
 	Subject string `json:"-"` // "sub" at the provider, "" if the token has none
 }
 
-// String leaves session and subject out: logouts get logged.
+// String omits session and subject, since logouts are logged.
 func (l Logout) String() string { return "backchannel.Logout of " + l.Issuer }
 
 // Format implements [fmt.Formatter]: every verb prints what String returns.
@@ -77,23 +83,23 @@ const (
 	maxMaxAge     = time.Hour
 )
 
-// New returns the handler for the address that the provider knows as backchannel_logout_uri. It refuses the list made by
-// [revocation.Disabled], which could not do what the provider is promised. It asks nobody for anything yet, starts nothing and has nothing to
-// close.
+// New returns the handler for the address that the provider knows as backchannel_logout_uri. It
+// refuses the list made by [revocation.Disabled], which could not do what the handler promises the
+// provider. New connects to nothing, starts nothing, and the Receiver needs no closing.
 func New(l *revocation.List, c Config) (*Receiver, error) {
 	switch {
 	case l == nil:
-		return nil, errors.New("backchannel: a list is required")
+		return nil, errors.New("backchannel: nil revocation list")
 	case !l.Replica().Enabled():
-		return nil, fmt.Errorf("backchannel: logout needs a list: %w", revocation.ErrDisabled)
+		return nil, fmt.Errorf("backchannel: logout needs a revocation list: %w", revocation.ErrDisabled)
 	case c.Issuer == "":
-		return nil, errors.New("backchannel: Issuer is required")
+		return nil, errors.New("backchannel: Config.Issuer is empty")
 	case len(c.ClientIDs) == 0 || slices.Contains(c.ClientIDs, ""):
-		return nil, errors.New("backchannel: ClientIDs must name at least one client, and none that is empty")
+		return nil, errors.New("backchannel: Config.ClientIDs is empty or contains an empty id")
 	case c.Leeway < 0 || c.Leeway > maxLeeway:
-		return nil, fmt.Errorf("backchannel: Leeway is %v, and may be up to %v", c.Leeway, maxLeeway)
+		return nil, fmt.Errorf("backchannel: Config.Leeway is %v, must be between 0 and %v", c.Leeway, maxLeeway)
 	case c.MaxAge < 0 || c.MaxAge > maxMaxAge:
-		return nil, fmt.Errorf("backchannel: MaxAge is %v, and may be up to %v", c.MaxAge, maxMaxAge)
+		return nil, fmt.Errorf("backchannel: Config.MaxAge is %v, must be between 0 and %v", c.MaxAge, maxMaxAge)
 	}
 	if c.Leeway == 0 {
 		c.Leeway = defaultLeeway
@@ -108,8 +114,9 @@ func New(l *revocation.List, c Config) (*Receiver, error) {
 		c.Algorithms = []string{"RS256", "PS256", "ES256", "EdDSA"}
 	}
 	for _, name := range c.Algorithms {
-		if _, known := algorithms[name]; !known { // "none" and HMAC, whose key would be the provider's public one, are not
-			return nil, fmt.Errorf("backchannel: %q is no algorithm that can be believed", name)
+		// not "none", and not HMAC, whose key would be the provider's public key
+		if _, known := algorithms[name]; !known {
+			return nil, fmt.Errorf("backchannel: Config.Algorithms: %q is not supported", name)
 		}
 	}
 	fetched := c.JWKSURL
@@ -123,19 +130,19 @@ func New(l *revocation.List, c Config) (*Receiver, error) {
 	return &Receiver{list: l, config: c, provider: newProvider(c)}, nil
 }
 
-// checkURL keeps keys from coming over a wire on which others can replace them.
+// checkURL refuses addresses from which an attacker on the network could send other keys.
 func checkURL(raw string, insecure bool) error {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
-		return errors.New("backchannel: Issuer or JWKSURL is no address of a server")
+		return errors.New("backchannel: Config.Issuer or Config.JWKSURL is not the URL of a server")
 	case u.Scheme == "https", u.Scheme == "http" && (insecure || loopback(u.Hostname())):
 		return nil
 	}
-	return errors.New("backchannel: the provider's keys must come over https; InsecureHTTP allows http")
+	return errors.New("backchannel: the provider's keys must come over https (Config.InsecureHTTP allows http)")
 }
 
-// onThisMachine also knows the other spellings that lead to it.
+// onThisMachine reports whether raw leads to this machine, also in less common spellings.
 func onThisMachine(raw string) bool {
 	u, err := url.Parse(raw)
 	if err != nil {

@@ -8,10 +8,12 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// Groups returns what ties a session to the provider: at most two names for Identity.Groups, from the claims "iss", "sid" and "sub" of the ID
-// token that the user logged in with. sid or sub may be "" if the token has none; without both there are no groups.
+// Groups returns the names that tie a session to the provider: at most two, for Identity.Groups.
+// They are made of the claims "iss", "sid" and "sub" of the ID token that the user logged in with.
+// sid or sub may be "" if the token lacks it; without both there are no groups.
 //
-// Names have at most 256 bytes. Two sets of claims never share one, and the names never change, since living sessions carry them.
+// Names have at most 256 bytes. Different claims never have the same name, and the name for given
+// claims never changes, since living sessions carry it.
 func Groups(iss, sid, sub string) []string {
 	var names []string
 	if sid != "" {
@@ -26,8 +28,8 @@ func Groups(iss, sid, sub string) []string {
 	return names
 }
 
-// targets are what a logout token ends. With both claims it means one session at the provider, and who logged in without a sid may be of that
-// session, too.
+// targets returns what a logout token ends. A token with both claims means one session at the
+// provider, but a session that was logged in without a sid may belong to it too.
 func (l Logout) targets() []revocation.Target {
 	switch {
 	case l.Session == "":
@@ -43,8 +45,8 @@ func (l Logout) targets() []revocation.Target {
 
 const maxGroup = 256 // bytes of a group's name in a session
 
-// group spells a name. The length in front of iss keeps ("a", "b:c") and ("a:b", "c") apart, and the mark of a hashed name, "#" in the
-// place of the length, keeps it apart from one that only looks like it.
+// group returns a name. The length before iss keeps ("a", "b:c") and ("a:b", "c") apart. A hashed
+// name has "#" in place of the length, so no other name can look like it.
 func group(kind, iss, id string) string {
 	rest := strconv.Itoa(len(iss)) + ":" + iss + ":" + id
 	if name := "oidc:" + kind + ":" + rest; len(name) <= maxGroup {

@@ -12,7 +12,7 @@ import (
 	"github.com/lestrrat-go/jwx/v3/jws"
 )
 
-// algorithms are all there can be: asymmetric ones, each with the keys it goes with.
+// algorithms are all supported algorithms, which are asymmetric, each with the keys it fits.
 var algorithms = map[string]struct {
 	jwa  jwa.SignatureAlgorithm
 	fits func(public any) bool
@@ -29,7 +29,8 @@ var algorithms = map[string]struct {
 	"EdDSA": {jwa.EdDSA(), isEd25519},
 }
 
-// minRSA and maxRSA bound the bits of a modulus: RFC 7518 section 3.3, and the time that one signature may take.
+// minRSA and maxRSA bound the bits of a modulus: RFC 7518 section 3.3, and the time that verifying
+// one signature may take.
 const minRSA, maxRSA = 2048, 8192
 
 func isRSA(public any) bool {
@@ -49,18 +50,20 @@ func isEd25519(public any) bool {
 	return ok && len(k) == ed25519.PublicKeySize
 }
 
-// A key is a public key of the provider. Immutable.
+// A key is a public key of the provider. It is immutable.
 type key struct {
 	kid, alg string // "" if the provider does not say
 	public   any
 }
 
-// fits reports whether the key may verify what claims to be signed by alg: the key says what it is for, never the token (RFC 8725 section 3.1).
+// fits reports whether the key may verify a token that claims to be signed with alg. The key
+// decides what it is for, and never the token (RFC 8725 section 3.1).
 func (k key) fits(alg string) bool {
 	return (k.alg == "" || k.alg == alg) && algorithms[alg].fits(k.public)
 }
 
-// verify checks the signature with one key and one algorithm; nothing in the token's header has a say in either.
+// verify checks the signature with one key and one algorithm. The token's header influences
+// neither.
 func (t *logoutToken) verify(k key) error {
 	if !k.fits(t.alg) {
 		return reasonUnknownKey
@@ -71,11 +74,11 @@ func (t *logoutToken) verify(k key) error {
 	return nil
 }
 
-// maxKeys bounds how many keys a provider may have. More is no JWK Set of a provider.
+// maxKeys is how many keys a provider may have. A document with more is refused.
 const maxKeys = 100
 
-// parseKeys reads a JWK Set and leaves out what could not verify a logout token: other uses, symmetric keys, kinds of later times. That one key
-// cannot be read does not spoil the rest.
+// parseKeys reads a JWK Set. It skips keys that cannot verify a logout token: those for other uses,
+// symmetric keys, and unknown kinds. A key that cannot be read does not spoil the rest.
 func parseKeys(document []byte) ([]key, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`

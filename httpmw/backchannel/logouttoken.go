@@ -23,26 +23,27 @@ const (
 type reason string
 
 const (
-	reasonRequest    reason = "request"     // no form, no token in it, or several
-	reasonMalformed  reason = "malformed"   // no compact JWS, not one JSON object, a claim of another type
+	reasonRequest reason = "request" // not a form, or not exactly one token in it
+	// not a compact JWS, not one JSON object, or a claim has the wrong type
+	reasonMalformed  reason = "malformed"
 	reasonAlgorithm  reason = "algorithm"   // "alg" is not allowed
 	reasonType       reason = "type"        // "typ" is not logout+jwt
-	reasonIssuer     reason = "issuer"      // "iss" is another
-	reasonAudience   reason = "audience"    // "aud" does not hold our client id
-	reasonExpired    reason = "expired"     // "exp" is over, or "iat" too long ago
+	reasonIssuer     reason = "issuer"      // "iss" is not the issuer
+	reasonAudience   reason = "audience"    // "aud" does not contain our client id
+	reasonExpired    reason = "expired"     // "exp" has passed, or "iat" is too long ago
 	reasonTime       reason = "time"        // "iat" or "exp" is missing, in the future or too far in the future
-	reasonEvent      reason = "event"       // no logout event
-	reasonNonce      reason = "nonce"       // a nonce, as an ID token has
+	reasonEvent      reason = "event"       // the logout event is missing
+	reasonNonce      reason = "nonce"       // there is a nonce, as in an ID token
 	reasonSubject    reason = "subject"     // neither "sid" nor "sub"
-	reasonJTI        reason = "jti"         // no "jti"
-	reasonReused     reason = "jti_reused"  // the "jti" of another logout
-	reasonUnknownKey reason = "unknown_key" // no key of the provider fits
-	reasonSignature  reason = "signature"   // it does not verify
+	reasonJTI        reason = "jti"         // "jti" is missing
+	reasonReused     reason = "jti_reused"  // "jti" belongs to another logout
+	reasonUnknownKey reason = "unknown_key" // the provider has no key that fits
+	reasonSignature  reason = "signature"   // the signature is wrong
 )
 
 func (r reason) Error() string { return "backchannel: token refused: " + string(r) }
 
-// A logoutToken is one that passed every check but that of its signature.
+// A logoutToken passed every check except that of its signature.
 type logoutToken struct {
 	compact  string
 	alg, kid string
@@ -51,8 +52,8 @@ type logoutToken struct {
 	Logout
 }
 
-// tokenIn takes the token out of a form. Other parameters are ignored (section 2.5), a second token is not: of two somebody else might
-// have looked at the other.
+// tokenIn returns the token in a form. Other parameters are ignored (section 2.5), but a second
+// token is refused: other software might have checked the other one.
 func tokenIn(form string) (string, error) {
 	values, err := url.ParseQuery(form)
 	if err != nil || len(values["logout_token"]) != 1 || values.Get("logout_token") == "" {
@@ -70,7 +71,8 @@ func isForm(contentType []string) bool {
 	return err == nil && kind == "application/x-www-form-urlencoded"
 }
 
-// parse reads a token and checks whatever can be checked without a key (section 2.6). Nothing of it may be acted upon before verify.
+// parse reads a token and checks everything that can be checked without a key (section 2.6).
+// Nothing in it may be acted upon before verify.
 func (c *Config) parse(compact string, now time.Time) (*logoutToken, error) {
 	if len(compact) > maxToken {
 		return nil, reasonMalformed
@@ -106,7 +108,8 @@ func segment(s string) (map[string]strictjson.Value, error) {
 }
 
 func (c *Config) parseHeader(t *logoutToken, header map[string]strictjson.Value) (err error) {
-	if _, critical := header["crit"]; critical { // RFC 7515 section 4.1.11: none is understood here
+	// RFC 7515 section 4.1.11: no extension is understood here
+	if _, critical := header["crit"]; critical {
 		return reasonMalformed
 	}
 	if t.alg, err = text(header, "alg"); err != nil {
@@ -122,7 +125,7 @@ func (c *Config) parseHeader(t *logoutToken, header map[string]strictjson.Value)
 	if err != nil {
 		return reasonMalformed
 	}
-	// The type is a media type (RFC 7515 section 4.1.9), whose case means nothing.
+	// The type is a media type (RFC 7515 section 4.1.9), so case does not matter.
 	switch strings.TrimPrefix(strings.ToLower(typ), "application/") {
 	case logoutType:
 		return nil
@@ -161,7 +164,8 @@ func (c *Config) parseClaims(t *logoutToken, claims map[string]strictjson.Value,
 	if _, err := object(events[logoutEvent]); err != nil {
 		return reasonEvent
 	}
-	if _, there := claims["nonce"]; there { // else an ID token could pass for a logout token, section 2.4
+	// otherwise an ID token could pass for a logout token, section 2.4
+	if _, there := claims["nonce"]; there {
 		return reasonNonce
 	}
 	if sid == "" && sub == "" {

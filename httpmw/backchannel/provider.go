@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	keysFresh    = 15 * time.Minute // after which they are fetched again, so that a withdrawn key goes
+	// then they are fetched again, so that a withdrawn key disappears
+	keysFresh    = 15 * time.Minute
 	keysStale    = 24 * time.Hour   // how long they are used while the provider does not answer
 	fetchEvery   = 10 * time.Second // least time between two attempts
 	fetchTimeout = 5 * time.Second  // of one attempt, discovery included
@@ -24,11 +25,11 @@ const (
 )
 
 var (
-	errProvider = errors.New("backchannel: the provider's keys cannot be had")
-	errTooSoon  = fmt.Errorf("%w: asked a moment ago", errProvider)
+	errProvider = errors.New("backchannel: the provider's keys are not available")
+	errTooSoon  = fmt.Errorf("%w: last fetch was less than 10 s ago", errProvider)
 )
 
-// A provider knows the keys of one issuer.
+// A provider holds the keys of one issuer.
 type provider struct {
 	issuer, jwks string // jwks "": discovered at each fetch, so that it may move
 	insecure     bool
@@ -37,9 +38,9 @@ type provider struct {
 
 	fetches, failures atomic.Uint64
 
-	mu      sync.Mutex // owns what follows, and is not held while the network is
+	mu      sync.Mutex // owns the fields below; not held during network calls
 	keys    []key      // immutable
-	fetched time.Time  // when keys came; zero: never
+	fetched time.Time  // when keys were received; zero: never
 	tried   time.Time  // when an attempt last began
 	running chan struct{}
 	err     error // of the last attempt
@@ -55,17 +56,18 @@ func newProvider(c Config) *provider {
 	return &provider{issuer: c.Issuer, jwks: c.JWKSURL, insecure: c.InsecureHTTP, client: client, log: c.Logger}
 }
 
-// sameHost keeps an open redirect at the provider from handing the choice of keys to somebody else.
+// sameHost prevents an open redirect at the provider from letting another host choose the keys.
 func sameHost(next *http.Request, via []*http.Request) error {
 	first := via[0].URL
 	if next.URL.Host != first.Host || next.URL.Scheme != first.Scheme || len(via) > maxRedirects {
-		return errors.New("backchannel: redirected to another host, or too often")
+		return errors.New("backchannel: redirect to another host, or too many redirects")
 	}
 	return nil
 }
 
-// key returns the key that a token names. Without a kid there must be one key only that fits: never is one tried after another.
-// reasonUnknownKey: the provider was asked just now and has no such key; errProvider: it could not be asked.
+// key returns the key that a token names. If the token has no kid, exactly one key must fit; keys
+// are never tried one after another. The error is reasonUnknownKey if the provider was asked just
+// now and has no such key, and errProvider if it could not be asked.
 func (p *provider) key(ctx context.Context, alg, kid string) (key, error) {
 	k, found, age := p.held(alg, kid)
 	if found && age < keysFresh {
@@ -73,7 +75,8 @@ func (p *provider) key(ctx context.Context, alg, kid string) (key, error) {
 	}
 	err := p.refresh(ctx)
 	if k, found, age = p.held(alg, kid); found && age < keysStale {
-		return k, nil // perhaps of before: who cannot reach the provider must still be able to end sessions
+		// perhaps a previous key: logout must work while the provider cannot be reached
+		return k, nil
 	}
 	if err != nil {
 		return key{}, err
@@ -81,7 +84,7 @@ func (p *provider) key(ctx context.Context, alg, kid string) (key, error) {
 	return key{}, reasonUnknownKey
 }
 
-// held looks among the keys that are here.
+// held looks the key up among those already fetched.
 func (p *provider) held(alg, kid string) (k key, found bool, age time.Duration) {
 	p.mu.Lock()
 	keys, fetched := p.keys, p.fetched
@@ -96,8 +99,8 @@ func (p *provider) held(alg, kid string) (k key, found bool, age time.Duration) 
 	return k, n == 1, time.Since(fetched)
 }
 
-// refresh fetches the keys, on the goroutine of one caller while the others wait for it, and not more often than fetchEvery: kids are
-// chosen by whoever sends a token.
+// refresh fetches the keys. One caller fetches while the others wait for it, at most once per
+// fetchEvery: the sender of a token chooses the kid.
 func (p *provider) refresh(ctx context.Context) error {
 	p.mu.Lock()
 	if running := p.running; running != nil {
@@ -119,7 +122,8 @@ func (p *provider) refresh(ctx context.Context) error {
 	p.tried, p.running = time.Now(), running
 	p.mu.Unlock()
 
-	// Done even if the client's transport panics, or everybody after would wait for ever.
+	// This runs even if the client's transport panics. Otherwise all later callers would wait
+	// forever.
 	err := errProvider
 	var keys []key
 	defer func() {
@@ -131,13 +135,13 @@ func (p *provider) refresh(ctx context.Context) error {
 		p.err, p.running = err, nil
 		close(running)
 	}()
-	// That this caller goes away must not take the keys from those who wait.
+	// The fetch continues if this caller goes away, since others wait for it.
 	fetching, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 	defer cancel()
 	p.fetches.Add(1)
 	if keys, err = p.fetch(fetching); err != nil {
 		p.failures.Add(1)
-		p.log.LogAttrs(ctx, slog.LevelWarn, "backchannel: the provider's keys could not be fetched",
+		p.log.LogAttrs(ctx, slog.LevelWarn, "backchannel: cannot fetch the provider's keys",
 			slog.String("issuer", p.issuer), slog.String("error", err.Error()))
 		err = fmt.Errorf("%w: %w", errProvider, err)
 	}
@@ -147,7 +151,8 @@ func (p *provider) refresh(ctx context.Context) error {
 func (p *provider) fetch(ctx context.Context) ([]key, error) {
 	from := p.jwks
 	if from == "" {
-		// OpenID Connect Discovery 1.0 section 4.1: a terminating slash of the issuer is taken off first.
+		// OpenID Connect Discovery 1.0 section 4.1: a trailing slash of the issuer is removed
+		// first.
 		document, err := p.get(ctx, strings.TrimSuffix(p.issuer, "/")+"/.well-known/openid-configuration")
 		if err != nil {
 			return nil, err
@@ -157,14 +162,14 @@ func (p *provider) fetch(ctx context.Context) ([]key, error) {
 			JWKSURI string `json:"jwks_uri"`
 		}
 		if json.Unmarshal(document, &found) != nil || found.Issuer != p.issuer {
-			return nil, errors.New("backchannel: the discovery document is not that of the issuer")
+			return nil, errors.New("backchannel: the discovery document names another issuer")
 		}
 		if err := checkURL(found.JWKSURI, p.insecure); err != nil {
 			return nil, err
 		}
-		// Or a provider could have this machine ask what listens there for itself alone.
+		// Otherwise a provider could make this machine ask services that listen only locally.
 		if onThisMachine(found.JWKSURI) && !onThisMachine(p.issuer) {
-			return nil, errors.New("backchannel: the discovery document says that the keys are on this machine, and the issuer is not")
+			return nil, errors.New("backchannel: the discovery document puts the keys on this machine, but the issuer is elsewhere")
 		}
 		from = found.JWKSURI
 	}
@@ -187,7 +192,7 @@ func (p *provider) get(ctx context.Context, address string) ([]byte, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("backchannel: the provider answered %d", resp.StatusCode)
+		return nil, fmt.Errorf("backchannel: the provider answered with status %d", resp.StatusCode)
 	}
 	document, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
 	if err == nil && len(document) > maxDocument {

@@ -16,12 +16,13 @@ import (
 )
 
 const (
-	maxBody    = 24 << 10         // bytes of a request's body: a token and some parameters that are not looked at
+	maxBody    = 24 << 10         // bytes of a request's body: a token, and parameters that are ignored
 	timeout    = 10 * time.Second // for the provider's keys and the list
 	retryAfter = 5                // seconds
 )
 
-// A Receiver is the handler that the provider posts logout tokens to. It may be used concurrently.
+// A Receiver is the handler that the provider posts logout tokens to. It is safe for concurrent
+// use.
 type Receiver struct {
 	list     *revocation.List
 	config   Config
@@ -30,7 +31,7 @@ type Receiver struct {
 
 	ended, repeated, unavailable atomic.Uint64
 
-	mu      sync.Mutex // owns what follows
+	mu      sync.Mutex // owns the fields below
 	refused map[reason]uint64
 	warned  map[string]time.Time
 }
@@ -45,8 +46,8 @@ type Stats struct {
 	FetchErrors uint64            // of these, failed ones
 }
 
-// Stats returns the counters of now. The reasons are request, malformed, algorithm, type, issuer, audience, expired, time, event, nonce,
-// subject, jti, jti_reused, unknown_key and signature.
+// Stats returns the current counters. The reasons are request, malformed, algorithm, type, issuer,
+// audience, expired, time, event, nonce, subject, jti, jti_reused, unknown_key and signature.
 func (r *Receiver) Stats() Stats {
 	s := Stats{
 		Ended: r.ended.Load(), Repeated: r.repeated.Load(), Unavailable: r.unavailable.Load(),
@@ -61,13 +62,13 @@ func (r *Receiver) Stats() Stats {
 	return s
 }
 
-// ServeHTTP takes one logout request (section 2.5) and answers it (section 2.8).
+// ServeHTTP answers one logout request (sections 2.5 and 2.8).
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if req.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		answer(w, http.StatusMethodNotAllowed, "invalid_request", "Logout tokens are sent by POST.")
+		answer(w, http.StatusMethodNotAllowed, "invalid_request", "Send logout tokens by POST.")
 		return
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), timeout)
@@ -79,7 +80,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusOK)
 	case errors.As(err, &why):
 		r.refuse(ctx, why)
-		answer(w, http.StatusBadRequest, "invalid_request", "The request does not hold a logout token that is accepted here.")
+		answer(w, http.StatusBadRequest, "invalid_request", "The request contains no acceptable logout token.")
 	default:
 		r.unavailable.Add(1)
 		r.config.Logger.LogAttrs(ctx, r.level("unavailable"), "backchannel: logout not acknowledged", slog.String("error", err.Error()))
@@ -88,11 +89,12 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			after = int(fetchEvery / time.Second)
 		}
 		w.Header().Set("Retry-After", strconv.Itoa(after))
-		answer(w, http.StatusServiceUnavailable, "temporarily_unavailable", "The logout is not certain yet. Send the same token again.")
+		answer(w, http.StatusServiceUnavailable, "temporarily_unavailable", "The logout is not confirmed yet. Send the same token again.")
 	}
 }
 
-// receive returns nil once the list has acknowledged, a reason if the request is not good, and any other error if that cannot be said.
+// receive returns nil once the list has acknowledged the logout, a reason if the request is
+// invalid, and another error if neither is certain.
 func (r *Receiver) receive(ctx context.Context, w http.ResponseWriter, req *http.Request) error {
 	if !isForm(req.Header["Content-Type"]) {
 		return reasonRequest
@@ -120,7 +122,7 @@ func (r *Receiver) receive(ctx context.Context, w http.ResponseWriter, req *http
 	return r.end(ctx, t, now)
 }
 
-// end revokes what a verified token says, unless it was done before.
+// end revokes what a verified token names, unless that was done before.
 func (r *Receiver) end(ctx context.Context, t *logoutToken, now time.Time) error {
 	jti, logout := t.digests()
 	if before, known := r.used.find(jti, now); known {
@@ -132,7 +134,8 @@ func (r *Receiver) end(ctx context.Context, t *logoutToken, now time.Time) error
 	}
 	until := t.expires.Add(r.config.Leeway)
 	mark := t.mark()
-	// An error is that of a silent store: going on makes at least this replica refuse the sessions, and ends in an error, too.
+	// An error means that the store does not answer. Continuing makes at least this replica refuse
+	// the sessions, and ends in an error too.
 	if _, done, err := r.list.Revoked(ctx, mark); err == nil && done {
 		r.repeated.Add(1)
 		return nil
@@ -141,7 +144,8 @@ func (r *Receiver) end(ctx context.Context, t *logoutToken, now time.Time) error
 	var failed error
 	for _, target := range t.targets() {
 		if _, err := r.list.Revoke(ctx, target, o); err != nil {
-			failed = errors.Join(failed, err) // the others are tried: this replica refuses from now on, whatever the store says
+			// the others are tried: this replica refuses them from now on, whatever the store says
+			failed = errors.Join(failed, err)
 		}
 	}
 	if failed != nil {
@@ -149,7 +153,7 @@ func (r *Receiver) end(ctx context.Context, t *logoutToken, now time.Time) error
 	}
 	o.Until = until
 	if _, err := r.list.Revoke(ctx, mark, o); err != nil {
-		// The logout stands. What is lost is that other replicas know the token.
+		// The logout holds. Only the other replicas do not learn that the token was used.
 		r.config.Logger.LogAttrs(ctx, slog.LevelDebug, "backchannel: token not marked as used", slog.String("error", err.Error()))
 	}
 	if !r.used.add(jti, logout, now, until) { // two deliveries at once
@@ -174,7 +178,8 @@ func (r *Receiver) refuse(ctx context.Context, why reason) {
 		slog.String("issuer", r.config.Issuer), slog.String("reason", string(why)))
 }
 
-// level makes one line a minute of each kind a warning: how many there are is up to whoever calls.
+// level makes one line a minute of each kind a warning, since callers decide how many lines there
+// are.
 func (r *Receiver) level(kind string) slog.Level {
 	now := time.Now()
 	r.mu.Lock()
@@ -189,13 +194,13 @@ func (r *Receiver) level(kind string) slog.Level {
 	return slog.LevelWarn
 }
 
-// answer writes the JSON body of section 2.8. To the caller all bad tokens look the same.
+// answer writes the JSON body of section 2.8. To the caller, all bad tokens look the same.
 func answer(w http.ResponseWriter, status int, code, description string) {
 	body, err := json.Marshal(map[string]string{"error": code, "error_description": description})
-	if err != nil { // no strings fail to encode
+	if err != nil { // strings never fail to encode
 		panic(err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // the caller is gone: nothing to do about it
+	_, _ = w.Write(append(body, '\n')) // the caller is gone; nothing can be done
 }

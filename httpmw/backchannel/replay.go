@@ -8,15 +8,15 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// maxUsed bounds how many tokens this process remembers. With more logouts within the life of a token it forgets the oldest, which are then
-// still known to the list.
+// maxUsed is how many tokens this process remembers. If there are more logouts within the life of a
+// token, it forgets the oldest; the list still knows those.
 const maxUsed = 1 << 14
 
-// A memory knows the tokens that were acknowledged, until they expire.
+// A memory holds the tokens that were acknowledged, until they expire.
 type memory struct {
-	mu    sync.Mutex // owns what follows
+	mu    sync.Mutex // owns the fields below
 	known map[[32]byte]used
-	order [][32]byte // as they came
+	order [][32]byte // in the order of arrival
 }
 
 type used struct {
@@ -51,13 +51,14 @@ func (m *memory) add(jti, logout [32]byte, now, until time.Time) bool {
 	return true
 }
 
-// digests name a token and what it ends, without holding either.
+// digests identify a token and what it ends, without containing either.
 func (t *logoutToken) digests() (jti, logout [32]byte) {
 	return sha256.Sum256([]byte(t.jti)), sha256.Sum256([]byte(group("sid", t.Issuer, t.Session) + "\x00" + t.Subject))
 }
 
-// mark is a group without sessions, whose revocation tells all replicas that the token was used. Sent again, to a replica that has not seen it,
-// the token would otherwise end sessions that began after it: a user's, and those of a session at the provider that goes on.
+// mark returns a group without sessions. Revoking it tells all replicas that the token was used.
+// Otherwise the token could be sent again, to another replica, and would end sessions that began
+// after it: those of a user, or those of a session at the provider that goes on.
 func (t *logoutToken) mark() revocation.Target {
 	_, logout := t.digests()
 	return revocation.Group(group("used", t.Issuer, t.jti+"\x00"+string(logout[:])))

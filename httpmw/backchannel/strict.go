@@ -25,7 +25,7 @@ func object(b []byte) (map[string]strictjson.Value, error) {
 	return members, nil
 }
 
-// text returns a member that must be a string, "" if it is not there.
+// text returns a member that must be a string, or "" if it is missing.
 func text(members map[string]strictjson.Value, name string) (string, error) {
 	v, there := members[name]
 	if !there {
@@ -38,7 +38,7 @@ func text(members map[string]strictjson.Value, name string) (string, error) {
 	return s, nil
 }
 
-// seconds returns a NumericDate (RFC 7519 section 2): seconds since 1970, perhaps with a fraction, which is cut off.
+// seconds returns a NumericDate (RFC 7519 section 2): seconds since 1970. A fraction is dropped.
 func seconds(members map[string]strictjson.Value, name string) (t int64, there bool, err error) {
 	raw, there := members[name]
 	if !there {
@@ -69,7 +69,8 @@ func texts(members map[string]strictjson.Value, name string) ([]string, error) {
 	return all, nil
 }
 
-// unbase64 decodes base64url without padding and refuses all but one spelling: Go's decoder skips line breaks, even when strict.
+// unbase64 decodes base64url without padding and refuses every spelling but one. Go's decoder skips
+// line breaks, even when it is strict.
 func unbase64(s string) ([]byte, error) {
 	if strings.ContainsAny(s, "\r\n") {
 		return nil, errMalformed

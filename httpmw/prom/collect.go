@@ -11,25 +11,25 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// Of requests, by application.
+// Metrics of requests, by application.
 var (
-	anonymous  = counter("requests_anonymous_total", "Requests without a session: no cookie of ours, or only what a logout left.", "app")
+	anonymous  = counter("requests_anonymous_total", "Requests without a session cookie, or with only the marker of a logout.", "app")
 	accepted   = counter("sessions_accepted_total", "Sessions accepted.", "app")
-	refused    = counter("sessions_refused_total", "Cookies that came and were refused, or could not be decided.", "app", "reason")
-	cookies    = counter("cookies_total", "Cookies sent: session (changed data), seen (renewal), expired (by a logout).", "app", "kind")
-	shared     = counter("renewals_shared_total", "Renewals that an earlier request had sealed.", "app")
+	refused    = counter("sessions_refused_total", "Session cookies that were refused or could not be decided.", "app", "reason")
+	cookies    = counter("cookies_total", "Cookies sent, by kind: session (changed data), seen (renewal), expired (logout).", "app", "kind")
+	shared     = counter("renewals_shared_total", "Renewals that reused the token of an earlier request.", "app")
 	unsealed   = counter("renewals_unsealed_total", "Renewals due that no key could seal.", "app")
-	withheld   = counter("cookies_withheld_total", "Cookies not sent because the session was revoked meanwhile.", "app")
+	withheld   = counter("cookies_withheld_total", "Cookies not sent because the session was revoked during the request.", "app")
 	unsealable = counter("seals_refused_total", "Tokens not sealed because the ring's sealing key is revoked.", "app")
 	early      = counter("seals_early_total", "Tokens sealed with a key whose time has not come: the clock of this machine is behind.", "app")
-	retagged   = counter("subject_tags_corrected_total", "Sessions that named the tag of another subject, which was corrected.", "app")
-	lookups    = counter("key_lookups_total", "Looks for a key that was unknown.", "app")
+	retagged   = counter("subject_tags_corrected_total", "Sessions whose subject tag was wrong and was corrected.", "app")
+	lookups    = counter("key_lookups_total", "Lookups of an unknown key.", "app")
 )
 
 func collectApp(ch chan<- prometheus.Metric, app string, s httpmw.Stats) {
 	anonymous.send(ch, float64(s.Anonymous), app)
 	accepted.send(ch, float64(s.Accepted), app)
-	for reason, n := range s.Refused { // all there are
+	for reason, n := range s.Refused { // all reasons are there
 		refused.send(ch, float64(n), app, reason)
 	}
 	cookies.send(ch, float64(s.Written), app, "session")
@@ -44,8 +44,8 @@ func collectApp(ch chan<- prometheus.Metric, app string, s httpmw.Stats) {
 	lookups.send(ch, float64(s.Lookups), app)
 }
 
-// Of sessions moved from another system, by what Parts.Movers calls it.
-var moves = counter("moves_total", "Sessions of another system that came, by what became of them.", "from", "result")
+// Metrics of sessions moved from another system, by their name in Parts.Movers.
+var moves = counter("moves_total", "Sessions of another system, by what became of them.", "from", "result")
 
 func collectMoves(ch chan<- prometheus.Metric, from string, s adopt.Stats) {
 	moves.send(ch, float64(s.Moved), from, "moved")
@@ -56,26 +56,26 @@ func collectMoves(ch chan<- prometheus.Metric, from string, s adopt.Stats) {
 	moves.send(ch, float64(s.Ended), from, "ended")
 }
 
-// Of the revocation list.
+// Metrics of the revocation list.
 var (
 	state        = gauge("list_state", "1 for the state the list is in.", "state")
-	ready        = gauge("list_ready", "1 once the list was joined, until it is closed.")
+	ready        = gauge("list_ready", "1 from when the list is joined until it is closed.")
 	age          = gauge("list_age_seconds", "Age of this replica's view of the list.")
 	window       = gauge("list_window_seconds", "How far back the window reaches.")
 	entries      = gauge("list_window_entries", "Revocations in the window.")
 	bytes        = gauge("list_window_bytes", "Memory of the window.")
 	outbox       = gauge("list_outbox", "Revocations of this replica that were not yet seen in the log.")
-	full         = counter("list_outbox_full_total", "Revocations turned away because too many wait for the store.")
+	full         = counter("list_outbox_full_total", "Revocations refused because too many wait for the store.")
 	acknowledged = counter("list_acknowledged_total", "Revocations of this replica that the store acknowledged.")
 	writes       = counter("list_writes_total", "Writes to the store.", "result")
 	terms        = counter("list_terms_total", "New primaries of the store, as after a failover.")
-	pauses       = counter("list_pauses_total", "Times this process did not run for longer than S.")
+	pauses       = counter("list_pauses_total", "Times this process was paused for longer than revocation.Config.Within.")
 	decisions    = counter("list_decisions_total", "Decisions from memory.", "outcome")
 	refusals     = counter("list_refusals_total", "Sessions refused or undecided by the list.", "reason")
-	confirms     = counter("list_confirms_total", "Questions to the exact set, by how they were answered.", "result")
+	confirms     = counter("list_confirms_total", "Questions to the exact set, by who answered.", "result")
 	reads        = counter("list_reads_total", "Reads of the log.", "result")
-	anomalies    = counter("list_anomalies_total", "What should not happen, and was dealt with.", "kind")
-	denied       = counter("list_denied_total", "Sessions that a filter took for revoked and the store did not.")
+	anomalies    = counter("list_anomalies_total", "Anomalies that were detected and handled.", "kind")
+	denied       = counter("list_denied_total", "Sessions that a filter matched but the store knew as not revoked.")
 
 	states       = []string{"booting", "synced", "stale", "cut_off", "closed", "disabled"}
 	confirmNames = []string{"store", "cached", "failed", "crowded"}
@@ -111,11 +111,11 @@ func collectList(ch chan<- prometheus.Metric, l *revocation.List) {
 	anomalies.sendAll(ch, s.Anomalies, anomalyNames)
 }
 
-// Of the ring.
+// Metrics of the ring.
 var (
 	ringKeys     = gauge("ring_keys", "Keys of the ring by their state.", "state")
-	sealingSince = gauge("ring_sealing_since_seconds", "When the key that seals began to, in Unix time; 0 if none seals.")
-	sealingUntil = gauge("ring_sealing_until_seconds", "Until when the key that seals opens, in Unix time; 0 if that is not fixed, or none seals.")
+	sealingSince = gauge("ring_sealing_since_seconds", "When the sealing key began to seal, in Unix time; 0 if there is none.")
+	sealingUntil = gauge("ring_sealing_until_seconds", "When the sealing key stops opening, in Unix time; 0 if that is not fixed or there is none.")
 )
 
 func collectKeys(ch chan<- prometheus.Metric, r *keys.Ring, now time.Time) {

@@ -1,10 +1,11 @@
-// Package prom shows the counters of Wafer's parts to Prometheus.
+// Package prom exports the counters of Wafer to Prometheus.
 //
-// [New] makes a collector of what the application has: its list, its ring, its managers. It reads their Stats when it is asked, keeps
-// nothing, and costs requests nothing. All series are there from the first scrape, with the value 0, so that rates and alerts see the first
-// event. The metrics are listed in docs/metrics.md.
+// [New] makes a collector for the parts that the application has: its list, its ring, its managers.
+// It reads their Stats when it is scraped, stores nothing, and costs requests nothing. All series
+// exist from the first scrape, with the value 0, so that rates and alerts see the first event.
+// docs/metrics.md lists the metrics.
 //
-// No label holds a user, a session or an address: the number of series is fixed.
+// No label contains a user, a session or an address, so the number of series is fixed.
 package prom
 
 import (
@@ -19,13 +20,14 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// Parts are what New collects from. At least one must be given.
+// Parts are what New collects from. At least one of them must be given.
 type Parts struct {
-	// Apps are the managers of this process by the name in their Config.App, which is the label "app". Zero: no metrics of requests.
+	// Apps are the managers of this process, by their Config.App, which becomes the label "app".
+	// Zero: no metrics of requests.
 	Apps map[string]Manager
 
-	// Movers are the gorilla.Movers and adopt.Adopters of this process, by a name that becomes the label "from". Zero: no metrics of
-	// sessions that were moved.
+	// Movers are the gorilla.Movers and adopt.Adopters of this process, by a name that becomes the
+	// label "from". Zero: no metrics of sessions that were moved.
 	Movers map[string]Mover
 
 	// List is the revocation list. Zero: no metrics of it.
@@ -35,25 +37,25 @@ type Parts struct {
 	Keys keys.Source
 }
 
-// A Manager is an httpmw.Manager, of whatever data.
+// A Manager is an httpmw.Manager with any type of data.
 type Manager interface{ Stats() httpmw.Stats }
 
-// A Mover is a gorilla.Mover or an adopt.Adopter, of whatever data.
+// A Mover is a gorilla.Mover or an adopt.Adopter with any type of data.
 type Mover interface{ Stats() adopt.Stats }
 
-// New returns a collector of p, to be registered once. It may be used concurrently.
+// New returns a collector of p, to be registered once. It is safe for concurrent use.
 func New(p Parts) (prometheus.Collector, error) {
 	if len(p.Apps) == 0 && len(p.Movers) == 0 && p.List == nil && p.Keys == nil {
-		return nil, errors.New("prom: there is nothing to collect from")
+		return nil, errors.New("prom: Parts is empty: nothing to collect from")
 	}
 	for app, m := range p.Apps {
 		if app == "" || m == nil {
-			return nil, errors.New("prom: an application without a name or a manager")
+			return nil, errors.New("prom: Parts.Apps has an empty name or a nil manager")
 		}
 	}
 	for from, m := range p.Movers {
 		if from == "" || m == nil {
-			return nil, errors.New("prom: a mover without a name, or a name without a mover")
+			return nil, errors.New("prom: Parts.Movers has an empty name or a nil mover")
 		}
 	}
 	p.Apps, p.Movers = maps.Clone(p.Apps), maps.Clone(p.Movers)
@@ -62,7 +64,7 @@ func New(p Parts) (prometheus.Collector, error) {
 
 type collector struct{ Parts }
 
-// Describe tells Prometheus of every metric there may be.
+// Describe sends the description of every metric.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	if len(c.Apps) > 0 {
 		describe(ch, anonymous, accepted, refused, cookies, shared, unsealed, withheld, lookups, retagged, unsealable, early)
@@ -84,7 +86,7 @@ func describe(ch chan<- *prometheus.Desc, all ...metric) {
 	}
 }
 
-// Collect reads the counters of now.
+// Collect sends the current values.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for app, m := range c.Apps {
 		collectApp(ch, app, m.Stats())
@@ -118,11 +120,12 @@ func (m metric) send(ch chan<- prometheus.Metric, v float64, labels ...string) {
 	ch <- prometheus.MustNewConstMetric(m.desc, m.kind, v, labels...)
 }
 
-// sendAll sends one series for each name, those without a count too, and for each count without a name: a newer part may count more.
+// sendAll sends one series for each name, even without a count, and one for each count without a
+// name: a newer part may count more.
 func (m metric) sendAll(ch chan<- prometheus.Metric, counts map[string]uint64, names []string) {
 	for _, name := range names {
 		m.send(ch, float64(counts[name]), name)
-		delete(counts, name) // Stats returns a map of our own
+		delete(counts, name) // Stats returned a map of our own
 	}
 	for name, n := range counts {
 		m.send(ch, float64(n), name)

@@ -1,13 +1,14 @@
-// Package wafertest is for tests of applications that keep their sessions with Wafer.
+// Package wafertest helps to test applications that keep their sessions with Wafer.
 //
-// [New] makes a Manager that needs no file, no Redis and no network; hand [Kit.Manager] to the application where its
-// own would be. [Kit.SignIn] logs a client in without the application's login page, [Kit.SignInRequest] a request for
-// a handler that is called directly. [Kit.Revoke], [Kit.Stale] and [Kit.Silent] show how the application behaves
-// when a session is revoked, and while the store does not answer. [Kit.FailOnLostChanges] finds handlers that changed
+// [New] makes a Manager that needs no file, no Redis and no network. Give [Kit.Manager] to the
+// application in place of its own. [Kit.SignIn] logs a client in without the application's login
+// page, and [Kit.SignInRequest] does so for a request to a handler that is called directly.
+// [Kit.Revoke], [Kit.Stale] and [Kit.Silent] show how the application behaves when a session is
+// revoked, and while the store does not answer. [Kit.FailOnLostChanges] finds handlers that changed
 // a value and forgot to Set it.
 //
-// It works with real servers and within testing/synctest; there, make the Kit inside of the bubble, with its T.
-// Whatever the helpers cannot do fails the test.
+// The Kit works with real servers, and within testing/synctest if it is made inside the bubble,
+// with the bubble's T. A helper that cannot do its work fails the test.
 package wafertest
 
 import (
@@ -26,14 +27,15 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// A Kit is a Manager and what it stands on. It is for one test and may be used by several goroutines of it.
+// A Kit is a Manager with the list and the ring it uses. It belongs to one test, whose goroutines
+// may use it concurrently.
 type Kit[T any] struct {
 	Manager *httpmw.Manager[T]
 	List    *revocation.List
-	Keys    keys.Source // fixed: see Ring
+	Keys    keys.Source // always Ring()
 
 	tb    testing.TB
-	http  bool // cookies work over plain http
+	http  bool // whether cookies work over plain http
 	store *revlogtest.Faulty
 	lost  *recorder
 }
@@ -42,16 +44,18 @@ type Kit[T any] struct {
 func (k *Kit[T]) Format(f fmt.State, _ rune) { io.WriteString(f, "wafertest.Kit") }
 
 const (
-	// within is long enough for a reader that has to share a busy machine, and short enough to wait for.
+	// within is long enough for a reader on a busy machine, and short enough to wait for.
 	within = time.Second
-	// grace is longer than any test: Stale has to last.
+	// grace is longer than any test, so that Stale lasts.
 	grace = 24 * time.Hour
 )
 
-// New returns a Kit for a Manager of c, over the fixed Ring and a list in memory, which the end of the test closes. It
-// accepts any limits that a ring may have. Zero Config.Logger: nothing is logged.
+// New returns a Kit for a Manager of c, with the fixed Ring and a list in memory, which is closed
+// when the test ends. It accepts any limits that a ring may have. Zero Config.Logger: nothing is
+// logged.
 //
-// With httptest.NewServer, which speaks plain http, c needs InsecureHTTP; httptest.NewTLSServer takes any c.
+// httptest.NewServer uses plain http, so c needs InsecureHTTP. httptest.NewTLSServer works with any
+// c.
 func New[T any](tb testing.TB, c httpmw.Config) *Kit[T] {
 	tb.Helper()
 	k := &Kit[T]{tb: tb, http: c.InsecureHTTP, store: revlogtest.NewFaulty(revlog.NewMemory())}
@@ -70,7 +74,7 @@ func New[T any](tb testing.TB, c httpmw.Config) *Kit[T] {
 		tb.Fatalf("wafertest: %v", err)
 	}
 	tb.Cleanup(func() {
-		k.store.Recover() // what is still to be written may be
+		k.store.Recover() // revocations still waiting may be written
 		if err := k.List.Close(); err != nil {
 			tb.Errorf("wafertest: close the list: %v", err)
 		}
@@ -81,9 +85,9 @@ func New[T any](tb testing.TB, c httpmw.Config) *Kit[T] {
 	return k
 }
 
-// Ring returns the same ring in every process and at any time, so the names of its keys, and what stands for subjects and
-// groups in tokens and in the list, are the same in every run. Everybody knows its keys: what is sealed with them is
-// worth nothing.
+// Ring returns a ring that is the same in every process and at any time. So the ids of its keys,
+// and the tags of subjects and groups in tokens and in the list, are the same in every run. Its
+// keys are public: they protect nothing.
 func Ring() *keys.Ring {
 	secret := func(label string, size int) string {
 		h := sha256.Sum256([]byte("wafertest, known to everybody: " + label))

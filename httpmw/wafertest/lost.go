@@ -12,18 +12,20 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 )
 
-// FailOnLostChanges fails the test at its end if a handler changed a value that it got from Session.Value and did not
-// Set it: such a change is lost, because Value returns a copy. Call it before the first request; servers must be
-// closed before the test's cleanup, as with defer.
+// FailOnLostChanges fails the test at its end if a handler changed a value that it got from
+// Session.Value and did not Set it. Such a change is lost, because Value returns a copy. Call
+// FailOnLostChanges before the first request. Servers must be closed before the test's cleanup, as
+// with defer.
 //
-// It sees changes to what a copy shares with the value it was copied from: behind pointers, in maps, in elements of
-// slices. If T is a pointer, that is everything. It does not see changes to fields of a T that is a struct itself, nor
-// elements appended to a slice. A handler that changes its copy on purpose, to show it in another way, is taken for one
-// that forgot; clone what is to be changed. What Update changes is not looked at: it sets that itself.
+// It sees changes to memory that a copy shares with the original: behind pointers, in maps, in
+// elements of slices. If T is a pointer, that is everything. It does not see changes to fields of a
+// T that is a struct, nor elements appended to a slice. It also reports a handler that changes its
+// copy on purpose, to show it differently; such a handler must clone the value first. Changes
+// within Update are not checked, since Update sets them.
 func (k *Kit[T]) FailOnLostChanges() {
 	k.tb.Helper()
 	if !shares(reflect.TypeFor[T](), map[reflect.Type]bool{}) {
-		k.tb.Fatalf("wafertest: FailOnLostChanges sees nothing of a %v: copies of it share nothing; use a pointer to it as the data", reflect.TypeFor[T]())
+		k.tb.Fatalf("wafertest: FailOnLostChanges cannot see changes to %v, because copies of it share no memory; use a pointer to it as the data", reflect.TypeFor[T]())
 	}
 	k.lost.mu.Lock()
 	first := !k.lost.on
@@ -39,7 +41,7 @@ func (k *Kit[T]) FailOnLostChanges() {
 	}
 }
 
-// shares reports whether a copy of a value of type t shares anything that can be changed.
+// shares reports whether a copy of a value of type t shares memory that can be changed.
 func shares(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if seen[t] {
 		return false
@@ -60,11 +62,11 @@ func shares(t reflect.Type, seen map[reflect.Type]bool) bool {
 	return false
 }
 
-// recorder is a Codec that remembers what it handed out, and what was set.
+// recorder is a Codec that remembers which values it returned and which were set.
 type recorder struct {
-	inner httpmw.Codec // nil: encoding/json, as of httpmw
+	inner httpmw.Codec // nil: encoding/json, as in httpmw
 
-	mu     sync.Mutex // owns all below
+	mu     sync.Mutex // owns the fields below
 	on     bool
 	handed []handed
 	set    map[string]bool // encodings
@@ -108,7 +110,7 @@ func (r *recorder) Unmarshal(data []byte, v any) error {
 	}
 	was, err := r.encode(v)
 	if err != nil {
-		return nil // what cannot be encoded cannot be compared, nor set
+		return nil // a value that cannot be encoded can be neither compared nor set
 	}
 	r.mu.Lock()
 	r.handed = append(r.handed, handed{v, was, where})
@@ -116,7 +118,7 @@ func (r *recorder) Unmarshal(data []byte, v any) error {
 	return nil
 }
 
-// lostChanges compares what was handed out with what it is now.
+// lostChanges compares the values as they were returned with what they are now.
 func (r *recorder) lostChanges() (lost []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -126,14 +128,14 @@ func (r *recorder) lostChanges() (lost []string) {
 			continue
 		}
 		if again, err := r.encode(h.value); err != nil || !bytes.Equal(is, again) {
-			continue // a codec that never says the same twice
+			continue // this codec does not encode a value the same way twice
 		}
-		lost = append(lost, fmt.Sprintf("wafertest: the value from Session.Value at %s was changed and not Set: it was %s and is %s", h.where, h.was, is))
+		lost = append(lost, fmt.Sprintf("wafertest: the value from Session.Value at %s was changed but not Set: it was %s and is %s", h.where, h.was, is))
 	}
 	return lost
 }
 
-// encode encodes what v points to, as Set would have.
+// encode encodes the value that v points to, as Set would.
 func (r *recorder) encode(v any) ([]byte, error) {
 	return r.marshal(reflect.ValueOf(v).Elem().Interface())
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 )
 
-// SignIn gives a client the cookies of a new session of id with data, as if it had logged in at server, an URL such as
-// that of an httptest.Server. It returns the id of the session. A client without a jar gets one; cookies of a session it
-// had are replaced.
+// SignIn gives a client the cookies of a new session of id with data, as if it had logged in at
+// server, a URL such as that of an httptest.Server. It returns the id of the session. A client
+// without a jar gets one. Cookies of an earlier session are replaced.
 func (k *Kit[T]) SignIn(c *http.Client, server string, id httpmw.Identity, data T) (sid string) {
 	k.tb.Helper()
 	u, err := url.Parse(server)
@@ -26,18 +26,18 @@ func (k *Kit[T]) SignIn(c *http.Client, server string, id httpmw.Identity, data 
 		k.tb.Fatalf("wafertest: the cookies are Secure, so a client does not send them to %s: use httptest.NewTLSServer, or httpmw.Config.InsecureHTTP", server)
 	}
 	if c.Jar == nil {
-		c.Jar, _ = cookiejar.New(nil) // without options it cannot fail
+		c.Jar, _ = cookiejar.New(nil) // never fails without options
 	}
 	sid, cookies := k.signIn(id, data)
 	c.Jar.SetCookies(u, cookies)
 	if !slices.ContainsFunc(c.Jar.Cookies(u), func(have *http.Cookie) bool { return have.Value == cookies[0].Value }) {
-		k.tb.Fatalf("wafertest: the jar of the client keeps no %s cookie for %s; is Config.Domain %q above it?", cookies[0].Name, server, cookies[0].Domain)
+		k.tb.Fatalf("wafertest: the client's jar did not accept the %s cookie for %s; is that host within Config.Domain %q?", cookies[0].Name, server, cookies[0].Domain)
 	}
 	return sid
 }
 
-// SignInRequest adds to r the cookies of a new session of id with data, in place of those of another, for a handler that
-// is called directly. It returns the id of the session.
+// SignInRequest adds to r the cookies of a new session of id with data, for a handler that is
+// called directly. They replace those of an earlier session. It returns the id of the session.
 func (k *Kit[T]) SignInRequest(r *http.Request, id httpmw.Identity, data T) (sid string) {
 	k.tb.Helper()
 	sid, cookies := k.signIn(id, data)
@@ -54,7 +54,8 @@ func (k *Kit[T]) SignInRequest(r *http.Request, id httpmw.Identity, data T) (sid
 	return sid
 }
 
-// signIn begins a session the way an application does, and returns its cookies, the session's own first.
+// signIn begins a session as an application does. It returns the cookies, that of the session
+// first.
 func (k *Kit[T]) signIn(id httpmw.Identity, data T) (sid string, cookies []*http.Cookie) {
 	k.tb.Helper()
 	var loginErr, setErr error
@@ -78,7 +79,7 @@ func (k *Kit[T]) signIn(id httpmw.Identity, data T) (sid string, cookies []*http
 	return sid, cookies
 }
 
-// answer is where the cookies end up.
+// answer is a ResponseWriter that keeps the cookies.
 type answer struct {
 	header http.Header
 	bytes.Buffer
