@@ -63,6 +63,25 @@ func TestDaysPrintAsTheyAreRead(t *testing.T) {
 	}
 }
 
+// What is accepted as a duration is positive and within bounds, and prints in a form that is read again.
+func FuzzDays(f *testing.F) {
+	for _, s := range []string{"", "30d", "1d12h", "0d", "-1d", "1d-1h", "36500d", "36500d1ns", "99999999999999999999d", "1.5h", "1d1d", "+1d", "1d0.5h", "d", "1h1d"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var d, again days
+		if d.Set(s) != nil {
+			return
+		}
+		if d <= 0 || time.Duration(d) > maxDays*day {
+			t.Fatalf("%q is %v", s, time.Duration(d))
+		}
+		if err := again.Set(d.String()); err != nil || again != d {
+			t.Fatalf("%q prints as %q: %v", s, d.String(), err)
+		}
+	})
+}
+
 func TestSafe(t *testing.T) {
 	for s, want := range map[string]string{
 		"ada lovelace, Ω 漢": "ada lovelace, Ω 漢",

@@ -44,7 +44,10 @@ Exit status: 0 success, 1 failure, 2 usage error.`,
 		tagCommand(), tokenCommand(), versionCommand())
 	// A command that only groups others has a RunE too, but the help does not offer to run it.
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if cmd.HasSubCommands() && cmd.Flags().NArg() > 0 { // the flag belongs to the command that is meant
+			return unknownCommand(cmd, cmd.Flags().Arg(0))
+		}
 		if strings.HasPrefix(err.Error(), "unknown shorthand flag") {
 			err = fmt.Errorf(`%w; an id that begins with "-" goes last, after "--"`, err)
 		}
@@ -61,7 +64,6 @@ func prepare(cmd *cobra.Command) {
 	case !cmd.Runnable(): // it groups others: `wafer keys`
 		cmd.Args = cobra.ArbitraryArgs
 		cmd.SuggestionsMinimumDistance = 2
-		cmd.FParseErrWhitelist.UnknownFlags = true // they belong to the command that is meant
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()
