@@ -93,7 +93,7 @@ func (d *devices) signOut(ctx context.Context, list *revocation.List, subject, s
 	if !ok || row.Subject != subject {
 		return errNotYours
 	}
-	if _, err := list.Revoke(ctx, revocation.Session(sid), revocation.Options{Actor: "owner", Reason: "my devices"}); err != nil {
+	if _, err := list.Revoke(ctx, revocation.Session(sid), revocation.Options{}); err != nil {
 		return err // the row stays, so that it can be tried again
 	}
 	d.mu.Lock()

@@ -162,7 +162,7 @@ func (g *guide) pay(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "pai
 
 // passwordChanged ends every session of a user, as an administrator or another service does.
 func (g *guide) passwordChanged(ctx context.Context, user string) error {
-	receipt, err := g.list.Revoke(ctx, revocation.Subject(user), revocation.Options{Actor: "accounts", Reason: "password changed"})
+	receipt, err := g.list.Revoke(ctx, revocation.Subject(user), revocation.Options{})
 	if err != nil {
 		return err
 	}

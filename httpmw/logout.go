@@ -169,7 +169,7 @@ func (s *state) endAllBut(ctx context.Context, spare token.ID) (events []Event, 
 // revoke writes to the list; of is whose session it is. Without a list a logout only expires the cookies, as
 // revocation.Disabled says.
 func (s *state) revoke(ctx context.Context, t revocation.Target, of string, why EventKind) error {
-	_, err := s.core.list.Revoke(ctx, t, revocation.Options{Subject: of, Actor: "session", Reason: string(why)})
+	_, err := s.core.list.Revoke(ctx, t, revocation.Options{Subject: of})
 	if err == nil || why == EventLogout && errors.Is(err, revocation.ErrDisabled) {
 		return nil
 	}

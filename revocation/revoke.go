@@ -26,8 +26,6 @@ type Options struct {
 	// revokes the subject instead: all its sessions that began until now, in one entry.
 	// Zero: not said, and every session waits for itself.
 	Subject string `json:"-"`
-	// Actor and Reason are for the audit log; the store never sees them.
-	Actor, Reason string
 }
 
 // Format implements [fmt.Formatter]: every verb prints the name of the type.

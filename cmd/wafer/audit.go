@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wafer-sessions/wafer/internal/audit"
-	"github.com/wafer-sessions/wafer/revocation"
 )
 
 // auditFlags say who makes a change, and why.
@@ -50,8 +49,4 @@ func auditHandler(w io.Writer, asJSON bool) slog.Handler {
 		return slog.NewJSONHandler(w, nil)
 	}
 	return slog.NewTextHandler(w, nil)
-}
-
-func (f *auditFlags) options() revocation.Options {
-	return revocation.Options{Actor: f.actor, Reason: f.reason}
 }

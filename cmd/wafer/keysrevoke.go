@@ -186,9 +186,9 @@ func (f *keyRevoke) announce(ctx context.Context, kid string, done *keyRevokedJS
 	defer cancel()
 	var key, everyone revocation.Receipt
 	if f.keyOnly {
-		key, err = l.Revoke(ctx, revocation.Key(kid), f.options())
+		key, err = l.Revoke(ctx, revocation.Key(kid), revocation.Options{})
 	} else {
-		key, everyone, err = l.RevokeKey(ctx, kid, f.options())
+		key, everyone, err = l.RevokeKey(ctx, kid, revocation.Options{})
 	}
 	if key.Position != "" {
 		done.List, last = true, key

@@ -88,7 +88,7 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 	if err := f.auditFlags.check(); err != nil {
 		return err
 	}
-	options := f.options()
+	var options revocation.Options
 	if given(cmd, "before") { // an empty time too, which must not mean all that began until now
 		at, err := time.Parse(time.RFC3339, f.before)
 		if err != nil {

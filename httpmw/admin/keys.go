@@ -63,7 +63,7 @@ func (a *api) revokeKey(c *call) (any, error) {
 	var got revocation.Receipt
 	marked := err == nil
 	if marked {
-		got, err = a.announce(c, asked.KeyOnly, by)
+		got, err = a.announce(c, asked.KeyOnly)
 		attrs = append(attrs, audit.Receipt(got)...)
 	}
 	audit.Log(c.Context(), a.log, "admin: key revoked", by, err, attrs...)
@@ -92,13 +92,12 @@ func (a *api) markKey(c *call) error {
 }
 
 // announce revokes the key in the list.
-func (a *api) announce(c *call, keyOnly bool, by audit.By) (revocation.Receipt, error) {
-	options := revocation.Options{Actor: by.Actor, Reason: by.Reason}
+func (a *api) announce(c *call, keyOnly bool) (revocation.Receipt, error) {
 	if keyOnly {
-		return a.list.Revoke(c.Context(), revocation.Key(c.kid), options)
+		return a.list.Revoke(c.Context(), revocation.Key(c.kid), revocation.Options{})
 	}
 	// It takes some seconds, and must not stop half way because the caller hung up.
-	_, everyone, err := a.list.RevokeKey(context.WithoutCancel(c.Context()), c.kid, options)
+	_, everyone, err := a.list.RevokeKey(context.WithoutCancel(c.Context()), c.kid, revocation.Options{})
 	return everyone, err
 }
 

@@ -24,7 +24,7 @@ func (a *api) revoke(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := revocation.Options{Actor: by.Actor, Reason: by.Reason}
+	var options revocation.Options
 	if target.Scope() == revlog.ScopeKey {
 		return nil, invalid("Revoke a key at /keys/{kid}/revoke, which revokes it in the ring too.")
 	}

@@ -140,7 +140,7 @@ func (r *Receiver) end(ctx context.Context, t *logoutToken, now time.Time) error
 		r.repeated.Add(1)
 		return nil
 	}
-	o := revocation.Options{Actor: "identity provider", Reason: "OpenID Connect back-channel logout"}
+	var o revocation.Options
 	var failed error
 	for _, target := range t.targets() {
 		if _, err := r.list.Revoke(ctx, target, o); err != nil {

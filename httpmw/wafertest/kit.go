@@ -106,7 +106,7 @@ func Ring() *keys.Ring {
 // Revoke revokes t. Every session it names is refused when Revoke returns.
 func (k *Kit[T]) Revoke(t revocation.Target) {
 	k.tb.Helper()
-	if _, err := k.List.Revoke(k.tb.Context(), t, revocation.Options{Actor: "test"}); err != nil {
+	if _, err := k.List.Revoke(k.tb.Context(), t, revocation.Options{}); err != nil {
 		k.tb.Fatalf("wafertest: revoke: %v", err)
 	}
 }
