@@ -156,6 +156,17 @@ func TestExamplesAreFitToBeCopied(t *testing.T) {
 	}
 }
 
+// The README compares with the figures of docs/benchmarks.md.
+func TestReadmeShowsTheBenchmarks(t *testing.T) {
+	figures := func(name string) []string {
+		return regexp.MustCompile(`(?m)\| [^|]*\d× \| [^|]*\d× \|$`).FindAllString(page(t, name), -1)
+	}
+	shown, measured := figures("README.md"), figures("docs/benchmarks.md")
+	if len(shown) < 5 || !slices.Equal(shown, measured) {
+		t.Errorf("README.md shows %q, docs/benchmarks.md %q", shown, measured)
+	}
+}
+
 // The table of dependencies names every module that is imported, and no other, and places where it is used.
 func TestEveryDependencyIsExplained(t *testing.T) {
 	rows := map[string][]string{}
