@@ -24,10 +24,9 @@ type link struct {
 	heard  int64                // highest log time that arrived
 	said   revlog.Finding       // what the last answer that arrived says
 
-	// Of weak stores: what was answered first about a session, whether entries are taken
-	// out of what this replica reads, and the head that it takes for the one it follows.
+	// Of weak stores: what was answered first about a session, and the head that this
+	// replica takes for the one it follows.
 	old     map[revlog.Tag]revlog.Answer
-	hidden  bool
 	follows revlog.Head
 }
 
@@ -122,7 +121,7 @@ func (l *link) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	if f := l.sim.weak.page; f != nil {
 		f(l, c, &p)
 	}
-	if l.sim.weak.noBreak || l.hidden {
+	if l.sim.weak.noBreak {
 		l.goesOn(c, &p)
 	}
 	p.Head = l.shown(p.Head)

@@ -46,7 +46,8 @@ var weaknesses = []weakness{
 	{rule: "R10", what: "a reader does not see that it follows another log", noBreak: true},
 	{rule: "R26", what: "what a replica knows is not written back", write: keepsWhatItHas},
 	{rule: "R11", what: "a reader takes another list for the one it knew", noBreak: true, anyList: true},
-	{rule: "R12", what: "an entry of a newer version is skipped", page: skips},
+	{rule: "R12", what: "what a newer release wrote is skipped", page: passesOver},
+	{rule: "R12 found", what: "what a newer release wrote is nothing to be found", answer: saysNothing},
 	{rule: "R15", what: "a replica that boots takes the newest entry for the whole window", page: onlyTheNewest},
 	{rule: "R16", what: "where two primaries were, what was checked under one counts under the other", from: 2300,
 		head: func(h *revlog.Head) { h.Terms = []revlog.Term{{ID: 1}} }},
@@ -186,10 +187,21 @@ func onlyTheNewest(l *link, c revlog.Cursor, p *revlog.Page) {
 	}
 }
 
-// skips takes the entries of another version out of a page.
-func skips(l *link, _ revlog.Cursor, p *revlog.Page) {
-	l.hidden = true
-	p.Entries = slices.DeleteFunc(p.Entries, func(e revlog.Entry) bool { return !e.Understood() })
+// passesOver makes of entries that are not understood some that mean nothing to anybody.
+func passesOver(_ *link, _ revlog.Cursor, p *revlog.Page) {
+	for i, e := range p.Entries {
+		if !e.Understood() {
+			n := revlog.Assertion{Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: revlog.ScopeSession, Tag: revlog.Tag{0xff}}.Entry()
+			n.MAC = modelMAC(n)
+			n.Position, n.Chain, n.Until = e.Position, e.Chain, e.Until
+			p.Entries[i] = n
+		}
+	}
+}
+
+// saysNothing leaves out what is not understood.
+func saysNothing(_ *link, _ revlog.Question, a *revlog.Answer) {
+	a.Found = slices.DeleteFunc(slices.Clone(a.Found), func(e revlog.Entry) bool { return !e.Understood() })
 }
 
 // goesOn makes p look as if it went on where the replica left off.

@@ -363,3 +363,43 @@ func TestR1ProofsWithoutForm(t *testing.T) {
 		t.Errorf("Confirm = %+v, %v", a, err)
 	}
 }
+
+// R12: an entry that somebody puts into the log of Redis, with a head that fits, refuses
+// nobody; whoever it may concern is asked about.
+func TestR12AForgedEntryInTheLog(t *testing.T) {
+	f := newForger(t)
+	tag := f.l.Replica().SessionTag(f.live.Session)
+	for name, e := range map[string]revlog.Entry{
+		"made up":             made(revlog.Key{Scope: revlog.ScopeSession, Tag: tag}),
+		"without any form":    {},
+		"of a newer release":  signed(revlog.Entry{Version: 0x22, Effect: revlog.EndSessions, Scope: revlog.ScopeSession, Tag: tag}),
+		"with another effect": signed(revlog.Entry{Version: revlog.EntryVersion, Effect: 0x20, Scope: revlog.ScopeSession, Tag: tag}),
+	} {
+		before := f.l.Stats().Anomalies
+		body := "nothing that anybody knows"
+		if e.Version != 0 {
+			body = string(e.AppendPacked(nil))
+		}
+		f.s.Do("EVAL", `local h = redis.call('HMGET', KEYS[1], 'ms', 'n')
+			local ms, n = string.format('%.0f', h[1]), string.format('%.0f', h[2] + 1)
+			redis.call('XADD', KEYS[2], ms .. '-' .. n, 'e', ARGV[1] .. 'newchain')
+			redis.call('HSET', KEYS[1], 'n', n, 'c', 'newchain')`, "2", "{wafer}:head", "{wafer}:log", body)
+		redistest.Await(t, name+": it is counted", func() bool {
+			after := f.l.Stats().Anomalies
+			return after["forged"]+after["unknown"] > before["forged"]+before["unknown"]
+		})
+		live := f.live
+		if v := f.l.Replica().Decide(&live); v.Outcome != replica.Ask {
+			t.Errorf("%s: the session that lives: %+v", name, v)
+		}
+		if v := verdict(f.l, f.live); v.Outcome != replica.Accept { // of the exact set, which holds nothing
+			t.Errorf("%s: the session that lives, asked about: %+v", name, v)
+		}
+		if v := verdict(f.l, f.gone); v.Outcome != replica.Refuse {
+			t.Errorf("%s: the session that ended: %+v", name, v)
+		}
+		if s := f.l.Stats(); s.State != "synced" || s.Anomalies["broken"] > 0 {
+			t.Errorf("%s: %s, %v", name, s.State, s.Anomalies)
+		}
+	}
+}
