@@ -1,22 +1,22 @@
-// The page of the demo. No framework; everything it knows it asks from the demo itself.
+// The page of the demo, without a framework. Everything it shows comes from the demo's own API.
 
 const $ = id => document.getElementById(id);
 const actors = {
   you:   { name: "You",        hint: "this browser" },
-  thief: { name: "A thief",    hint: "with your cookie", offer: "Let it be copied", again: "Copy again", need: "me" },
+  thief: { name: "The thief",   hint: "with your cookie", offer: "Copy the cookie", again: "Copy again", need: "me" },
   phone: { name: "Your phone", hint: "its own login",    offer: "Sign in there",    again: "Sign in again", need: "me" },
-  other: { name: "Marie",      hint: "somebody else",    offer: "Sign her in",      again: "Sign in again" },
+  other: { name: "Marie",      hint: "another user",     offer: "Sign her in",      again: "Sign in again" },
 };
-const strip = 60; // squares kept in a row; what does not fit is cut off by the style sheet
+const strip = 60; // squares kept in a row; the style sheet hides those that do not fit
 
-let me = null;        // what /api/session said last, null when signed out
-let left = null;      // why there is no session, if there was one
-let ended = null;     // the last sign-out: when, and what became of whom
+let me = null;        // the last answer of /api/me, null when signed out
+let left = null;      // why the last session was refused, if there was one
+let ended = null;     // the last sign-out: when, and which browsers each replica refused since
 let within = 2;       // seconds, as promised
 let replicas = 0;
 let pace = 500;       // ms between two rounds
 let cutAt = 0;        // when the last sign-out was answered
-let rest = 0;         // no need to ask who we are before
+let rest = 0;         // do not ask who we are before this time
 
 // ---- asking ----
 
@@ -28,7 +28,7 @@ async function call(path, form) {
   }
   const response = await fetch(path, options);
   let body = {};
-  try { body = await response.json(); } catch { /* an answer without a body */ }
+  try { body = await response.json(); } catch { /* no body */ }
   return { ok: response.ok, status: response.status, replica: Number(response.headers.get("Wafer-Replica")), body };
 }
 
@@ -64,13 +64,13 @@ function show(key) {
   if (!a.last) return;
   const { status, reason } = a.last;
   a.pill.className = "pill " + (status === 200 ? "in" : status === 401 ? "out" : "");
-  let text = status === 200 ? "let in" : status === 503 ? "undecided" : "refused";
+  let text = status === 200 ? "accepted" : status === 503 ? "undecided" : "refused";
   if (key === "you" && status === 401 && !left) { text = "signed out"; a.pill.className = "pill"; }
   else if (status === 401 && reason?.startsWith("revoked")) text = reason.replace("revoked_", "") + " revoked";
   put(a.pill, text);
 }
 
-// square adds an answer to a row, and lights the replica that gave it.
+// square adds an answer to a row, and lights up the replica that gave it.
 function square(key, sent, status, replica, reason) {
   const a = actors[key];
   a.last = { status, reason };
@@ -91,13 +91,13 @@ function light(replica, accepted) {
   disc.classList.add(accepted ? "lit" : "lit-no");
 }
 
-// ---- bringing others on stage ----
+// ---- the other browsers ----
 
 async function enter(key) {
   const a = actors[key];
   const user = key === "other" ? "marie" : me?.subject;
   const answer = key === "thief" ? await call("/stage/thief", {}) : await call("/stage/browser", { user });
-  if (!answer.ok) return tell("That did not work: " + (answer.body.error ?? answer.status));
+  if (!answer.ok) return tell("That failed: " + (answer.body.error ?? answer.status));
   a.id = answer.body.id;
   a.last = null;
   a.strip.replaceChildren();
@@ -105,11 +105,11 @@ async function enter(key) {
   if (key === "thief") {
     $("loot-code").textContent = answer.body.curl;
     $("loot").hidden = false;
-    tell("The thief has your cookie.", `All ${answer.body.bytes} bytes of your session. Nothing in it says in whose hands it is, so for now it is as good as yours.`);
+    tell("The thief has your cookie.", `All ${answer.body.bytes} bytes of it. Nothing in a cookie says who holds it, so the copy works as well as yours.`);
   } else if (key === "phone") {
-    tell("Your phone signed in.", "The same person, but a session id of its own and a cookie of its own.");
+    tell("Your phone signed in.", "It is the same user, but a separate session with its own id and cookie.");
   } else {
-    tell("Marie signed in.", "Whatever you sign out of, she should not notice.");
+    tell("Marie signed in.", "She is another user, so none of your sign-outs affects her.");
   }
   if (ended) { ended = null; verdict(""); }
   round();
@@ -134,22 +134,22 @@ async function ask(key) {
   try {
     if (key === "you") {
       if (sent < rest) return;
-      const answer = await call("/api/me"); // answers 200 always: a console shows anything else as a mistake
+      const answer = await call("/api/me"); // always answers 200: browsers log every other status as an error
       const status = answer.body.status ?? answer.status;
       if (status === 200) { me = answer.body; left = null; }
       if (status === 401) {
         left = answer.body.error === "not_logged_in" ? null : answer.body.error;
-        if (me && left) tell(`You were refused, by replica ${answer.replica}.`, `Not by a sign-out of yours: ${left.replaceAll("_", " ")}.`);
+        if (me && left) tell(`Replica ${answer.replica} refused your session.`, `You did not sign out here. The reason is: ${left.replaceAll("_", " ")}.`);
         me = null;
       }
       square(key, sent, status, answer.replica, answer.body.error);
-      if (!me) rest = sent + 4000; // perhaps another tab signs in
+      if (!me) rest = sent + 4000; // another tab may sign in
       showMe();
       return;
     }
     const answer = await call("/stage/" + id);
-    if (a.id !== id) return; // replaced meanwhile
-    if (answer.status === 404) {  // the demo was started anew and has forgotten this browser
+    if (a.id !== id) return; // replaced in the meantime
+    if (answer.status === 404) {  // the demo was restarted and does not know this browser
       a.id = null;
       a.last = null;
       sessionStorage.removeItem(key);
@@ -161,7 +161,7 @@ async function ask(key) {
   } catch {
     a.pill.hidden = false;
     a.pill.className = "pill";
-    a.pill.textContent = "the demo does not answer";
+    a.pill.textContent = "no answer from the demo";
   }
 }
 
@@ -184,10 +184,10 @@ async function lookAround() {
   for (const r of list) {
     decided += r.accepted + r.refused;
     asked += r.asked;
-    $("replicas").querySelector(`[data-replica="${r.replica}"] small`).textContent = `${number(r.accepted)} let in · ${number(r.refused)} refused`;
+    $("replicas").querySelector(`[data-replica="${r.replica}"] small`).textContent = `${number(r.accepted)} accepted · ${number(r.refused)} refused`;
   }
-  $("gauge").replaceChildren(element("b", "", number(decided)), " requests decided in memory · store asked ", element("b", "", number(asked)), " times (each sign-in asks once)");
-  $("cookie").textContent = answer.body.cookie_bytes ? `${answer.body.cookie_bytes} bytes, stored nowhere else` : "";
+  $("gauge").replaceChildren(element("b", "", number(decided)), " requests decided from memory · store asked ", element("b", "", number(asked)), " times (once for each sign-in)");
+  $("cookie").textContent = answer.body.cookie_bytes ? `${answer.body.cookie_bytes} bytes, not stored on any server` : "";
 }
 
 // ---- behind the scenes ----
@@ -196,8 +196,8 @@ function showBehind({ stopped, kid, replicas: list }) {
   const states = list.map(r => r.state);
   const late = states.some(s => s !== "synced");
   $("store").className = "pill " + (stopped ? "out" : late ? "" : "in");
-  put("store", stopped ? (late ? "stopped, and the replicas know" : "stopped") : late ? "answers again" : "answers");
-  put("store-button", stopped ? "Start it again" : "Stop the store");
+  put("store", stopped ? (late ? "stopped, and the replicas noticed" : "stopped") : late ? "catching up" : "running");
+  put("store-button", stopped ? "Start the store" : "Stop the store");
   $("store-button").dataset.stop = stopped ? "false" : "true";
   put("kid", kid);
 }
@@ -205,11 +205,11 @@ function showBehind({ stopped, kid, replicas: list }) {
 $("store-button").addEventListener("click", async () => {
   const stop = $("store-button").dataset.stop === "true";
   const answer = await call("/stage/store", { stopped: stop });
-  if (!answer.ok) return tell("That did not work: " + (answer.body.error ?? answer.status));
+  if (!answer.ok) return tell("That failed: " + (answer.body.error ?? answer.status));
   if (stop) {
-    tell("The store of the list is stopped.", "Nobody is signed out: each replica decides from memory, for half an hour. A sign-out now answers with an error, is refused by the replica that took it, and reaches the others when the store is back.");
+    tell("The store is stopped.", "Nobody is signed out: each replica decides from memory, for up to half an hour. If you sign out now, you get an error. The replica that takes the sign-out refuses the session at once, and the others do so once the store is back.");
   } else {
-    tell("The store answers again.", "The replicas read what they missed, and send what waited for it.");
+    tell("The store is running again.", "The replicas read what they missed and send the sign-outs that waited.");
   }
   await lookAround();
 });
@@ -217,7 +217,7 @@ $("store-button").addEventListener("click", async () => {
 $("rotate-button").addEventListener("click", async () => {
   const answer = await call("/stage/rotate", {});
   if (!answer.ok) return tell("The key was not rotated: " + (answer.body.error ?? answer.status));
-  tell(`The key ${answer.body.kid} seals from now on.`, "Nobody was signed out: the old key opens for as long as a session can live. In a fleet the new key waits until every replica has it.");
+  tell(`Key ${answer.body.kid} now seals.`, "Nobody was signed out: the old key still opens sessions for as long as they can live. In production, a new key waits until every replica has it.");
   await lookAround();
 });
 
@@ -228,7 +228,7 @@ function showMe() {
   $("session").hidden = !me;
   $("outside").hidden = !me;
   $("outside-none").hidden = Boolean(me);
-  $("why").textContent = me ? "" : left ? `You were signed in, and then refused: ${left.replaceAll("_", " ")}.` : "";
+  $("why").textContent = me ? "" : left ? `Your session was refused: ${left.replaceAll("_", " ")}.` : "";
   for (const key of ["thief", "phone"]) show(key);
   if (!me) return;
   put("subject", me.subject);
@@ -244,8 +244,8 @@ $("login").addEventListener("submit", async event => {
   event.preventDefault();
   const user = $("user").value.trim();
   const answer = await call("/login", { user });
-  if (!answer.ok) return tell("The login did not succeed: " + answer.body.error);
-  tell(`Signed in as ${user}, by replica ${answer.replica}.`, "It asked the list once whether you are barred, sealed the session into your cookie and forgot it. Nothing was written anywhere.");
+  if (!answer.ok) return tell("Signing in failed: " + answer.body.error);
+  tell(`Signed in as ${user}, by replica ${answer.replica}.`, "It asked the store once about revocations of this user, sealed the session into your cookie and kept no copy. Nothing was written to the store.");
   $("text").value = "";
   await after();
 });
@@ -253,18 +253,18 @@ $("login").addEventListener("submit", async event => {
 $("note").addEventListener("submit", async event => {
   event.preventDefault();
   const answer = await call("/note", { text: $("text").value });
-  if (!answer.ok) return tell("The note was not kept: " + answer.body.error);
+  if (!answer.ok) return tell("The note was not saved: " + answer.body.error);
   delete $("text").dataset.dirty;
   $("text").blur();
-  tell(`Note kept, by replica ${answer.replica}.`, "It opened your cookie, changed the data and sealed it again. The next replica reads it from there.");
+  tell(`Replica ${answer.replica} saved the note.`, "It opened your cookie, changed the data and sealed it again. The next replica reads the note from the cookie.");
   await after();
 });
 $("text").addEventListener("input", () => { $("text").dataset.dirty = "1"; });
 
 const endings = {
-  "/logout": ["Signed out here", "One entry in the list: this session. Every replica reads the list five times a second.", ["thief"]],
-  "/logout-others": ["Signed out of your other browsers", "One entry for all your sessions, and one for your old session id. Yours goes on under a new one, so even a copy of your cookie is dead.", ["thief", "phone"]],
-  "/logout-everywhere": ["Signed out everywhere", "One entry for all your sessions that began until now. Signing in again begins a new one.", ["thief", "phone"]],
+  "/logout": ["Signed out here", "The list of revocations got one entry, for this session. Every replica reads new entries five times a second.", ["thief"]],
+  "/logout-others": ["Signed out of your other browsers", "The list got an entry for all your sessions and one for your old session id. This session continues under a new id, so a copy of your old cookie is refused too.", ["thief", "phone"]],
+  "/logout-everywhere": ["Signed out everywhere", "The list got one entry for all sessions you began before now. You can sign in again.", ["thief", "phone"]],
 };
 for (const button of document.querySelectorAll("[data-end]")) {
   button.addEventListener("click", async () => {
@@ -273,10 +273,10 @@ for (const button of document.querySelectorAll("[data-end]")) {
     const alive = doomed.filter(key => actors[key].id && actors[key].last?.status === 200);
     const answer = await call(path, {});
     if (!answer.ok && answer.status !== 503) return tell("Not signed out: " + answer.body.error);
-    if (!answer.ok && path !== "/logout") return tell("Not signed out: the store does not answer.", "Ending other sessions and going on as a new one is one step of the store, so it waits until the store is back.");
+    if (!answer.ok && path !== "/logout") return tell("Not signed out: the store does not answer.", "Ending your other sessions needs the store. Try again when it is back.");
     if (!answer.ok) {
       me = null;
-      tell(`Signed out in this browser, by replica ${answer.replica}, but the store does not answer.`, "That replica refuses the session from now on. The others hear of it when the store is back, so the answer was an error: a copy of the cookie may still get in there.");
+      tell(`Signed out in this browser, by replica ${answer.replica}, but the store does not answer.`, "That replica refuses the session from now on. The others learn of it when the store is back and may accept a copy of the cookie until then. That is why the answer was an error.");
       return after();
     }
     cutAt = performance.now();
@@ -287,7 +287,7 @@ for (const button of document.querySelectorAll("[data-end]")) {
     if (path !== "/logout-others") { me = null; left = null; }
     ended = { at: cutAt, open: new Map(alive.map(key => [key, new Set()])), last: 0 };
     tell(`${what}, by replica ${answer.replica}.`, how);
-    verdict(alive.length ? "Waiting for every replica to refuse…" : "", true);
+    verdict(alive.length ? "Waiting until every replica has refused…" : "", true);
     pace = 120;
     await after();
   });
@@ -299,7 +299,7 @@ async function after() {
   await lookAround();
 }
 
-// judge watches whoever a sign-out should keep out, until every replica has refused them.
+// judge watches the browsers that a sign-out should end, until every replica has refused them.
 function judge(key, sent, answer) {
   const refusedBy = ended?.open.get(key);
   if (!refusedBy || sent < ended.at) return;
@@ -313,10 +313,10 @@ function judge(key, sent, answer) {
   if ([...ended.open.values()].every(by => by.size >= replicas)) {
     const names = [...ended.open.keys()].map(k => actors[k].name.toLowerCase()).join(" and ");
     const text = ended.last === 0
-      ? `Every replica refused ${names} from the first try. Promised: within ${within} s.`
-      : `${names[0].toUpperCase() + names.slice(1)} got in for another ${ended.last.toFixed(2)} s, then never again. Promised: ${within} s.`;
+      ? `Every replica refused ${names} at once. Promised: within ${within} s.`
+      : `${names[0].toUpperCase() + names.slice(1)} got in for ${ended.last.toFixed(2)} s more, then no longer. Promised: at most ${within} s.`;
     verdict(text);
-    tell("Refused by all replicas.", text);
+    tell("All replicas refused.", text);
     ended = null;
     pace = 500;
   }
@@ -344,7 +344,7 @@ function icon(key) {
   svg.append(drawing);
   return svg;
 }
-// put leaves what has not changed alone: a selection, a screen reader.
+// put changes text only if it differs, so that selections and screen readers are not disturbed.
 function put(where, text) {
   const e = typeof where === "string" ? $(where) : where;
   if (e.textContent !== text) e.textContent = text;
