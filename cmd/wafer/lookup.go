@@ -146,7 +146,7 @@ func printFound(w io.Writer, scope revlog.Scope, found foundJSON, now time.Time)
 	case scope == revlog.ScopeKey:
 		ends = "all sessions that it sealed"
 	}
-	at, until := "not known", "not known"
+	at, until := "not known; see the audit lines with this tag", "not known"
 	if found.At != nil {
 		at = from(*found.At, now)
 	}

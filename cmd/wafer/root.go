@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -107,6 +108,8 @@ func (e usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+var packageNames = regexp.MustCompile(`(: (boltstore|keys|rediskeys|redisstore|revocation))+: `)
+
 // run executes root, says what went wrong, and returns the exit status.
 func run(ctx context.Context, root *cobra.Command, args []string) int {
 	root.SetArgs(args)
@@ -115,7 +118,7 @@ func run(ctx context.Context, root *cobra.Command, args []string) int {
 		return 0
 	}
 	// The reader does not care which package an error comes from.
-	text := strings.ReplaceAll(": "+err.Error(), ": keys: ", ": ")
+	text := packageNames.ReplaceAllString(": "+err.Error(), ": ")
 	fmt.Fprintf(cmd.ErrOrStderr(), "wafer%s\n", text)
 	if errors.As(err, new(usageError)) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "See '%s --help'.\n", cmd.CommandPath())
