@@ -99,6 +99,6 @@ func TestSafe(t *testing.T) {
 
 func TestNoColoursInFiles(t *testing.T) {
 	if colours(&bytes.Buffer{}) {
-		t.Error("a buffer is no terminal")
+		t.Error("a buffer is not a terminal")
 	}
 }

@@ -99,7 +99,7 @@ func FuzzParse(f *testing.F) {
 		}
 		var plain map[string]json.RawMessage
 		if err := json.Unmarshal(body, &plain); err != nil {
-			t.Fatalf("took %q, which is no JSON object: %v", body, err)
+			t.Fatalf("took %q, which is not a JSON object: %v", body, err)
 		}
 		members := 0
 		for dec := json.NewDecoder(bytes.NewReader(body)); ; members++ { // each key and each value is one token, as no value here is nested

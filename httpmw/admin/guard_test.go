@@ -9,7 +9,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/admin"
 )
 
-// Every route, and what is none, refuses whoever does not show the token, and does nothing.
+// Every path, known or not, refuses a request without the token and does nothing.
 func TestNoRouteAnswersWithoutTheToken(t *testing.T) {
 	f := start(t)
 	ring := f.keys.Ring()
@@ -67,7 +67,7 @@ func TestTheSchemeHasNoCase(t *testing.T) {
 	f.request(http.MethodGet, "/status", "", func(r *http.Request) { r.Header.Set("Authorization", "bEARER "+secret) }).want(t, http.StatusOK, "")
 }
 
-// However many bad tokens come, a right one passes, and the audit log stays short.
+// During a flood of wrong tokens the right one still works, and the audit log stays short.
 func TestBadTokensAreLimitedAndRightOnesAreNot(t *testing.T) {
 	f := start(t)
 	bad := func(r *http.Request) { r.Header.Set("Authorization", "Bearer wrong-"+secret) }

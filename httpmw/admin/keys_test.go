@@ -153,7 +153,7 @@ func TestRevokeKeyWhileTheStoreIsSilent(t *testing.T) {
 	}
 }
 
-// The ring is changed before the list is asked, so no answer after that may say that nothing was done.
+// The ring changes before the list, so no answer after that may say that nothing was done.
 func TestRevokeKeyWithoutWhatTheListWouldDo(t *testing.T) {
 	for _, row := range []struct {
 		name, code string
@@ -188,7 +188,7 @@ func TestARingThatCannotBeEdited(t *testing.T) {
 	f.post("/keys/"+kid+"/revoke", "").want(t, http.StatusNotImplemented, "read_only")
 	f.request(http.MethodGet, "/keys", "").want(t, http.StatusOK, "")
 
-	// Revoked where it is kept, the key can be announced.
+	// A key that is revoked where the ring is kept can be announced.
 	revoked, err := f.keys.Ring().Revoke(time.Now(), kid)
 	if err != nil {
 		t.Fatal(err)
@@ -208,7 +208,7 @@ func TestWithoutAList(t *testing.T) {
 	f.request(http.MethodGet, "/status", "").want(t, http.StatusOK, "")
 }
 
-// The audit log names who, what and why, and no user, token or key.
+// The audit log says who, what and why, and names no user, token or key.
 func TestAuditLog(t *testing.T) {
 	f := start(t, func(c *admin.Config) { c.Actor = "on-call" })
 	kid := f.keys.Ring().Keys()[0].ID()
@@ -244,7 +244,7 @@ func TestAuditLog(t *testing.T) {
 	}
 }
 
-// Who asks, in the caller's words, stands beside who is known to ask.
+// The line has the actor that the caller claims beside the one that was authenticated.
 func TestAuditLogHasWhatTheCallerClaims(t *testing.T) {
 	f := start(t, func(c *admin.Config) { c.Actor = "on-call" })
 	kid := f.keys.Ring().Keys()[0].ID()

@@ -22,7 +22,7 @@ func TestAStoreThatDoesNotAcknowledge(t *testing.T) {
 	}
 }
 
-// Answers to reads promise nothing that was never asked for, and tell what the replica knows.
+// While the store is silent, answers to questions promise nothing, and tell what the replica knows.
 func TestReadsWhileTheStoreIsSilent(t *testing.T) {
 	f := start(t)
 	kid := f.keys.Ring().Keys()[0].ID()
@@ -57,7 +57,7 @@ func TestReadsWhileTheStoreIsSilent(t *testing.T) {
 	}
 }
 
-// What was not done is not promised.
+// A replica that is closed says that nothing was done.
 func TestRevokingWhileClosed(t *testing.T) {
 	f := start(t)
 	f.list.Close()
