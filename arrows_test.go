@@ -16,8 +16,8 @@ import (
 
 const module = "github.com/wafer-sessions/wafer"
 
-// arrows says which packages of this module each package may import, in its tests too unless testArrows adds some.
-// A package that is not here has no place yet: give it one before it grows.
+// arrows says which packages of this module each package may import, also in its tests unless
+// testArrows adds some. Every new package needs an entry here.
 var arrows = map[string][]string{
 	"internal/faults":              {}, // tests only
 	"internal/jwe":                 {},
@@ -50,24 +50,27 @@ var arrows = map[string][]string{
 
 // testArrows adds what the tests of a package may import.
 var testArrows = map[string][]string{
-	"revocation/boltstore":  {"revocation"},
-	"revocation/redisstore": {"revocation", "internal/replica", "internal/redistest", "httpmw", "keys", "keys/rediskeys"}, // a whole replica
+	"revocation/boltstore": {"revocation"},
+	// tests start a whole replica
+	"revocation/redisstore": {"revocation", "internal/replica", "internal/redistest", "httpmw", "keys", "keys/rediskeys"},
 	"httpmw/adopt":          {"keys", "revocation", "revocation/revlog"},
 	"httpmw/gorilla":        {"keys", "revocation", "revocation/revlog", "httpmw/wafertest"},
 	"httpmw/prom":           {"revocation/revlog"},
 	"keys/rediskeys":        {"internal/redistest"},
-	"internal/faults":       {"keys", "keys/rediskeys", "revocation", "revocation/redisstore", "httpmw", "internal/redistest"}, // a whole application
-	"httpmw/backchannel":    {"keys", "revocation/revlog"},                                                                     // the rings of its test replicas
+	// tests start a whole application
+	"internal/faults":    {"keys", "keys/rediskeys", "revocation", "revocation/redisstore", "httpmw", "internal/redistest"},
+	"httpmw/backchannel": {"keys", "revocation/revlog"}, // the rings of its test replicas
 }
 
 // allTests may be imported by the tests of every package.
 var allTests = []string{"internal/bubble", "revocation/revlog/revlogtest"}
 
-// noHTTP are the packages that must work without net/http, down to the last dependency.
+// noHTTP are the packages that must work without net/http, in their indirect dependencies too.
 var noHTTP = []string{"internal/jwe", "keys", "token", "revocation", "internal/replica", "revocation/boltstore"}
 
-// outside says which packages may import a module of others, in code and in tests. What is in testOnly is for all tests, and for the code of
-// the named packages, which are made for tests.
+// outside says which packages may import modules of others, in code and in tests. The modules in
+// testOnly may be imported by all tests, and by the code of the named packages, which are made for
+// tests.
 var outside = map[string][]string{
 	"github.com/bits-and-blooms/bloom/v3": {"internal/replica"},
 	"github.com/fsnotify/fsnotify":        {"keys"},
@@ -89,7 +92,8 @@ var testOnly = []string{"github.com/google/go-cmp", "github.com/rogpeppe/go-inte
 func TestArrowsPointOneWay(t *testing.T) {
 	for _, p := range packages(t) {
 		name := p.name()
-		if name == "" || strings.HasPrefix(name, "cmd/") { // the tests of this folder; the command, which may use everything
+		// the tests of this folder, or the command, which may import everything
+		if name == "" || strings.HasPrefix(name, "cmd/") {
 			continue
 		}
 		allowed, placed := arrows[name]
@@ -187,7 +191,8 @@ var (
 
 type users struct{ code, tests []string }
 
-// importedModules says which modules of others this module's packages import themselves, and which packages do.
+// importedModules returns the modules of others that this module's packages import directly, and
+// which packages import each.
 func importedModules(t *testing.T) map[string]*users {
 	t.Helper()
 	all, err := deps()
@@ -226,7 +231,8 @@ func importedModules(t *testing.T) map[string]*users {
 }
 
 func goList(args ...string) ([]listed, error) {
-	// The test cache does not see what the go command reads. It sees what we look at, so we look at all of it.
+	// The test cache does not see the files that the go command reads. It sees the files that this
+	// test reads, so the test reads all of them.
 	if err := filepath.WalkDir(".", func(_ string, _ fs.DirEntry, err error) error { return err }); err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// first is what the README begins with.
+// first is the program at the beginning of the README.
 func first(mux *http.ServeMux, sessions *httpmw.Manager[Basket], list *revocation.List, account http.Handler, reply func(http.ResponseWriter, error)) {
 	// README:
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {

@@ -10,22 +10,23 @@ import (
 	"testing"
 )
 
-// A finder finds secrets in text, however a printer spelled them.
+// A finder finds secrets in text, in any spelling that a printer may give them.
 type finder struct {
-	forms map[[start]byte]map[string]string // how spellings begin → spelling → name of the secret
-	clean map[string]bool                   // texts that were searched already
+	// first bytes of a spelling → spelling → name of the secret
+	forms map[[start]byte]map[string]string
+	clean map[string]bool // texts that were already searched
 }
 
 const start = 5 // bytes
 
-// add takes a secret in pieces of six bytes, in every spelling of fmt and in base64.
+// add adds a secret in pieces of six bytes, in every spelling of fmt and in base64.
 func (f *finder) add(name string, secret []byte) {
 	if f.forms == nil {
 		f.forms, f.clean = map[[start]byte]map[string]string{}, map[string]bool{}
 	}
 	put := func(form string) {
 		if len(form) < start {
-			return // brackets and quotes of its own were cut off
+			return // its own brackets and quotes were cut off
 		}
 		begin := [start]byte([]byte(form))
 		if f.forms[begin] == nil {
@@ -44,7 +45,7 @@ func (f *finder) add(name string, secret []byte) {
 		}
 	}
 	for _, enc := range []*base64.Encoding{base64.RawURLEncoding, base64.RawStdEncoding} {
-		for shift := range 3 { // a secret may begin anywhere in what is encoded
+		for shift := range 3 { // a secret may begin at any offset of the encoded text
 			s := enc.EncodeToString(secret[shift:])
 			for i := 0; i+8 <= len(s)-1; i++ {
 				put(s[i : i+8])
@@ -53,7 +54,7 @@ func (f *finder) add(name string, secret []byte) {
 	}
 }
 
-// in returns the name of a secret that text shows, "" if it shows none.
+// in returns the name of a secret that text shows, or "".
 func (f *finder) in(text string) string {
 	if f.clean[text] {
 		return ""
@@ -69,7 +70,7 @@ func (f *finder) in(text string) string {
 	return ""
 }
 
-// prints calls each with everything that fmt, slog and encoding/json make of v.
+// prints calls each with everything that fmt, slog and encoding/json print for v.
 func prints(v any, each func(how, text string)) {
 	for _, flags := range []string{"", "+", "#", " ", "-9", "09", ".3"} {
 		for _, verb := range "vsqxXdobOcUeEfFgGtpTwy" {
@@ -90,7 +91,7 @@ func prints(v any, each func(how, text string)) {
 	each("slog", log.String())
 }
 
-// The finder has to find, or tests that use it say nothing.
+// If the finder finds nothing, the tests that use it prove nothing.
 func TestFinderFinds(t *testing.T) {
 	secret := []byte{0x9d, 0x01, 0xfe, 0x77, 0x00, 0xc4, 0xa1, 0x32, 0x5b, 0x6e, 0x88, 0x43, 0xd2, 0xf0, 0x19, 0x6a}
 	text := "qzvxw81@kfjtp72.zzq"

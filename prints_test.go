@@ -39,8 +39,9 @@ import (
 	wafertoken "github.com/wafer-sessions/wafer/token"
 )
 
-// harmless are the exported types that hold no secret, no token and no id of a person, and why: they print as they are.
-// Every other exported type is printed by TestNothingPrintsASecret. A new one has to be in one of both.
+// harmless are the exported types that hold no secret, no token and no id of a person, and the
+// reason. They may be printed as they are. TestNothingPrintsASecret prints every other exported
+// type. A new type must be in one of the two.
 var harmless = map[string]string{
 	"adopt.Config":         "a name and two times",
 	"httpmw.Codec":         "an interface",
@@ -112,11 +113,12 @@ var harmless = map[string]string{
 	"token.Tag":            "a pseudonym",
 }
 
-// A guarded value must print nothing of what it holds.
+// A guarded value must not print what it holds.
 type guarded struct {
 	value any
-	// open: what must not print stands in exported fields, for the application to use. fmt shows it where it calls no
-	// methods: under %p and, outside of Errorf, %w; in unexported fields; behind nested pointers that a verb does not fit.
+	// open: the secrets are in exported fields, for the application to use. fmt shows them where it
+	// calls no methods: with %p and, except in Errorf, %w; in unexported fields; behind nested
+	// pointers that a verb does not fit.
 	open bool
 }
 
@@ -167,7 +169,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 	}
 }
 
-// nestings returns v as it may stand in what a program prints.
+// nestings returns v in the forms in which a program may print it.
 func nestings(g guarded) map[string]any {
 	v := g.value
 	all := map[string]any{
@@ -194,7 +196,8 @@ func nestings(g guarded) map[string]any {
 	return all
 }
 
-// guardedValues makes one of each type that holds secrets, full of them, and tells secrets which they are.
+// guardedValues makes a value of each type that holds secrets, with all its secrets, and adds these
+// to secrets.
 func guardedValues(t *testing.T, secrets *finder) map[string]guarded {
 	ctx, quiet := t.Context(), slog.New(slog.DiscardHandler)
 	kekBytes := sha256.Sum256([]byte(oldKey))
@@ -231,7 +234,7 @@ func guardedValues(t *testing.T, secrets *finder) map[string]guarded {
 	sealer := wafertoken.New(file)
 	sealed := wafertoken.Session{Audience: []byte("app"), Subject: []byte(person), Data: []byte(`"` + person + `"`)}
 	receiver := sure(backchannel.New(list, backchannel.Config{Issuer: "https://provider.example", ClientIDs: []string{"app"}, Logger: quiet}))
-	// What prints may look at anything: nobody else may be at work.
+	// Printing may read anything, so nothing else may run.
 	if err := errors.Join(list.Close(), file.Close(), shared.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +291,7 @@ func guardedValues(t *testing.T, secrets *finder) map[string]guarded {
 	return all
 }
 
-// addRing tells secrets what a ring keeps secret: its keys, and what is derived from the key of the list.
+// addRing adds the secrets of a ring: its keys, and what is derived from the list key.
 func addRing(secrets *finder, r *keys.Ring) {
 	var set struct {
 		ListKey string `json:"list_key"`
@@ -307,8 +310,8 @@ func addRing(secrets *finder, r *keys.Ring) {
 	}
 }
 
-// signIn returns a session that has all it may have, with the cookie that was written for it among the secrets. The
-// person is in it as subject, group and data.
+// signIn returns a session with everything a session can have, and adds its cookie to secrets. The
+// person's name is in it as subject, group and data.
 func signIn(t *testing.T, m *httpmw.Manager[string], secrets *finder) (s *httpmw.Session[string]) {
 	h := m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s = m.From(r.Context())
@@ -337,8 +340,8 @@ func signIn(t *testing.T, m *httpmw.Manager[string], secrets *finder) (s *httpmw
 	return s
 }
 
-// exportedTypes returns the exported types of all packages that others may import, as package.Type, with those of their
-// fields that hold text or bytes.
+// exportedTypes returns the exported types of all packages that others may import, as package.Type,
+// with their fields that hold text or bytes.
 func exportedTypes(t *testing.T) map[string][]string {
 	t.Helper()
 	names := map[string][]string{}

@@ -51,7 +51,7 @@ func TestReadmeShowsTheExample(t *testing.T) {
 	}
 }
 
-// And that program does what it seems to do.
+// The program in the README works.
 func TestTheExampleWorks(t *testing.T) {
 	server := httptest.NewServer(newApp(t.Context(), t.TempDir()))
 	defer server.Close()
@@ -125,8 +125,8 @@ func TestTheExampleWorks(t *testing.T) {
 	}
 }
 
-// What examples and pages show is copied. None tells a client what an error says, which may name a host of the store, and none serves
-// without timeouts.
+// People copy examples and pages. None of them shows a client the text of an error, which may name
+// a host of the store, and none serves without timeouts.
 func TestExamplesAreFitToBeCopied(t *testing.T) {
 	var files []string
 	for _, pattern := range []string{
@@ -156,7 +156,8 @@ func TestExamplesAreFitToBeCopied(t *testing.T) {
 	}
 }
 
-// The README compares with the figures of docs/benchmarks.md.
+// The table of dependencies names every imported module, no other module, and places where each is
+// used.
 func TestReadmeShowsTheBenchmarks(t *testing.T) {
 	figures := func(name string) []string {
 		return regexp.MustCompile(`(?m)\| [^|]*\d× \| [^|]*\d× \|$`).FindAllString(page(t, name), -1)
@@ -167,7 +168,8 @@ func TestReadmeShowsTheBenchmarks(t *testing.T) {
 	}
 }
 
-// The table of dependencies names every module that is imported, and no other, and places where it is used.
+// The table of dependencies names every module that is imported, and no other, and places where it
+// is used.
 func TestEveryDependencyIsExplained(t *testing.T) {
 	rows := map[string][]string{}
 	for _, m := range regexp.MustCompile("(?m)^\\| `([^` ]+/[^` ]+)` \\| ([^|]*) \\| [^|]{10,} \\|$").FindAllStringSubmatch(page(t, "CONTRIBUTING.md"), -1) {
@@ -200,7 +202,8 @@ func TestEveryDependencyIsExplained(t *testing.T) {
 	}
 }
 
-// Every relative link of a page leads to a file that exists and, if it names one, to a heading of that page.
+// Every relative link of a page leads to a file that exists and, if it names one, to a heading of
+// that page.
 func TestLinks(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Every Go snippet of a page stands, line by line, in a file that is compiled: most of them in examples.
+// Every Go snippet in a page is, line by line, part of a file that is compiled. Most are in
+// examples.
 func TestEverySnippetIsCompiled(t *testing.T) {
 	var compiled strings.Builder
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {

@@ -16,7 +16,7 @@ import (
 
 type member = map[string]any
 
-// set returns a document with its first key (and, by "", itself) changed.
+// set returns a document with its first key changed, or the document itself for the key "".
 func set(doc []byte, change func(key member)) []byte {
 	var all map[string]any
 	if err := json.Unmarshal(doc, &all); err != nil {
@@ -201,7 +201,7 @@ func TestParseBoundsTheNumberOfKeys(t *testing.T) {
 	}
 }
 
-// Whatever parses is written in one way, and what is written means the same.
+// Everything that parses is written in one way, and reads back the same.
 func FuzzParse(f *testing.F) {
 	good := golden(f)
 	f.Add(good)

@@ -42,7 +42,7 @@ func TestEdit(t *testing.T) {
 	}
 	unchanged()
 
-	// What an edit forgets stays.
+	// Keys that an edit leaves out stay.
 	if err := f.Edit(t.Context(), rotate); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestEdit(t *testing.T) {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 
-	// A file that is gone comes back with all that is known.
+	// A missing file is written again with every known key.
 	os.Remove(path)
 	if err := f.Edit(t.Context(), func(r *keys.Ring) (*keys.Ring, error) { return r.Revoke(time.Now(), r.Keys()[2].ID()) }); err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func TestEdit(t *testing.T) {
 // A ring with expired keys, pruned, is pruned in the file too.
 func TestEditPrunes(t *testing.T) {
 	kek := kekOf(goldenKEK)
-	old := must(keys.Parse(testdata(t, "ring.json"))) // keys of January 2026
+	old := must(keys.Parse(testdata(t, "ring.json"))) // its keys are of January 2026
 	path := create(t, kek, old)
 	f := open(t, path, kek, keys.FileConfig{PollOnly: true, Poll: time.Hour})
 	if n := len(f.Ring().Keys()); n != 3 {
@@ -140,8 +140,7 @@ func TestEditGivesUpWaiting(t *testing.T) {
 	}
 }
 
-// What is written beside a ring by a crash holds a ring too: it goes with the next
-// write.
+// A file that a crash left beside a ring holds a ring too. The next write removes it.
 func TestLeftoversGo(t *testing.T) {
 	kek := kekOf(goldenKEK)
 	path := create(t, kek, keys.Generate(0))

@@ -19,7 +19,7 @@ func Example() {
 	}
 	defer os.RemoveAll(dir)
 
-	// The first run makes the ring and the key that it is encrypted with.
+	// The first run creates the ring and the key that encrypts it.
 	ring := filepath.Join(dir, "ring.jwe")
 	kek := keys.KEKFile(filepath.Join(dir, "kek"))
 	file, err := keys.OpenFile(ctx, ring, kek, keys.FileConfig{Create: true})
@@ -28,7 +28,7 @@ func Example() {
 	}
 	defer file.Close()
 
-	// A new key, which every replica has before it begins to seal.
+	// Add a new key. Every replica has it before it begins to seal.
 	err = file.Edit(ctx, func(r *keys.Ring) (*keys.Ring, error) {
 		return r.Rotate(time.Now(), keys.Rotation{})
 	})
@@ -43,7 +43,7 @@ func Example() {
 	// sealing
 }
 
-// A ring may come with the environment, encrypted, and so may its key.
+// A ring may come in the environment, encrypted, and so may its key.
 func ExampleStatic() {
 	os.Setenv("WAFER_KEK", "nQH-dwDEoTJbbohD0vAZars8VRfkqA1yY58oTsG2BX4")
 	defer os.Unsetenv("WAFER_KEK")

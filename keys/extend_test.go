@@ -13,8 +13,8 @@ import (
 
 const day = 24 * time.Hour
 
-// An extended ring keeps a key for as long as a session that it seals may live, and a
-// key that stopped sealing for no longer than before.
+// An extended ring keeps a key for as long as a session that it seals may live. A key that stopped
+// sealing is kept no longer than before.
 func TestExtend(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	at := func(days time.Duration) time.Time { return now.Add(days * day) }
@@ -28,7 +28,7 @@ func TestExtend(t *testing.T) {
 		name     string
 		from     *keys.Ring
 		when     time.Time
-		old, now time.Time // when these end afterwards
+		old, now time.Time // when the keys end afterwards
 	}{
 		{"nothing waits", r, at(10), at(1 + 1 + 1), time.Time{}},
 		{"a key waits", pending, at(10), at(1 + 1 + 1), at(11 + 30 + 1)},
@@ -52,7 +52,7 @@ func TestExtend(t *testing.T) {
 			if string(before) != doc(c.from) {
 				t.Error("the ring it came from is changed")
 			}
-			// It is read as it is written, and no old copy takes anything from it.
+			// It reads back as it was written, and merging an old copy takes nothing from it.
 			if again := must(keys.Parse(got.PlaintextJWKSet())); fmt.Sprint(lives(again, c.when)) != fmt.Sprint(lives(got, c.when)) {
 				t.Errorf("read again: %v, want %v", lives(again, c.when), lives(got, c.when))
 			}
@@ -74,7 +74,7 @@ func TestExtend(t *testing.T) {
 			}
 		})
 	}
-	// What expired stays so.
+	// A key that expired stays expired.
 	late := at(20)
 	if s := must(r.Extend(late, 30*day)); s.State(must2(s.Key(old.ID())), late) != keys.Expired {
 		t.Error("a key that had expired opens again")
@@ -108,7 +108,7 @@ func TestExtendRefuses(t *testing.T) {
 	}
 }
 
-// A process that follows the file learns of it, and its own edits keep it.
+// A process that follows the file learns of the extension, and its own edits keep it.
 func TestExtendInAFile(t *testing.T) {
 	dir := t.TempDir()
 	path, kek := filepath.Join(dir, "ring.jwe"), keys.KEKFile(filepath.Join(dir, "kek"))
@@ -121,7 +121,7 @@ func TestExtendInAFile(t *testing.T) {
 	}
 	await(t, "the follower has it", func() bool { return follower.Ring().MaxSession() == 30*day })
 	await(t, "the log says so", func() bool { return l.lines("max_session=720h0m0s") == 1 })
-	write(t, path, before) // an old copy is put back
+	write(t, path, before) // restores an old copy
 	if err := follower.Edit(t.Context(), rotate); err != nil {
 		t.Fatal(err)
 	}
@@ -130,8 +130,8 @@ func TestExtendInAFile(t *testing.T) {
 	}
 }
 
-// A copy that was rotated before it heard of the longer sessions brings a key for
-// shorter ones, which seals longer ones from then on. Its successor keeps it for those.
+// A copy that was rotated before it learned of the longer sessions adds a key for shorter ones,
+// which seals longer ones from then on. Its successor is kept for those.
 func TestExtendMeetsARotation(t *testing.T) {
 	now := time.Now()
 	r := keys.Generate(day)

@@ -18,7 +18,7 @@ const (
 	refreshGap  = time.Second            // between reads that Refresh asks for
 	settle      = 100 * time.Millisecond // after the first sign of a change: writers send several
 	kekTimeout  = 30 * time.Second       // for a KEK that the background asks for
-	kekAgain    = 15 * time.Second       // before a KEK that did not open the ring is asked for again
+	kekAgain    = 15 * time.Second       // before a KEK that failed is asked for again
 )
 
 // FileConfig configures a [File]. The zero value is good for production.

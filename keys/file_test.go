@@ -34,7 +34,7 @@ func TestOpenFileCreates(t *testing.T) {
 		t.Error("opening again made another ring")
 	}
 	names, _ := filepath.Glob(filepath.Join(dir, "*"))
-	if len(names) != 3 { // with the lock
+	if len(names) != 3 { // and the lock
 		t.Errorf("left behind: %v", names)
 	}
 }
@@ -90,7 +90,7 @@ func TestOpenFileRefusesNonsense(t *testing.T) {
 }
 
 func TestClosedFile(t *testing.T) {
-	bubble.Test(t, func(t *testing.T) { // which fails if a goroutine is left
+	bubble.Test(t, func(t *testing.T) { // a bubble fails if a goroutine is left
 		kek := kekOf(goldenKEK)
 		path := create(t, kek, keys.Generate(0))
 		f := open(t, path, kek, keys.FileConfig{PollOnly: true})
@@ -123,7 +123,7 @@ func TestStatic(t *testing.T) {
 	}
 }
 
-// Where a ring is expected, a new one means that everybody is logged out.
+// If a ring was expected, a new one means that everybody is logged out.
 func TestNewRingIsAnnounced(t *testing.T) {
 	var l logs
 	dir := t.TempDir()

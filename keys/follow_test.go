@@ -49,7 +49,7 @@ func TestFileFollows(t *testing.T) {
 	}
 }
 
-// Kubernetes keeps a secret in a folder of its own, behind a link that it swaps.
+// Kubernetes keeps a secret in its own folder, behind a link that it swaps.
 func TestFileFollowsLinksThatSwap(t *testing.T) {
 	dir, kek := t.TempDir(), kekOf(goldenKEK)
 	publish := func(version string, r *keys.Ring) {
@@ -71,7 +71,7 @@ func TestFileFollowsLinksThatSwap(t *testing.T) {
 	if err := os.Symlink(filepath.Join("..data", "ring.jwe"), path); err != nil {
 		t.Fatal(err)
 	}
-	// Another link, from a folder that never changes.
+	// This is another link, from a folder that never changes.
 	far := filepath.Join(t.TempDir(), "far.jwe")
 	if err := os.Symlink(path, far); err != nil {
 		t.Fatal(err)
@@ -86,8 +86,7 @@ func TestFileFollowsLinksThatSwap(t *testing.T) {
 	os.RemoveAll(filepath.Join(dir, "..2026_01"))
 }
 
-// A file that is put back from a backup takes nothing away, and the next edit
-// writes what it lacks.
+// Restoring a file from a backup removes nothing, and the next edit writes what the file lacks.
 func TestReloadIsAUnion(t *testing.T) {
 	kek := kekOf(goldenKEK)
 	path := create(t, kek, keys.Generate(0))
@@ -114,7 +113,7 @@ func TestReloadIsAUnion(t *testing.T) {
 	}
 }
 
-// Encrypted anew, a ring is the same ring, expired keys and all.
+// A ring that is encrypted anew is the same ring, with its expired keys.
 func TestSameRingSamePointer(t *testing.T) {
 	kek, old := kekOf(goldenKEK), must(keys.Parse(testdata(t, "ring.json")))
 	path := create(t, kek, old)
@@ -129,8 +128,8 @@ func TestSameRingSamePointer(t *testing.T) {
 	}
 }
 
-// Whatever happens to the file, the ring in memory stays, the log says so once, and
-// once more when all is well again.
+// Whatever happens to the file, the ring in memory stays. The log says so once, and once more when
+// the file is readable again.
 func TestFileThatCannotBeRead(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -161,8 +160,8 @@ func TestFileThatCannotBeRead(t *testing.T) {
 				f := open(t, path, kek, keys.FileConfig{PollOnly: true, Logger: log.logger()})
 				defer f.Close()
 				had := f.Ring()
-				// Many polls, and then a moment at which none is under way and
-				// Refresh looks itself.
+				// Long enough for many polls, ending at a moment at which none is under way, so
+				// that Refresh itself reads.
 				const between = time.Minute + 2*time.Second
 				for round := 1; round <= 2; round++ {
 					c.spoil(t, path)
@@ -210,8 +209,8 @@ func TestFileThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// The KEK is asked for when bytes changed and at no other time; what failed is
-// tried again when either changed.
+// The KEK is asked for only when the bytes changed. A failure is retried when the bytes or the KEK
+// changed.
 func TestKEKIsAskedForChangesOnly(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
@@ -229,7 +228,7 @@ func TestKEKIsAskedForChangesOnly(t *testing.T) {
 		defer f.Close()
 		start := asked.Load()
 		time.Sleep(time.Hour)
-		write(t, path, read(t, path)) // another file, the same bytes
+		write(t, path, read(t, path)) // a new file with the same bytes
 		time.Sleep(time.Hour)
 		if n := asked.Load() - start; n != 0 {
 			t.Errorf("asked %d times, though nothing changed", n)
@@ -240,12 +239,12 @@ func TestKEKIsAskedForChangesOnly(t *testing.T) {
 		if n := asked.Load() - start; n != 1 || len(f.Ring().Keys()) != 2 {
 			t.Errorf("asked %d times for one change, %v", n, f.Ring())
 		}
-		// A ring under a new KEK, which we get later.
+		// The ring is under a new KEK, which arrives later.
 		wrong.Store(true)
 		r = must(rotate(r))
 		write(t, path, must(kekOf(goldenKEK).Seal(t.Context(), r)))
 		start = asked.Load()
-		for range 60 { // unknown kids
+		for range 60 { // as unknown kids do
 			f.Refresh(t.Context())
 			time.Sleep(time.Second)
 		}
@@ -268,7 +267,7 @@ func TestRefresh(t *testing.T) {
 		var asked atomic.Int64
 		kek := keys.KEKFunc(func(context.Context) ([]byte, error) {
 			asked.Add(1)
-			time.Sleep(100 * time.Millisecond) // a service takes its time
+			time.Sleep(100 * time.Millisecond) // a service is slow
 			return goldenKEK, nil
 		})
 		r := keys.Generate(0)
@@ -296,7 +295,7 @@ func TestRefresh(t *testing.T) {
 		if n := asked.Load() - start; n != 1 || len(f.Ring().Keys()) != 2 {
 			t.Fatalf("%d looks, %v", n, f.Ring())
 		}
-		// Too soon after that: it is put off, not forgotten.
+		// The change comes too soon after the last read: the read is postponed, not forgotten.
 		change()
 		flood()
 		if n := asked.Load() - start; n != 1 {
@@ -310,7 +309,7 @@ func TestRefresh(t *testing.T) {
 		if n := asked.Load() - start; n != 2 {
 			t.Errorf("%d looks in the end", n)
 		}
-		// A caller that gives up gets its own error, and nobody else does.
+		// A caller that gives up gets its own error, and no other caller does.
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		change()

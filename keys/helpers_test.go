@@ -14,7 +14,7 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 )
 
-// await waits for a condition that another goroutine or the system brings about.
+// await waits for a condition that another goroutine or the system fulfills.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -93,7 +93,7 @@ func rotate(r *keys.Ring) (*keys.Ring, error) {
 	return r.Rotate(time.Now(), keys.Rotation{Immediate: true})
 }
 
-// create makes a ring in a new folder.
+// create writes a ring to a new folder.
 func create(t testing.TB, k keys.KEK, r *keys.Ring) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ring.jwe")
@@ -112,7 +112,7 @@ func alter(b []byte) []byte {
 	return b
 }
 
-// keysKEK returns one of many keys.
+// keysKEK returns one of many KEKs.
 func keysKEK(n byte) ([]byte, error) {
 	b := bytes.Clone(goldenKEK)
 	b[0] = n

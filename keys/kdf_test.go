@@ -13,7 +13,7 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 )
 
-// needs skips a test of a passphrase where FIPS 140 mode allows none.
+// needs skips a test of a passphrase in FIPS 140 mode, which allows none.
 func needs(t *testing.T, k keys.KEK) {
 	t.Helper()
 	if fips140.Enforced() && strings.Contains(k.String(), "passphrase") {
@@ -21,8 +21,8 @@ func needs(t *testing.T, k keys.KEK) {
 	}
 }
 
-// Sealing again keeps the salt, which saves every reader a run of the KDF, until
-// there is another passphrase.
+// Sealing again keeps the salt, which saves every reader a run of the KDF. Another passphrase gets
+// a new salt.
 func TestSaltStaysWithThePassphrase(t *testing.T) {
 	needs(t, passphraseOf(nil))
 	passphrase := []byte("correct horse battery staple")
@@ -71,8 +71,7 @@ func TestPassphraseFile(t *testing.T) {
 	}
 }
 
-// A header may ask for as much work as four times what Wafer writes, and the error
-// says so.
+// A header may demand up to four times the work that Wafer's own needs, and the error says so.
 func TestWorkIsBounded(t *testing.T) {
 	pass := passphraseOf(goldenPassphrase)
 	needs(t, pass)
@@ -106,7 +105,7 @@ func TestWaitForThePassphraseEnds(t *testing.T) {
 	if _, err := pass.Open(ctx, slow); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v after %v, want the deadline", err, time.Since(start))
 	}
-	// Who comes later waits for that run, and then has its own.
+	// A later caller waits for that run and then gets its own.
 	if r, err := pass.Open(t.Context(), file); err != nil || r == nil {
 		t.Errorf("afterwards: %v", err)
 	}

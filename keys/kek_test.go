@@ -39,7 +39,7 @@ func testdata(t testing.TB, name string) []byte {
 	return b
 }
 
-// The files were encrypted by another implementation of AES-GCM and argon2id.
+// Another implementation of AES-GCM and argon2id encrypted these files.
 func TestOpensWhatOthersEncrypted(t *testing.T) {
 	for name, kek := range map[string]keys.KEK{
 		"ring-kek.jwe":        kekOf(goldenKEK),
@@ -116,7 +116,7 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// reseal encrypts the golden document under any header.
+// reseal encrypts the golden document under the given header.
 func reseal(header string) []byte {
 	a := must(jwe.AEAD(goldenKEK))
 	doc := must(os.ReadFile("testdata/ring.json"))
@@ -286,7 +286,7 @@ func TestKEKFileAndEnv(t *testing.T) {
 	}
 }
 
-// An encrypted ring from any hand costs bounded work and never panics.
+// Opening any bytes costs bounded work and never panics.
 func FuzzOpen(f *testing.F) {
 	f.Add(testdata(f, "ring-kek.jwe"))
 	f.Add(testdata(f, "ring.json"))
@@ -295,7 +295,7 @@ func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := kek.Open(t.Context(), b)
 		if err == nil {
-			// Only who has the key could have made it: it is what was sealed.
+			// Only the owner of the key could have made it, so it is what was sealed.
 			if string(bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))) != strings.TrimSpace(string(testdata(t, "ring-kek.jwe"))) {
 				t.Fatalf("another spelling opens: %v", r)
 			}

@@ -20,8 +20,8 @@ import (
 
 const service = 54321 // the user whose ring root edits
 
-// serviceRing makes a ring in a folder that belongs to the service, with all that is
-// in it, and a file of root's elsewhere.
+// serviceRing creates a ring in a folder that belongs to the service, as everything in it does, and
+// a file of root's elsewhere.
 func serviceRing(t *testing.T) (path, secret string) {
 	t.Helper()
 	path = create(t, kekOf(goldenKEK), keys.Generate(0))
@@ -49,7 +49,7 @@ func owned(t *testing.T, name string) (uid int) {
 	return int(stat.Uid)
 }
 
-// untouched fails if an edit reached the file.
+// untouched fails the test if an edit reached the file.
 func untouched(t *testing.T, secret string) {
 	t.Helper()
 	info, err := os.Lstat(secret)
@@ -65,14 +65,14 @@ func symlink(t *testing.T, to, name string) {
 	}
 }
 
-// bounded is for calls that must not hang.
+// bounded returns a context for calls that must not hang.
 func bounded(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// Who owns the folder plants a link where an edit puts its lock or its new file.
+// The owner of the folder plants a link where an edit puts its lock or its new file.
 func TestEditFollowsNoPlantedLink(t *testing.T) {
 	for _, c := range []struct{ planted, err string }{
 		{".lock", ".lock is not a regular file; remove it"},
@@ -93,7 +93,7 @@ func TestEditFollowsNoPlantedLink(t *testing.T) {
 	}
 }
 
-// A link to a file of the same folder counts as much as any other.
+// A link to a file in the same folder is refused like any other.
 func TestLockIsNoLinkWithinTheFolder(t *testing.T) {
 	path, _ := serviceRing(t)
 	inside := filepath.Join(filepath.Dir(path), "inside")
@@ -107,7 +107,7 @@ func TestLockIsNoLinkWithinTheFolder(t *testing.T) {
 	untouched(t, inside)
 }
 
-// The ring is read through a link and never written through one.
+// The ring is read through a link but never written through one.
 func TestRingThatIsALink(t *testing.T) {
 	kek := kekOf(goldenKEK)
 	path, secret := serviceRing(t)
@@ -144,7 +144,7 @@ func TestRingThatIsALink(t *testing.T) {
 	untouched(t, secret)
 }
 
-// Links that come and go between the steps of an edit.
+// Links appear and disappear between the steps of an edit.
 func TestEditWhileLinksAreSwapped(t *testing.T) {
 	kek := kekOf(goldenKEK)
 	path, secret := serviceRing(t)
@@ -169,7 +169,7 @@ func TestEditWhileLinksAreSwapped(t *testing.T) {
 	}
 	good, done := read(t, path), 0
 	for range 300 {
-		// His own ring is his to lose.
+		// The owner may lose his own ring.
 		if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
 			write(t, path, good)
 			if os.Geteuid() == 0 {
@@ -188,7 +188,7 @@ func TestEditWhileLinksAreSwapped(t *testing.T) {
 	t.Logf("%d edits went through", done)
 }
 
-// What stands in the place of the lock and is none is an error, and no wait.
+// A lock that is not a regular file is an error at once.
 func TestLockThatIsNone(t *testing.T) {
 	kek := kekOf(goldenKEK)
 	for _, c := range []struct {
@@ -213,7 +213,7 @@ func TestLockThatIsNone(t *testing.T) {
 	}
 }
 
-// A lock that root made before it knew the service keeps the service out, and says so.
+// A lock that root created before it knew the service keeps the service out, and the error says so.
 func TestLockOfAnotherUser(t *testing.T) {
 	needRoot(t)
 	path, _ := serviceRing(t)
@@ -232,7 +232,7 @@ func TestLockOfAnotherUser(t *testing.T) {
 	}
 }
 
-// Root does not edit where others could put their hands in between.
+// Root does not edit where others could interfere.
 func TestFoldersThatRootEditsIn(t *testing.T) {
 	needRoot(t)
 	const stranger = 54322
@@ -240,7 +240,7 @@ func TestFoldersThatRootEditsIn(t *testing.T) {
 		name          string
 		folder, file  int
 		mode          fs.FileMode
-		ok, okIfThere bool // to make a ring, to edit one
+		ok, okIfThere bool // whether it may create a ring, or edit one
 	}{
 		{"root's own", 0, 0, 0o755, true, true},
 		{"the service's file", 0, service, 0o755, true, true},

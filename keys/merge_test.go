@@ -16,7 +16,7 @@ import (
 
 func doc(r *keys.Ring) string { return string(r.PlaintextJWKSet()) }
 
-// step is one thing that may happen to a copy of a ring at some time.
+// step is one event that may happen to a copy of a ring.
 func step(rnd *rand.Rand, r *keys.Ring, now time.Time) *keys.Ring {
 	switch rnd.IntN(6) {
 	case 5:
@@ -36,8 +36,8 @@ func step(rnd *rand.Rand, r *keys.Ring, now time.Time) *keys.Ring {
 	return must(keys.Parse(r.PlaintextJWKSet()))
 }
 
-// copies returns copies of one ring that went different ways for about 40 days,
-// meeting now and then, and the time it is at the end.
+// copies returns copies of one ring that diverged for about 40 days, merging now and then, and the
+// time at the end.
 func copies(rnd *rand.Rand, n int) ([]*keys.Ring, time.Time) {
 	first := keys.Generate(time.Duration(1+rnd.IntN(72)) * time.Hour)
 	all := make([]*keys.Ring, n)
@@ -81,7 +81,7 @@ func TestMergeLaws(t *testing.T) {
 		monotone(t, a, ab)
 		monotone(t, b, ab)
 		for _, later := range []time.Duration{0, time.Hour, 240 * time.Hour, 10000 * time.Hour} {
-			sealing(t, ab, now.Add(later)) // some key always seals
+			sealing(t, ab, now.Add(later)) // there is always a key that seals
 		}
 	}
 }
@@ -94,7 +94,7 @@ func lives(r *keys.Ring, now time.Time) []string {
 	return all
 }
 
-// longest returns the seconds of the longest session that a key seals.
+// longest returns the seconds of the longest session that the key seals.
 func longest(r *keys.Ring, kid string) int64 {
 	var set struct {
 		MaxSession int64 `json:"max_session"`
@@ -114,8 +114,8 @@ func longest(r *keys.Ring, kid string) int64 {
 	return set.MaxSession
 }
 
-// monotone fails unless the union has every key of the part, every revocation, and
-// no later end, unless the other part extended the key.
+// monotone fails unless the union has every key and every revocation of part, and no later end,
+// except where the other part extended the key.
 func monotone(t *testing.T, part, union *keys.Ring) {
 	t.Helper()
 	for _, k := range part.Keys() {
@@ -133,8 +133,8 @@ func monotone(t *testing.T, part, union *keys.Ring) {
 	}
 }
 
-// An old copy, however old, brings back neither a revoked key nor one that expired
-// and was pruned.
+// However old a copy is, merging it restores neither a revoked key nor one that expired and was
+// pruned.
 func TestOldCopiesBringNothingBack(t *testing.T) {
 	for seed := range uint64(40) {
 		rnd := rand.New(rand.NewPCG(seed, 2))
@@ -165,13 +165,13 @@ func TestOldCopiesBringNothingBack(t *testing.T) {
 	}
 }
 
-// What was sealed opens for as long as a session may live, through any rotation,
-// pruning and reading, unless its key was revoked.
+// A sealed session opens for as long as a session may live, through any rotation, pruning and
+// reading, unless its key was revoked.
 func TestNobodyIsLoggedOut(t *testing.T) {
 	type sealed struct {
 		kid  string
 		at   time.Time
-		life time.Duration // the longest there was then
+		life time.Duration // the longest at that time
 	}
 	for seed := range uint64(40) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
@@ -195,8 +195,8 @@ func TestNobodyIsLoggedOut(t *testing.T) {
 	}
 }
 
-// Two replicas that rotate at once, not knowing of each other, make two keys; what
-// each sealed opens for the other once they met.
+// Two replicas that rotate at the same time make two keys. After merging, each opens what the other
+// sealed.
 func TestTwoRotationsAtOnce(t *testing.T) {
 	r := keys.Generate(0)
 	now := time.Now()

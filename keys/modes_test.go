@@ -17,7 +17,7 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 )
 
-// readOnly is what a child prints that could open a ring and not write it.
+// readOnly matches the output of a child that could open a ring but not write it.
 var readOnly = regexp.MustCompile(`^[A-Za-z0-9_-]{22}\nerror: keys: read-only: `)
 
 func TestModes(t *testing.T) {
@@ -70,7 +70,7 @@ func needRoot(t *testing.T) {
 	}
 }
 
-// Where the group is how a file was given to us, it may read.
+// A file may be readable by its group if we can read it only through the group.
 func TestModesOfFilesGivenByGroup(t *testing.T) {
 	needRoot(t)
 	const stranger = 54321
@@ -105,7 +105,7 @@ func TestModesOfFilesGivenByGroup(t *testing.T) {
 	}
 }
 
-// What root edits stays the service's own.
+// A file that root edits stays the service's.
 func TestEditKeepsTheOwner(t *testing.T) {
 	needRoot(t)
 	kek := kekOf(goldenKEK)
@@ -125,7 +125,7 @@ func TestEditKeepsTheOwner(t *testing.T) {
 	}
 }
 
-// A ring that cannot be written is read all the same.
+// A ring that cannot be written can still be read.
 func TestReadOnlyFolder(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "ring.jwe")
@@ -145,8 +145,8 @@ func TestReadOnlyFolder(t *testing.T) {
 	}
 }
 
-// runAs runs the job "open" as another user where we are root, and else as ourselves.
-// It returns what that prints.
+// runAs runs the job "open" as another user if we are root, and otherwise as ourselves. It returns
+// the output.
 func runAs(t *testing.T, uid uint32, dir, path string) string {
 	t.Helper()
 	// The binary must be where the user can read it.
@@ -165,7 +165,7 @@ func runAs(t *testing.T, uid uint32, dir, path string) string {
 	cmd := exec.Command(self, path)
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), jobVariable+"=open")
-	if os.Geteuid() == 0 { // whom no mode keeps out
+	if os.Geteuid() == 0 { // modes do not restrict root
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 	}
 	out, err := cmd.CombinedOutput()
@@ -175,8 +175,8 @@ func runAs(t *testing.T, uid uint32, dir, path string) string {
 	return string(out)
 }
 
-// A read-only mount, as Kubernetes makes of a secret for a pod that runs as root
-// with an fsGroup: mode 0440, our own, and nothing we could do about it.
+// A read-only mount, as Kubernetes makes of a secret for a pod that runs as root with an fsGroup:
+// the mode is 0440, the file is ours, and we cannot change that.
 func TestReadOnlyMount(t *testing.T) {
 	needRoot(t)
 	cmd := exec.Command(os.Args[0], t.TempDir())
@@ -192,7 +192,7 @@ func TestReadOnlyMount(t *testing.T) {
 }
 
 func readOnlyMount(dir string) error {
-	// Nothing that is mounted here may reach the world outside.
+	// Mounts made here must not be visible outside.
 	if syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "") != nil ||
 		syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=0755") != nil {
 		return errors.New("no mounts here")

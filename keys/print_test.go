@@ -20,7 +20,7 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 )
 
-// A leak finds secrets in text, in any form a printer may give them.
+// A leak finds secrets in text, in any form that a printer may give them.
 type leak struct{ forms []string }
 
 func (l *leak) add(secret []byte) {
@@ -34,7 +34,7 @@ func (l *leak) add(secret []byte) {
 		}
 	}
 	for _, enc := range []*base64.Encoding{base64.RawURLEncoding, base64.RawStdEncoding} {
-		for shift := range 3 { // a secret may begin anywhere in what is encoded
+		for shift := range 3 { // a secret may begin at any offset of the encoded text
 			s := enc.EncodeToString(secret[shift:])
 			for i := 0; i+8 <= len(s)-1; i++ {
 				l.forms = append(l.forms, s[i:i+8])
@@ -52,7 +52,7 @@ func (l *leak) in(s string) bool {
 	return false
 }
 
-// secretsOf finds the secrets of a ring in its document.
+// secretsOf returns the secrets in the document of a ring.
 func secretsOf(r *keys.Ring) (all [][]byte) {
 	var set struct {
 		ListKey string `json:"list_key"`
@@ -82,14 +82,15 @@ func TestNoSecretPrints(t *testing.T) {
 	kek := keys.KEKFunc(func(context.Context) ([]byte, error) { return kekBytes, nil })
 	pass := keys.Passphrase(func(context.Context) ([]byte, error) { return passphrase, nil })
 	path := filepath.Join(t.TempDir(), "ring.jwe")
-	sealed := pass // so that the file remembers what the passphrase was stretched to
+	sealed := pass // so that the file keeps the key derived from the passphrase
 	if fips140.Enforced() {
 		sealed = kek
 	}
 	if err := keys.CreateFile(ctx, path, sealed, r); err != nil {
 		t.Fatal(err)
 	}
-	file, err := keys.OpenFile(ctx, path, sealed, keys.FileConfig{Poll: time.Hour, PollOnly: true}) // whose background rests while it is printed
+	// its background rests while it is printed
+	file, err := keys.OpenFile(ctx, path, sealed, keys.FileConfig{Poll: time.Hour, PollOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +172,7 @@ func TestNoSecretPrints(t *testing.T) {
 	}
 }
 
-// The finder must find, or the test above says nothing.
+// If the finder finds nothing, the test above proves nothing.
 func TestLeaksAreFound(t *testing.T) {
 	secret := must(base64.RawURLEncoding.DecodeString("dwb4XYaQAkrWvaNAG-nIy8zJNfbNH2EiauFTOK4aNAA"))
 	var l leak
@@ -182,7 +183,7 @@ func TestLeaksAreFound(t *testing.T) {
 		for _, verb := range []string{"v", "+v", "#v", "x", "X", "d", "q"} {
 			if out := fmt.Sprintf("%"+verb, v); verb != "q" && !l.in(out) && !strings.HasPrefix(out, "%!") {
 				if _, isText := v.(string); isText && verb != "v" {
-					continue // text in hex is another secret's business
+					continue // text in hex belongs to another secret
 				}
 				t.Errorf("%%%s of %T is not found: %s", verb, v, out)
 			}
@@ -207,8 +208,8 @@ func TestLeaksAreFound(t *testing.T) {
 	}
 }
 
-// walk prints what a value reaches, unexported fields and pointers included, as
-// debugging printers do.
+// walk prints everything that a value reaches, through unexported fields and pointers, as debugging
+// printers do.
 func walk(w *bytes.Buffer, v reflect.Value, depth int, seen map[uintptr]bool) {
 	if depth > 40 || w.Len() > 4<<20 {
 		return
@@ -230,7 +231,7 @@ func walk(w *bytes.Buffer, v reflect.Value, depth int, seen map[uintptr]bool) {
 		}
 	case reflect.Slice, reflect.Array:
 		if e := v.Type().Elem().Kind(); e == reflect.Uint8 || e == reflect.Uint32 || e == reflect.Uint64 {
-			var little, big []byte // ciphers keep keys in words, in the order of bytes that suits the machine
+			var little, big []byte // ciphers keep keys in words, in the machine's byte order
 			for i := range v.Len() {
 				n := v.Index(i).Uint()
 				switch e {

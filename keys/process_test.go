@@ -160,8 +160,8 @@ func TestProcessesLoseNoEdit(t *testing.T) {
 	}
 }
 
-// A writer that is killed at any moment leaves the old ring or the new one, loses
-// nothing that it had reported, and keeps nobody from writing.
+// A writer that is killed at any moment leaves the old ring or the new one, loses nothing that it
+// had reported, and does not block later writers.
 func TestKilledWriter(t *testing.T) {
 	dir := t.TempDir()
 	path, kek := filepath.Join(dir, "ring.jwe"), keys.KEKFile(filepath.Join(dir, "kek"))
@@ -211,13 +211,13 @@ func TestKilledWriter(t *testing.T) {
 	}
 }
 
-// The same at every system call of a write, one after the other.
+// The same for every system call of a write, one after the other.
 func TestKilledAtEverySystemCall(t *testing.T) {
 	strace := needStrace(t)
 	dir := t.TempDir()
 	path, kek := filepath.Join(dir, "ring.jwe"), keys.KEKFile(filepath.Join(dir, "kek"))
 	open(t, path, kek, keys.FileConfig{Create: true}).Close()
-	// As often as one edit makes them, and rename has two names.
+	// The numbers are how often one edit makes each call, and rename has two names.
 	for call, times := range map[string]int{"unlinkat": 1, "flock": 1, "write": 1, "fsync": 2, "close": 6, "rename": 1, "renameat": 1} {
 		for nth := 1; nth <= times; nth++ {
 			before, err := keys.OpenFile(t.Context(), path, kek, keys.FileConfig{Logger: quiet})
@@ -242,7 +242,7 @@ func TestKilledAtEverySystemCall(t *testing.T) {
 	}
 }
 
-// needStrace returns strace, if it is installed and may be used.
+// needStrace returns the path of strace if it is installed and may be used.
 func needStrace(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("strace")
@@ -255,7 +255,7 @@ func needStrace(t *testing.T) string {
 	return path
 }
 
-// A write is reported once it is on the disk: the new file, and then its name.
+// A write is reported only once it is on disk: the new file, and then its name.
 func TestWriteIsDurable(t *testing.T) {
 	strace := needStrace(t)
 	dir := t.TempDir()
@@ -281,7 +281,7 @@ func TestWriteIsDurable(t *testing.T) {
 	}
 }
 
-// Where FIPS 140 mode is enforced, a passphrase is refused, and a key is not.
+// Where FIPS 140 mode is enforced, a passphrase is refused, but a key is not.
 func TestNoPassphraseInFIPSMode(t *testing.T) {
 	for what, job := range map[string]string{"a passphrase": "passphrase", "a key": "create"} {
 		cmd := exec.Command(os.Args[0], filepath.Join(t.TempDir(), "ring.jwe"))

@@ -27,7 +27,7 @@ func TestRewrap(t *testing.T) {
 		{"another passphrase", passphraseOf([]byte("correct horse battery stable"))},
 		{"a key again", kekOf(goldenKEK)},
 	}
-	// Spaces, and the members in another order: nothing is written anew.
+	// The document has spaces and another order of members, and is not reformatted.
 	odd := bytes.Replace(testdata(t, "ring.json"), []byte(`{"ring":`), []byte(`{  "ring":`), 1)
 	if bytes.Equal(odd, testdata(t, "ring.json")) {
 		t.Fatal("nothing odd about it")
@@ -91,7 +91,7 @@ func TestRewrapRefuses(t *testing.T) {
 	}
 }
 
-// Who runs with the old KEK keeps the ring, and is told what to do.
+// A process that runs with the old KEK keeps the ring, and its log says what to do.
 func TestRewrapUnderARunningProcess(t *testing.T) {
 	kek := kekOf(goldenKEK)
 	path := create(t, kek, keys.Generate(0))

@@ -88,7 +88,7 @@ func TestGenerateRefusesNonsense(t *testing.T) {
 	}
 }
 
-// A kid is typed on command lines, where one that begins with "-" is a flag.
+// A kid is typed on command lines, where an argument that begins with "-" is a flag.
 func TestKidsAreNoFlags(t *testing.T) {
 	for range 2000 { // one in 64 would be
 		if kid := keys.Generate(0).Keys()[0].ID(); kid[0] == '-' {
@@ -163,7 +163,7 @@ func TestRotateAfter(t *testing.T) {
 func TestRotateImmediate(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		r := keys.Generate(0)
-		// Many in one second: the last one seals, whatever its kid.
+		// Of many keys in one second, the last one seals, whatever its kid.
 		for range 20 {
 			now := time.Now()
 			was := sealing(t, r, now)
@@ -244,7 +244,7 @@ func TestRevoke(t *testing.T) {
 	t.Run("pending", func(t *testing.T) {
 		got := must(r.Revoke(now, r.Keys()[0].ID()))
 		wantStates(t, got, now, keys.Pending, keys.Revoked, keys.Sealing, keys.Opening)
-		// What seals now must not end before another one takes over.
+		// The key that seals now must not end before another one takes over.
 		wantStates(t, got, now.Add(10*time.Minute), keys.Sealing, keys.Revoked, keys.Opening, keys.Opening)
 		sealing(t, got, now.Add(1000*24*time.Hour))
 	})
@@ -286,9 +286,8 @@ func TestPrune(t *testing.T) {
 	})
 }
 
-// A replica whose clock is behind must be able to seal with a new ring at once,
-// however far it is behind: but with nothing that waits for its time while another key
-// can seal, and never with a key that was revoked.
+// A replica whose clock is behind, however far, must be able to seal with a new ring at once. But
+// it must not seal with a key that waits while another key can seal, and never with a revoked key.
 func TestClocksApart(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		r := keys.Generate(0)
@@ -309,7 +308,7 @@ func TestClocksApart(t *testing.T) {
 		next := must(r.Rotate(now, keys.Rotation{})) // seals in ten minutes
 		wantStates(t, next, hourBehind, keys.Pending, keys.Sealing)
 		wantStates(t, next, now, keys.Pending, keys.Sealing)
-		leaked := must(next.Revoke(now, first.ID())) // one that seals at once comes in its place
+		leaked := must(next.Revoke(now, first.ID())) // a key that seals at once replaces it
 		if k := sealing(t, leaked, hourBehind); k.ID() == first.ID() || k.ID() == next.Keys()[0].ID() {
 			t.Errorf("an hour behind, %v seals: revoked, or to come later than another", k)
 		}
@@ -336,7 +335,7 @@ func TestClocksApart(t *testing.T) {
 	})
 }
 
-// A ring of a document in which nothing can seal any more is mended by rotating.
+// Rotation repairs a ring in which no key can seal any more.
 func TestRotateWhenNothingSeals(t *testing.T) {
 	now := time.Now()
 	first := keys.Generate(0)
@@ -394,9 +393,8 @@ func TestSealingAllocatesNothing(t *testing.T) {
 	}
 }
 
-// The list secrets of a ring must never change, or every entry of its list would
-// be forgotten. The expected values were computed by another implementation of
-// HKDF (RFC 5869).
+// The list secrets of a ring must never change, or every entry of its list would become useless.
+// Another implementation of HKDF (RFC 5869) computed the expected values.
 func TestListSecret(t *testing.T) {
 	r := must(keys.Parse([]byte(golden(t))))
 	for label, want := range map[string]string{

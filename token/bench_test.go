@@ -14,9 +14,8 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// The floor is what no token of this shape can do without if it is written by
-// hand from the standard library: AES-GCM over the same bytes, and base64 of the
-// three parts. It neither looks for a key nor reads a claim.
+// The floor is the least work for a token of this shape that uses the standard library: AES-GCM
+// over the same bytes, and base64 of the three parts. It neither looks up a key nor reads a claim.
 
 func BenchmarkOpen(b *testing.B) {
 	now := time.Now()
@@ -155,8 +154,8 @@ func loop(f func()) func(*testing.B) {
 	}
 }
 
-// beside runs both in turn and reports the ratio of their first deciles, which a
-// busy machine moves less than it does any one time.
+// beside runs both in turn and reports the ratio of their first deciles, which varies less on a
+// busy machine than any single time.
 func beside(floor, ours func()) func(*testing.B) {
 	return func(b *testing.B) {
 		var times [2][]time.Duration
@@ -178,8 +177,7 @@ func beside(floor, ours func()) func(*testing.B) {
 	}
 }
 
-// benchSession is a session as they come: everything said, two groups, 300 bytes
-// of data.
+// benchSession is a typical session: all claims, two groups, 300 bytes of data.
 func benchSession(now time.Time) *token.Session {
 	c := &token.Session{
 		Audience:   []byte("session"),

@@ -12,7 +12,7 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// Claims that someone else wrote, and what they mean.
+// Claims written by other software, and what they mean.
 func TestClaimsFromElsewhere(t *testing.T) {
 	s := testSealer(t)
 	least := token.Session{Audience: []byte("shop"), AuthTime: 1, Validity: token.Validity{IssuedAt: 2, Expires: 3}, End: 4}
@@ -79,8 +79,7 @@ func TestClaimsFromElsewhere(t *testing.T) {
 	}
 }
 
-// Data that is there and empty is not one JSON value, which is for whoever decodes
-// it to say: it is not the same as none.
+// Empty data is not one JSON value, which its decoder must find out. It differs from no data.
 func TestEmptyDataIsThere(t *testing.T) {
 	s := testSealer(t)
 	for _, end := range []string{`}`, "} "} { // canonical and not
@@ -240,7 +239,8 @@ func TestClaimsRefused(t *testing.T) {
 			"18446744073709551617", "99999999999999999", strings.Repeat("9", 400), `"1"`, "null", "true", "[1]", "{}", "0x1", "1_000", "1 2", "Infinity",
 		} {
 			claims := insert(fmt.Sprintf(`%q:%s`, name, number))
-			if i := strings.Index(leastClaims, `"`+name+`":`); i >= 0 { // in place of the one that is there
+			// replaces the one that is there
+			if i := strings.Index(leastClaims, `"`+name+`":`); i >= 0 {
 				digit := i + len(name) + 3
 				claims = leastClaims[:digit] + number + leastClaims[digit+1:]
 			}
@@ -296,7 +296,7 @@ func TestRenewalClaims(t *testing.T) {
 	}
 }
 
-// unknown returns n members that are not known.
+// unknown returns n unknown members.
 func unknown(n int) string {
 	members := make([]string, n)
 	for i := range members {

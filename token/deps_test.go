@@ -6,9 +6,8 @@ import (
 	"testing"
 )
 
-// What is not linked in cannot be reached by a token: no decompression, no key
-// derivation that a header could ask for, no decoder that makes types up, no
-// network.
+// A token cannot reach code that is not linked in: decompression, key derivation that a header
+// could demand, a decoder that creates types, the network.
 func TestDependencies(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", "../internal/jwe", ".").Output()
 	if err != nil {

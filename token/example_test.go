@@ -29,7 +29,7 @@ func Example() {
 		panic(err)
 	}
 
-	buf := make([]byte, token.MaxLength) // what is opened lies in here
+	buf := make([]byte, token.MaxLength) // the opened session points into it
 	var out token.Session
 	if err := sealer.OpenSession(buf, string(compact), &out, now); err != nil {
 		panic(err)

@@ -2,8 +2,8 @@ package token
 
 import "github.com/wafer-sessions/wafer/internal/strictjson"
 
-// For the tests of this folder: the two readers of claims, which must agree, and
-// the one of headers; the writers; and a count that no test could reach.
+// These are exported for tests: the two readers of claims, which must agree, the reader of headers,
+// the writers, and a count that no test could reach.
 var (
 	ScanSession   = scanSession
 	ParseSession  = parseSession
@@ -26,7 +26,7 @@ func (s *Sealer) SetSeals(kid string, n uint64) { s.current().seals[kid].Store(n
 // SessionNames are the members of a session, in the canonical order.
 var SessionNames = sessionNames
 
-// Bounds that callers need not know.
+// Limits that callers need not know.
 const (
 	MaxSeals   = maxSeals
 	MaxHeader  = maxHeader

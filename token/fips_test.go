@@ -11,8 +11,8 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// Under fips140=only, Go refuses every use of GCM but the one with nonces of its
-// own, for opening too. The test runs itself again there.
+// Under fips140=only, Go refuses every use of GCM except the one that draws its own nonces, also
+// for opening. The test runs itself again in that mode.
 func TestUnderFIPS140Only(t *testing.T) {
 	const mark = "WAFER_TEST_FIPS140"
 	if os.Getenv(mark) == "" {

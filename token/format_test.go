@@ -10,8 +10,8 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// The page that others implement from says what the code does: its example is one
-// of the vectors, part by part, and its bounds are these.
+// The page that other implementations are written from agrees with the code: its example is one of
+// the vectors, part by part, and its limits are these.
 func TestFormatPage(t *testing.T) {
 	b, err := os.ReadFile("../docs/format.md")
 	if err != nil {
@@ -44,7 +44,7 @@ func TestFormatPage(t *testing.T) {
 		}
 	}
 
-	words := strings.Join(strings.Fields(page), " ") // wherever lines end
+	words := strings.Join(strings.Fields(page), " ") // regardless of line breaks
 	for _, text := range []string{
 		"`testdata/vectors/session.txt`",
 		fmt.Sprintf("canonical, %d bytes", len(v.claims)),

@@ -16,8 +16,8 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// FuzzOpen looks for panics, for errors that are none of ours, and for tokens of
-// another kind or without a key.
+// FuzzOpen looks for panics, for undocumented errors, and for tokens that open as another kind or
+// without a key.
 func FuzzOpen(f *testing.F) {
 	s := testSealer(f)
 	for _, v := range vectors(f) {
@@ -32,8 +32,8 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// FuzzMalleability starts from tokens that open and looks for another spelling of
-// one: what opens must be what was sealed, byte for byte.
+// FuzzMalleability starts from tokens that open and looks for another spelling of one: a token that
+// opens must be byte for byte the one that was sealed.
 func FuzzMalleability(f *testing.F) {
 	s := testSealer(f)
 	known := make(map[string]bool)
@@ -90,10 +90,10 @@ func checkErr(t testing.TB, err error) {
 	}
 }
 
-// FuzzScan holds the scanner of the canonical form against the strict parser: what
-// the one reads, the other reads alike. Of what the parser alone reads, it checks
-// that it is JSON, that encoding/json reads the same, and that it comes back from
-// the canonical form.
+// FuzzScan compares the scanner of the canonical form with the strict parser: what the scanner
+// accepts, the parser reads the same way. For input that only the parser accepts, it checks that it
+// is JSON, that encoding/json reads the same, and that it survives a round trip through the
+// canonical form.
 func FuzzScan(f *testing.F) {
 	for _, v := range vectors(f) {
 		if v.claims != "" {
@@ -112,8 +112,8 @@ func FuzzScan(f *testing.F) {
 	f.Fuzz(func(t *testing.T, claims []byte) { checkClaims(t, claims) })
 }
 
-// TestReadersAgree is FuzzScan over claims that are put together from pieces, which
-// gets further in a moment than changes of single bytes do.
+// TestReadersAgree is FuzzScan with claims composed of pieces, which finds more in a short time
+// than changes of single bytes.
 func TestReadersAgree(t *testing.T) {
 	pieces := strings.Split(`{ } [ ] , : " "" "," 0 1 01 -1 1.5 1e3 9007199254740991 9007199254740992 null true "x" "a":1 \u0061 \n \ é `+
 		"\xff \x00 \n "+`"aud":"shop" "aud":["shop"] "AUD":"x" "sid":"AAAAAAAAAAAAAAAAAAAAAA" "sid":"AAAAAAAAAAAAAAAAAAAAAB" "sub":"alice" "sub":"\u0061" "stg":"AAAAAAAAAAAAAAAAAAAAAQ"`+
@@ -125,14 +125,15 @@ func TestReadersAgree(t *testing.T) {
 	if testing.Short() {
 		rounds = 2000
 	}
-	scanned, parsed := 0, 0 // how often the claims are canonical, or claims all the same
+	scanned, parsed := 0, 0 // how often the input is canonical, and how often it is valid
 	for range rounds {
 		b := []byte(bases[r.IntN(len(bases))])
 		for range 1 + r.IntN(3) {
 			from := r.IntN(len(b) + 1)
 			to := min(len(b), from+r.IntN(2)*r.IntN(30))
 			piece := pieces[r.IntN(len(pieces))]
-			if comma := bytes.IndexByte(b[from:], ','); comma >= 0 && r.IntN(4) > 0 { // most that matters happens there
+			// most interesting changes are there
+			if comma := bytes.IndexByte(b[from:], ','); comma >= 0 && r.IntN(4) > 0 {
 				from += comma
 				to = from
 				if strings.Contains(piece, `":`) && r.IntN(4) > 0 {
@@ -156,8 +157,8 @@ func TestReadersAgree(t *testing.T) {
 	}
 }
 
-// checkClaims holds the readers of claims against each other and reports whether
-// they are claims of a session.
+// checkClaims compares the readers of claims and reports whether the input is canonical, and
+// whether it is the claims of a session.
 func checkClaims(t *testing.T, claims []byte) (canonical, ok bool) {
 	var scanned, parsed token.Session
 	canonical = token.ScanSession(slices.Clone(claims), &scanned)
@@ -222,7 +223,7 @@ func checkParsed(t *testing.T, claims []byte, c *token.Session) {
 	}
 }
 
-// FuzzHeader holds the reader of headers against a slow one made of encoding/json.
+// FuzzHeader compares the reader of headers with a slow one that uses encoding/json.
 func FuzzHeader(f *testing.F) {
 	kid := testKID("a")
 	for _, h := range []string{

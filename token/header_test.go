@@ -95,8 +95,8 @@ func TestHeadersRefused(t *testing.T) {
 	}
 }
 
-// Of all algorithms in the registry "JSON Web Signature and Encryption Algorithms"
-// in every combination, one is accepted.
+// Of all combinations of algorithms in the registry "JSON Web Signature and Encryption Algorithms",
+// one is accepted.
 func TestOneAlgorithm(t *testing.T) {
 	algs := strings.Fields(`HS256 HS384 HS512 RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 none
 		RSA1_5 RSA-OAEP RSA-OAEP-256 RSA-OAEP-384 RSA-OAEP-512 A128KW A192KW A256KW dir ECDH-ES ECDH-ES+A128KW
@@ -123,8 +123,8 @@ func TestOneAlgorithm(t *testing.T) {
 	}
 }
 
-// A kid is compared with those in the ring and used for nothing else. One that
-// could not be there is malformed, one that could is unknown.
+// A kid is compared with those in the ring and used for nothing else. A kid that no ring could
+// contain is malformed; any other is unknown.
 func TestKidsRefused(t *testing.T) {
 	s := testSealer(t)
 	for _, kid := range []string{

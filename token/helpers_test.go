@@ -15,7 +15,7 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// The time of tokens that stay the same.
+// The time of tokens that never change.
 const testSecond = 1_760_000_000
 
 var testTime = time.Unix(testSecond, 0)
@@ -70,8 +70,7 @@ func testHeader(label, typ string) string {
 	return fmt.Sprintf(`{"alg":"dir","enc":"A256GCM","kid":%q,"typ":%q}`, testKID(label), typ)
 }
 
-// mint seals whatever claims under whatever header with key "a", as someone else
-// with the key could.
+// mint seals any claims under any header with key "a", as other software with the key could.
 func mint(t testing.TB, header, claims string) string {
 	t.Helper()
 	return string(jwe.Seal(nil, testAEAD(t, "a"), b64([]byte(header)), []byte(claims)))
@@ -107,28 +106,28 @@ func sealedBearer(t testing.TB, s *token.Sealer, c *token.Session, now time.Time
 	return string(compact)
 }
 
-// openedBearer returns what a bearer token says.
+// openedBearer returns the claims of a bearer token.
 func openedBearer(s *token.Sealer, compact string) (token.Session, error) {
 	var c token.Session
 	err := s.OpenBearer(nil, compact, &c, testTime)
 	return c, err
 }
 
-// opened returns what a token says.
+// opened returns the claims of a session token.
 func opened(s *token.Sealer, compact string) (token.Session, error) {
 	var c token.Session
 	err := s.OpenSession(nil, compact, &c, testTime)
 	return c, err
 }
 
-// openedRenewal returns what a token says.
+// openedRenewal returns the claims of a renewal token.
 func openedRenewal(s *token.Sealer, compact string) (token.Renewal, error) {
 	var c token.Renewal
 	err := s.OpenRenewal(nil, compact, &c, testTime)
 	return c, err
 }
 
-// fullSession says everything there is to say.
+// fullSession has every claim.
 func fullSession() *token.Session {
 	return &token.Session{
 		Audience:   []byte("shop"),
@@ -147,7 +146,7 @@ func fullSession() *token.Session {
 	}
 }
 
-// fullRenewal says everything there is to say.
+// fullRenewal has every claim.
 func fullRenewal() *token.Renewal {
 	return &token.Renewal{
 		ID:       token.ID(bits("sid", 16)),
@@ -169,7 +168,7 @@ func swapping(r *keys.Ring) *swapSource {
 
 func (s *swapSource) Ring() *keys.Ring { return s.ring.Load() }
 
-// changed returns compact with another tag.
+// changed returns compact with a changed authentication tag.
 func changed(compact string) string {
 	i := len(compact) - 2
 	c := byte('A')

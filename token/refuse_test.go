@@ -31,8 +31,7 @@ func tokens(t *testing.T, s *token.Sealer, n int) (sessions, renewals []string) 
 	return sessions, renewals
 }
 
-// mustNotOpen fails the test if the token opens, as any kind, or fails in a way
-// that callers cannot tell from a mistake of theirs.
+// mustNotOpen fails the test if the token opens as any kind, or fails with an undocumented error.
 func mustNotOpen(t *testing.T, s *token.Sealer, buf []byte, compact, what string) {
 	t.Helper()
 	var c token.Session
@@ -104,14 +103,14 @@ func TestCutAndExtended(t *testing.T) {
 	}
 }
 
-// Tokens are whole: no part of one fits another, whatever the two have in common.
+// No part of a token fits into another token, whatever the two have in common.
 func TestSwappedParts(t *testing.T) {
 	s := testSealer(t)
 	buf := make([]byte, token.MaxLength)
 	least := leastSession()
 	all := []string{
 		sealed(t, s, fullSession(), testTime),
-		sealed(t, s, fullSession(), testTime), // says the same
+		sealed(t, s, fullSession(), testTime), // with the same claims
 		sealed(t, s, least, testTime),
 		sealedRenewal(t, s, fullRenewal(), testTime),
 		sealedRenewal(t, s, fullRenewal(), testTime),
@@ -140,7 +139,7 @@ func TestSwappedParts(t *testing.T) {
 	}
 }
 
-// A token of one kind is not one of another, whole or with its header changed.
+// A token of one kind does not open as another, neither as it is nor with its header changed.
 func TestSwappedKind(t *testing.T) {
 	s := testSealer(t)
 	kinds := []struct {
@@ -232,7 +231,7 @@ func TestJunk(t *testing.T) {
 	}
 }
 
-// No error tells what was in the token.
+// No error quotes the token.
 func TestErrorsSayNothing(t *testing.T) {
 	s := testSealer(t)
 	good := sealed(t, s, fullSession(), testTime)

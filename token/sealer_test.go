@@ -31,14 +31,14 @@ func TestRevokedKey(t *testing.T) {
 	if _, err := opened(s, elsewhere); !errors.Is(err, token.ErrRevokedKey) {
 		t.Errorf("token from elsewhere: %v", err)
 	}
-	// The ring has a new key, and what that seals opens.
+	// The ring has a new key, and tokens sealed with it open.
 	got, err := opened(s, sealed(t, s, fullSession(), testTime))
 	if err != nil || got.KeyID == testKID("a") {
 		t.Errorf("sealed after the revocation: key %s, %v", got.KeyID, err)
 	}
 }
 
-// The sealer and the ring must not differ about when a key is good.
+// The sealer and the ring must agree about when a key is valid.
 func TestKeysByTime(t *testing.T) {
 	until := testTime.Add(time.Hour)
 	ring := testRing(t, testJWK("a", fmt.Sprintf(`,"exp":%d`, until.Unix())))
@@ -96,7 +96,7 @@ func TestExhaustedKey(t *testing.T) {
 	src := swapping(ring)
 	s := token.New(src)
 	s.SetSeals(testKID("a"), token.MaxSeals-3)
-	// The last three, one of each kind: it is one key.
+	// The last three seals, one of each kind: all count for the one key.
 	compact := sealed(t, s, fullSession(), testTime)
 	sealedRenewal(t, s, fullRenewal(), testTime)
 	sealedBearer(t, s, fullSession(), testTime)
@@ -117,8 +117,8 @@ func TestExhaustedKey(t *testing.T) {
 		t.Errorf("an exhausted key no longer opens: %v", err)
 	}
 
-	// A ring that is read again, or that comes back after another, has the same
-	// keys: nothing begins anew.
+	// A ring that is read again, or that comes back after another one, has the same keys, so their
+	// counts continue.
 	src.ring.Store(testRing(t, testJWK("a", "")))
 	exhausted("after a reload")
 	src.ring.Store(testRing(t, testJWK("b", "")))
@@ -134,7 +134,7 @@ func TestExhaustedKey(t *testing.T) {
 	sealed(t, s, fullSession(), testTime.Add(time.Minute))
 }
 
-// What is refused for its size spends nothing of the key.
+// A token that is refused for its size does not count as a seal.
 func TestTooLargeIsNotCounted(t *testing.T) {
 	s := testSealer(t)
 	s.SetSeals(testKID("a"), token.MaxSeals-1)
@@ -146,7 +146,7 @@ func TestTooLargeIsNotCounted(t *testing.T) {
 	sealed(t, s, fullSession(), testTime)
 }
 
-// Everybody seals and opens while rings change; what one sealed the next one opens.
+// Many goroutines seal and open while rings change, and each opens what another sealed.
 func TestConcurrentUse(t *testing.T) {
 	both := []*keys.Ring{
 		testRing(t, testJWK("a", ""), testJWK("b", "")),

@@ -14,7 +14,7 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// A session with nothing in it that can be left out.
+// A session without anything that can be left out.
 func leastSession() *token.Session {
 	return &token.Session{Audience: []byte("a")}
 }
@@ -173,7 +173,7 @@ func TestSealRefuses(t *testing.T) {
 	}
 }
 
-// What is sealed opens, up to the longest token to the byte.
+// Every sealed token opens, up to the longest one, to the byte.
 func TestLongestToken(t *testing.T) {
 	s := testSealer(t)
 	longest := 0
@@ -258,7 +258,7 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// The capacity that the documentation asks for is enough, whatever is left out.
+// The capacity that the documentation asks for is enough, whichever claims are left out.
 func TestSealIntoLittleRoom(t *testing.T) {
 	s := testSealer(t)
 	full := fullSession()
@@ -284,8 +284,8 @@ func refused(err error) error {
 	return nil
 }
 
-// The slices of an opened session lie in the buffer, so the next token opened into
-// it may overwrite them, and without a buffer each has its own.
+// The slices of an opened session point into the buffer, so opening another token into the buffer
+// may overwrite them. Without a buffer, each session has its own.
 func TestOpenedSessionLiesInTheBuffer(t *testing.T) {
 	s := testSealer(t)
 	compact := sealed(t, s, fullSession(), testTime)
@@ -305,7 +305,7 @@ func TestOpenedSessionLiesInTheBuffer(t *testing.T) {
 	}
 }
 
-// Opening looks at the clock for nothing but the key.
+// Opening compares the clock only with the times of the key.
 func TestDeadlinesAreForTheCaller(t *testing.T) {
 	s := testSealer(t)
 	compact := sealed(t, s, fullSession(), testTime)

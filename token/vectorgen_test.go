@@ -18,9 +18,9 @@ import (
 
 var update = flag.Bool("update", false, "write the vectors anew")
 
-// TestVectorsAreReproducible makes every vector again, nonces included, and finds
-// the same bytes; with -update it writes them. A change of the format that old
-// replicas would notice shows here.
+// TestVectorsAreReproducible makes every vector again, with the same nonces, and compares the
+// bytes. With -update it writes them. A change of the format that old replicas would notice shows
+// here.
 func TestVectorsAreReproducible(t *testing.T) {
 	made := make(map[string]bool)
 	for _, v := range vectorTable(t) {

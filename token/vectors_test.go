@@ -17,14 +17,13 @@ import (
 
 const vectorDir = "../testdata/vectors"
 
-// A vector is a file that says what must become of a token. It has lines of the
-// form "name: value", an empty line, the token, and a line feed that is not part
-// of it.
+// A vector is a file that says what must happen to a token. It has lines of the form "name: value",
+// an empty line, the token, and a line feed that is not part of it.
 type vector struct {
 	file   string
-	expect string // "opens", or what is wrong
-	about  string // what it is there for
-	kind   string // "session", "seen" or "bearer": what it is opened as
+	expect string // "opens", or the error
+	about  string // the purpose of the vector
+	kind   string // the kind it is opened as: "session", "seen" or "bearer"
 	now    int64  // seconds since 1970
 	keys   []string
 	claims string // in the canonical form, if it opens
@@ -40,7 +39,7 @@ var vectorErrors = map[string]error{
 	"tampered":    token.ErrTampered,
 }
 
-// vectors reads all of them. That there are none is a failure.
+// vectors reads all vectors, and fails the test if there are none.
 func vectors(t testing.TB) []vector {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(vectorDir, "*.txt"))

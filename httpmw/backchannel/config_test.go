@@ -54,7 +54,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// A logout that could not end anything must not be promised to the provider.
+// Without a list a logout could not end anything, so it must not be promised to the provider.
 func TestNoList(t *testing.T) {
 	c := backchannel.Config{Issuer: "https://id.example", ClientIDs: []string{"shop"}}
 	if _, err := backchannel.New(revocation.Disabled(keys.Generate(0)), c); !errors.Is(err, revocation.ErrDisabled) {

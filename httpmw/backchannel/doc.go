@@ -6,7 +6,9 @@
 // to be looked up when the provider calls.
 //
 //	err := session.Login(ctx, httpmw.Identity{
-//		Subject: user, Groups: backchannel.Groups(claims.Issuer, claims.SessionID, claims.Subject), Since: since,
+//		Subject: user,
+//		Groups:  backchannel.Groups(claims.Issuer, claims.SessionID, claims.Subject),
+//		Since:   since,
 //	})
 //
 // Identity.Since should be the Now of the list (or of the Manager) from before the code was

@@ -19,7 +19,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// A replica is one process of an application, over TLS, with its own list over a store that all share.
+// A replica is one process of an application, over TLS, with its own list over a store that all
+// replicas share.
 type replica struct {
 	*httptest.Server
 	list *revocation.List
@@ -58,13 +59,15 @@ func newReplica(t *testing.T, ring *keys.Ring, store revlog.Store, providerURL s
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		io.WriteString(w, manager.From(r.Context()).Subject())
 	})))
-	// The provider is no browser, so its posts pass what stops those of other sites' pages.
+	// The provider is not a browser, so the protection against requests from other sites lets its
+	// posts through.
 	server := httptest.NewTLSServer(http.NewCrossOriginProtection().Handler(manager.Handler(mux)))
 	t.Cleanup(server.Close)
 	return &replica{server, list}
 }
 
-// From the login at one replica to the provider's logout at another: refused by both within the promised time, and nobody else is.
+// After a login at one replica and the provider's logout at another, both refuse the session within
+// the promised time, and no other session.
 func TestLogoutReachesEveryReplica(t *testing.T) {
 	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
 		t.Run(alg, func(t *testing.T) {
@@ -114,7 +117,7 @@ func TestLogoutReachesEveryReplica(t *testing.T) {
 			t.Logf("acknowledged after %v, refused by the other replica after %v", acknowledged.Sub(begin), time.Since(begin))
 			phone.want(replicas[0], http.StatusOK)
 
-			// A token for the user ends what is left of her, and she can log in again at once.
+			// A token for the user ends her remaining sessions, and she can log in again at once.
 			logout(replicas[0], "", "ada")
 			phone.want(replicas[0], http.StatusUnauthorized)
 			ada.login(replicas[1], "s4", "ada")
@@ -131,7 +134,8 @@ func TestLogoutReachesEveryReplica(t *testing.T) {
 	}
 }
 
-// A browser shares its cookies among all replicas, as behind one address: the jar knows hosts, not ports.
+// A browser shares its cookies among all replicas, as behind one address: the jar knows hosts, not
+// ports.
 type browser struct {
 	t testing.TB
 	c *http.Client

@@ -2,7 +2,7 @@ package backchannel
 
 import "time"
 
-// Memory is what a process remembers of tokens, for tests of its bounds.
+// Memory is what a process remembers about tokens, exported to test its limits.
 type Memory = memory
 
 const MaxUsed = maxUsed

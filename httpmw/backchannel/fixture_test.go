@@ -38,7 +38,8 @@ const (
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// A signer is one key of a provider. It signs without the library that the product verifies with.
+// A signer is one key of a provider. It does not sign with the library that the product verifies
+// with.
 type signer struct {
 	kid, alg string
 	key      crypto.Signer
@@ -66,7 +67,7 @@ func newSigner(t testing.TB, kid, alg string) signer {
 	return signer{kid, alg, key}
 }
 
-// rsaKey makes one key for all tests, because that takes long.
+// rsaKey makes one key for all tests, because making one takes long.
 var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
 	k, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -75,8 +76,8 @@ var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return k
 })
 
-// smallRSAKey has a modulus of 1024 bits. crypto/rsa makes none so small any more, and it need not be a product of
-// primes, because the key is refused for its size.
+// smallRSAKey has a modulus of 1024 bits. crypto/rsa no longer makes such small keys. The modulus
+// need not be a product of primes, because the key is refused for its size.
 func smallRSAKey() *rsa.PrivateKey {
 	n := make([]byte, 1024/8)
 	rand.Read(n)
@@ -105,7 +106,7 @@ func (s signer) jwk() map[string]any {
 	return m
 }
 
-// sign signs bytes by the algorithm named, which may be another than that of the key.
+// sign signs bytes with the algorithm named, which may differ from that of the key.
 func (s signer) sign(alg, input string) []byte {
 	hash := map[string]crypto.Hash{"256": crypto.SHA256, "384": crypto.SHA384, "512": crypto.SHA512}[alg[2:]]
 	var sum []byte
@@ -141,7 +142,7 @@ func (s signer) sign(alg, input string) []byte {
 
 type members map[string]any
 
-// with returns a copy with other members; nil takes one away.
+// with returns a copy with changed members; nil removes one.
 func (m members) with(changes members) members {
 	c := maps.Clone(m)
 	for name, v := range changes {
@@ -190,13 +191,14 @@ func (s signer) good(sid, sub string) string {
 	return s.token(s.header().json(), claims(sid, sub).json())
 }
 
-// An idp is a provider: a discovery document and a JWK Set, which can change and fail. It is a RoundTripper, too, for tests without a network.
+// An idp is a provider: a discovery document and a JWK Set, which can change and fail. It is also a
+// RoundTripper, for tests without a network.
 type idp struct {
-	mu     sync.Mutex // owns what follows
+	mu     sync.Mutex // owns the fields below
 	issuer string     // of the discovery document
 	host   string
 	set    any
-	serve  http.HandlerFunc // in place of all that
+	serve  http.HandlerFunc // answers in place of all that
 
 	hits atomic.Int64 // of the JWK Set
 	gate chan struct{}
@@ -222,7 +224,7 @@ func (p *idp) show(keys ...any) {
 	p.set = members{"keys": keys}
 }
 
-// instead makes the provider answer as f does; nil: as ever.
+// instead makes the provider answer as f does. nil restores it.
 func (p *idp) instead(f http.HandlerFunc) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -20,7 +20,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// mac signs by HMAC with bytes that everybody knows.
+// mac signs by HMAC with bytes that are public.
 func mac(header, claims string, secret []byte) string {
 	input := b64([]byte(header)) + "." + b64([]byte(claims))
 	h := hmac.New(sha256.New, secret)
@@ -42,20 +42,21 @@ const (
 	sub = "user-ada-4711"
 )
 
-// Every check of section 2.6, and what people try against JWTs: each is refused, told apart in the log only, and ends nothing.
+// Every check of section 2.6, and the known attacks on JWTs: each token is refused, the reason is
+// only in the log, and nothing is ended.
 func TestForgedTokensAreRefused(t *testing.T) {
 	good := newSigner(t, "rsa-1", "RS256")
 	ec := newSigner(t, "ec-1", "ES256")
 	ed := newSigner(t, "ed-1", "EdDSA")
 	p384 := newSigner(t, "p384", "ES384")
-	other := newSigner(t, "rsa-1", "ES256") // somebody else's key under a kid of ours
+	other := newSigner(t, "rsa-1", "ES256") // another party's key under a kid of ours
 	small := signer{"small", "RS256", smallRSAKey()}
 	twice := newSigner(t, "twice", "EdDSA")
 	twin := newSigner(t, "twice", "EdDSA")
 	encryption := newSigner(t, "enc-1", "EdDSA")
 	encryptionJWK := encryption.jwk()
 	encryptionJWK["use"] = "enc"
-	bareP384 := p384.jwk() // says neither what it is for nor by which algorithm
+	bareP384 := p384.jwk() // says neither what it is for nor its algorithm
 	delete(bareP384, "alg")
 	delete(bareP384, "use")
 
@@ -283,7 +284,7 @@ func wantNoSecrets(t *testing.T, log string, token string) {
 	}
 }
 
-// What is wrong with a request before there is a token.
+// Errors of a request, before its token is read.
 func TestBadRequests(t *testing.T) {
 	key := newSigner(t, "1", "EdDSA")
 	list := openList(t, revlog.NewMemory())

@@ -11,9 +11,10 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// Whatever is posted: no panic, no other answer than the three there are, and 200 only for a token that the provider signed, byte for byte.
+// No input causes a panic or an answer other than the three documented ones, and only a token that
+// the provider signed, byte for byte, gets 200.
 func FuzzReceive(f *testing.F) {
-	// Every process of the fuzzer has the same key, so that the seeds are good in all of them.
+	// Every process of the fuzzer has the same key, so that the seeds are valid in all of them.
 	key := signer{"1", "EdDSA", ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}
 	list := openList(f, revlog.NewMemory())
 	r := newReceiver(f, list, newIDP(key), nil)
@@ -21,7 +22,8 @@ func FuzzReceive(f *testing.F) {
 	if resp := post(r, good); resp.StatusCode != http.StatusOK {
 		f.Fatalf("the good token: %d", resp.StatusCode)
 	}
-	// A list that goes on reading would confuse the fuzzer's coverage. The good token was acknowledged, and stays so.
+	// A list that keeps reading would confuse the fuzzer's coverage. The valid token was
+	// acknowledged and stays so.
 	if err := list.Close(); err != nil {
 		f.Fatal(err)
 	}
@@ -51,7 +53,8 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
-// signed verifies without the product: three parts, each in its one spelling, and a signature over the first two.
+// signed verifies without the product: three parts, each in its only spelling, and a signature over
+// the first two.
 func signed(token string, key ed25519.PublicKey) bool {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {

@@ -9,7 +9,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
 )
 
-// Names are in living sessions, so they never change.
+// Names are stored in living sessions, so they must never change.
 func TestGroupNames(t *testing.T) {
 	long := strings.Repeat("x", 300)
 	for _, row := range []struct {
@@ -30,13 +30,13 @@ func TestGroupNames(t *testing.T) {
 	}
 }
 
-// Different claims have different names, all fit, and claims that are text have names that are text.
+// Different claims have different names, all names fit, and names of claims that are text are text.
 func FuzzGroups(f *testing.F) {
 	f.Add("a", "b:c", "a:b", "c")
 	f.Add("a", "1:b", "a:1", "b")
 	f.Add("", "x", "x", "")
 	f.Add("https://id.example", strings.Repeat("x", 300), "https://id.example", "#d_QsVeL5_i0QZAdMfunpM2pD15gEVcZzFEL7dTqKB1w")
-	f.Add("\xc3", "\xa9", "é", "") // halves of a character are no text, though together they are
+	f.Add("\xc3", "\xa9", "é", "") // halves of a character are not text, though together they are
 	f.Fuzz(func(t *testing.T, iss1, id1, iss2, id2 string) {
 		seen := map[string][3]string{}
 		for _, c := range [][3]string{{iss1, id1, ""}, {iss2, id2, ""}, {iss1, "", id1}, {iss2, "", id2}} {

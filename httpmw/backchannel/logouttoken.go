@@ -31,7 +31,7 @@ const (
 	reasonIssuer     reason = "issuer"      // "iss" is not the issuer
 	reasonAudience   reason = "audience"    // "aud" does not contain our client id
 	reasonExpired    reason = "expired"     // "exp" has passed, or "iat" is too long ago
-	reasonTime       reason = "time"        // "iat" or "exp" is missing, in the future or too far in the future
+	reasonTime       reason = "time"        // "iat" or "exp" is missing or too far ahead
 	reasonEvent      reason = "event"       // the logout event is missing
 	reasonNonce      reason = "nonce"       // there is a nonce, as in an ID token
 	reasonSubject    reason = "subject"     // neither "sid" nor "sub"

@@ -15,14 +15,15 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// A provider elsewhere cannot have this machine ask what listens on its loopback addresses.
+// A provider elsewhere cannot make this machine send requests to services on its loopback
+// addresses.
 func TestDiscoveryDoesNotLeadToThisMachine(t *testing.T) {
 	for _, row := range []struct {
 		name     string
 		insecure bool
 		scheme   string // of the server that the document names
-		host     string // by which it names it
-		redirect bool   // ... or redirects to
+		host     string // by which the document names it
+		redirect bool   // whether the document's server redirects to it instead
 	}{
 		{"http", false, "http", "127.0.0.1", false},
 		{"https", false, "https", "127.0.0.1", false},
@@ -57,7 +58,8 @@ func TestDiscoveryDoesNotLeadToThisMachine(t *testing.T) {
 			defer provider.Close()
 
 			transport := &http.Transport{
-				TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // what is tested is where requests go
+				// the test is about where requests go
+				TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 				DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 					if address == "id.example:443" {
 						address = provider.Listener.Addr().String()

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What the page shows of Go is code that is compiled and run here.
+// The Go code in the page is compiled and run here.
 func TestPageShowsThisCode(t *testing.T) {
 	page, err := os.ReadFile("../../docs/backchannel.md")
 	if err != nil {
@@ -31,7 +31,7 @@ func TestPageShowsThisCode(t *testing.T) {
 	}
 }
 
-// And it names every reason for a refusal.
+// The page names every reason for a refusal.
 func TestPageNamesTheReasons(t *testing.T) {
 	page, err := os.ReadFile("../../docs/backchannel.md")
 	if err != nil {

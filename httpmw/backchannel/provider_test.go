@@ -44,7 +44,7 @@ func TestKeysAreFetchedWhenNeeded(t *testing.T) {
 		want(first.good("s", ""), 200, 1)
 		want(first.good("s", ""), 200, 1)
 
-		// The provider rotates. A key that is not known is looked for, once in ten seconds.
+		// The provider rotates. An unknown key is looked up, once in ten seconds.
 		p.rotate(first, second)
 		want(second.good("s", ""), 503, 1)
 		time.Sleep(10 * time.Second)
@@ -56,7 +56,7 @@ func TestKeysAreFetchedWhenNeeded(t *testing.T) {
 		want(stranger.good("s", ""), 400, 3)
 		want(stranger.good("s", ""), 503, 3)
 
-		// A key that the provider withdraws is not believed for longer than a quarter of an hour.
+		// A key that the provider withdraws is accepted for at most a quarter of an hour.
 		p.rotate(second)
 		time.Sleep(14 * time.Minute)
 		want(first.good("s", ""), 200, 3)
@@ -64,14 +64,15 @@ func TestKeysAreFetchedWhenNeeded(t *testing.T) {
 		want(first.good("s", ""), 400, 4)
 		want(second.good("s", ""), 200, 4)
 
-		// The provider is down: its keys of before serve for a day, and a request in ten seconds waits for it.
+		// The provider is down: its previous keys serve for a day, and one request in ten seconds
+		// waits for it.
 		p.down()
 		time.Sleep(16 * time.Minute)
-		want(second.good("s", ""), 200, 5-1) // discovery fails already
+		want(second.good("s", ""), 200, 5-1) // discovery already fails
 		if s := r.Stats(); s.FetchErrors != 1 {
 			t.Errorf("%+v", s)
 		}
-		store.Hook(func(h *revlogtest.Hooks) { // or the list would read four times a second, all day
+		store.Hook(func(h *revlogtest.Hooks) { // or the list would read all day
 			h.Read = func(ctx context.Context, _ revlog.Cursor) (revlog.Page, error) {
 				<-ctx.Done()
 				return revlog.Page{}, ctx.Err()
@@ -87,7 +88,7 @@ func TestKeysAreFetchedWhenNeeded(t *testing.T) {
 	})
 }
 
-// Tokens that come while the provider is down can be sent again.
+// Tokens that arrive while the provider is down can be sent again.
 func TestProviderDownFromTheStart(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
@@ -113,7 +114,7 @@ func TestProviderDownFromTheStart(t *testing.T) {
 	})
 }
 
-// One fetch serves all who wait, even if the one who began it goes away.
+// One fetch serves all waiting callers, even if the caller that began it goes away.
 func TestOneFetchServesAll(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
@@ -152,7 +153,8 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// A provider that hangs holds a request for a few seconds, and one whose transport panics nobody after.
+// A provider that hangs holds up a request for a few seconds. A transport that panics holds up no
+// later request.
 func TestABadTransport(t *testing.T) {
 	for _, row := range []struct {
 		name string
@@ -193,7 +195,7 @@ func TestABadTransport(t *testing.T) {
 	}
 }
 
-// Answers of a provider that are not what they should be: no keys, so no logout, and never a key from elsewhere.
+// Invalid answers of a provider give no keys, so no logout, and never a key from elsewhere.
 func TestBadProviderDocuments(t *testing.T) {
 	key := newSigner(t, "1", "EdDSA")
 	discovery := func(iss, jwks string) http.HandlerFunc {
@@ -282,7 +284,8 @@ func TestBadProviderDocuments(t *testing.T) {
 	}
 }
 
-// With an address of keys nothing is discovered, and whatever the application's client does with redirects and cookies is left aside.
+// With JWKSURL nothing is discovered. The redirect policy and the cookies of the application's
+// client are not used.
 func TestJWKSURL(t *testing.T) {
 	key := newSigner(t, "1", "EdDSA")
 	p := newIDP(key)

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	maxBody    = 24 << 10         // bytes of a request's body: a token, and parameters that are ignored
+	maxBody    = 24 << 10         // bytes of a request's body: a token and ignored parameters
 	timeout    = 10 * time.Second // for the provider's keys and the list
 	retryAfter = 5                // seconds
 )

@@ -77,7 +77,7 @@ func TestGoodTokens(t *testing.T) {
 	}
 }
 
-// RS384 and so on are believed by those who name them.
+// RS384 and the like are accepted only if the configuration names them.
 func TestAlgorithmsByName(t *testing.T) {
 	list := openList(t, revlog.NewMemory())
 	defer list.Close()
@@ -103,7 +103,7 @@ func other(alg string) string {
 	return "ES256"
 }
 
-// Who is logged out by which claims (section 2.4).
+// Which claims end which sessions (section 2.4).
 func TestWhatATokenEnds(t *testing.T) {
 	key := newSigner(t, "1", "EdDSA")
 	for _, row := range []struct {
@@ -137,7 +137,8 @@ func TestWhatATokenEnds(t *testing.T) {
 	}
 }
 
-// A delivery may be repeated, and a copied token ends nothing that began later: on the replica that saw it, and on others.
+// A delivery may be repeated. A copied token does not end a session that began later, neither on
+// the replica that saw the token nor on others.
 func TestRepeatedTokens(t *testing.T) {
 	for _, row := range []struct{ name, sid, sub, group string }{
 		{"sid", "s1", "", backchannel.Groups(issuer, "s1", "")[0]},
@@ -186,7 +187,7 @@ func TestRepeatedTokens(t *testing.T) {
 	}
 }
 
-// A jti names one logout. Who delivers it again may sign it again.
+// A jti names one logout. The provider may sign the token anew when it delivers it again.
 func TestReusedJTI(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
@@ -205,7 +206,7 @@ func TestReusedJTI(t *testing.T) {
 		if s := r.Stats(); s.Refused["jti_reused"] != 2 || s.Ended != 1 || s.Repeated != 1 || revoked(t, list, "s2", "bob") {
 			t.Errorf("%+v", s)
 		}
-		// A jti that nobody can repeat any more is forgotten.
+		// A jti that can no longer be repeated is forgotten.
 		time.Sleep(10 * time.Minute)
 		want(members{"sid": "s2", "iat": time.Now().Unix(), "exp": time.Now().Unix() + 60}, http.StatusOK)
 		if !revoked(t, list, "s2", "bob") {
@@ -249,7 +250,7 @@ func TestDeliveriesAtOnce(t *testing.T) {
 	}
 }
 
-// Two deliveries of one token that are both on their way to the store are one logout.
+// Two deliveries of one token that reach the store at the same time are one logout.
 func TestDeliveriesThatOverlap(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
@@ -285,7 +286,8 @@ func TestDeliveriesThatOverlap(t *testing.T) {
 	})
 }
 
-// Nothing is confirmed that the store has not confirmed, and the same token may come again.
+// No logout is confirmed to the provider before the store confirms it, and the same token may be
+// sent again.
 func TestSilentStore(t *testing.T) {
 	key := newSigner(t, "1", "EdDSA")
 	for _, row := range []struct{ name, sid, sub string }{{"sid", sid, ""}, {"sub", "", sub}, {"both", sid, sub}} {
@@ -327,7 +329,7 @@ func TestSilentStore(t *testing.T) {
 	}
 }
 
-// Both clocks may be a minute off, and no more.
+// Each clock may be a minute off, and no more.
 func TestTheEdgesOfTime(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
@@ -367,7 +369,7 @@ func TestTheEdgesOfTime(t *testing.T) {
 	})
 }
 
-// However often a bad token comes, an operator reads of it once a minute.
+// However often a bad token arrives, there is one warning a minute.
 func TestWarningsAreFew(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
@@ -401,7 +403,7 @@ func TestLogoutsDoNotPrint(t *testing.T) {
 	}
 }
 
-// The answer to a good token has no body to leave anything in.
+// The answer to an accepted token has no body.
 func TestAnswer(t *testing.T) {
 	key := newSigner(t, "1", "EdDSA")
 	list := openList(t, revlog.NewMemory())

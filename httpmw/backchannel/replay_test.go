@@ -24,16 +24,16 @@ func TestMemoryIsBounded(t *testing.T) {
 	if !m.Knows(id(0), now) || m.Knows(id(0), until) || m.Len() != backchannel.MaxUsed {
 		t.Fatal("a full memory")
 	}
-	// One more: the oldest goes.
+	// One more: the oldest is forgotten.
 	m.Add(id(-1), now, until)
 	if m.Knows(id(0), now) || !m.Knows(id(1), now) || !m.Knows(id(-1), now) || m.Len() != backchannel.MaxUsed {
 		t.Error("one more than fits")
 	}
-	// When they have expired they go, and what was known may come again.
+	// Expired tokens are forgotten, and may then come again.
 	if !m.Add(id(5), until, until.Add(time.Minute)) || !m.Knows(id(5), until) || m.Len() != 1 {
 		t.Errorf("%d are kept", m.Len())
 	}
-	// Coming again before those that came earlier went.
+	// A token comes again before earlier ones are forgotten.
 	var again backchannel.Memory
 	again.Add(id(1), now, until.Add(time.Hour))
 	again.Add(id(2), now, until)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What the page shows of Go is code that is compiled and run here.
+// The Go code in the page is compiled and run here.
 func TestPageShowsThisCode(t *testing.T) {
 	page, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {

@@ -68,7 +68,7 @@ func Example() {
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// scrape returns the series of Wafer by name and labels.
+// scrape returns Wafer's series by name and labels.
 func scrape(t *testing.T, p prom.Parts) map[string]string {
 	t.Helper()
 	c, err := prom.New(p)
@@ -97,7 +97,7 @@ func scrape(t *testing.T, p prom.Parts) map[string]string {
 	return series
 }
 
-// fake has a different number for everything, so that two that are exchanged show.
+// fake returns a different number for each counter, so that swapped ones show.
 type fake struct{}
 
 func (fake) Stats() httpmw.Stats {
@@ -141,7 +141,7 @@ func TestMetricsOfAnApplication(t *testing.T) {
 	}
 }
 
-// A real manager has a series for every reason from the start, and what happens is counted.
+// A real manager has a series for every reason from the start, and counts what happens.
 func TestRealRefusals(t *testing.T) {
 	ring := keys.Generate(0)
 	store := revlogtest.NewFaulty(revlog.NewMemory())
@@ -234,7 +234,7 @@ func TestRealRefusals(t *testing.T) {
 	}
 }
 
-// A counter that nobody exports is one that nobody sees.
+// Every counter in the Stats is exported.
 func TestEveryCounterIsExported(t *testing.T) {
 	list, err := revocation.Open(t.Context(), revlog.NewMemory(), keys.Generate(0), revocation.Config{Logger: quiet()})
 	if err != nil {
@@ -259,7 +259,8 @@ func TestEveryCounterIsExported(t *testing.T) {
 	}
 }
 
-// flip returns another character that is good at the end of a tag: one with the same bits left over.
+// flip returns another character that is valid at the end of a tag: one with the same leftover
+// bits.
 func flip(c byte) string {
 	if c == 'A' {
 		return "Q"

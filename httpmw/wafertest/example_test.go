@@ -11,10 +11,11 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// counter is the data of the application's sessions. With a pointer as the data FailOnLostChanges sees every change.
+// counter is the data of the application's sessions. The data is a pointer, so FailOnLostChanges
+// sees every change.
 type counter struct{ Visits int }
 
-// newApp is the application: it takes its Manager from whoever runs it.
+// newApp is the application. It gets its Manager from its caller.
 func newApp(sessions *httpmw.Manager[*counter]) http.Handler {
 	return sessions.Handler(sessions.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := sessions.From(r.Context())
@@ -27,7 +28,7 @@ func newApp(sessions *httpmw.Manager[*counter]) http.Handler {
 	})))
 }
 
-// testVisits is what a test of that application looks like. Call yours TestVisits.
+// testVisits is a test of that application. Call yours TestVisits.
 func testVisits(t *testing.T) {
 	kit := wafertest.New[*counter](t, httpmw.Config{})
 	kit.FailOnLostChanges()
@@ -51,7 +52,8 @@ func testVisits(t *testing.T) {
 }
 
 func Example() {
-	tests := []testing.InternalTest{{Name: "TestVisits", F: testVisits}} // go test finds it by its name
+	// go test finds a test by its name.
+	tests := []testing.InternalTest{{Name: "TestVisits", F: testVisits}}
 	fmt.Println(tests[0].Name)
 	// Output: TestVisits
 }

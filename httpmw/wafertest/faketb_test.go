@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// fakeTB is a test that may fail without failing the one it is in. It is used by one goroutine at a time.
+// fakeTB is a test that may fail without failing the real one. One goroutine uses it at a time.
 type fakeTB struct {
 	testing.TB
 	ctx      context.Context

@@ -27,7 +27,7 @@ type basket struct {
 	Page  int            `json:"page,omitempty"`
 }
 
-// shop is the application under test: what a client sees is who it is, and what is in the basket.
+// shop is the application under test. It shows a client who is logged in and what is in the basket.
 func shop(m *httpmw.Manager[basket]) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /", m.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -108,7 +108,7 @@ func TestARequest(t *testing.T) {
 	handler := shop(kit.Manager)
 	r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
 	r.AddCookie(&http.Cookie{Name: "lang", Value: "en"})
-	for _, subject := range []string{"ada", "bob"} { // the second in place of the first
+	for _, subject := range []string{"ada", "bob"} { // the second replaces the first
 		kit.SignInRequest(r, httpmw.Identity{Subject: subject}, basket{Items: map[string]int{"bread": 1}})
 		rec := httptest.NewRecorder()
 		handler.ServeHTTP(rec, r)
@@ -142,7 +142,7 @@ func TestEveryScopeCanBeRevoked(t *testing.T) {
 	}
 }
 
-// outage goes through both kinds of it, and back.
+// outage goes through both kinds of outage, and recovers from each.
 func outage(t *testing.T, kit *wafertest.Kit[basket], get func(method, path string) string, signIn func()) {
 	t.Helper()
 	check := func(when string, want ...string) {
@@ -205,7 +205,7 @@ func TestOutagesWithinABubble(t *testing.T) {
 	})
 }
 
-// Limits are those of the application, whatever a list in production would remember.
+// The limits are those of the application, however long a list in production would remember.
 func TestTimePasses(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		kit := wafertest.New[basket](t, httpmw.Config{Idle: time.Hour, Absolute: 48 * time.Hour})
@@ -243,7 +243,8 @@ func TestTheRingIsFixed(t *testing.T) {
 			t.Errorf("no key seals at %s", when)
 		}
 	}
-	// So another Kit can open what one sealed, though its list may not know yet whether that was revoked.
+	// So a Kit can open what another one sealed, though its list may not know whether that was
+	// revoked.
 	a, b := wafertest.New[basket](t, httpmw.Config{}), wafertest.New[basket](t, httpmw.Config{})
 	r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
 	a.SignInRequest(r, ada, basket{})
@@ -297,7 +298,7 @@ func TestFixtureFailsWithAReason(t *testing.T) {
 	}
 }
 
-// watch runs do with a TB of its own and returns what it failed with.
+// watch runs do with its own TB and returns the failures.
 func watch(t *testing.T, do func(tb testing.TB)) []string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

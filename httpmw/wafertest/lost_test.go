@@ -14,13 +14,13 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/wafertest"
 )
 
-// handle runs one handler over a session of ada with data, and returns what the test failed with.
+// handle runs one handler with a session of ada with data, and returns the test's failures.
 func handle[T any](t *testing.T, c httpmw.Config, data T, do func(s *httpmw.Session[T])) []string {
 	t.Helper()
 	return watch(t, func(tb testing.TB) {
 		kit := wafertest.New[T](tb, c)
 		kit.FailOnLostChanges()
-		kit.FailOnLostChanges() // once is enough, twice no harm
+		kit.FailOnLostChanges() // calling it twice does no harm
 		r := httptest.NewRequestWithContext(tb.Context(), "GET", "/", nil)
 		kit.SignInRequest(r, ada, data)
 		kit.Manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -67,7 +67,7 @@ func TestLostChanges(t *testing.T) {
 		{"read within Update", func(s *httpmw.Session[basket]) {
 			_ = s.Update(func(b *basket) error { b.Page++; s.Value().Items["milk"] = 1; return nil })
 		}, true},
-		// What it cannot see, as the documentation says.
+		// These are the changes it cannot see, as documented.
 		{"field of a copy", func(s *httpmw.Session[basket]) {
 			v := s.Value()
 			v.Page++
@@ -92,7 +92,7 @@ func TestLostChanges(t *testing.T) {
 	}
 }
 
-// With a pointer as the data nothing escapes.
+// If the data is a pointer, it sees every change.
 func TestLostChangesOfAPointer(t *testing.T) {
 	got := handle(t, httpmw.Config{}, &basket{}, func(s *httpmw.Session[*basket]) { s.Value().Page++ })
 	if len(got) != 1 {
@@ -104,7 +104,7 @@ type shoutingCodec struct{ n *int }
 
 func (c shoutingCodec) Marshal(v any) ([]byte, error) {
 	*c.n++
-	return json.Marshal(map[string]any{"n": *c.n, "v": v}) // never the same twice
+	return json.Marshal(map[string]any{"n": *c.n, "v": v}) // never encodes the same way twice
 }
 
 func (c shoutingCodec) Unmarshal(b []byte, v any) error {

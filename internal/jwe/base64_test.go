@@ -81,8 +81,8 @@ func TestDecodeHasOneSpelling(t *testing.T) {
 	}
 }
 
-// Every value of every byte of texts of every length that takes another path
-// through the decoder: accepted is what encodes to the same text, nothing else.
+// Every value of every byte, in texts of every length for which the decoder takes a different path.
+// The decoder accepts exactly the texts that encoding produces.
 func TestDecodeEveryByteEverywhere(t *testing.T) {
 	for n := range 36 {
 		text := []byte(strings.Repeat("wafer-_0", 5)[:n])
@@ -118,8 +118,8 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) { checkDecode(t, s) })
 }
 
-// checkDecode holds the decoder against the standard library's, which skips CR and
-// LF, and against its own encoder.
+// checkDecode compares the decoder with the standard library's, which skips CR and LF, and with its
+// own encoder.
 func checkDecode(t *testing.T, s string) {
 	t.Helper()
 	want, err := base64.RawURLEncoding.Strict().DecodeString(s)

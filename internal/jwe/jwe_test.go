@@ -49,8 +49,8 @@ func TestSealAndOpen(t *testing.T) {
 	}
 }
 
-// What lies in the room of a token is encoded over itself, so it matters how much
-// of the room is taken, down to a single byte.
+// The plaintext of a token is encoded over itself, so the result must not depend on how much of the
+// room is used, down to a single byte.
 func TestSealInEveryRoom(t *testing.T) {
 	a := aead(t, 1)
 	for room := range 70 {
@@ -69,7 +69,7 @@ func TestSealInEveryRoom(t *testing.T) {
 	}
 }
 
-// The form is the one of RFC 7516 §7.1, taken apart here without the package.
+// The form is that of RFC 7516 §7.1, parsed here without the package.
 func TestCompactSerialization(t *testing.T) {
 	key := random(1, jwe.KeySize)
 	a, err := jwe.AEAD(key)
@@ -133,7 +133,7 @@ func TestMalformed(t *testing.T) {
 		{"line feed in the ciphertext", join(p[0], p[1], p[2], p[3]+"\n", p[4])},
 		{"JSON serialization", `{"protected":"` + p[0] + `","iv":"` + p[2] + `","ciphertext":"` + p[3] + `","tag":"` + p[4] + `"}`},
 	}
-	for n := 1; n <= 80; n++ { // go-jose panicked over some (CVE-2026-34986)
+	for n := 1; n <= 80; n++ { // go-jose panicked for some of these (CVE-2026-34986)
 		rows = append(rows, struct{ name, compact string }{"encrypted key", join(p[0], strings.Repeat("A", n), p[2], p[3], p[4])})
 	}
 	for _, row := range rows {

@@ -11,7 +11,7 @@ import (
 	_ "github.com/wafer-sessions/wafer/internal/redislog"
 )
 
-// log is of the whole process, as the limit is: a test that runs again adds nothing.
+// log belongs to the whole process, as the limit does: a test that runs again adds nothing.
 var log bytes.Buffer
 
 func TestMain(m *testing.M) {
@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// A client that finds no server says so in slog, once, however often it tries.
+// A client that finds no server logs so to slog once, however often it tries.
 func TestTheClientLogsToSlogAndSeldom(t *testing.T) {
 	c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1})
 	for range 100 {

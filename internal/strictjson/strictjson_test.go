@@ -70,7 +70,7 @@ func TestValue(t *testing.T) {
 	}
 }
 
-// Whatever Parse takes, encoding/json takes too, and they read the same members.
+// Everything that Parse accepts, encoding/json accepts too, with the same members.
 func FuzzParse(f *testing.F) {
 	for _, doc := range []string{`{}`, `{"a":1,"a":2}`, `{"a":{"b":["\u00e4",-1.5e3]}}`, `[1,2`, `"\ud834\udd1e"`, " null\n"} {
 		f.Add([]byte(doc))

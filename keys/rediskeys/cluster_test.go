@@ -12,8 +12,8 @@ import (
 	"github.com/wafer-sessions/wafer/keys/rediskeys"
 )
 
-// A server of a Cluster dies and stays dead: the ring is read and changed at its
-// successor as soon as the Cluster is whole.
+// A server of a Cluster dies and stays dead. The ring can be read and changed at its successor as
+// soon as the Cluster is whole.
 func TestClusterNodeThatStaysDead(t *testing.T) {
 	primaries, replicas := redistest.StartReplicatedCluster(t)
 	i := redistest.Owner(t, primaries, "{wafer}:ring")

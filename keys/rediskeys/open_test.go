@@ -49,7 +49,7 @@ func (l *logs) lines(parts ...string) (n int) {
 
 func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
-// The key encryption key may be a service with a bill and a quota.
+// The key encryption key may come from a service with a price and a quota.
 func TestKEKIsAskedForWhenTheBytesChange(t *testing.T) {
 	s := redistest.Start(t)
 	var calls atomic.Int64
@@ -57,7 +57,7 @@ func TestKEKIsAskedForWhenTheBytesChange(t *testing.T) {
 	counting := keys.KEKFunc(func(context.Context) ([]byte, error) { calls.Add(1); return secret[:], nil })
 	c := config()
 	c.Poll = 2 * time.Millisecond
-	other := open(t, s, config()) // which makes the ring
+	other := open(t, s, config()) // creates the ring
 	r, err := rediskeys.Open(t.Context(), &redis.UniversalOptions{Addrs: []string{s.Addr}}, counting, c)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func TestKEKIsAskedForWhenTheBytesChange(t *testing.T) {
 			n, _, _ := strings.Cut(after, ",")
 			return len(n) >= 2 // ten and more
 		})
-		for range 10 { // what unknown kids do
+		for range 10 { // as unknown kids do
 			if err := r.Refresh(t.Context()); err != nil && !errors.Is(err, keys.ErrKEK) && !errors.Is(err, keys.ErrForeign) {
 				t.Fatal(err)
 			}
@@ -179,7 +179,7 @@ func TestNewRingIsAnnounced(t *testing.T) {
 	}
 }
 
-// While nobody answers, the log says for what Open waits, and in the end its error does.
+// While Redis does not answer, the log says what Open waits for, and so does the error in the end.
 func TestOpenSaysWhatItWaitsFor(t *testing.T) {
 	hangs, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -216,8 +216,8 @@ func TestOpenSaysWhatItWaitsFor(t *testing.T) {
 	}
 }
 
-// A server that refuses to write for now, as one that is about to become the primary,
-// is waited for.
+// Open waits for a server that refuses writes temporarily, such as one that is about to become the
+// primary.
 func TestOpenWaitsForAPrimary(t *testing.T) {
 	s := redistest.Start(t, "--replicaof", "127.0.0.1 1")
 	var l logs

@@ -172,14 +172,14 @@ func TestLossIsMended(t *testing.T) {
 	back("and once more")
 }
 
-// A process that booted between FLUSHALL and the write-back made a ring of its
-// own; the fleet's is older and wins.
+// A process that started between FLUSHALL and the write-back created its own ring. The fleet's ring
+// is older and wins.
 func TestTheOlderRingWins(t *testing.T) {
 	s := redistest.Start(t)
 	lazy := config()
 	lazy.Poll = time.Hour
 	open(t, s, config()).Close()
-	<-time.After(1100 * time.Millisecond) // rings know their age in seconds
+	<-time.After(1100 * time.Millisecond) // the age of a ring counts in seconds
 	fleet := open(t, s, lazy)
 	s.Do("FLUSHALL")
 	young := open(t, s, config())
