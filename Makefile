@@ -1,8 +1,8 @@
-# make test   everything a change must pass, in about five minutes; CI runs this
-# make soak   the same tests again and again, HISTORIES of the list against its model, faults, every fuzz target for FUZZTIME
-# make faults real servers under FAULTS histories of each kind of fault (or of KIND), and the table of docs/faults.md
-# make bench  a request with a session, in Wafer and in what people use instead
-# make demo   three replicas on http://127.0.0.1:8080
+# make test   everything that a change must pass, in about five minutes; CI runs it
+# make soak   all tests COUNT times, HISTORIES of the list's model, faults, each fuzz target for FUZZTIME
+# make faults FAULTS histories of each kind of fault (or of KIND) on real servers; updates docs/faults.md
+# make bench  compares a request with a session in Wafer and in the alternatives
+# make demo   runs three replicas on http://127.0.0.1:8080
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -11,15 +11,15 @@ SHELL := bash
 GO        ?= go
 FUZZTIME  ?= 5m
 COUNT     ?= 20
-# random histories of the list, run against its model
+# number of random histories of the list that run against its model
 HISTORIES ?= 1000000
-# seed of the first of them: make soak says how far it came, so that another can go on from there
+# seed of the first history; make soak prints how far it came, so that the next run can continue there
 FIRST     ?= 1
-# histories of each kind of fault on real servers, and the kind: a part of its name, or all
+# histories of each kind of fault on real servers, and the kind: part of its name; empty: all kinds
 FAULTS    ?= 3
 KIND      ?=
 
-# Modules of their own, so that what only tests need is no dependency of Wafer's users.
+# These are separate modules, so that users of Wafer do not depend on modules that only tests need.
 NESTED := testdata/peers testdata/frameworks testdata/migrate testdata/bench
 
 EMPTY :=
@@ -45,7 +45,7 @@ unit:
 	$(GO) test -race -p 4 -timeout 7m ./...
 	$(GO) test -timeout 7m -run 'TestModel' ./internal/replica -model.histories=10000
 
-# What testdata/peers and testdata/bench compare with is built of what FIPS mode refuses.
+# testdata/peers and testdata/bench compare with software that uses algorithms FIPS mode refuses.
 fips:
 	@for module in . $(filter-out testdata/peers testdata/bench,$(NESTED)); do \
 		echo "cd $$module && GODEBUG=fips140=only $(GO) test -short ./..."; \
