@@ -2,6 +2,7 @@ package wafer_test
 
 import (
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -247,4 +248,34 @@ func anchors(page string) []string {
 		names = append(names, strings.ReplaceAll(name, " ", "-"))
 	}
 	return names
+}
+
+// The errors and log lines that a page quotes stand in the code; "…" is the rest of one.
+func TestPagesQuoteMessagesThatExist(t *testing.T) {
+	var code strings.Builder
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+			code.WriteString(page(t, path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, name := range append(pages, "README.md", "SECURITY.md") {
+		for _, m := range regexp.MustCompile("`((?:gorilla|httpmw|keys|redisstore|revocation|token): [a-zF][^`]*)`").FindAllStringSubmatch(prose(page(t, name)), -1) {
+			n++
+			if message := strings.TrimRight(m[1], ": …"); !strings.Contains(code.String(), `"`+message) {
+				t.Errorf("%s: nothing says %q", name, message)
+			}
+		}
+	}
+	if n < 8 {
+		t.Errorf("found %d messages", n)
+	}
 }
