@@ -33,7 +33,7 @@ func parseHeader(buf []byte, encoded string) (kid []byte, k kind, ok bool) {
 	if !r.Next('{') {
 		return nil, 0, false
 	}
-	var alg, enc, typ bool
+	var h fields
 	for first := true; !r.Next('}'); first = false {
 		if !first && !r.Next(',') {
 			return nil, 0, false
@@ -46,34 +46,39 @@ func parseHeader(buf []byte, encoded string) (kid []byte, k kind, ok bool) {
 		if !ok {
 			return nil, 0, false
 		}
-		switch string(name) {
-		case "alg":
-			if alg || string(value) != "dir" {
-				return nil, 0, false
-			}
-			alg = true
-		case "enc":
-			if enc || string(value) != "A256GCM" {
-				return nil, 0, false
-			}
-			enc = true
-		case "kid":
-			if kid != nil || !isKid(value) {
-				return nil, 0, false
-			}
-			kid = value
-		case "typ":
-			if typ {
-				return nil, 0, false
-			}
-			if k, typ = kindOf(value); !typ {
-				return nil, 0, false
-			}
-		default:
+		if h, ok = h.with(name, value); !ok {
 			return nil, 0, false
 		}
 	}
-	return kid, k, alg && enc && typ && kid != nil && r.Done()
+	return h.kid, h.kind, h.alg && h.enc && h.typ && h.kid != nil && r.Done()
+}
+
+// fields are the members of a header that came so far.
+type fields struct {
+	alg, enc, typ bool
+	kid           []byte
+	kind          kind
+}
+
+// with returns f with one more member, and reports whether it is one of the four, came once and has
+// a right value. (A method that changed f would have the member's bytes escape to the heap.)
+func (f fields) with(name, value []byte) (_ fields, ok bool) {
+	switch string(name) {
+	case "alg":
+		ok = !f.alg && string(value) == "dir"
+		f.alg = true
+	case "enc":
+		ok = !f.enc && string(value) == "A256GCM"
+		f.enc = true
+	case "kid":
+		ok = f.kid == nil && isKid(value)
+		f.kid = value
+	case "typ":
+		ok = !f.typ
+		f.kind, f.typ = kindOf(value)
+		ok = ok && f.typ
+	}
+	return f, ok
 }
 
 // isKid reports whether kid is 64 bits in base64url, in their only spelling.

@@ -23,25 +23,13 @@ const maxMembers = 64
 // Strings are unescaped within b, and the slices of c point there.
 func parseSession(b []byte, c *Session) bool {
 	*c = Session{}
-	const (
-		aud = 1 << iota
-		sid
-		authTime
-		iat
-		exp
-		end
-		required = 1<<iota - 1
-	)
-	has := 0
 	m := members{Reader: strictjson.NewReader(b), known: sessionNames}
 	for m.more() {
 		ok := false
 		switch m.name {
 		case "aud":
-			has |= aud
 			c.Audience, ok = m.audience()
 		case "sid":
-			has |= sid
 			ok = m.bytes16((*[16]byte)(&c.ID))
 		case "sub":
 			c.Subject, ok = m.Text()
@@ -51,18 +39,14 @@ func parseSession(b []byte, c *Session) bool {
 		case "grp":
 			ok = m.groups(c)
 		case "auth_time":
-			has |= authTime
 			c.AuthTime, ok = m.Integer()
 		case "ep":
 			c.Epoch, ok = m.Integer()
 		case "iat":
-			has |= iat
 			c.IssuedAt, ok = m.Integer()
 		case "exp":
-			has |= exp
 			c.Expires, ok = m.Integer()
 		case "end":
-			has |= end
 			c.End, ok = m.Integer()
 		case "rem":
 			c.Remembered, ok = m.Boolean()
@@ -79,31 +63,21 @@ func parseSession(b []byte, c *Session) bool {
 			return false
 		}
 	}
-	return m.complete && has == required
+	return m.complete && m.have("aud", "sid", "auth_time", "iat", "exp", "end")
 }
 
 // parseRenewal reads the claims of a renewal token under the rules of [parseSession].
 func parseRenewal(b []byte, c *Renewal) bool {
 	*c = Renewal{}
-	const (
-		sid = 1 << iota
-		iat
-		exp
-		required = 1<<iota - 1
-	)
-	has := 0
 	m := members{Reader: strictjson.NewReader(b), known: renewalNames}
 	for m.more() {
 		ok := false
 		switch m.name {
 		case "sid":
-			has |= sid
 			ok = m.bytes16((*[16]byte)(&c.ID))
 		case "iat":
-			has |= iat
 			c.IssuedAt, ok = m.Integer()
 		case "exp":
-			has |= exp
 			c.Expires, ok = m.Integer()
 		case "chk":
 			c.Checked, ok = m.Integer()
@@ -114,7 +88,7 @@ func parseRenewal(b []byte, c *Renewal) bool {
 			return false
 		}
 	}
-	return m.complete && has == required
+	return m.complete && m.have("sid", "iat", "exp")
 }
 
 // The names of the known members.
@@ -144,7 +118,7 @@ func (m *members) more() bool {
 			return false
 		}
 		name, ok := m.Member()
-		if !ok || m.repeated(name) {
+		if !ok || m.came(name) {
 			return false
 		}
 		m.names[m.n] = name
@@ -163,14 +137,24 @@ func (m *members) more() bool {
 	return false
 }
 
-// repeated reports whether a member of this name came before, in any case.
-func (m *members) repeated(name []byte) bool {
+// came reports whether a member of this name has come, in any case.
+func (m *members) came(name []byte) bool {
 	for _, other := range m.names[:m.n] {
 		if bytes.EqualFold(name, other) {
 			return true
 		}
 	}
 	return false
+}
+
+// have reports whether members of all these names came.
+func (m *members) have(names ...string) bool {
+	for _, name := range names {
+		if !m.came([]byte(name)) {
+			return false
+		}
+	}
+	return true
 }
 
 // audience reads aud, which may be an array of one (RFC 7519 §4.1.3).
