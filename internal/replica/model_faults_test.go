@@ -8,14 +8,8 @@ import (
 
 	. "github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
-
-type modelSecrets struct{}
-
-func (modelSecrets) ListSecret(label string) (out [32]byte) {
-	copy(out[:], label)
-	return out
-}
 
 // boot starts a replica, and gives up if the store is silent.
 func (h *history) boot() {
@@ -26,7 +20,7 @@ func (h *history) boot() {
 		wall: []time.Duration{0, 0, 0, time.Hour, -time.Hour}[h.pick(5)],
 	}
 	began := h.sim.clock
-	l, err := OpenByHand(background, r.link, modelSecrets{}, Config{MaxIdle: idle, Within: modelS, Logger: slog.New(slog.DiscardHandler)})
+	l, err := OpenByHand(background, r.link, revlogtest.Secrets(0), Config{MaxIdle: idle, Within: modelS, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		h.say("%s cannot boot: %v", r.name, err)
 		return

@@ -6,11 +6,12 @@ import (
 
 	. "github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // What somebody does who can write to the store, and has no list key.
 
-var modelMAC = MACs(modelSecrets{})
+var modelMAC = MACs(revlogtest.Secrets(0))
 
 // genuine reports whether somebody with the list key wrote e, for all that it says.
 func genuine(e revlog.Entry) bool { return e.MAC == modelMAC(e) && e.W <= e.Limit }

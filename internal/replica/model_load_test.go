@@ -13,6 +13,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	. "github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // The model under load: many replicas that run by themselves, a log with many recent
@@ -146,7 +147,7 @@ type loadToken struct {
 
 func (c *crowd) join() {
 	l := &link{sim: c.sim, to: c.sim.primary, brings: map[revlog.Key]int64{}}
-	list, err := Open(c.t.Context(), slow{l, c.queue}, modelSecrets{}, Config{Within: modelS, Logger: slog.New(slog.DiscardHandler)})
+	list, err := Open(c.t.Context(), slow{l, c.queue}, revlogtest.Secrets(0), Config{Within: modelS, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // R7, R20: a revocation that the primary has and no replica is no success, however
@@ -40,7 +41,7 @@ func TestR7ARepetitionWaitsForTheCopyToo(t *testing.T) {
 			redistest.Await(t, "the replica follows", online)
 			join := func() *revocation.List {
 				st := open(t, &redis.UniversalOptions{Addrs: []string{primary.Addr}}, redisstore.Config{AllowVolatile: true})
-				l, err := revocation.Open(t.Context(), st, secrets{}, revocation.Config{
+				l, err := revocation.Open(t.Context(), st, revlogtest.Secrets(0), revocation.Config{
 					Ack: revlog.Ack{Replicas: 1, Timeout: 100 * time.Millisecond}, Logger: slog.New(slog.DiscardHandler),
 				})
 				if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // These are the figures of docs/benchmarks.md:
@@ -36,7 +37,7 @@ func replicas(b *testing.B, s *redistest.Server, n int) []*revocation.List {
 				b.Error(err)
 				return
 			}
-			l, err := revocation.Open(b.Context(), st, secrets{}, revocation.Config{Logger: slog.New(slog.DiscardHandler)})
+			l, err := revocation.Open(b.Context(), st, revlogtest.Secrets(0), revocation.Config{Logger: slog.New(slog.DiscardHandler)})
 			if err != nil {
 				b.Error(err)
 				return
@@ -164,7 +165,7 @@ func BenchmarkBoot(b *testing.B) {
 					b.Error(err)
 					return
 				}
-				l, err := revocation.Open(b.Context(), st, secrets{}, revocation.Config{Logger: slog.New(slog.DiscardHandler)})
+				l, err := revocation.Open(b.Context(), st, revlogtest.Secrets(0), revocation.Config{Logger: slog.New(slog.DiscardHandler)})
 				if err != nil {
 					b.Error(err)
 					return

@@ -20,6 +20,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // ofReading are the commands that READ and the registration of a replica call.
@@ -33,7 +34,7 @@ var ofReading = []string{
 func openPatient(t testing.TB, addr string) *revocation.List {
 	t.Helper()
 	st := open(t, &redis.UniversalOptions{Addrs: []string{addr}}, redisstore.Config{AllowVolatile: true})
-	l, err := revocation.Open(t.Context(), st, secrets{}, revocation.Config{Within: 10 * time.Second, Logger: slog.New(slog.DiscardHandler)})
+	l, err := revocation.Open(t.Context(), st, revlogtest.Secrets(0), revocation.Config{Within: 10 * time.Second, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

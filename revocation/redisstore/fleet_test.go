@@ -17,6 +17,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // The faults run with S = 1 s and G = 4 s in place of 2 s and 30 min: S stays
@@ -25,13 +26,6 @@ const (
 	within = time.Second
 	grace  = 4 * time.Second
 )
-
-type secrets struct{}
-
-func (secrets) ListSecret(label string) (out [32]byte) {
-	copy(out[:], label)
-	return out
-}
 
 // A fleet is some replicas of one application with sessions that live and
 // sessions that were revoked.
@@ -51,7 +45,7 @@ func connect(ctx context.Context, o *redis.UniversalOptions) (*redisstore.Store,
 	if err != nil {
 		return nil, nil, err
 	}
-	l, err := revocation.Open(ctx, st, secrets{}, revocation.Config{
+	l, err := revocation.Open(ctx, st, revlogtest.Secrets(0), revocation.Config{
 		MaxIdle: time.Hour, Within: within, Grace: grace, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

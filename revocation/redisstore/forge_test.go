@@ -19,11 +19,12 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // signed is e as a newer release signs it, which has the list key.
 func signed(e revlog.Entry) revlog.Entry {
-	key := secrets{}.ListSecret("wafer list: entry mac")
+	key := revlogtest.Secrets(0).ListSecret("wafer list: entry mac")
 	h := hmac.New(sha256.New, key[:])
 	h.Write(e.AppendSigned(nil))
 	copy(e.MAC[:], h.Sum(nil))

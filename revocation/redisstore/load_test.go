@@ -21,6 +21,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // The load: how many replicas, and how many revocations in the recent entries of
@@ -68,7 +69,7 @@ func (c *crowd) join() *revocation.List {
 		return nil
 	}
 	c.t.Cleanup(func() { st.Close() })
-	l, err := revocation.Open(c.t.Context(), st, secrets{}, loadConfig)
+	l, err := revocation.Open(c.t.Context(), st, revlogtest.Secrets(0), loadConfig)
 	if err != nil {
 		c.t.Error(err)
 		return nil
