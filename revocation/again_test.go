@@ -12,13 +12,14 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // replicated makes n replicas of the store hold what is written.
-func (s *scripted) replicated(n int) {
-	s.set(func(s *scripted) {
+func (s scripted) replicated(n int) {
+	s.Hook(func(s *revlogtest.Hooks) {
 		in := s.Store
-		s.write = func(ctx context.Context, b revlog.Write) (revlog.Written, error) {
+		s.Write = func(ctx context.Context, b revlog.Write) (revlog.Written, error) {
 			w, err := in.Write(ctx, b)
 			w.Replicas = min(n, ackOf(b).Replicas)
 			return w, err
@@ -63,7 +64,7 @@ func TestR20SuccessMeansAcknowledgedTheSecondTimeToo(t *testing.T) {
 				}
 				store.silence()
 				again("the store is silent")
-				store.speak()
+				store.Recover()
 				store.replicated(0)
 				again("the store has it, and no replica")
 				if err := l.Close(); !errors.Is(err, revocation.ErrUnavailable) {
@@ -90,8 +91,8 @@ func TestR20ASecondRevocationTakesNothingAway(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
-		store.set(func(s *scripted) {
-			s.write = func(context.Context, revlog.Write) (revlog.Written, error) {
+		store.Hook(func(s *revlogtest.Hooks) {
+			s.Write = func(context.Context, revlog.Write) (revlog.Written, error) {
 				return revlog.Written{}, errSilent
 			}
 		})
@@ -99,7 +100,7 @@ func TestR20ASecondRevocationTakesNothingAway(t *testing.T) {
 		if _, err := l.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{Until: until}); err == nil {
 			t.Fatal("the store is silent, and Revoke says it is not")
 		}
-		store.speak()
+		store.Recover()
 		revoke(t, l, revocation.Subject("ada"))
 		log, _ := entries(t, store)
 		if got := log[len(log)-1].Until; got != until.UnixMilli() {
@@ -140,7 +141,7 @@ func TestR20OneSubjectDoesNotFillTheOutbox(t *testing.T) {
 		}
 		wantVerdict(t, "a logout of somebody else", here.Replica().Decide(victim), replica.Refuse, replica.RevokedSession)
 
-		store.speak()
+		store.Recover()
 		time.Sleep(within)
 		wantVerdict(t, "there, every session of that subject", verdict(t, there, late), replica.Refuse, replica.RevokedSubject)
 		wantVerdict(t, "there, somebody else", verdict(t, there, victim), replica.Refuse, replica.RevokedSession)
@@ -161,9 +162,9 @@ func TestR20OnlyWhatWaitsIsCounted(t *testing.T) {
 		l := open(t, store)
 		last := login(t, l, 1, "demo")
 		demo := revocation.Options{Subject: "demo"}
-		store.set(func(s *scripted) {
+		store.Hook(func(s *revlogtest.Hooks) {
 			in := s.Store
-			s.write = func(ctx context.Context, b revlog.Write) (revlog.Written, error) {
+			s.Write = func(ctx context.Context, b revlog.Write) (revlog.Written, error) {
 				time.Sleep(100 * time.Millisecond)
 				return in.Write(ctx, b)
 			}
@@ -213,7 +214,7 @@ func TestR20AFullOutboxSaysSo(t *testing.T) {
 			t.Errorf("Full = %d, Outbox = %d", s.Full, s.Outbox)
 		}
 		wantVerdict(t, "what was not made", here.Replica().Decide(lost), replica.Accept, replica.None)
-		store.speak()
+		store.Recover()
 		if r, err := here.Revoke(t.Context(), revocation.Session(sid(2)), revocation.Options{}); err != nil || !r.Changed {
 			t.Errorf("with a store that answers: Revoke = %+v, %v", r, err)
 		}
@@ -239,9 +240,9 @@ func TestR20WhatAnUnfinishedBulkWroteIsStillNews(t *testing.T) {
 				q := login(t, here, 1, "ada", "tenant:7")
 				time.Sleep(5 * time.Second)
 				before := time.Now()
-				store.set(func(s *scripted) {
+				store.Hook(func(s *revlogtest.Hooks) {
 					in := s.Store
-					s.write = func(ctx context.Context, b revlog.Write) (revlog.Written, error) {
+					s.Write = func(ctx context.Context, b revlog.Write) (revlog.Written, error) {
 						if w, ok := b.(revlog.Bulk); ok && w.Recheck {
 							return revlog.Written{}, errSilent
 						}

@@ -10,6 +10,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // The ways in which an answer can come from a state that this replica has not
@@ -22,11 +23,11 @@ var behind = map[string]func(*revlog.Answer){
 }
 
 // answerFrom makes the list stale, and what is asked be answered from behind.
-func (s *scripted) answerFrom(change func(*revlog.Answer)) {
-	s.set(func(s *scripted) {
+func (s scripted) answerFrom(change func(*revlog.Answer)) {
+	s.Hook(func(s *revlogtest.Hooks) {
 		in := s.Store
-		s.silenceReads()
-		s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+		silenceReads(s)
+		s.Confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 			a, err := in.Confirm(ctx, q)
 			change(&a)
 			return a, err
@@ -44,7 +45,7 @@ func TestR17RevokedIsRefusedHoweverFarBehind(t *testing.T) {
 			t.Run(name+"/"+target.Scope().String(), func(t *testing.T) {
 				bubble.Test(t, func(t *testing.T) {
 					store := script()
-					there := open(t, store.Store)
+					there := open(t, store.Unwrap())
 					here := open(t, store)
 					q := login(t, here, 1, "ada", "tenant:7")
 					q.Keys[0] = "kid-one"
@@ -101,7 +102,7 @@ func TestR17AStoreBehindThisReplicaIsNoAnswer(t *testing.T) {
 				if s, err := l.Replica().Begin(t.Context(), replica.Login{Subject: q.Subject}); !errors.Is(err, revocation.ErrUnavailable) {
 					t.Errorf("Begin = %+v, %v: of a session that nobody could decide", s, err) // R21
 				}
-				store.speak()
+				store.Recover()
 				time.Sleep(time.Second)
 				q.Term = term
 				wantVerdict(t, "when all is well again", verdict(t, l, q), replica.Accept, replica.None)

@@ -76,7 +76,7 @@ func TestStartWithoutStore(t *testing.T) {
 		if n := len(j.lines(t)); n < 9 || n > 11 {
 			t.Errorf("%d lines in ten minutes", n)
 		}
-		store.speak()
+		store.Recover()
 		time.Sleep(time.Second)
 		wantLines(t, j, "when the store is there", "INFO the list is joined; Redis at 10.0.0.1; 10m0s")
 		if !l.Ready() || l.Stats().State != "synced" || l.Stats().Outbox != 0 {
@@ -115,7 +115,7 @@ func TestStartWithoutStoreAndWithTheWrongKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		j.lines(t)
-		store.speak()
+		store.Recover()
 		time.Sleep(90 * time.Second)
 		line := "ERROR this process does not get ready; Redis at 10.0.0.1; " + revocation.ErrWrongKey.Error()
 		wantLines(t, j, "once a minute", line, line)
@@ -155,7 +155,7 @@ func TestRevokedWhileTheStoreIsSilent(t *testing.T) {
 				if _, ok := ask(here); !ok {
 					t.Error("made here, and not known here")
 				}
-				store.speak()
+				store.Recover()
 				time.Sleep(within)
 				since, ok, err := there.Revoked(t.Context(), target)
 				if err != nil || !ok {

@@ -15,6 +15,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // R18: whoever sends one token again and again does not reach the store.
@@ -40,7 +41,7 @@ func TestR18AMillionReplaysAskTheStoreAFewTimes(t *testing.T) {
 				q := login(t, l, 1, "ada", "tenant:7")
 				time.Sleep(time.Second)
 				tt.change(t, l, q)
-				before := store.asked()
+				before := store.Confirms()
 				for i := range tt.times {
 					c := *q
 					v := l.Replica().Decide(&c)
@@ -54,7 +55,7 @@ func TestR18AMillionReplaysAskTheStoreAFewTimes(t *testing.T) {
 						time.Sleep(300 * time.Millisecond) // the view moves on
 					}
 				}
-				if n := store.asked() - before; n > 10 || n == 0 {
+				if n := store.Confirms() - before; n > 10 || n == 0 {
 					t.Errorf("%d confirms of %d replays", n, tt.times)
 				}
 			})
@@ -83,7 +84,7 @@ func TestR18AHundredThousandRevokedSessions(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		before := store.asked()
+		before := store.Confirms()
 		for range 2 {
 			for i := range n {
 				number(i)
@@ -91,7 +92,7 @@ func TestR18AHundredThousandRevokedSessions(t *testing.T) {
 					t.Fatalf("%d: %v", i, v.Outcome)
 				}
 			}
-			if asked := store.asked() - before; asked != n {
+			if asked := store.Confirms() - before; asked != n {
 				t.Fatalf("%d questions about %d sessions", asked, n)
 			}
 		}
@@ -130,7 +131,7 @@ func TestR18FoundClearDoesNotOutliveS(t *testing.T) {
 		t.Run(target.Scope().String(), func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				shared := revlog.NewMemory()
-				store := &scripted{Store: shared}
+				store := scriptedOver(shared)
 				here, there := open(t, store), open(t, shared)
 				q := login(t, here, 1, "ada", "tenant:7")
 				q.Term = 99
@@ -138,7 +139,7 @@ func TestR18FoundClearDoesNotOutliveS(t *testing.T) {
 				for range 3 {
 					wantVerdict(t, "clear", verdict(t, here, q), replica.Accept, replica.None)
 				}
-				if n := store.asked(); n != 2 { // one of them the login
+				if n := store.Confirms(); n != 2 { // one of them the login
 					t.Fatalf("%d confirms: not cached", n)
 				}
 				revoke(t, there, target)
@@ -156,13 +157,13 @@ func TestR18FoundClearDoesNotOutliveS(t *testing.T) {
 			q := login(t, l, 1, "ada")
 			q.Term = 99
 			wantVerdict(t, "clear", verdict(t, l, q), replica.Accept, replica.None)
-			store.set((*scripted).silenceReads)
+			store.Hook(silenceReads)
 			time.Sleep(within + time.Second)
-			before := store.asked()
+			before := store.Confirms()
 			for range 3 {
 				wantVerdict(t, "stale", verdict(t, l, q), replica.Accept, replica.None)
 			}
-			if n := store.asked() - before; n != 3 {
+			if n := store.Confirms() - before; n != 3 {
 				t.Errorf("%d confirms of 3: answered from before the silence", n)
 			}
 		})
@@ -171,12 +172,12 @@ func TestR18FoundClearDoesNotOutliveS(t *testing.T) {
 
 // holdConfirms makes questions wait until release is called, and counts those
 // that wait.
-func (s *scripted) holdConfirms() (waiting *atomic.Int64, release func()) {
+func (s scripted) holdConfirms() (waiting *atomic.Int64, release func()) {
 	gate := make(chan struct{})
 	waiting = new(atomic.Int64)
-	s.set(func(s *scripted) {
+	s.Hook(func(s *revlogtest.Hooks) {
 		in := s.Store
-		s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+		s.Confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 			waiting.Add(1)
 			defer waiting.Add(-1)
 			select {
@@ -197,7 +198,7 @@ func TestR18OneQuestionForManyWhoAsk(t *testing.T) {
 		l := open(t, store)
 		q := login(t, l, 1, "ada", "tenant:7")
 		q.Term = 99
-		before := store.asked()
+		before := store.Confirms()
 		_, release := store.holdConfirms()
 		gone, leave := context.WithCancel(t.Context())
 		var all sync.WaitGroup
@@ -220,7 +221,7 @@ func TestR18OneQuestionForManyWhoAsk(t *testing.T) {
 		synctest.Wait()
 		release()
 		all.Wait()
-		if n := store.asked() - before; n != 1 {
+		if n := store.Confirms() - before; n != 1 {
 			t.Errorf("%d store calls, want 1", n)
 		}
 		wantVerdict(t, "the one who left", verdicts[0], replica.Undecided, replica.Silent)

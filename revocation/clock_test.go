@@ -11,6 +11,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // leap sets log time of s ahead, as a clock that jumps does.
@@ -94,11 +95,11 @@ func TestR27AStoreThatForgotIsNotAsked(t *testing.T) {
 		if d := l.Replica().Decide(&c); d.Outcome != replica.Ask {
 			t.Fatalf("before the jump, and below the floor: %v", d.Outcome)
 		}
-		leap(t, store.Store, 4*time.Hour)
+		leap(t, store.Unwrap(), 4*time.Hour)
 		time.Sleep(time.Second)
-		before := store.asked()
+		before := store.Confirms()
 		wantVerdict(t, "below the floor", verdict(t, l, q), replica.Refuse, replica.Stale)
-		if store.asked() != before {
+		if store.Confirms() != before {
 			t.Error("the store was asked about what it has forgotten")
 		}
 	})
@@ -113,7 +114,7 @@ func TestR27AnOutageIsNoJump(t *testing.T) {
 		q := login(t, l, 1, "ada")
 		store.silence()
 		time.Sleep(3 * time.Hour)
-		store.speak()
+		store.Recover()
 		time.Sleep(time.Second)
 		wantVerdict(t, "idle for three hours", verdict(t, l, q), replica.Refuse, replica.Stale)
 		if n := l.Stats().Anomalies["clock"]; n != 0 {
@@ -130,7 +131,7 @@ func TestR27AWayBackFromAWrongClock(t *testing.T) {
 		l := open(t, store)
 		time.Sleep(time.Hour)
 		old := login(t, l, 1, "ada")
-		leap(t, store.Store, 250*365*24*time.Hour)
+		leap(t, store.Unwrap(), 250*365*24*time.Hour)
 		time.Sleep(time.Second)
 		late := openWith(t, store, revocation.Config{}) // knows no other time
 		d := verdict(t, l, old)
@@ -172,8 +173,8 @@ func TestR9AViewIsAsOldAsItsHeartbeat(t *testing.T) {
 		l := open(t, store)
 		time.Sleep(time.Second)
 		q := login(t, l, 1, "ada")
-		store.set(func(s *scripted) {
-			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+		store.Hook(func(s *revlogtest.Hooks) {
+			s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 				p, err := s.Store.Read(ctx, c)
 				p.Heartbeat = within - 100*time.Millisecond
 				return p, err
@@ -200,8 +201,8 @@ func TestR9AnAnswerIsAsOldAsItsHeartbeat(t *testing.T) {
 			took time.Duration
 			want replica.Outcome
 		}{{0, replica.Accept}, {400 * time.Millisecond, replica.Undecided}} {
-			store.set(func(s *scripted) {
-				s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+			store.Hook(func(s *revlogtest.Hooks) {
+				s.Confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 					a, err := s.Store.Confirm(ctx, q)
 					a.Heartbeat = within - 300*time.Millisecond
 					time.Sleep(tt.took)

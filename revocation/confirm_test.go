@@ -10,6 +10,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 func TestR17Judge(t *testing.T) {
@@ -73,11 +74,11 @@ func TestR17AskSettlesWhatTheFilterCannot(t *testing.T) {
 		if v := l.Replica().Decide(q); v.Outcome != replica.Ask || !v.Fresh {
 			t.Fatalf("Decide = %+v, want ask", v)
 		}
-		before := store.asked()
+		before := store.Confirms()
 		v := l.Replica().Confirm(t.Context(), q)
 		wantVerdict(t, "Confirm", v, replica.Refuse, replica.RevokedSession)
-		if !v.Fresh || store.asked() != before+1 {
-			t.Errorf("Fresh %v after %d confirms", v.Fresh, store.asked()-before)
+		if !v.Fresh || store.Confirms() != before+1 {
+			t.Errorf("Fresh %v after %d confirms", v.Fresh, store.Confirms()-before)
 		}
 	})
 }
@@ -91,7 +92,7 @@ func TestR16AnonymousSessionsAreNeverWrittenOrAsked(t *testing.T) {
 		s := l.Replica().Anonymous()
 		q := &replica.Query{Session: [16]byte{15: 1}, Keys: [2]string{"kid-one"}, Epoch: s.Epoch, Checked: s.Checked, Term: s.Term}
 		revoke(t, l, revocation.Session(sid(1))) // somebody may still try
-		before := store.asked()
+		before := store.Confirms()
 		check := func(what string, fresh bool) {
 			t.Helper()
 			v := l.Replica().Decide(q)
@@ -107,10 +108,10 @@ func TestR16AnonymousSessionsAreNeverWrittenOrAsked(t *testing.T) {
 		store.silence()
 		time.Sleep(grace + time.Minute)
 		check("cut off, past G", false)
-		if n := store.asked() - before; n != 0 {
+		if n := store.Confirms() - before; n != 0 {
 			t.Errorf("asked %d times", n)
 		}
-		store.speak()
+		store.Recover()
 		time.Sleep(time.Second)
 		revoke(t, l, revocation.Everyone())
 		wantVerdict(t, "everyone", l.Replica().Decide(q), replica.Refuse, replica.RevokedEveryone)
@@ -133,42 +134,42 @@ func TestStates(t *testing.T) {
 		Fresh   bool
 		Renew   bool
 	}
-	lost := func(s *scripted) {
+	lost := func(s scripted) {
 		s.silence()
-		s.set(func(s *scripted) {
-			s.read = func(context.Context, revlog.Cursor) (revlog.Page, error) {
+		s.Hook(func(s *revlogtest.Hooks) {
+			s.Read = func(context.Context, revlog.Cursor) (revlog.Page, error) {
 				return revlog.Page{}, revlog.ErrLost
 			}
-			s.confirm = func(context.Context, revlog.Question) (revlog.Answer, error) {
+			s.Confirm = func(context.Context, revlog.Question) (revlog.Answer, error) {
 				return revlog.Answer{}, revlog.ErrLost
 			}
 		})
 	}
-	refusing := func(s *scripted) {
-		s.set(func(s *scripted) {
-			s.silenceReads()
-			s.confirm = func(context.Context, revlog.Question) (revlog.Answer, error) {
+	refusing := func(s scripted) {
+		s.Hook(func(s *revlogtest.Hooks) {
+			silenceReads(s)
+			s.Confirm = func(context.Context, revlog.Question) (revlog.Answer, error) {
 				return revlog.Answer{}, errors.New("refused")
 			}
 		})
 	}
 	// A primary that nobody can write to any more: it answers, but does not beat.
-	beatless := func(s *scripted) {
-		s.set(func(s *scripted) {
-			in, read := s.Store, s.read
-			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+	beatless := func(s scripted) {
+		s.Hook(func(s *revlogtest.Hooks) {
+			in, read := s.Store, s.Read
+			s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 				p, err := read(ctx, c)
 				p.Heartbeat = within + time.Second
 				return p, err
 			}
-			s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+			s.Confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 				a, err := in.Confirm(ctx, q)
 				a.Heartbeat = within + time.Second
 				return a, err
 			}
 		})
 	}
-	stale := func(s *scripted) { s.set((*scripted).silenceReads) }
+	stale := func(s scripted) { s.Hook(silenceReads) }
 	accepted := seen{Outcome: replica.Accept, Fresh: true, Renew: true}
 	frozen := seen{Outcome: replica.Accept}
 	undecided := seen{Reason: replica.Silent}
@@ -176,20 +177,20 @@ func TestStates(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		state string
-		do    func(*scripted)
+		do    func(scripted)
 		after time.Duration
 		clear seen // a session the window decides
 		dead  seen // one it knows to be revoked
 		old   seen // one it must ask about
 		asks  bool // whether clear is asked about
 	}{
-		{"synced", "synced", func(*scripted) {}, time.Second, accepted, seen{replica.Refuse, replica.RevokedSession, true, false}, accepted, false},
-		{"silent for less than S", "synced", (*scripted).silence, within - 500*time.Millisecond, accepted, seen{replica.Refuse, replica.RevokedSession, true, false}, undecided, false},
+		{"synced", "synced", func(scripted) {}, time.Second, accepted, seen{replica.Refuse, replica.RevokedSession, true, false}, accepted, false},
+		{"silent for less than S", "synced", scripted.silence, within - 500*time.Millisecond, accepted, seen{replica.Refuse, replica.RevokedSession, true, false}, undecided, false},
 		{"stale", "stale", stale, within + time.Second, seen{replica.Accept, replica.None, true, false}, refused, seen{replica.Accept, replica.None, true, false}, true},
 		{"stale, past G", "stale", stale, grace + time.Minute, seen{replica.Accept, replica.None, true, false}, refused, seen{replica.Accept, replica.None, true, false}, true},
-		{"cut off", "cut_off", (*scripted).silence, within + time.Second, frozen, refused, undecided, true},
-		{"cut off, nearly G", "cut_off", (*scripted).silence, grace - time.Second, frozen, refused, undecided, true},
-		{"cut off, past G", "cut_off", (*scripted).silence, grace + time.Second, undecided, refused, undecided, true},
+		{"cut off", "cut_off", scripted.silence, within + time.Second, frozen, refused, undecided, true},
+		{"cut off, nearly G", "cut_off", scripted.silence, grace - time.Second, frozen, refused, undecided, true},
+		{"cut off, past G", "cut_off", scripted.silence, grace + time.Second, undecided, refused, undecided, true},
 		{"lost", "cut_off", lost, within + time.Second, frozen, refused, undecided, true},
 		{"refused", "cut_off", refusing, within + time.Second, frozen, refused, undecided, true},
 		{"a store whose beat stopped", "cut_off", beatless, within + time.Second, frozen, refused, undecided, true},
@@ -202,9 +203,9 @@ func TestStates(t *testing.T) {
 				revoke(t, first, revocation.Session(sid(99)))
 				first.Close()
 				time.Sleep(time.Hour)
-				store.set(func(s *scripted) { // nothing is filled in behind
+				store.Hook(func(s *revlogtest.Hooks) { // nothing is filled in behind
 					in := s.Store
-					s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+					s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 						if c.From.N == 0 && time.Now().UnixMilli()-c.From.MS > 30*60_000 {
 							return revlog.Page{}, errSilent
 						}
@@ -217,7 +218,7 @@ func TestStates(t *testing.T) {
 				time.Sleep(time.Second)
 				tt.do(store)
 				time.Sleep(tt.after)
-				before := store.asked()
+				before := store.Confirms()
 				get := func(q *replica.Query) seen {
 					v := verdict(t, l, q)
 					return seen{v.Outcome, v.Reason, v.Fresh, v.Renew}
@@ -225,14 +226,14 @@ func TestStates(t *testing.T) {
 				if got := get(clear); got != tt.clear {
 					t.Errorf("clear: %+v, want %+v", got, tt.clear)
 				}
-				if asked := store.asked() > before; asked != tt.asks {
+				if asked := store.Confirms() > before; asked != tt.asks {
 					t.Errorf("clear: asked %v", asked)
 				}
-				before = store.asked()
+				before = store.Confirms()
 				if got := get(dead); got != tt.dead {
 					t.Errorf("revoked: %+v, want %+v", got, tt.dead)
 				}
-				if store.asked() != before {
+				if store.Confirms() != before {
 					t.Error("asked about what is known to be revoked")
 				}
 				if got := get(old); got != tt.old {
@@ -245,7 +246,7 @@ func TestStates(t *testing.T) {
 					t.Error("not ready")
 				}
 
-				store.speak()
+				store.Recover()
 				time.Sleep(time.Second)
 				if got := get(clear); got != accepted && tt.name != "lost" {
 					t.Errorf("clear, when all is well again: %+v", got)
@@ -269,7 +270,7 @@ func TestCutOffAsksNoMoreUntilTheReaderHears(t *testing.T) {
 		for range 1000 {
 			wantVerdict(t, "cut off", verdict(t, l, session(q, 1)), replica.Accept, replica.None)
 		}
-		if n := store.asked(); n > 3 { // of these, the login asked one
+		if n := store.Confirms(); n > 3 { // of these, the login asked one
 			t.Errorf("%d confirms", n)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // crowd decides n sessions like q at once, and counts what became of them.
@@ -35,14 +36,14 @@ func crowd(t *testing.T, l *revocation.List, q *replica.Query, n int) map[replic
 
 // pause makes reads hang until resume is called, whatever becomes of their ctx, as
 // everything does in a process that is stopped.
-func (s *scripted) pause() (resume func()) {
+func (s scripted) pause() (resume func()) {
 	gate := make(chan struct{})
-	s.set(func(s *scripted) {
-		in, next := s.Store, s.read
+	s.Hook(func(s *revlogtest.Hooks) {
+		in, next := s.Store, s.Read
 		if next == nil {
 			next = in.Read
 		}
-		s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+		s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 			<-gate
 			return next(ctx, c)
 		}
@@ -51,8 +52,8 @@ func (s *scripted) pause() (resume func()) {
 }
 
 // away makes the store take d for each answer.
-func (s *scripted) away(d time.Duration) {
-	s.set(func(s *scripted) {
+func (s scripted) away(d time.Duration) {
+	s.Hook(func(s *revlogtest.Hooks) {
 		in := s.Store
 		wait := func(ctx context.Context) error {
 			select {
@@ -62,13 +63,13 @@ func (s *scripted) away(d time.Duration) {
 				return nil
 			}
 		}
-		s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+		s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 			if err := wait(ctx); err != nil {
 				return revlog.Page{}, err
 			}
 			return in.Read(ctx, c)
 		}
-		s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+		s.Confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 			if err := wait(ctx); err != nil {
 				return revlog.Answer{}, err
 			}
@@ -85,7 +86,7 @@ func TestR18ACrowdAfterAPauseIsSettledByOneRead(t *testing.T) {
 			t.Run(far.String()+map[bool]string{true: "/early"}[early], func(t *testing.T) {
 				bubble.Test(t, func(t *testing.T) {
 					store := script()
-					here, there := open(t, store), open(t, store.Store)
+					here, there := open(t, store), open(t, store.Unwrap())
 					q := login(t, here, 1, "ada", "tenant:7")
 					clear := login(t, here, 2, "bob", "tenant:8")
 					time.Sleep(time.Second)
@@ -94,7 +95,7 @@ func TestR18ACrowdAfterAPauseIsSettledByOneRead(t *testing.T) {
 					time.Sleep(time.Second)
 					revoke(t, there, revocation.Group("tenant:7"))
 					time.Sleep(within + time.Second)
-					before := store.asked()
+					before := store.Confirms()
 					if early {
 						go func() { time.Sleep(time.Millisecond); resume() }()
 					} else {
@@ -103,7 +104,7 @@ func TestR18ACrowdAfterAPauseIsSettledByOneRead(t *testing.T) {
 					if n := crowd(t, here, q, 300); n[replica.Refuse] != 300 {
 						t.Errorf("of a revoked group: %v, want 300 refused", n)
 					}
-					if n := store.asked() - before; n > 1 {
+					if n := store.Confirms() - before; n > 1 {
 						t.Errorf("%d questions", n)
 					}
 					if n := crowd(t, here, clear, 300); n[replica.Accept] != 300 {
@@ -130,12 +131,12 @@ func TestR18ACrowdWaitsForRoom(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				store := script()
-				here, there := open(t, store), open(t, store.Store)
+				here, there := open(t, store), open(t, store.Unwrap())
 				q := login(t, here, 1, "ada", "tenant:7")
 				clear := login(t, here, 2, "bob", "tenant:8")
 				time.Sleep(time.Second)
 				store.away(tt.far)
-				store.set((*scripted).silenceReads)
+				store.Hook(silenceReads)
 				revoke(t, there, revocation.Group("tenant:7"))
 				time.Sleep(within + time.Second)
 				if n := crowd(t, here, q, 300); n[replica.Refuse] != tt.refused || n[replica.Undecided] != tt.undecided {
@@ -160,14 +161,14 @@ func TestACrowdBeforeASilentStoreIsCutOff(t *testing.T) {
 		l := open(t, store)
 		q := login(t, l, 1, "ada")
 		time.Sleep(time.Second)
-		store.set((*scripted).silenceReads)
+		store.Hook(silenceReads)
 		store.holdConfirms()
 		time.Sleep(within + time.Second)
-		before, start := store.asked(), time.Now()
+		before, start := store.Confirms(), time.Now()
 		if n := crowd(t, l, q, 300); n[replica.Accept] != 300 {
 			t.Errorf("%v, want 300 accepted from the window", n)
 		}
-		if n, d := store.asked()-before, time.Since(start); n != 64 || d > 600*time.Millisecond {
+		if n, d := store.Confirms()-before, time.Since(start); n != 64 || d > 600*time.Millisecond {
 			t.Errorf("%d questions in %v", n, d)
 		}
 	})
@@ -182,18 +183,18 @@ func TestR17BehindWaitsForTheRead(t *testing.T) {
 		q := login(t, l, 1, "ada")
 		time.Sleep(time.Second)
 		reads := 0
-		store.set(func(s *scripted) {
+		store.Hook(func(s *revlogtest.Hooks) {
 			in := s.Store
 			line := func(h *revlog.Head) {
 				h.Terms = append(h.Terms[:1:1], revlog.Term{ID: 99, Start: h.Terms[0].Start, Opened: h.MS - 10_000})
 			}
-			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+			s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 				reads++
 				p, err := in.Read(ctx, c)
 				line(&p.Head)
 				return p, err
 			}
-			s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+			s.Confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 				a, err := in.Confirm(ctx, q)
 				line(&a.Head)
 				return a, err

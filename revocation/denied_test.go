@@ -9,6 +9,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // Somebody deletes revocations from the exact set. No replica can know which, but the
@@ -28,8 +29,8 @@ func TestR17TheStoreDeniesTooMuch(t *testing.T) {
 			}
 			time.Sleep(12 * time.Minute)
 			if deleted {
-				store.set(func(s *scripted) {
-					s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+				store.Hook(func(s *revlogtest.Hooks) {
+					s.Confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 						a, err := s.Store.Confirm(ctx, q)
 						a.Found = nil
 						return a, err

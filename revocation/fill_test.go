@@ -11,11 +11,12 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // longLog returns a store whose log holds three revocations a minute of the last
 // forty, the sessions 1 to 120, and a session that was last checked when it began.
-func longLog(t *testing.T) (*scripted, *replica.Query) {
+func longLog(t *testing.T) (scripted, *replica.Query) {
 	t.Helper()
 	s := script()
 	l := open(t, s)
@@ -76,8 +77,8 @@ func TestR15ReadyAfterASecond(t *testing.T) {
 			time.Sleep(2 * time.Second)
 		}
 		first.Close()
-		store.set(func(s *scripted) {
-			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+		store.Hook(func(s *revlogtest.Hooks) {
+			s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 				time.Sleep(150 * time.Millisecond)
 				c.Limit = min(c.Limit, 10)
 				return s.Store.Read(ctx, c)
@@ -122,8 +123,8 @@ func TestR15RecentEntriesAreKnownExactly(t *testing.T) {
 				first.Close()
 				var slow atomic.Bool
 				slow.Store(true)
-				store.set(func(s *scripted) {
-					s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+				store.Hook(func(s *revlogtest.Hooks) {
+					s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 						if slow.Load() && c.Limit < 10_000 {
 							return revlog.Page{}, errSilent
 						}
@@ -141,7 +142,7 @@ func TestR15RecentEntriesAreKnownExactly(t *testing.T) {
 				wantVerdict(t, "after", l.Replica().Decide(q), replica.Refuse, replica.RevokedSession)
 				store.flush()
 				time.Sleep(10 * time.Second)
-				there := open(t, store.Store)
+				there := open(t, store.Unwrap())
 				wantVerdict(t, "from a store that was taught", verdict(t, there, q), replica.Refuse, replica.RevokedSession)
 			})
 		})
@@ -205,8 +206,8 @@ func TestR15AGapEndsTheFilling(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				store, q := longLog(t)
-				store.set(func(s *scripted) {
-					s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+				store.Hook(func(s *revlogtest.Hooks) {
+					s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 						p, err := s.Store.Read(ctx, c)
 						if err == nil && len(p.Entries) > 60 {
 							p = tt.page(p)
@@ -234,8 +235,8 @@ func TestR15FillingTakesManyPages(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, q := longLog(t)
 		var reads atomic.Int64
-		store.set(func(s *scripted) {
-			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+		store.Hook(func(s *revlogtest.Hooks) {
+			s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 				reads.Add(1)
 				c.Limit = 7
 				return s.Store.Read(ctx, c)
@@ -265,15 +266,15 @@ func TestR12FillingDoesNotUncoverAForgery(t *testing.T) {
 				forge := func() {
 					// In the shape of a version to come: a real revocation this replica cannot read.
 					c := open(t, revlog.NewMemory())
-					forged(t, store.Store, revlog.Assertion{Scope: revlog.ScopeSession, Tag: c.Tag(revocation.Session(sid(199))), W: revlog.Forever, Version: 9})
+					forged(t, store.Unwrap(), revlog.Assertion{Scope: revlog.ScopeSession, Tag: c.Tag(revocation.Session(sid(199))), W: revlog.Forever, Version: 9})
 				}
 				if when == "before boot" {
 					forge()
 					time.Sleep(time.Minute)
 				}
 				var slow atomic.Bool
-				store.set(func(s *scripted) {
-					s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+				store.Hook(func(s *revlogtest.Hooks) {
+					s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 						if slow.Load() {
 							c.Limit = 1 // a piece of 50 ms holds few of these
 							time.Sleep(20 * time.Millisecond)

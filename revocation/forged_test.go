@@ -17,8 +17,8 @@ import (
 
 // puts puts entries into the exact set of the store, as somebody does who can write to
 // it and has no list key.
-func (s *scripted) puts(all ...revlog.Entry) {
-	s.set(func(s *scripted) {
+func (s scripted) puts(all ...revlog.Entry) {
+	s.Hook(func(s *revlogtest.Hooks) {
 		st := s.Store.(*revlog.Memory).State()
 		st.Exact = append(st.Exact, all...)
 		s.Store = revlog.Restore(st, func(revlog.Change) error { return nil })
@@ -92,7 +92,7 @@ func TestR32AForgedFindingDecidesNothing(t *testing.T) {
 				if ok || errors.Is(err, revocation.ErrLookup) == tt.known {
 					t.Errorf("Revoked = %v, %v", ok, err)
 				}
-				store.set(func(s *scripted) { s.silenceReads() })
+				store.Hook(func(s *revlogtest.Hooks) { silenceReads(s) })
 				time.Sleep(5 * time.Second)
 				wantVerdict(t, "stale", verdict(t, l, q), replica.Undecided, replica.Silent)
 				if s := l.Stats().State; s != "stale" {
@@ -107,10 +107,10 @@ func TestR32AForgedFindingDecidesNothing(t *testing.T) {
 func TestR32AForgeryMasksNoOtherScope(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
-		here, there := open(t, store), open(t, store.Store)
+		here, there := open(t, store), open(t, store.Unwrap())
 		q := login(t, here, 1, "ada", "tenant:7")
 		time.Sleep(time.Second)
-		store.set(func(s *scripted) { s.silenceReads() })
+		store.Hook(func(s *revlogtest.Hooks) { silenceReads(s) })
 		revoke(t, there, revocation.Subject("ada"))
 		store.puts(forgery(here, revocation.Session(sid(1))), forgery(here, revocation.Group("tenant:7")))
 		time.Sleep(5 * time.Second)
@@ -145,11 +145,11 @@ func TestR32ALateNowSparesNobody(t *testing.T) {
 		t.Run(target.String(), func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				store := script()
-				here, there := open(t, store), open(t, store.Store)
+				here, there := open(t, store), open(t, store.Unwrap())
 				time.Sleep(time.Second)
-				store.set(func(s *scripted) { s.silenceReads() })
-				_, h := entries(t, store.Store)
-				if _, err := store.Store.Read(t.Context(), revlog.Cursor{List: h.ID, Floor: h.MS + time.Hour.Milliseconds()}); err != nil {
+				store.Hook(func(s *revlogtest.Hooks) { silenceReads(s) })
+				_, h := entries(t, store.Unwrap())
+				if _, err := store.Unwrap().Read(t.Context(), revlog.Cursor{List: h.ID, Floor: h.MS + time.Hour.Milliseconds()}); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Second)
@@ -178,8 +178,8 @@ func TestR32AStoreThatIsNeverInTime(t *testing.T) {
 		l := open(t, store)
 		q := login(t, l, 1, "ada")
 		time.Sleep(time.Second)
-		store.set(func(s *scripted) {
-			s.write = func(_ context.Context, w revlog.Write) (revlog.Written, error) {
+		store.Hook(func(s *revlogtest.Hooks) {
+			s.Write = func(_ context.Context, w revlog.Write) (revlog.Written, error) {
 				return revlog.Written{}, &revlog.LimitError{LogTime: time.Now().UnixMilli()}
 			}
 		})
@@ -187,9 +187,9 @@ func TestR32AStoreThatIsNeverInTime(t *testing.T) {
 			t.Errorf("Revoke = %v", err)
 		}
 		wantVerdict(t, "here", verdict(t, l, q), replica.Refuse, replica.RevokedSubject)
-		store.speak()
+		store.Recover()
 		time.Sleep(time.Second)
-		other := open(t, store.Store)
+		other := open(t, store.Unwrap())
 		wantVerdict(t, "elsewhere", verdict(t, other, q), replica.Refuse, replica.RevokedSubject)
 		if n := l.Stats().Outbox; n != 0 {
 			t.Errorf("Outbox = %d", n)
@@ -203,7 +203,7 @@ func TestR32WriteBackKeepsTheProof(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		time.Sleep(time.Second)
-		st := store.Store.(*revlog.Memory)
+		st := store.Unwrap().(*revlog.Memory)
 		e := revlog.Entry{Version: 0x21, Effect: revlog.EndSessions, Scope: revlog.ScopeSubject, Tag: l.Tag(revocation.Subject("ada")), Params: "why", Limit: time.Now().UnixMilli()}
 		sign(&e)
 		e.W = e.Limit - 100
@@ -216,7 +216,7 @@ func TestR32WriteBackKeepsTheProof(t *testing.T) {
 		store.flush()
 		time.Sleep(5 * time.Second)
 		after := map[revlog.Key]revlog.Entry{}
-		for _, e := range store.Store.(*revlog.Memory).State().Exact {
+		for _, e := range store.Unwrap().(*revlog.Memory).State().Exact {
 			after[e.Key()] = e
 		}
 		for _, e := range before.Exact {

@@ -9,6 +9,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // R11: after FLUSHALL the replicas put back what they hold exactly, whoever
@@ -78,7 +79,7 @@ func TestR11WhatTheStoreLostIsPutBack(t *testing.T) {
 func TestR10TrimmedMovesH0(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		shared := revlog.NewMemory()
-		store := &scripted{Store: shared}
+		store := scriptedOver(shared)
 		here, there := open(t, store), open(t, shared)
 		q := login(t, here, 1, "ada")
 		revoke(t, there, revocation.Session(sid(99)))
@@ -88,9 +89,9 @@ func TestR10TrimmedMovesH0(t *testing.T) {
 		revoke(t, there, revocation.Session(sid(1)))
 		time.Sleep(time.Minute)
 		revoke(t, there, revocation.Session(sid(98)))
-		store.speak()
-		store.set(func(s *scripted) {
-			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+		store.Recover()
+		store.Hook(func(s *revlogtest.Hooks) {
+			s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 				p, err := shared.Read(ctx, c)
 				for len(p.Entries) > 0 && p.Entries[0].Position.N < 3 {
 					p.Entries = p.Entries[1:]
@@ -129,7 +130,7 @@ func TestR10GlobalEntriesOfATrimmedGapAreRead(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				shared := revlog.NewMemory()
-				store := &scripted{Store: shared}
+				store := scriptedOver(shared)
 				brief := revocation.Config{MaxIdle: time.Minute, Grace: time.Minute} // how long the log is
 				here, there := openWith(t, store, brief), openWith(t, shared, brief)
 				began := here.Replica().Anonymous().Epoch
@@ -143,7 +144,7 @@ func TestR10GlobalEntriesOfATrimmedGapAreRead(t *testing.T) {
 					time.Sleep(time.Minute)
 					revoke(t, there, revocation.Session(sid(n)))
 				}
-				store.speak()
+				store.Recover()
 				time.Sleep(time.Second)
 				if s := here.Stats(); s.State != "synced" || s.Anomalies["trimmed"] != 1 {
 					t.Errorf("State = %q, trimmed %d times", s.State, s.Anomalies["trimmed"])
@@ -161,7 +162,7 @@ func TestR10GlobalEntriesOfATrimmedGapAreRead(t *testing.T) {
 func TestR10ALostTailIsWrittenAgain(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		shared := revlog.NewMemory()
-		store := &scripted{Store: shared}
+		store := scriptedOver(shared)
 		here := open(t, store)
 		q := login(t, here, 1, "ada")
 		for i := range 5 {
@@ -186,7 +187,7 @@ func TestR10ALostTailIsWrittenAgain(t *testing.T) {
 		revoke(t, here, revocation.Session(sid(1)))
 		time.Sleep(time.Second)
 		promoted := revlog.Restore(state, func(revlog.Change) error { return nil })
-		store.set(func(s *scripted) { s.Store = promoted })
+		store.Replace(promoted)
 		time.Sleep(within)
 		if n := here.Stats().Anomalies["broken"]; n != 1 {
 			t.Errorf("broken %d times", n)
@@ -229,7 +230,7 @@ func TestR11AListThatLacksSomethingIsNotBelieved(t *testing.T) {
 				time.Sleep(time.Minute)
 				revoke(t, here, revocation.Session(sid(1)))
 				time.Sleep(12 * time.Minute) // beyond the ring: nothing can say it again
-				store.set(func(s *scripted) { s.Store = older })
+				store.Replace(older)
 				time.Sleep(within)
 				booted := open(t, store)
 				for range 2 {
@@ -284,7 +285,7 @@ func TestR10ALostTailOnAQuietListCostsNobodyALogin(t *testing.T) {
 				revoke(t, here, revocation.Session(sid(2)))
 				time.Sleep(time.Second)
 				there.Close() // so that one replica has read what is lost
-				store.set(func(s *scripted) { s.Store = old })
+				store.Replace(old)
 				if tt.new {
 					other := openWith(t, store, revocation.Config{})
 					revoke(t, other, revocation.Session(sid(98)))
@@ -315,7 +316,7 @@ func TestR10TheSameSnapshotTwice(t *testing.T) {
 		revoke(t, here, revocation.Session(sid(1)))
 		time.Sleep(12 * time.Minute)
 		for i, snapshot := range []revlog.Store{first, second} {
-			store.set(func(s *scripted) { s.Store = snapshot })
+			store.Replace(snapshot)
 			time.Sleep(within)
 			booted := open(t, store)
 			c, d := *dead, *dead
@@ -380,7 +381,7 @@ func TestR10ALostRaiseIsMadeAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		store.set(func(s *scripted) { s.Store = tail })
+		store.Replace(tail)
 		if lost, err := store.Create(t.Context(), revlog.CreateOptions{}); err != nil || lost.Born >= raised.Born {
 			t.Fatalf("nothing was lost: born %d, %d, %v", lost.Born, raised.Born, err)
 		}
@@ -401,12 +402,12 @@ func TestR10ALostRaiseIsMadeAgain(t *testing.T) {
 func TestR11AnotherAttemptDoubtsNothingNew(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
-		link := &scripted{Store: store}
+		link := scriptedOver(store)
 		here := open(t, link)
 		revoke(t, here, revocation.Session(sid(99)))
 		time.Sleep(time.Second)
-		link.set(func(s *scripted) {
-			s.write = func(ctx context.Context, b revlog.Write) (revlog.Written, error) {
+		link.Hook(func(s *revlogtest.Hooks) {
+			s.Write = func(ctx context.Context, b revlog.Write) (revlog.Written, error) {
 				if r, ok := b.(revlog.Repair); ok && len(r.Assertions) > 0 {
 					return revlog.Written{}, errSilent
 				}
@@ -418,7 +419,7 @@ func TestR11AnotherAttemptDoubtsNothingNew(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		q := login(t, booted, 1, "ada")
 		time.Sleep(5 * time.Second)
-		link.speak()
+		link.Recover()
 		time.Sleep(within)
 		for name, l := range map[string]*revocation.List{"here": here, "booted": booted} {
 			wantVerdict(t, name, verdict(t, l, q), replica.Accept, replica.None)
@@ -432,7 +433,7 @@ func TestR11AnotherAttemptDoubtsNothingNew(t *testing.T) {
 func TestR10WhatWasStampedBeforeAnybodyNoticedIsInDoubt(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
-		away := &scripted{Store: store}
+		away := scriptedOver(store)
 		here := open(t, away)
 		revoke(t, here, revocation.Session(sid(99)))
 		old := snapshot(t, store)
@@ -441,7 +442,7 @@ func TestR10WhatWasStampedBeforeAnybodyNoticedIsInDoubt(t *testing.T) {
 		revoke(t, here, revocation.Subject("ada"))
 		time.Sleep(12 * time.Minute) // beyond the ring: nothing can say it again
 		away.silence()
-		store.set(func(s *scripted) { s.Store = old })
+		store.Replace(old)
 		booted := open(t, store)
 		time.Sleep(time.Minute)
 		v := verdict(t, booted, dead)
@@ -453,7 +454,7 @@ func TestR10WhatWasStampedBeforeAnybodyNoticedIsInDoubt(t *testing.T) {
 		renewed.Checked, renewed.Term = v.Checked, v.Term
 		time.Sleep(time.Minute)
 
-		away.speak()
+		away.Recover()
 		time.Sleep(within)
 		for name, l := range map[string]*revocation.List{"here": here, "booted": booted} {
 			for stamp, q := range map[string]*replica.Query{"as it was": dead, "renewed": &renewed} {

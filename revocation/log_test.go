@@ -81,7 +81,7 @@ func wantLines(t *testing.T, j *journal, when string, want ...string) {
 }
 
 // at is a store with a name.
-type at struct{ *scripted }
+type at struct{ scripted }
 
 func (at) Where() string { return "Redis at 10.0.0.1" }
 
@@ -101,13 +101,13 @@ func TestLogOfAnOutage(t *testing.T) {
 
 		store.silence()
 		time.Sleep(within / 2)
-		store.speak()
+		store.Recover()
 		time.Sleep(within)
 		wantLines(t, j, "an outage nobody notices")
 
-		store.set(func(s *scripted) { s.silenceReads() })
+		store.Hook(func(s *revlogtest.Hooks) { silenceReads(s) })
 		time.Sleep(10 * time.Second)
-		store.speak()
+		store.Recover()
 		time.Sleep(time.Second)
 		wantLines(t, j, "reads only",
 			"WARN the list is stale; Redis at 10.0.0.1; no answer", "INFO the list is synced again; Redis at 10.0.0.1; 10s")
@@ -118,7 +118,7 @@ func TestLogOfAnOutage(t *testing.T) {
 		time.Sleep(30 * time.Minute)
 		wantLines(t, j, "a long outage", "WARN the list is stale; Redis at 10.0.0.1; no answer",
 			"WARN the list is cut off; Redis at 10.0.0.1; no answer", "ERROR the list is out of touch for longer than its grace; Redis at 10.0.0.1; no answer")
-		store.speak()
+		store.Recover()
 		time.Sleep(time.Second)
 		wantLines(t, j, "the end of it", "INFO the list is synced again; Redis at 10.0.0.1; 30m5s")
 	})
@@ -140,7 +140,7 @@ func TestLogIsNotFlooded(t *testing.T) {
 		}
 		defer stranger.Close()
 		time.Sleep(time.Second)
-		store.set(func(s *scripted) { s.Store = strange }) // the list of another ring
+		store.Replace(strange) // the list of another ring
 		time.Sleep(10 * time.Minute)
 		n, times := 0, 0
 		for _, line := range j.lines(t) {
@@ -173,8 +173,8 @@ func TestWritesThatFailAreTold(t *testing.T) {
 			t.Errorf("one revocation: %+v", s)
 		}
 		refused := errors.New("OOM command not allowed")
-		store.set(func(s *scripted) {
-			s.write = func(context.Context, revlog.Write) (revlog.Written, error) { return revlog.Written{}, refused }
+		store.Hook(func(s *revlogtest.Hooks) {
+			s.Write = func(context.Context, revlog.Write) (revlog.Written, error) { return revlog.Written{}, refused }
 		})
 		if _, err := l.Revoke(t.Context(), revocation.Subject("bob"), revocation.Options{}); err == nil {
 			t.Fatal("the store took it")
@@ -184,7 +184,7 @@ func TestWritesThatFailAreTold(t *testing.T) {
 		if s := l.Stats(); s.Acknowledged != 1 || s.Writes["failed"] < 100 {
 			t.Errorf("while it waits: %+v", s)
 		}
-		store.speak()
+		store.Recover()
 		time.Sleep(time.Second)
 		if s := l.Stats(); s.Acknowledged != 2 {
 			t.Errorf("after it was sent: %+v", s)
@@ -202,9 +202,9 @@ func TestANewPrimaryIsTold(t *testing.T) {
 		}
 		defer l.Close()
 		time.Sleep(time.Second)
-		memory := store.Store
-		store.set(func(s *scripted) {
-			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+		memory := store.Unwrap()
+		store.Hook(func(s *revlogtest.Hooks) {
+			s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 				p, err := memory.Read(ctx, c)
 				p.Head.Terms = append(slices.Clone(p.Head.Terms), revlog.Term{ID: 77, Start: p.Head.MS - 100, Opened: p.Head.MS})
 				return p, err
@@ -234,7 +234,7 @@ func TestOpenSaysWhatItWaitsFor(t *testing.T) {
 		wantLines(t, j, "at once, and each minute", "WARN waiting for the store, to join the list; Redis at 10.0.0.1; no answer",
 			"WARN waiting for the store, to join the list; Redis at 10.0.0.1; no answer; 1m0s", "WARN waiting for the store, to join the list; Redis at 10.0.0.1; no answer; 2m0s")
 
-		go func() { time.Sleep(10 * time.Second); store.speak() }()
+		go func() { time.Sleep(10 * time.Second); store.Recover() }()
 		l, err := open(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 func identity(l *revocation.List) replica.Login {
@@ -24,23 +25,23 @@ func TestR21SinceHoldsWhileTheStoreIsSilent(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Everyone()} {
 		for _, tt := range []struct {
 			name    string
-			revoked func(t *testing.T, here, there *revocation.List, store *scripted)
+			revoked func(t *testing.T, here, there *revocation.List, store scripted)
 			want    error
 		}{
-			{"read from the log before", func(t *testing.T, here, there *revocation.List, store *scripted) {
+			{"read from the log before", func(t *testing.T, here, there *revocation.List, store scripted) {
 				revoke(t, there, target)
 				time.Sleep(8 * time.Second)
 				store.silence()
 			}, revocation.ErrRevoked},
-			{"made here, and waiting for the store", func(t *testing.T, here, there *revocation.List, store *scripted) {
+			{"made here, and waiting for the store", func(t *testing.T, here, there *revocation.List, store scripted) {
 				store.silence()
 				if _, err := here.Revoke(t.Context(), target, revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
 					t.Fatalf("Revoke = %v", err)
 				}
 			}, revocation.ErrRevoked},
-			{"made here, and waiting for a store that answers", func(t *testing.T, here, there *revocation.List, store *scripted) {
-				store.set(func(s *scripted) {
-					s.write = func(context.Context, revlog.Write) (revlog.Written, error) {
+			{"made here, and waiting for a store that answers", func(t *testing.T, here, there *revocation.List, store scripted) {
+				store.Hook(func(s *revlogtest.Hooks) {
+					s.Write = func(context.Context, revlog.Write) (revlog.Written, error) {
 						return revlog.Written{}, errSilent
 					}
 				})
@@ -49,7 +50,7 @@ func TestR21SinceHoldsWhileTheStoreIsSilent(t *testing.T) {
 				}
 				time.Sleep(8 * time.Second)
 			}, revocation.ErrRevoked},
-			{"made elsewhere, and not known here", func(t *testing.T, here, there *revocation.List, store *scripted) {
+			{"made elsewhere, and not known here", func(t *testing.T, here, there *revocation.List, store scripted) {
 				store.silence()
 				revoke(t, there, target)
 			}, nil},
@@ -57,7 +58,7 @@ func TestR21SinceHoldsWhileTheStoreIsSilent(t *testing.T) {
 			t.Run(target.Scope().String()+", "+tt.name, func(t *testing.T) {
 				bubble.Test(t, func(t *testing.T) {
 					shared := revlog.NewMemory()
-					store := &scripted{Store: shared}
+					store := scriptedOver(shared)
 					here, there := open(t, store), open(t, shared)
 					time.Sleep(time.Minute)
 					b := identity(here)
@@ -72,7 +73,7 @@ func TestR21SinceHoldsWhileTheStoreIsSilent(t *testing.T) {
 					if err != nil {
 						return
 					}
-					store.speak()
+					store.Recover()
 					time.Sleep(within)
 					q := token(here, 1, start, "ada", "tenant:7")
 					for _, l := range []*revocation.List{here, there} {
@@ -100,9 +101,9 @@ func TestR21ACrowdOfLoginsIsNoReasonNotToAsk(t *testing.T) {
 		revoke(t, l, revocation.Subject("ada"))
 		time.Sleep(3 * time.Second)
 		gate := make(chan struct{})
-		store.set(func(s *scripted) {
+		store.Hook(func(s *revlogtest.Hooks) {
 			in := s.Store
-			s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+			s.Confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 				if q.Session == (revlog.Tag{}) { // a login
 					<-gate
 				}
@@ -142,15 +143,15 @@ func TestR21AStoreBehindThisReplicaLetsNobodyIn(t *testing.T) {
 		b := identity(l)
 		b.Since = l.Now(t.Context()).LogTime()
 		time.Sleep(3 * time.Second)
-		before, err := store.Store.Confirm(t.Context(), revlog.Question{List: l.Replica().Genesis(), Subject: b.Subject})
+		before, err := store.Unwrap().Confirm(t.Context(), revlog.Question{List: l.Replica().Genesis(), Subject: b.Subject})
 		if err != nil {
 			t.Fatal(err)
 		}
 		revoke(t, l, revocation.Subject("ada"))
 		time.Sleep(8 * time.Second)
-		store.set(func(s *scripted) {
-			s.silenceReads()
-			s.confirm = func(context.Context, revlog.Question) (revlog.Answer, error) { return before, nil }
+		store.Hook(func(s *revlogtest.Hooks) {
+			silenceReads(s)
+			s.Confirm = func(context.Context, revlog.Question) (revlog.Answer, error) { return before, nil }
 		})
 		if s, err := l.Replica().Begin(t.Context(), b); !errors.Is(err, revocation.ErrRevoked) {
 			t.Errorf("Begin = %+v, %v", s, err)
@@ -163,8 +164,8 @@ func TestR21ALoginThatWasGivenUpIsNone(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
-		store.set(func(s *scripted) {
-			s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+		store.Hook(func(s *revlogtest.Hooks) {
+			s.Confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 				<-ctx.Done()
 				return revlog.Answer{}, ctx.Err()
 			}
@@ -184,7 +185,7 @@ func TestR21SinceReachesBackBehindTheRing(t *testing.T) {
 		t.Run(target.Scope().String(), func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				shared := revlog.NewMemory()
-				store := &scripted{Store: shared}
+				store := scriptedOver(shared)
 				here, there := open(t, store), open(t, shared)
 				time.Sleep(time.Minute)
 				b := identity(here)
@@ -210,11 +211,11 @@ func TestR21LoginsDoNotQueueForASilentStore(t *testing.T) {
 		store := script()
 		l := open(t, store)
 		hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-		store.set(func(s *scripted) {
-			s.read = func(ctx context.Context, _ revlog.Cursor) (revlog.Page, error) {
+		store.Hook(func(s *revlogtest.Hooks) {
+			s.Read = func(ctx context.Context, _ revlog.Cursor) (revlog.Page, error) {
 				return revlog.Page{}, hang(ctx)
 			}
-			s.confirm = func(ctx context.Context, _ revlog.Question) (revlog.Answer, error) {
+			s.Confirm = func(ctx context.Context, _ revlog.Question) (revlog.Answer, error) {
 				return revlog.Answer{}, hang(ctx)
 			}
 		})
@@ -234,11 +235,11 @@ func TestR21LoginsDoNotQueueForASilentStore(t *testing.T) {
 		if took := time.Since(began); took != 0 {
 			t.Errorf("500 logins waited for %v", took)
 		}
-		store.speak()
+		store.Recover()
 		time.Sleep(within)
-		before := store.asked()
+		before := store.Confirms()
 		begin()
-		if n := store.asked() - before; n != 1 {
+		if n := store.Confirms() - before; n != 1 {
 			t.Errorf("a store that answers again was asked %d times", n)
 		}
 	})

@@ -63,9 +63,9 @@ func TestR21SinceIsWhenThePasswordBeganToBeChecked(t *testing.T) {
 		t.Run(target.Scope().String(), func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				store := script()
-				store.set(func(s *scripted) { // a slow server, whose log time is hard to know
+				store.Hook(func(s *revlogtest.Hooks) { // a slow server, whose log time is hard to know
 					in := s.Store
-					s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+					s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 						time.Sleep(300 * time.Millisecond)
 						p, err := in.Read(ctx, c)
 						time.Sleep(100 * time.Millisecond)
@@ -106,7 +106,7 @@ func TestR21SinceIsWhenThePasswordBeganToBeChecked(t *testing.T) {
 func TestR21LoginWhileTheStoreIsSilent(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		shared := revlog.NewMemory()
-		store := &scripted{Store: shared}
+		store := scriptedOver(shared)
 		here, there := open(t, store), open(t, shared)
 		time.Sleep(time.Minute)
 		store.silence()
@@ -128,7 +128,7 @@ func TestR21LoginWhileTheStoreIsSilent(t *testing.T) {
 		wantVerdict(t, "meanwhile", verdict(t, here, ada), replica.Accept, replica.None)
 		wantVerdict(t, "there", verdict(t, there, ada), replica.Accept, replica.None)
 		wantVerdict(t, "there, revoked before the login", verdict(t, there, eve), replica.Refuse, replica.RevokedSubject)
-		store.speak()
+		store.Recover()
 		time.Sleep(within)
 		wantVerdict(t, "when it is back", verdict(t, here, ada), replica.Accept, replica.None)
 		wantVerdict(t, "when it is back, revoked", verdict(t, here, eve), replica.Refuse, replica.RevokedSubject)
@@ -152,7 +152,7 @@ func TestR22Succeed(t *testing.T) {
 		name   string
 		kind   replica.Kind
 		groups []string
-		before func(t *testing.T, there *revocation.List, store *scripted, q *replica.Query)
+		before func(t *testing.T, there *revocation.List, store scripted, q *replica.Query)
 		since  bool // given, from before
 		want   error
 		ended  bool // whether the old session ends all the same
@@ -160,46 +160,46 @@ func TestR22Succeed(t *testing.T) {
 		{name: "switch", kind: replica.SetGroups, groups: []string{"tenant:8"}, ended: true},
 		{name: "others", kind: replica.Others, groups: []string{"tenant:7"}, ended: true},
 		{name: "login over it", kind: replica.Relogin, groups: []string{"tenant:8"}, ended: true},
-		{name: "switch of a session revoked elsewhere", kind: replica.SetGroups, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
+		{name: "switch of a session revoked elsewhere", kind: replica.SetGroups, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Session(sid(1)))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "others of a session revoked elsewhere", kind: replica.Others, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
+		{name: "others of a session revoked elsewhere", kind: replica.Others, before: func(t *testing.T, there *revocation.List, _ scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Session(sid(1)))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "login over a session revoked elsewhere", kind: replica.Relogin, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
+		{name: "login over a session revoked elsewhere", kind: replica.Relogin, before: func(t *testing.T, there *revocation.List, _ scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Session(sid(1)))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "subject revoked elsewhere", kind: replica.SetGroups, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
+		{name: "subject revoked elsewhere", kind: replica.SetGroups, before: func(t *testing.T, there *revocation.List, _ scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Subject("ada"))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "old group revoked elsewhere", kind: replica.SetGroups, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
+		{name: "old group revoked elsewhere", kind: replica.SetGroups, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Group("tenant:7"))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "everyone revoked elsewhere", kind: replica.Others, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
+		{name: "everyone revoked elsewhere", kind: replica.Others, before: func(t *testing.T, there *revocation.List, _ scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Everyone())
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "its key revoked elsewhere", kind: replica.SetGroups, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
+		{name: "its key revoked elsewhere", kind: replica.SetGroups, before: func(t *testing.T, there *revocation.List, _ scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Key("kid-one"))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "switch into a revoked group", kind: replica.SetGroups, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
+		{name: "switch into a revoked group", kind: replica.SetGroups, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Group("tenant:8"))
 		}, want: revocation.ErrRevoked},
-		{name: "login over it into a group revoked before", kind: replica.Relogin, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
+		{name: "login over it into a group revoked before", kind: replica.Relogin, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Group("tenant:8"))
 		}, ended: true},
-		{name: "login over it, revoked while the password was checked", kind: replica.Relogin, since: true, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ *scripted, _ *replica.Query) {
+		{name: "login over it, revoked while the password was checked", kind: replica.Relogin, since: true, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Group("tenant:8"))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "in doubt: before born", kind: replica.SetGroups, before: func(_ *testing.T, _ *revocation.List, _ *scripted, q *replica.Query) {
+		{name: "in doubt: before born", kind: replica.SetGroups, before: func(_ *testing.T, _ *revocation.List, _ scripted, q *replica.Query) {
 			q.Checked -= 3 * 60_000
 		}, want: revocation.ErrUnavailable},
-		{name: "in doubt: ahead", kind: replica.Others, before: func(_ *testing.T, _ *revocation.List, _ *scripted, q *replica.Query) {
+		{name: "in doubt: ahead", kind: replica.Others, before: func(_ *testing.T, _ *revocation.List, _ scripted, q *replica.Query) {
 			q.Epoch += 3 * 60_000
 		}, want: revocation.ErrUnavailable},
-		{name: "silent", kind: replica.Others, before: func(_ *testing.T, _ *revocation.List, s *scripted, _ *replica.Query) {
+		{name: "silent", kind: replica.Others, before: func(_ *testing.T, _ *revocation.List, s scripted, _ *replica.Query) {
 			s.silence()
 		}, want: revocation.ErrUnavailable},
-		{name: "lost", kind: replica.SetGroups, before: func(_ *testing.T, _ *revocation.List, s *scripted, _ *replica.Query) {
+		{name: "lost", kind: replica.SetGroups, before: func(_ *testing.T, _ *revocation.List, s scripted, _ *replica.Query) {
 			s.flush()
 		}, want: revocation.ErrUnavailable},
 	} {
@@ -216,7 +216,7 @@ func TestR22Succeed(t *testing.T) {
 					how.Login.Since = here.Now(t.Context()).LogTime()
 					time.Sleep(10 * time.Millisecond)
 				}
-				store.set((*scripted).silenceReads) // this replica lags, as a thief would have it
+				store.Hook(silenceReads) // this replica lags, as a thief would have it
 				if tt.before != nil {
 					tt.before(t, there, store, q)
 				}
@@ -231,7 +231,7 @@ func TestR22Succeed(t *testing.T) {
 				if tt.ended && tt.want == nil {
 					wantVerdict(t, "the old one, here at once", verdict(t, here, &old), replica.Refuse, replica.RevokedSession)
 				}
-				store.speak()
+				store.Recover()
 				time.Sleep(within)
 				if v := verdict(t, there, &old); (v.Outcome == replica.Refuse) != tt.ended && tt.want != revocation.ErrUnavailable {
 					t.Errorf("the old one, there: %v", v.Outcome)
@@ -322,7 +322,7 @@ func TestR7FewerReplicasThanAskedFor(t *testing.T) {
 func TestLogTime(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		shared := revlog.NewMemory()
-		store := &scripted{Store: shared}
+		store := scriptedOver(shared)
 		here, there := open(t, store), open(t, shared)
 		for _, silent := range []bool{false, true} {
 			if silent {
@@ -335,7 +335,7 @@ func TestLogTime(t *testing.T) {
 				t.Errorf("silent %v: %d, and there a session begins at %d", silent, got, want)
 			}
 		}
-		silent := &scripted{Store: shared}
+		silent := scriptedOver(shared)
 		silent.silence()
 		booting := openWith(t, silent, revocation.Config{StartWithoutStore: true})
 		if got, now := booting.Replica().LogTime(), time.Now().UnixMilli(); booting.Ready() || got != now {

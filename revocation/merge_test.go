@@ -13,6 +13,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // A joined is the exact set of a store, as its answers show it.
@@ -217,14 +218,14 @@ func TestR5NoScopeMasksAnother(t *testing.T) {
 							time.Sleep(time.Second)
 						case "exact set":
 							time.Sleep(time.Second)
-							store.set((*scripted).silenceReads)
+							store.Hook(silenceReads)
 							l = bypass(t, l, store)
 							q.Term = 99
 						}
 						if v := verdict(t, l, q); v.Outcome != want {
 							t.Fatalf("%v: %v, want %v", m, v.Outcome, want)
 						}
-						store.speak()
+						store.Recover()
 						l.Close()
 					}
 				})
@@ -234,12 +235,12 @@ func TestR5NoScopeMasksAnother(t *testing.T) {
 }
 
 // bypass returns a list that knows only what the store answers.
-func bypass(t *testing.T, l *revocation.List, store *scripted) *revocation.List {
+func bypass(t *testing.T, l *revocation.List, store scripted) *revocation.List {
 	t.Helper()
 	l.Close()
-	in := store.Store
-	store.set(func(s *scripted) {
-		s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+	in := store.Unwrap()
+	store.Hook(func(s *revlogtest.Hooks) {
+		s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 			p, err := in.Read(ctx, c)
 			p.Entries, p.Globals = nil, nil
 			p.Oldest = revlog.Position{}

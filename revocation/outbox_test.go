@@ -12,6 +12,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 func sid(n int) string {
@@ -48,7 +49,7 @@ func TestR20ARevocationIsRefusedAtOnceWhateverTheStoreDoes(t *testing.T) {
 				time.Sleep(grace + time.Minute)
 				wantVerdict(t, "here, after G", here.Replica().Decide(q), replica.Refuse, tt.want)
 
-				store.speak()
+				store.Recover()
 				time.Sleep(time.Second)
 				if n := here.Stats().Outbox; n != 0 {
 					t.Errorf("Outbox = %d, want 0 once the log shows it", n)
@@ -68,18 +69,18 @@ func TestR20ARetryNeverMovesW(t *testing.T) {
 		refuse := func(context.Context, revlog.Write) (revlog.Written, error) {
 			return revlog.Written{}, errSilent
 		}
-		store.set(func(s *scripted) { s.write = refuse })
+		store.Hook(func(s *revlogtest.Hooks) { s.Write = refuse })
 		if _, err := here.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{}); err == nil {
 			t.Fatal("the store does not write, and Revoke says it did")
 		}
 		time.Sleep(10 * time.Second) // longer than S, so "now" of the retry would cover the new login
 		later := login(t, there, 2, "ada")
-		store.speak()
+		store.Recover()
 		time.Sleep(time.Second)
 		wantVerdict(t, "begun before", verdict(t, there, old), replica.Refuse, replica.RevokedSubject)
 		wantVerdict(t, "begun after, there", verdict(t, there, later), replica.Accept, replica.None)
 		wantVerdict(t, "begun after, here", verdict(t, here, later), replica.Accept, replica.None)
-		batches := store.written()
+		batches := store.Writes()
 		if last := batches[len(batches)-1].(revlog.Append).Assertions[0]; last.When != revlog.AsGiven {
 			t.Errorf("the retry asks for a W of its own: %+v", last)
 		}
@@ -100,10 +101,10 @@ func TestR20ARetryBringsItsTimeAlong(t *testing.T) {
 		if _, err := here.Revoke(t.Context(), revocation.Everyone(), revocation.Options{}); err == nil {
 			t.Fatal("the store is silent, and Revoke says it is not")
 		}
-		store.speak()
-		store.set(func(s *scripted) {
+		store.Recover()
+		store.Hook(func(s *revlogtest.Hooks) {
 			in := s.Store
-			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+			s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 				p, err := in.Read(ctx, c)
 				if p.Head.N == 0 {
 					p.Head.MS = still
@@ -112,7 +113,7 @@ func TestR20ARetryBringsItsTimeAlong(t *testing.T) {
 			}
 		})
 		time.Sleep(within)
-		batches := store.written()
+		batches := store.Writes()
 		last := batches[len(batches)-1].(revlog.Append)
 		if len(last.Assertions) != 1 || last.Assertions[0].Scope != revlog.ScopeEveryone {
 			t.Fatalf("sent: %+v", last)
@@ -128,10 +129,10 @@ func TestR20ARetryBringsItsTimeAlong(t *testing.T) {
 func TestR20TheStoresWIsTheOneThatCounts(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
-		store.set(func(s *scripted) {
-			s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+		store.Hook(func(s *revlogtest.Hooks) {
+			s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 				time.Sleep(400 * time.Millisecond) // on the way there
-				return store.Store.Read(ctx, c)
+				return store.Unwrap().Read(ctx, c)
 			}
 		})
 		l := open(t, store)
@@ -141,7 +142,7 @@ func TestR20TheStoresWIsTheOneThatCounts(t *testing.T) {
 			revoke(t, l, revocation.Subject("ada"))
 			q := login(t, l, 1, "ada")
 			wantVerdict(t, "a login right after", verdict(t, l, q), replica.Accept, replica.None)
-			if len(store.written()) > 2+i {
+			if len(store.Writes()) > 2+i {
 				t.Fatal("written again, though acknowledged")
 			}
 		}
@@ -153,7 +154,7 @@ func TestR20TheStoresWIsTheOneThatCounts(t *testing.T) {
 func TestR20NowIsNowAfterALongSilence(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		shared := revlog.NewMemory()
-		store := &scripted{Store: shared}
+		store := scriptedOver(shared)
 		here, there := open(t, store), open(t, shared)
 		time.Sleep(time.Second)
 		store.silence()
@@ -164,7 +165,7 @@ func TestR20NowIsNowAfterALongSilence(t *testing.T) {
 			t.Fatalf("Revoke = %v", err)
 		}
 		wantVerdict(t, "here", here.Replica().Decide(thief), replica.Refuse, replica.RevokedSubject)
-		store.speak()
+		store.Recover()
 		time.Sleep(within)
 		wantVerdict(t, "there", verdict(t, there, thief), replica.Refuse, replica.RevokedSubject)
 		wantVerdict(t, "a login since", verdict(t, there, login(t, there, 2, "ada")), replica.Accept, replica.None)
@@ -179,8 +180,8 @@ func TestR20WhatAFailoverLostIsSentAgain(t *testing.T) {
 		here, there := open(t, store), open(t, store)
 		q, other := login(t, here, 1, "ada"), login(t, here, 2, "bob")
 		time.Sleep(time.Second)
-		store.set(func(s *scripted) { // a primary that dies before it told anybody
-			s.write = func(ctx context.Context, b revlog.Write) (revlog.Written, error) {
+		store.Hook(func(s *revlogtest.Hooks) { // a primary that dies before it told anybody
+			s.Write = func(ctx context.Context, b revlog.Write) (revlog.Written, error) {
 				h, err := s.Store.Create(ctx, revlog.CreateOptions{})
 				at := revlog.Position{MS: h.MS, N: h.N + 1}
 				h.N++
@@ -188,7 +189,7 @@ func TestR20WhatAFailoverLostIsSentAgain(t *testing.T) {
 			}
 		})
 		revoke(t, here, revocation.Session(sid(1)))
-		store.speak()
+		store.Recover()
 		revoke(t, there, revocation.Session(sid(2))) // takes the number of the lost one
 		time.Sleep(within)
 		wantVerdict(t, "here", verdict(t, here, q), replica.Refuse, replica.RevokedSession)
@@ -211,7 +212,7 @@ func TestR20CloseDrains(t *testing.T) {
 		for i := range many {
 			here.Revoke(t.Context(), revocation.Session(sid(i)), revocation.Options{})
 		}
-		store.speak()
+		store.Recover()
 		if err := here.Close(); err != nil {
 			t.Errorf("Close = %v", err)
 		}
@@ -262,7 +263,7 @@ func TestR20TheOutboxIsBounded(t *testing.T) {
 		if _, err := l.Revoke(t.Context(), revocation.Session(sid(3)), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
 			t.Errorf("one that is there already: %v", err)
 		}
-		store.speak()
+		store.Recover()
 		time.Sleep(20 * time.Second)
 		if n := l.Stats().Outbox; n != 0 {
 			t.Errorf("Outbox = %d when the store is back", n)

@@ -13,6 +13,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // R13, R20: a revocation that was acknowledged at this replica is refused from
@@ -32,9 +33,9 @@ func TestRaceAcknowledgedIsRefusedForEver(t *testing.T) {
 	var paused atomic.Bool
 	gate := make(chan struct{}, 1)
 	pauses := 0
-	store.set(func(s *scripted) {
+	store.Hook(func(s *revlogtest.Hooks) {
 		in := s.Store
-		s.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+		s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 			p, err := in.Read(ctx, c)
 			if paused.Load() {
 				<-gate // the page is read, and does not arrive

@@ -69,10 +69,10 @@ func TestR26DoubtAndTheNewestEntriesGoFirst(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		revokeEach(t, here, 11, 2)
 		time.Sleep(time.Second)
-		before := len(store.written())
+		before := len(store.Writes())
 		store.flush()
 		time.Sleep(time.Second)
-		first, _ := store.written()[before].(revlog.Repair)
+		first, _ := store.Writes()[before].(revlog.Repair)
 		var scopes string
 		for _, a := range first.Assertions {
 			scopes += string(a.Scope)
@@ -118,14 +118,14 @@ func TestR26OneReplicaWritesTheRest(t *testing.T) {
 				old := snapshot(t, store)
 				revokeEach(t, lists["a"], 1000, revoked)
 				time.Sleep(10 * time.Second)
-				before := len(store.written())
+				before := len(store.Writes())
 				if tt.name == "all of the data is lost" {
 					store.flush()
 				} else {
-					store.set(func(s *scripted) { s.Store = old })
+					store.Replace(old)
 				}
 				time.Sleep(within)
-				if n, _ := restored(store.written()[before:]); n > tt.most {
+				if n, _ := restored(store.Writes()[before:]); n > tt.most {
 					t.Errorf("%d entries were written, want %d at the most", n, tt.most)
 				}
 				lists["booted"] = open(t, store)
@@ -144,13 +144,13 @@ func TestR26OneReplicaWritesTheRest(t *testing.T) {
 func TestR26AnotherReplicaTakesTheTurn(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
-		link := &scripted{Store: store}
+		link := scriptedOver(store)
 		dies, lives := open(t, link), open(t, store)
 		q := login(t, lives, 200, "ada")
 		revokeEach(t, lives, 1000, 2000)
 		time.Sleep(10 * time.Second)
-		link.set(func(s *scripted) {
-			s.write = func(ctx context.Context, w revlog.Write) (revlog.Written, error) {
+		link.Hook(func(s *revlogtest.Hooks) {
+			s.Write = func(ctx context.Context, w revlog.Write) (revlog.Written, error) {
 				if _, quiet := entriesOf(w); quiet {
 					link.silence() // after this one
 				}
@@ -169,14 +169,14 @@ func TestR26ProgressIsKept(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		const revoked = 5000
 		store := script()
-		link := &scripted{Store: store}
+		link := scriptedOver(store)
 		here := open(t, link)
 		q := login(t, here, 200, "ada")
 		revokeEach(t, here, 1000, revoked)
 		time.Sleep(10 * time.Second)
 		n := 0
-		link.set(func(s *scripted) {
-			s.write = func(ctx context.Context, w revlog.Write) (revlog.Written, error) {
+		link.Hook(func(s *revlogtest.Hooks) {
+			s.Write = func(ctx context.Context, w revlog.Write) (revlog.Written, error) {
 				if all, _ := entriesOf(w); len(all) > 0 {
 					if n++; n%2 == 0 {
 						return revlog.Written{}, errSilent
@@ -185,10 +185,10 @@ func TestR26ProgressIsKept(t *testing.T) {
 				return store.Write(ctx, w)
 			}
 		})
-		before := len(store.written())
+		before := len(store.Writes())
 		store.flush()
 		time.Sleep(10 * time.Second)
-		if n, batches := restored(store.written()[before:]); n != revoked {
+		if n, batches := restored(store.Writes()[before:]); n != revoked {
 			t.Errorf("%d entries were written in %d writes, want %d", n, batches, revoked)
 		}
 		refusedBy(t, map[string]*revocation.List{"booted": open(t, store)}, q, 1000, revoked)
@@ -206,11 +206,11 @@ func TestR26TheSameTailIsLostTwice(t *testing.T) {
 		first, second := snapshot(t, store), snapshot(t, store)
 		revokeEach(t, here, 11, 3)
 		time.Sleep(time.Second)
-		store.set(func(s *scripted) {
+		store.Hook(func(s *revlogtest.Hooks) {
 			s.Store = first
-			s.write = func(ctx context.Context, w revlog.Write) (revlog.Written, error) {
+			s.Write = func(ctx context.Context, w revlog.Write) (revlog.Written, error) {
 				out, err := first.Write(ctx, w)
-				store.Store, store.write = second, nil // called with its lock not held
+				store.Hook(func(s *revlogtest.Hooks) { s.Store, s.Write = second, nil })
 				return out, err
 			}
 		})
@@ -251,7 +251,7 @@ func TestR26AnInconsistentLogHoldsNobody(t *testing.T) {
 				log, head := entries(t, store)
 				state := revlog.State{Head: head, Exact: slices.Clone(log), Entries: tt.spot(slices.Clone(log))}
 				time.Sleep(time.Second)
-				store.set(func(s *scripted) {
+				store.Hook(func(s *revlogtest.Hooks) {
 					s.Store = revlog.Restore(state, func(revlog.Change) error { return nil })
 				})
 				time.Sleep(within)
@@ -325,7 +325,7 @@ func TestR17AStoreThatComesBackEmptyLogsNobodyOut(t *testing.T) {
 		time.Sleep(time.Second)
 		store.silence()
 		time.Sleep(time.Minute)
-		store.speak()
+		store.Recover()
 		store.flush()
 		time.Sleep(within)
 		for name, l := range lists {
@@ -344,15 +344,17 @@ func TestR15ABootKeepsWhatItRead(t *testing.T) {
 		store := script()
 		here := open(t, store)
 		revokeEach(t, here, 1, 35_000)
-		link := &scripted{Store: store}
+		link := scriptedOver(store)
 		reads, failed := 0, 0
-		link.read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
-			if reads++; reads%2 == 0 {
-				failed++
-				return revlog.Page{}, errSilent
+		link.Hook(func(s *revlogtest.Hooks) {
+			s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+				if reads++; reads%2 == 0 {
+					failed++
+					return revlog.Page{}, errSilent
+				}
+				return store.Read(ctx, c)
 			}
-			return store.Read(ctx, c)
-		}
+		})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		l, err := revocation.Open(ctx, link, revlogtest.Secrets(1), revocation.Config{})

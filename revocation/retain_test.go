@@ -131,7 +131,7 @@ func TestR25AKeyIsRememberedForLongerThanASessionMayLive(t *testing.T) {
 		if !here.Replica().KeyRevoked("kid-one") {
 			t.Error("not known here, although the store could not be told yet")
 		}
-		store.speak()
+		store.Recover()
 		time.Sleep(within)
 		for name, l := range map[string]*revocation.List{"here": here, "there": there} {
 			if !l.Replica().KeyRevoked("kid-one") || l.Replica().KeyRevoked("kid-two") || l.Replica().KeyRevoked("") {

@@ -9,6 +9,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // R20: within a second of the store's return every replica is in step, revocations
@@ -37,7 +38,7 @@ func TestR20RevocationsWorkASecondAfterTheStoreReturns(t *testing.T) {
 					time.Sleep(outage)
 					go lists[1].Revoke(t.Context(), revocation.Session(sid(1)), revocation.Options{}) // for nobody's answer
 					time.Sleep(outage)
-					store.speak()
+					store.Recover()
 					time.Sleep(time.Second)
 					for i, l := range lists {
 						if s := l.Stats(); s.State != "synced" || s.Outbox != 0 {
@@ -54,11 +55,11 @@ func TestR20RevocationsWorkASecondAfterTheStoreReturns(t *testing.T) {
 }
 
 // fail makes every call of the store end as f does.
-func fail(s *scripted, f func(context.Context) error) {
-	s.set(func(s *scripted) {
-		s.read = func(ctx context.Context, _ revlog.Cursor) (revlog.Page, error) { return revlog.Page{}, f(ctx) }
-		s.write = func(ctx context.Context, _ revlog.Write) (revlog.Written, error) { return revlog.Written{}, f(ctx) }
-		s.confirm = func(ctx context.Context, _ revlog.Question) (revlog.Answer, error) { return revlog.Answer{}, f(ctx) }
-		s.create = func(ctx context.Context, _ revlog.CreateOptions) (revlog.Head, error) { return revlog.Head{}, f(ctx) }
+func fail(s scripted, f func(context.Context) error) {
+	s.Hook(func(s *revlogtest.Hooks) {
+		s.Read = func(ctx context.Context, _ revlog.Cursor) (revlog.Page, error) { return revlog.Page{}, f(ctx) }
+		s.Write = func(ctx context.Context, _ revlog.Write) (revlog.Written, error) { return revlog.Written{}, f(ctx) }
+		s.Confirm = func(ctx context.Context, _ revlog.Question) (revlog.Answer, error) { return revlog.Answer{}, f(ctx) }
+		s.Create = func(ctx context.Context, _ revlog.CreateOptions) (revlog.Head, error) { return revlog.Head{}, f(ctx) }
 	})
 }

@@ -3,7 +3,6 @@ package revocation_test
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,119 +12,40 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// scripted is a store that misbehaves as a test says. A nil function passes the
-// call on.
-type scripted struct {
-	revlog.Store
+// scripted is a Faulty with short names for what these tests do to a store.
+type scripted struct{ *revlogtest.Faulty }
 
-	mu       sync.Mutex // owns everything below
-	read     func(context.Context, revlog.Cursor) (revlog.Page, error)
-	write    func(context.Context, revlog.Write) (revlog.Written, error)
-	confirm  func(context.Context, revlog.Question) (revlog.Answer, error)
-	create   func(context.Context, revlog.CreateOptions) (revlog.Head, error)
-	confirms int
-	writes   []revlog.Write
-}
+func script() scripted { return scriptedOver(revlog.NewMemory()) }
 
-func script() *scripted { return &scripted{Store: revlog.NewMemory()} }
+func scriptedOver(s revlog.Store) scripted { return scripted{revlogtest.NewFaulty(s)} }
 
-func (s *scripted) set(f func(*scripted)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f(s)
-}
-
-// silence makes the store answer nothing at all; speak ends it, and every other
+// silence makes every call fail, except Turn. Recover ends that, and every other
 // misbehaviour.
-func (s *scripted) silence() {
-	s.set(func(s *scripted) {
-		s.silenceReads()
-		s.write = func(context.Context, revlog.Write) (revlog.Written, error) {
+func (s scripted) silence() {
+	s.Hook(func(h *revlogtest.Hooks) {
+		silenceReads(h)
+		h.Write = func(context.Context, revlog.Write) (revlog.Written, error) {
 			return revlog.Written{}, errSilent
 		}
-		s.confirm = func(context.Context, revlog.Question) (revlog.Answer, error) {
+		h.Confirm = func(context.Context, revlog.Question) (revlog.Answer, error) {
 			return revlog.Answer{}, errSilent
 		}
-		s.create = func(context.Context, revlog.CreateOptions) (revlog.Head, error) {
+		h.Create = func(context.Context, revlog.CreateOptions) (revlog.Head, error) {
 			return revlog.Head{}, errSilent
 		}
+		h.Replicas = func(context.Context) ([]revlog.Replica, error) { return nil, errSilent }
 	})
 }
 
-// silenceReads makes the list stale: nothing new comes, questions are answered.
-func (s *scripted) silenceReads() {
-	s.read = func(context.Context, revlog.Cursor) (revlog.Page, error) {
+// silenceReads makes the list stale: it learns nothing new, but questions are answered.
+func silenceReads(h *revlogtest.Hooks) {
+	h.Read = func(context.Context, revlog.Cursor) (revlog.Page, error) {
 		return revlog.Page{}, errSilent
 	}
 }
 
-func (s *scripted) speak() {
-	s.set(func(s *scripted) { s.read, s.write, s.confirm, s.create = nil, nil, nil, nil })
-}
-
 // flush makes the store forget everything, as FLUSHALL does.
-func (s *scripted) flush() { s.set(func(s *scripted) { s.Store = revlog.NewMemory() }) }
-
-func (s *scripted) asked() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.confirms
-}
-
-func (s *scripted) written() []revlog.Write {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]revlog.Write(nil), s.writes...)
-}
-
-func (s *scripted) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
-	s.mu.Lock()
-	f, store := s.read, s.Store
-	s.mu.Unlock()
-	if f != nil {
-		return f(ctx, c)
-	}
-	return store.Read(ctx, c)
-}
-
-func (s *scripted) Write(ctx context.Context, b revlog.Write) (revlog.Written, error) {
-	s.mu.Lock()
-	f, store := s.write, s.Store
-	s.writes = append(s.writes, b)
-	s.mu.Unlock()
-	if f != nil {
-		return f(ctx, b)
-	}
-	return store.Write(ctx, b)
-}
-
-func (s *scripted) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
-	s.mu.Lock()
-	f, store := s.confirm, s.Store
-	s.confirms++
-	s.mu.Unlock()
-	if f != nil {
-		return f(ctx, q)
-	}
-	return store.Confirm(ctx, q)
-}
-
-func (s *scripted) Create(ctx context.Context, f revlog.CreateOptions) (revlog.Head, error) {
-	s.mu.Lock()
-	g, store := s.create, s.Store
-	s.mu.Unlock()
-	if g != nil {
-		return g(ctx, f)
-	}
-	return store.Create(ctx, f)
-}
-
-func (s *scripted) Turn(ctx context.Context, holder string, keep time.Duration) (bool, error) {
-	s.mu.Lock()
-	store := s.Store
-	s.mu.Unlock()
-	return store.Turn(ctx, holder, keep)
-}
+func (s scripted) flush() { s.Replace(revlog.NewMemory()) }
 
 func openWith(t *testing.T, s revlog.Store, c revocation.Config) *revocation.List {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // R30: once a revocation is acknowledged, whoever begins to log in is in, at whichever
@@ -49,18 +50,18 @@ func TestR30ALoginRightAfterARevocationElsewhereIsIn(t *testing.T) {
 func TestR30AMomentIsNotOlderThanTheCall(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
-		here, there := open(t, store), open(t, store.Store)
+		here, there := open(t, store), open(t, store.Unwrap())
 		b := identity(here)
 		time.Sleep(time.Second)
-		store.set(func(s *scripted) {
+		store.Hook(func(s *revlogtest.Hooks) {
 			in := s.Store
-			s.confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+			s.Confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 				a, err := in.Confirm(ctx, q)
 				time.Sleep(100 * time.Millisecond) // on its way back
 				return a, err
 			}
 		})
-		before := store.asked()
+		before := store.Confirms()
 		go here.Now(t.Context())
 		time.Sleep(50 * time.Millisecond)
 		revoke(t, there, revocation.Subject("ada"))
@@ -74,10 +75,10 @@ func TestR30AMomentIsNotOlderThanTheCall(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n := store.asked() - before; n != 2 {
+		if n := store.Confirms() - before; n != 2 {
 			t.Errorf("%d questions", n)
 		}
-		store.speak()
+		store.Recover()
 		b.Since = here.Now(t.Context()).LogTime()
 		if _, err := here.Replica().Begin(t.Context(), b); err != nil {
 			t.Error(err)
@@ -94,13 +95,13 @@ func TestR30NowWhileTheStoreIsSilent(t *testing.T) {
 		time.Sleep(time.Minute)
 		store.silence()
 		time.Sleep(time.Minute)
-		asked := store.asked()
+		asked := store.Confirms()
 		for range 10 {
 			if since := l.Now(t.Context()).LogTime(); since > time.Now().Add(within).UnixMilli() || since < time.Now().Add(-time.Minute).UnixMilli() {
 				t.Errorf("Now is %v from now", time.Until(time.UnixMilli(since)))
 			}
 		}
-		if n := store.asked() - asked; n != 1 {
+		if n := store.Confirms() - asked; n != 1 {
 			t.Errorf("asked %d times", n)
 		}
 	})
@@ -109,8 +110,8 @@ func TestR30NowWhileTheStoreIsSilent(t *testing.T) {
 // R21: a login that its own replica can see to be over as soon as it begins is an
 // error.
 func TestR21ALoginIsNeverDeadOnArrival(t *testing.T) {
-	for name, play := range map[string]func(t *testing.T, here, there *revocation.List, store *scripted) (want error){
-		"the process was paused, and its connection broke": func(t *testing.T, here, there *revocation.List, store *scripted) error {
+	for name, play := range map[string]func(t *testing.T, here, there *revocation.List, store scripted) (want error){
+		"the process was paused, and its connection broke": func(t *testing.T, here, there *revocation.List, store scripted) error {
 			resume := store.pause()
 			time.Sleep(20 * time.Second)
 			revoke(t, there, revocation.Subject("ada"))
@@ -119,21 +120,21 @@ func TestR21ALoginIsNeverDeadOnArrival(t *testing.T) {
 			store.breakOnce()
 			return nil
 		},
-		"a connection broke": func(t *testing.T, here, there *revocation.List, store *scripted) error {
+		"a connection broke": func(t *testing.T, here, there *revocation.List, store scripted) error {
 			revoke(t, there, revocation.Subject("ada"))
 			store.breakOnce()
 			return nil
 		},
-		"the store has not taken what was revoked here": func(t *testing.T, here, there *revocation.List, store *scripted) error {
-			store.set(func(s *scripted) {
-				s.write = func(context.Context, revlog.Write) (revlog.Written, error) { return revlog.Written{}, errSilent }
+		"the store has not taken what was revoked here": func(t *testing.T, here, there *revocation.List, store scripted) error {
+			store.Hook(func(s *revlogtest.Hooks) {
+				s.Write = func(context.Context, revlog.Write) (revlog.Written, error) { return revlog.Written{}, errSilent }
 			})
 			if _, err := here.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{}); err == nil {
 				t.Error("no error")
 			}
 			return revocation.ErrUnavailable
 		},
-		"the store is silent": func(t *testing.T, here, there *revocation.List, store *scripted) error {
+		"the store is silent": func(t *testing.T, here, there *revocation.List, store scripted) error {
 			store.silence()
 			if _, err := here.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{}); err == nil {
 				t.Error("no error")
@@ -144,7 +145,7 @@ func TestR21ALoginIsNeverDeadOnArrival(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				store := script()
-				here, there := open(t, store), open(t, store.Store)
+				here, there := open(t, store), open(t, store.Unwrap())
 				time.Sleep(time.Minute)
 				want := play(t, here, there, store)
 				b := identity(here)
@@ -167,11 +168,11 @@ func TestR21ALoginIsNeverDeadOnArrival(t *testing.T) {
 }
 
 // breakOnce makes the next question fail.
-func (s *scripted) breakOnce() {
-	s.set(func(s *scripted) {
+func (s scripted) breakOnce() {
+	s.Hook(func(s *revlogtest.Hooks) {
 		in := s.Store
 		var once sync.Once
-		s.confirm = func(ctx context.Context, q revlog.Question) (_ revlog.Answer, err error) {
+		s.Confirm = func(ctx context.Context, q revlog.Question) (_ revlog.Answer, err error) {
 			once.Do(func() { err = errSilent })
 			if err != nil {
 				return revlog.Answer{}, err

@@ -10,18 +10,19 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // promote gives the list in s to another primary, which lacks nothing and opens its
 // line at once.
-func promote(t *testing.T, s *scripted) revlog.Term {
+func promote(t *testing.T, s scripted) revlog.Term {
 	t.Helper()
 	e, h := entries(t, s)
 	opened := revlog.Term{ID: 9, Start: h.MS, Opened: h.MS}
 	state := revlog.State{Head: h, Entries: e}
 	state.Head.Terms = append(slices.Clone(h.Terms), opened)
 	state.Exact = append(state.Exact, e...)
-	s.set(func(s *scripted) {
+	s.Hook(func(s *revlogtest.Hooks) {
 		s.Store = revlog.Restore(state, func(revlog.Change) error { return nil })
 	})
 	return opened
@@ -51,14 +52,14 @@ func TestR19NothingIsRenewedRightAfterANewPrimary(t *testing.T) {
 		}
 		promote(t, store)
 		time.Sleep(time.Second)
-		before := store.asked()
+		before := store.Confirms()
 		q.Term = 77 // so that the store is asked
 		for range 2 {
 			if v := verdict(t, l, q); v.Outcome != replica.Accept || v.Renew {
 				t.Errorf("asked right after a new primary: %+v", v)
 			}
 		}
-		if n := store.asked() - before; n != 2 {
+		if n := store.Confirms() - before; n != 2 {
 			t.Errorf("asked %d times: the first answer was remembered", n)
 		}
 		time.Sleep(within)
@@ -81,7 +82,7 @@ func TestR22NoSuccessorRightAfterANewPrimary(t *testing.T) {
 		if s, err := l.Replica().Succeed(t.Context(), q, how); !errors.Is(err, revocation.ErrUnavailable) {
 			t.Errorf("right after a new primary: %+v, %v", s, err)
 		}
-		if n := len(store.written()); n != 0 {
+		if n := len(store.Writes()); n != 0 {
 			t.Errorf("%d writes: the old session may have ended", n)
 		}
 		time.Sleep(within)

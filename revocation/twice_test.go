@@ -79,7 +79,7 @@ func TestR26AnOlderListThatComesBackLacksTheRest(t *testing.T) {
 		time.Sleep(time.Minute)
 		store.flush()
 		time.Sleep(time.Minute)
-		store.set(func(s *scripted) { s.Store = old })
+		store.Replace(old)
 		time.Sleep(time.Minute)
 		booted := open(t, store)
 		for name, q := range map[string]*replica.Query{"first": first, "second": second} {

@@ -17,7 +17,7 @@ func TestR28WatermarksAreKnownExactly(t *testing.T) {
 		t.Run(target.Scope().String(), func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				shared := revlog.NewMemory()
-				store, late := &scripted{Store: shared}, &scripted{Store: shared}
+				store, late := scriptedOver(shared), scriptedOver(shared)
 				l := open(t, store)
 				time.Sleep(2 * time.Minute)
 				old := login(t, l, 1, "ada", "tenant:7")
@@ -28,7 +28,7 @@ func TestR28WatermarksAreKnownExactly(t *testing.T) {
 				time.Sleep(30 * time.Minute)
 				booted := open(t, late)
 				time.Sleep(time.Second)
-				before := store.asked() + late.asked()
+				before := store.Confirms() + late.Confirms()
 				for _, l := range []*revocation.List{l, booted} {
 					for range 3 {
 						wantVerdict(t, "from before", l.Replica().Decide(old), replica.Refuse, map[revlog.Scope]replica.Reason{
@@ -37,7 +37,7 @@ func TestR28WatermarksAreKnownExactly(t *testing.T) {
 						wantVerdict(t, "from after", l.Replica().Decide(again), replica.Accept, replica.None)
 					}
 				}
-				if n := store.asked() + late.asked() - before; n != 0 {
+				if n := store.Confirms() + late.Confirms() - before; n != 0 {
 					t.Errorf("the store was asked %d times", n)
 				}
 			})
@@ -59,9 +59,9 @@ func TestR28AWatermarkInThePastSparesWhoBeganLater(t *testing.T) {
 			}
 		}
 		time.Sleep(12 * time.Minute)
-		before := store.asked()
+		before := store.Confirms()
 		wantVerdict(t, "began later", l.Replica().Decide(q), replica.Accept, replica.None)
-		if store.asked() != before {
+		if store.Confirms() != before {
 			t.Error("the store was asked")
 		}
 	})

@@ -18,15 +18,15 @@ var ErrFault = errors.New("revlogtest: the store was told to fail")
 // several goroutines.
 type Faulty struct {
 	mu       sync.Mutex // owns everything below
-	store    revlog.Store
 	hooks    Hooks
 	reads    int
 	confirms int
 	writes   []revlog.Write
 }
 
-// Hooks answer calls in place of the store. A call whose hook is nil goes to the store.
+// Hooks answer calls in place of a store. A call whose hook is nil goes to Store.
 type Hooks struct {
+	Store    revlog.Store
 	Create   func(context.Context, revlog.CreateOptions) (revlog.Head, error)
 	Read     func(context.Context, revlog.Cursor) (revlog.Page, error)
 	Write    func(context.Context, revlog.Write) (revlog.Written, error)
@@ -41,12 +41,13 @@ var (
 )
 
 // NewFaulty returns a Faulty that passes calls on to s.
-func NewFaulty(s revlog.Store) *Faulty { return &Faulty{store: s} }
+func NewFaulty(s revlog.Store) *Faulty { return &Faulty{hooks: Hooks{Store: s}} }
 
 // Fail makes every call return [ErrFault] until [Faulty.Recover].
 func (f *Faulty) Fail() {
 	f.Hook(func(h *Hooks) {
 		*h = Hooks{
+			Store:    h.Store,
 			Create:   func(context.Context, revlog.CreateOptions) (revlog.Head, error) { return revlog.Head{}, ErrFault },
 			Read:     func(context.Context, revlog.Cursor) (revlog.Page, error) { return revlog.Page{}, ErrFault },
 			Write:    func(context.Context, revlog.Write) (revlog.Written, error) { return revlog.Written{}, ErrFault },
@@ -58,9 +59,10 @@ func (f *Faulty) Fail() {
 }
 
 // Recover ends Fail and removes every hook.
-func (f *Faulty) Recover() { f.Hook(func(h *Hooks) { *h = Hooks{} }) }
+func (f *Faulty) Recover() { f.Hook(func(h *Hooks) { *h = Hooks{Store: h.Store} }) }
 
-// Hook lets change set the hooks for the calls that begin afterwards.
+// Hook lets change set the hooks for the calls that begin afterwards. change must not call methods
+// of f; the hooks may.
 func (f *Faulty) Hook(change func(*Hooks)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -69,18 +71,14 @@ func (f *Faulty) Hook(change func(*Hooks)) {
 
 // Replace passes calls on to s from now on. A new [revlog.Memory] is a store that
 // lost its data.
-func (f *Faulty) Replace(s revlog.Store) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.store = s
-}
+func (f *Faulty) Replace(s revlog.Store) { f.Hook(func(h *Hooks) { h.Store = s }) }
 
 // Unwrap returns the store that calls are passed on to: for hooks that use it, and for
 // a second replica that reaches it.
 func (f *Faulty) Unwrap() revlog.Store {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.store
+	return f.hooks.Store
 }
 
 // Reads returns how often the log was read, successfully or not.
@@ -105,62 +103,62 @@ func (f *Faulty) Writes() []revlog.Write {
 }
 
 // call notes a call and returns what answers it.
-func (f *Faulty) call(note func()) (revlog.Store, Hooks) {
+func (f *Faulty) call(note func()) Hooks {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	note()
-	return f.store, f.hooks
+	return f.hooks
 }
 
 // Create implements [revlog.Store].
 func (f *Faulty) Create(ctx context.Context, o revlog.CreateOptions) (revlog.Head, error) {
-	s, h := f.call(func() {})
+	h := f.call(func() {})
 	if h.Create != nil {
 		return h.Create(ctx, o)
 	}
-	return s.Create(ctx, o)
+	return h.Store.Create(ctx, o)
 }
 
 // Read implements [revlog.Store].
 func (f *Faulty) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
-	s, h := f.call(func() { f.reads++ })
+	h := f.call(func() { f.reads++ })
 	if h.Read != nil {
 		return h.Read(ctx, c)
 	}
-	return s.Read(ctx, c)
+	return h.Store.Read(ctx, c)
 }
 
 // Write implements [revlog.Store].
 func (f *Faulty) Write(ctx context.Context, w revlog.Write) (revlog.Written, error) {
-	s, h := f.call(func() { f.writes = append(f.writes, w) })
+	h := f.call(func() { f.writes = append(f.writes, w) })
 	if h.Write != nil {
 		return h.Write(ctx, w)
 	}
-	return s.Write(ctx, w)
+	return h.Store.Write(ctx, w)
 }
 
 // Confirm implements [revlog.Store].
 func (f *Faulty) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
-	s, h := f.call(func() { f.confirms++ })
+	h := f.call(func() { f.confirms++ })
 	if h.Confirm != nil {
 		return h.Confirm(ctx, q)
 	}
-	return s.Confirm(ctx, q)
+	return h.Store.Confirm(ctx, q)
 }
 
 // Turn implements [revlog.Store].
 func (f *Faulty) Turn(ctx context.Context, holder string, keep time.Duration) (bool, error) {
-	s, h := f.call(func() {})
+	h := f.call(func() {})
 	if h.Turn != nil {
 		return h.Turn(ctx, holder, keep)
 	}
-	return s.Turn(ctx, holder, keep)
+	return h.Store.Turn(ctx, holder, keep)
 }
 
 // Register implements [revlog.Registrar]. It does nothing if the store is not one.
 func (f *Faulty) Register(ctx context.Context, r revlog.Replica, keep time.Duration) error {
-	s, _ := f.call(func() {})
-	if to, ok := s.(revlog.Registrar); ok {
+	h := f.call(func() {})
+	if to, ok := h.Store.(revlog.Registrar); ok {
 		return to.Register(ctx, r, keep)
 	}
 	return nil
@@ -168,11 +166,11 @@ func (f *Faulty) Register(ctx context.Context, r revlog.Replica, keep time.Durat
 
 // Replicas implements [revlog.Registrar]. It returns none if the store is not one.
 func (f *Faulty) Replicas(ctx context.Context) ([]revlog.Replica, error) {
-	s, h := f.call(func() {})
+	h := f.call(func() {})
 	if h.Replicas != nil {
 		return h.Replicas(ctx)
 	}
-	if from, ok := s.(revlog.Registrar); ok {
+	if from, ok := h.Store.(revlog.Registrar); ok {
 		return from.Replicas(ctx)
 	}
 	return nil, nil
