@@ -12,8 +12,8 @@ import (
 // are merged does not matter.
 //
 // Copies have the same id, the same time of issue and the same list key. Otherwise the error is
-// [ErrForeign], as it is if one kid has different secrets or times (iat, nbf) in them.
-// If other adds nothing, Merge returns r itself.
+// [ErrForeign], as it is if one kid has different secrets or times (iat, nbf) in them. If other
+// adds nothing, Merge returns r itself.
 func (r *Ring) Merge(other *Ring) (*Ring, error) {
 	if r.id != other.id || r.iat != other.iat || r.listKey.bytes() != other.listKey.bytes() {
 		return nil, ErrForeign

@@ -110,8 +110,7 @@ func appendOptional(b []byte, name string, v int64) []byte {
 	return strconv.AppendInt(append(b, name...), v, 10)
 }
 
-// quotedLen returns the length of s as [appendQuoted] writes it, and whether it is
-// UTF-8.
+// quotedLen returns the length of s as [appendQuoted] writes it, and whether it is UTF-8.
 func quotedLen(s []byte) (n int, ok bool) {
 	n = len(s)
 	for _, c := range s {

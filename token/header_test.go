@@ -141,8 +141,7 @@ func TestKidsRefused(t *testing.T) {
 	}
 }
 
-// One key, one attempt: a token under one key of the ring that names another does
-// not open.
+// One key, one attempt: a token under one key of the ring that names another does not open.
 func TestNoTrialDecryption(t *testing.T) {
 	s := token.New(staticRing(t, testJWK("a", ""), testJWK("b", "")))
 	if _, err := opened(s, mint(t, testHeader("a", "session+jwt"), leastClaims)); err != nil {

@@ -31,8 +31,8 @@ func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 // testKID returns the kid of the key of a label.
 func testKID(label string) string { return b64(bits("kid "+label, 8)) }
 
-// testJWK returns the key of a label as a JWK, which seals from an hour before
-// testTime. More members may follow, such as `,"exp":0`.
+// testJWK returns the key of a label as a JWK, which seals from an hour before testTime. More
+// members may follow, such as `,"exp":0`.
 func testJWK(label, more string) string {
 	return fmt.Sprintf(`{"kty":"oct","alg":"A256GCM","kid":%q,"k":%q,"iat":%d,"nbf":%d%s}`,
 		testKID(label), b64(bits("key "+label, 32)), testSecond-3600, testSecond-3600, more)

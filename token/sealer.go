@@ -16,8 +16,8 @@ import (
 // 2^32 the probability that two nonces are equal is 2^-33.
 const maxSeals = 1 << 32
 
-// A Sealer seals and opens tokens under the keys of a ring. It is safe for
-// concurrent use. Make one with [New].
+// A Sealer seals and opens tokens under the keys of a ring. It is safe for concurrent use. Make one
+// with [New].
 type Sealer struct {
 	src keys.Source
 

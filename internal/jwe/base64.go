@@ -41,8 +41,8 @@ func EncodedLen(n int) int { return n/3*4 + (n%3*8+5)/6 }
 // DecodedLen returns how many bytes n characters hold.
 func DecodedLen(n int) int { return n/4*3 + n%4*6/8 }
 
-// AppendEncode appends src to dst in unpadded base64url (RFC 4648 §5). src may lie
-// in the spare capacity of dst, if it ends no earlier than what is appended.
+// AppendEncode appends src to dst in unpadded base64url (RFC 4648 §5). src may lie in the spare
+// capacity of dst, if it ends no earlier than what is appended.
 func AppendEncode(dst, src []byte) []byte {
 	n := EncodedLen(len(src))
 	dst = grow(dst, n)
@@ -82,8 +82,7 @@ func AppendDecode[T ~string | ~[]byte](dst []byte, s T) ([]byte, bool) {
 	return dst, decode(dst[len(dst)-n:], s)
 }
 
-// Decode16 reads 16 bytes from their 22 characters, under the rules of
-// [AppendDecode].
+// Decode16 reads 16 bytes from their 22 characters, under the rules of [AppendDecode].
 func Decode16[T ~string | ~[]byte](dst *[16]byte, s T) bool {
 	return len(s) == tagChars && decode(dst[:], s)
 }

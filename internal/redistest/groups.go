@@ -10,8 +10,7 @@ import (
 	"testing"
 )
 
-// A Sentinel is a primary, one replica and one sentinel that watches them under
-// the name "wafer".
+// A Sentinel is a primary, one replica and one sentinel that watches them under the name "wafer".
 type Sentinel struct {
 	Addr     string // of the sentinel
 	Servers  [2]*Server

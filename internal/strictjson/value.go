@@ -15,8 +15,7 @@ var (
 	errRepeat = errors.New("repeated member")
 )
 
-// Parse checks that b is one value, nested at most [MaxDepth] deep. It does not
-// change b.
+// Parse checks that b is one value, nested at most [MaxDepth] deep. It does not change b.
 func Parse(b []byte) (Value, error) {
 	r := Reader{b: bytes.Clone(b)} // strings are unescaped in place
 	if err := r.unique(MaxDepth); err != nil {

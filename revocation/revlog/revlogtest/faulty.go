@@ -13,9 +13,8 @@ import (
 // ErrFault is what the calls of a [Faulty] return after [Faulty.Fail].
 var ErrFault = errors.New("revlogtest: the store was told to fail")
 
-// A Faulty is a store that a test can make fail. It passes each call on to another
-// store until the test says otherwise, and counts the calls. It may be used by
-// several goroutines.
+// A Faulty is a store that a test can make fail. It passes each call on to another store until the
+// test says otherwise, and counts the calls. It may be used by several goroutines.
 type Faulty struct {
 	mu       sync.Mutex // owns everything below
 	hooks    Hooks
@@ -69,12 +68,11 @@ func (f *Faulty) Hook(change func(*Hooks)) {
 	change(&f.hooks)
 }
 
-// Replace passes calls on to s from now on. A new [revlog.Memory] is a store that
-// lost its data.
+// Replace passes calls on to s from now on. A new [revlog.Memory] is a store that lost its data.
 func (f *Faulty) Replace(s revlog.Store) { f.Hook(func(h *Hooks) { h.Store = s }) }
 
-// Unwrap returns the store that calls are passed on to: for hooks that use it, and for
-// a second replica that reaches it.
+// Unwrap returns the store that calls are passed on to: for hooks that use it, and for a second
+// replica that reaches it.
 func (f *Faulty) Unwrap() revlog.Store {
 	f.mu.Lock()
 	defer f.mu.Unlock()
