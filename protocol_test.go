@@ -167,15 +167,15 @@ func TestRulesNameTheirTests(t *testing.T) {
 	for _, m := range testNamed.FindAllStringSubmatch(text, -1) {
 		name, row := m[1], m[2]
 		if len(functions[name]) == 0 {
-			t.Errorf("docs/protocol.md names %s, which is no test", name)
+			t.Errorf("docs/protocol.md names %s, which is not a test", name)
 		} else if row != "" && !slices.ContainsFunc(functions[name], func(dir string) bool { return slices.Contains(literals[dir], row) }) {
-			t.Errorf("docs/protocol.md names %s/%s, which is no part of that test", name, row)
+			t.Errorf("docs/protocol.md names %s/%s, which is not a part of that test", name, row)
 		}
 	}
 	for _, m := range fileNamed.FindAllStringSubmatch(text, -1) {
 		source, found := all[m[1]]
 		if !found {
-			t.Errorf("docs/protocol.md names %s, which is no file", m[1])
+			t.Errorf("docs/protocol.md names %s, which is not a file", m[1])
 		}
 		for _, name := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(m[2], -1) {
 			if !regexp.MustCompile(`\b` + regexp.QuoteMeta(name[1]) + `\b`).MatchString(source) {

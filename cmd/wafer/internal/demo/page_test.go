@@ -146,10 +146,10 @@ func TestTheStage(t *testing.T) {
 		t.Errorf("the phone gets %v", got)
 	}
 	if status, answer := ada.ask(p, http.MethodPost, "/stage/thief", nil); status != http.StatusBadRequest {
-		t.Errorf("stealing from somebody signed out: %d %v", status, answer)
+		t.Errorf("stealing from a browser that is signed out: %d %v", status, answer)
 	}
 	if status, _ := ada.ask(p, http.MethodGet, "/stage/nobody", nil); status != http.StatusNotFound {
-		t.Errorf("a browser that is none: %d", status)
+		t.Errorf("an unknown browser: %d", status)
 	}
 
 	status, answer := ada.ask(p, http.MethodGet, "/api/replicas", nil)

@@ -51,7 +51,7 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeH
 func (s *stage) steal(w http.ResponseWriter, r *http.Request) {
 	loot := ours(r)
 	if len(loot) == 0 {
-		writeJSON(w, http.StatusBadRequest, map[string]any{"error": "there is no cookie to copy"})
+		writeJSON(w, http.StatusBadRequest, map[string]any{"error": "no cookie to copy: sign in first"})
 		return
 	}
 	b, err := newBrowser(s.url, loot)
