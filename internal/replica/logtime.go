@@ -207,7 +207,7 @@ type leap struct {
 // Those that nobody alive was checked before are left out.
 func (l *Replica) leapt(v *view, ms int64) []leap {
 	all := v.leaps
-	if by := ms - v.head.MS - since(v.got, time.Now()).Milliseconds(); !v.got.IsZero() && by > leapFrom.Milliseconds() {
+	if by := ms - v.head.MS - since(v.sent, time.Now()).Milliseconds(); !v.sent.IsZero() && by > leapFrom.Milliseconds() {
 		all = append(slices.Clone(all), leap{v.head.MS, by})
 		l.counters.anomalies.add("clock")
 		l.seldom(slog.LevelError, "revocation: the store's clock jumped ahead: sessions that this process knows do not age by it",
