@@ -1,6 +1,7 @@
 package revocation_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -8,6 +9,8 @@ import (
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // R17: a store that is emptied again, before anybody was checked anew or long after,
@@ -85,5 +88,31 @@ func TestR26AnOlderListThatComesBackLacksTheRest(t *testing.T) {
 		for name, q := range map[string]*replica.Query{"first": first, "second": second} {
 			wantVerdict(t, "at a replica that booted, the "+name, verdict(t, booted, q), replica.Refuse, replica.RevokedSession)
 		}
+	})
+}
+
+// R26: nor does an entry that is there because it was revoked again since the loss.
+func TestR26WhatIsRevokedAgainIsNotTheRest(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		q := login(t, l, 200, "ada")
+		revokeEach(t, l, 1000, 7)
+		time.Sleep(time.Minute)
+		before, _ := entries(t, store)
+		anew := revlog.NewMemory()
+		store.Replace(anew)
+		store.Hook(func(h *revlogtest.Hooks) {
+			h.Create = func(ctx context.Context, o revlog.CreateOptions) (revlog.Head, error) {
+				head, err := anew.Create(ctx, o)
+				if err == nil {
+					_, err = anew.Write(ctx, revlog.Append{List: head.ID, Assertions: []revlog.Assertion{before[1].Again()}})
+				}
+				return head, err
+			}
+		})
+		time.Sleep(time.Minute)
+		store.Recover()
+		refusedBy(t, map[string]*revocation.List{"booted": open(t, store)}, q, 1000, 7)
 	})
 }

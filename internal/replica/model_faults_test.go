@@ -210,6 +210,7 @@ func (h *history) reroute(from *server) {
 	for _, r := range h.members {
 		if r.link.to == from {
 			r.link.to = h.sim.primary
+			r.last, r.run = turn{}, turn{} // also if that is the one before: it was somewhere else in between
 		}
 	}
 }

@@ -45,8 +45,9 @@ func (h *history) forge() {
 			return
 		}
 		if old := st.Exact[at]; genuine(old) {
-			h.hidden[e.Key()] = old
+			h.sim.hidden[e.Key()] = old
 		}
+		e.Until = max(e.Until, st.Exact[at].Until) // else that is a deletion
 		st.Exact[at] = e
 	})
 	h.track()
@@ -84,7 +85,7 @@ func (h *history) unforged() {
 	h.sim.primary.edit(func(st *revlog.State) {
 		for i, e := range st.Exact {
 			if !genuine(e) {
-				st.Exact[i] = h.hidden[e.Key()]
+				st.Exact[i] = h.sim.hidden[e.Key()]
 			}
 		}
 		st.Exact = slices.DeleteFunc(st.Exact, func(e revlog.Entry) bool { return e.Version == 0 })

@@ -17,7 +17,7 @@ import (
 func written(t *testing.T, f func(*history)) {
 	t.Helper()
 	bubble.Test(t, func(t *testing.T) {
-		h := &history{t: t, hidden: map[revlog.Key]revlog.Entry{}, r: rand.New(rand.NewPCG(1, 1)), weak: &weakness{}, counts: map[string]int{}, forgiven: map[string]int{}, begun: time.Now()}
+		h := &history{t: t, r: rand.New(rand.NewPCG(1, 1)), weak: &weakness{}, counts: map[string]int{}, forgiven: map[string]int{}, begun: time.Now()}
 		h.sim = newSim(h.r, h.weak)
 		h.sim.changed = h.track
 		h.boot()

@@ -17,6 +17,7 @@ type sim struct {
 	weak    *weakness
 	primary *server
 	servers uint32
+	hidden  map[revlog.Key]revlog.Entry
 	clock   int // counts what happened, so that two moments are never the same
 	// changed is called after a server may have got or lost a revocation.
 	changed func()
@@ -35,6 +36,8 @@ type server struct {
 	deposed time.Time     // zero: it is the primary
 	// lives counts how often the server was emptied.
 	lives int
+	// hidden is what somebody overwrote in the exact set of any server.
+	hidden map[revlog.Key]revlog.Entry
 }
 
 // A saved state of a server, as its copies and snapshots have it.
@@ -44,14 +47,14 @@ type saved struct {
 }
 
 func newSim(r *rand.Rand, w *weakness) *sim {
-	s := &sim{rand: r, weak: w, changed: func() {}}
+	s := &sim{rand: r, weak: w, changed: func() {}, hidden: map[revlog.Key]revlog.Entry{}}
 	s.primary = s.newServer(saved{}, 0)
 	return s
 }
 
 func (s *sim) newServer(from saved, offset time.Duration) *server {
 	s.servers++
-	n := &server{id: 1000 + s.servers, offset: offset, beat: from.beat, beatMS: from.beatMS}
+	n := &server{id: 1000 + s.servers, offset: offset, beat: from.beat, beatMS: from.beatMS, hidden: s.hidden}
 	n.restore(from.State)
 	return n
 }
@@ -136,7 +139,8 @@ func (n *server) closes(ctx context.Context, q revlog.Question, a revlog.Answer)
 	return n.memory.Confirm(ctx, q)
 }
 
-// highest returns the W of k that n holds, 0 for none. What is forged does not count.
+// highest returns the W of k that n holds, 0 for none. What is forged does not count, and
+// what it hides does: the log may have it.
 func (n *server) highest(k revlog.Key) int64 {
 	q := revlog.Question{List: n.list}
 	switch k.Scope {
@@ -153,6 +157,10 @@ func (n *server) highest(k revlog.Key) int64 {
 	if err != nil {
 		return 0
 	}
-	a.Found = slices.DeleteFunc(a.Found, func(e revlog.Entry) bool { return !genuine(e) })
+	for i, e := range a.Found {
+		if !genuine(e) {
+			a.Found[i].W = n.hidden[e.Key()].W
+		}
+	}
 	return a.W(k)
 }

@@ -58,8 +58,7 @@ type history struct {
 	t        *testing.T
 	seed     uint64
 	r        *rand.Rand
-	mean     *rand.Rand                  // of somebody who forges
-	hidden   map[revlog.Key]revlog.Entry // what that overwrote
+	mean     *rand.Rand // of somebody who forges
 	sim      *sim
 	weak     *weakness
 	strict   string // the exemption that is not made
@@ -183,7 +182,7 @@ func (h *history) all() (open int) {
 
 func playModel(t *testing.T, seed uint64, weak *weakness, strict string) *history {
 	h := &history{
-		seed: seed, mean: rand.New(rand.NewPCG(seed, 2)), hidden: map[revlog.Key]revlog.Entry{}, weak: weak, strict: strict, r: rand.New(rand.NewPCG(seed, 1)), counts: map[string]int{}, forgiven: map[string]int{},
+		seed: seed, mean: rand.New(rand.NewPCG(seed, 2)), weak: weak, strict: strict, r: rand.New(rand.NewPCG(seed, 1)), counts: map[string]int{}, forgiven: map[string]int{},
 	}
 	bubble.Test(t, func(t *testing.T) {
 		h.t = t

@@ -234,7 +234,7 @@ func (l *Replica) skip(ctx context.Context, r *repair, thoroughly bool) error {
 		switch {
 		case err != nil:
 			return err
-		case e.W >= r.owed[at].W:
+		case e.Quiet && e.W >= r.owed[at].W: // not there for another reason
 			loud := sort.Search(len(r.owed), func(i int) bool { return r.owed[i].Position.MS > r.common })
 			r.owed = append(r.owed[:at:at], r.owed[loud:]...)
 			return nil
