@@ -2,8 +2,8 @@
 // lives. A [Source] brings every replica the same ring.
 //
 // Most programs need [OpenFile], which reads an encrypted ring from a file and follows its changes,
-// and a [KEK] to decrypt it, such as [KEKFile]. To change a ring, pass [Ring.Rotate], [Ring.Revoke]
-// or [Ring.Prune] to [File.Edit]. A Ring itself never changes: these methods return a new one.
+// and a [KEK] to decrypt it, such as [KEKFile]. A Ring itself never changes: [Ring.Rotate],
+// [Ring.Revoke] and [Ring.Prune] return a new one, and [File.Edit] puts it in place of the old one.
 // [CreateFile], [RewrapFile], [Parse], [Ring.Merge], [Ring.PlaintextJWKSet] and [Key.AEAD] are for
 // tools and for sources of other kinds.
 //
