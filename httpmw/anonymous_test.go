@@ -165,7 +165,7 @@ func TestRenewalDropsAnAnonymousCookie(t *testing.T) {
 		if subject, err := f.look(b); subject != "ann" || err != nil {
 			t.Errorf("%q, %v", subject, err)
 		}
-		if diff := cmp.Diff([]string{sessionName, seenName}, b.names()); diff != "" {
+		if diff := cmp.Diff([]string{sessionName, renewalName}, b.names()); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -238,15 +238,15 @@ func TestLifeOfAnAnonymousSession(t *testing.T) {
 		names(anonName)
 		time.Sleep(10 * time.Minute)
 		f.look(b)
-		names(anonName, seenName)
+		names(anonName, renewalName)
 		time.Sleep(115 * time.Minute) // lives by its renewal
 		write(text(2600))
-		names(anonName, anonName+".1", anonName+".2", seenName)
+		names(anonName, anonName+".1", anonName+".2", renewalName)
 		if _, note, err := f.shows(b); note != text(2600) || err != nil {
 			t.Errorf("%d bytes, %v", len(note), err)
 		}
 		write(text(1950))
-		names(anonName, anonName+".1", seenName)
+		names(anonName, anonName+".1", renewalName)
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		names(sessionName, sessionName+"-seen", sessionName+".1")
 		if subject, note, err := f.shows(b); subject != "ann" || note != text(1950) || err != nil {

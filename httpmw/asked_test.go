@@ -36,7 +36,7 @@ func TestR19AskedAboutIsRenewedAtOnce(t *testing.T) {
 				t.Errorf("got %v", s.Err())
 			}
 		})
-		if diff := cmp.Diff([]string{seenName}, setNames(res)); diff != "" {
+		if diff := cmp.Diff([]string{renewalName}, setNames(res)); diff != "" {
 			t.Errorf("not renewed: %s", diff)
 		}
 		for range 3 {

@@ -32,7 +32,7 @@ func TestIssueAndCheck(t *testing.T) {
 		if s.Subject() != "ann" || !s.LoggedIn() || !s.InGroup("robots") || s.Value().Note != "tea" || s.Err() != nil {
 			t.Errorf("%q, %v", s.Subject(), s.Err())
 		}
-		idle, absolute := s.Limits()
+		idle, absolute := s.Deadlines()
 		if want := time.Unix(time.Now().Unix(), 0).Add(time.Hour); !idle.Equal(want) || !absolute.Equal(want) {
 			t.Errorf("limits %v and %v, want %v", idle, absolute, want)
 		}
@@ -112,7 +112,7 @@ func TestCheckCookies(t *testing.T) {
 		if _, err := f.CheckCookies(t.Context(), b.jar[sessionName], ""); err != httpmw.ErrExpiredIdle {
 			t.Errorf("without its renewal: %v", err)
 		}
-		if s, err := f.CheckCookies(t.Context(), b.jar[sessionName], b.jar[seenName]); err != nil || s.Subject() != "ann" {
+		if s, err := f.CheckCookies(t.Context(), b.jar[sessionName], b.jar[renewalName]); err != nil || s.Subject() != "ann" {
 			t.Errorf("with it: %v", err)
 		}
 		if _, err := f.CheckCookies(t.Context(), "", ""); err != httpmw.ErrNoLogin {
@@ -156,7 +156,7 @@ func TestPurposes(t *testing.T) {
 		t.Errorf("a bearer token as a cookie: %q, %v", subject, err)
 	}
 	c = b.copy()
-	c.jar[seenName] = bearer
+	c.jar[renewalName] = bearer
 	if subject, err := f.look(c); subject != "ann" || err != nil {
 		t.Errorf("a bearer token as the renewal cookie: %q, %v", subject, err)
 	}

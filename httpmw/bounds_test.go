@@ -107,9 +107,9 @@ func TestBoundsOfRenewals(t *testing.T) {
 						t.Fatal(err)
 					}
 					forged := b.copy()
-					forged.jar[seenName] = string(value)
+					forged.jar[renewalName] = string(value)
 					f.in(forged, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
-						idle, _ := s.Limits()
+						idle, _ := s.Deadlines()
 						if left := idle.Sub(now); s.Subject() != "ann" || (left > 11*time.Minute) != counts {
 							t.Errorf("%d s beyond: %q, %v; %v left", beyond, s.Subject(), s.Err(), left)
 						}
@@ -158,7 +158,7 @@ func TestForgedSessionIsNotLaundered(t *testing.T) {
 			if err := s.Set(cart{Note: "tea"}); err != nil {
 				t.Error(err)
 			}
-			if _, end := s.Limits(); end.After(now.Add(24 * time.Hour)) {
+			if _, end := s.Deadlines(); end.After(now.Add(24 * time.Hour)) {
 				t.Errorf("written anew, it ends at %v", end)
 			}
 		})

@@ -105,7 +105,7 @@ func TestZeroLimitsFitTheRingAndTheList(t *testing.T) {
 		if err := s.Login(r.Context(), httpmw.Identity{Subject: "ann"}); err != nil {
 			t.Fatal(err)
 		}
-		idle, absolute := s.Limits()
+		idle, absolute := s.Deadlines()
 		if d := idle.Sub(start).Round(time.Minute); d != 10*time.Minute {
 			t.Errorf("idle limit %v, want that of the list", d)
 		}

@@ -246,11 +246,11 @@ func TestKindsOfTokensDoNotSwap(t *testing.T) {
 	b := newBrowser()
 	f.login(t, b, httpmw.Identity{Subject: "ann"})
 	swapped := newBrowser()
-	swapped.jar[seenName] = b.jar[sessionName]
+	swapped.jar[renewalName] = b.jar[sessionName]
 	if subject, err := f.look(swapped); subject != "" || err != nil {
 		t.Errorf("got %q, %v", subject, err)
 	}
-	b.jar[seenName] = b.jar[sessionName]
+	b.jar[renewalName] = b.jar[sessionName]
 	if subject, err := f.look(b); subject != "ann" || err != nil {
 		t.Errorf("got %q, %v", subject, err)
 	}

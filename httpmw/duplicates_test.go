@@ -30,7 +30,7 @@ func TestDuplicateCookies(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{Idle: time.Hour})
 		cookie := func(value string) string { return sessionName + "=" + value }
-		seen := func(value string) string { return seenName + "=" + value }
+		seen := func(value string) string { return renewalName + "=" + value }
 		session := func(subject string) string {
 			b := newBrowser()
 			f.login(t, b, httpmw.Identity{Subject: subject})
@@ -53,7 +53,7 @@ func TestDuplicateCookies(t *testing.T) {
 		renewed := newBrowser()
 		renewed.jar[sessionName] = early
 		f.look(renewed)
-		earlySeen := renewed.jar[seenName]
+		earlySeen := renewed.jar[renewalName]
 
 		for name, row := range map[string]struct {
 			pairs   []string

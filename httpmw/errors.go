@@ -80,7 +80,7 @@ var (
 	// ErrIncomplete: the session was spread over several cookies, and not all of one write came.
 	ErrIncomplete = fmt.Errorf("%w: not all of its cookies", ErrInvalid)
 
-	// ErrLoginTooOld: the login is longer ago than Need.LoginWithin allows.
+	// ErrLoginTooOld: the login is longer ago than Requirements.LoginWithin allows.
 	ErrLoginTooOld = fmt.Errorf("%w: the login is too long ago", ErrNoLogin)
 )
 

@@ -53,10 +53,10 @@ func (g *guide) handler() http.Handler {
 	mux.Handle("POST /logout-everywhere", g.sessions.Require(http.HandlerFunc(g.logoutEverywhere)))
 	mux.Handle("POST /tenant/{id}", g.sessions.Require(http.HandlerFunc(g.switchTenant)))
 
-	atTenant := g.sessions.RequireThat(httpmw.Need{Group: func(r *http.Request) string { return "tenant:" + r.PathValue("id") }})
+	atTenant := g.sessions.RequireThat(httpmw.Requirements{Group: func(r *http.Request) string { return "tenant:" + r.PathValue("id") }})
 	mux.Handle("GET /tenant/{id}", atTenant(http.HandlerFunc(g.account)))
 
-	careful := g.sessions.RequireThat(httpmw.Need{LoginWithin: 10 * time.Minute, FreshList: true})
+	careful := g.sessions.RequireThat(httpmw.Requirements{LoginWithin: 10 * time.Minute, FreshList: true})
 	mux.Handle("POST /pay", careful(http.HandlerFunc(g.pay)))
 
 	return http.NewCrossOriginProtection().Handler(g.sessions.Handler(mux))
@@ -122,7 +122,7 @@ func isMember(user, tenant string) bool { return user == "ann" && (tenant == "7"
 
 func (g *guide) account(w http.ResponseWriter, r *http.Request) {
 	s := g.sessions.From(r.Context())
-	idle, absolute := s.Limits()
+	idle, absolute := s.Deadlines()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	fmt.Fprintf(w, "%s, until %s if you go away now, and until %s at most", s.Subject(), idle.Format(time.TimeOnly), absolute.Format(time.TimeOnly))
 }

@@ -129,7 +129,7 @@ func TestRedirectToLogin(t *testing.T) {
 	}
 	b := newBrowser()
 	f.login(t, b, httpmw.Identity{Subject: "ann"})
-	res := b.get(f.RequireThat(httpmw.Need{Group: func(*http.Request) string { return "admins" }})(h))
+	res := b.get(f.RequireThat(httpmw.Requirements{Group: func(*http.Request) string { return "admins" }})(h))
 	if res.StatusCode != http.StatusForbidden || res.Header.Get("Location") != "" {
 		t.Errorf("somebody who is logged in but not allowed is sent to log in: %d", res.StatusCode)
 	}

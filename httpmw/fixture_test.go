@@ -24,7 +24,7 @@ type cart struct {
 
 const (
 	sessionName = "__Host-Http-session"
-	seenName    = "__Host-Http-session-seen"
+	renewalName = "__Host-Http-session-seen"
 	anonName    = "__Host-Http-session-anon"
 )
 

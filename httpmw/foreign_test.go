@@ -26,7 +26,7 @@ func (f *fixture) mintSeen(t testing.TB, b *browser, ring *keys.Ring, edit func(
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.jar[seenName] = string(value)
+	b.jar[renewalName] = string(value)
 }
 
 // Whoever holds the key may mint tokens with any JOSE library, and leave out what is optional. Such a session can be
@@ -99,7 +99,7 @@ func TestMintedElsewhereAsksOnce(t *testing.T) {
 }
 
 // A write counts over the renewal that the request brought, though that is of a replica whose clock is fast.
-func TestWriteOverASeenFromAFastClock(t *testing.T) {
+func TestWriteOverARenewalFromAFastClock(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
@@ -111,7 +111,7 @@ func TestWriteOverASeenFromAFastClock(t *testing.T) {
 			}
 		})
 		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
-			if idle, _ := s.Limits(); s.Value().Note != "x" || !idle.Equal(time.Unix(time.Now().Unix(), 0).Add(2*time.Hour)) {
+			if idle, _ := s.Deadlines(); s.Value().Note != "x" || !idle.Equal(time.Unix(time.Now().Unix(), 0).Add(2*time.Hour)) {
 				t.Errorf("%v; the idle limit is %v from now", s.Err(), time.Until(idle))
 			}
 		})
@@ -119,7 +119,7 @@ func TestWriteOverASeenFromAFastClock(t *testing.T) {
 }
 
 // No renewal goes beyond the end, whatever it says.
-func TestSeenBeyondTheEnd(t *testing.T) {
+func TestRenewalBeyondTheEnd(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{Idle: time.Hour, Absolute: 2 * time.Hour})
 		b := newBrowser()
@@ -127,7 +127,7 @@ func TestSeenBeyondTheEnd(t *testing.T) {
 		end := time.Unix(time.Now().Unix(), 0).Add(2 * time.Hour)
 		f.mintSeen(t, b, f.ring, func(seen *token.Renewal) { seen.Expires += 2 * 3600 })
 		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
-			if idle, absolute := s.Limits(); !idle.Equal(end) || !absolute.Equal(end) {
+			if idle, absolute := s.Deadlines(); !idle.Equal(end) || !absolute.Equal(end) {
 				t.Errorf("limits %v and %v, want %v", idle, absolute, end)
 			}
 		})
@@ -135,7 +135,7 @@ func TestSeenBeyondTheEnd(t *testing.T) {
 		time.Sleep(90 * time.Minute)
 		f.look(b)
 		var seen token.Renewal
-		if err := token.New(keys.Static(f.ring)).OpenRenewal(nil, b.jar[seenName], &seen, time.Now()); err != nil || seen.Expires != end.Unix() {
+		if err := token.New(keys.Static(f.ring)).OpenRenewal(nil, b.jar[renewalName], &seen, time.Now()); err != nil || seen.Expires != end.Unix() {
 			t.Errorf("a renewal says %v, %v, want %v", time.Unix(seen.Expires, 0), err, end)
 		}
 		time.Sleep(30 * time.Minute)
@@ -146,7 +146,7 @@ func TestSeenBeyondTheEnd(t *testing.T) {
 }
 
 // A renewal sealed with a key this replica does not know yet does not count, and has the key looked for.
-func TestSeenOfAnUnknownKey(t *testing.T) {
+func TestRenewalOfAnUnknownKey(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
@@ -164,7 +164,7 @@ func TestSeenOfAnUnknownKey(t *testing.T) {
 }
 
 // The key of a renewal that counts is asked about too: the list knows of a stolen key before the ring does.
-func TestSeenOfAKeyTheListRevokes(t *testing.T) {
+func TestRenewalOfAKeyTheListRevokes(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
@@ -189,7 +189,7 @@ func TestSeenOfAKeyTheListRevokes(t *testing.T) {
 		if _, err := next.look(b); err != httpmw.ErrRevokedKey {
 			t.Errorf("with a renewal of the revoked key: %v", err)
 		}
-		delete(b.jar, seenName)
+		delete(b.jar, renewalName)
 		if subject, err := next.look(b); subject != "ann" || err != nil {
 			t.Errorf("without it: %q, %v", subject, err)
 		}

@@ -70,7 +70,7 @@ func TestR23LimitsCountFromTheDecision(t *testing.T) {
 // sealed returns the idle limit of what a browser holds.
 func (f *fixture) sealed(t *testing.T, b *browser) time.Time {
 	t.Helper()
-	if _, ok := b.jar[seenName]; ok {
+	if _, ok := b.jar[renewalName]; ok {
 		return time.Unix(f.seen(t, b).Expires, 0)
 	}
 	var s token.Session

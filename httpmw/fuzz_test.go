@@ -31,8 +31,8 @@ func FuzzHandler(f *testing.F) {
 	expand := strings.NewReplacer("{token}", token, "{half}", token[:len(token)/2], "{rest}", token[len(token)/2:], "{flipped}", flip(token),
 		"{anon}", nobody.jar[anonName], "{head}", head, "{one}", large.jar[s+".1"], "{two}", large.jar[s+".2"]).Replace
 	for _, seed := range []string{
-		"", s + "=", s + "={token}", s + "={token}; " + seenName + "={token}", s + "={half}", s + "={half}{rest}", s + "={half} {rest}",
-		s + `="{token}"`, s + "={flipped}", s + "={flipped}; " + s + "={token}", s + "={token}=", s + "={token}.", s + ".1={token}", seenName + "={token}",
+		"", s + "=", s + "={token}", s + "={token}; " + renewalName + "={token}", s + "={half}", s + "={half}{rest}", s + "={half} {rest}",
+		s + `="{token}"`, s + "={flipped}", s + "={flipped}; " + s + "={token}", s + "={token}=", s + "={token}.", s + ".1={token}", renewalName + "={token}",
 		s + "={head}; " + s + ".1={one}; " + s + ".2={two}", s + "={head}; " + s + ".2={one}; " + s + ".1={two}", s + "={head}", s + "={one}",
 		s + "={token}; " + s + "={head}; " + s + ".1={one}\n" + s + ".2={two}", strings.Repeat(s+"=x;", 100), s + "=....",
 		s + "=out.1700000000000", s + "=out.", s + "=out.01", s + "=out.-1; " + s + "={token}", s + "=out.999999999999999; " + s + "=out.1",

@@ -50,7 +50,7 @@ func TestAbsoluteLimit(t *testing.T) {
 		for range 179 {
 			time.Sleep(time.Minute)
 			f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
-				idle, absolute := s.Limits()
+				idle, absolute := s.Deadlines()
 				if s.Subject() != "ann" || idle.After(absolute) || !absolute.Equal(begun.Add(3*time.Hour)) {
 					t.Fatalf("after %v: %q, %v, idle limit %v, absolute %v", time.Since(begun), s.Subject(), s.Err(), idle, absolute)
 				}
@@ -94,7 +94,7 @@ func TestRenewal(t *testing.T) {
 						t.Errorf("a second before the threshold: %v", got)
 					}
 					time.Sleep(time.Second)
-					if diff := cmp.Diff([]string{seenName}, visit()); diff != "" {
+					if diff := cmp.Diff([]string{renewalName}, visit()); diff != "" {
 						t.Errorf("at the threshold: %s", diff)
 					}
 					if got := visit(); len(got) != 0 {
@@ -189,7 +189,7 @@ func TestParallelRequestsShareARenewal(t *testing.T) {
 			tab := b.copy()
 			go func() {
 				f.look(tab)
-				results <- tab.jar[seenName]
+				results <- tab.jar[renewalName]
 			}()
 		}
 		distinct := map[string]bool{}
@@ -205,7 +205,7 @@ func TestParallelRequestsShareARenewal(t *testing.T) {
 		// Later a new one is sealed.
 		time.Sleep(10 * time.Second)
 		tab := b.copy()
-		if f.look(tab); distinct[tab.jar[seenName]] {
+		if f.look(tab); distinct[tab.jar[renewalName]] {
 			t.Error("a renewal was shared for longer than ten seconds")
 		}
 	})
@@ -237,10 +237,10 @@ func TestReadingRule(t *testing.T) {
 			p := newBrowser()
 			p.jar[sessionName] = session
 			if seen != "" {
-				p.jar[seenName] = seen
+				p.jar[renewalName] = seen
 			}
 			f.in(p, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
-				if idle, _ := s.Limits(); !idle.IsZero() {
+				if idle, _ := s.Deadlines(); !idle.IsZero() {
 					left = time.Until(idle)
 				}
 			})
@@ -251,13 +251,13 @@ func TestReadingRule(t *testing.T) {
 			left          time.Duration
 		}{
 			"session alone":                    {written.jar[sessionName], "", 50 * time.Minute},
-			"session with an older seen":       {written.jar[sessionName], renewed.jar[seenName], 50 * time.Minute},
-			"session with a newer seen":        {first.jar[sessionName], renewed.jar[seenName], 30 * time.Minute},
+			"session with an older seen":       {written.jar[sessionName], renewed.jar[renewalName], 50 * time.Minute},
+			"session with a newer seen":        {first.jar[sessionName], renewed.jar[renewalName], 30 * time.Minute},
 			"session whose exp has passed":     {first.jar[sessionName], "", 0},
-			"seen of another session":          {first.jar[sessionName], other.jar[seenName], 0},
-			"seen of another, session is live": {written.jar[sessionName], other.jar[seenName], 50 * time.Minute},
-			"seen that does not open":          {written.jar[sessionName], flip(renewed.jar[seenName]), 50 * time.Minute},
-			"seen that is too long":            {written.jar[sessionName], renewed.jar[seenName] + strings.Repeat("A", 2000), 50 * time.Minute},
+			"seen of another session":          {first.jar[sessionName], other.jar[renewalName], 0},
+			"seen of another, session is live": {written.jar[sessionName], other.jar[renewalName], 50 * time.Minute},
+			"seen that does not open":          {written.jar[sessionName], flip(renewed.jar[renewalName]), 50 * time.Minute},
+			"seen that is too long":            {written.jar[sessionName], renewed.jar[renewalName] + strings.Repeat("A", 2000), 50 * time.Minute},
 		} {
 			if got := limit(row.session, row.seen); got != row.left {
 				t.Errorf("%s: %v are left, want %v", name, got, row.left)
@@ -267,7 +267,7 @@ func TestReadingRule(t *testing.T) {
 }
 
 // A renewal sealed with a revoked key does not count, though the session's own key is good.
-func TestSeenWithARevokedKey(t *testing.T) {
+func TestRenewalWithARevokedKey(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{Idle: time.Hour})
 		b := newBrowser()
@@ -294,7 +294,7 @@ func TestSeenWithARevokedKey(t *testing.T) {
 		if subject, err := third.look(b); subject != "ann" || err != nil {
 			t.Errorf("within the session token's own limit: %q, %v", subject, err)
 		}
-		delete(b.jar, seenName) // that look renewed it
+		delete(b.jar, renewalName) // that look renewed it
 		time.Sleep(31 * time.Minute)
 		if _, err := third.look(b); err != httpmw.ErrExpiredIdle {
 			t.Errorf("beyond it: %v", err)
@@ -359,12 +359,12 @@ func TestRemember(t *testing.T) {
 		}
 		left := []int{int((absolute - 2*time.Hour).Seconds())}
 		res := f.in(remembered, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
-			_, end := s.Limits()
+			_, end := s.Deadlines()
 			if s.Subject() != "ann" || !end.Equal(begun.Add(absolute)) {
 				t.Errorf("remembered: %q, %v, until %v", s.Subject(), s.Err(), end)
 			}
 		})
-		if diff := cmp.Diff([]string{seenName}, setNames(res)); diff != "" {
+		if diff := cmp.Diff([]string{renewalName}, setNames(res)); diff != "" {
 			t.Error(diff)
 		}
 		if diff := cmp.Diff(left, ages(res)); diff != "" {
@@ -375,7 +375,7 @@ func TestRemember(t *testing.T) {
 			if err := s.Set(cart{Note: "x"}); err != nil {
 				t.Error(err)
 			}
-			if limit, _ := s.Limits(); !limit.Equal(time.Unix(time.Now().Unix(), 0).Add(idle)) {
+			if limit, _ := s.Deadlines(); !limit.Equal(time.Unix(time.Now().Unix(), 0).Add(idle)) {
 				t.Errorf("idle limit %v", limit)
 			}
 		})

@@ -191,7 +191,7 @@ func TestLogout(t *testing.T) {
 			t.Errorf("after logout: %v", s.Err())
 		}
 	})
-	if diff := cmp.Diff([]string{sessionName, seenName}, setNames(res)); diff != "" || !b.signedOut() {
+	if diff := cmp.Diff([]string{sessionName, renewalName}, setNames(res)); diff != "" || !b.signedOut() {
 		t.Errorf("jar %v, %s", b.jar, diff)
 	}
 	if got := res.Header.Get("Cache-Control"); got != "no-store" {
@@ -264,7 +264,7 @@ func await(t *testing.T, what string, ok func() bool) {
 
 func TestLogoutExpiresCookiesThatNeverOpened(t *testing.T) {
 	f := newFixture(t, httpmw.Config{})
-	for _, name := range []string{sessionName, seenName} {
+	for _, name := range []string{sessionName, renewalName} {
 		b := newBrowser()
 		b.jar[name] = "junk"
 		res := f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
@@ -299,14 +299,14 @@ func TestLogoutOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		before, loginTime = s.ID(), s.LoginTime()
-		_, end = s.Limits()
+		_, end = s.Deadlines()
 	})
 	old := b.copy()
 	res := f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 		if err := s.LogoutOthers(r.Context()); err != nil {
 			t.Fatal(err)
 		}
-		_, absolute := s.Limits()
+		_, absolute := s.Deadlines()
 		if s.ID() == before || s.Subject() != "ann" || !s.InGroup("g") || s.Value().Note != "tea" ||
 			!s.LoginTime().Equal(loginTime) || !absolute.Equal(end) {
 			t.Error("the session is another than it was")
@@ -386,7 +386,7 @@ func TestSwitch(t *testing.T) {
 			t.Fatal(err)
 		}
 		loginTime = s.LoginTime()
-		_, end = s.Limits()
+		_, end = s.Deadlines()
 	})
 	old := b.copy()
 	f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
@@ -397,7 +397,7 @@ func TestSwitch(t *testing.T) {
 		if err := s.SetGroups(r.Context(), []string{"tenant:8"}); err != nil {
 			t.Fatal(err)
 		}
-		_, absolute := s.Limits()
+		_, absolute := s.Deadlines()
 		if s.ID() == before || s.InGroup("tenant:7") || s.InGroup("beta") || !s.InGroup("tenant:8") ||
 			s.Value().Note != "tea" || !s.LoginTime().Equal(loginTime) || !absolute.Equal(end) {
 			t.Error("not the same session in another group")

@@ -84,7 +84,7 @@ func TestSizeOfAnonymousSessions(t *testing.T) {
 			}
 			time.Sleep(10 * time.Minute)
 			f.look(b)
-			if diff := cmp.Diff([]string{sessionName, seenName}, b.names()); diff != "" {
+			if diff := cmp.Diff([]string{sessionName, renewalName}, b.names()); diff != "" {
 				t.Errorf("%s: %s", name, diff)
 			}
 		})

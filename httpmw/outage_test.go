@@ -16,7 +16,7 @@ import (
 // seen opens the renewal that a browser holds.
 func (f *fixture) seen(t *testing.T, b *browser) (s token.Renewal) {
 	t.Helper()
-	if err := token.New(keys.Static(f.ring)).OpenRenewal(make([]byte, 1024), b.jar[seenName], &s, time.Now()); err != nil {
+	if err := token.New(keys.Static(f.ring)).OpenRenewal(make([]byte, 1024), b.jar[renewalName], &s, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	return s

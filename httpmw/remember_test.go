@@ -41,7 +41,7 @@ func TestLoweredAbsoluteRemembersNobody(t *testing.T) {
 		begun := time.Unix(time.Now().Unix(), 0)
 		time.Sleep(30 * time.Minute)
 		res := after.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
-			if _, end := s.Limits(); !end.Equal(begun.Add(24 * time.Hour)) {
+			if _, end := s.Deadlines(); !end.Equal(begun.Add(24 * time.Hour)) {
 				t.Errorf("it ends %v after it began", end.Sub(begun))
 			}
 		})

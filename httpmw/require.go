@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Need is what a route asks for beyond a login.
-type Need struct {
+// Requirements is what a route asks for beyond a login.
+type Requirements struct {
 	// LoginWithin refuses with 401 who logged in longer ago, to be asked for the password again. Zero: any.
 	LoginWithin time.Duration
 
@@ -23,11 +23,11 @@ type Need struct {
 // Require lets a request pass if somebody is logged in; an anonymous session is not enough. It works within
 // Handler or without.
 func (m *Manager[T]) Require(next http.Handler) http.Handler {
-	return m.RequireThat(Need{})(next)
+	return m.RequireThat(Requirements{})(next)
 }
 
 // RequireThat is Require with further needs.
-func (m *Manager[T]) RequireThat(n Need) func(http.Handler) http.Handler {
+func (m *Manager[T]) RequireThat(n Requirements) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if err := m.From(r.Context()).meets(n, r, time.Now()); err != nil {
@@ -40,7 +40,7 @@ func (m *Manager[T]) RequireThat(n Need) func(http.Handler) http.Handler {
 }
 
 // meets tells what of n is missing.
-func (s *Session[T]) meets(n Need, r *http.Request, now time.Time) error {
+func (s *Session[T]) meets(n Requirements, r *http.Request, now time.Time) error {
 	switch {
 	case errors.Is(s.Err(), ErrUndecided):
 		return s.Err()

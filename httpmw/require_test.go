@@ -53,8 +53,8 @@ func TestRequireThat(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-		recent := f.RequireThat(httpmw.Need{LoginWithin: 10 * time.Minute})(ok)
-		tenant := f.RequireThat(httpmw.Need{Group: func(r *http.Request) string {
+		recent := f.RequireThat(httpmw.Requirements{LoginWithin: 10 * time.Minute})(ok)
+		tenant := f.RequireThat(httpmw.Requirements{Group: func(r *http.Request) string {
 			if id := r.URL.Query().Get("tenant"); id != "" {
 				return "tenant:" + id
 			}
@@ -118,15 +118,15 @@ func TestRefuse(t *testing.T) {
 		time.Sleep(time.Minute)
 		for name, row := range map[string]struct {
 			who    *browser
-			need   httpmw.Need
+			need   httpmw.Requirements
 			status int
 			err    error
 		}{
-			"nobody":    {newBrowser(), httpmw.Need{}, 401, httpmw.ErrNoLogin},
-			"junk":      {junk, httpmw.Need{}, 401, httpmw.ErrMalformed},
-			"expired":   {old, httpmw.Need{}, 401, httpmw.ErrExpiredIdle},
-			"long ago":  {b, httpmw.Need{LoginWithin: time.Second}, 401, httpmw.ErrLoginTooOld},
-			"forbidden": {b, httpmw.Need{Group: func(*http.Request) string { return "g" }}, 403, httpmw.ErrForbidden},
+			"nobody":    {newBrowser(), httpmw.Requirements{}, 401, httpmw.ErrNoLogin},
+			"junk":      {junk, httpmw.Requirements{}, 401, httpmw.ErrMalformed},
+			"expired":   {old, httpmw.Requirements{}, 401, httpmw.ErrExpiredIdle},
+			"long ago":  {b, httpmw.Requirements{LoginWithin: time.Second}, 401, httpmw.ErrLoginTooOld},
+			"forbidden": {b, httpmw.Requirements{Group: func(*http.Request) string { return "g" }}, 403, httpmw.ErrForbidden},
 		} {
 			res := row.who.get(f.RequireThat(row.need)(ok))
 			if res.StatusCode != row.status || !errors.Is(gotErr, row.err) || res.Header.Get("Retry-After") != "" {

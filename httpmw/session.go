@@ -78,9 +78,9 @@ func (s *Session[T]) LoginTime() time.Time {
 	return time.Unix(s.st.tok.AuthTime, 0)
 }
 
-// Limits returns when the session ends if it is not used again, and when it ends in any case; zero times if
+// Deadlines returns when the session ends if it is not used again, and when it ends in any case; zero times if
 // there is none.
-func (s *Session[T]) Limits() (idle, absolute time.Time) {
+func (s *Session[T]) Deadlines() (idle, absolute time.Time) {
 	s.st.read()
 	defer s.st.mu.Unlock()
 	if s.st.status != alive {

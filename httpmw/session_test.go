@@ -29,7 +29,7 @@ func TestNoCookieMeansNoSession(t *testing.T) {
 		if s.LoggedIn() || s.ID() != "" || s.Subject() != "" || s.InGroup("g") || !s.LoginTime().IsZero() || s.Err() != nil {
 			t.Error("there is a session")
 		}
-		if idle, absolute := s.Limits(); !idle.IsZero() || !absolute.IsZero() {
+		if idle, absolute := s.Deadlines(); !idle.IsZero() || !absolute.IsZero() {
 			t.Error("there are limits")
 		}
 		if diff := cmp.Diff(cart{}, s.Value()); diff != "" {
@@ -192,7 +192,7 @@ func TestOneSessionInManyGoroutines(t *testing.T) {
 						t.Error(err)
 					}
 					s.Value()
-					s.Limits()
+					s.Deadlines()
 					if !s.LoggedIn() || s.Subject() != "ann" || !s.InGroup("g") || s.Err() != nil || s.ID() == "" || s.LoginTime().IsZero() {
 						t.Error("the session is gone")
 					}

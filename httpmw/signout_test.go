@@ -113,7 +113,7 @@ func TestLogoutWithoutTheRenewalCookie(t *testing.T) {
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		use(t, f, b)
 		copied := b.copy()
-		delete(b.jar, seenName)
+		delete(b.jar, renewalName)
 		if err := f.does(b, logout); err != nil {
 			t.Error(err)
 		}

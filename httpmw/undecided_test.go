@@ -102,7 +102,7 @@ func TestLogoutWhileTheStoreIsSilent(t *testing.T) {
 							t.Error("still logged in")
 						}
 					})
-					if diff := cmp.Diff([]string{sessionName, seenName}, setNames(res)); diff != "" || !b.signedOut() {
+					if diff := cmp.Diff([]string{sessionName, renewalName}, setNames(res)); diff != "" || !b.signedOut() {
 						t.Errorf("jar %v, %s", b.jar, diff)
 					}
 					if _, err := f.look(copied); !errors.Is(err, httpmw.ErrRevoked) {
@@ -191,7 +191,7 @@ func TestDataWrittenWhileTheStoreIsSilent(t *testing.T) {
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		limit := func() (idle time.Time) {
-			f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) { idle, _ = s.Limits() })
+			f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) { idle, _ = s.Deadlines() })
 			return idle
 		}
 		begun := limit()
@@ -265,7 +265,7 @@ func TestAskOnceAfterALongPause(t *testing.T) {
 				t.Errorf("got %v", s.Err())
 			}
 		})
-		if diff := cmp.Diff([]string{seenName}, setNames(res)); diff != "" {
+		if diff := cmp.Diff([]string{renewalName}, setNames(res)); diff != "" {
 			t.Errorf("what was asked was not written down: %s", diff)
 		}
 		asked := late.store.Confirms()
@@ -293,7 +293,7 @@ func TestWriteAfterALongPause(t *testing.T) {
 			if err := s.Set(cart{Note: "x"}); err != nil {
 				t.Error(err)
 			}
-			if idle, _ := s.Limits(); !idle.Equal(time.Unix(time.Now().Unix(), 0).Add(2 * time.Hour)) {
+			if idle, _ := s.Deadlines(); !idle.Equal(time.Unix(time.Now().Unix(), 0).Add(2 * time.Hour)) {
 				t.Errorf("the idle limit is %v from now", time.Until(idle))
 			}
 		})
@@ -313,7 +313,7 @@ func TestFreshList(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
-		transfer := f.RequireThat(httpmw.Need{FreshList: true})(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		transfer := f.RequireThat(httpmw.Requirements{FreshList: true})(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 		page := f.Require(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 		check := func(when string, wantTransfer, wantPage int) {
 			t.Helper()

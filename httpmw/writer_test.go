@@ -79,13 +79,13 @@ var situations = []situation{
 	}},
 	{name: "changed", vary: true, cookies: []string{sessionName}, late: httpmw.ErrCommitted,
 		act: func(s *httpmw.Session[cart], _ *http.Request) error { return s.Set(cart{Note: "x"}) }},
-	{name: "renewed", cookies: []string{seenName}, kept: []string{seenName},
+	{name: "renewed", cookies: []string{renewalName}, kept: []string{renewalName},
 		edit: func(t *token.Session) { t.IssuedAt -= 600; t.Expires -= 600 },
 		act:  func(*httpmw.Session[cart], *http.Request) error { return nil }},
-	{name: "changed when due for renewal", vary: true, cookies: []string{sessionName}, late: httpmw.ErrCommitted, kept: []string{seenName},
+	{name: "changed when due for renewal", vary: true, cookies: []string{sessionName}, late: httpmw.ErrCommitted, kept: []string{renewalName},
 		edit: func(t *token.Session) { t.IssuedAt -= 600; t.Expires -= 600 },
 		act:  func(s *httpmw.Session[cart], _ *http.Request) error { return s.Set(cart{Note: "x"}) }},
-	{name: "ended", vary: true, cookies: []string{sessionName, seenName}, late: httpmw.ErrCommitted,
+	{name: "ended", vary: true, cookies: []string{sessionName, renewalName}, late: httpmw.ErrCommitted,
 		act: func(s *httpmw.Session[cart], r *http.Request) error { return s.Logout(r.Context()) }},
 	{name: "undecided", vary: true, down: true,
 		// A position the list has not reached can only be judged by the store.
@@ -550,7 +550,7 @@ func TestMergedHeaders(t *testing.T) {
 		"vary by all":          {http.Header{"Vary": {"*"}}, http.Header{"Cache-Control": {"no-store"}, "Vary": {"*"}}},
 		"delivery networks":    {http.Header{"Surrogate-Control": {"max-age=9"}, "Foo-Cdn-Cache-Control": {"public"}}, http.Header{"Cache-Control": {"no-store"}, "Vary": {"Cookie"}, "Surrogate-Control": {"no-store"}, "Foo-Cdn-Cache-Control": {"no-store"}}},
 		"cookies of others":    {http.Header{"Set-Cookie": {"a=b", sessionName + "2=c"}}, http.Header{"Cache-Control": {"no-store"}, "Vary": {"Cookie"}, "Set-Cookie": {"a=b", sessionName + "2=c", "ours"}}},
-		"our own, set earlier": {http.Header{"Set-Cookie": {sessionName + "=old", "a=b", seenName + "=old", anonName + "=old", anonName + ".1=old"}}, http.Header{"Cache-Control": {"no-store"}, "Vary": {"Cookie"}, "Set-Cookie": {"a=b", "ours"}}},
+		"our own, set earlier": {http.Header{"Set-Cookie": {sessionName + "=old", "a=b", renewalName + "=old", anonName + "=old", anonName + ".1=old"}}, http.Header{"Cache-Control": {"no-store"}, "Vary": {"Cookie"}, "Set-Cookie": {"a=b", "ours"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res := f.in(newBrowser(), func(w http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
@@ -586,7 +586,7 @@ func TestVaryWithoutACookie(t *testing.T) {
 		"Subject":   func(s *httpmw.Session[cart], _ *http.Request) { s.Subject() },
 		"InGroup":   func(s *httpmw.Session[cart], _ *http.Request) { s.InGroup("g") },
 		"LoginTime": func(s *httpmw.Session[cart], _ *http.Request) { s.LoginTime() },
-		"Limits":    func(s *httpmw.Session[cart], _ *http.Request) { s.Limits() },
+		"Limits":    func(s *httpmw.Session[cart], _ *http.Request) { s.Deadlines() },
 		"Err":       func(s *httpmw.Session[cart], _ *http.Request) { _ = s.Err() },
 		"Value":     func(s *httpmw.Session[cart], _ *http.Request) { s.Value() },
 		"Logout":    func(s *httpmw.Session[cart], r *http.Request) { _ = s.Logout(r.Context()) },

@@ -54,7 +54,7 @@ func TestAdoptContinuesTheSession(t *testing.T) {
 			t.Errorf("the store was asked %d times, want 1", n)
 		}
 		f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
-			idle, absolute := s.Limits()
+			idle, absolute := s.Deadlines()
 			got := []any{s.ID(), s.Subject(), s.LoginTime().Equal(saved), s.InGroup("tenant:7"), s.InGroup(adopt.Group(oldSystem)), s.Value().Note,
 				time.Until(idle), absolute.Sub(saved)}
 			want := []any{sid, "ada", true, true, true, "n", 2 * time.Hour, 24 * time.Hour}

@@ -34,7 +34,7 @@ func shop(m *httpmw.Manager[basket]) http.Handler {
 		s := m.From(r.Context())
 		fmt.Fprintf(w, "%s %v", s.Subject(), s.Value().Items)
 	})))
-	mux.Handle("GET /pay", m.RequireThat(httpmw.Need{FreshList: true})(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	mux.Handle("GET /pay", m.RequireThat(httpmw.Requirements{FreshList: true})(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "paid")
 	})))
 	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {

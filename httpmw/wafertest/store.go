@@ -10,7 +10,7 @@ import (
 
 // Stale makes the store fail, and returns once the list is older than it may be. This is the first
 // half hour of an outage: sessions that the list can decide from memory are accepted, but not as
-// fresh, so httpmw.Need.FreshList answers 503. Logout returns revocation.ErrUnavailable; SetGroups
+// fresh, so httpmw.Requirements.FreshList answers 503. Logout returns revocation.ErrUnavailable; SetGroups
 // and LogoutOthers return httpmw.ErrUndecided. With real time, Stale takes a second.
 func (k *Kit[T]) Stale() {
 	k.tb.Helper()

@@ -137,7 +137,7 @@ type app struct {
 func (a *app) routes() http.Handler {
 	mux := http.NewServeMux()
 	need := a.sessions.Require
-	fresh := a.sessions.RequireThat(httpmw.Need{FreshList: true})
+	fresh := a.sessions.RequireThat(httpmw.Requirements{FreshList: true})
 	mux.HandleFunc("POST /login", a.login)
 	mux.Handle("GET /me", need(a.then(func(*http.Request, *httpmw.Session[data]) error { return nil })))
 	mux.Handle("GET /fresh", fresh(a.then(func(*http.Request, *httpmw.Session[data]) error { return nil })))

@@ -125,7 +125,7 @@ func (r *replica) me(w http.ResponseWriter, req *http.Request) {
 
 func (r *replica) show(w http.ResponseWriter, req *http.Request) {
 	s := r.sessions.From(req.Context())
-	idleEnd, absoluteEnd := s.Limits()
+	idleEnd, absoluteEnd := s.Deadlines()
 	expires := idleEnd
 	if absoluteEnd.Before(expires) {
 		expires = absoluteEnd
