@@ -236,7 +236,7 @@ func TestWriteAtTheEdgeOfTheBounds(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
-		f.mintSeen(t, b, f.ring, func(seen *token.Renewal) { seen.IssuedAt += int64(slack / time.Second) })
+		f.mintRenewal(t, b, f.ring, func(renewal *token.Renewal) { renewal.IssuedAt += int64(slack / time.Second) })
 		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
 			if err := s.Set(cart{Note: "x"}); err != nil {
 				t.Error(err)

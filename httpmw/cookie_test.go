@@ -59,8 +59,8 @@ func TestCookieAttributes(t *testing.T) {
 			if len(lines) == 2 && marker.MatchString(lines[0]) {
 				lines[0] = marker.ReplaceAllString(lines[0], "${1}V;")
 			}
-			seenGone := strings.Replace(row.want, "=V", "-seen=", 1) + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"
-			if diff := cmp.Diff([]string{row.want, seenGone}, lines); diff != "" {
+			renewalGone := strings.Replace(row.want, "=V", "-seen=", 1) + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"
+			if diff := cmp.Diff([]string{row.want, renewalGone}, lines); diff != "" {
 				t.Errorf("logout (-want +got):\n%s", diff)
 			}
 		})
@@ -71,8 +71,8 @@ func TestScan(t *testing.T) {
 	const most = 3000 // as in net/http
 	many := strings.Repeat("x=y; ", most-1)
 	for name, row := range map[string]struct {
-		fields        []string
-		session, seen []string
+		fields           []string
+		session, renewal []string
 	}{
 		"none":             {nil, nil, nil},
 		"empty":            {[]string{""}, nil, nil},
@@ -99,9 +99,9 @@ func TestScan(t *testing.T) {
 		"in a later field": {[]string{many + "x=y", "__Host-Http-session=a"}, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			session, seen := httpmw.ScanCookies(httpmw.Config{App: "session"}, row.fields)
-			if !slices.Equal(session, row.session) || !slices.Equal(seen, row.seen) {
-				t.Errorf("got %q %q, want %q %q", session, seen, row.session, row.seen)
+			session, renewal := httpmw.ScanCookies(httpmw.Config{App: "session"}, row.fields)
+			if !slices.Equal(session, row.session) || !slices.Equal(renewal, row.renewal) {
+				t.Errorf("got %q %q, want %q %q", session, renewal, row.session, row.renewal)
 			}
 		})
 	}
@@ -118,8 +118,8 @@ func FuzzScan(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, header string) {
 		fields := strings.Split(header, "\n")
-		session, seen := httpmw.ScanCookies(httpmw.Config{App: "s", InsecureHTTP: true}, fields)
-		for _, v := range slices.Concat(session, seen) {
+		session, renewal := httpmw.ScanCookies(httpmw.Config{App: "s", InsecureHTTP: true}, fields)
+		for _, v := range slices.Concat(session, renewal) {
 			if strings.ContainsAny(v, ";\n") || strings.TrimRight(v, " \t") != v {
 				t.Errorf("value %q has a separator in it", v)
 			}
@@ -127,8 +127,8 @@ func FuzzScan(f *testing.F) {
 				t.Errorf("value %q is not of the header", v)
 			}
 		}
-		if len(session) > 4 || len(seen) > 4 {
-			t.Errorf("%d and %d values, at most 4 are looked at", len(session), len(seen))
+		if len(session) > 4 || len(renewal) > 4 {
+			t.Errorf("%d and %d values, at most 4 are looked at", len(session), len(renewal))
 		}
 		// net/http strips quotes, drops values with bytes no cookie may have, allows blanks before "=", and
 		// gives up beyond 3,000 pairs; we never write any of that.
@@ -147,8 +147,8 @@ func FuzzScan(f *testing.F) {
 		if w := want("s"); !slices.Equal(session, w) {
 			t.Errorf("session: got %q, net/http reads %q", session, w)
 		}
-		if w := want("s-seen"); !slices.Equal(seen, w) {
-			t.Errorf("seen: got %q, net/http reads %q", seen, w)
+		if w := want("s-seen"); !slices.Equal(renewal, w) {
+			t.Errorf("renewal: got %q, net/http reads %q", renewal, w)
 		}
 	})
 }

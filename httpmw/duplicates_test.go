@@ -30,7 +30,7 @@ func TestDuplicateCookies(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{Idle: time.Hour})
 		cookie := func(value string) string { return sessionName + "=" + value }
-		seen := func(value string) string { return renewalName + "=" + value }
+		renewal := func(value string) string { return renewalName + "=" + value }
 		session := func(subject string) string {
 			b := newBrowser()
 			f.login(t, b, httpmw.Identity{Subject: subject})
@@ -53,7 +53,7 @@ func TestDuplicateCookies(t *testing.T) {
 		renewed := newBrowser()
 		renewed.jar[sessionName] = early
 		f.look(renewed)
-		earlySeen := renewed.jar[renewalName]
+		earlyRenewal := renewed.jar[renewalName]
 
 		for name, row := range map[string]struct {
 			pairs   []string
@@ -91,11 +91,11 @@ func TestDuplicateCookies(t *testing.T) {
 		// Renewals belong to their sessions, in whatever order they come.
 		time.Sleep(30 * time.Minute)
 		for name, pairs := range map[string][]string{
-			"own":                 {cookie(early), seen(earlySeen)},
-			"own among others":    {seen("junk"), seen(earlySeen), cookie(early), cookie("junk"), seen("junk")},
-			"two of own":          {seen(earlySeen), cookie(early), seen(earlySeen)},
-			"of two sessions":     {cookie(expired), cookie(early), seen(earlySeen)},
-			"header fields mixed": {seen(earlySeen), "other=1", cookie(early)},
+			"own":                 {cookie(early), renewal(earlyRenewal)},
+			"own among others":    {renewal("junk"), renewal(earlyRenewal), cookie(early), cookie("junk"), renewal("junk")},
+			"two of own":          {renewal(earlyRenewal), cookie(early), renewal(earlyRenewal)},
+			"of two sessions":     {cookie(expired), cookie(early), renewal(earlyRenewal)},
+			"header fields mixed": {renewal(earlyRenewal), "other=1", cookie(early)},
 		} {
 			if subject, err := f.with(pairs...); subject != "early" || err != nil {
 				t.Errorf("%s: %q, %v", name, subject, err)
@@ -109,7 +109,7 @@ func TestDuplicateCookies(t *testing.T) {
 		if _, err := f.list.Revoke(t.Context(), revocation.Session(sid), revocation.Options{}); err != nil {
 			t.Fatal(err)
 		}
-		if subject, err := f.with(cookie(lateWritten), cookie(early), seen(earlySeen)); subject != "early" || err != nil {
+		if subject, err := f.with(cookie(lateWritten), cookie(early), renewal(earlyRenewal)); subject != "early" || err != nil {
 			t.Errorf("beside a revoked one: %q, %v", subject, err)
 		}
 		if _, err := f.with(cookie("junk"), cookie(lateWritten)); err != httpmw.ErrRevokedSession {

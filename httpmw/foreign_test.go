@@ -12,17 +12,17 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// mintSeen seals a renewal token for a browser's session.
-func (f *fixture) mintSeen(t testing.TB, b *browser, ring *keys.Ring, edit func(*token.Renewal)) {
+// mintRenewal seals a renewal token for a browser's session.
+func (f *fixture) mintRenewal(t testing.TB, b *browser, ring *keys.Ring, edit func(*token.Renewal)) {
 	t.Helper()
 	sealer := token.New(keys.Static(ring))
 	var tok token.Session
 	if err := sealer.OpenSession(nil, b.jar[sessionName], &tok, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	seen := token.Renewal{ID: tok.ID, Validity: tok.Validity}
-	edit(&seen)
-	value, err := sealer.SealRenewal(nil, &seen, time.Now())
+	renewal := token.Renewal{ID: tok.ID, Validity: tok.Validity}
+	edit(&renewal)
+	value, err := sealer.SealRenewal(nil, &renewal, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,9 @@ func TestWriteOverARenewalFromAFastClock(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
-		f.mintSeen(t, b, f.ring, func(seen *token.Renewal) { seen.IssuedAt, seen.Expires = seen.IssuedAt+3599, seen.Expires-3600 })
+		f.mintRenewal(t, b, f.ring, func(renewal *token.Renewal) {
+			renewal.IssuedAt, renewal.Expires = renewal.IssuedAt+3599, renewal.Expires-3600
+		})
 		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
 			if err := s.Set(cart{Note: "x"}); err != nil {
 				t.Error(err)
@@ -125,7 +127,7 @@ func TestRenewalBeyondTheEnd(t *testing.T) {
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		end := time.Unix(time.Now().Unix(), 0).Add(2 * time.Hour)
-		f.mintSeen(t, b, f.ring, func(seen *token.Renewal) { seen.Expires += 2 * 3600 })
+		f.mintRenewal(t, b, f.ring, func(renewal *token.Renewal) { renewal.Expires += 2 * 3600 })
 		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
 			if idle, absolute := s.Deadlines(); !idle.Equal(end) || !absolute.Equal(end) {
 				t.Errorf("limits %v and %v, want %v", idle, absolute, end)
@@ -134,9 +136,9 @@ func TestRenewalBeyondTheEnd(t *testing.T) {
 		// And none of ours says so.
 		time.Sleep(90 * time.Minute)
 		f.look(b)
-		var seen token.Renewal
-		if err := token.New(keys.Static(f.ring)).OpenRenewal(nil, b.jar[renewalName], &seen, time.Now()); err != nil || seen.Expires != end.Unix() {
-			t.Errorf("a renewal says %v, %v, want %v", time.Unix(seen.Expires, 0), err, end)
+		var renewal token.Renewal
+		if err := token.New(keys.Static(f.ring)).OpenRenewal(nil, b.jar[renewalName], &renewal, time.Now()); err != nil || renewal.Expires != end.Unix() {
+			t.Errorf("a renewal says %v, %v, want %v", time.Unix(renewal.Expires, 0), err, end)
 		}
 		time.Sleep(30 * time.Minute)
 		if _, err := f.look(b); err != httpmw.ErrExpiredAbsolute {
@@ -156,7 +158,7 @@ func TestRenewalOfAnUnknownKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		f.mintSeen(t, b, rotated, func(seen *token.Renewal) { seen.Expires += 60 })
+		f.mintRenewal(t, b, rotated, func(renewal *token.Renewal) { renewal.Expires += 60 })
 		if subject, err := f.look(b); subject != "ann" || err != nil || f.Stats().Lookups != 1 {
 			t.Errorf("%q, %v, %d lookups", subject, err, f.Stats().Lookups)
 		}

@@ -71,7 +71,7 @@ func TestR23LimitsCountFromTheDecision(t *testing.T) {
 func (f *fixture) sealed(t *testing.T, b *browser) time.Time {
 	t.Helper()
 	if _, ok := b.jar[renewalName]; ok {
-		return time.Unix(f.seen(t, b).Expires, 0)
+		return time.Unix(f.renewal(t, b).Expires, 0)
 	}
 	var s token.Session
 	if err := token.New(keys.Static(f.ring)).OpenSession(make([]byte, 4096), b.jar[sessionName], &s, time.Now()); err != nil {

@@ -233,11 +233,11 @@ func TestReadingRule(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		f.look(other) // renews
 
-		limit := func(session, seen string) (left time.Duration) {
+		limit := func(session, renewal string) (left time.Duration) {
 			p := newBrowser()
 			p.jar[sessionName] = session
-			if seen != "" {
-				p.jar[renewalName] = seen
+			if renewal != "" {
+				p.jar[renewalName] = renewal
 			}
 			f.in(p, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
 				if idle, _ := s.Deadlines(); !idle.IsZero() {
@@ -247,19 +247,19 @@ func TestReadingRule(t *testing.T) {
 			return left.Round(time.Minute)
 		}
 		for name, row := range map[string]struct {
-			session, seen string
-			left          time.Duration
+			session, renewal string
+			left             time.Duration
 		}{
-			"session alone":                    {written.jar[sessionName], "", 50 * time.Minute},
-			"session with an older seen":       {written.jar[sessionName], renewed.jar[renewalName], 50 * time.Minute},
-			"session with a newer seen":        {first.jar[sessionName], renewed.jar[renewalName], 30 * time.Minute},
-			"session whose exp has passed":     {first.jar[sessionName], "", 0},
-			"seen of another session":          {first.jar[sessionName], other.jar[renewalName], 0},
-			"seen of another, session is live": {written.jar[sessionName], other.jar[renewalName], 50 * time.Minute},
-			"seen that does not open":          {written.jar[sessionName], flip(renewed.jar[renewalName]), 50 * time.Minute},
-			"seen that is too long":            {written.jar[sessionName], renewed.jar[renewalName] + strings.Repeat("A", 2000), 50 * time.Minute},
+			"session alone":                       {written.jar[sessionName], "", 50 * time.Minute},
+			"session with an older renewal":       {written.jar[sessionName], renewed.jar[renewalName], 50 * time.Minute},
+			"session with a newer renewal":        {first.jar[sessionName], renewed.jar[renewalName], 30 * time.Minute},
+			"session whose exp has passed":        {first.jar[sessionName], "", 0},
+			"renewal of another session":          {first.jar[sessionName], other.jar[renewalName], 0},
+			"renewal of another, session is live": {written.jar[sessionName], other.jar[renewalName], 50 * time.Minute},
+			"renewal that does not open":          {written.jar[sessionName], flip(renewed.jar[renewalName]), 50 * time.Minute},
+			"renewal that is too long":            {written.jar[sessionName], renewed.jar[renewalName] + strings.Repeat("A", 2000), 50 * time.Minute},
 		} {
-			if got := limit(row.session, row.seen); got != row.left {
+			if got := limit(row.session, row.renewal); got != row.left {
 				t.Errorf("%s: %v are left, want %v", name, got, row.left)
 			}
 		}

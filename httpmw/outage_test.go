@@ -13,8 +13,8 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// seen opens the renewal that a browser holds.
-func (f *fixture) seen(t *testing.T, b *browser) (s token.Renewal) {
+// renewal opens the renewal that a browser holds.
+func (f *fixture) renewal(t *testing.T, b *browser) (s token.Renewal) {
 	t.Helper()
 	if err := token.New(keys.Static(f.ring)).OpenRenewal(make([]byte, 1024), b.jar[renewalName], &s, time.Now()); err != nil {
 		t.Fatal(err)
@@ -39,7 +39,7 @@ func TestR24AnOutageLongerThanTheIdleLimit(t *testing.T) {
 				t.Fatalf("%q, %v", subject, err)
 			}
 		}
-		during := f.seen(t, b)
+		during := f.renewal(t, b)
 		if moved := during.Expires - before.Expires; moved < 28*60 || during.Checked != before.Checked || during.Term != before.Term {
 			t.Errorf("the limit moved by %d s; checked up to %d in %d, and before up to %d in %d", moved, during.Checked, during.Term, before.Checked, before.Term)
 		}
@@ -48,7 +48,7 @@ func TestR24AnOutageLongerThanTheIdleLimit(t *testing.T) {
 		if subject, err := f.look(b); subject != "ann" || err != nil {
 			t.Errorf("%q, %v", subject, err)
 		}
-		if after := f.seen(t, b); after.Checked <= during.Checked {
+		if after := f.renewal(t, b); after.Checked <= during.Checked {
 			t.Error("not checked anew when the store was back")
 		}
 	})
