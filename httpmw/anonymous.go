@@ -23,7 +23,8 @@ func (s *state) takeMarkers(v *values) {
 	v.n = n
 }
 
-// record notes what a session means for others: Logout has to end it, and an anonymous session has to have begun after it.
+// record notes what a session means for others: Logout has to end it, and an anonymous session
+// counts only if it began later.
 func (s *state) record(o *opened, now time.Time) {
 	s.mayEnd(o, now)
 	s.latest = max(s.latest, o.tok.Epoch)
@@ -32,12 +33,12 @@ func (s *state) record(o *opened, now time.Time) {
 	}
 }
 
-// overtaken reports whether an anonymous session began no later than a login or a logout of the same browser. It is then
-// as if its cookie had not come.
+// overtaken reports whether an anonymous session began no later than a login or a logout of the
+// same browser. Its cookie then counts as if it had not come.
 func (s *state) overtaken(o *opened) bool { return o.tok.ID != (token.ID{}) && o.tok.Epoch <= s.after }
 
-// beginAnonymous begins a session of nobody. It began when the request came, not now: a login or a logout meanwhile
-// has overtaken it.
+// beginAnonymous begins an anonymous session. It begins when the request came, not now, so that a
+// login or a logout meanwhile overtakes it.
 func (s *state) beginAnonymous(now time.Time) opened {
 	c := s.core
 	o := opened{status: alive}
@@ -50,7 +51,7 @@ func (s *state) beginAnonymous(now time.Time) opened {
 	start.Epoch = max(own-now.Sub(s.entered).Milliseconds(), s.after+1)
 	o.begin(start)
 	if o.verdict = c.replica.Decide(&o.query); o.verdict.Outcome == replica.Refuse {
-		// Everybody was logged out meanwhile, and this one begins after that.
+		// Everyone was revoked meanwhile, and this session begins after that.
 		start.Epoch = max(own, s.after+1)
 		o.begin(start)
 		o.verdict = c.replica.Decide(&o.query)
@@ -58,13 +59,15 @@ func (s *state) beginAnonymous(now time.Time) opened {
 	return o
 }
 
-// signOut has the answer leave a marker in place of the session cookie, later than all that the browser may have.
+// signOut has the response leave a marker in place of the session cookie, later than anything that
+// the browser may have.
 func (s *state) signOut() {
 	s.out = max(s.core.replica.LogTime()+markerSlack.Milliseconds(), s.after, s.latest)
 	s.after = s.out
 }
 
-// room returns how long the lines of a session may be: the answer may have to set a marker beside an anonymous one.
+// room returns how long the lines of a session may be. The response may have to set a marker beside
+// an anonymous session.
 func (s *state) room(t *token.Session) int {
 	if !listed(t) && (s.out != 0 || s.bulk > 0) {
 		return maxLines - len(s.core.cookie.line(s.core.cookie.session, marker(1e15-1), 0))
@@ -91,8 +94,8 @@ func (s *state) besides(lines []string) []string {
 		return append(s.chunks.expired(k, k.session, len(lines)), s.expireAnonymous(size)...)
 	}
 	more := s.chunks.expired(k, k.anonymous, len(lines))
-	// What is left of a login stays, so that a logout can still end it, unless the two together would be longer than
-	// one session may be.
+	// The cookie of an earlier login stays, so that a logout can still end it, unless both together
+	// would be longer than one session may be.
 	out, most := s.out, maxLines
 	if s.core.spreads() {
 		most = maxCookieHeader
@@ -107,8 +110,8 @@ func (s *state) besides(lines []string) []string {
 	return more
 }
 
-// expireAnonymous returns lines that expire an anonymous cookie that came, beside others of that size. Where it does
-// not fit it can wait: the cookie does not count.
+// expireAnonymous returns lines that expire an anonymous cookie that came, beside others of that
+// size. If they do not fit they can wait: the cookie does not count.
 func (s *state) expireAnonymous(size int) (lines []string) {
 	k := &s.core.cookie
 	if s.anonymous {

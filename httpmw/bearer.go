@@ -10,11 +10,12 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// Check opens and decides a bearer token from Issue. It takes nothing else: a cookie is not a bearer token. It returns
-// the session only if somebody is logged in, and otherwise what Session.Err would say, ErrUndecided among it;
-// ErrNoLogin if token is "".
+// Check opens and checks a bearer token from Issue. It accepts nothing else: a cookie is not a
+// bearer token. It returns the session only if somebody is logged in. Otherwise the error is the
+// one that Session.Err would return, such as ErrUndecided, and ErrNoLogin if token is "".
 //
-// The session cannot be changed, only asked, watched and logged out: everything else returns ErrCommitted.
+// The session cannot be changed, only read, watched and logged out: everything else returns
+// ErrCommitted.
 func (m *Manager[T]) Check(ctx context.Context, token string) (*Session[T], error) {
 	if token == "" {
 		return nil, ErrNoLogin
@@ -25,9 +26,10 @@ func (m *Manager[T]) Check(ctx context.Context, token string) (*Session[T], erro
 	return m.checked(ctx, st, now)
 }
 
-// CheckCookies is Check for the values of the two cookies, as they came over another transport than HTTP. renewal may
-// be "". It takes no bearer token. The marker of a logout is ErrNoLogin, and one of the cookies over which a large session
-// is spread is ErrIncomplete.
+// CheckCookies is Check for the values of the session cookie and the renewal cookie that came over
+// another transport than HTTP. renewal may be "". It accepts no bearer token. The error is
+// ErrNoLogin for the marker of a logout, and ErrIncomplete for one of several cookies over which a
+// large session is spread.
 func (m *Manager[T]) CheckCookies(ctx context.Context, session, renewal string) (*Session[T], error) {
 	if _, out := parseMarker(session); out || session == "" {
 		return nil, ErrNoLogin
@@ -45,7 +47,7 @@ func (m *Manager[T]) CheckCookies(ctx context.Context, session, renewal string) 
 // checked counts the outcome of a check and returns the session if somebody is logged in.
 func (m *Manager[T]) checked(ctx context.Context, st *state, now time.Time) (*Session[T], error) {
 	st.record(&st.opened, now)
-	m.core.settle(ctx, st, st.refusal(), now)
+	m.core.report(ctx, st, st.refusal(), now)
 	switch {
 	case st.status != alive:
 		return nil, st.err()
@@ -72,9 +74,10 @@ func (c *core) openBearer(ctx context.Context, o *opened, compact string, now ti
 	c.judge(ctx, o, "", now)
 }
 
-// Issue begins a session of id without HTTP and returns its bearer token, which Check takes and which is no cookie. It
-// is never renewed and lives for ttl, at most the list's MaxIdle and the ring's MaxSession; zero: Config.Idle. It is revoked like
-// any session, by its id, subject and groups. Identity.Remember means nothing here and is refused.
+// Issue begins a session of id without HTTP and returns its bearer token, which Check accepts and
+// which is not a cookie. It is never renewed and lives for ttl, at most the list's MaxIdle and the
+// ring's MaxSession; zero: Config.Idle. It is revoked like any session, by its id, subject and
+// groups. Identity.Remember has no meaning here and is refused.
 func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Duration) (string, error) {
 	c := m.core
 	if ttl == 0 {
@@ -83,9 +86,9 @@ func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Du
 	longest := min(c.replica.MaxIdle(), c.keys.Ring().MaxSession())
 	switch {
 	case ttl < time.Second || ttl > longest:
-		return "", fmt.Errorf("%w: a token lives from a second to %v, not %v", ErrIdentity, longest, ttl)
+		return "", fmt.Errorf("%w: a bearer token may live from 1 s to %v, not %v", ErrIdentity, longest, ttl)
 	case id.Remember:
-		return "", fmt.Errorf("%w: a bearer token is not a cookie to remember", ErrIdentity)
+		return "", fmt.Errorf("%w: a bearer token cannot be remembered: leave Remember unset", ErrIdentity)
 	}
 	raw, err := c.encode(data)
 	if err != nil {

@@ -11,21 +11,26 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// A session whose data is too large for one cookie is spread over two or three, if Config.MaxCookies allows it. Each of
-// them holds a chunk, which is a session token of its own. The first chunk has the cookie's own name, all claims and the
-// beginning of the data. The others, "<name>.1" and "<name>.2", have the rest. The audience of a chunk says which one it is,
-// "<App>.0", "<App>.1" or "<App>.2", so that no chunk can be mistaken for a session. In the place of the data it has
+// A session whose data is too large for one cookie is spread over two or three, if
+// Config.MaxCookies allows it. Each of them holds a chunk, which is a session token of its own. The
+// first chunk has the cookie's own name, all claims and the beginning of the data. The others,
+// "<name>.1" and "<name>.2", have the rest. The audience of a chunk says which one it is,
+// "<App>.0", "<App>.1" or "<App>.2", so that no chunk can be mistaken for a session. In the place
+// of the data it has
 //
 //	<write id>.<number of chunks>.<bytes of the data>
 //
-// Chunks belong together if their session id, write id and number are the same, and all of them must be there. So only what
-// one write sealed opens, however cookies of several writes, or of several sessions, were mixed.
+// Chunks belong together if their session id, write id and number are the same, and all of them
+// must be there. So only what one write sealed opens, however cookies of several writes, or of
+// several sessions, were mixed.
 //
-// The rest of the package meets chunks where a scan finds their cookies (isChunk), where a token opens that is one
-// (gather), where a session is sealed that is too large (sealChunks), and where their cookies are expired (chunkCookies).
+// The rest of the package meets chunks where a scan finds their cookies (isChunk), where a token
+// opens that is one (gather), where a session is sealed that is too large (sealChunks), and where
+// their cookies are expired (chunkCookies).
 const (
-	// maxCookieHeader bounds what the browser sends back of our cookies, in bytes: nginx refuses 8,183 in all. Each
-	// chunk gets a third of what is left beside the renewal cookie, also if there are only two.
+	// maxCookieHeader bounds what the browser sends back of our cookies, in bytes: nginx refuses
+	// 8,183 in all. Each chunk gets a third of what is left beside the renewal cookie, also if
+	// there are only two.
 	maxCookieHeader = 7500
 	roomForRenewal  = 360
 	maxChunk        = (maxCookieHeader - roomForRenewal) / maxCookies
@@ -33,12 +38,12 @@ const (
 	writeIDLength = 11 // 8 bytes in base64url
 )
 
-// chunkCookies are the Cookie header fields of a request in which a chunk came that is not a first one. It is nil in all
-// other requests.
+// chunkCookies are the Cookie header fields of a request in which a chunk came that is not a first
+// one. It is nil in all other requests.
 type chunkCookies []string
 
-// isChunk reports whether what follows the name of the session cookie, or of the anonymous one, is that of a chunk's
-// cookie: ".1=value".
+// isChunk reports whether what follows the name of the session cookie, or of the anonymous one, is
+// that of a chunk's cookie: ".1=value".
 func isChunk(rest string) bool {
 	return len(rest) >= 3 && rest[0] == '.' && '1' <= rest[1] && rest[1] < '0'+maxCookies && rest[2] == '='
 }
@@ -121,8 +126,8 @@ func parseChunk(b []byte) (h chunk, ok bool) {
 	return h, 2 <= h.count && h.count <= maxCookies
 }
 
-// gather completes a session of which the first chunk was opened, with the others that came under the cookie's name. If it
-// cannot, it returns false and says why in o.
+// gather completes a session of which the first chunk was opened, with the others that came under
+// the cookie's name. If it cannot, it returns false and says why in o.
 func (c *core) gather(o *opened, name string, came chunkCookies, now time.Time) bool {
 	if string(o.tok.Audience) != c.chunkAudience(0) {
 		*o = opened{why: ErrWrongAudience}
@@ -159,7 +164,8 @@ func (c *core) findChunk(id token.ID, first *chunk, name string, i int, came chu
 	return nil, false
 }
 
-// sealChunks spreads a session over as few cookies as it takes and returns their lines, or a *SizeError.
+// sealChunks spreads a session over as few cookies as it takes and returns their lines, or a
+// *SizeError.
 func (c *core) sealChunks(t *token.Session, lifetime int64, now time.Time) ([]string, error) {
 	write := newWriteID()
 	var parts [][]byte

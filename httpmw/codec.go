@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Codec turns application data into JSON and back. Marshal must return exactly one JSON value, and Unmarshal
-// must refuse anything else. Both are called by many goroutines at once.
+// Codec turns application data into JSON and back. Marshal must return exactly one JSON value, and
+// Unmarshal must refuse anything else. Both are called by many goroutines at once.
 type Codec interface {
 	Marshal(v any) ([]byte, error)
 	Unmarshal(data []byte, v any) error
@@ -29,7 +29,7 @@ func (c *core) encode(v any) ([]byte, error) {
 
 type jsonCodec struct{}
 
-// Marshal leaves <, > and & as they are: the result goes into a cookie, sealed, never into HTML.
+// Marshal leaves <, > and & as they are: the result is sealed into a cookie and never part of HTML.
 func (jsonCodec) Marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -33,9 +33,9 @@ func (s *state) commit(h http.Header) {
 	}
 }
 
-// leaving returns the lines to be set: those of the session if it changed, else that of a renewal if one is due,
-// never both. It decides once more, without asking the store: a session revoked while the request ran gets no
-// cookie (R23).
+// leaving returns the lines to be set: those of the session if it changed, or that of a renewal if
+// one is due, never both. It decides once more, without asking the store: a session that was
+// revoked while the request ran gets no cookie (R23).
 func (s *state) leaving() []string {
 	n := &s.core.count
 	if s.change != changed && s.out != 0 {

@@ -2,6 +2,7 @@ package httpmw
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,65 +16,68 @@ import (
 
 // Config is what an application may choose. The zero Config is safe and complete.
 type Config struct {
-	// App names the cookie and is sealed into it as the audience: applications under one ring whose names
-	// differ refuse each other's sessions. Letters, digits, "-" and "_", at most 64, not ending in "-seen" or
-	// "-anon". Zero: "session".
+	// App names the cookie and is sealed into it as the audience: applications that share a ring
+	// but have different names refuse each other's sessions. Letters, digits, "-" and "_", at most
+	// 64, not ending in "-seen" or "-anon". Zero: "session".
 	App string
 
-	// Idle ends a session that was not used for so long, at most the list's MaxIdle. A request renews it only when a tenth
-	// of it has passed since the last renewal, 1 to 5 min and at most half, so it may end that much sooner. Zero: 2 h.
+	// Idle ends a session that was not used for this long, at most the list's MaxIdle. A request
+	// renews the session only when a tenth of Idle has passed since the last renewal; that pause is
+	// at least 1 minute and at most 5, but never more than half of Idle. So a session may end that
+	// much sooner. Zero: 2 h.
 	Idle time.Duration
 
-	// Absolute ends a session so long after it began, used or not, at most the ring's MaxSession. A session keeps the
-	// end it was given when it began, also if Absolute changes. Not less than Idle. Zero: 24 h.
+	// Absolute ends a session this long after it began, whether it is used or not. It is at least
+	// Idle, and at most the ring's MaxSession. A session keeps the end that it was given when it
+	// began, even if Absolute changes. Zero: 24 h.
 	Absolute time.Duration
 
-	// Remember holds the limits of sessions whose Identity asked to be remembered; their cookies outlive the
-	// browser. Idle at most the list's MaxIdle, Absolute above Config.Absolute and at most the ring's
-	// MaxSession. Zero: Login refuses Identity.Remember.
+	// Remember holds the limits of sessions whose Identity asked to be remembered; their cookies
+	// outlive the browser. Its Idle is at most the list's MaxIdle, its Absolute above
+	// Config.Absolute and at most the ring's MaxSession. Zero: Login refuses Identity.Remember.
 	Remember Limits
 
-	// Domain shares the session with all hosts below it and weakens the cookie's prefix to "__Secure-".
-	// Zero: this host only.
+	// Domain shares the session with all hosts below it and weakens the cookie's prefix to
+	// "__Secure-". Zero: this host only.
 	Domain string
 
-	// SameSite of all cookies. Zero: Lax.
+	// SameSite is that of all cookies. Zero: Lax.
 	SameSite http.SameSite
 
-	// Partitioned keeps the cookies apart per embedding site (CHIPS); for embedded use, with SameSite None.
-	// Zero: not partitioned.
+	// Partitioned keeps cookies apart for each site that embeds this one (CHIPS). Use it with
+	// SameSite None for embedded pages. Zero: not partitioned.
 	Partitioned bool
 
-	// InsecureHTTP gives up Secure and the name's prefix, so that cookies work over plain http. Anybody on
-	// the way can then read and replace them. Zero: https only.
+	// InsecureHTTP gives up Secure and the name's prefix, so that cookies work over plain HTTP.
+	// Anyone on the network path can then read and replace them. Zero: HTTPS only.
 	InsecureHTTP bool
 
-	// MaxCookies allows a session to be spread over so many cookies, at most 3. Proxies in front need larger
-	// header buffers then. Zero: one cookie.
+	// MaxCookies is over how many cookies a session may be spread, at most 3. Proxies in front then
+	// need larger header buffers. Zero: one cookie.
 	MaxCookies int
 
 	// Codec turns the application's data into JSON and back. Zero: encoding/json.
 	Codec Codec
 
-	// Refuse writes the answer of Require and RequireThat, where status is 401, 403 or 503, and of Fail; err says why.
-	// For 503 a Retry-After header is already set. Zero: a short plain text.
+	// Refuse writes the responses of Require and RequireThat, where status is 401, 403 or 503, and
+	// of Fail. err says why. For 503 a Retry-After header is already set. Zero: a short plain text.
 	Refuse func(w http.ResponseWriter, r *http.Request, status int, err error)
 
-	// OnEvent is told of each login, logout and refused cookie. It runs on the goroutine of the request, before
-	// the answer leaves, so slow work in it delays logins and everything else it is told of: give a call to a
-	// database a deadline, or hand it to a goroutine. No lock is held, and From works with ctx, except in events of
-	// Check and Issue. Zero: nobody is told.
+	// OnEvent is called for each login, logout and refused cookie. It runs on the goroutine of the
+	// request, before the response leaves, so slow work in it delays logins and other requests with
+	// events: give database calls a deadline, or hand them to a goroutine. No lock is held, and
+	// From works with ctx, except in events of Check and Issue. Zero: not called.
 	OnEvent func(ctx context.Context, e Event)
 
-	// Logger receives refusals at debug level and warnings, at most one a minute of each kind; never a
-	// token, a key or a subject. Zero: slog.Default().
+	// Logger receives refusals at debug level, and warnings, at most one a minute of each kind. It
+	// never receives a token, a key or a subject. Zero: slog.Default().
 	Logger *slog.Logger
 }
 
-// Limits of a session's life.
+// Limits are the limits of a session's life.
 type Limits struct {
-	Idle     time.Duration // unused for so long; zero: none given
-	Absolute time.Duration // since it began; zero: none given
+	Idle     time.Duration // how long it may be unused; zero: not given
+	Absolute time.Duration // how long it may last; zero: not given
 }
 
 const (
@@ -85,16 +89,17 @@ const (
 	maxCookies = 3
 )
 
-// withDefaults fills what is zero and refuses what cannot work, naming the field.
+// withDefaults fills in what is zero and refuses what cannot work, naming the field.
 func (c Config) withDefaults(k keys.Source, l *revocation.List) (Config, error) {
 	if k == nil || k.Ring() == nil {
-		return c, configError("keys", "there is no ring")
+		return c, errors.New("httpmw: New: no key ring: the keys.Source is nil or has no ring")
 	}
 	if l == nil {
-		return c, configError("list", "there is none; revocation.Disabled is the way to say so")
+		return c, errors.New("httpmw: New: nil revocation list (use revocation.Disabled to run without one)")
 	}
 	if !l.Replica().SameSecrets(k.Ring()) {
-		return c, configError("list", "it was opened with the list key of another ring, so it could never find a revocation of this one")
+		return c, errors.New("httpmw: New: the revocation list was opened with the list key of another ring, so it would find no revocation of these sessions: " +
+			"open it with this ring")
 	}
 	if c.App == "" {
 		c.App = defaultApp
@@ -131,16 +136,16 @@ func (c Config) withDefaults(k keys.Source, l *revocation.List) (Config, error) 
 
 func (c Config) checkName() error {
 	if len(c.App) > maxApp {
-		return configError("Config.App", "longer than %d characters", maxApp)
+		return configError("Config.App", "must have at most %d characters", maxApp)
 	}
 	for i := range len(c.App) {
 		if !isNameByte(c.App[i]) {
-			return configError("Config.App", "only letters, digits, - and _ may stand in %q", c.App)
+			return configError("Config.App", "%q may contain only letters, digits, - and _", c.App)
 		}
 	}
 	for _, suffix := range []string{renewalSuffix, anonymousSuffix} {
 		if strings.HasSuffix(c.App, suffix) {
-			return configError("Config.App", "%q ends in %q, which names a cookie of another application", c.App, suffix)
+			return configError("Config.App", "%q ends in %q, like a cookie that belongs to another application's session", c.App, suffix)
 		}
 	}
 	return nil
@@ -157,13 +162,13 @@ func (c Config) checkCookie() error {
 	switch c.SameSite {
 	case http.SameSiteLaxMode, http.SameSiteStrictMode, http.SameSiteNoneMode:
 	default:
-		return configError("Config.SameSite", "%d is none of http.SameSite's modes", c.SameSite)
+		return configError("Config.SameSite", "%d is not a mode of http.SameSite", c.SameSite)
 	}
 	if c.InsecureHTTP && c.SameSite == http.SameSiteNoneMode {
-		return configError("Config.SameSite", "browsers refuse None with InsecureHTTP")
+		return configError("Config.SameSite", "browsers refuse None together with InsecureHTTP")
 	}
 	if c.InsecureHTTP && c.Partitioned {
-		return configError("Config.Partitioned", "browsers refuse it with InsecureHTTP")
+		return configError("Config.Partitioned", "browsers refuse it together with InsecureHTTP")
 	}
 	if c.MaxCookies < 1 || c.MaxCookies > maxCookies {
 		return configError("Config.MaxCookies", "%d is not between 1 and %d", c.MaxCookies, maxCookies)
@@ -171,8 +176,8 @@ func (c Config) checkCookie() error {
 	return nil
 }
 
-// validDomain accepts a host name of two labels or more: a single label, an address and a leading dot are
-// refused or ignored by browsers, which would lose the session without a word.
+// validDomain accepts a host name of two labels or more. Browsers refuse or ignore a single label,
+// an address and a leading dot, and the session would be lost without an error.
 func validDomain(d string) bool {
 	if len(d) > 253 || net.ParseIP(d) != nil || !strings.Contains(d, ".") {
 		return false
@@ -196,11 +201,11 @@ func (c Config) checkLimits(maxSession, maxIdle time.Duration) error {
 		case l.Idle < time.Second:
 			return configError(field+"Idle", "%v is less than a second", l.Idle)
 		case l.Idle > maxIdle:
-			return configError(field+"Idle", "%v is above the list's MaxIdle of %v, so a revocation could be forgotten before the session ends", l.Idle, maxIdle)
+			return configError(field+"Idle", "%v is above the list's MaxIdle of %v, so a revocation could be forgotten before the session ends: raise MaxIdle of revocation.Config", l.Idle, maxIdle)
 		case l.Absolute < l.Idle:
 			return configError(field+"Absolute", "%v is less than the idle limit of %v", l.Absolute, l.Idle)
 		case l.Absolute > maxSession:
-			return configError(field+"Absolute", "%v is above the ring's max_session of %v, so a rotation could end it; 'wafer keys extend' raises that", l.Absolute, maxSession)
+			return configError(field+"Absolute", "%v is above the ring's max_session of %v, so a rotation could end a session early: raise it with 'wafer keys extend'", l.Absolute, maxSession)
 		}
 		return nil
 	}

@@ -12,16 +12,18 @@ const (
 	renewalSuffix   = "-seen"
 	anonymousSuffix = "-anon"
 
-	// maxLines bounds the Set-Cookie lines of one response together: nginx with its default buffers answers 502
-	// to 3,617 bytes beside six usual security headers, and passes 3,500.
+	// maxLines bounds the Set-Cookie lines of one response together, in bytes. With its default
+	// buffers, and six usual security headers beside the cookies, nginx answers 502 to 3,617 bytes
+	// and passes 3,500.
 	maxLines = 3500
 
 	// maxAge is where browsers cap Max-Age (RFC 6265bis §5.5), in seconds: 400 days.
 	maxAge = 400 * 24 * 60 * 60
 )
 
-// cookieStyle holds names and attributes of the cookies. Attributes are rendered once and are the same
-// whenever a cookie is written or expired: else a browser would keep two of one name.
+// cookieStyle holds the names and attributes of the cookies. Attributes are rendered once and are
+// the same whenever a cookie is written or expired: otherwise a browser would keep two cookies of
+// one name.
 type cookieStyle struct {
 	session, anonymous, renewal string // names
 	attributes                  string
@@ -68,7 +70,8 @@ func (k *cookieStyle) nameOf(t *token.Session) string {
 	return k.anonymous
 }
 
-// line renders a Set-Cookie line. lifetime is Max-Age in seconds; 0 for a cookie that ends with the browser.
+// line renders a Set-Cookie line. lifetime is Max-Age in seconds, 0 for a cookie that ends with the
+// browser.
 func (k *cookieStyle) line(name, value string, lifetime int64) string {
 	if lifetime <= 0 {
 		return name + "=" + value + k.attributes
@@ -76,7 +79,7 @@ func (k *cookieStyle) line(name, value string, lifetime int64) string {
 	return name + "=" + value + k.attributes + "; Max-Age=" + strconv.FormatInt(min(lifetime, maxAge), 10)
 }
 
-// expired renders a line that ends a cookie. Expires is for clients that know no Max-Age.
+// expired renders a line that ends a cookie. Expires is for clients that do not support Max-Age.
 func (k *cookieStyle) expired(name string) string {
 	return name + "=" + k.attributes + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"
 }

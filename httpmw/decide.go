@@ -25,8 +25,9 @@ func (c *core) decide(ctx context.Context, o *opened) {
 	switch o.verdict.Outcome {
 	case replica.Accept:
 		o.status = alive
-		// Nothing up to there matched, so the decisions at writes and at commit go on from there. Else a session that
-		// had to be asked about could not be renewed without asking again.
+		// Nothing up to there matched, so decisions at writes and at commit start from there.
+		// Otherwise a session that the store had to be asked about could not be renewed without
+		// asking again.
 		if o.verdict.Renew {
 			o.query.Checked, o.query.Term = o.verdict.Checked, o.verdict.Term
 		}
@@ -37,7 +38,8 @@ func (c *core) decide(ctx context.Context, o *opened) {
 	}
 }
 
-// judge looks at the deadlines of a session that opened, and decides. renewalKey is the key of the renewal token that counts.
+// judge looks at the deadlines of a session that opened, and decides. renewalKey is the key of the
+// renewal token that counts.
 func (c *core) judge(ctx context.Context, o *opened, renewalKey string, now time.Time) {
 	o.tok.Expires = min(o.tok.Expires, o.tok.End)
 	switch {

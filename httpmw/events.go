@@ -10,26 +10,26 @@ import (
 type EventKind string
 
 const (
-	EventLogin            EventKind = "login"             // a session of a subject began
-	EventSetGroups        EventKind = "set_groups"        // it continues under a new id, with other groups
-	EventLogout           EventKind = "logout"            // it ended
-	EventLogoutOthers     EventKind = "logout_others"     // all others of its subject ended; it continues under a new id
-	EventLogoutEverywhere EventKind = "logout_everywhere" // all of its subject ended
-	EventRefused          EventKind = "refused"           // a cookie came and was refused, or could not be decided
+	EventLogin            EventKind = "login"             // a login began a session
+	EventSetGroups        EventKind = "set_groups"        // a session continues under a new id with other groups
+	EventLogout           EventKind = "logout"            // a session ended
+	EventLogoutOthers     EventKind = "logout_others"     // all other sessions of the subject ended; this one continues under a new id
+	EventLogoutEverywhere EventKind = "logout_everywhere" // all sessions of the subject ended
+	EventRefused          EventKind = "refused"           // a session came and was refused, or could not be decided
 )
 
-// An Event tells of one change, for an audit log or for the application's own table of a user's devices.
-// Renewals are no events. That an event was told does not mean that the browser got the cookie.
+// An Event describes one change, for an audit log or for the application's own table of a user's
+// devices. Renewals are not told. An event does not mean that the browser got the cookie.
 //
-// Subject is there to be used, and the request holds cookies: neither is printed with an Event by fmt, log/slog or
-// encoding/json. Who wants the subject in a log names it.
+// fmt, log/slog and encoding/json print neither Subject nor Request, which holds cookies, as a part
+// of an Event. To log the subject, name it.
 type Event struct {
 	Kind     EventKind
-	Session  string // id of the session; of a refused one only if its cookie opened
-	Previous string // id it had before; "" if it is new
+	Session  string // its id; of a refused session only if its cookie opened
+	Previous string // the id it had before; "" if it is new
 	Subject  string `json:"-"` // "" if nobody was logged in
-	Err      error  // why it was refused, see Reason; or what a logout returned: the store may not have acknowledged it
-	// Request is the one being answered, nil for Check and Issue. Not to be changed.
+	Err      error  // why it was refused (see Reason), or why a logout was not acknowledged
+	// Request is the one being answered, nil for Check and Issue. It must not be changed.
 	Request *http.Request `json:"-"`
 }
 
@@ -42,7 +42,8 @@ func (e Event) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "httpmw.Event(%s)", e.Kind)
 }
 
-// tell hands events to the application. No lock of the session may be held: the application may use it.
+// tell hands events to the application. No lock of the session may be held: the application may use
+// it.
 func (c *core) tell(ctx context.Context, events ...Event) {
 	if c.cfg.OnEvent == nil {
 		return

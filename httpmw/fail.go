@@ -9,13 +9,14 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// Fail answers for a call of a session that returned err, by Config.Refuse: with 503 and Retry-After for ErrUnavailable,
-// 401 if there is no session, 403 for ErrForbidden, 413 for ErrTooLarge, and 500 for a mistake of the application.
+// Fail responds to a call of a session that returned err, with Config.Refuse: 503 and Retry-After
+// for ErrUnavailable, 401 if there is no session, 403 for ErrForbidden, 413 for ErrTooLarge, and
+// 500 for a mistake of the application.
 func (m *Manager[T]) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	m.core.refuse(w, r, err)
 }
 
-// retryAfter is what a client is told to wait, in seconds: the list is read several times in it.
+// retryAfter is how many seconds a client is told to wait. The list is read several times in it.
 const retryAfter = "2"
 
 func (c *core) refuse(w http.ResponseWriter, r *http.Request, err error) {
@@ -46,8 +47,8 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// unsealed turns why a token was not sealed into an error of ours. A ring without a key that is good is no mistake of the
-// application.
+// unsealed turns the reason why a token was not sealed into an error of this package. A ring
+// without a good key is not a mistake of the application.
 func unsealed(err error) error {
 	if errors.Is(err, token.ErrNoKey) || errors.Is(err, token.ErrExhausted) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -55,7 +56,7 @@ func unsealed(err error) error {
 	return fmt.Errorf("httpmw: %w", err)
 }
 
-// listError turns an error of the list into one of ours, and keeps the list's own within.
+// listError turns an error of the list into one of this package, which wraps it.
 func listError(err error) error {
 	switch {
 	case err == nil:

@@ -132,8 +132,8 @@ func (c *core) describeForeign(p foreign.Session, now time.Time) (opened, error)
 	o.tok.ID = p.ID
 	o.tok.IssuedAt = now.Unix()
 	o.tok.Expires = min(now.Unix()+seconds(limits.Idle), o.tok.End)
-	// Nothing revoked before Began can concern it. The term is zero, since no list has checked this session yet: the store
-	// is asked about it, and the window never decides.
+	// Nothing revoked before Began can concern it. The term is zero, since no list has checked this
+	// session yet: the store is asked about it, and the window never decides.
 	login := o.tok.AuthTime * 1000
 	o.begin(replica.Start{Epoch: login, Checked: max(login, p.Began.UnixMilli())})
 	return o, nil
@@ -151,8 +151,8 @@ func (g *keptGroups) add(tag revlog.Tag) {
 	g.tags = append(g.tags, tag)
 }
 
-// keep puts next into those of its predecessor's groups that are kept: a session of another system still rests on that
-// system's credential, and ends with its group.
+// keep puts next into those of its predecessor's groups that are kept: a session of another system
+// still rests on that system's credential, and ends with its group.
 func (g *keptGroups) keep(next *opened, had []revlog.Tag) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

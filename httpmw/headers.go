@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// setCookies adds our lines and removes what stood there of the same names.
+// setCookies adds our lines and removes those of the same names that were there.
 func (c *core) setCookies(h http.Header, lines []string) {
 	have := h["Set-Cookie"]
 	kept := make([]string, 0, len(have)+len(lines))
@@ -18,8 +18,8 @@ func (c *core) setCookies(h http.Header, lines []string) {
 	h["Set-Cookie"] = append(kept, lines...)
 }
 
-// noStore keeps shared caches from storing an answer that sets a session, whatever the handler said, and leaves
-// alone what forbids even more.
+// noStore keeps shared caches from storing a response that sets a session, whatever the handler
+// said, and keeps directives that forbid even more.
 func noStore(h http.Header) {
 	kept := []string{"no-store"}
 	for _, field := range h["Cache-Control"] {
@@ -34,7 +34,7 @@ func noStore(h http.Header) {
 		}
 	}
 	h["Cache-Control"] = []string{strings.Join(kept, ", ")}
-	// What caches of a delivery network obey before Cache-Control (RFC 9213 and its forerunner).
+	// Caches of delivery networks obey these before Cache-Control (RFC 9213 and its forerunner).
 	for name := range h {
 		if strings.HasSuffix(name, "Cdn-Cache-Control") || name == "Surrogate-Control" {
 			h[name] = []string{"no-store"}
@@ -42,8 +42,8 @@ func noStore(h http.Header) {
 	}
 }
 
-// varyCookie tells caches that the answer depends on the cookie, also when none came: else the page of somebody
-// signed out is served to everybody.
+// varyCookie tells caches that the response depends on the cookie, also when none came. Otherwise
+// the page for somebody who is signed out would be served to everybody.
 func varyCookie(h http.Header) {
 	for _, field := range h["Vary"] {
 		for name := range strings.SplitSeq(field, ",") {
@@ -55,9 +55,9 @@ func varyCookie(h http.Header) {
 	h["Vary"] = append(h["Vary"], "Cookie")
 }
 
-// warnPlain says once that browsers will drop the cookie. Behind a proxy that speaks https to the browser there
-// is a sign of that: a forwarding header, an https origin, or fetch metadata, which browsers send to no plain
-// http host but loopback.
+// warnPlain logs once that browsers will drop the cookie. Behind a proxy that speaks https to the
+// browser there is a sign of that: a forwarding header, an https origin, or fetch metadata, which
+// browsers send to no plain http host but loopback.
 func (s *state) warnPlain() {
 	r := s.request
 	if !s.core.cookie.secure || r == nil || r.TLS != nil || s.core.count.plain.Load() {

@@ -14,25 +14,27 @@ import (
 
 // An Identity is who logs in.
 type Identity struct {
-	// Subject names the user, 1 to 256 bytes of UTF-8. It can be read by who holds the key, and by the
-	// application, not by the browser.
+	// Subject names the user, 1 to 256 bytes of UTF-8. The application and any holder of the key
+	// can read it in the cookie; the browser cannot.
 	Subject string `json:"-"`
 
-	// Groups are whatever else this session may be revoked by, or let in by, at most 8: "tenant:7", a device, the
-	// session at an identity provider. The list of groups is your decision: nothing checks whether the subject belongs
-	// there. All kinds of groups share one space, so name them "kind:name" and never take the whole name from a user:
-	// a tenant who may be called "oidc:..." would be a session at an identity provider. Names that begin with "adopted:"
-	// are refused. Zero: none.
+	// Groups are other things by which this session may be revoked or let in, at most 8:
+	// "tenant:7", a device, the session at an identity provider. Which groups is your decision:
+	// nothing checks whether the subject belongs there. All kinds of groups share one space, so
+	// name them "kind:name" and never take the whole name from a user: a tenant that may be called
+	// "oidc:..." would be a session at an identity provider. Names that begin with "adopted:" are
+	// refused. Zero: none.
 	Groups []string `json:"-"`
 
-	// Remember gives the session the limits of Config.Remember and a cookie that outlives the browser.
-	// Zero: not remembered.
+	// Remember gives the session the limits of Config.Remember and a cookie that outlives the
+	// browser. Zero: not remembered.
 	Remember bool
 
-	// Since is the list's Now from before the password was checked. If all sessions of the subject are revoked
-	// between the two, as after a change of that password, the login is refused with ErrRevoked. If neither the
-	// store answers nor this replica has heard of it, the session begins, and ends when the store answers again.
-	// Zero: not checked.
+	// Since is the result of Manager.Now from before the password was checked. If all sessions of
+	// the subject are revoked between then and the login, as after a change of the password, Login
+	// fails with ErrRevoked. If the store does not answer and this replica has not heard of the
+	// revocation either, the session begins, and ends when the store answers again. Zero: not
+	// checked.
 	Since revocation.Instant
 }
 
@@ -47,16 +49,16 @@ func (c *core) limitsFor(id Identity) (Limits, error) {
 	case !id.Remember:
 		return Limits{c.cfg.Idle, c.cfg.Absolute}, nil
 	case c.cfg.Remember == (Limits{}):
-		return Limits{}, fmt.Errorf("%w: Remember is asked for, but Config.Remember is not set", ErrIdentity)
+		return Limits{}, fmt.Errorf("%w: Remember is set, but Config.Remember is not", ErrIdentity)
 	}
 	return c.cfg.Remember, nil
 }
 
-// identify begins a session of id, without what the list gives to it.
+// identify begins a session of id, without what the list contributes to it.
 func (c *core) identify(id Identity, l Limits, now time.Time) (opened, error) {
 	o := opened{status: alive}
 	if id.Subject == "" || len(id.Subject) > maxID || !utf8.ValidString(id.Subject) {
-		return o, fmt.Errorf("%w: a subject has 1 to %d bytes of UTF-8", ErrIdentity, maxID)
+		return o, fmt.Errorf("%w: a subject must have 1 to %d bytes of UTF-8", ErrIdentity, maxID)
 	}
 	o.tok = token.Session{
 		Audience: []byte(c.cfg.App), ID: newID(),
@@ -67,7 +69,8 @@ func (c *core) identify(id Identity, l Limits, now time.Time) (opened, error) {
 	return o, o.setGroups(c, id.Groups)
 }
 
-// newID draws a session id. Its text never begins with "-", which a command line would take for a flag.
+// newID draws a session id. Its text never begins with "-", which a command line would take for a
+// flag.
 func newID() (id token.ID) {
 	for {
 		rand.Read(id[:]) // never fails: the program ends first

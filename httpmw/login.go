@@ -7,19 +7,22 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 )
 
-// Login begins a session of id under a new session id. The data of an anonymous session, and of a session of the
-// same subject, is kept; that of any other session is dropped. A session that was logged in before ends for good, so
-// Login also serves to raise the level of a login. Every other session whose cookie came and opened ends too, even if it
-// has expired: a copy of its cookies may be in use.
+// Login begins a session of id under a new session id. The data of an anonymous session, and of a
+// session of the same subject, is kept; that of any other session is dropped. A session that was
+// logged in before ends for good, so Login also serves to raise the level of a login. Every other
+// session whose cookie came and opened ends too, even if it has expired: a copy of its cookies may
+// be in use.
 //
-// If the store does not answer, people can still log in until the list's Grace is over. The new session then begins at
-// the last log time known, and sessions that had expired or were refused here are ended as soon as the store answers.
-// While 64 logins wait for the store, another one waits for one of them to finish, and fails with ErrUndecided after half
-// a second. Replacing a living session always needs the store, and fails with ErrUndecided without it.
+// If the store does not answer, people can still log in until the list's Grace is over. The new
+// session then begins at the last log time known, and sessions that had expired or were refused
+// here are ended as soon as the store answers. While 64 logins wait for the store, another one
+// waits for one of them to finish, and fails with ErrUndecided after half a second. Replacing a
+// living session always needs the store, and fails with ErrUndecided without it.
 //
-// ErrRevoked means that the login was overtaken by a revocation, see Identity.Since, or that the session to be replaced
-// was revoked: that session is gone, and calling Login again begins a new one. ErrTooLarge means that the data to
-// be kept does not fit beside the subject and the groups. Nothing was changed: Set less data, and try again.
+// ErrRevoked means that the login was overtaken by a revocation, see Identity.Since, or that the
+// session to be replaced was revoked: that session is gone, and calling Login again begins a new
+// one. ErrTooLarge means that the data to be kept does not fit beside the subject and the groups.
+// Nothing was changed: Set less data, and try again.
 func (s *Session[T]) Login(ctx context.Context, id Identity) error {
 	return s.st.exclusively(ctx, func() ([]Event, error) { return s.st.login(ctx, id) })
 }
@@ -56,7 +59,8 @@ func (s *state) login(ctx context.Context, id Identity) ([]Event, error) {
 	if err := s.succeeded(&next, start, now); err != nil {
 		return nil, err
 	}
-	// What the other cookies opened ends as well. Without the store that waits: an outage keeps nobody from logging in.
+	// What the other cookies opened ends as well. Without the store that waits: an outage keeps
+	// nobody from logging in.
 	ended, _ := s.endAllBut(ctx, s.tok.ID)
 	return append(ended, s.event(EventLogin, previous)), nil
 }

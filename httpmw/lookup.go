@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// lookup bounds the looks for an unknown key to one at a time. The source bounds how often they do anything.
+// lookup runs at most one search for an unknown key at a time. The source limits how often a search
+// does anything.
 type lookup struct{ running atomic.Bool }
 
 const lookupTimeout = 10 * time.Second
@@ -21,7 +22,7 @@ func (c *core) lookForKey() {
 		ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
 		defer cancel()
 		if err := c.keys.Refresh(ctx); err != nil {
-			c.cfg.Logger.Debug("looking for an unknown key failed", "app", c.cfg.App, "error", err.Error())
+			c.cfg.Logger.Debug("cannot look for an unknown key", "app", c.cfg.App, "error", err.Error())
 		}
 	}()
 }

@@ -13,14 +13,15 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// A Manager opens, decides and writes the sessions of one application, whose data is of type T.
+// A Manager opens, checks and writes the sessions of one application, whose data is of type T.
 type Manager[T any] struct{ core *core }
 
 // Format implements [fmt.Formatter]: every verb prints the name of the type.
 func (m Manager[T]) Format(f fmt.State, _ rune) { io.WriteString(f, "httpmw.Manager") }
 
-// New makes a Manager of a key ring and a revocation list. It refuses a Config that could not keep its
-// promises, and a list opened with the list key of another ring. It starts nothing and has nothing to close.
+// New makes a Manager of a key ring and a revocation list. It refuses a Config that could not keep
+// its promises, and a list that was opened with the list key of another ring. It starts nothing,
+// and there is nothing to close.
 func New[T any](k keys.Source, l *revocation.List, c Config) (*Manager[T], error) {
 	c, err := c.withDefaults(k, l)
 	if err != nil {
@@ -29,7 +30,7 @@ func New[T any](k keys.Source, l *revocation.List, c Config) (*Manager[T], error
 	return &Manager[T]{newCore(k, l, c)}, nil
 }
 
-// core is the part of a Manager that knows nothing of T.
+// core is the part of a Manager that does not depend on T.
 type core struct {
 	cfg      Config
 	keys     keys.Source
@@ -48,14 +49,15 @@ func newCore(k keys.Source, l *revocation.List, c Config) *core {
 	return &core{cfg: c, keys: k, list: l, replica: l.Replica(), sealer: token.New(k), cookie: newCookieStyle(c), renewals: new(renewals)}
 }
 
-// Handler opens the session of every request, refuses nobody, and writes cookies when the headers leave.
-// Within another Handler of the same Manager it does nothing.
+// Handler opens the session of every request and writes cookies when the headers leave. It refuses
+// no request. Within another Handler of the same Manager it does nothing.
 func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next) })
 }
 
-// From returns the session of a request's context: always one, though perhaps nobody is logged in. It panics
-// outside of this Manager's Handler, Require and RequireThat, which is a mistake in the set-up of routes.
+// From returns the session of a request's context. There always is one, though perhaps nobody is
+// logged in. From panics outside of this Manager's Handler, Require and RequireThat, which is a
+// mistake in the set-up of routes.
 func (m *Manager[T]) From(ctx context.Context) *Session[T] {
 	s := m.find(ctx)
 	if s == nil {
@@ -64,8 +66,9 @@ func (m *Manager[T]) From(ctx context.Context) *Session[T] {
 	return s
 }
 
-// Now returns the present moment for [Identity].Since. Take it before a password is checked: a login that raced with a
-// revocation of its subject is refused then, instead of outliving it. It asks the store of the list, as List.Now does.
+// Now returns the present moment for Identity.Since. Call it before the password is checked: a
+// login that a revocation of its subject overtook is then refused, instead of outliving that
+// revocation. It asks the store of the list, as revocation.List.Now does.
 func (m *Manager[T]) Now(ctx context.Context) revocation.Instant { return m.core.list.Now(ctx) }
 
 func (m *Manager[T]) find(ctx context.Context) *Session[T] {
@@ -73,7 +76,7 @@ func (m *Manager[T]) find(ctx context.Context) *Session[T] {
 	return s
 }
 
-// exchange is all a request needs, in one allocation.
+// exchange is everything a request needs, in one allocation.
 type exchange[T any] struct {
 	ctx     exchangeContext[T]
 	writer  writer
@@ -117,8 +120,9 @@ func (m *Manager[T]) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	x.writer.commit()
 }
 
-// giveBack shows the request that was given to Handler what was found on the copy that handlers got: the server
-// removes the temporary files of a form it can see, and outer handlers count by pattern.
+// giveBack copies to the request that Handler was given what was found by handlers on their copy of
+// it: the server removes the temporary files of a form that it can see, and outer handlers count
+// requests by pattern.
 func giveBack(r, own *http.Request) {
 	if r.MultipartForm == nil {
 		r.MultipartForm = own.MultipartForm

@@ -6,23 +6,25 @@ import (
 	"time"
 )
 
-// No list can end an anonymous session, so an answer that comes late would bring it back: after a login of the same
-// browser, or after a logout. Therefore an anonymous session has a cookie of its own, which a login does not depend on,
-// and it counts only if it began after whatever the session cookie tells of: a login, living or not, or a logout, which
-// leaves a marker there:
+// The list cannot end an anonymous session, so a late response could bring it back after a login or
+// a logout of the same browser. An anonymous session therefore has a cookie of its own, on which a
+// login does not depend. It counts only if it began after everything that the session cookie tells
+// of: a login, alive or not, or a logout, which leaves a marker there:
 //
 //	out.<log time of the logout in ms>
 //
-// A marker is not sealed. Whoever forges one has an anonymous session of their own ignored, and nothing else.
+// A marker is not sealed. Forging one only makes the forger's own anonymous session be ignored.
 const (
 	markerPrefix = "out."
 	markerDigits = 15
 
-	// markerAhead is how far a marker may be ahead of this replica's log time. One that is further ahead means nothing:
-	// an anonymous session begins after its marker, and so would be spared by a revocation of everybody before that.
+	// markerAhead is how far a marker may be ahead of this replica's log time. A marker that is
+	// further ahead is ignored: an anonymous session begins after its marker, and so would escape a
+	// revocation of everyone before that time.
 	markerAhead = time.Minute
 
-	// markerSlack is how far the log time of two replicas may be apart, by rounding and by how fast the list answers.
+	// markerSlack is how far the log times of two replicas may be apart, by rounding and by how
+	// fast the list answers.
 	markerSlack = 10 * time.Millisecond
 )
 

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// A minutely keeps a line of the log from being written more than once a minute. The zero value is ready.
+// A minutely limits a log line to one a minute. The zero value is ready.
 type minutely struct{ last atomic.Int64 } // Unix second of the last line
 
-// due reports whether a minute has passed since it last said so.
+// due reports whether a minute has passed since it last reported true.
 func (m *minutely) due(now time.Time) bool {
 	last := m.last.Load()
 	return now.Unix()-last >= 60 && m.last.CompareAndSwap(last, now.Unix())

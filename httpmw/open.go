@@ -8,7 +8,7 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// enter opens and decides what came in a request. Nobody else has s yet.
+// enter opens and checks what came in a request. No other goroutine has s yet.
 func (c *core) enter(ctx context.Context, s *state, fields []string, now time.Time) {
 	var f found
 	s.entered = now
@@ -31,10 +31,10 @@ func (c *core) enter(ctx context.Context, s *state, fields []string, now time.Ti
 			refused = s.refusal()
 		}
 	}
-	c.settle(ctx, s, refused, now)
+	c.report(ctx, s, refused, now)
 }
 
-// enterAnonymous opens and decides an anonymous session, where nobody is logged in.
+// enterAnonymous opens and checks an anonymous session where nobody is logged in.
 func (c *core) enterAnonymous(ctx context.Context, s *state, f *found, now time.Time) {
 	if s.why == nil {
 		if c.pick(ctx, s, &s.opened, &f.anonymous, f, now); s.overtaken(&s.opened) {
@@ -48,7 +48,8 @@ func (c *core) enterAnonymous(ctx context.Context, s *state, f *found, now time.
 	}
 }
 
-// refusal returns the event of a session that was refused or is undecided, with no kind if there is none.
+// refusal returns the event of a session that was refused or is undecided. Its Kind is "" if there
+// is none.
 func (s *state) refusal() (e Event) {
 	if s.why == nil {
 		return e
@@ -60,8 +61,8 @@ func (s *state) refusal() (e Event) {
 	return e
 }
 
-// settle counts the outcome, and tells the application of a refusal.
-func (c *core) settle(ctx context.Context, s *state, refused Event, now time.Time) {
+// report counts the outcome, and tells the application of a refusal.
+func (c *core) report(ctx context.Context, s *state, refused Event, now time.Time) {
 	switch {
 	case s.status == alive:
 		c.count.accepted.Add(1)
@@ -74,11 +75,11 @@ func (c *core) settle(ctx context.Context, s *state, refused Event, now time.Tim
 	}
 }
 
-// open opens one session token, finds the renewal token that belongs to it, and decides. Every step leaves in o why
-// there is no session, if there is none.
+// open opens a session token from a cookie of that name, finds the renewal token that belongs to
+// it, and decides. If there is no session, o.why says why.
 func (c *core) open(ctx context.Context, o *opened, compact, name string, f *found, now time.Time) {
-	// One buffer for both tokens, cut so that neither reaches into the other's part. What is too long is refused
-	// before anything is read.
+	// One buffer for both tokens, cut so that neither reaches into the other's part. What is too
+	// long is refused before anything is read.
 	var own, others []byte
 	if n := len(compact); n <= token.MaxLength {
 		buf := make([]byte, n+f.renewalRoom())
@@ -99,7 +100,8 @@ func (c *core) open(ctx context.Context, o *opened, compact, name string, f *fou
 	c.judge(ctx, o, c.readRenewal(o, others, f, now), now)
 }
 
-// unopened returns why a token did not open, and has an unknown key looked for.
+// unopened returns why a token did not open. If its key is unknown, it also starts to look for the
+// key.
 func (c *core) unopened(err error) error {
 	if err = tokenError(err); err == ErrUnknownKey {
 		c.lookForKey()
@@ -107,9 +109,10 @@ func (c *core) unopened(err error) error {
 	return err
 }
 
-// readRenewal applies the reading rule: the Validity that counts is that of the renewal token if it is of the same
-// session, its key is good, its times are within bounds and it is no older; never a mixture.
-// It returns the id of that token's key, "" if none counts.
+// readRenewal applies the reading rule: the Validity of a renewal token counts if the token is of
+// the same session, its key is good, its times are within bounds and it is no older than the
+// session token. The two are never mixed. It returns the id of the renewal token's key, "" if none
+// counts.
 func (c *core) readRenewal(o *opened, buf []byte, f *found, now time.Time) (kid string) {
 	var r token.Renewal
 	for _, compact := range f.renewal.all() {
@@ -127,7 +130,7 @@ func (c *core) readRenewal(o *opened, buf []byte, f *found, now time.Time) (kid 
 	return kid
 }
 
-// maxRenewalToken bounds the renewal tokens that are looked at, in bytes; they have about 250.
+// maxRenewalToken bounds the renewal tokens that are looked at, in bytes. They have about 250.
 const maxRenewalToken = 1024
 
 // renewalRoom returns how much space the longest renewal token needs to be opened.
@@ -140,9 +143,10 @@ func (f *found) renewalRoom() (n int) {
 	return n
 }
 
-// pick opens what came of one cookie and takes the session that lives; of several, the one begun last. Under a Domain,
-// where any neighbouring host can plant a cookie, two of different subjects are none, nor is one among more than are
-// looked at: otherwise whoever planted them would have the user work in the attacker's account.
+// pick opens what came in cookies of one name and takes the session that is alive; of several, the
+// one that began last. Under a Domain, where any neighbouring host can plant a cookie, two sessions
+// of different subjects are both refused, and so are more cookies than are looked at. Otherwise an
+// attacker could plant a cookie and have the user work in the attacker's account.
 func (c *core) pick(ctx context.Context, s *state, best *opened, from *values, f *found, now time.Time) {
 	ambiguous := c.cfg.Domain != "" && from.more
 	if from.n == 1 && !ambiguous {
@@ -164,8 +168,8 @@ func (c *core) pick(ctx context.Context, s *state, best *opened, from *values, f
 	}
 }
 
-// openIn opens a session token of one of the two cookies, which holds only what belongs in it: sessions of somebody, or
-// of nobody.
+// openIn opens a token from a session cookie or an anonymous one. Either cookie must hold only what
+// belongs in it.
 func (c *core) openIn(ctx context.Context, s *state, o *opened, compact string, anonymous bool, f *found, now time.Time) {
 	name := c.cookie.session
 	if anonymous {
@@ -178,8 +182,8 @@ func (c *core) openIn(ctx context.Context, s *state, o *opened, compact string, 
 	s.record(o, now)
 }
 
-// better orders what duplicates turned out to be: living, undecided, opened, not opened; then by when the session
-// began, then by when its token was sealed. Of equals the first stays.
+// better orders duplicates: alive, undecided, opened, not opened; then by when the session began,
+// then by when its token was sealed. Of equals the first stays.
 func (o *opened) better(than *opened) bool {
 	if than.why == nil && than.status == none {
 		return true

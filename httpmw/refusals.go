@@ -10,8 +10,8 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// refusals are the errors with which a session is refused, or is undecided, and their names in metrics and logs. Those that
-// an operator should look at are logged as warnings.
+// refusals are the errors with which a session is refused or undecided, and their names in metrics
+// and logs. Those that an operator should look at are logged as warnings.
 var refusals = [...]struct {
 	err  error
 	name string
@@ -37,8 +37,9 @@ var refusals = [...]struct {
 	{ErrData, "data", true},
 }
 
-// Reason returns the short name of an error with which a session is refused or undecided, as metrics and logs have it:
-// "expired_idle", "revoked_subject", "undecided". It returns "" for other errors and for nil.
+// Reason returns the short name of an error with which a session is refused or undecided, as it
+// stands in metrics and logs: "expired_idle", "revoked_subject", "undecided". It returns "" for
+// other errors and for nil.
 func Reason(err error) string {
 	for i := range refusals {
 		if errors.Is(err, refusals[i].err) {
@@ -88,8 +89,8 @@ func refusedBy(r replica.Reason) error {
 	}
 }
 
-// note counts and logs one of the refusals: each at debug level, and a warning once a minute for what an operator
-// should know.
+// note counts and logs one of the refusals: each at debug level, and a warning once a minute for
+// those that an operator should look at.
 func (c *core) note(ctx context.Context, err error, now time.Time) {
 	for i := range refusals {
 		r := &refusals[i]

@@ -13,16 +13,17 @@ const (
 	maxThreshold = 5 * time.Minute
 )
 
-// threshold returns how much of the idle limit must have passed before it is renewed: a tenth, at least a
-// minute, at most five, and never more than half of it.
+// threshold returns how much of the idle limit must have passed before it is renewed: a tenth, at
+// least a minute, at most five, and never more than half of it.
 func threshold(idle time.Duration) time.Duration {
 	return min(max(idle/10, minThreshold), maxThreshold, idle/2)
 }
 
-// renewalDue reports whether the session's effective token is old enough to be renewed. The limit decides and
-// not the token's age alone, because a token that a replica out of touch sealed is new but was not renewed. A session
-// that the list had to be asked about is renewed at once: else it would be asked about again at each request, and by
-// each replica, and after a loss those that cannot settle it would end it (R19).
+// renewalDue reports whether the session is due for a renewal. The deadline decides, not only the
+// age of the token: a token that an out-of-touch replica sealed is new, but its checked position is
+// not. A session that the list had to be asked about is renewed at once. Otherwise each replica
+// would ask about it again at each request, and after a loss, replicas that cannot confirm it would
+// end it (R19).
 func (s *state) renewalDue(now time.Time) bool {
 	if s.asked && s.verdict.Renew {
 		return true
@@ -33,9 +34,9 @@ func (s *state) renewalDue(now time.Time) bool {
 		s.tok.Expires < s.tok.End && s.tok.Expires-now.Unix() <= idle-t
 }
 
-// renew returns the line of a renewal cookie, "" if none can be sealed. A replica out of touch extends the idle limit
-// alone (R24). now is from before v was decided: a process that was paused in between, or is paused now, seals no limit
-// that v does not allow.
+// renew returns the line of a renewal cookie, "" if none can be sealed. A replica that is out of
+// touch extends only the idle limit (R24). now is from before v was decided: a process that was
+// paused in between, or is paused now, seals no limit that v does not allow.
 func (s *state) renew(v replica.Verdict, now time.Time) string {
 	limits, remember := s.core.limits(&s.tok)
 	next := token.Renewal{ID: s.tok.ID, Validity: s.tok.Validity}
@@ -50,20 +51,21 @@ func (s *state) renew(v replica.Verdict, now time.Time) string {
 	}
 	r, ok := s.core.renewals.get(s.core, next, lifetime, now, func(have *token.Renewal) bool { return s.suits(have, v) })
 	if ok {
-		s.tok.Expires = r.Expires // for whoever watches the session
+		s.tok.Expires = r.Expires // Watch looks at it
 	}
 	return r.line
 }
 
-// outdated reports whether a check is much older than v allows: during an outage the idle limit moves and the check does
-// not, so afterwards it is made up for at once.
+// outdated reports whether a checked position is much older than v allows. During an outage the
+// idle limit moves and the checked position does not, so it is renewed at once afterwards.
 func (s *state) outdated(chk int64, v replica.Verdict) bool {
 	limits, _ := s.core.limits(&s.tok)
 	return v.Renew && v.Checked-chk > 2*threshold(limits.Idle).Milliseconds()
 }
 
-// suits reports whether a renewal that another request has sealed serves this one. For a session that had to be asked
-// about it must be one that need not be: it may have been sealed just before that became necessary.
+// suits reports whether a renewal that another request has sealed serves this one. For a session
+// that the store had to be asked about, it must be one that need not be asked about: it may have
+// been sealed just before asking became necessary.
 func (s *state) suits(have *token.Renewal, v replica.Verdict) bool {
 	if !s.asked {
 		return !s.outdated(have.Checked, v)
@@ -73,8 +75,8 @@ func (s *state) suits(have *token.Renewal, v replica.Verdict) bool {
 	return s.core.replica.Decide(&q).Outcome == replica.Accept
 }
 
-// renewals remembers the renewals of the last seconds, so that the parallel requests of a page share one. It
-// keeps two generations, and forgets the older when the newer is full or old.
+// renewals remembers the renewals of the last seconds, so that the parallel requests of a page
+// share one. It keeps two generations, and forgets the older one when the newer is full or old.
 type renewals struct {
 	mu       sync.Mutex // owns all below; held through sealing, so that a renewal is sealed once
 	now, old map[token.ID]renewal
@@ -107,7 +109,7 @@ func (r *renewals) get(c *core, next token.Renewal, lifetime int64, now time.Tim
 	if err != nil {
 		c.count.unsealed.Add(1)
 		if r.warned.due(now) {
-			c.cfg.Logger.Warn("sessions cannot be renewed and will end early", "app", c.cfg.App, "error", err.Error())
+			c.cfg.Logger.Warn("sessions cannot be renewed, so they end early", "app", c.cfg.App, "error", err.Error())
 		}
 		return renewal{}, false
 	}

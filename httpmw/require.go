@@ -6,31 +6,33 @@ import (
 	"time"
 )
 
-// Requirements is what a route asks for beyond a login.
+// Requirements are what a route asks for beyond a login.
 type Requirements struct {
-	// LoginWithin refuses with 401 who logged in longer ago, to be asked for the password again. Zero: any.
+	// LoginWithin refuses a login that is longer ago with 401, so that the password is asked for
+	// again. Zero: any.
 	LoginWithin time.Duration
 
-	// FreshList refuses with 503 while the revocation list is older than the list's Within: for routes where
-	// accepting a revoked session for some minutes more would be worse than being down. Zero: not asked.
+	// FreshList refuses with 503 while the revocation list is older than the list's Within. It is
+	// for routes where being down is better than accepting a revoked session for some minutes.
+	// Zero: not asked.
 	FreshList bool
 
-	// Group names the group the session must have been given at login, such as "tenant:" and a part of the
-	// path; 403 without it, and for "". Zero: none.
+	// Group returns the group that the session must be in, such as "tenant:" and a part of the
+	// path. The answer is 403 without it, and for "". Zero: none.
 	Group func(*http.Request) string
 }
 
-// Require lets a request pass if somebody is logged in; an anonymous session is not enough. It works within
-// Handler or without.
+// Require lets a request pass if somebody is logged in; an anonymous session is not enough. It
+// works inside of Handler or without it.
 func (m *Manager[T]) Require(next http.Handler) http.Handler {
 	return m.RequireThat(Requirements{})(next)
 }
 
-// RequireThat is Require with further needs.
-func (m *Manager[T]) RequireThat(n Requirements) func(http.Handler) http.Handler {
+// RequireThat is Require with further requirements.
+func (m *Manager[T]) RequireThat(need Requirements) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if err := m.From(r.Context()).meets(n, r, time.Now()); err != nil {
+			if err := m.From(r.Context()).meets(need, r, time.Now()); err != nil {
 				m.core.refuse(w, r, err)
 				return
 			}
@@ -39,8 +41,8 @@ func (m *Manager[T]) RequireThat(n Requirements) func(http.Handler) http.Handler
 	}
 }
 
-// meets tells what of n is missing.
-func (s *Session[T]) meets(n Requirements, r *http.Request, now time.Time) error {
+// meets returns what of need the session lacks.
+func (s *Session[T]) meets(need Requirements, r *http.Request, now time.Time) error {
 	switch {
 	case errors.Is(s.Err(), ErrUndecided):
 		return s.Err()
@@ -49,13 +51,13 @@ func (s *Session[T]) meets(n Requirements, r *http.Request, now time.Time) error
 			return err
 		}
 		return ErrNoLogin
-	case n.FreshList && !s.fresh():
+	case need.FreshList && !s.fresh():
 		return ErrUndecided
-	case n.LoginWithin > 0 && now.Sub(s.LoginTime()) > n.LoginWithin:
+	case need.LoginWithin > 0 && now.Sub(s.LoginTime()) > need.LoginWithin:
 		return ErrLoginTooOld
 	}
-	if n.Group != nil {
-		if name := n.Group(r); name == "" || !s.InGroup(name) {
+	if need.Group != nil {
+		if name := need.Group(r); name == "" || !s.InGroup(name) {
 			return ErrForbidden
 		}
 	}

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// maxSame bounds how many cookies of one name are looked at. A browser sends several when a neighbouring host or
-	// an earlier Domain set one of the same name.
+	// maxSame bounds how many cookies of one name are looked at. A browser sends several when a
+	// neighbouring host or an earlier Domain set one of the same name.
 	maxSame = 4
 
 	// maxPairs bounds how many cookies are looked through. It is the limit of net/http.
@@ -46,9 +46,10 @@ func (v *values) size() (n int) {
 	return n
 }
 
-// scan looks for our cookies in the Cookie header fields. Names must match to the letter: browsers protect a
-// prefix in any case, but a server that folded case would accept "__host-" from browsers that do not protect it. The
-// cost is one pass over at most maxPairs cookies, and nothing is allocated or copied.
+// scan looks for our cookies in the Cookie header fields. Names must match to the letter: browsers
+// protect a prefix in any case, but a server that folded case would accept "__host-" from browsers
+// that do not protect it. The cost is one pass over at most maxPairs cookies, and nothing is
+// allocated or copied.
 func (k *cookieStyle) scan(fields []string, f *found) {
 	for pair := range cookies(fields) {
 		rest, ok := strings.CutPrefix(pair, k.session)

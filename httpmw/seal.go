@@ -7,8 +7,8 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// sealSession returns the Set-Cookie lines of a session, a *SizeError if a single one would be longer than room, or
-// ErrSealingKeyRevoked.
+// sealSession returns the Set-Cookie lines of a session. It returns a *SizeError if a single line
+// would be longer than room, or ErrSealingKeyRevoked.
 func (c *core) sealSession(t *token.Session, room int, now time.Time) ([]string, error) {
 	if err := c.sealable(now); err != nil {
 		return nil, err
@@ -43,21 +43,22 @@ func (c *core) tooLarge(t *token.Session, lifetime int64, room int, now time.Tim
 	return newSizeError(len(c.cookie.line(c.cookie.nameOf(t), string(value), lifetime)), len(t.Data), room)
 }
 
-// clocksApart is how far clocks of two machines may be apart without a word in the log.
+// clocksApart is how far the clocks of two machines may be apart before it is logged.
 const clocksApart = time.Minute
 
-// sealable returns ErrSealingKeyRevoked if the list knows that the key that seals now is revoked: an old copy of the ring was
-// put back, or the ring has not followed the list yet. What that key sealed would be refused as soon as it came back. Another
-// key is not taken in its place, because an operator has to know.
+// sealable returns ErrSealingKeyRevoked if the list knows that the key that seals now is revoked:
+// an old copy of the ring was put back, or the ring has not followed the list yet. A session that
+// this key sealed would be refused at its next request. No other key is taken instead, because an
+// operator has to know.
 func (c *core) sealable(now time.Time) error {
 	key, ok := c.keys.Ring().Sealing(now)
 	if !ok {
-		return nil // the sealer tells that there is no key
+		return nil // sealing will fail, and say that there is no key
 	}
 	if early := key.NotBefore().Sub(now); early > clocksApart {
 		c.count.early.Add(1)
 		if c.count.warnedClock.due(now) {
-			c.cfg.Logger.Warn("the clock of this machine is behind: no key of the ring seals yet, and the one whose time comes first is used",
+			c.cfg.Logger.Warn("the clock of this machine is behind: no key of the ring may seal yet, so the first one that may is used early",
 				"app", c.cfg.App, "kid", key.ID(), "seals_in", early.Round(time.Second))
 		}
 	}
@@ -65,7 +66,7 @@ func (c *core) sealable(now time.Time) error {
 		return nil
 	}
 	c.count.unsealable.Add(1)
-	c.lookForKey() // the ring may have a new key already
+	c.lookForKey() // the source may have a new key already
 	if c.count.warnedKey.due(now) {
 		c.cfg.Logger.Error("no session can begin, change or be renewed, because the ring's sealing key is revoked: "+
 			"rotate the ring (wafer keys rotate --now)", "app", c.cfg.App, "kid", key.ID())

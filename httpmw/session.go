@@ -8,26 +8,28 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// A Session is what is known of one request's client. It is usable by several goroutines. Asking it anything
-// marks the answer "Vary: Cookie".
+// A Session is what is known about the client of one request. It may be used by several goroutines.
+// Asking it anything marks the response "Vary: Cookie".
 type Session[T any] struct{ st *hidden }
 
-// hidden keeps fmt from a state: of a struct that it may not call the methods of, it prints what one pointer leads to.
+// hidden keeps fmt away from a state. fmt prints what one pointer leads to in a struct whose
+// methods it may not call, and not what a second one leads to.
 type hidden struct{ *state }
 
-// Format implements [fmt.Formatter]: every verb prints the name of the type, and nothing of the user, the data or the
-// cookies.
+// Format implements [fmt.Formatter]: every verb prints the name of the type, and nothing about the
+// user, the data or the cookies.
 func (s Session[T]) Format(f fmt.State, _ rune) { io.WriteString(f, "httpmw.Session") }
 
-// LoggedIn reports whether the session is good and has a subject. An anonymous session has none.
+// LoggedIn reports whether there is a good session with a subject. An anonymous session has none.
 func (s *Session[T]) LoggedIn() bool {
 	s.st.read()
 	defer s.st.mu.Unlock()
 	return s.st.loggedIn()
 }
 
-// ID returns the session id, 22 characters that stay the same through renewals and writes and change at
-// Login, SetGroups and LogoutOthers; "" if there is no session. It is not a secret, but names one user's session.
+// ID returns the session id, "" if there is no session. It has 22 characters, which stay the same
+// through renewals and writes, and change at Login, SetGroups and LogoutOthers. It is not a secret,
+// but it identifies one user's session.
 func (s *Session[T]) ID() string {
 	s.st.read()
 	defer s.st.mu.Unlock()
@@ -37,7 +39,7 @@ func (s *Session[T]) ID() string {
 	return s.st.tok.ID.String()
 }
 
-// Subject returns who is logged in, "" for nobody.
+// Subject returns who is logged in, "" if nobody is.
 func (s *Session[T]) Subject() string {
 	s.st.read()
 	defer s.st.mu.Unlock()
@@ -47,8 +49,8 @@ func (s *Session[T]) Subject() string {
 	return string(s.st.tok.Subject)
 }
 
-// InGroup reports whether the session was given the group at Login or SetGroups. The names of a session's groups
-// cannot be listed: the cookie holds pseudonyms of them.
+// InGroup reports whether Login or SetGroups put the session into the group. The names of a
+// session's groups cannot be listed: the cookie holds only pseudonyms of them.
 func (s *Session[T]) InGroup(name string) bool {
 	if name == "" {
 		return false
@@ -67,8 +69,8 @@ func (s *Session[T]) InGroup(name string) bool {
 	return false
 }
 
-// LoginTime returns when the subject logged in, which renewals, writes and SetGroups do not change; the zero time
-// if nobody is logged in.
+// LoginTime returns when the subject logged in, the zero time if nobody is logged in. Renewals,
+// writes and SetGroups do not change it.
 func (s *Session[T]) LoginTime() time.Time {
 	s.st.read()
 	defer s.st.mu.Unlock()
@@ -78,8 +80,8 @@ func (s *Session[T]) LoginTime() time.Time {
 	return time.Unix(s.st.tok.AuthTime, 0)
 }
 
-// Deadlines returns when the session ends if it is not used again, and when it ends in any case; zero times if
-// there is none.
+// Deadlines returns when the session ends if it is not used again, and when it ends in any case.
+// They are zero if there is no session.
 func (s *Session[T]) Deadlines() (idle, absolute time.Time) {
 	s.st.read()
 	defer s.st.mu.Unlock()
@@ -89,30 +91,32 @@ func (s *Session[T]) Deadlines() (idle, absolute time.Time) {
 	return time.Unix(s.st.tok.Expires, 0), time.Unix(s.st.tok.End, 0)
 }
 
-// Err returns nil if there is a session, or if no cookie came but what a logout left, and otherwise why there is no
-// session: ErrInvalid, ErrExpired, ErrRevoked, ErrUndecided or a finer error that wraps one of them. It is ErrData, with a
-// session, after Value or Update could not decode the data.
+// Err returns nil if there is a session, and also if no cookie came or only the marker of a logout.
+// Otherwise it says why there is no session: ErrInvalid, ErrExpired, ErrRevoked, ErrUndecided, or
+// an error that wraps one of them. After Value or Update could not decode the data, it is ErrData,
+// though there is a session.
 func (s *Session[T]) Err() error {
 	s.st.read()
 	defer s.st.mu.Unlock()
 	return s.st.err()
 }
 
-// fresh reports whether the session was decided by a list no older than its Within.
+// fresh reports whether the session was checked against a list no older than its Within.
 func (s *Session[T]) fresh() bool {
 	s.st.read()
 	defer s.st.mu.Unlock()
 	return s.st.verdict.Fresh
 }
 
-// Value returns the session's data, decoded at each call, so the caller owns it. It is zero if there is none,
-// and also if it cannot be decoded: then Err is ErrData, and the session still stands.
+// Value returns the session's data. It is decoded at each call, so the caller owns it. It is zero
+// if there is none, and also if it cannot be decoded: then Err returns ErrData, and the session
+// remains.
 func (s *Session[T]) Value() T {
 	v, _ := s.value()
 	return v
 }
 
-// value decodes outside of the lock; raw data is never changed in place.
+// value decodes outside of the lock. Raw data is never changed in place.
 func (s *Session[T]) value() (v T, err error) {
 	s.st.read()
 	raw, ok := s.st.tok.Data, s.st.status == alive
@@ -128,9 +132,10 @@ func (s *Session[T]) value() (v T, err error) {
 	return v, nil
 }
 
-// Version returns how often the session's data was written, 0 if never: it grows by one with each Set and Update. A browser
-// can always send an older cookie of its session, with older data. An application that must notice keeps the least version
-// it accepts beside the account, by ID, and refuses what is below it. Two answers at the same time can have the same version.
+// Version returns how often the session's data was written, 0 if never: each Set and Update adds
+// one. A browser can always send an older cookie of its session, with older data. An application
+// that must notice this keeps the lowest version that it accepts beside the account, by ID, and
+// refuses lower ones. Two concurrent responses can have the same version.
 func (s *Session[T]) Version() int64 {
 	s.st.read()
 	defer s.st.mu.Unlock()
@@ -140,9 +145,9 @@ func (s *Session[T]) Version() int64 {
 	return s.st.tok.Version
 }
 
-// Set replaces the session's data. Without a session it begins an anonymous one. After ErrTooLarge (a *SizeError),
-// ErrCommitted and ErrUndecided nothing was changed. ErrRevoked says that the session was revoked since the request
-// came; then it is none any more.
+// Set replaces the session's data. Without a session it begins an anonymous one. After ErrTooLarge
+// (a *SizeError), ErrCommitted or ErrUndecided nothing has changed. ErrRevoked says that the
+// session was revoked since the request came; there is no session then.
 func (s *Session[T]) Set(v T) error {
 	raw, err := s.st.core.encode(v)
 	if err != nil {
@@ -152,10 +157,10 @@ func (s *Session[T]) Set(v T) error {
 	return err
 }
 
-// Update changes the data in place: it decodes it, calls f and stores the result, unless f returns an error,
-// which it returns. It refuses with ErrData to overwrite what it cannot decode. Updates of one request follow
-// one another, so f must not call Update; if the session is replaced or its data Set while f runs, f is called
-// again on the new data.
+// Update changes the data: it decodes it, calls f and stores the result. If f returns an error,
+// Update returns that error and changes nothing. It refuses with ErrData to overwrite data that it
+// cannot decode. The Updates of one request run one after another, so f must not call Update. If
+// the session is replaced, or its data Set, while f runs, f is called again with the new data.
 func (s *Session[T]) Update(f func(*T) error) error {
 	s.st.updating.Lock()
 	defer s.st.updating.Unlock()

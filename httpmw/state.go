@@ -11,11 +11,11 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// state is one request's session, apart from the type of its data.
+// state is the session of one request, apart from the type of its data.
 type state struct {
 	core    *core
 	request *http.Request // nil outside of HTTP
-	touched atomic.Bool   // somebody asked the session something
+	touched atomic.Bool   // the handler asked the session something
 
 	updating sync.Mutex // held through one Update, also while its function runs
 
@@ -28,7 +28,7 @@ type state struct {
 	chunks    chunkCookies // nil if no session was spread over several
 	bulk      int          // bytes of the session cookie that came, of markers none
 	ends      []ending     // the sessions that Logout has to end, each once
-	endsRoom  [1]ending    // what ends points into while it is no longer
+	endsRoom  [1]ending    // where ends has room for its first
 	after     int64        // log time in ms: anonymous sessions that began by then do not count
 	latest    int64        // log time in ms when the newest of all sessions began
 	out       int64        // the marker of a logout; 0: none
@@ -37,7 +37,7 @@ type state struct {
 	lines     []string                    // Set-Cookie lines of a changed session
 	version   uint64                      // counts changes
 	undecoded bool                        // the data could not be decoded
-	atCommit  func(ends, has bool) string // asked for one more Set-Cookie line; nil: nobody
+	atCommit  func(ends, has bool) string // returns one more Set-Cookie line, "" for none
 }
 
 type change uint8
@@ -50,18 +50,18 @@ const (
 type status uint8
 
 const (
-	none      status = iota // no session; reason may say why
+	none      status = iota // no session; why may say why not
 	undecided               // one that may be revoked
 	alive
 )
 
-// opened is one session as its cookies told it, with what was decided of it.
+// opened is a session as its cookies describe it, with what was decided about it.
 type opened struct {
 	status status
 	why    error // why there is no session, or none for now: one of the refusals
 
-	// tok has the Validity that counts by the reading rule: that of the renewal token if there is one, else the session
-	// token's own; Expires never after End.
+	// tok has the Validity that counts by the reading rule: that of the renewal token if there is
+	// one, else the session token's own; Expires never after End.
 	tok     token.Session
 	sealed  int64 // when the session token itself was sealed, Unix seconds
 	renewed bool  // the Validity is that of a renewal token
@@ -71,7 +71,8 @@ type opened struct {
 	verdict replica.Verdict
 }
 
-// read locks mu for an accessor, which unlocks it, and notes that the answer depends on the cookie.
+// read locks mu for an accessor, which unlocks it, and notes that the response depends on the
+// cookie.
 func (s *state) read() {
 	if !s.touched.Load() {
 		s.touched.Store(true)
@@ -79,7 +80,8 @@ func (s *state) read() {
 	s.mu.Lock()
 }
 
-// exclusively runs f while nothing else can change the session, and then tells the application what happened.
+// exclusively runs f while nothing else can change the session, and then tells the application what
+// happened.
 func (s *state) exclusively(ctx context.Context, f func() ([]Event, error)) error {
 	events, err := func() ([]Event, error) {
 		s.read()
@@ -149,14 +151,14 @@ func (s *state) undecodable() {
 	}
 }
 
-// close ends changes for good: also after a panic, when nothing was committed.
+// close ends changes for good, also after a panic, when nothing was committed.
 func (s *state) close() {
 	s.mu.Lock()
 	s.committed = true
 	s.mu.Unlock()
 }
 
-// refused forgets a session that turned out to be revoked while the request ran.
+// refused drops a session that turned out to be revoked while the request ran.
 func (s *state) refused(why error) error {
 	s.opened = opened{why: why}
 	s.change, s.lines = unchanged, nil
@@ -164,8 +166,8 @@ func (s *state) refused(why error) error {
 	return why
 }
 
-// setData seals the session with other data. If version is given and the session has changed since, it does
-// nothing and returns false.
+// setData seals the session with other data. If version is given and the session has changed since,
+// it does nothing and returns false.
 func (s *state) setData(raw []byte, version *uint64) (done bool, err error) {
 	s.read()
 	defer s.mu.Unlock()
@@ -210,8 +212,9 @@ func (s *state) replace(next *opened, now time.Time) error {
 	return nil
 }
 
-// extend prepares a session for being sealed again: renewed as far as the list allows it. A replica out of touch leaves
-// the check as it was, so that it cannot carry the session past a revocation (R24). now is from before v was decided.
+// extend prepares a session for being sealed again, renewed as far as the list allows. A replica
+// that is out of touch leaves the checked position as it was, so that it cannot carry the session
+// past a revocation (R24). now is from before v was decided.
 func (c *core) extend(o *opened, v replica.Verdict, now time.Time) {
 	if v.Extend {
 		limits, _ := c.limits(&o.tok)
@@ -220,8 +223,9 @@ func (c *core) extend(o *opened, v replica.Verdict, now time.Time) {
 	if v.Renew {
 		o.tok.Checked, o.tok.Term = v.Checked, v.Term
 	}
-	// Never backwards: among tokens of one session the newest iat counts, whichever replica's clock it is from. And
-	// ahead of the renewal that came with it, which counts in a tie. But not so far ahead that it would be refused.
+	// Never backwards, because among the tokens of one session the newest iat counts, whichever
+	// replica's clock it is from. Ahead of the renewal that came with it, which counts in a tie.
+	// But not so far ahead that it would be refused.
 	if o.renewed {
 		o.tok.IssuedAt++
 		o.renewed = false
@@ -229,8 +233,8 @@ func (c *core) extend(o *opened, v replica.Verdict, now time.Time) {
 	o.tok.IssuedAt = min(max(now.Unix(), o.tok.IssuedAt), now.Add(token.ClockSlack).Unix())
 }
 
-// limits returns the limits of a session, and whether it is one to be remembered: its login asked for that, and this
-// application remembers.
+// limits returns the limits of a session, and whether it is remembered: its login asked for that,
+// and this application allows it.
 func (c *core) limits(t *token.Session) (Limits, bool) {
 	if t.Remembered && c.cfg.Remember != (Limits{}) {
 		return c.cfg.Remember, true

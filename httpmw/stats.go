@@ -2,21 +2,21 @@ package httpmw
 
 import "sync/atomic"
 
-// Stats are counters of one Manager since it was made.
+// Stats are the counters of one Manager since it was made.
 type Stats struct {
-	Anonymous  uint64            // requests without a session: no cookie of ours, or one that does not count
+	Anonymous  uint64            // requests without a session cookie that counts
 	Accepted   uint64            // sessions accepted
-	Refused    map[string]uint64 // cookies refused, by the name that Reason returns; undecided among them
+	Refused    map[string]uint64 // sessions refused or undecided, by the name that Reason returns
 	Written    uint64            // session cookies written
 	Renewed    uint64            // renewal cookies written
-	Shared     uint64            // of these, ones that an earlier request had sealed
-	Unsealed   uint64            // renewals due that no key could seal
+	Shared     uint64            // of these, renewals that an earlier request had sealed
+	Unsealed   uint64            // renewals that were due and could not be sealed
 	Withheld   uint64            // cookies not written because the session was revoked meanwhile
 	Expired    uint64            // cookies expired by a logout
-	Lookups    uint64            // looks for a key that was unknown, or for a successor of one that is revoked
+	Lookups    uint64            // searches for an unknown key, or for the successor of a revoked one
 	Unsealable uint64            // tokens not sealed because the ring's sealing key is revoked: ErrSealingKeyRevoked
-	Early      uint64            // tokens sealed with a key whose time has not come, because the clock of this machine is behind
-	Retagged   uint64            // sessions that named the tag of another subject, which was corrected
+	Early      uint64            // tokens sealed with a key before its time, because the clock of this machine is behind
+	Retagged   uint64            // sessions that named the tag of another subject; it was corrected
 }
 
 type counters struct {
@@ -30,7 +30,7 @@ type counters struct {
 	plain       atomic.Bool // the warning about plain http was given
 }
 
-// Stats returns the counters of now.
+// Stats returns the present counters.
 func (m *Manager[T]) Stats() Stats {
 	n := &m.core.count
 	s := Stats{

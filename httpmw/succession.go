@@ -9,13 +9,15 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// SetGroups replaces the groups of the session, to change the tenant for example, and continues it under a new session
-// id. Which groups is your decision: check first that the subject belongs there, because SetGroups lets it in. Login
-// time and limits stay, and so does the group of a session that package adopt moved in.
+// SetGroups replaces the groups of the session, to change the tenant for example, and continues it
+// under a new session id. Which groups is your decision: check first that the subject belongs
+// there, because SetGroups lets it in. Login time and limits stay, and so does the group of a
+// session that package adopt moved in.
 //
-// SetGroups needs the store and fails with ErrUndecided if that does not answer. The session then continues here as it
-// was, unless the store did take the change; another call finds out. If the list has lost data since the login, it cannot let
-// the session into a group that it was not in, and SetGroups fails with ErrUndecided until the next login.
+// SetGroups needs the store and fails with ErrUndecided if that does not answer. The session then
+// continues here as it was, unless the store did take the change; another call finds out. If the
+// list has lost data since the login, it cannot let the session into a group that it was not in,
+// and SetGroups fails with ErrUndecided until the next login.
 func (s *Session[T]) SetGroups(ctx context.Context, groups []string) error {
 	return s.st.exclusively(ctx, func() ([]Event, error) { return s.st.regroup(ctx, groups) })
 }
@@ -62,8 +64,8 @@ func (s *state) succeed(ctx context.Context, next *opened, kind replica.Kind, wh
 	return []Event{s.event(what, previous)}, nil
 }
 
-// follow ends the session in the list so that next can follow it. Afterwards there is no way back, so it makes sure
-// first that next can be sealed.
+// follow ends the session in the list so that next can follow it. Afterwards there is no way back,
+// so it makes sure first that next can be sealed.
 func (s *state) follow(ctx context.Context, next *opened, how replica.Succession, now time.Time) (replica.Start, error) {
 	trial := next.tok
 	trial.Epoch, trial.Checked, trial.Term = now.UnixMilli(), now.UnixMilli(), ^uint32(0)
@@ -90,7 +92,8 @@ func (s *state) succeeded(next *opened, start replica.Start, now time.Time) erro
 	return s.replace(next, now)
 }
 
-// begin gives a session what the list said of its beginning, and the query by which it will be decided.
+// begin gives a session what the list said of its beginning, and the query by which it will be
+// decided.
 func (o *opened) begin(s replica.Start) {
 	o.tok.Epoch, o.tok.Checked, o.tok.Term = s.Epoch, s.Checked, s.Term
 	o.renewed = false

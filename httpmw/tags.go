@@ -18,7 +18,7 @@ next:
 	for _, name := range names {
 		switch {
 		case name == "" || len(name) > maxID:
-			return tags, 0, fmt.Errorf("%w: a group has 1 to %d bytes", ErrIdentity, maxID)
+			return tags, 0, fmt.Errorf("%w: a group must have 1 to %d bytes", ErrIdentity, maxID)
 		case strings.HasPrefix(name, foreign.GroupPrefix):
 			return tags, 0, fmt.Errorf("%w: groups that begin with %q are for adopted sessions", ErrIdentity, foreign.GroupPrefix)
 		}
@@ -45,7 +45,7 @@ func (o *opened) setGroups(c *core, names []string) (err error) {
 // groups returns the tags of the groups. They are part of o.
 func (o *opened) groups() []revlog.Tag { return o.tok.GroupTags[:o.tok.Groups] }
 
-// join adds a group that no application can name.
+// join adds a group, also one that no application can name.
 func (o *opened) join(tag revlog.Tag) error {
 	n := o.tok.Groups
 	if n == token.MaxGroups {
@@ -56,11 +56,13 @@ func (o *opened) join(tag revlog.Tag) error {
 	return nil
 }
 
-// A token names the tag of its subject, by which the list knows that subject. The tag is not believed: somebody with a sealing
-// key could name another one, and no revocation of the subject would find the session. Computing the tag for each request
-// would take longer than deciding it, so the pairs that were found right are remembered.
+// A token names the tag by which the list knows its subject. That tag is not trusted: a holder of a
+// sealing key could name another one, and no revocation of the subject would find the session.
+// Computing the tag for each request would take longer than the decision, so pairs that were found
+// right are remembered.
 
-// subjectTags remembers tags that are those of their subjects: the last one found in each slot. Only right pairs get in.
+// subjectTags remembers the tags of subjects, the last one found in each slot. Only right pairs are
+// stored.
 type subjectTags struct {
 	slots [4096]atomic.Pointer[subjectTag]
 }
@@ -74,7 +76,8 @@ func (s *subjectTags) slot(tag token.Tag) *atomic.Pointer[subjectTag] {
 	return &s.slots[binary.LittleEndian.Uint16(tag[:])%uint16(len(s.slots))]
 }
 
-// tagSubject gives t the tag of its subject, and none without a subject. A token minted elsewhere may come without one.
+// tagSubject gives t the tag of its subject, and none without a subject. A token that was minted
+// elsewhere may come without a tag.
 func (c *core) tagSubject(t *token.Session, now time.Time) {
 	said := t.SubjectTag
 	if len(t.Subject) == 0 {
@@ -93,7 +96,7 @@ func (c *core) tagSubject(t *token.Session, now time.Time) {
 	if said != t.SubjectTag && said != (token.Tag{}) {
 		c.count.retagged.Add(1)
 		if c.count.warnedTag.due(now) {
-			c.cfg.Logger.Warn("a session named the tag of another subject, which only somebody with a key can seal; its own was used",
+			c.cfg.Logger.Warn("a session named the tag of another subject, which only a holder of a key can seal; the right tag was used",
 				"app", c.cfg.App, "kid", t.KeyID)
 		}
 	}

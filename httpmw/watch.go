@@ -7,18 +7,21 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 )
 
-// Watch returns a context that ends when the session does, for answers that go on and on: server-sent events,
-// WebSockets, long downloads. It ends at the latest a Within and a quarter after a revocation was acknowledged, at
-// the session's limits, and when the list could not be read for longer than its Grace; context.Cause is then the
-// error that Session.Err would give. It ends with ctx, too, and with the returned function, which must be called.
+// Watch returns a context that ends when the session does, for responses that go on for long:
+// server-sent events, WebSockets, downloads. It ends at most one and a quarter times the list's
+// Within after a revocation was acknowledged, at the session's deadlines, and when the list could
+// not be read for longer than its Grace. context.Cause is then the error that Session.Err would
+// return. It also ends with ctx, and when the returned function is called, which the caller must
+// do.
 //
-// Watching is not using: the idle limit is the one that stood when the headers left. A client that connects again
-// brings the cookies that its other requests renewed meanwhile.
+// Watching does not count as use: the idle deadline is the one from when the headers left. A client
+// that connects again brings the cookies that its other requests renewed meanwhile.
 //
-// Without a session the context has ended already, with Err or ErrNoLogin for a cause.
+// Without a session the context has already ended, with the error of Err, or ErrNoLogin, as its
+// cause.
 //
-// A server's Shutdown waits for handlers and does not end their contexts: derive ctx from one that
-// http.Server.RegisterOnShutdown ends.
+// The Shutdown of a server waits for handlers and does not end their contexts: derive ctx from one
+// that http.Server.RegisterOnShutdown ends.
 func (s *Session[T]) Watch(ctx context.Context) (context.Context, context.CancelFunc) {
 	watched, cancel := context.WithCancelCause(ctx)
 	w, err := s.st.watch()
@@ -30,7 +33,7 @@ func (s *Session[T]) Watch(ctx context.Context) (context.Context, context.Cancel
 	return watched, func() { cancel(context.Canceled) }
 }
 
-// watch is one session being looked at again and again.
+// watch is one session that is checked again and again.
 type watch struct {
 	st    *state
 	end   int64 // Unix seconds
@@ -49,7 +52,8 @@ func (s *state) watch() (*watch, error) {
 	return &watch{st: s, end: s.tok.End, query: s.query}, nil
 }
 
-// run looks often enough that a revocation is noticed a quarter of the list's Within after the list has it.
+// run checks often enough to notice a revocation a quarter of the list's Within after the list has
+// it.
 func (w *watch) run(ctx context.Context, cancel context.CancelCauseFunc) {
 	ticker := time.NewTicker(max(w.st.core.replica.Within()/4, time.Millisecond))
 	defer ticker.Stop()
@@ -66,7 +70,7 @@ func (w *watch) run(ctx context.Context, cancel context.CancelCauseFunc) {
 	}
 }
 
-// look decides once more.
+// look checks once more.
 func (w *watch) look(ctx context.Context, now time.Time) error {
 	switch {
 	case now.Unix() >= w.end:
@@ -80,8 +84,8 @@ func (w *watch) look(ctx context.Context, now time.Time) error {
 	}
 	switch v.Outcome {
 	case replica.Accept:
-		// What was checked up to here need not be checked again: else a stream that outlives the window would
-		// ask the store at every look.
+		// What was checked up to here need not be checked again. Otherwise a stream that outlives
+		// the window would ask the store at each check.
 		if v.Renew {
 			w.query.Checked, w.query.Term = v.Checked, v.Term
 		}
@@ -95,8 +99,8 @@ func (w *watch) look(ctx context.Context, now time.Time) error {
 	return ErrUndecided
 }
 
-// idleLimit returns until when a session may be idle, in Unix seconds: that of a renewal that left with this very
-// answer counts. If the request has replaced the session since, the list tells.
+// idleLimit returns the idle deadline of a session, in Unix seconds, which may be that of a renewal
+// in this very response. If the request has replaced the session since, the list tells.
 func (s *state) idleLimit(id [16]byte) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

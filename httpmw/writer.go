@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 )
 
-// writer commits the session just before the headers leave. Every way they can leave is a method of its own:
-// Unwrap lets deadlines and full duplex through to the server, but a Flush or a Hijack that went that way would
-// send the headers without the cookies.
+// writer commits the session just before the headers leave. Every way in which they can leave is a
+// method of its own. Unwrap lets deadlines and full duplex through to the server, but a Flush or a
+// Hijack that went that way would send the headers without the cookies.
 type writer struct {
 	inner     http.ResponseWriter
 	st        *state
@@ -40,7 +40,8 @@ func (w *writer) WriteString(s string) (int, error) {
 	return io.WriteString(w.inner, s)
 }
 
-// WriteHeader commits unless the status is informational: after 103 the answer is still to come. 101 is final.
+// WriteHeader commits unless the status is informational: after 103 the response is still to come.
+// 101 is final.
 func (w *writer) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		w.commit()
@@ -48,7 +49,8 @@ func (w *writer) WriteHeader(status int) {
 	w.inner.WriteHeader(status)
 }
 
-// ReadFrom keeps the server's own: it is how a file is sent without passing through the process.
+// ReadFrom keeps the server's own ReadFrom, which sends a file without copying it through the
+// process.
 func (w *writer) ReadFrom(r io.Reader) (int64, error) {
 	w.commit()
 	if inner, ok := w.inner.(io.ReaderFrom); ok {
@@ -69,7 +71,8 @@ func (w *writer) FlushError() error {
 	return http.NewResponseController(w.inner).Flush()
 }
 
-// Hijack returns an error that is http.ErrNotSupported if the server's writer cannot be hijacked, as over HTTP/2.
+// Hijack returns an error that is http.ErrNotSupported if the server's writer cannot be hijacked,
+// as over HTTP/2.
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !reaches[http.Hijacker](w.inner) {
 		return nil, nil, fmt.Errorf("httpmw: hijack: %w", http.ErrNotSupported)
@@ -81,7 +84,8 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // Unwrap is for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.inner }
 
-// reaches reports whether a writer, or one it wraps, is an I: then a ResponseController will find it.
+// reaches reports whether a writer, or one that it wraps, is an I. A ResponseController will then
+// find it.
 func reaches[I any](w http.ResponseWriter) bool {
 	for {
 		if _, ok := w.(I); ok {

@@ -14,26 +14,30 @@ import (
 
 // Config says which sessions are adopted, and when.
 type Config struct {
-	// System names the other system, 1 to 248 bytes without NUL. Every adopted session is in the Group of that name.
+	// System names the other system, 1 to 248 bytes without NUL. Every adopted session is in the
+	// Group of that name.
 	System string
 
-	// From is when adopting begins. Zero: when the list began, which is right for a list that begins with the
-	// migration. For a list that was in use for longer than its MaxIdle, give a moment before the first replica that
-	// adopts is started.
+	// From is when adopting begins. Zero: when the list began, which is right for a list that
+	// begins with the migration. For a list that was in use for longer than its MaxIdle, give a
+	// moment before the first replica that adopts is started.
 	//
-	// The list has to remember what was revoked since From, so a time before revocation.List.Began is refused. While the
-	// list is still booting this cannot be known; sessions saved before the list began are then refused one by one.
+	// The list has to remember what was revoked since From, so a time before revocation.List.Began
+	// is refused. While the list is still booting this cannot be known; sessions saved before the
+	// list began are then refused one by one.
 	//
-	// Do not raise the list's MaxIdle, or move From, while sessions are adopted: earlier logouts would not count.
+	// Do not raise the list's MaxIdle, or move From, while sessions are adopted: earlier logouts
+	// would not count.
 	//
-	// If the store loses its data, sessions that were not adopted before have to log in again, unless they were saved
-	// after the loss: they get ErrUndecided for a minute, then ErrListLost. If no replica is left that had read the lost data,
-	// the loss goes unnoticed: with a From of zero, a session that was logged out before can then be adopted again,
-	// and with an earlier From, New returns an error.
+	// If the store loses its data, sessions that were not adopted before have to log in again,
+	// unless they were saved after the loss: they get ErrUndecided for a minute, then ErrListLost.
+	// If no replica is left that had read the lost data, the loss goes unnoticed: with a From of
+	// zero, a session that was logged out before can then be adopted again, and with an earlier
+	// From, New returns an error.
 	From time.Time
 
-	// Until is when adopting ends. It is required, and at most the list's MaxIdle after From: the list has to remember
-	// which old sessions were revoked for as long as they may come.
+	// Until is when adopting ends. It is required, and at most the list's MaxIdle after From: the
+	// list has to remember which old sessions were revoked for as long as they may come.
 	Until time.Time
 }
 
@@ -92,8 +96,9 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 // active reports whether sessions are adopted now.
 func (c Config) active(now time.Time) bool { return !now.Before(c.From) && now.Before(c.Until) }
 
-// began is the moment before which nothing was adopted, so that no adopted session can have been revoked before it. It is
-// the zero time if that is not known: then a session is decided like one that was last checked when it was saved.
+// began is the moment before which nothing was adopted, so that no adopted session can have been
+// revoked before it. It is the zero time if that is not known: then a session is decided like one
+// that was last checked when it was saved.
 func (a *Adopter[T]) began() time.Time {
 	if !a.From.IsZero() {
 		return a.From
@@ -104,8 +109,8 @@ func (a *Adopter[T]) began() time.Time {
 	return time.Time{}
 }
 
-// sessionID derives the session id from a credential. Only a holder of the list key can do this, so an id does not give
-// away which credential it is of. Without a credential the id is zero.
+// sessionID derives the session id from a credential. Only a holder of the list key can do this, so
+// an id does not give away which credential it is of. Without a credential the id is zero.
 func (a *Adopter[T]) sessionID(credential []byte) (id token.ID) {
 	if len(credential) == 0 {
 		return id

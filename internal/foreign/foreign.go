@@ -1,6 +1,6 @@
-// Package foreign is how httpmw/adopt puts sessions of other systems into httpmw.
-// It is internal because whoever sets the id and the login time of a session must keep
-// the rules that package adopt keeps.
+// Package foreign is how httpmw/adopt puts sessions of other systems into httpmw. It is internal
+// because whoever sets the id and the login time of a session must keep the rules that package
+// adopt keeps.
 package foreign
 
 import (
@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// GroupPrefix begins the names of groups that hold only sessions of other systems.
-	// No other session can be put into one.
+	// GroupPrefix begins the names of groups that hold only sessions of other systems. No other
+	// session can be put into one.
 	GroupPrefix = "adopted:"
 
 	// Event is the kind of the event of such a session.
@@ -27,8 +27,8 @@ type Session struct {
 	ID    token.ID  // derived from the credential; zero: there was none
 	Group string    // begins with GroupPrefix
 	Login time.Time // when it was saved there; it counts as the login
-	// Began is the moment before which no session of that system can have been revoked.
-	// Zero: not known.
+	// Began is the moment before which no session of that system can have been revoked. Zero: not
+	// known.
 	Began time.Time
 
 	Subject  string
@@ -49,17 +49,17 @@ type Manager struct {
 
 // A Client is one request with the session it has.
 type Client interface {
-	// Continue makes s the session, unless somebody is logged in: then a logout ends s as
-	// well. It asks the store of the list. It reports whether s is the session now; errors
-	// are those of httpmw.
+	// Continue makes s the session, unless somebody is logged in: then a logout ends s as well. It
+	// asks the store of the list. It reports whether s is the session now; errors are those of
+	// httpmw.
 	Continue(ctx context.Context, s Session) (bool, error)
 
 	// AlsoEnds has a logout end the session of that id as well.
 	AlsoEnds(id token.ID)
 
-	// AtCommit sets the function that is asked for one more Set-Cookie line just before
-	// the headers leave, "" for none. It is told whether the response ends the session,
-	// and whether the client has or gets the session's own cookie. It must not use the
-	// session. A logout is then taken to have a cookie to expire.
+	// AtCommit sets the function that is asked for one more Set-Cookie line just before the headers
+	// leave, "" for none. It is told whether the response ends the session, and whether the client
+	// has or gets the session's own cookie. It must not use the session. A logout is then taken to
+	// have a cookie to expire.
 	AtCommit(line func(ends, has bool) string)
 }
