@@ -259,5 +259,5 @@ func TestKindsOfTokensDoNotSwap(t *testing.T) {
 func ExampleSizeError() {
 	err := error(&httpmw.SizeError{Size: 3812, Max: 3500, Data: 2300, Cut: 235})
 	fmt.Println(err)
-	// Output: httpmw: session too large: 3812 bytes where 3500 may be: cut the data of 2300 bytes by 235
+	// Output: httpmw: session too large: 3812 bytes, at most 3500 fit: shorten the 2300 bytes of data by 235
 }

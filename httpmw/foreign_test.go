@@ -181,7 +181,7 @@ func TestRenewalOfAKeyTheListRevokes(t *testing.T) {
 			t.Fatal("no key seals")
 		}
 		next := newReplica(t, rotated, f.store.Unwrap(), httpmw.Config{})
-		next.mintSeen(t, b, rotated, func(*token.Renewal) {})
+		next.mintRenewal(t, b, rotated, func(*token.Renewal) {})
 		if subject, err := next.look(b); subject != "ann" || err != nil {
 			t.Fatalf("%q, %v", subject, err)
 		}

@@ -31,7 +31,7 @@ func TestR24AnOutageLongerThanTheIdleLimit(t *testing.T) {
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		time.Sleep(2 * time.Minute)
 		f.look(b)
-		before := f.seen(t, b)
+		before := f.renewal(t, b)
 		f.store.Fail()
 		for range 29 {
 			time.Sleep(time.Minute)
