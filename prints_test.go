@@ -48,7 +48,7 @@ var harmless = map[string]string{
 	"httpmw.Config":        "settings",
 	"httpmw.EventKind":     "a word",
 	"httpmw.Limits":        "durations",
-	"httpmw.Requirements":          "settings",
+	"httpmw.Requirements":  "settings",
 	"httpmw.SizeError":     "sizes",
 	"httpmw.Stats":         "counters",
 	"backchannel.Config":   "settings; the ids of clients are public",
