@@ -23,8 +23,8 @@ const (
 	maxValue   = 4096 // bytes; browsers keep no longer cookie
 )
 
-// find returns the values of the old cookie as the old application sees them, at most maxCookies, and none that is too
-// long. A header without the name costs one scan.
+// find returns the values of the old cookie as the old application sees them, at most maxCookies,
+// and none that is too long. A header without the name costs one scan.
 func find(r *http.Request, name string) (values []string) {
 	if !slices.ContainsFunc(r.Header["Cookie"], func(field string) bool { return strings.Contains(field, name) }) {
 		return nil
@@ -67,9 +67,9 @@ func (m *Mover[T]) open(ctx context.Context, values []string) (all []past[T]) {
 	return all
 }
 
-// parse takes a cookie of securecookie apart: base64 of "timestamp|value|mac". What it returns is proved by the codec
-// only. The credential is what the mac covers: base64 has several spellings of one text, and the mac follows from
-// the rest.
+// parse takes a cookie of securecookie apart: base64 of "timestamp|value|mac". Only the codec
+// proves what it returns. The credential is what the mac covers, because base64 has several
+// spellings of one text, and the mac follows from the rest.
 func parse(value string) (p adopt.Predecessor, ok bool) {
 	if len(value) > maxValue {
 		return p, false
@@ -95,8 +95,9 @@ func parse(value string) (p adopt.Predecessor, ok bool) {
 
 const latest = 1 << 40 // s; far beyond any clock, and good for arithmetic in ms
 
-// decode opens a cookie with the first codec that can, or says what was in the way of the one that came furthest. What was
-// encoded as JSON has no keys but strings, which encoding/json does not put into a map of any.
+// decode opens a cookie with the first codec that can, or returns the fault of the codec that came
+// furthest. What was encoded as JSON has only string keys, which encoding/json does not put into a
+// map of any.
 func decode(codecs []securecookie.Codec, name, value string) (_ map[any]any, furthest fault, ok bool) {
 	for _, codec := range codecs {
 		values := map[any]any{}
@@ -121,7 +122,7 @@ func decode(codecs []securecookie.Codec, name, value string) (_ map[any]any, fur
 	return nil, furthest, false
 }
 
-// faultOf tells what a codec whose keys fit complains of.
+// faultOf returns what a codec whose keys fit complains about.
 func faultOf(err error) fault {
 	var e securecookie.Error
 	if errors.As(err, &e) && e.Cause() != nil {

@@ -28,8 +28,8 @@ type counters struct {
 	warned  lograte.Limiter // by fault
 }
 
-// note counts an old cookie that does not open, and warns once a minute: with the wrong keys in Codecs every user is
-// logged out, one by one.
+// note counts an old cookie that does not open, and warns once a minute: with the wrong keys in
+// Codecs every user is logged out, one by one.
 func (n *counters) note(ctx context.Context, log *slog.Logger, cookie string, f fault) {
 	so := n.invalid[f].Add(1)
 	if n.warned.Allow(f.String()) {
