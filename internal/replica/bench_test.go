@@ -3,14 +3,15 @@ package replica
 import (
 	"encoding/binary"
 	"fmt"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
-	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 func randomTag(r *rand.Rand) (t revlog.Tag) {

@@ -3,9 +3,10 @@ package replica
 import (
 	"context"
 	"fmt"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"iter"
 	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // RevokeMany is revocation.List.RevokeMany.

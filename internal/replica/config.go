@@ -1,9 +1,10 @@
 package replica
 
 import (
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"log/slog"
 	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // Config is revocation.Config, which documents its fields.

@@ -1,12 +1,13 @@
 package replica
 
 import (
-	"github.com/wafer-sessions/wafer/revocation/revlog"
-	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 	"log/slog"
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // holding returns a list that holds v and never reads.

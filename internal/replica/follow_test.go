@@ -4,9 +4,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"testing"
 	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // chainOf stands for the chain of a store; replicas only compare chains.

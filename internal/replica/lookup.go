@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"fmt"
+
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 

@@ -1,11 +1,12 @@
 package replica
 
 import (
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 const (

@@ -3,9 +3,10 @@ package replica
 import (
 	"context"
 	"errors"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"log/slog"
 	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // step is one turn of the reader: one read, what it brought, a piece of older

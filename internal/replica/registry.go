@@ -6,13 +6,14 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 const (

@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"log/slog"
 	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // keyKept is how long the revocation of a key is remembered: longer than anything

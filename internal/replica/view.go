@@ -2,9 +2,10 @@ package replica
 
 import (
 	"errors"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"sort"
 	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // A view is everything a decision needs, immutable, behind one pointer: a

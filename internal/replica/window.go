@@ -1,12 +1,13 @@
 package replica
 
 import (
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"maps"
 	"math/bits"
 	"slices"
 	"sort"
 	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 const (

@@ -2,11 +2,12 @@ package replica
 
 import (
 	"encoding/binary"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"maps"
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // numbered returns a tag that looks like any other, and is always the same.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 

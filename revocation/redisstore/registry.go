@@ -4,10 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 var _ revlog.Registrar = (*Store)(nil)

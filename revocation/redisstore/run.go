@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
 	"github.com/wafer-sessions/wafer/internal/rediscluster"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )

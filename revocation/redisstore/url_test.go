@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
 )
 
