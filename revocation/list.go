@@ -75,7 +75,7 @@ func (i Instant) LogTime() int64 { return i.ms }
 
 // Now returns the present moment, for httpmw.Identity.Since. Take it before a
 // password is checked: then a login that raced with a revocation of its subject is
-// refused instead of outliving it. Now asks the store, so that whoever logs in after
+// refused instead of outliving it. Now asks the store, so that a user who logs in after
 // a revocation was acknowledged, at whichever replica, is not refused for it. If the
 // store does not answer in half a second, Now returns what this replica knows.
 func (l *List) Now(ctx context.Context) Instant { return Instant{l.replica.Now(ctx)} }

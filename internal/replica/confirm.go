@@ -13,7 +13,7 @@ import (
 
 const (
 	confirmFor = 500 * time.Millisecond // one confirm, and how long others may join it (R18)
-	// A little longer than an answer may take: whoever waits for room learns that the
+	// A little longer than an answer may take: a caller that waits for room learns that the
 	// store is silent from those who have it.
 	roomFor   = confirmFor + confirmFor/10
 	lostGrace = time.Minute // after a loss, before "unknown" becomes "log in again" (R17)
@@ -245,7 +245,7 @@ func (l *Replica) question(q *Query, v *view) revlog.Question {
 	return out
 }
 
-// ask puts a question to the store, together with whoever asks about the same
+// ask puts a question to the store, together with all that ask about the same
 // session now. The answer holds what is in force and serves them all, whatever
 // their chk.
 func (l *Replica) ask(ctx context.Context, q revlog.Question) (revlog.Answer, error) {

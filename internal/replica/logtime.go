@@ -124,7 +124,7 @@ func (l *Replica) aheadOfClock(ms int64, now time.Time) time.Duration {
 	return ahead
 }
 
-// future says what log time is to whoever revokes up to a moment past it.
+// future says what log time is to a caller that revokes up to a moment past it.
 func (l *Replica) future() error {
 	return fmt.Errorf("%w: log time is %s", revlog.ErrFuture, time.UnixMilli(l.LogTime()).UTC().Format(time.RFC3339))
 }

@@ -31,7 +31,7 @@ type Replica struct {
 	store  revlog.Store // nil: Disabled
 	tags   *tagger
 
-	// view is replaced by the reader alone; whoever decides loads it once.
+	// view is replaced by the reader alone; a decision loads it once.
 	view atomic.Pointer[view]
 	// reading serialises the reader: the loop, and nobody else but Open.
 	reading sync.Mutex

@@ -65,7 +65,7 @@ func (l *Replica) adopt(ctx context.Context, v *view, why error, now time.Time) 
 	if v = l.credible(v, head.MS); !plausible(known, now) {
 		known = l.LogTime()
 	}
-	// Born as well: whoever began this list may have counted from behind what tokens
+	// Born as well: the replica that began this list may have counted from behind what tokens
 	// say, and its entries would seem older than those.
 	loss := revlog.Repair{List: head.ID, Known: known, KnownTerm: v.head.Term(), Born: l.stamped}
 	if _, err := l.begins(ctx, l.owes(v, head.ID), loss, v.marks); err != nil {

@@ -19,7 +19,7 @@ import (
 //
 // After the store lost its data, a session from before cannot be switched into a
 // group it was not in ([ErrUnavailable]): whether that group was revoked since it
-// began is not known any more. Whoever logs in again can. Nor does the store know of
+// began is not known any more. Those who log in again can. Nor does the store know of
 // a revocation of a group once it has forgotten it, longer ago than any idle limit.
 func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, error) {
 	if l.store == nil {

@@ -50,7 +50,7 @@ func (t *tagger) session(sid [16]byte) (tag revlog.Tag) {
 	return tag
 }
 
-// seal is session for whoever has room for both: what goes through the
+// seal is session for a caller that has room for both: what goes through the
 // interface of a cipher is allocated otherwise.
 func (t *tagger) seal(tag *revlog.Tag, sid *[16]byte) { t.sid().Encrypt(tag[:], sid[:]) }
 

@@ -18,7 +18,7 @@ const (
 // A repair is what this replica still has to write back. The reader owns it.
 type repair struct {
 	list revlog.ListID // to write to
-	// owed is oldest first and written from its end, so that whoever finds the oldest
+	// owed is oldest first and written from its end, so that a replica that finds the oldest
 	// in the store knows that all of them are there.
 	owed []revlog.Entry
 	// common: entries up to this log time are known to every replica that settles
