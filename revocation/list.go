@@ -45,7 +45,7 @@ func Disabled(k Secrets) *List { return &List{replica.Disabled(k)} }
 
 // Close stops reading and gives revocations the store has not acknowledged a
 // last chance. It returns an error if some are left; they are lost to everybody
-// but whoever reads the log of this process.
+// except to those who read the log of this process.
 func (l *List) Close() error { return l.replica.Close() }
 
 // Ready reports whether the list has been joined and not closed. Losing the

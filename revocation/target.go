@@ -27,7 +27,7 @@ func Subject(id string) Target { return TargetOf(revlog.ScopeSubject, id) }
 func Group(name string) Target { return TargetOf(revlog.ScopeGroup, name) }
 
 // Key names every session sealed with the key of that id. The ring says the same
-// to whoever has its newest copy; the list tells every replica within
+// to those who have its newest copy; the list tells every replica within
 // [Config.Within], and remembers the key for 11 years, longer than anything it
 // sealed can live: an old copy of the ring does not bring the key back.
 func Key(kid string) Target { return TargetOf(revlog.ScopeKey, kid) }

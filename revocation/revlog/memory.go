@@ -409,7 +409,7 @@ func (w *writing) all(assertions []Assertion) error {
 	return nil
 }
 
-// recheck raises the floor. The next ms begins, so that whoever is asked about from
+// recheck raises the floor. The next ms begins, so that a session that is asked about from
 // now on is not asked about again.
 func (w *writing) recheck() {
 	w.head.Floor, w.head.MS, w.changed = w.head.MS, w.head.MS+1, true
