@@ -38,6 +38,7 @@ func StartSentinelApart(t testing.TB, args ...string) (*Sentinel, *Proxy) {
 // watched starts a replica and a sentinel for a primary that they reach at port at.
 func watched(t testing.TB, primary *Server, at string, args []string) *Sentinel {
 	t.Helper()
+	skipIfShort(t)
 	replica := Start(t, append([]string{"--replicaof", "127.0.0.1 " + at}, args...)...)
 	followed(t, primary, replica)
 
@@ -88,6 +89,13 @@ func StartReplicatedCluster(t testing.TB, args ...string) (primaries, replicas [
 	return primaries, replicas
 }
 
+func skipIfShort(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a group of servers takes its time")
+	}
+}
+
 // followed waits until a write at an empty primary reaches its replica. A replica can count as
 // online up to a second before the primary sends it anything.
 func followed(t testing.TB, primary, replica *Server) {
@@ -121,6 +129,7 @@ func Owner(t testing.TB, primaries []*Server, key string) int {
 // startCluster starts a cluster of n nodes, of which the first three have all slots.
 func startCluster(t testing.TB, n int, args []string) []*Server {
 	t.Helper()
+	skipIfShort(t)
 	var nodes []*Server
 	for range n {
 		nodes = append(nodes, Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", freePort(t)}, args...)...))

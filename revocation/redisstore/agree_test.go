@@ -102,6 +102,9 @@ const fleetPoll = 300 * time.Millisecond
 // Ring and list are in one Redis, which comes back with neither while one process
 // starts. Whichever process is first, all of them end with one ring and one list.
 func TestRingAndListAgreeAfterALoss(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes its time")
+	}
 	quiet := slog.New(slog.DiscardHandler)
 	s := redistest.Start(t)
 	var fleet []*member
