@@ -27,7 +27,7 @@ var (
 	// ErrRevoked: what was to be continued or begun is revoked.
 	ErrRevoked = replica.ErrRevoked
 	// ErrTarget: the target or the options name nothing that can be revoked.
-	ErrTarget = errors.New("revocation: no such target")
+	ErrTarget = errors.New("revocation: the target or an option is not valid")
 	// ErrFuture: Options.Before lies beyond log time. Accepting it would make later
 	// revocations of the same target do nothing until then.
 	ErrFuture = revlog.ErrFuture

@@ -66,7 +66,7 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 		return Receipt{}, err
 	}
 	if !o.Before.IsZero() && o.Before.UnixMilli() < 0 {
-		return Receipt{}, fmt.Errorf("%w: before lies before 1970", ErrTarget)
+		return Receipt{}, fmt.Errorf("%w: Options.Before is before 1970", ErrTarget)
 	}
 	r := replica.Revocation{Scope: t.scope, Tag: l.Tag(t), Before: o.Before, Until: o.Until}
 	if whose := Subject(o.Subject); t.scope == revlog.ScopeSession && whose.check() == nil {

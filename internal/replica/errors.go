@@ -8,9 +8,9 @@ import (
 // Errors of package revocation, which documents them.
 var (
 	ErrUnavailable = errors.New("revocation: the store did not answer")
-	ErrOutboxFull  = fmt.Errorf("%w, and too many revocations wait for it: this one was not made", ErrUnavailable)
-	ErrNotReady    = fmt.Errorf("%w since this process started: nothing was done", ErrUnavailable)
-	ErrLookup      = fmt.Errorf("%w: only this replica could be asked", ErrUnavailable)
+	ErrOutboxFull  = fmt.Errorf("%w, and this process already keeps as many revocations as it may: this one was not made", ErrUnavailable)
+	ErrNotReady    = fmt.Errorf("%w since this process started, so nothing was done", ErrUnavailable)
+	ErrLookup      = fmt.Errorf("%w, so only what this process knows was looked up", ErrUnavailable)
 	ErrRevoked     = errors.New("revocation: revoked")
 	ErrDisabled    = errors.New("revocation: disabled")
 	ErrClosed      = errors.New("revocation: closed")

@@ -45,7 +45,7 @@ func ourOptions(o *redis.UniversalOptions) *redis.UniversalOptions {
 // checkOptions refuses clients that would not see what was written (R8).
 func checkOptions(o *redis.UniversalOptions, c Config) error {
 	if o == nil {
-		return errors.New("redisstore: no options")
+		return errors.New("redisstore: Open: nil options (use redisstore.ParseURL, or fill in redis.UniversalOptions)")
 	}
 	for _, bad := range []struct {
 		set  bool

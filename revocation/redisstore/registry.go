@@ -28,7 +28,7 @@ type wireReplica struct {
 // Register implements [revlog.Registrar].
 func (s *Store) Register(ctx context.Context, r revlog.Replica, keep time.Duration) error {
 	if r.ID == "" || len(r.ID) > 64 || keep < time.Millisecond {
-		return errors.New("redisstore: a replica without an id, or kept for no time")
+		return errors.New("redisstore: Register needs an ID of 1 to 64 bytes, and at least one millisecond to keep it")
 	}
 	doc, err := json.Marshal(wireReplica{
 		r.ID, r.Host, r.Version, r.State, r.Age.Milliseconds(), r.Window.Milliseconds(), r.Position, r.Report,

@@ -166,7 +166,7 @@ func (s *Store) write(ctx context.Context, script *redis.Script, ack revlog.Ack,
 	out.Replicas = replicas
 	if d.err == nil && out.Refused != nil {
 		if found, _ := out.Refused.Judge(*q.unless); found == revlog.FoundNothing {
-			return revlog.Written{}, errors.New("redisstore: the script and this program judge differently")
+			return revlog.Written{}, errors.New("redisstore: malformed reply: it refuses a succession for a revocation that does not apply")
 		}
 	}
 	return out, d.err

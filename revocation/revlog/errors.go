@@ -13,7 +13,7 @@ var (
 	ErrOtherList = errors.New("revocation: the store holds another list")
 	// ErrFuture: Assertion.Before lies beyond log time. Accepting it would make later
 	// revocations of the same target do nothing until then.
-	ErrFuture = errors.New("revocation: before lies in the future")
+	ErrFuture = errors.New("revocation: Before is later than the log time of the store")
 	// ErrLayout: the store holds a list in a layout this version does not know.
 	ErrLayout = errors.New("revocation: unknown list layout")
 	// ErrWrongKey: the list was begun with another list key, so no tag would match.
