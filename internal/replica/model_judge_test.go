@@ -216,7 +216,7 @@ func (h *history) track() {
 	for _, rev := range h.revoked {
 		switch {
 		case rev.acked.IsZero():
-		case h.sim.primary.highest(rev.key) >= rev.w:
+		case h.sim.primary.has(rev):
 			if rev.held == 0 {
 				rev.held = h.sim.clock
 			}

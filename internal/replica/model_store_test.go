@@ -141,8 +141,20 @@ func (n *server) closes(ctx context.Context, q revlog.Question, a revlog.Answer)
 
 // highest returns the W of k that n holds, 0 for none. What is forged does not count, and
 // what it hides does: the log may have it.
-func (n *server) highest(k revlog.Key) int64 {
-	q := revlog.Question{List: n.list}
+func (n *server) highest(k revlog.Key) int64 { return n.holds(k).W }
+
+// has reports whether replicas of n can hear of rev: what is there quietly is only found
+// by those who ask, which everybody does who was checked before it was acknowledged only
+// if the list says that it lacks something until then, or that all have to ask.
+func (n *server) has(rev *modelRevocation) bool {
+	e, h := n.holds(rev.key), n.head()
+	return e.W >= rev.w && (!e.Quiet || max(h.Born, h.Floor) >= rev.at)
+}
+
+// holds returns what n holds of k, an entry without W if nothing.
+func (n *server) holds(k revlog.Key) revlog.Entry {
+	// A question that names a session moves no log time (R3): to look changes nothing.
+	q := revlog.Question{List: n.list, Session: revlog.Tag{1}}
 	switch k.Scope {
 	case revlog.ScopeSession:
 		q.Session = k.Tag
@@ -155,12 +167,16 @@ func (n *server) highest(k revlog.Key) int64 {
 	}
 	a, err := n.memory.Confirm(context.Background(), q)
 	if err != nil {
-		return 0
+		return revlog.Entry{}
 	}
-	for i, e := range a.Found {
-		if !genuine(e) {
-			a.Found[i].W = n.hidden[e.Key()].W
+	for _, e := range a.Found {
+		switch {
+		case e.Key() != k:
+		case !genuine(e):
+			return n.hidden[k]
+		default:
+			return e
 		}
 	}
-	return a.W(k)
+	return revlog.Entry{}
 }
