@@ -140,3 +140,29 @@ func TestModelSnapshotWithNobodyLeft(t *testing.T) {
 		h.wants(late, Refuse) // list_lost
 	})
 }
+
+// The store's clock jumps ahead, and only one replica reads that. The store loses the list
+// and the jump, and everyone is revoked in the new list. The replica that comes back brings
+// the later log time along, by which that revocation is over; but its sessions do not age
+// by the jump, so it has to keep what it reads of the new list for as long (R27).
+func TestModelEveryoneIsRevokedBehindAJump(t *testing.T) {
+	written(t, func(h *history) {
+		ahead, other := h.members[0], h.members[1]
+		s := &modelSession{idle: ahead.idle, begun: time.Now(), done: time.Now()}
+		h.mint(ahead, s, ahead.l.Anonymous())
+		visitor := h.tokens[0]
+		h.read(modelS)
+		other.link.to = nil
+		h.sim.primary.offset, h.clocks = h.shortest+10*time.Minute, true // which the store does not forget at once
+		h.read(modelS)
+		ahead.link.to, other.link.to = nil, h.sim.primary
+		h.sim.primary.offset = 0
+		h.sim.primary.flush(false)
+		h.upset = time.Now()
+		h.read(modelS)
+		h.revoke(other, revlog.ScopeEveryone, "", Revocation{})
+		ahead.link.to = h.sim.primary
+		h.read(modelS)
+		h.wants(visitor, Refuse)
+	})
+}

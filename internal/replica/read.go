@@ -158,7 +158,11 @@ func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent t
 		w.ringFrom = max(w.ringFrom, forgedAt)
 	}
 	n.now = w
-	n.marks = n.marks.with(good, n.m.MS-leapsAfter(n.leaps, 0))
+	over := int64(0) // a view that just begins knows nothing of leaps yet, and forgets nothing
+	if !v.sent.IsZero() {
+		over = n.m.MS - leapsAfter(n.leaps, 0)
+	}
+	n.marks = n.marks.with(good, over)
 	if !l.clock.heard(n.m.MS, p.Heartbeat <= l.Within()) {
 		l.incredible(n.m.MS)
 	}
