@@ -217,7 +217,12 @@ func (l *Replica) since(q *Query, w *window) sight {
 // forward to the loss: no other replica had come further in what was lost, by more
 // than S, or to another line.
 func (w *window) settles(h revlog.Head, within time.Duration) bool {
-	return w != nil && w.joined && w.line == h.KnownTerm && w.to >= h.Known-within.Milliseconds()
+	for ; w != nil && w.joined; w = w.before {
+		if !w.brief {
+			return w.line == h.KnownTerm && w.to >= h.Known-within.Milliseconds()
+		}
+	}
+	return false
 }
 
 // lost returns the window of v to be kept apart, since the store lost what it is of.
@@ -228,8 +233,20 @@ func (v *view) lost(joined bool, within time.Duration) *window {
 	w.line, w.joined = v.head.Term(), joined
 	if v.before.settles(v.head, within) && v.before.depth < mostKept {
 		w.before, w.depth = v.before, v.before.depth+1
+		w.brief = v.m.MS-max(w.from, v.head.Born) <= within.Milliseconds()
 	}
 	return &w
+}
+
+// reached returns how far v had come in what the store lost, and under which line. A list
+// that lived no longer than S does not count: those who had come further in the one
+// before it need not have said so there, and what it took everybody writes back at once.
+func (v *view) reached(within time.Duration) (ms int64, line uint32) {
+	w := v.lost(true, within)
+	for w.brief {
+		w = w.before
+	}
+	return w.to, w.line
 }
 
 func (l *Replica) question(q *Query, v *view) revlog.Question {

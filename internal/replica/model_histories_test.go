@@ -166,3 +166,35 @@ func TestModelEveryoneIsRevokedBehindAJump(t *testing.T) {
 		h.wants(visitor, Refuse)
 	})
 }
+
+// The store is emptied twice within S, and between that only the replica was there that had
+// not read for a while. The other one had read longer in the first list: what that revoked
+// ten minutes ago is nowhere any more, and the first replica must not decide by what it had
+// read of that list (R17).
+func TestModelEmptiedTwiceWithinS(t *testing.T) {
+	written(t, func(h *history) {
+		behind, other := h.members[0], h.members[1]
+		ada := h.enters(other, "ada")
+		h.read(modelS)
+		behind.link.to = nil
+		h.revoke(other, revlog.ScopeSession, fmt.Sprint(ada.s.id), Revocation{})
+		h.read(11 * time.Minute)
+		for range 2 {
+			h.sim.primary.flush(false)
+			h.upset = time.Now()
+			behind.link.to = h.sim.primary
+			for range 3 {
+				time.Sleep(100 * time.Millisecond)
+				h.step(behind)
+			}
+		}
+		h.read(modelS + 400*time.Millisecond)
+		for _, r := range h.members {
+			if _, d := h.decide(r, ada); d.Outcome == Accept {
+				t.Errorf("%s accepts what another replica had read the end of", r.name)
+			}
+		}
+		h.read(time.Minute)
+		h.wants(ada, Refuse)
+	})
+}

@@ -38,7 +38,7 @@ func (l *Replica) mend(ctx context.Context, v *view, p revlog.Page, now time.Tim
 		_, err := l.begins(ctx, r, loss, nil)
 		return n, err
 	}
-	loss.Known, loss.KnownTerm = v.m.MS, head.Term()
+	loss.Known, loss.KnownTerm = v.reached(l.Within())
 	h, err := l.begins(ctx, l.owes(v, head.ID), loss, v.marks)
 	if err != nil {
 		return nil, err
@@ -61,13 +61,13 @@ func (l *Replica) adopt(ctx context.Context, v *view, why error, now time.Time) 
 		return err
 	}
 	l.seldom(slog.LevelWarn, "revocation: following a new list, the old one is lost", "known_up_to", v.m.String(), "because", why)
-	known := v.m.MS
+	known, line := v.reached(l.Within())
 	if v = l.credible(v, head.MS); !plausible(known, now) {
 		known = l.LogTime()
 	}
 	// Born as well: the replica that began this list may have counted from behind what tokens
 	// say, and its entries would seem older than those.
-	loss := revlog.Repair{List: head.ID, Known: known, KnownTerm: v.head.Term(), Born: l.stamped}
+	loss := revlog.Repair{List: head.ID, Known: known, KnownTerm: line, Born: l.stamped}
 	if _, err := l.begins(ctx, l.owes(v, head.ID), loss, v.marks); err != nil {
 		return err
 	}

@@ -45,7 +45,8 @@ type window struct {
 	line   uint32
 	joined bool
 	before *window
-	depth  int // how many stand behind it
+	depth  int  // how many stand behind it
+	brief  bool // it is of a list that lived no longer than S after the one of before
 }
 
 // covers reports whether w knows of every entry newer than chk, up to its end.
