@@ -103,6 +103,35 @@ func TestR32AForgedFindingDecidesNothing(t *testing.T) {
 	}
 }
 
+// R32: a forgery about everyone may hide what was revoked a moment ago. A login right
+// after that does not begin before it, and is not taken for older than it.
+func TestR32AForgeryAboutEveryoneHidesNothingFromALogin(t *testing.T) {
+	for _, since := range []bool{false, true} {
+		bubble.Test(t, func(t *testing.T) {
+			store := script()
+			here, there := open(t, store), open(t, store)
+			q := login(t, there, 1, "bob")
+			time.Sleep(time.Second)
+			revoke(t, here, revocation.Everyone())
+			store.puts(forgery(here, revocation.Everyone()))
+			b := replica.Login{Subject: there.Tag(revocation.Subject("ada"))}
+			if since {
+				b.Since = there.Now(t.Context()).LogTime()
+			}
+			start, err := there.Replica().Begin(t.Context(), b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ada := &replica.Query{Subject: b.Subject, Epoch: start.Epoch, Checked: start.Checked, Term: start.Term}
+			time.Sleep(within)
+			for _, l := range []*revocation.List{here, there} {
+				wantVerdict(t, "who logged in since", verdict(t, l, ada), replica.Accept, replica.None)
+				wantVerdict(t, "who was logged in", verdict(t, l, q), replica.Refuse, replica.RevokedEveryone)
+			}
+		})
+	}
+}
+
 // R32: a revocation beside a forgery counts.
 func TestR32AForgeryMasksNoOtherScope(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {

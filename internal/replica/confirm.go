@@ -330,16 +330,18 @@ func (l *Replica) put(ctx context.Context, q revlog.Question) (revlog.Answer, er
 	a, err := l.store.Confirm(ctx, q)
 	forged := l.believe(q, &a)
 	switch {
-	case forged != nil: // whatever else is wrong with the answer
+	case forged != nil && forged != errHidden: // whatever else is wrong with the answer
 		err = forged
 	case err == nil && a.Heartbeat+time.Since(sent) > l.Within():
 		err = ErrUnavailable
+	case err == nil:
+		err = forged
 	}
-	if err != nil {
+	if err != nil && err != errHidden {
 		l.counters.confirms.add("failed")
 		return a, err
 	}
 	l.counters.confirms.add("store")
 	l.clock.heard(a.Head.MS, true)
-	return a, nil
+	return a, err
 }

@@ -92,8 +92,11 @@ func (l *Replica) askToBegin(ctx context.Context, b Login) (a revlog.Answer, v *
 			return revlog.Answer{}, v, errSilent
 		}
 		a, err = l.askAlone(ctx, l.logins, revlog.Question{List: v.head.ID, Subject: b.Subject, Groups: b.Groups, Skew: l.Within()})
-		if err == nil && v.knowsMore(a.Head) {
+		if (err == nil || err == errHidden) && v.knowsMore(a.Head) {
 			err = errBehind
+		}
+		if err == errHidden {
+			err = l.unhide(ctx, &a)
 		}
 		further := func() bool { return l.view.Load() != v && !l.silent.Load() }
 		if err == nil || again || errors.Is(err, errCrowded) || errors.Is(err, errForged) || !l.await(ctx, 1, further) {

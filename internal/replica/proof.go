@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -12,6 +13,10 @@ import (
 // errForged: the store holds something that this replica cannot believe, and what it
 // stands in the place of is not known. So nothing is decided by it (R32).
 var errForged = errors.New("revocation: the store holds a revocation that nobody with the list key made, or one of a kind that this release does not know")
+
+// errHidden is an errForged about global entries alone, in an answer to somebody who is
+// about to begin a session.
+var errHidden = fmt.Errorf("%w: it is about everyone", errForged)
 
 // A proof is what can be made of something that the store holds.
 type proof uint8
@@ -51,13 +56,34 @@ func (l *Replica) believe(q revlog.Question, a *revlog.Answer) (err error) {
 		switch {
 		case is == genuine && q.Names(e.Key()):
 			good = append(good, e)
-		case is == forged && e.Scope.Global() && l.followed(): // it hides nothing: a view in step holds all of them
+		case is == forged && e.Scope.Global() && l.followed():
+			// A view in step holds what it hides, but for what was revoked a moment ago: the
+			// next read brings that, which is too late only for a session that begins.
+			if q.Session == (revlog.Tag{}) && err == nil {
+				err = errHidden
+			}
 		default:
 			err = errForged
 		}
 	}
 	a.Found = good
 	return err
+}
+
+// unhide completes a by the global entries of a view that has read as far as a: with
+// errHidden, a lacks those that a forged one hides.
+func (l *Replica) unhide(ctx context.Context, a *revlog.Answer) error {
+	read := func() bool {
+		v := l.view.Load()
+		return v.head.ID == a.Head.ID && v.last.N >= a.Head.N && l.fresh(time.Now())
+	}
+	if !read() && !l.await(ctx, 2, read) { // a read that is under way may have been sent before
+		return errForged
+	}
+	if e, ok := l.view.Load().marks[revlog.Key{Scope: revlog.ScopeEveryone}]; ok {
+		a.Found = append(a.Found, e)
+	}
+	return nil
 }
 
 // followed reports whether there is a view, and it is in step.

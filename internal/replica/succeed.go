@@ -59,7 +59,11 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 	for i, a := range b.Assertions {
 		l.keep(revlog.Key{Scope: a.Scope, Tag: a.Tag}, placeOf(w.Head), w.Results[i])
 	}
-	if err := l.believe(b.Then, &w.Then); err != nil {
+	err = l.believe(b.Then, &w.Then)
+	if err == errHidden {
+		err = l.unhide(ctx, &w.Then)
+	}
+	if err != nil {
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if v.knowsMore(w.Head) {
