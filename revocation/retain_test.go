@@ -47,6 +47,33 @@ func TestR4AnEntryIsKeptFromWhenItWasMade(t *testing.T) {
 	})
 }
 
+// R4: a list that is begun anew begins with the longest retention. What the list before
+// it kept for a shorter time it kept for that all the same, and a session from then is
+// judged by it: an anonymous one as well, which nobody asks about.
+func TestR4ALostListKeptWhatItKept(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		short := openWith(t, store, revocation.Config{MaxIdle: 20 * time.Minute, Grace: time.Minute})
+		start := short.Replica().Anonymous()
+		q := replica.Query{Epoch: start.Epoch, Checked: start.Checked, Term: start.Term}
+		time.Sleep(time.Second)
+		revoke(t, short, revocation.Everyone())
+		long := openWith(t, store, revocation.Config{MaxIdle: 6 * time.Hour, Grace: time.Minute})
+		for _, lost := range []bool{false, true} {
+			time.Sleep(time.Hour)
+			if lost {
+				store.flush()
+				time.Sleep(time.Second)
+			}
+			for name, l := range map[string]*revocation.List{"short": short, "long": long} {
+				if d := verdict(t, l, new(q)); d.Outcome != replica.Refuse {
+					t.Errorf("%s, lost %v: %v", name, lost, d.Outcome)
+				}
+			}
+		}
+	})
+}
+
 // R4: the longest idle limit of any process decides how long is remembered; a
 // cookie from before it was raised keeps the retention of then.
 func TestR4ALongerIdleLimitRaisesTheRetention(t *testing.T) {

@@ -241,7 +241,19 @@ func (v *view) memory() time.Duration {
 // expired reports whether q was last checked longer ago than the list remembers, by
 // log time, whatever a wall clock made of exp.
 func (v *view) expired(q *Query) bool {
-	return v.m.MS-q.Checked-leapsAfter(v.leaps, q.Checked) > v.head.RetainAt(q.Checked).Milliseconds()
+	return v.m.MS-q.Checked-leapsAfter(v.leaps, q.Checked) > v.retainAt(q.Checked).Milliseconds()
+}
+
+// retainAt returns how long was kept what ended a session that was checked at chk.
+func (v *view) retainAt(chk int64) time.Duration {
+	kept, born := v.head.RetainAt(chk), v.head.Born
+	for _, h := range v.past {
+		if chk >= born {
+			break
+		}
+		kept, born = min(kept, h.RetainAt(chk)), h.Born
+	}
+	return kept
 }
 
 // forgotten reports whether the store may have forgotten, at log time ms, what ended

@@ -207,7 +207,7 @@ func (l *Replica) Grace() time.Duration { return l.config.grace() }
 // time, in ms; 0 before the list is ready.
 func (l *Replica) RemembersAt(ms int64) time.Duration {
 	if v := l.view.Load(); v != nil {
-		return v.head.RetainAt(ms)
+		return v.retainAt(ms)
 	}
 	return 0
 }

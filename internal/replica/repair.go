@@ -261,7 +261,10 @@ func (l *Replica) resume(ctx context.Context, v *view, head revlog.Head, from in
 		return nil, err
 	}
 	n.marks = n.marks.merge(v.marks)
-	n.leaps = l.leapt(v, n.head.MS)
+	n.leaps, n.past = l.leapt(v, n.head.MS), v.past
+	if n.head.ID != v.head.ID {
+		n.past = append([]revlog.Head{v.head}, v.past[:min(len(v.past), mostKept)]...)
+	}
 	n.before, n.tail = v.lost(joined, l.Within()), v.tail
 	l.filler = nil
 	l.publish(n)

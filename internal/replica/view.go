@@ -30,6 +30,9 @@ type view struct {
 	forged bool
 	// adrift: the log was inconsistent, and v began at its end; nothing came since.
 	adrift bool
+	// past are the heads of the lists that were lost, newest first: what a list kept before
+	// it was begun anew, the list before it kept for as long as that one said (R4).
+	past []revlog.Head
 }
 
 // shows reports whether v has followed its log through p. A log with another
