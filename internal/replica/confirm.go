@@ -233,7 +233,7 @@ func (v *view) lost(joined bool, within time.Duration) *window {
 	w.line, w.joined = v.head.Term(), joined
 	if v.before.settles(v.head, within) && v.before.depth < mostKept {
 		w.before, w.depth = v.before, v.before.depth+1
-		w.brief = v.m.MS-max(w.from, v.head.Born) <= within.Milliseconds()
+		w.brief = v.m.MS-min(w.from, v.head.Born) <= within.Milliseconds()
 	}
 	return &w
 }

@@ -198,3 +198,31 @@ func TestModelEmptiedTwiceWithinS(t *testing.T) {
 		h.wants(ada, Refuse)
 	})
 }
+
+// A list that lived for long is no short one because the window of it begins late: behind
+// an entry of a newer release (R12, R17).
+func TestModelALongListWithAShortWindow(t *testing.T) {
+	written(t, func(h *history) {
+		r := h.members[0]
+		h.read(modelS)
+		h.sim.primary.flush(false)
+		h.upset = time.Now()
+		h.read(2 * modelS)
+		st, _ := h.sim.primary.save()
+		ada, bob := h.enters(r, "ada"), h.enters(r, "bob")
+		h.read(modelS)
+		h.revoke(r, revlog.ScopeSession, fmt.Sprint(ada.s.id), Revocation{})
+		h.read(11 * time.Minute)
+		h.newer(r, bob.s)
+		h.read(modelS / 2)
+		was := h.sim.primary
+		h.sim.primary, h.upset = h.sim.newServer(st, 0), time.Now()
+		h.reroute(was)
+		h.read(2 * modelS)
+		for _, r := range h.members {
+			if _, d := h.decide(r, ada); d.Outcome == Accept {
+				t.Errorf("%s accepts what it had read the end of", r.name)
+			}
+		}
+	})
+}
