@@ -146,11 +146,11 @@ func TestR16Decide(t *testing.T) {
 		{name: "chk before the floor", view: func(v *view) { v.head.Floor = testM - minuteMS + 1 }, want: Ask},
 		{name: "unknown line", query: func(q *Query) { q.Term = 8 }, want: Ask},
 		{name: "no lines known", view: func(v *view) { v.head.Terms = nil }, want: Ask},
-		{name: "chk at the end of its line", view: func(v *view) {
-			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - minuteMS})
+		{name: "chk before the end of its line", view: func(v *view) {
+			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - minuteMS + 1})
 		}, want: Accept},
-		{name: "chk past the end of its line", view: func(v *view) {
-			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - minuteMS - 1})
+		{name: "chk at the end of its line, where the next may have taken something", view: func(v *view) {
+			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - minuteMS})
 		}, want: Ask},
 		{name: "the line's successor ended, too", view: func(v *view) {
 			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - 10*minuteMS}, revlog.Term{ID: 9, Start: testM - 1})
@@ -254,7 +254,7 @@ func TestR19Renewal(t *testing.T) {
 		{"one less than M", func(*view) {}, Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: true, Checked: testM - 1, Term: testLine}},
 		{"not before born", func(v *view) { v.head.Born = testM }, Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: true, Checked: testM, Term: testLine}},
 		{"under the line that reigns", func(v *view) {
-			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM})
+			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM + 1})
 		}, Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: true, Checked: testM - 1, Term: 8}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -7,12 +7,12 @@ import (
 )
 
 // stillHolds reports whether what was checked at chk, in the term with this id,
-// still holds: the term is known, and did not end before chk. Where two primaries
+// still holds: the term is known, and ended after chk. Where two primaries
 // served at once, a token stamped by one says nothing of what the other took (R16).
 func stillHolds(terms []revlog.Term, id uint32, chk int64) bool {
 	for i := len(terms) - 1; i >= 0; i-- {
 		if terms[i].ID == id {
-			return i == len(terms)-1 || chk <= terms[i+1].Start
+			return i == len(terms)-1 || chk < terms[i+1].Start
 		}
 	}
 	return false
