@@ -149,6 +149,26 @@ func TestR15RecentEntriesAreKnownExactly(t *testing.T) {
 	}
 }
 
+// A global entry that is in the recent log counts, whatever became of it in the store.
+func TestR15GlobalEntriesOfTheLogCount(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		first := open(t, store)
+		q := login(t, first, 1, "ada")
+		revoke(t, first, revocation.Everyone())
+		time.Sleep(time.Minute)
+		store.Hook(func(h *revlogtest.Hooks) {
+			h.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+				p, err := h.Store.Read(ctx, c)
+				p.Globals = nil
+				return p, err
+			}
+		})
+		l := open(t, store)
+		wantVerdict(t, "at once", l.Replica().Decide(q), replica.Refuse, replica.RevokedEveryone)
+	})
+}
+
 func TestR15FillingGoesOnPastWhatHasNoEntries(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

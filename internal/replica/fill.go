@@ -117,16 +117,18 @@ func (f *filler) follow(p revlog.Page) (more, ok bool) {
 	return more, more || f.last == 0 || f.last == f.end
 }
 
-// take gives f entries that follow those it has, and returns v with their watermarks.
-// It reports false if v has no room for them.
+// take gives f entries that follow those it has, and returns v with their watermarks and
+// those that are global. It reports false if v has no room for them.
 func (l *Replica) take(v *view, f *filler, entries []revlog.Entry) (*view, bool) {
 	good, forgedAt := l.verify(entries)
 	if v.now.watermarks.count()+int64(len(good)) > watermarkLimit {
 		return v, false
 	}
+	next := *v
+	next.marks = v.marks.with(good, 0) // the store may not hold them any more as they were
 	if m, _ := v.now.watermarks.add(good, v.m.MS-v.memory().Milliseconds()); m != v.now.watermarks {
-		next, now := *v, *v.now
-		now.watermarks, next.now, v = m, &now, &next
+		now := *v.now
+		now.watermarks, next.now = m, &now
 	}
 	if forgedAt > 0 {
 		f.from, f.moved, f.gens, f.recent = forgedAt, true, nil, nil
@@ -136,7 +138,7 @@ func (l *Replica) take(v *view, f *filler, entries []revlog.Entry) (*view, bool)
 	if f.near > 0 {
 		f.recent = append(f.recent, good...)
 	}
-	return v, true
+	return &next, true
 }
 
 // filled returns v with all that f read before its window, and makes the next filler.

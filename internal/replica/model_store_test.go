@@ -17,8 +17,8 @@ type sim struct {
 	weak    *weakness
 	primary *server
 	servers uint32
-	hidden  map[revlog.Key]revlog.Entry
-	clock   int // counts what happened, so that two moments are never the same
+	hidden  map[revlog.Key]revlog.Entry // what somebody overwrote in the exact set of any server
+	clock   int                         // counts what happened, so that two moments are never the same
 	// changed is called after a server may have got or lost a revocation.
 	changed func()
 }
@@ -36,8 +36,6 @@ type server struct {
 	deposed time.Time     // zero: it is the primary
 	// lives counts how often the server was emptied.
 	lives int
-	// hidden is what somebody overwrote in the exact set of any server.
-	hidden map[revlog.Key]revlog.Entry
 }
 
 // A saved state of a server, as its copies and snapshots have it.
@@ -54,7 +52,7 @@ func newSim(r *rand.Rand, w *weakness) *sim {
 
 func (s *sim) newServer(from saved, offset time.Duration) *server {
 	s.servers++
-	n := &server{id: 1000 + s.servers, offset: offset, beat: from.beat, beatMS: from.beatMS, hidden: s.hidden}
+	n := &server{id: 1000 + s.servers, offset: offset, beat: from.beat, beatMS: from.beatMS}
 	n.restore(from.State)
 	return n
 }
@@ -169,14 +167,16 @@ func (n *server) holds(k revlog.Key) revlog.Entry {
 	if err != nil {
 		return revlog.Entry{}
 	}
+	var held revlog.Entry
 	for _, e := range a.Found {
-		switch {
-		case e.Key() != k:
-		case !genuine(e):
-			return n.hidden[k]
-		default:
-			return e
+		if e.Key() == k && genuine(e) {
+			held = e
 		}
 	}
-	return revlog.Entry{}
+	for _, e := range n.memory.State().Entries { // which tell of what a forgery hides
+		if e.Key() == k && genuine(e) && e.W >= held.W {
+			held = e
+		}
+	}
+	return held
 }
