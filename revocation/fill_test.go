@@ -149,6 +149,32 @@ func TestR15RecentEntriesAreKnownExactly(t *testing.T) {
 	}
 }
 
+// R10: a replica that booted knows which entry was the last, however long ago that was
+// written, and so sees that another log has another one in its place.
+func TestR10AReplicaThatJustBootedSeesAnotherLog(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		log := revlog.NewMemory()
+		first := open(t, log)
+		was := log.State()
+		revoke(t, first, revocation.Session(sid(9)))
+		time.Sleep(time.Minute)
+		store := scriptedOver(log)
+		l := open(t, store)
+		time.Sleep(time.Second)
+
+		another := revlog.Restore(was, func(revlog.Change) error { return nil })
+		there := open(t, another)
+		q := login(t, there, 1, "ada")
+		time.Sleep(time.Second)
+		revoke(t, there, revocation.Session(sid(1))) // in the place of the last one
+		time.Sleep(5 * time.Second)
+		store.Replace(another)
+		revoke(t, there, revocation.Session(sid(2)))
+		time.Sleep(within)
+		wantVerdict(t, "revoked in the place of what it had read", verdict(t, l, q), replica.Refuse, replica.RevokedSession)
+	})
+}
+
 // A global entry that is in the recent log counts, whatever became of it in the store.
 func TestR15GlobalEntriesOfTheLogCount(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {

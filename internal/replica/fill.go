@@ -17,6 +17,7 @@ type filler struct {
 	next  revlog.Position // to read from
 	first int64           // number of the first entry read, 0 before it
 	last  int64           // number of the last entry read, 0 before it
+	chain [8]byte         // of the last entry read
 	end   int64           // number of the last entry wanted
 	gens  []*generation
 	// Of the recent entries, which lengthen the ring of the window: those read, and the
@@ -110,7 +111,7 @@ func (f *filler) follow(p revlog.Page) (more, ok bool) {
 		if f.last == 0 {
 			f.first = e.Position.N
 		}
-		f.last = e.Position.N
+		f.last, f.chain = e.Position.N, e.Chain
 		f.next = revlog.Position{MS: e.Position.MS, N: e.Position.N + 1}
 	}
 	more = len(wanted) == len(p.Entries) && p.More
@@ -149,6 +150,9 @@ func (l *Replica) filled(v *view, f *filler) *view {
 	}
 	next := *v
 	next.now = v.now.behind(f, v.memory())
+	if v.last.MS == 0 && f.last == v.last.N && f.chain == v.chain && f.last > 0 { // now it is known where it stands (R10)
+		next.last.MS = f.next.MS
+	}
 	if !f.moved {
 		end := f.end
 		if f.first > 0 {
