@@ -77,16 +77,27 @@ func (h *history) dressed(e revlog.Entry, exact []revlog.Entry) revlog.Entry {
 	return e
 }
 
-// unforged ends what was forged: what it hid is there again.
+// unforged ends what was forged: what it hid is there again, so far as this server ever
+// had it.
 func (h *history) unforged() {
 	if len(h.members) == 0 || h.sim.primary.list == (revlog.ListID{}) {
 		return
 	}
 	h.sim.primary.edit(func(st *revlog.State) {
 		for i, e := range st.Exact {
-			if !genuine(e) {
-				st.Exact[i] = h.sim.hidden[e.Key()]
+			if genuine(e) {
+				continue
 			}
+			hid := h.sim.hidden[e.Key()]
+			if !hid.Quiet { // then the log tells of it
+				hid = revlog.Entry{}
+				for _, was := range st.Entries {
+					if was.Key() == e.Key() && genuine(was) {
+						hid = was
+					}
+				}
+			}
+			st.Exact[i] = hid
 		}
 		st.Exact = slices.DeleteFunc(st.Exact, func(e revlog.Entry) bool { return e.Version == 0 })
 	})
