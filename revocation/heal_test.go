@@ -157,6 +157,30 @@ func TestR10GlobalEntriesOfATrimmedGapAreRead(t *testing.T) {
 	}
 }
 
+// R10: the log was trimmed past the last entry that a replica read, and it is another log:
+// what that replica read of its own is not lost with it.
+func TestR10WhatWasReadOutlivesATrimmedLog(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		log := revlog.NewMemory()
+		store := scriptedOver(log)
+		l := open(t, store)
+		q, kept := login(t, l, 1, "ada"), login(t, l, 2, "bob")
+		was := log.State()
+		revoke(t, l, revocation.Session(sid(1)))
+		time.Sleep(time.Second)
+		was.Head.N, was.Head.Chain, was.Head.MS = 7, [8]byte{7}, time.Now().UnixMilli()
+		store.Replace(revlog.Restore(was, func(revlog.Change) error { return nil }))
+		time.Sleep(within)
+		if n := l.Stats().Anomalies["trimmed"]; n != 1 {
+			t.Errorf("trimmed = %d: this shows nothing", n)
+		}
+		for name, l := range map[string]*revocation.List{"who read it": l, "who boots": open(t, store)} {
+			wantVerdict(t, name, verdict(t, l, new(*q)), replica.Refuse, replica.RevokedSession)
+			wantVerdict(t, name+", another session", verdict(t, l, new(*kept)), replica.Accept, replica.None)
+		}
+	})
+}
+
 // R10: after a failover that lost the tail of the log, whoever read the tail
 // writes it again.
 func TestR10ALostTailIsWrittenAgain(t *testing.T) {

@@ -83,6 +83,9 @@ func (l *Replica) read(ctx context.Context, now time.Time) error {
 			continue
 		case errors.Is(err, errTrimmed):
 			l.counters.anomalies.add("trimmed")
+			if err := l.sayAgain(ctx, v, p.Head); err != nil {
+				return err
+			}
 			v = v.pastGap(p, entries)
 			l.filler = nil
 		}
@@ -123,7 +126,11 @@ func (v *view) pastGap(p revlog.Page, entries []revlog.Entry) *view {
 	if len(entries) > 0 {
 		at = entries[0].Position.MS
 	}
-	return v.cut(at)
+	n := v.cut(at)
+	if len(entries) == 0 {
+		n.last, n.chain = revlog.Position{N: p.Head.N}, p.Head.Chain
+	}
+	return n
 }
 
 // cut returns v with nothing known at or before log time at.

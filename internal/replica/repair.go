@@ -95,6 +95,21 @@ func (l *Replica) owes(v *view, list revlog.ListID) *repair {
 	return r
 }
 
+// sayAgain writes back what v holds exactly, to a log that was trimmed past the last
+// entry of v. Most often the store has all of it, and nothing changes. But what was
+// trimmed may have been another log than the one followed.
+func (l *Replica) sayAgain(ctx context.Context, v *view, h revlog.Head) error {
+	r := l.owes(v, v.head.ID)
+	r.common = 0 // the list does not say that it lacks anything
+	kept := h.MS - h.Retain().Milliseconds()
+	r.owed = r.owed[sort.Search(len(r.owed), func(i int) bool { return r.owed[i].Position.MS > kept }):]
+	if len(r.owed) == 0 {
+		return nil
+	}
+	_, err := l.begins(ctx, r, revlog.Repair{List: v.head.ID, Known: v.head.Known, KnownTerm: v.head.KnownTerm, Born: v.head.Born}, v.marks)
+	return err
+}
+
 // inOrder returns the entries of two logs by log time.
 func inOrder(a, b []revlog.Entry) []revlog.Entry {
 	all := slices.Concat(a, b)
