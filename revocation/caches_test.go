@@ -18,7 +18,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// R18: whoever sends one token again and again does not reach the store.
+// R18: a token that is sent again and again does not reach the store.
 func TestR18AMillionReplaysAskTheStoreAFewTimes(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -191,7 +191,7 @@ func (s scripted) holdConfirms() (waiting *atomic.Int64, release func()) {
 	return waiting, func() { close(gate) }
 }
 
-// R18: whoever asks about the same session at the same time shares one answer.
+// R18: those who ask about the same session at the same time share one answer.
 func TestR18OneQuestionForManyWhoAsk(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()

@@ -1,5 +1,5 @@
 // Package foreign is how httpmw/adopt puts sessions of other systems into httpmw. It is internal
-// because whoever sets the id and the login time of a session must keep the rules that package
+// because code that sets the id and the login time of a session must keep the rules that package
 // adopt keeps.
 package foreign
 

@@ -59,24 +59,29 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 	for i, a := range b.Assertions {
 		l.keep(revlog.Key{Scope: a.Scope, Tag: a.Tag}, placeOf(w.Head), w.Results[i])
 	}
-	err = l.believe(b.Then, &w.Then)
-	if err == errHidden {
-		err = l.unhide(ctx, &w.Then)
-	}
-	if err != nil {
-		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
 	if v.knowsMore(w.Head) {
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, errBehind)
 	}
-	if s.Login.after(w.Then.Highest()) || s.Login.Since != 0 && l.knows(s.Login, s.Login.Since+1) {
-		return Start{}, errWhileLoggingIn
-	}
-	start := started(w.Then)
-	if s.Kind == SetGroups {
+	start, err := l.successor(ctx, s.Login, b.Then, w.Then)
+	if err == nil && s.Kind == SetGroups {
 		start.Epoch = q.Epoch
 	}
-	return start, nil
+	return start, err
+}
+
+// successor returns what a successor carries that b logs in, where a is the answer to q.
+func (l *Replica) successor(ctx context.Context, b Login, q revlog.Question, a revlog.Answer) (Start, error) {
+	err := l.believe(q, &a)
+	if err == errHidden {
+		err = l.unhide(ctx, &a)
+	}
+	switch {
+	case err != nil:
+		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case b.after(a.Highest()), b.Since != 0 && l.knows(b, b.Since+1):
+		return Start{}, errWhileLoggingIn
+	}
+	return started(a), nil
 }
 
 // predecessor returns the question whose answer must be "not revoked" for q to have

@@ -100,7 +100,7 @@ func TestAMillionDecisionsAskNothing(t *testing.T) {
 
 func parse(s string) (n int, err error) { _, err = fmt.Sscan(s, &n); return n, err }
 
-// Whoever replays one token cannot make a replica ask more than a few times,
+// Somebody who replays one token cannot make a replica ask more than a few times,
 // neither with one that is revoked nor with one checked so long ago that the
 // window does not reach back to it.
 func TestReplaysAskAFewTimes(t *testing.T) {

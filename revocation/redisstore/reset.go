@@ -8,7 +8,7 @@ import (
 
 // Reset takes the list of that id away, for one that cannot be followed any more, and
 // reports whether it was still there; zero stands for a list so damaged that its id
-// cannot be read. It is for people: whoever reads the list begins another one, for
+// cannot be read. It is for people: the next replica that reads the list begins another one, for
 // which every session that was last checked before now is in doubt. What the
 // exact set holds stays in force, unless the list belongs to another ring or its head
 // is damaged.

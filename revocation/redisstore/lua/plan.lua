@@ -29,7 +29,7 @@ local function open(p)
   put(p, 'ev', dec(evictions(redis.call('INFO', 'stats'))))
 end
 
--- recheck raises the floor. The next ms begins, so that whoever is asked about from now on is not asked about again.
+-- recheck raises the floor. The next ms begins, so that a session that is asked about from now on is not asked about again.
 local function recheck(p)
   p.h.f, p.h.ms = p.h.ms, p.h.ms + 1
   put(p, 'f', dec(p.h.f))
