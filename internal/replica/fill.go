@@ -65,7 +65,8 @@ func (l *Replica) fillBehind(ctx context.Context, v *view, until time.Time) *vie
 		if err != nil {
 			return v
 		}
-		more, ok := f.follow(p)
+		wanted := f.wanted(p)
+		more, ok := f.follow(p, wanted)
 		if !ok {
 			if p.Oldest.N > 0 && p.Oldest.N <= f.last+1 { // it was not trimmed
 				l.odd()
@@ -73,7 +74,7 @@ func (l *Replica) fillBehind(ctx context.Context, v *view, until time.Time) *vie
 			l.filler = nil // the window stays short, and the store is asked more often
 			return v
 		}
-		if v, ok = l.take(v, f, f.wanted(p)); !ok {
+		if v, ok = l.take(v, f, wanted); !ok {
 			l.filler = nil
 			return v
 		}
@@ -92,9 +93,9 @@ func (f *filler) wanted(p revlog.Page) []revlog.Entry {
 	return p.Entries
 }
 
-// follow takes note of what p has, and reports whether there is more to read, and
-// whether nothing is missing.
-func (f *filler) follow(p revlog.Page) (more, ok bool) {
+// follow takes note of what p has, and of the entries wanted of it. It reports whether
+// there is more to read, and whether nothing is missing.
+func (f *filler) follow(p revlog.Page, wanted []revlog.Entry) (more, ok bool) {
 	if f.last == 0 {
 		switch {
 		case p.Oldest.N > 1 && p.Oldest.MS > f.from:
@@ -103,7 +104,6 @@ func (f *filler) follow(p revlog.Page) (more, ok bool) {
 			return false, false // all of it was trimmed
 		}
 	}
-	wanted := f.wanted(p)
 	for _, e := range wanted {
 		if f.last != 0 && e.Position.N != f.last+1 {
 			return false, false

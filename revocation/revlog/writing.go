@@ -1,0 +1,148 @@
+package revlog
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+)
+
+// A writing is a write being worked out; nothing of it is visible before it is
+// committed.
+type writing struct {
+	head    Head
+	quiet   bool
+	skew    int64
+	before  func(Scope, Tag) (exactValue, bool)
+	exact   map[Key]exactValue
+	entries []Entry
+	results []Result
+	changed bool
+}
+
+func (w *writing) lookup(s Scope, t Tag) (exactValue, bool) {
+	if v, ok := w.exact[Key{s, t}]; ok {
+		return v, true
+	}
+	return w.before(s, t)
+}
+
+func (w *writing) all(assertions []Assertion) error {
+	for _, a := range assertions {
+		if a.When == Before && a.W > w.head.MS {
+			return ErrFuture // R5
+		}
+	}
+	for _, a := range assertions {
+		if err := w.assert(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recheck raises the floor. The next ms begins, so that a session that is asked about from
+// now on is not asked about again.
+func (w *writing) recheck() {
+	w.head.Floor, w.head.MS, w.changed = w.head.MS, w.head.MS+1, true
+}
+
+// lacks records what r says of a loss, and reports whether that is news.
+func (h *Head) lacks(r Repair) bool {
+	old := *h
+	if r.Known > 0 {
+		if h.Known == 0 {
+			h.KnownTerm = r.KnownTerm
+		} else if h.KnownTerm != r.KnownTerm {
+			h.KnownTerm = 0
+		}
+		h.Known = max(h.Known, r.Known)
+	}
+	if r.Known > h.Born {
+		h.Born = max(h.MS, r.Known)
+	}
+	if h.Born = max(h.Born, r.Born); h.Born > old.Born {
+		h.MS = max(h.MS, h.Born+1)
+	}
+	return h.Born != old.Born || h.Known != old.Known || h.KnownTerm != old.KnownTerm
+}
+
+func (w *writing) assert(a Assertion) error {
+	ms := w.head.MS
+	if a.Scope == ScopeEveryone && !w.quiet {
+		ms++ // R3: nobody asks before an anonymous session begins
+	}
+	e := a.Entry()
+	e.Quiet = w.quiet
+	switch {
+	case a.Scope == ScopeKey:
+		e.W = Forever
+	case a.When == AtNow && a.Scope != ScopeSession:
+		e.W = ms + w.skew
+	}
+	if e.W > e.Limit {
+		return &LimitError{w.head.MS} // R32
+	}
+	old, found := w.lookup(a.Scope, a.Tag)
+	if found && string(old.mac[:]) == a.Over {
+		old, found = exactValue{}, false
+	}
+	e.Until = max(ms+w.head.Retain().Milliseconds(), a.Until, old.until) // R4: never from W
+	// What only a quiet batch wrote is news for those who read the log.
+	news := old.quiet && !w.quiet
+	if found && e.W <= old.w && !news {
+		w.stays(a, old)
+		return nil
+	}
+	r := Result{Position: w.head.Position(), Changed: true}
+	if found && old.w > e.W {
+		r.Held = old.entry(e.Key())
+		r.Held.Until = e.Until
+		r.Held.Quiet = w.quiet
+		e = r.Held
+	}
+	if !w.quiet { // else log time stays: a million of these may not carry it away
+		e = w.log(ms, e)
+		r.Position = e.Position
+	}
+	r.W = e.W
+	w.exact[e.Key()] = exactOf(e)
+	w.results = append(w.results, r)
+	w.changed = true
+	return nil
+}
+
+// stays answers an assertion of what the exact set holds already (R6).
+func (w *writing) stays(a Assertion, old exactValue) {
+	k := Key{a.Scope, a.Tag}
+	w.results = append(w.results, Result{Position: w.head.Position(), W: old.w, Held: old.entry(k)})
+	if a.Until > old.until { // asked to remember it for longer
+		old.until = a.Until
+		w.exact[k] = old
+		w.changed = true
+	}
+}
+
+// log appends e to the log at log time ms.
+func (w *writing) log(ms int64, e Entry) Entry {
+	e.Position = Position{ms, w.head.N + 1}
+	e.Chain = chainAfter(w.head.Chain, e)
+	w.head.MS, w.head.N, w.head.Chain = ms, e.Position.N, e.Chain
+	if e.Scope == ScopeEveryone {
+		w.head.MS++
+	}
+	w.entries = append(w.entries, e)
+	return e
+}
+
+// chainAfter binds e to everything before it, so that a reader sees when the log
+// it follows is another one. It is not a MAC.
+func chainAfter(prev [8]byte, e Entry) (next [8]byte) {
+	b := append(make([]byte, 0, 96), prev[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Position.MS))
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Position.N))
+	b = e.AppendPacked(b)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.W))
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Until))
+	sum := sha256.Sum256(b)
+	copy(next[:], sum[:])
+	return next
+}
