@@ -79,7 +79,7 @@ var single = []kind{
 		w.damage("XDEL", log, entries[len(entries)/2])
 	}},
 	{name: "keys of the wrong type, and garbage in them", stage: alone(), play: func(w *world) {
-		garbage := [][]string{{"SET", head, "x"}, {"SET", log, "x"}, {"SET", "{wafer}:marks", "x"}, {"HSET", head, "n", "x"}, {"HSET", head, "l", "x"},
+		garbage := [][]string{{"SET", head, "x"}, {"SET", log, "x"}, {"SET", "{wafer}:globals", "x"}, {"HSET", head, "n", "x"}, {"HSET", head, "l", "x"},
 			{"HSET", head, "ms", ""}, {"XADD", log, "*", "e", "x"}}
 		w.damage(garbage[w.rng.IntN(len(garbage))]...)
 	}},

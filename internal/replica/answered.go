@@ -22,7 +22,7 @@ type answered struct {
 // of returns the watermark of k, 0 if the store never said one.
 func (t *answered) of(k revlog.Key) int64 { return t.known.Load().of(k) }
 
-func (t *answered) sees(k revlog.Key, epoch int64) sight { return upTo(t.of(k), epoch) }
+func (t *answered) sees(k revlog.Key, epoch int64) finding { return upTo(t.of(k), epoch) }
 
 // remember keeps the watermark of k, if it is higher than what is known: a store that
 // is behind may know of less.
@@ -50,7 +50,7 @@ func (l *Replica) answeredRevoked(q *Query) Reason {
 	if l.answered.known.Load().count() == 0 {
 		return None
 	}
-	_, why := l.match(q, global|listed, func(k revlog.Key) sight { return l.answered.sees(k, q.Epoch) })
+	_, why := l.match(q, global|listed, func(k revlog.Key) finding { return l.answered.sees(k, q.Epoch) })
 	return why
 }
 

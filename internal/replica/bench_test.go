@@ -63,8 +63,8 @@ func TestDecideAllocatesNothing(t *testing.T) {
 			{"accept newest", viewAt(), func(*Query) {}, Accept},
 			{"accept oldest", viewAt(), func(q *Query) { q.Checked = testM - 2*hourMS }, Accept},
 			{"refuse", viewAt(entryAt(testM-1, revlog.ScopeSession, own, revlog.Forever)), func(*Query) {}, Refuse},
-			{"refuse by a mark", viewAt(entryAt(testM-1, revlog.ScopeEveryone, revlog.Tag{}, testM)), func(*Query) {}, Refuse},
-			{"another key is marked", viewAt(entryAt(testM-1, revlog.ScopeKey, revlog.Tag{9}, revlog.Forever)), func(*Query) {}, Accept},
+			{"refuse by a global entry", viewAt(entryAt(testM-1, revlog.ScopeEveryone, revlog.Tag{}, testM)), func(*Query) {}, Refuse},
+			{"another key is revoked", viewAt(entryAt(testM-1, revlog.ScopeKey, revlog.Tag{9}, revlog.Forever)), func(*Query) {}, Accept},
 			{"ask", viewAt(), func(q *Query) { q.Term = 99 }, Ask},
 		} {
 			t.Run(box+", "+tt.name, func(t *testing.T) {

@@ -184,6 +184,6 @@ func (j *joining) first(p revlog.Page, globals []revlog.Entry) {
 		start = p.Oldest.MS
 	}
 	v.now.from = max(start, p.Head.Born)
-	v.now.ringFrom = v.now.from
-	v.marks = v.marks.with(globals, 0)
+	v.now.recentFrom = v.now.from
+	v.globals = v.globals.with(globals, 0)
 }

@@ -2,13 +2,13 @@ package replica
 
 import "github.com/wafer-sessions/wafer/revocation/revlog"
 
-// A sight is what a lookup sees of a session.
-type sight uint8
+// A finding is what a lookup sees of a session.
+type finding uint8
 
 const (
-	miss    sight = iota // no revocation of it
-	maybe                // perhaps one: a filter hit that the recent entries do not reach back to
-	revoked              // certainly
+	miss    finding = iota // no revocation of it
+	maybe                  // perhaps one: a filter hit that the recent entries do not reach back to
+	revoked                // certainly
 )
 
 // scopes says for which kinds of revocation to look.
@@ -26,7 +26,7 @@ const (
 //
 // A session that the list is not about (see [Query.listed]) is only ever concerned by
 // global revocations.
-func (l *Replica) match(q *Query, in scopes, sees func(revlog.Key) sight) (sight, Reason) {
+func (l *Replica) match(q *Query, in scopes, sees func(revlog.Key) finding) (finding, Reason) {
 	worst, why := miss, None
 	look := func(k revlog.Key) (done bool) {
 		if s := sees(k); s > worst {
@@ -63,7 +63,7 @@ func (l *Replica) match(q *Query, in scopes, sees func(revlog.Key) sight) (sight
 
 // upTo is what a watermark w, 0 if there is none, means to a session that began at
 // epoch. Sessions and keys are revoked with the watermark Forever.
-func upTo(w, epoch int64) sight {
+func upTo(w, epoch int64) finding {
 	if w > 0 && w >= epoch {
 		return revoked
 	}

@@ -42,7 +42,7 @@ var (
 	errBehind  = errors.New("revocation: the store answers from a state this replica has not followed yet")
 )
 
-// Confirm settles what [Replica.Decide] answered with [Ask], by at most one read of
+// Confirm decides what [Replica.Decide] answered with [Ask], by at most one read of
 // the exact set. It never returns Ask. If the store does not answer it decides
 // from the window, as far as that reaches. It returns [Undecided] where that does
 // not reach, and where the store answers but cannot be believed yet.
@@ -77,7 +77,7 @@ func (l *Replica) confirm(ctx context.Context, q *Query, now time.Time) Verdict 
 	return d
 }
 
-// consult decides q by what was asked before or, if that does not settle it, by
+// consult decides q by what was asked before or, if that does not decide it, by
 // asking the store. With errBehind nothing was decided because v is not of the log
 // that the store has.
 func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time) (Verdict, error) {
@@ -107,7 +107,7 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 	if found == revlog.FoundNothing && (ahead(q, a.Now, l.Within()) || forgotten(q, a.Head, a.Now)) {
 		found = revlog.FoundAhead
 	}
-	at := stampAt(a.Head.MS, a.Head)
+	at := checkedAt(a.Head.MS, a.Head)
 	accept := Verdict{
 		Outcome: Accept, Fresh: true, Extend: true, Renew: v.age(now) <= l.Within() && !v.newPrimary(l.Within()), Checked: at.chk, Term: at.term,
 	}
@@ -127,14 +127,14 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 	return accept, nil
 }
 
-// askedBefore decides q by what the store answered before, if that settles it: else
+// askedBefore decides q by what the store answered before, if that decides it: else
 // its outcome is Ask.
 func (l *Replica) askedBefore(q *Query, v *view, key clearKey, now time.Time) Verdict {
 	synced := v.age(now) <= l.Within()
 	if r := l.answeredRevoked(q); r != None {
 		return Verdict{Outcome: Refuse, Reason: r, Fresh: synced}
 	}
-	// Found clear before: as good as a token stamped then, so it is decided again like
+	// Found clear before: as good as a token that was checked then, so it is decided again like
 	// one. What was revoked since shows in the window (R18).
 	if s, ok := l.cleared.Get(key); ok && synced && s.chk > q.Checked {
 		again := *q
@@ -147,7 +147,7 @@ func (l *Replica) askedBefore(q *Query, v *view, key clearKey, now time.Time) Ve
 // unknown decides q where the store cannot, because it is not complete for a session
 // last checked then. accept is what acceptance would be.
 func (l *Replica) unknown(q *Query, v *view, a revlog.Answer, accept Verdict) Verdict {
-	switch l.settle(q, v, a.Head) {
+	switch l.recall(q, v, a.Head) {
 	case miss:
 		l.counters.anomalies.add("settled_miss")
 		// Not renewed before every replica that reaches the store has had the time to
@@ -179,74 +179,74 @@ func (l *Replica) unanswered(q *Query, err error) Verdict {
 	return frozen(l.local(q, v, now), v.age(now), l.Grace())
 }
 
-const unsettled sight = 0xff
+const unsure finding = 0xff
 
 const mostKept = 8 // windows that stand behind one that is kept apart
 
-// settle looks for q where the store cannot: in the window of what it lost, or lost
-// before that. A window settles only what reaches back into it, under the line that q
-// was stamped by, since where two primaries reigned the window of one says nothing of
-// what the other took; and everything since must be known, too (R17).
-func (l *Replica) settle(q *Query, v *view, h revlog.Head) sight {
-	if !v.before.settles(h, l.Within()) {
-		return unsettled
+// recall looks for q where the store cannot: in the kept windows, of what it lost. A
+// window answers only for sessions that were checked within it, in the term that it
+// ended in: where two primaries served at once, the window of one says nothing of what
+// the other took. Everything since then must be known, too (R17).
+func (l *Replica) recall(q *Query, v *view, h revlog.Head) finding {
+	if !v.kept.complete(h, l.Within()) {
+		return unsure
 	}
 	worst := l.since(q, v.now)
-	for w := v.before; w != nil; w = w.before {
-		if w.covers(q.Checked) && w.line == q.Term {
+	for w := v.kept; w != nil; w = w.earlier {
+		if w.covers(q.Checked) && w.term == q.Term {
 			s, _ := l.look(q, w)
 			return max(worst, s)
 		}
 		worst = max(worst, l.since(q, w))
 	}
-	return unsettled
+	return unsure
 }
 
 // since looks for q in a window that began after it was checked: for every entry, since
 // a list that was begun anew by a replica that had been cut off counts from behind
 // what q was checked at.
-func (l *Replica) since(q *Query, w *window) sight {
-	s, _ := l.match(q, listed, func(k revlog.Key) sight { return w.sees(k, 0, q.Epoch) })
+func (l *Replica) since(q *Query, w *window) finding {
+	s, _ := l.match(q, listed, func(k revlog.Key) finding { return w.sees(k, 0, q.Epoch) })
 	if s == maybe && w.exact() {
 		return miss // the filter was wrong
 	}
 	return s
 }
 
-// settles reports whether w, the window of what a store with the head h lost, reaches
+// complete reports whether w, the window of what a store with the head h lost, reaches
 // forward to the loss: no other replica had come further in what was lost, by more
-// than S, or to another line.
-func (w *window) settles(h revlog.Head, within time.Duration) bool {
-	for ; w != nil && w.joined; w = w.before {
+// than S, or in another term.
+func (w *window) complete(h revlog.Head, within time.Duration) bool {
+	for ; w != nil && w.joined; w = w.earlier {
 		if !w.brief {
-			return w.line == h.KnownTerm && w.to >= h.Known-within.Milliseconds()
+			return w.term == h.KnownTerm && w.to >= h.Known-within.Milliseconds()
 		}
 	}
 	return false
 }
 
 // lost returns the window of v to be kept apart, since the store lost what it is of.
-// What was kept before stands behind it, if it settles. joined says that the new
+// What was kept before stands behind it, if it is complete. joined says that the new
 // window begins where this one ended, and leaves nothing out.
 func (v *view) lost(joined bool, within time.Duration) *window {
 	w := *v.now
-	w.line, w.joined = v.head.Term(), joined
-	if v.before.settles(v.head, within) && v.before.depth < mostKept {
-		w.before, w.depth = v.before, v.before.depth+1
+	w.term, w.joined = v.head.Term(), joined
+	if v.kept.complete(v.head, within) && v.kept.depth < mostKept {
+		w.earlier, w.depth = v.kept, v.kept.depth+1
 		w.brief = v.m.MS-min(w.from, v.head.Born) <= within.Milliseconds()
 	}
 	return &w
 }
 
-// reached returns how far v had come in what the store lost, and under which line. A list
+// reached returns how far v had come in what the store lost, and in which term. A list
 // that lived no longer than S does not count: those who had come further in the one
 // before it need not have said so there, and what it took everybody writes back at once.
-func (v *view) reached(within time.Duration) (ms int64, line uint32) {
+func (v *view) reached(within time.Duration) (ms int64, term uint32) {
 	w := v.lost(true, within)
 	for w.brief {
-		w = w.before
+		w = w.earlier
 	}
-	return w.to, w.line
+	return w.to, w.term
 }
 
 func (l *Replica) question(q *Query, v *view) revlog.Question {

@@ -47,7 +47,7 @@ func (l *Replica) decide(q *Query, now time.Time) Verdict {
 	case d.Fresh:
 		if d.Outcome == Accept && !v.newPrimary(l.Within()) {
 			d.Renew = true
-			at := v.stamp() // R19
+			at := v.checked() // R19
 			d.Checked, d.Term = at.chk, at.term
 		}
 		return d
@@ -73,7 +73,7 @@ func frozen(d Verdict, age, grace time.Duration) Verdict {
 
 // local decides from v alone, whatever its age (R16).
 func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
-	if r := l.marked(q, v); r != None {
+	if r := l.globallyRevoked(q, v); r != None {
 		return Verdict{Outcome: Refuse, Reason: r}
 	}
 	// An anonymous session that began before the list was joined was never checked.
@@ -120,22 +120,22 @@ func (l *Replica) own(q *Query) Reason {
 	if l.outbox.n.Load() == 0 {
 		return None
 	}
-	_, why := l.match(q, global|listed, func(k revlog.Key) sight { return l.outbox.sees(k, q.Epoch) })
+	_, why := l.match(q, global|listed, func(k revlog.Key) finding { return l.outbox.sees(k, q.Epoch) })
 	return why
 }
 
-// marked looks for everyone and for the keys of q among the marks.
-func (l *Replica) marked(q *Query, v *view) Reason {
-	if len(v.marks) == 0 {
+// globallyRevoked looks for everyone and for the keys of q among the global entries.
+func (l *Replica) globallyRevoked(q *Query, v *view) Reason {
+	if len(v.globals) == 0 {
 		return None
 	}
-	_, why := l.match(q, global, func(k revlog.Key) sight { return v.marks.sees(k, q.Epoch) })
+	_, why := l.match(q, global, func(k revlog.Key) finding { return v.globals.sees(k, q.Epoch) })
 	return why
 }
 
 // look looks in w for what is newer than the chk of q.
-func (l *Replica) look(q *Query, w *window) (sight, Reason) {
-	return l.match(q, listed, func(k revlog.Key) sight { return w.sees(k, q.Checked, q.Epoch) })
+func (l *Replica) look(q *Query, w *window) (finding, Reason) {
+	return l.match(q, listed, func(k revlog.Key) finding { return w.sees(k, q.Checked, q.Epoch) })
 }
 
 // known looks for q among what v holds exactly, whatever its chk.
@@ -146,7 +146,7 @@ func (l *Replica) known(q *Query, v *view) Reason {
 	if r := l.knownTo(q, v.tail); r != None {
 		return r
 	}
-	return l.knownTo(q, v.before)
+	return l.knownTo(q, v.kept)
 }
 
 // knownTo looks for q among what w, nil for no window, holds exactly.
@@ -154,7 +154,7 @@ func (l *Replica) knownTo(q *Query, w *window) Reason {
 	if w == nil {
 		return None
 	}
-	if s, why := l.match(q, listed, func(k revlog.Key) sight { return w.knows(k, q.Epoch) }); s == revoked {
+	if s, why := l.match(q, listed, func(k revlog.Key) finding { return w.knows(k, q.Epoch) }); s == revoked {
 		return why
 	}
 	return None

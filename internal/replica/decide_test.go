@@ -41,14 +41,14 @@ func viewAt(entries ...revlog.Entry) *view {
 		Terms:      []revlog.Term{{ID: testLine, Start: testM - 10*hourMS}},
 		Retentions: []revlog.Retention{{Retain: retain}},
 	}
-	w := &window{watermarks: newWatermarks(watermarkLimit), from: testM - 2*hourMS, to: testM - 2*hourMS, ringFrom: testM - 2*hourMS}
+	w := &window{watermarks: newWatermarks(watermarkLimit), from: testM - 2*hourMS, to: testM - 2*hourMS, recentFrom: testM - 2*hourMS}
 	for i := range entries {
 		entries[i].Position.N = int64(i + 1)
 	}
 	now := time.Now()
 	return &view{
 		head: head, m: head.Position(), last: revlog.Position{N: head.N}, sent: now, got: now,
-		now: w.add(entries, testM, retain), marks: marks(nil).with(entries, testM),
+		now: w.add(entries, testM, retain), globals: globalEntries(nil).with(entries, testM),
 	}
 }
 
@@ -66,7 +66,7 @@ func someQuery() Query {
 }
 
 func TestR16Decide(t *testing.T) {
-	const ago = hourMS // beyond the ring, inside the window
+	const ago = hourMS // beyond the recent entries, inside the window
 	tags, err := newTagger(revlogtest.Secrets(0))
 	if err != nil {
 		t.Fatal(err)
@@ -144,15 +144,15 @@ func TestR16Decide(t *testing.T) {
 		{name: "chk before born", view: func(v *view) { v.head.Born = testM - hourMS }, query: func(q *Query) { q.Checked = testM - hourMS - 1 }, want: Ask},
 		{name: "chk at the floor", view: func(v *view) { v.head.Floor = testM - minuteMS }, want: Accept},
 		{name: "chk before the floor", view: func(v *view) { v.head.Floor = testM - minuteMS + 1 }, want: Ask},
-		{name: "unknown line", query: func(q *Query) { q.Term = 8 }, want: Ask},
+		{name: "unknown term", query: func(q *Query) { q.Term = 8 }, want: Ask},
 		{name: "no lines known", view: func(v *view) { v.head.Terms = nil }, want: Ask},
-		{name: "chk before the end of its line", view: func(v *view) {
+		{name: "chk before the end of its term", view: func(v *view) {
 			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - minuteMS + 1})
 		}, want: Accept},
-		{name: "chk at the end of its line, where the next may have taken something", view: func(v *view) {
+		{name: "chk at the end of its term, where the next may have taken something", view: func(v *view) {
 			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - minuteMS})
 		}, want: Ask},
-		{name: "the line's successor ended, too", view: func(v *view) {
+		{name: "the term's successor ended, too", view: func(v *view) {
 			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - 10*minuteMS}, revlog.Term{ID: 9, Start: testM - 1})
 		}, want: Ask},
 		{name: "a primary that came back reigns from its last start", view: func(v *view) {
@@ -161,7 +161,7 @@ func TestR16Decide(t *testing.T) {
 		{name: "undecidable here, and known to be revoked", entries: []revlog.Entry{entryAt(testM-minuteMS, revlog.ScopeSession, own, revlog.Forever)},
 			query: func(q *Query) { q.Term = 8 }, want: Refuse, reason: RevokedSession},
 
-		// Hits the ring settles.
+		// Hits that the recent entries decide.
 		{name: "session", entries: []revlog.Entry{entryAt(testM-1, revlog.ScopeSession, own, revlog.Forever)}, want: Refuse, reason: RevokedSession},
 		{name: "session, at chk", entries: []revlog.Entry{entryAt(testM-minuteMS, revlog.ScopeSession, own, revlog.Forever)}, want: Accept},
 		{name: "session, right after chk", entries: []revlog.Entry{entryAt(testM-minuteMS+1, revlog.ScopeSession, own, revlog.Forever)}, want: Refuse, reason: RevokedSession},
@@ -176,14 +176,14 @@ func TestR16Decide(t *testing.T) {
 		{name: "the newer W is lower", entries: []revlog.Entry{entryAt(testM-2, revlog.ScopeSubject, revlog.Tag{2}, testEpoch), entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{2}, 1)}, want: Refuse, reason: RevokedSubject},
 		{name: "one group is clear, the other not", entries: []revlog.Entry{entryAt(testM-2, revlog.ScopeGroup, revlog.Tag{3}, 1), entryAt(testM-1, revlog.ScopeGroup, revlog.Tag{4}, testEpoch)}, want: Refuse, reason: RevokedGroup},
 
-		// Hits older than the ring.
-		{name: "session beyond the ring", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSession, own, revlog.Forever)}, query: old, want: Ask},
-		{name: "subject beyond the ring", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch)}, query: old, want: Refuse, reason: RevokedSubject},
-		{name: "group beyond the ring", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeGroup, revlog.Tag{4}, testEpoch)}, query: old, want: Refuse, reason: RevokedGroup},
-		{name: "subject beyond the ring, who came back", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch-1)}, query: old, want: Accept},
-		{name: "beyond the ring, but chk is newer", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSession, own, revlog.Forever)}, want: Accept},
-		{name: "beyond the ring, and again inside", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, 1), entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{2}, testEpoch)}, query: old, want: Refuse, reason: RevokedSubject},
-		{name: "beyond the ring, and lower inside", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch), entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{2}, 1)}, query: old, want: Refuse, reason: RevokedSubject},
+		// Hits older than the recent entries.
+		{name: "session beyond the recent entries", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSession, own, revlog.Forever)}, query: old, want: Ask},
+		{name: "subject beyond the recent entries", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch)}, query: old, want: Refuse, reason: RevokedSubject},
+		{name: "group beyond the recent entries", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeGroup, revlog.Tag{4}, testEpoch)}, query: old, want: Refuse, reason: RevokedGroup},
+		{name: "subject beyond the recent entries, who came back", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch-1)}, query: old, want: Accept},
+		{name: "beyond the recent entries, but chk is newer", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSession, own, revlog.Forever)}, want: Accept},
+		{name: "beyond the recent entries, and again inside", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, 1), entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{2}, testEpoch)}, query: old, want: Refuse, reason: RevokedSubject},
+		{name: "beyond the recent entries, and lower inside", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch), entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{2}, 1)}, query: old, want: Refuse, reason: RevokedSubject},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			v := viewAt(tt.entries...)
@@ -253,7 +253,7 @@ func TestR19Renewal(t *testing.T) {
 	}{
 		{"one less than M", func(*view) {}, Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: true, Checked: testM - 1, Term: testLine}},
 		{"not before born", func(v *view) { v.head.Born = testM }, Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: true, Checked: testM, Term: testLine}},
-		{"under the line that reigns", func(v *view) {
+		{"in the present term", func(v *view) {
 			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM + 1})
 		}, Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: true, Checked: testM - 1, Term: 8}},
 	} {

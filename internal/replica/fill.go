@@ -20,8 +20,8 @@ type filler struct {
 	chain [8]byte         // of the last entry read
 	end   int64           // number of the last entry wanted
 	gens  []*generation
-	// Of the recent entries, which lengthen the ring of the window: those read, and the
-	// log time where that ring begins, 0 if the stretch is an older one.
+	// Of the recent entries, which lengthen those of the window: those read, and the
+	// log time where they begin, 0 if the stretch is an older one.
 	recent []revlog.Entry
 	near   int64
 }
@@ -126,7 +126,7 @@ func (l *Replica) take(v *view, f *filler, entries []revlog.Entry) (*view, bool)
 		return v, false
 	}
 	next := *v
-	next.marks = v.marks.with(good, 0) // the store may not hold them any more as they were
+	next.globals = v.globals.with(good, 0) // the store may not hold them any more as they were
 	if m, _ := v.now.watermarks.add(good, v.m.MS-v.memory().Milliseconds()); m != v.now.watermarks {
 		now := *v.now
 		now.watermarks, next.now = m, &now

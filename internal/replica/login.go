@@ -24,8 +24,8 @@ func (l *Replica) Anonymous() Start {
 	// What this replica revoked while it was cut off may lie ahead of log time, and a
 	// session that began there would be ahead of what is revoked elsewhere meanwhile.
 	own = min(own, l.clock.highest()+l.Within().Milliseconds()) + 1
-	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.marks[revlog.Key{Scope: revlog.ScopeEveryone}].W+1, own)}
-	at := v.stamp()
+	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.globals[revlog.Key{Scope: revlog.ScopeEveryone}].W+1, own)}
+	at := v.checked()
 	s.Checked, s.Term = at.chk, at.term
 	return s
 }
@@ -130,12 +130,12 @@ func (l *Replica) knows(b Login, epoch int64) bool {
 		return true
 	}
 	v := l.view.Load()
-	return l.marked(&q, v) != None || l.known(&q, v) != None || l.answeredRevoked(&q) != None
+	return l.globallyRevoked(&q, v) != None || l.known(&q, v) != None || l.answeredRevoked(&q) != None
 }
 
 // started is what a session that begins at a carries: it began after every
 // revocation of its subject and groups there is.
 func started(a revlog.Answer) Start {
-	at := stampAt(a.Head.MS, a.Head)
+	at := checkedAt(a.Head.MS, a.Head)
 	return Start{Epoch: max(a.Head.MS, a.Highest()+1), Checked: at.chk, Term: at.term}
 }

@@ -278,16 +278,16 @@ func (l *Replica) credible(v *view, at int64) *view {
 	}
 	at = max(at, l.LogTime())
 	n, w := *v, *v.now
-	n.now, w.ring, n.marks = &w, slices.Clone(w.ring), maps.Clone(v.marks)
-	for i := range w.ring {
-		w.ring[i].W, w.ring[i].Until = l.credibleW(w.ring[i].W, at), 0
+	n.now, w.recent, n.globals = &w, slices.Clone(w.recent), maps.Clone(v.globals)
+	for i := range w.recent {
+		w.recent[i].W, w.recent[i].Until = l.credibleW(w.recent[i].W, at), 0
 	}
-	for k, m := range n.marks {
+	for k, m := range n.globals {
 		m.W, m.Until = l.credibleW(m.W, at), at+v.head.Retain().Milliseconds()
 		if k.Scope == revlog.ScopeKey {
 			m.Until = at + keyKept.Milliseconds()
 		}
-		n.marks[k] = m
+		n.globals[k] = m
 	}
 	w.watermarks = w.watermarks.lowered(func(w int64) int64 { return l.credibleW(w, at) })
 	l.answered.forget()
@@ -303,19 +303,19 @@ func (l *Replica) credibleW(w, at int64) int64 {
 	return now
 }
 
-// A stamp is the checked position of a token, and the term of the check.
-type stamp struct {
+// A checkedTo is the checked position of a token, and the term of the check.
+type checkedTo struct {
 	chk  int64
 	term uint32
 }
 
-// stampAt is the stamp of a session that nothing up to log time ms concerns, in a
+// checkedAt is the checked position of a session that nothing up to log time ms concerns, in a
 // list with the head h (R19). It is one less, since more entries may come in that ms.
-func stampAt(ms int64, h revlog.Head) stamp {
-	return stamp{max(ms-1, h.Born), h.Term()}
+func checkedAt(ms int64, h revlog.Head) checkedTo {
+	return checkedTo{max(ms-1, h.Born), h.Term()}
 }
 
-func (v *view) stamp() stamp { return stampAt(v.m.MS, v.head) }
+func (v *view) checked() checkedTo { return checkedAt(v.m.MS, v.head) }
 
 // ahead reports whether q claims to have begun after now. Until log time has come
 // that far, a W of now would fall short of it.

@@ -21,7 +21,7 @@ func (l *Replica) KeyRevoked(kid string) bool {
 		return true
 	}
 	v := l.view.Load()
-	return v != nil && len(v.marks) > 0 && v.marks.sees(key(), 0) == revoked
+	return v != nil && len(v.globals) > 0 && v.globals.sees(key(), 0) == revoked
 }
 
 // Revoked returns the W of k in force, 0 if it is not revoked. With an error the
@@ -51,8 +51,8 @@ func (l *Replica) knownOf(k revlog.Key, v *view) int64 {
 	if v == nil {
 		return w
 	}
-	w = max(w, v.marks[k].W)
-	for _, part := range []*window{v.now, v.before} {
+	w = max(w, v.globals[k].W)
+	for _, part := range []*window{v.now, v.kept} {
 		if part == nil {
 			continue
 		}

@@ -39,10 +39,10 @@ type Replica struct {
 	filler  *filler  // owned by reading
 	joining *joining // owned by reading
 	lacking *repair  // what the store lacks; owned by reading
-	// left is the last list that was found to be lost, and stamped how far its tokens
+	// left is the last list that was found to be lost, and leftAt how far its tokens
 	// may go. Owned by reading.
-	left    revlog.ListID
-	stamped int64
+	left   revlog.ListID
+	leftAt int64
 
 	outbox outbox
 	// silent: the store did not answer the last question and has not been heard of
@@ -57,10 +57,10 @@ type Replica struct {
 
 	kids     kidTags
 	flights  singleflight.Group
-	asking   *semaphore.Weighted         // confirms
-	logins   *semaphore.Weighted         // apart from those, so that neither keeps the other out
-	cleared  *lru.Cache[clearKey, stamp] // found not revoked, and up to where
-	answered answered                    // found revoked
+	asking   *semaphore.Weighted             // confirms
+	logins   *semaphore.Weighted             // apart from those, so that neither keeps the other out
+	cleared  *lru.Cache[clearKey, checkedTo] // found not revoked, and up to where
+	answered answered                        // found revoked
 	stop     context.CancelFunc
 	stopped  chan struct{}
 	closed   atomic.Bool
@@ -103,7 +103,7 @@ func newList(s revlog.Store, k Secrets, c Config) (*Replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	cleared, err := lru.New[clearKey, stamp](cacheSize)
+	cleared, err := lru.New[clearKey, checkedTo](cacheSize)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func (s *sending) unacknowledged() *sending {
 }
 
 // sees looks for k among the revocations of this replica's own.
-func (o *outbox) sees(k revlog.Key, epoch int64) sight { return upTo(o.w(k), epoch) }
+func (o *outbox) sees(k revlog.Key, epoch int64) finding { return upTo(o.w(k), epoch) }
 
 // w returns the W of k, or -1.
 func (o *outbox) w(k revlog.Key) int64 {

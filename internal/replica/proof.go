@@ -80,7 +80,7 @@ func (l *Replica) unhide(ctx context.Context, a *revlog.Answer) error {
 	if !read() && !l.await(ctx, 2, read) { // a read that is under way may have been sent before
 		return errForged
 	}
-	if e, ok := l.view.Load().marks[revlog.Key{Scope: revlog.ScopeEveryone}]; ok {
+	if e, ok := l.view.Load().globals[revlog.Key{Scope: revlog.ScopeEveryone}]; ok {
 		a.Found = append(a.Found, e)
 	}
 	return nil
@@ -105,7 +105,7 @@ func (l *Replica) globals(p revlog.Page) (good []revlog.Entry, err error) {
 func (l *Replica) withGlobals(v *view, p revlog.Page) *view {
 	n := *v
 	good, err := l.globals(p)
-	n.marks, n.forged = n.marks.with(good, 0), err != nil
+	n.globals, n.forged = n.globals.with(good, 0), err != nil
 	return &n
 }
 

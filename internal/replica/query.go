@@ -11,7 +11,7 @@ type Query struct {
 	Keys    [2]string  // key ids of the session token and of the renewal token that counts; "": none
 	Epoch   int64      // ep: log time at login, ms
 	Checked int64      // chk: no entry at or before this log time matched, ms
-	Term    uint32     // ln: the line of that chk
+	Term    uint32     // ln: the term of that chk
 
 	GroupTags [8]revlog.Tag // of the groups; the first Groups of them count
 	Groups    int
@@ -104,14 +104,14 @@ type Verdict struct {
 	// after another server became the primary.
 	Renew   bool
 	Checked int64  // ms of log time
-	Term    uint32 // the line of Checked
+	Term    uint32 // the term of Checked
 }
 
 // A Start is what a new token carries.
 type Start struct {
 	Epoch   int64  // ms of log time
 	Checked int64  // ms of log time
-	Term    uint32 // the line of Checked
+	Term    uint32 // the term of Checked
 }
 
 // A Login describes a session about to begin, so that it begins after every

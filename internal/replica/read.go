@@ -136,7 +136,7 @@ func (v *view) pastGap(p revlog.Page, entries []revlog.Entry) *view {
 // cut returns v with nothing known at or before log time at.
 func (v *view) cut(at int64) *view {
 	n, w := *v, *v.now
-	w.from, w.ringFrom, w.gens, w.ring, w.blocks = at, at, nil, nil, nil
+	w.from, w.recentFrom, w.gens, w.recent, w.blocks = at, at, nil, nil, nil
 	w.anchored = false
 	n.now = &w
 	return &n
@@ -162,14 +162,14 @@ func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent t
 	w.cover(n.head.Floor) // what was revoked in bulk before it is in no window
 	if forgedAt > 0 {
 		w.cover(forgedAt)
-		w.ringFrom = max(w.ringFrom, forgedAt)
+		w.recentFrom = max(w.recentFrom, forgedAt)
 	}
 	n.now = w
 	over := int64(0) // a view that just begins knows nothing of leaps yet, and forgets nothing
 	if !v.sent.IsZero() {
 		over = n.m.MS - leapsAfter(n.leaps, 0)
 	}
-	n.marks = n.marks.with(good, over)
+	n.globals = n.globals.with(good, over)
 	if !l.clock.heard(n.m.MS, p.Heartbeat <= l.Within()) {
 		l.incredible(n.m.MS)
 	}

@@ -33,13 +33,13 @@ func (l *Replica) mend(ctx context.Context, v *view, p revlog.Page, now time.Tim
 		n := v.backTo(at, p.Head)
 		r := &repair{list: head.ID}
 		if n.tail != nil {
-			r = lostTail(head.ID, n.last.N, n.tail.ring)
+			r = lostTail(head.ID, n.last.N, n.tail.recent)
 		}
 		_, err := l.begins(ctx, r, loss, nil)
 		return n, err
 	}
 	loss.Known, loss.KnownTerm = v.reached(l.Within())
-	h, err := l.begins(ctx, l.owes(v, head.ID), loss, v.marks)
+	h, err := l.begins(ctx, l.owes(v, head.ID), loss, v.globals)
 	if err != nil {
 		return nil, err
 	}
@@ -49,11 +49,11 @@ func (l *Replica) mend(ctx context.Context, v *view, p revlog.Page, now time.Tim
 
 // adopt follows the list the store holds now, after it lost the one v is of:
 // what this replica knows goes into it, and the window of v is kept apart to
-// settle what the new list cannot know (R11). why is what the store said, and now when the
+// answer what the new list cannot know (R11). why is what the store said, and now when the
 // read began.
 func (l *Replica) adopt(ctx context.Context, v *view, why error, now time.Time) error {
 	if l.left != v.head.ID { // once: what is heard later is of the new list
-		l.left, l.stamped = v.head.ID, l.clock.highest()
+		l.left, l.leftAt = v.head.ID, l.clock.highest()
 	}
 	head, err := l.create(ctx)
 	if err != nil {
@@ -61,14 +61,14 @@ func (l *Replica) adopt(ctx context.Context, v *view, why error, now time.Time) 
 		return err
 	}
 	l.seldom(slog.LevelWarn, "revocation: following a new list, the old one is lost", "known_up_to", v.m.String(), "because", why)
-	known, line := v.reached(l.Within())
+	known, term := v.reached(l.Within())
 	if v = l.credible(v, head.MS); !plausible(known, now) {
 		known = l.LogTime()
 	}
 	// Born as well: the replica that began this list may have counted from behind what tokens
 	// say, and its entries would seem older than those.
-	loss := revlog.Repair{List: head.ID, Known: known, KnownTerm: line, Born: l.stamped}
-	if _, err := l.begins(ctx, l.owes(v, head.ID), loss, v.marks); err != nil {
+	loss := revlog.Repair{List: head.ID, Known: known, KnownTerm: term, Born: l.leftAt}
+	if _, err := l.begins(ctx, l.owes(v, head.ID), loss, v.globals); err != nil {
 		return err
 	}
 	_, err = l.resume(ctx, v, head, head.Born, true, now)
@@ -76,17 +76,17 @@ func (l *Replica) adopt(ctx context.Context, v *view, why error, now time.Time) 
 }
 
 // owes returns what a list that lost all that v holds lacks, besides the global
-// entries. What is older than 2 S was read by every replica whose window can settle
+// entries. What is older than 2 S was read by every replica whose kept window can answer
 // anything (R17).
 func (l *Replica) owes(v *view, list revlog.ListID) *repair {
-	r := &repair{list: list, owed: v.now.ring, common: v.m.MS - 2*l.Within().Milliseconds()}
+	r := &repair{list: list, owed: v.now.recent, common: v.m.MS - 2*l.Within().Milliseconds()}
 	if v.tail != nil { // lost before, and not shown since
-		r.owed = inOrder(v.tail.ring, r.owed)
+		r.owed = inOrder(v.tail.recent, r.owed)
 	}
-	for w := v.before; w != nil; w = w.before { // written back quietly, and so in no log since
+	for w := v.kept; w != nil; w = w.earlier { // written back quietly, and so in no log since
 		old := v.m.MS - v.head.Retain().Milliseconds()
-		alive := sort.Search(len(w.ring), func(i int) bool { return w.ring[i].Position.MS > old })
-		r.owed = inOrder(w.ring[alive:], r.owed)
+		alive := sort.Search(len(w.recent), func(i int) bool { return w.recent[i].Position.MS > old })
+		r.owed = inOrder(w.recent[alive:], r.owed)
 	}
 	global := func(e revlog.Entry) bool { return e.Scope.Global() }
 	if slices.ContainsFunc(r.owed, global) {
@@ -106,7 +106,7 @@ func (l *Replica) sayAgain(ctx context.Context, v *view, h revlog.Head) error {
 	if len(r.owed) == 0 {
 		return nil
 	}
-	_, err := l.begins(ctx, r, revlog.Repair{List: v.head.ID, Known: v.head.Known, KnownTerm: v.head.KnownTerm, Born: v.head.Born}, v.marks)
+	_, err := l.begins(ctx, r, revlog.Repair{List: v.head.ID, Known: v.head.Known, KnownTerm: v.head.KnownTerm, Born: v.head.Born}, v.globals)
 	return err
 }
 
@@ -122,7 +122,7 @@ func inOrder(a, b []revlog.Entry) []revlog.Entry {
 // say that it lacks others, would be believed; and while the newest are missing, a
 // replica that never read them accepts what they revoked. The rest can wait for
 // writeBack.
-func (l *Replica) begins(ctx context.Context, r *repair, loss revlog.Repair, globals marks) (revlog.Head, error) {
+func (l *Replica) begins(ctx context.Context, r *repair, loss revlog.Repair, globals globalEntries) (revlog.Head, error) {
 	for _, e := range globals {
 		loss.Assertions = append(loss.Assertions, e.Again())
 	}
@@ -145,34 +145,34 @@ func (l *Replica) begins(ctx context.Context, r *repair, loss revlog.Repair, glo
 // them (-1), that the log with the head h still holds. Then they make up for all that
 // is missing after it.
 func (l *Replica) newestCommon(ctx context.Context, v *view, h revlog.Head) (at int, found bool, _ error) {
-	ring := v.now.ring
+	recent := v.now.recent
 	base, known := v.base()
-	if i := sort.Search(len(ring), func(i int) bool { return ring[i].Position.N >= h.N }); i < len(ring) && ring[i].Position.N == h.N && ring[i].Chain == h.Chain {
+	if i := sort.Search(len(recent), func(i int) bool { return recent[i].Position.N >= h.N }); i < len(recent) && recent[i].Position.N == h.N && recent[i].Chain == h.Chain {
 		return i, true, nil
 	}
 	if known && h.N == base.Position.N && h.Chain == base.Chain {
 		return -1, true, nil
 	}
 	// The log holds all of them up to one and none after it.
-	low, high := len(ring), len(ring)
+	low, high := len(recent), len(recent)
 	for step := 1; ; step *= 2 {
 		low = max(low-step, 0)
 		if low == high {
 			break
 		}
-		held, err := l.holds(ctx, h.ID, ring[low])
+		held, err := l.holds(ctx, h.ID, recent[low])
 		if err != nil {
 			return 0, false, err
 		}
 		if held {
-			return l.between(ctx, h.ID, ring, low, high)
+			return l.between(ctx, h.ID, recent, low, high)
 		}
 		high = low
 	}
 	switch {
 	case !known:
 		return 0, false, nil
-	case base.Position.N == 0: // the ring holds the whole log
+	case base.Position.N == 0: // the recent entries are the whole log
 		return -1, true, nil
 	case base.Position.MS == 0: // its number is known, not its place
 		return 0, false, nil
@@ -181,12 +181,12 @@ func (l *Replica) newestCommon(ctx context.Context, v *view, h revlog.Head) (at 
 	return -1, held, err
 }
 
-// between finds the newest entry of ring that the log holds, where it holds the one
+// between finds the newest of recent that the log holds, where it holds the one
 // at low and not the one at high.
-func (l *Replica) between(ctx context.Context, list revlog.ListID, ring []revlog.Entry, low, high int) (int, bool, error) {
+func (l *Replica) between(ctx context.Context, list revlog.ListID, recent []revlog.Entry, low, high int) (int, bool, error) {
 	for high-low > 1 {
 		mid := (low + high) / 2
-		held, err := l.holds(ctx, list, ring[mid])
+		held, err := l.holds(ctx, list, recent[mid])
 		if err != nil {
 			return 0, false, err
 		}
@@ -214,21 +214,21 @@ func (v *view) base() (revlog.Entry, bool) {
 	switch {
 	case w.anchored:
 		return w.anchor, true
-	case len(w.ring) == 0:
+	case len(w.recent) == 0:
 		return revlog.Entry{Position: v.last, Chain: v.chain}, v.chain != [8]byte{} || v.last.N == 0
 	}
 	return revlog.Entry{}, false
 }
 
-// backTo returns v as it was when the entry at of its ring, or the one before the
-// ring (-1), was the newest, for a log with the head h that went another way from
+// backTo returns v as it was when the entry at of its recent ones, or the one before the
+// oldest (-1), was the newest, for a log with the head h that went another way from
 // there on. The rest is kept apart until that log shows it. Its filters hold the rest
-// as well, which can do no more than make the ring be looked at.
+// as well, which can do no more than make the recent entries be looked at.
 func (v *view) backTo(at int, h revlog.Head) *view {
 	n, w := *v, *v.now
 	e, _ := v.base()
 	if at >= 0 {
-		e = w.ring[at]
+		e = w.recent[at]
 	}
 	n.last, n.chain, n.m = e.Position, e.Chain, e.Position
 	switch {
@@ -236,26 +236,26 @@ func (v *view) backTo(at int, h revlog.Head) *view {
 		n.m.MS = v.head.Born
 	case e.Position.MS == 0:
 		n.m.MS = h.MS
-		if len(w.ring) > 0 {
-			n.m.MS = min(h.MS, w.ring[0].Position.MS)
+		if len(w.recent) > 0 {
+			n.m.MS = min(h.MS, w.recent[0].Position.MS)
 		}
 	}
-	if lost := w.ring[at+1:]; len(lost) > 0 {
-		n.tail = &window{gens: w.gens, watermarks: w.watermarks, ring: lost}
+	if lost := w.recent[at+1:]; len(lost) > 0 {
+		n.tail = &window{gens: w.gens, watermarks: w.watermarks, recent: lost}
 		if v.tail != nil {
-			n.tail.ring = inOrder(v.tail.ring, lost)
+			n.tail.recent = inOrder(v.tail.recent, lost)
 		}
 		n.tail.index()
 	}
-	w.ring, w.to = w.ring[:at+1:at+1], n.m.MS
-	for len(w.blocks) > 0 && w.indexed() > len(w.ring) {
+	w.recent, w.to = w.recent[:at+1:at+1], n.m.MS
+	for len(w.blocks) > 0 && w.indexed() > len(w.recent) {
 		w.blocks = w.blocks[: len(w.blocks)-1 : len(w.blocks)-1]
 	}
 	n.now = &w
 	return &n
 }
 
-// after returns from which log time on a log that lost more than the ring of v
+// after returns from which log time on a log that lost more than the recent entries of v
 // makes up for has to be read, and whether that leaves nothing out. A primary that
 // came back from a snapshot wrote all that v cannot know after the last heartbeat of
 // that snapshot, which is where its term starts.
@@ -275,12 +275,12 @@ func (l *Replica) resume(ctx context.Context, v *view, head revlog.Head, from in
 	if err != nil && !errors.Is(err, errForged) { // v holds the global entries that there were
 		return nil, err
 	}
-	n.marks = n.marks.merge(v.marks)
+	n.globals = n.globals.merge(v.globals)
 	n.leaps, n.past = l.leapt(v, n.head.MS), v.past
 	if n.head.ID != v.head.ID {
 		n.past = append([]revlog.Head{v.head}, v.past[:min(len(v.past), mostKept)]...)
 	}
-	n.before, n.tail = v.lost(joined, l.Within()), v.tail
+	n.kept, n.tail = v.lost(joined, l.Within()), v.tail
 	l.filler = nil
 	l.publish(n)
 	return n, nil
@@ -293,10 +293,10 @@ func (l *Replica) leave(v *view, h revlog.Head) *view {
 	l.odd()
 	n := *v
 	n.head, n.m, n.last, n.chain = h, h.Position(), revlog.Position{N: h.N}, h.Chain
-	n.now = &window{from: h.MS, to: h.MS, moved: h.MS, ringFrom: h.MS, watermarks: v.now.watermarks}
+	n.now = &window{from: h.MS, to: h.MS, moved: h.MS, recentFrom: h.MS, watermarks: v.now.watermarks}
 	n.adrift = true
-	if n.before == nil {
-		n.before = v.now
+	if n.kept == nil {
+		n.kept = v.now
 	}
 	l.filler = nil
 	return &n

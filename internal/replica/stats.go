@@ -117,7 +117,7 @@ func (l *Replica) Stats() Stats {
 		s.Age = v.age(now)
 		s.Window = time.Duration(v.m.MS-v.now.from) * time.Millisecond
 		s.Position = v.m.String()
-		s.Entries, s.Bytes = v.now.entries()+int64(len(v.marks)), v.now.bytes()
+		s.Entries, s.Bytes = v.now.entries()+int64(len(v.globals)), v.now.bytes()
 	}
 	return s
 }

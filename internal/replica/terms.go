@@ -8,7 +8,7 @@ import (
 
 // stillHolds reports whether what was checked at chk, in the term with this id,
 // still holds: the term is known, and ended after chk. Where two primaries
-// served at once, a token stamped by one says nothing of what the other took (R16).
+// served at once, a token that one checked says nothing of what the other took (R16).
 func stillHolds(terms []revlog.Term, id uint32, chk int64) bool {
 	for i := len(terms) - 1; i >= 0; i-- {
 		if terms[i].ID == id {
@@ -20,7 +20,7 @@ func stillHolds(terms []revlog.Term, id uint32, chk int64) bool {
 
 // newPrimary reports whether the present primary opened its term less than S ago.
 // Until then other replicas may still be bringing back what the last one took with
-// it (R10): nothing is stamped, and nothing minted, from what cannot be known yet
+// it (R10): no token moves its checked position, and no session begins, from what cannot be known yet
 // (R19, R22).
 func (v *view) newPrimary(within time.Duration) bool {
 	n := len(v.head.Terms)

@@ -75,7 +75,7 @@ func (l *Replica) await(ctx context.Context, turns int, ok func() bool) bool {
 
 // overslept reports whether the view is old although nothing is wrong with the
 // store: this process was not running. A caller that wakes up with it waits for one read,
-// which settles them all, before the store is asked about them one by one.
+// which decides them all, before the store is asked about them one by one.
 func (l *Replica) overslept(now time.Time) bool {
 	return !l.turns.failing.Load() && !l.fresh(now)
 }

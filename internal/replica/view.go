@@ -11,19 +11,19 @@ import (
 // A view is everything a decision needs, immutable, behind one pointer: a
 // decision that loads it sees one moment (R13).
 type view struct {
-	head  revlog.Head     // of the newest page applied
-	last  revlog.Position // of the newest entry applied; MS is 0 if the view began after it
-	chain [8]byte         // of that entry
-	m     revlog.Position // newest position applied: nothing at or before it is missing
-	sent  time.Time       // when the read was sent that brought the view up to date
-	got   time.Time       // when the answer came that m is of
-	now   *window
-	marks marks
-	leaps []leap // of log time, oldest first
-	// before is the window of a list, or of the part of this one, that the store
-	// lost: it settles what the store calls unknown (R11, R17).
-	before *window
-	// tail holds, in its ring, what the log lost and does not show again so far (R10).
+	head    revlog.Head     // of the newest page applied
+	last    revlog.Position // of the newest entry applied; MS is 0 if the view began after it
+	chain   [8]byte         // of that entry
+	m       revlog.Position // newest position applied: nothing at or before it is missing
+	sent    time.Time       // when the read was sent that brought the view up to date
+	got     time.Time       // when the answer came that m is of
+	now     *window
+	globals globalEntries
+	leaps   []leap // of log time, oldest first
+	// kept is the window of a list, or of the part of this one, that the store
+	// lost: it answers what the store calls unknown (R11, R17).
+	kept *window
+	// tail holds, as its recent entries, what the log lost and does not show again so far (R10).
 	tail *window
 	// forged: global entries of a gap may be missing, since the store holds others in their
 	// place that cannot be believed. Until they are read, the view is not in step (R32).
@@ -44,9 +44,9 @@ func (v *view) shows(p place) bool {
 	if p.n == v.last.N {
 		return p.chain == v.chain
 	}
-	ring := v.now.ring
-	i := sort.Search(len(ring), func(i int) bool { return ring[i].Position.N >= p.n })
-	return i < len(ring) && ring[i].Position.N == p.n && ring[i].Chain == p.chain
+	recent := v.now.recent
+	i := sort.Search(len(recent), func(i int) bool { return recent[i].Position.N >= p.n })
+	return i < len(recent) && recent[i].Position.N == p.n && recent[i].Chain == p.chain
 }
 
 // What can be wrong with a page (R10).

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	ringKept    = 10 * time.Minute // how far back the exact ring reaches
-	ringLimit   = 1 << 17          // entries of the ring
+	recentKept  = 10 * time.Minute // how far back the recent entries reach
+	recentLimit = 1 << 17          // of them
 	filterLimit = 64 << 20         // bytes of filters in a window
 )
 
@@ -27,26 +27,26 @@ type window struct {
 	// watermarks are those of subjects and groups.
 	watermarks *watermarks
 
-	// ring holds every entry newer than ringFrom, oldest first; trimmed counts those
+	// recent holds every entry newer than ringFrom, oldest first; trimmed counts those
 	// that stood before, and blocks find the others by tag. Windows share the arrays
-	// of ring and blocks: an older one never looks past its own length.
-	ring     []revlog.Entry
-	ringFrom int64
-	trimmed  int
-	blocks   []*block
-	// anchor is the entry before the first of ring, if anchored; of it only position
+	// of recent and blocks: an older one never looks past its own length.
+	recent     []revlog.Entry
+	recentFrom int64
+	trimmed    int
+	blocks     []*block
+	// anchor is the entry before the first of recent, if anchored; of it only position
 	// and chain count. Number 0: there was none before.
 	anchor   revlog.Entry
 	anchored bool
 
-	// Of a window that is kept apart: the line that reigned when it ended, whether the
+	// Of a window that is kept apart: the term that reigned when it ended, whether the
 	// window that follows begins where it ended, and the one that was kept before it,
-	// if that still settled what it covers.
-	line   uint32
-	joined bool
-	before *window
-	depth  int  // how many stand behind it
-	brief  bool // it is of a list that lived no longer than S after the one of before
+	// if that still answered for what it covers.
+	term    uint32
+	joined  bool
+	earlier *window
+	depth   int  // how many stand behind it
+	brief   bool // it is of a list that lived no longer than S after the one of before
 }
 
 // covers reports whether w knows of every entry newer than chk, up to its end.
@@ -54,7 +54,7 @@ func (w *window) covers(chk int64) bool { return chk >= w.from && chk <= w.to }
 
 // sees looks for an entry about k, which names a session, subject or group, that is
 // newer than chk and revokes what began at epoch.
-func (w *window) sees(k revlog.Key, chk, epoch int64) sight {
+func (w *window) sees(k revlog.Key, chk, epoch int64) finding {
 	if k.Scope != revlog.ScopeSession {
 		return upTo(w.watermarks.of(k), epoch)
 	}
@@ -63,22 +63,22 @@ func (w *window) sees(k revlog.Key, chk, epoch int64) sight {
 		return miss
 	case w.holds(k.Tag, chk):
 		return revoked
-	case chk >= w.ringFrom:
-		return miss // the ring has everything newer, so the filter was wrong
+	case chk >= w.recentFrom:
+		return miss // the recent entries hold everything newer, so the filter was wrong
 	}
 	return maybe
 }
 
 // knows looks for an entry about k, which names a session, subject or group, among
 // what w holds exactly, however old.
-func (w *window) knows(k revlog.Key, epoch int64) sight {
+func (w *window) knows(k revlog.Key, epoch int64) finding {
 	if k.Scope != revlog.ScopeSession {
 		return upTo(w.watermarks.of(k), epoch)
 	}
-	if len(w.ring) == 0 {
+	if len(w.recent) == 0 {
 		return miss
 	}
-	before := w.ring[0].Position.MS - 1 // not ringFrom, which may have moved past it
+	before := w.recent[0].Position.MS - 1 // not ringFrom, which may have moved past it
 	if w.hit(k.Tag, before) && w.holds(k.Tag, before) {
 		return revoked
 	}
@@ -124,7 +124,7 @@ func (w *window) add(entries []revlog.Entry, to int64, retain time.Duration) *wi
 	if gone > 0 {
 		n.cover(gone)
 	}
-	n.ring = append(n.ring, entries...)
+	n.recent = append(n.recent, entries...)
 	n.trim(retain)
 	return &n
 }
@@ -137,10 +137,10 @@ func (w *window) behind(f *filler, retain time.Duration) *window {
 	}
 	n.from = max(f.from, n.moved)
 	n.gens = slices.Concat(f.gens, w.gens)
-	if f.near > 0 && f.near == w.ringFrom && w.trimmed == 0 { // nothing is missing between them
-		n.ringFrom = n.from
+	if f.near > 0 && f.near == w.recentFrom && w.trimmed == 0 { // nothing is missing between them
+		n.recentFrom = n.from
 		if len(f.recent) > 0 {
-			n.ring, n.blocks = slices.Concat(f.recent, w.ring), nil
+			n.recent, n.blocks = slices.Concat(f.recent, w.recent), nil
 			n.anchor, n.anchored = revlog.Entry{}, f.recent[0].Position.N == 1
 		}
 	}
@@ -185,13 +185,13 @@ func (w *window) trim(retain time.Duration) {
 		w.gens = w.gens[1:]
 	}
 	w.from = max(w.from, w.to-retain.Milliseconds())
-	old := sort.Search(len(w.ring), func(i int) bool {
-		return w.ring[i].Position.MS > w.to-ringKept.Milliseconds()
+	old := sort.Search(len(w.recent), func(i int) bool {
+		return w.recent[i].Position.MS > w.to-recentKept.Milliseconds()
 	})
-	if old = max(old, len(w.ring)-ringLimit); old > 0 {
-		w.ringFrom = max(w.ringFrom, w.ring[old-1].Position.MS)
-		w.anchor, w.anchored = w.ring[old-1], true
-		w.ring, w.trimmed = w.ring[old:], w.trimmed+old
+	if old = max(old, len(w.recent)-recentLimit); old > 0 {
+		w.recentFrom = max(w.recentFrom, w.recent[old-1].Position.MS)
+		w.anchor, w.anchored = w.recent[old-1], true
+		w.recent, w.trimmed = w.recent[old:], w.trimmed+old
 	}
 	w.index()
 }
@@ -219,18 +219,18 @@ func (w *window) entries() (n int64) {
 	return n + w.watermarks.count()
 }
 
-// marks are the few revocations that concern everyone or a key, held whole.
-type marks map[revlog.Key]revlog.Entry
+// globalEntries are the few revocations that concern everyone or a key, held whole.
+type globalEntries map[revlog.Key]revlog.Entry
 
-// with returns m with those of entries that are marks, and without the ones
+// with returns m with the global ones among entries, and without those
 // that may be forgotten. It is m itself if nothing changed.
-func (m marks) with(entries []revlog.Entry, now int64) marks {
+func (m globalEntries) with(entries []revlog.Entry, now int64) globalEntries {
 	n, ours := m, false
 	change := func() {
 		if !ours {
 			n, ours = maps.Clone(m), true
 			if n == nil {
-				n = marks{}
+				n = globalEntries{}
 			}
 		}
 	}
@@ -255,10 +255,10 @@ func (m marks) with(entries []revlog.Entry, now int64) marks {
 	return n
 }
 
-// merge returns the marks of both.
-func (m marks) merge(o marks) marks {
+// merge returns the global entries of both.
+func (m globalEntries) merge(o globalEntries) globalEntries {
 	return m.with(slices.Collect(maps.Values(o)), 0)
 }
 
 // sees looks for k, which names a key or everyone.
-func (m marks) sees(k revlog.Key, epoch int64) sight { return upTo(m[k].W, epoch) }
+func (m globalEntries) sees(k revlog.Key, epoch int64) finding { return upTo(m[k].W, epoch) }

@@ -31,19 +31,19 @@ func steady(first, n int, from int64, d time.Duration) []revlog.Entry {
 const retain = 2 * time.Hour
 
 func newWindow(at int64) *window {
-	return &window{watermarks: newWatermarks(watermarkLimit), from: at, to: at, ringFrom: at}
+	return &window{watermarks: newWatermarks(watermarkLimit), from: at, to: at, recentFrom: at}
 }
 
 func TestR13AWindowIsImmutable(t *testing.T) {
 	w := newWindow(testM)
 	var before []*window
-	for i := range 100 { // all in one generation and one ring
+	for i := range 100 { // all in one generation, all recent
 		before = append(before, w)
 		w = w.add(steady(i, 1, testM+int64(i)+1, time.Second), testM+int64(i)+1, retain)
 	}
 	for i, b := range before {
-		if n := len(b.ring); n != i {
-			t.Fatalf("window %d has a ring of %d", i, n)
+		if n := len(b.recent); n != i {
+			t.Fatalf("window %d has %d recent entries", i, n)
 		}
 		if b.entries() != int64(i) || b.to != testM+int64(i) {
 			t.Fatalf("window %d: %d entries up to %d", i, b.entries(), b.to)
@@ -238,30 +238,30 @@ func TestR14TheBudget(t *testing.T) {
 func TestTheRingKeepsTenMinutesAndIsBounded(t *testing.T) {
 	w := newWindow(testM)
 	w = w.add(steady(0, 1200, testM+1, 20*time.Minute), testM+20*minuteMS, retain)
-	if w.ringFrom < testM+10*minuteMS-1000 || w.ringFrom > testM+10*minuteMS || len(w.ring) < 590 {
-		t.Errorf("%d entries newer than %d", len(w.ring), w.ringFrom-testM)
+	if w.recentFrom < testM+10*minuteMS-1000 || w.recentFrom > testM+10*minuteMS || len(w.recent) < 590 {
+		t.Errorf("%d entries newer than %d", len(w.recent), w.recentFrom-testM)
 	}
 	w = newWindow(testM)
-	const n = ringLimit + 3*blockSize
+	const n = recentLimit + 3*blockSize
 	all := steady(0, n, testM+1, time.Minute)
 	for i := 0; i < n; i += 5000 {
 		w = w.add(all[i:min(i+5000, n)], testM+minuteMS, retain)
 	}
-	if len(w.ring) > ringLimit {
-		t.Errorf("%d entries", len(w.ring))
+	if len(w.recent) > recentLimit {
+		t.Errorf("%d entries", len(w.recent))
 	}
-	if first := w.ring[0].Position.MS; w.ringFrom > first {
-		t.Errorf("ringFrom %d is newer than what it has, %d", w.ringFrom, first)
+	if first := w.recent[0].Position.MS; w.recentFrom > first {
+		t.Errorf("ringFrom %d is newer than what it has, %d", w.recentFrom, first)
 	}
 	for i := 0; i < n; i += 101 {
-		in := i >= n-len(w.ring)
+		in := i >= n-len(w.recent)
 		if got := w.holds(all[i].Tag, testM); got != in {
-			t.Fatalf("entry %d of %d: in the ring %v, found %v", i, n, in, got)
+			t.Fatalf("entry %d of %d: recent %v, found %v", i, n, in, got)
 		}
 	}
 }
 
-// The blocks find what a walk through the ring finds.
+// The blocks find what a walk through the recent entries finds.
 func TestTheRingFindsByTag(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	scopes := []revlog.Scope{revlog.ScopeSession, revlog.ScopeSubject, revlog.ScopeGroup}
@@ -278,9 +278,9 @@ func TestTheRingFindsByTag(t *testing.T) {
 		to := w.to + 20_000
 		w = w.add(page, to, retain)
 		for range 50 {
-			tag, chk := numbered(r.IntN(600)), w.ringFrom-1000+r.Int64N(w.to-w.ringFrom+2000)
+			tag, chk := numbered(r.IntN(600)), w.recentFrom-1000+r.Int64N(w.to-w.recentFrom+2000)
 			want := false
-			for _, e := range w.ring {
+			for _, e := range w.recent {
 				want = want || e.Scope == revlog.ScopeSession && e.Tag == tag && e.Position.MS > chk
 			}
 			if got := w.holds(tag, chk); got != want {
@@ -295,21 +295,21 @@ func TestTheRingFindsByTag(t *testing.T) {
 
 func TestMarksMergeAndExpire(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
-	some := func() marks {
+	some := func() globalEntries {
 		var entries []revlog.Entry
 		for range r.IntN(6) {
 			e := revlog.Entry{Scope: revlog.ScopeKey, Tag: revlog.Tag{byte(r.IntN(4))}, W: revlog.Forever, Until: testM + r.Int64N(1000)}
 			if r.IntN(2) == 0 {
 				e.Scope, e.Tag, e.W = revlog.ScopeEveryone, revlog.Tag{}, testM+r.Int64N(1000)
 			}
-			entries = append(entries, e, revlog.Entry{Scope: revlog.ScopeSubject, Tag: revlog.Tag{9}, W: testM}) // no mark
+			entries = append(entries, e, revlog.Entry{Scope: revlog.ScopeSubject, Tag: revlog.Tag{9}, W: testM}) // not a global entry
 		}
-		return marks(nil).with(entries, testM)
+		return globalEntries(nil).with(entries, testM)
 	}
 	for range 2000 {
 		a, b, c := some(), some(), some()
 		ab := a.merge(b)
-		for what, other := range map[string]marks{
+		for what, other := range map[string]globalEntries{
 			"commutative": b.merge(a),
 			"idempotent":  ab.merge(b),
 		} {
@@ -325,7 +325,7 @@ func TestMarksMergeAndExpire(t *testing.T) {
 			t.Fatalf("not monotone: %v and %v give %v", a, b, ab)
 		}
 	}
-	m := marks(nil).with([]revlog.Entry{{Scope: revlog.ScopeEveryone, W: 1, Until: testM}, {Scope: revlog.ScopeKey, Tag: revlog.Tag{1}, W: revlog.Forever, Until: testM + 1}}, 0)
+	m := globalEntries(nil).with([]revlog.Entry{{Scope: revlog.ScopeEveryone, W: 1, Until: testM}, {Scope: revlog.ScopeKey, Tag: revlog.Tag{1}, W: revlog.Forever, Until: testM + 1}}, 0)
 	later := m.with(nil, testM+1)
 	if len(later) != 1 || len(m) != 2 {
 		t.Errorf("%v after %v", later, m)

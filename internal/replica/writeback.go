@@ -21,7 +21,7 @@ type repair struct {
 	// owed is oldest first and written from its end, so that a replica that finds the oldest
 	// in the store knows that all of them are there.
 	owed []revlog.Entry
-	// common: entries up to this log time are known to every replica that settles
+	// common: entries up to this log time are known to every replica that answers from a kept window
 	// anything, and the list says that it lacks them. They need no entry of the log.
 	common int64
 	// Of a lost tail: what the log does not show so far, with its W; the number of the
@@ -156,10 +156,10 @@ func (l *Replica) writeOn(ctx context.Context, r *repair) error {
 
 // shown lets go of the lost tail as far as v shows it.
 func (r *repair) shown(v *view) {
-	ring := v.now.ring
-	for i := sort.Search(len(ring), func(i int) bool { return ring[i].Position.N > r.looked }); i < len(ring); i++ {
-		k := revlog.Key{Scope: ring[i].Scope, Tag: ring[i].Tag}
-		if w, lost := r.lost[k]; lost && ring[i].W >= w {
+	recent := v.now.recent
+	for i := sort.Search(len(recent), func(i int) bool { return recent[i].Position.N > r.looked }); i < len(recent); i++ {
+		k := revlog.Key{Scope: recent[i].Scope, Tag: recent[i].Tag}
+		if w, lost := r.lost[k]; lost && recent[i].W >= w {
 			delete(r.lost, k)
 		}
 	}
@@ -178,7 +178,7 @@ func (l *Replica) mended(v *view, r *repair) {
 	case len(r.lost) > 0 && !v.sent.After(r.at.heard):
 		return // not read yet
 	case len(r.lost) > 0 && !v.shows(r.at):
-		r.owed = v.tail.ring // lost again
+		r.owed = v.tail.recent // lost again
 		return
 	}
 	n := *v

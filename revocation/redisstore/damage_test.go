@@ -52,10 +52,10 @@ var damages = []struct {
 	{"another chain", [][]string{{"HSET", "{wafer}:head", "c", "otherone"}}, "newest entry"},
 	{"the head is a string", [][]string{{"SET", "{wafer}:head", "x"}}, "head is no hash"},
 	{"the log is a string", [][]string{{"SET", "{wafer}:log", "x"}}, "log is no stream"},
-	{"the marks are a string", [][]string{{"SET", "{wafer}:marks", "x"}}, "marks"},
-	{"the marks are gone", [][]string{{"DEL", "{wafer}:marks"}}, "marks are gone"},
-	{"the marks hold garbage", [][]string{{"HSET", "{wafer}:marks", "e" + strings.Repeat("\x00", 16), "garbage"}}, "marks hold something else"},
-	{"the marks hold a strange field", [][]string{{"HSET", "{wafer}:marks", "strange", "garbage"}}, "marks hold something else"},
+	{"the global entries are a string", [][]string{{"SET", "{wafer}:globals", "x"}}, "global entries"},
+	{"the global entries are gone", [][]string{{"DEL", "{wafer}:globals"}}, "the global entries are gone"},
+	{"the global entries hold garbage", [][]string{{"HSET", "{wafer}:globals", "e" + strings.Repeat("\x00", 16), "garbage"}}, "the global entries hold something else"},
+	{"the global entries hold a strange field", [][]string{{"HSET", "{wafer}:globals", "strange", "garbage"}}, "the global entries hold something else"},
 	{"an entry far away", [][]string{{"XADD", "{wafer}:log", "9999999999999-9", "e", "x"}}, "log ends elsewhere"},
 	{"the newest entry is gone", [][]string{{"EVAL", drop, "1", "{wafer}:log", "1"}}, "log lacks its newest entry"},
 	{"an entry in between is gone", [][]string{{"EVAL", drop, "1", "{wafer}:log", "2"}}, "log has a gap"},
@@ -154,7 +154,7 @@ func TestDamageHeals(t *testing.T) {
 			for _, c := range tt.do {
 				s.Do(c...)
 			}
-			if !strings.Contains(tt.names, "marks") { // which are looked at by those who start
+			if !strings.Contains(tt.names, "global") { // which are looked at by those who start
 				redistest.Await(t, "the loss is noticed", func() bool {
 					return a.Stats().Anomalies["lost"]+b.Stats().Anomalies["lost"] > 0
 				})

@@ -9,7 +9,7 @@
 //
 // All keys of a list carry the hash tag {<prefix>}, so that they share a slot of
 // a Cluster and every step is one script on one server: head (hash), log
-// (stream), marks (hash), x:<epoch>:<n> (sessions, in small hashes), u:<tag> and
+// (stream), globals (hash), x:<epoch>:<n> (sessions, in small hashes), u:<tag> and
 // g:<tag> (subjects and groups), replicas and r:<id> (who reads the list).
 //
 // # Faults

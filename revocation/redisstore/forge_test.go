@@ -63,7 +63,7 @@ func (f *forger) put(e revlog.Entry) {
 	case revlog.ScopeSubject, revlog.ScopeGroup:
 		f.s.Do("SET", "{wafer}:"+string(rune(e.Scope))+":"+tag, six(e.W)+proof(e))
 	default:
-		f.s.Do("HSET", "{wafer}:marks", string(rune(e.Scope))+tag, six(e.W)+six(time.Now().Add(time.Hour).UnixMilli())+proof(e))
+		f.s.Do("HSET", "{wafer}:globals", string(rune(e.Scope))+tag, six(e.W)+six(time.Now().Add(time.Hour).UnixMilli())+proof(e))
 	}
 }
 
@@ -277,7 +277,7 @@ func TestR32AForgedGlobalEntryAtBoot(t *testing.T) {
 	if v := verdict(f.l, again); v.Outcome != replica.Accept {
 		t.Errorf("a login at a replica that runs: %+v", v)
 	}
-	f.s.Do("HDEL", "{wafer}:marks", "e"+string(e.Tag[:]))
+	f.s.Do("HDEL", "{wafer}:globals", "e"+string(e.Tag[:]))
 	if err := openSoon(t, f.s); err != nil {
 		t.Errorf("when it is gone: %v", err)
 	}
@@ -290,7 +290,7 @@ func TestR32AfterAForgery(t *testing.T) {
 	f.put(made(revlog.Key{Scope: revlog.ScopeEveryone}))
 	f.put(made(f.eve()))
 	f.s.Do("EVAL", `for _, name in ipairs(redis.call('KEYS', '{wafer}:*')) do
-		if string.find(name, '^{wafer}:[xug]:') or string.find(name, '^{wafer}:[lmh]') then redis.call('DEL', name) end
+		if string.find(name, '^{wafer}:[xulhg]') then redis.call('DEL', name) end
 	end`, "0")
 	redistest.Await(t, "a replica can start", func() bool { return openSoon(t, f.s) == nil })
 	redistest.Await(t, "the session that lives is decided", func() bool {

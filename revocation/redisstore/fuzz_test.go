@@ -114,7 +114,7 @@ func FuzzReplies(f *testing.F) {
 		if d.err == nil {
 			whole(t, p.Head, len(raw))
 			if len(p.Entries)+len(p.Globals) > len(raw) || p.Heartbeat < 0 {
-				t.Errorf("%d entries and %d marks out of %d bytes, beat %v", len(p.Entries), len(p.Globals), len(raw), p.Heartbeat)
+				t.Errorf("%d entries and %d global entries out of %d bytes, beat %v", len(p.Entries), len(p.Globals), len(raw), p.Heartbeat)
 			}
 			inRange(t, clock)
 			fillUntil(p.Entries, p.Head)

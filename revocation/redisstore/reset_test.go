@@ -30,7 +30,7 @@ func TestReset(t *testing.T) {
 			t.Errorf("Reset of another list = %v, %v", done, err)
 		}
 	}
-	for _, damage := range [][]string{nil, {"HDEL", "{wafer}:head", "kn"}, {"SET", "{wafer}:head", "x"}, {"SET", "{wafer}:log", "x"}, {"SET", "{wafer}:marks", "x"}} {
+	for _, damage := range [][]string{nil, {"HDEL", "{wafer}:head", "kn"}, {"SET", "{wafer}:head", "x"}, {"SET", "{wafer}:log", "x"}, {"SET", "{wafer}:globals", "x"}} {
 		before := s.Do("HGET", "{wafer}:head", "g")
 		if damage != nil {
 			s.Do(damage...)

@@ -368,7 +368,7 @@ func TestMarksArePruned(t *testing.T) {
 	}
 	write(t, st, revlog.Append{Assertions: []revlog.Assertion{key(1)}})
 	write(t, st, revlog.Append{Floor: h.MS + 3*time.Hour.Milliseconds(), Assertions: []revlog.Assertion{key(2)}})
-	if n := s.Do("HLEN", "{wafer}:marks"); n != "2" { // and the field that keeps the key
+	if n := s.Do("HLEN", "{wafer}:globals"); n != "2" { // and the field that keeps the key
 		t.Errorf("%s fields", n)
 	}
 }

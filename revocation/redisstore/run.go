@@ -18,8 +18,8 @@ import (
 //go:embed lua/common.lua
 var commonLua string
 
-//go:embed lua/marks.lua
-var marksLua string
+//go:embed lua/globals.lua
+var globalsLua string
 
 //go:embed lua/exact.lua
 var exactLua string
@@ -76,11 +76,11 @@ type scripts struct {
 
 func newScripts() (s scripts) {
 	// Redis names scripts by SHA-1. Nothing rests on it, so a FIPS-only process may.
-	planning := commonLua + marksLua + exactLua + planLua + assertLua
+	planning := commonLua + globalsLua + exactLua + planLua + assertLua
 	fips140.WithoutEnforcement(func() {
 		s = scripts{
-			create:  redis.NewScript(commonLua + marksLua + initLua),
-			read:    redis.NewScript(commonLua + marksLua + readLua),
+			create:  redis.NewScript(commonLua + globalsLua + initLua),
+			read:    redis.NewScript(commonLua + globalsLua + readLua),
 			confirm: redis.NewScript(commonLua + exactLua + confirmLua),
 			append:  redis.NewScript(planning + requestLua + appendLua),
 			succeed: redis.NewScript(planning + requestLua + succeedLua),
@@ -88,7 +88,7 @@ func newScripts() (s scripts) {
 			bulk:    redis.NewScript(planning + bulkLua),
 			probe:   redis.NewScript(probeLua),
 
-			reset:    redis.NewScript(commonLua + marksLua + resetLua),
+			reset:    redis.NewScript(commonLua + globalsLua + resetLua),
 			turn:     redis.NewScript(turnLua),
 			register: redis.NewScript(registerLua),
 			replicas: redis.NewScript(replicasLua),

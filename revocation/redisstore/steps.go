@@ -119,7 +119,7 @@ func (d *decoder) page(reply any) (p revlog.Page, clock int64) {
 		p.Oldest = d.position(oldest)
 	}
 	if len(r) > 5 {
-		p.Globals = d.marks(r[5])
+		p.Globals = d.globals(r[5])
 	}
 	return p, d.int(r[4])
 }

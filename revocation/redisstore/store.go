@@ -51,7 +51,7 @@ func (c Config) logger() *slog.Logger {
 type Store struct {
 	client  redis.UniversalClient
 	scripts scripts
-	keys    []string // of every script: head, log, marks
+	keys    []string // of every script: head, log, globals
 	prefix  string   // of all other keys
 	where   string
 
@@ -156,7 +156,7 @@ func newStore(o *redis.UniversalOptions, c Config) *Store {
 	s := &Store{
 		client:  redis.NewUniversalClient(ourOptions(o)),
 		scripts: newScripts(),
-		keys:    []string{base + "head", base + "log", base + "marks"},
+		keys:    []string{base + "head", base + "log", base + "globals"},
 		prefix:  base,
 		where:   where(o),
 		clock:   new(serverClock),

@@ -291,9 +291,9 @@ func fillUntil(all []revlog.Entry, h revlog.Head) {
 	}
 }
 
-// marks reads the hash of marks: scope 1 and tag 16, W 6, until 6 and the proof, and a
+// globals reads the hash of global entries: scope 1 and tag 16, W 6, until 6 and the proof, and a
 // field v, which is there so that the key always is.
-func (d *decoder) marks(v any) []revlog.Entry {
+func (d *decoder) globals(v any) []revlog.Entry {
 	r := d.list(v, 0)
 	out := []revlog.Entry{}
 	for ; len(r) > 1; r = r[2:] {
@@ -302,12 +302,12 @@ func (d *decoder) marks(v any) []revlog.Entry {
 			continue
 		}
 		if len(name) != 17 || len(value) < 14 {
-			d.fail("a mark of %d and %d bytes", len(name), len(value))
+			d.fail("a global entry of %d and %d bytes", len(name), len(value))
 			return nil
 		}
 		e, rest, ok := revlog.ParsePacked(slices.Concat(value[12:14], []byte(name), value[14:]))
 		if !ok || len(rest) > 0 {
-			d.fail("a mark of %d and %d bytes", len(name), len(value))
+			d.fail("a global entry of %d and %d bytes", len(name), len(value))
 			return nil
 		}
 		e.W, e.Until = get6(value), get6(value[6:])

@@ -43,7 +43,7 @@ func ParseScope(name string) (Scope, bool) {
 
 func (s Scope) Known() bool { _, ok := ParseScope(s.String()); return ok }
 
-// A mark concerns sessions whatever their subject; replicas hold marks whole.
+// A global entry concerns sessions whatever their subject; replicas hold all of them.
 func (s Scope) Global() bool { return s == ScopeKey || s == ScopeEveryone }
 
 // A Tag stands for a session, subject, group or key in the store and in

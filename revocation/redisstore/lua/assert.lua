@@ -93,7 +93,7 @@ end
 local function isMark(a) return a.scope == 'e' or a.scope == 'k' end
 
 local function keepMark(p, a, v)
-  local all, wrong = marks()
+  local all, wrong = globals()
   if wrong then lost(wrong) end
   for i = 1, #all, 2 do
     local name = all[i]

@@ -1,4 +1,4 @@
--- KEYS of every script: 1 head (hash)  2 log (stream)  3 marks (hash)
+-- KEYS of every script: 1 head (hash)  2 log (stream)  3 globals (hash)
 -- Head: v layout, g list id, k key check, b complete from, n newest number, ms log time, c chain, f floor,
 --   l terms (id 4, start 6, opened 6 each), r retentions (from 6, retain 6 each), kn known: highest log time a replica had
 --   reached in what was lost and the term there (ms-term), t clock and m log time of the last heartbeat, ev evictions counted by
@@ -98,7 +98,7 @@ local function head()
   local field = h.v ~= '1' and 'v' or damage(h)
   if field then return h, 'head has no good ' .. field end
   if redis.call('EXISTS', KEYS[2]) == 0 then return h, 'log is gone' end
-  if redis.call('EXISTS', KEYS[3]) == 0 then return h, 'marks are gone' end
+  if redis.call('EXISTS', KEYS[3]) == 0 then return h, 'the global entries are gone' end
   return h, nil
 end
 

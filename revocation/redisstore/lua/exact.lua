@@ -74,7 +74,7 @@ end
 
 local function readMark(scope, tag)
   local v = looked('HGET', KEYS[3], scope .. tag)
-  if v == nil or v and proofEnd(v, 13, 6) ~= #v then lost('marks hold something else') end
+  if v == nil or v and proofEnd(v, 13, 6) ~= #v then lost('the global entries hold something else') end
   if not v then return end
   local s = {proof = string.sub(v, 13), mac = string.sub(v, -8)}
   s.w, s.till = struct.unpack('>I6I6', v)

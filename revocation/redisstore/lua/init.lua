@@ -3,7 +3,7 @@
 local h, wrong = head()
 if not wrong and h.v ~= '1' then error(redis.error_reply('LAYOUT ' .. h.v)) end
 if not wrong then wrong = torn(h) end
-local _, spoilt = marks()
+local _, spoilt = globals()
 -- displaced says whether a list key is of a ring that lost its place in this Redis to an older one (keys/rediskeys). A list
 -- with such a key keeps out everybody else, so it makes room (R31).
 local function displaced(check)
@@ -28,7 +28,7 @@ if h.k == ARGV[2] then
   if h.x and #h.x > 0 and #h.x % 11 == 0 then fresh[#fresh + 1], fresh[#fresh + 2] = 'x', h.x end
 end
 redis.call('DEL', KEYS[1], KEYS[2])
--- Of marks under another list key nobody could believe any.
+-- Of global entries under another list key nobody could believe any.
 if spoilt or redis.call('HGET', KEYS[3], 'v') ~= ARGV[2] then redis.call('DEL', KEYS[3]) end
 redis.call('HSET', KEYS[1], unpack(fresh))
 -- A stream outlives its last entry, so the log is there from now on, however much of it is trimmed.

@@ -1,4 +1,4 @@
--- ARGV: 1 list id, '': whichever list there is  2 floor  3 from  4 limit, 0: no entries  5 '1': marks too
+-- ARGV: 1 list id, '': whichever list there is  2 floor  3 from  4 limit, 0: no entries  5 '1': global entries too
 local h = guard(ARGV[1] ~= '' and ARGV[1])
 local now, floor, before = clock(), tonumber(ARGV[2]), h.ev
 local ok, err = writable()
@@ -32,7 +32,7 @@ local entries = {}
 if ARGV[4] ~= '0' then entries = redis.call('XRANGE', KEYS[2], ARGV[3], '+', 'COUNT', ARGV[4]) end
 local out = {told(h), math.abs(now - h.t), entries, oldest[1] and oldest[1][1] or '', now}
 if ARGV[5] == '1' then
-  local all, wrong = marks()
+  local all, wrong = globals()
   if wrong then lost(wrong) end
   out[6] = all
 end

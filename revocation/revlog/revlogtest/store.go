@@ -44,7 +44,7 @@ func TestStore(t *testing.T, open func(t *testing.T) revlog.Store) {
 		{"what only a quiet batch wrote is news for the log (R6)", (*suite).quiet},
 		{"the log is read in pages, from a position on, inclusive (R9)", (*suite).pages},
 		{"whichever list there is can be looked at", (*suite).nameless},
-		{"marks are read whole (R15)", (*suite).marks},
+		{"global entries are read whole (R15)", (*suite).globals},
 		{"Confirm answers every scope for itself (R17)", (*suite).confirm},
 		{"Unless stops the whole write (R22)", (*suite).unless},
 		{"Then sees what the write wrote (R22)", (*suite).then},
@@ -495,7 +495,7 @@ func (s *suite) pages(t *testing.T) {
 	}
 }
 
-func (s *suite) marks(t *testing.T) {
+func (s *suite) globals(t *testing.T) {
 	s.create(t)
 	s.write(t, session(1), revoke(revlog.ScopeSubject, 2, 10), revoke(revlog.ScopeKey, 3, revlog.Forever),
 		revoke(revlog.ScopeEveryone, 0, 77))
@@ -505,10 +505,10 @@ func (s *suite) marks(t *testing.T) {
 	}
 	if len(got) != 2 || got[revlog.ScopeKey].Tag != tag(3) || got[revlog.ScopeEveryone].W != 77 ||
 		got[revlog.ScopeKey].Until == 0 {
-		t.Errorf("marks = %+v", got)
+		t.Errorf("globals = %+v", got)
 	}
 	if m := s.read(t, revlog.Cursor{}).Globals; m != nil {
-		t.Errorf("marks nobody asked for: %+v", m)
+		t.Errorf("global entries nobody asked for: %+v", m)
 	}
 }
 

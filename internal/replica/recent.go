@@ -4,11 +4,11 @@ import "github.com/wafer-sessions/wafer/revocation/revlog"
 
 const blockSize = 1024
 
-// A block finds the entries of one stretch of the ring by tag, so that neither
+// A block finds the entries of one stretch of the recent entries by tag, so that neither
 // a false hit nor a revoked token that is sent again and again costs a walk
 // through ten minutes of log.
 type block struct {
-	first  int   // sequence number of its first entry in the ring
+	first  int   // sequence number of its first entry among the recent ones
 	newest int64 // log time of its last entry, ms
 	// slots is a hash table: 1 + the place of an entry in the block, or 0. It is
 	// half empty.
@@ -29,7 +29,7 @@ func newBlock(first int, entries []revlog.Entry) *block {
 
 func slotOf(t revlog.Tag) uint { return (uint(t[0]) | uint(t[1])<<8) % (2 * blockSize) }
 
-// indexed returns how many entries of the ring, from its beginning, are in blocks.
+// indexed returns how many of the recent entries, from the oldest, are in blocks.
 func (w *window) indexed() int {
 	if len(w.blocks) == 0 {
 		return 0
@@ -37,24 +37,24 @@ func (w *window) indexed() int {
 	return w.blocks[len(w.blocks)-1].first + blockSize - w.trimmed
 }
 
-// index gives every full stretch of the ring its block, and drops the blocks of
+// index gives every full stretch of the recent entries its block, and drops the blocks of
 // what was trimmed.
 func (w *window) index() {
 	for len(w.blocks) > 0 && w.blocks[0].first+blockSize <= w.trimmed {
 		w.blocks = w.blocks[1:]
 	}
-	for at := w.indexed(); len(w.ring)-at >= blockSize; at += blockSize {
-		w.blocks = append(w.blocks, newBlock(w.trimmed+at, w.ring[at:at+blockSize]))
+	for at := w.indexed(); len(w.recent)-at >= blockSize; at += blockSize {
+		w.blocks = append(w.blocks, newBlock(w.trimmed+at, w.recent[at:at+blockSize]))
 	}
 }
 
-// holds reports whether the ring has an entry about a session that is newer than chk.
+// holds reports whether the recent entries have one about a session that is newer than chk.
 func (w *window) holds(tag revlog.Tag, chk int64) bool {
 	match := func(e *revlog.Entry) bool {
 		return e.Tag == tag && e.Scope == revlog.ScopeSession && e.Position.MS > chk
 	}
-	for i := len(w.ring) - 1; i >= w.indexed() && w.ring[i].Position.MS > chk; i-- {
-		if match(&w.ring[i]) {
+	for i := len(w.recent) - 1; i >= w.indexed() && w.recent[i].Position.MS > chk; i-- {
+		if match(&w.recent[i]) {
 			return true
 		}
 	}
@@ -62,7 +62,7 @@ func (w *window) holds(tag revlog.Tag, chk int64) bool {
 		b := w.blocks[i]
 		for at := slotOf(tag); b.slots[at] != 0; at = (at + 1) % uint(len(b.slots)) {
 			n := b.first + int(b.slots[at]) - 1 - w.trimmed
-			if n >= 0 && match(&w.ring[n]) {
+			if n >= 0 && match(&w.recent[n]) {
 				return true
 			}
 		}
@@ -70,15 +70,15 @@ func (w *window) holds(tag revlog.Tag, chk int64) bool {
 	return false
 }
 
-// exact reports whether the ring of w, which was not filled in behind, holds
+// exact reports whether the recent entries of w, which was not filled in behind, hold
 // everything that its filters do.
 func (w *window) exact() bool { return w.trimmed == 0 }
 
-// after returns w with the anchor of a ring that begins with the first of
+// after returns w with the anchor of recent entries that begin with the first of
 // entries, which follows the last one v has applied.
 func (w *window) after(v *view, entries []revlog.Entry) *window {
 	known := v.chain != [8]byte{} || v.last.N == 0
-	if len(w.ring) > 0 || w.anchored || !known || len(entries) == 0 || entries[0].Position.N != v.last.N+1 {
+	if len(w.recent) > 0 || w.anchored || !known || len(entries) == 0 || entries[0].Position.N != v.last.N+1 {
 		return w
 	}
 	n := *w

@@ -9,7 +9,7 @@ import (
 // A store is emptied. A replica that was cut off begins the list anew, from the log
 // time that it remembers, and ends a session there: before the moment, by the numbers,
 // that the session was last checked at. Then the store is emptied again. What is left
-// to settle by holds the end of that session, and it counts.
+// to answer from holds the end of that session, and it counts.
 func TestR17ALostListThatCountedFromBehindSettlesAllTheSame(t *testing.T) {
 	for _, ended := range []bool{false, true} {
 		q := someQuery()
@@ -18,22 +18,22 @@ func TestR17ALostListThatCountedFromBehindSettlesAllTheSame(t *testing.T) {
 		q.of, q.tagged = q.Session, true
 
 		first := *viewAt().now // the first list, by which q was checked
-		first.line, first.joined = testLine, true
+		first.term, first.joined = testLine, true
 		began := q.Checked - hourMS/2
-		second := &window{watermarks: newWatermarks(watermarkLimit), from: began, to: began, ringFrom: began}
+		second := &window{watermarks: newWatermarks(watermarkLimit), from: began, to: began, recentFrom: began}
 		var entries []revlog.Entry
 		if ended {
 			entries = append(entries, entryAt(began+minuteMS, revlog.ScopeSession, q.tag, revlog.Forever))
 		}
 		second = second.add(entries, testM, Config{}.retain())
-		second.line, second.joined, second.before = 8, true, &first
+		second.term, second.joined, second.earlier = 8, true, &first
 
 		v := viewAt()
-		v.before = second
+		v.kept = second
 		v.head.Known, v.head.KnownTerm = testM, 8
-		want := map[bool]sight{false: miss, true: maybe}[ended] // it is no recent entry any more
-		if got := l.settle(&q, v, v.head); got != want {
-			t.Errorf("ended %t: settled as %d, want %d", ended, got, want)
+		want := map[bool]finding{false: miss, true: maybe}[ended] // it is no recent entry any more
+		if got := l.recall(&q, v, v.head); got != want {
+			t.Errorf("ended %t: recalled as %d, want %d", ended, got, want)
 		}
 	}
 }
