@@ -32,7 +32,7 @@ func TestStartWithoutStore(t *testing.T) {
 		wantLines(t, j, "at once", "WARN waiting for the store, to join the list; Redis at 10.0.0.1; no answer")
 
 		ctx := t.Context()
-		if l.Ready() || l.Stats().State != "booting" || l.Replica().Genesis() != (revlog.ListID{}) {
+		if l.Ready() || l.Stats().State != "booting" || l.Replica().ListID() != (revlog.ListID{}) {
 			t.Errorf("Ready = %v, %+v", l.Ready(), l.Stats())
 		}
 		wantVerdict(t, "anybody", verdict(t, l, q), replica.Undecided, replica.Silent)

@@ -143,7 +143,7 @@ func TestR21AStoreBehindThisReplicaLetsNobodyIn(t *testing.T) {
 		b := identity(l)
 		b.Since = l.Now(t.Context()).LogTime()
 		time.Sleep(3 * time.Second)
-		before, err := store.Unwrap().Confirm(t.Context(), revlog.Question{List: l.Replica().Genesis(), Subject: b.Subject})
+		before, err := store.Unwrap().Confirm(t.Context(), revlog.Question{List: l.Replica().ListID(), Subject: b.Subject})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -98,7 +98,7 @@ func (f *listFlags) lookUp(ctx context.Context, t revocation.Target, args []stri
 
 // readLog adds what the log says of k: when it was revoked, and until when the list remembers it.
 func (found *foundJSON) readLog(ctx context.Context, l *openedList, k revlog.Key) error {
-	c := revlog.Cursor{List: l.Replica().Genesis(), Limit: 4096, Globals: true}
+	c := revlog.Cursor{List: l.Replica().ListID(), Limit: 4096, Globals: true}
 	for {
 		p, err := l.store.Read(ctx, c)
 		if err != nil {

@@ -72,7 +72,7 @@ func printEntry(w io.Writer, e revlog.Entry, asJSON bool) error {
 
 // watch follows the log from its end, or with all from its beginning.
 func watch(ctx context.Context, l *openedList, all bool, count int, each func(revlog.Entry) error) error {
-	list, from := l.Replica().Genesis(), revlog.Position{}
+	list, from := l.Replica().ListID(), revlog.Position{}
 	if !all {
 		p, err := l.store.Read(ctx, revlog.Cursor{List: list, Limit: 1})
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 
 // errForged: the store holds something that this replica cannot believe, and what it
 // stands in the place of is not known. So nothing is decided by it (R32).
-var errForged = errors.New("revocation: the store holds a revocation that nobody with the list key made, or one of a kind that this release does not know")
+var errForged = errors.New("revocation: a revocation in the store has a wrong proof, or a kind that needs a newer release (the log says which)")
 
 // errHidden is an errForged about global entries alone, in an answer to somebody who is
 // about to begin a session.
@@ -32,12 +32,12 @@ func (l *Replica) proofOf(e revlog.Entry) proof {
 	switch {
 	case e.MAC != l.tags.entryMAC(e) || e.W > e.Limit:
 		l.counters.anomalies.add("forged")
-		l.seldom(slog.LevelError, "revocation: the store holds a revocation that nobody with the list key made: it is not believed. Somebody else may write to the store",
+		l.seldom(slog.LevelError, "revocation: ignored a revocation in the store whose proof is wrong: find out what writes to the store without the list key",
 			"store", l.where(), "scope", e.Scope)
 		return forged
 	case !e.Understood():
 		l.counters.anomalies.add("unknown")
-		l.seldom(slog.LevelWarn, "revocation: a newer release made a revocation of a kind that this one does not know: sessions that it may concern are asked about, or get 503",
+		l.seldom(slog.LevelWarn, "revocation: the store holds a revocation of a kind that needs a newer release: sessions that it may apply to are looked up in the store, or get 503; upgrade this process",
 			"store", l.where(), "scope", e.Scope, "version", e.Version, "effect", e.Effect)
 		return unknown
 	}
@@ -132,41 +132,26 @@ func (l *Replica) signed(a revlog.Assertion) revlog.Assertion {
 	return a
 }
 
-// assertionsOf returns the assertions of w, and w with others.
-func assertionsOf(w revlog.Write) (all []revlog.Assertion, with func([]revlog.Assertion) revlog.Write) {
-	switch w := w.(type) {
-	case revlog.Append:
-		return w.Assertions, func(all []revlog.Assertion) revlog.Write { w.Assertions = all; return w }
-	case revlog.Succession:
-		return w.Assertions, func(all []revlog.Assertion) revlog.Write { w.Assertions = all; return w }
-	case revlog.Repair:
-		return w.Assertions, func(all []revlog.Assertion) revlog.Write { w.Assertions = all; return w }
-	case revlog.Bulk:
-		return w.Assertions, func(all []revlog.Assertion) revlog.Write { w.Assertions = all; return w }
-	}
-	return nil, nil
-}
-
 // inTime returns w with limits that fit a log time, which came further than this
 // replica knew when it made w.
 func (l *Replica) inTime(w revlog.Write, logTime int64) revlog.Write {
 	l.counters.anomalies.add("late")
 	l.clock.heard(logTime, false)
-	was, with := assertionsOf(w)
+	was := w.Asserts()
 	all := make([]revlog.Assertion, len(was))
 	for i, a := range was {
 		if all[i] = a; a.When == revlog.AtNow {
 			all[i] = l.upToNow(a.Entry().Key(), a.Until, logTime)
 		}
 	}
-	return with(all)
+	return w.With(all)
 }
 
 // instead returns a write of those assertions of w that the store did not carry out for
 // the sake of something that this replica does not believe, with their places in w.
 // Nil: there are none.
 func (l *Replica) instead(w revlog.Write, results []revlog.Result) (again revlog.Write, places []int) {
-	was, _ := assertionsOf(w)
+	was := w.Asserts()
 	var all []revlog.Assertion
 	for i, r := range results {
 		if r.Held.Version != 0 && !l.proven(r.Held) {
@@ -193,7 +178,7 @@ func (l *Replica) instead(w revlog.Write, results []revlog.Result) (again revlog
 
 // overForgeries completes a write with the answer out.
 func (l *Replica) overForgeries(ctx context.Context, w revlog.Write, out revlog.Written) (revlog.Written, error) {
-	was, _ := assertionsOf(w)
+	was := w.Asserts()
 	for i, r := range out.Results {
 		if r.Held.Version == 0 && r.W > was[i].Entry().Limit {
 			return out, errForged

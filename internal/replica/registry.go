@@ -95,9 +95,9 @@ func moduleVersion() string {
 	return "devel"
 }
 
-// Genesis returns which list l follows now, for tools that read the log of its
-// store themselves; zero before it follows one.
-func (l *Replica) Genesis() revlog.ListID {
+// ListID returns the id of the list that l follows, for tools that read the log of its
+// store themselves. It is zero until l follows a list.
+func (l *Replica) ListID() revlog.ListID {
 	if v := l.view.Load(); v != nil {
 		return v.head.ID
 	}

@@ -210,7 +210,13 @@ func (e Entry) Again() Assertion {
 // A Write is an [Append], a [Succession], a [Repair] or a [Bulk]. Each is done at once
 // and in order, or not at all, and makes log time go on from its Floor at least, the
 // highest log time that the writer knows.
-type Write interface{ isWrite() }
+type Write interface {
+	// Asserts returns the assertions of the write.
+	Asserts() []Assertion
+	// With returns the same write with other assertions.
+	With(all []Assertion) Write
+	isWrite()
+}
 
 // A Request numbers a write, so that it can be sent again when its answer was lost: a
 // store that has carried out a write of that number in the last minute changes nothing
@@ -273,6 +279,16 @@ type Bulk struct {
 	Recheck    bool // Floor of the head := log time
 	Ack        Ack
 }
+
+func (w Append) Asserts() []Assertion     { return w.Assertions }
+func (w Succession) Asserts() []Assertion { return w.Assertions }
+func (w Repair) Asserts() []Assertion     { return w.Assertions }
+func (w Bulk) Asserts() []Assertion       { return w.Assertions }
+
+func (w Append) With(all []Assertion) Write     { w.Assertions = all; return w }
+func (w Succession) With(all []Assertion) Write { w.Assertions = all; return w }
+func (w Repair) With(all []Assertion) Write     { w.Assertions = all; return w }
+func (w Bulk) With(all []Assertion) Write       { w.Assertions = all; return w }
 
 func (Append) isWrite()     {}
 func (Succession) isWrite() {}
