@@ -42,11 +42,11 @@ func TestLateAnonymousAnswers(t *testing.T) {
 					t.Run(strings.Join([]string{what, when, then, strconv.Itoa(replicas)}, "/"), func(t *testing.T) {
 						bubble.Test(t, func(t *testing.T) {
 							ring, store := keys.Generate(0), revlog.NewMemory()
-							f := newReplica(t, ring, store, httpmw.Config{})
+							f := newReplica(t, ring, store, short)
 							other := f
 							if replicas == 2 {
 								time.Sleep(70 * time.Millisecond) // read the list at other times
-								other = newReplica(t, ring, store, httpmw.Config{})
+								other = newReplica(t, ring, store, short)
 							}
 							b := newBrowser()
 							if what == "writer" {
@@ -88,7 +88,7 @@ func TestLateAnonymousAnswers(t *testing.T) {
 									wantNote = "early"
 								}
 							case "login, away":
-								time.Sleep(2 * time.Hour)
+								time.Sleep(short.Idle)
 								wantErr = httpmw.ErrExpiredIdle
 							}
 							for _, f := range []*fixture{f, other} {

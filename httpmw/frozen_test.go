@@ -44,7 +44,7 @@ func TestR23LimitsCountFromTheDecision(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				bubble.Test(t, func(t *testing.T) {
 					f := newFixture(t, c)
-					ring := &freezing{Source: keys.Static(f.ring), long: time.Hour}
+					ring := &freezing{Source: keys.Static(f.ring), long: 20 * time.Minute}
 					f.Manager = must(httpmw.New[cart](ring, f.list, c))
 					b := newBrowser()
 					f.login(t, b, httpmw.Identity{Subject: "ann"})

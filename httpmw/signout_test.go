@@ -43,7 +43,10 @@ func (f *fixture) sends(do act, pairs ...string) (err error) {
 	return err
 }
 
-// stolen logs ann in and has a thief use a copy for two hours and a half, in which her own browser sleeps.
+// short makes sessions expire soon: simulated hours take time as well, since every replica polls its list.
+var short = httpmw.Config{Idle: 20 * time.Minute}
+
+// stolen logs ann in and has a thief use a copy for longer than her idle limit, while her own browser sleeps.
 func stolen(t *testing.T, f *fixture) (owner, thief *browser) {
 	owner = newBrowser()
 	f.login(t, owner, httpmw.Identity{Subject: "ann"})
@@ -55,9 +58,10 @@ func stolen(t *testing.T, f *fixture) (owner, thief *browser) {
 	return owner, thief
 }
 
+// use has a browser use its session for longer than the idle limit.
 func use(t *testing.T, f *fixture, b *browser) {
 	for range 30 {
-		time.Sleep(5 * time.Minute)
+		time.Sleep(short.Idle / 24)
 		if subject, err := f.look(b); subject != "ann" {
 			t.Fatalf("it is %q, %v", subject, err)
 		}
@@ -89,8 +93,8 @@ func TestLogoutOfAnExpiredCopyEndsTheSession(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
-				f := newFixture(t, httpmw.Config{})
-				other := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
+				f := newFixture(t, short)
+				other := newReplica(t, f.ring, f.store.Unwrap(), short)
 				owner, thief := stolen(t, f)
 				elsewhere := newBrowser()
 				f.login(t, elsewhere, httpmw.Identity{Subject: "ann"})
@@ -108,7 +112,7 @@ func TestLogoutOfAnExpiredCopyEndsTheSession(t *testing.T) {
 
 func TestLogoutWithoutTheRenewalCookie(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		f := newFixture(t, httpmw.Config{})
+		f := newFixture(t, short)
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		use(t, f, b)
@@ -242,8 +246,8 @@ func TestLogoutAtAReplicaThatRefusesByItself(t *testing.T) {
 // A login over an expired cookie goes ahead in an outage. The session of that cookie ends when the store is back.
 func TestLoginOverAnExpiredCopyDuringAnOutage(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		f := newFixture(t, httpmw.Config{})
-		other := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
+		f := newFixture(t, short)
+		other := newReplica(t, f.ring, f.store.Unwrap(), short)
 		owner, thief := stolen(t, f)
 		f.store.Fail()
 		if err := f.does(owner, loginAs("ann")); err != nil {
