@@ -9,27 +9,26 @@ import (
 
 // Config of a List.
 type Config struct {
-	// MaxIdle is the longest idle limit of any session this process makes, or its
-	// absolute limit where idle is off. The list remembers at least this long.
+	// MaxIdle is the longest idle limit of any session that this process makes, or its absolute
+	// limit if it has no idle limit. The list remembers a revocation for at least this long.
 	// Zero: 2 h.
 	MaxIdle time.Duration
-	// Within, S in the documentation: a revocation is refused by every replica that reaches the store
-	// this long after it was acknowledged. Zero: 2 s.
+	// Within is how soon after a revocation is acknowledged every replica that reaches the store
+	// refuses the session. docs/protocol.md calls it S. Zero: 2 s.
 	Within time.Duration
-	// Grace, G in the documentation: how long a replica that cannot reach the store goes on accepting
-	// the sessions its window can decide. Zero: 30 min.
+	// Grace is how long a replica that cannot reach the store keeps accepting the sessions that it
+	// can decide from memory. docs/protocol.md calls it G. Zero: 30 min.
 	Grace time.Duration
 	// Ack says when a revocation counts as acknowledged. Zero: when stored.
 	Ack revlog.Ack
-	// StartWithoutStore lets Open return at once when the store does not answer. Until it
-	// does, the list is booting and knows of no revocation: no session is accepted, none
-	// begins, and Ready is false. Then it joins the list by itself. A list of another key
-	// ring, found only then, is logged as an error, and the list never gets ready. Zero:
-	// Open waits for the store.
+	// StartWithoutStore lets Open return at once when the store does not answer. Until the store
+	// answers, the list is booting: it accepts no session, begins none, and Ready is false. Then
+	// it joins the list by itself. If that list belongs to another key ring, this one logs an
+	// error and never gets ready. Zero: Open waits for the store.
 	StartWithoutStore bool
-	// Report adds to what this replica says of itself, such as the ids of its keys:
-	// "wafer revocations stats" has a column for "keys". Zero: nothing.
+	// Report adds to what this replica tells the store about itself, such as the ids of its keys.
+	// "wafer revocations stats" has a column for "keys". Zero: it adds nothing.
 	Report func() map[string]string
-	// Logger gets what an operator should see. Zero: slog.Default().
+	// Logger gets the messages for operators. Zero: slog.Default().
 	Logger *slog.Logger
 }

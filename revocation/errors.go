@@ -9,33 +9,33 @@ import (
 
 // Errors a caller can act on.
 var (
-	// ErrUnavailable: the store did not answer, or did not acknowledge in time. A
-	// revocation that returns it is refused by this replica at once, and sent
-	// again until the store takes it; other replicas may not know of it yet.
+	// ErrUnavailable: the store did not answer, or did not acknowledge in time. After a
+	// revocation with this error, this replica refuses the session at once, and sends the
+	// revocation again until the store takes it. Other replicas may not know of it yet.
 	ErrUnavailable = replica.ErrUnavailable
-	// ErrOutboxFull: the store did not answer, and as many revocations wait for it as
-	// this replica remembers, 65,536. This one is not refused here and will not be sent:
-	// the caller has to try again. It wraps ErrUnavailable.
-	ErrOutboxFull = replica.ErrOutboxFull
-	// ErrNotReady: the list was not joined yet, see Config.StartWithoutStore. Nothing was
-	// done. It wraps ErrUnavailable.
-	ErrNotReady = replica.ErrNotReady
-	// ErrLookup: the store did not answer a question of [List.Revoked] or
-	// [List.Replicas], which return what this replica knows with it. It wraps
+	// ErrOutboxFull: the store did not answer, and 65,536 revocations already wait for it,
+	// which is as many as this replica keeps. Nothing was done: this replica does not refuse
+	// the session and will not send the revocation, so the caller has to try again. It wraps
 	// ErrUnavailable.
+	ErrOutboxFull = replica.ErrOutboxFull
+	// ErrNotReady: this replica has not joined the list yet, see Config.StartWithoutStore.
+	// Nothing was done. It wraps ErrUnavailable.
+	ErrNotReady = replica.ErrNotReady
+	// ErrLookup: the store did not answer a question of [List.Revoked] or [List.Replicas].
+	// Both then return what this replica knows. It wraps ErrUnavailable.
 	ErrLookup = replica.ErrLookup
-	// ErrRevoked: what was to be continued or begun is revoked.
+	// ErrRevoked: the session that was to begin or to go on is revoked.
 	ErrRevoked = replica.ErrRevoked
-	// ErrTarget: the target or the options name nothing that can be revoked.
-	ErrTarget = errors.New("revocation: the target or an option is not valid")
-	// ErrFuture: Options.Before lies beyond log time. Accepting it would make later
-	// revocations of the same target do nothing until then.
+	// ErrTarget: the target or an option is invalid.
+	ErrTarget = errors.New("revocation: invalid target or option")
+	// ErrFuture: Options.Before is later than log time. If it were accepted, later
+	// revocations of the same target would do nothing until then.
 	ErrFuture = revlog.ErrFuture
-	// ErrWrongKey: the list was begun with another list key, so no tag would match.
+	// ErrWrongKey: the list was created with another list key, so no tag would match.
 	ErrWrongKey = revlog.ErrWrongKey
-	// ErrLayout: the store holds a list in a layout this version does not know.
+	// ErrLayout: the store holds a list in a layout that this release does not know.
 	ErrLayout = revlog.ErrLayout
-	// ErrDisabled: the list is the one made by Disabled.
+	// ErrDisabled: the list was made by Disabled.
 	ErrDisabled = replica.ErrDisabled
 	// ErrClosed: the list was closed.
 	ErrClosed = replica.ErrClosed

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// RevokeKey ends what somebody could do with a key that leaked. Mark the key in the
-// ring first, since only the ring keeps it from sealing. RevokeKey then revokes the
-// key, waits until every replica that reaches the store refuses what it sealed, and
-// revokes everyone: a session that was forged with the key may have been written anew
-// under another key, and nothing tells it from the rest.
+// RevokeKey makes a leaked key useless. Revoke the key in the ring first: only the ring keeps it
+// from sealing. RevokeKey then revokes the key in the list, waits until every replica that reaches
+// the store refuses what the key sealed, and revokes everyone. The last step is needed because a
+// session that was forged with the key may have been sealed again under another key since, and then
+// looks like every other session.
 //
-// It takes about twice [Config.Within]. If the key could not be revoked, key is zero; if
-// only everyone could not, everyone is. While the store is silent both are asked for and
-// wait to be sent again, as with [List.Revoke]; until the list was joined, see
-// [Config.StartWithoutStore], only the key does. Call again to be sure of both. To revoke
-// the key alone, call [List.Revoke].
+// It takes about twice [Config.Within]. If it could not revoke the key, key is zero. If it could not
+// revoke everyone, everyone is zero. While the store is silent both revocations wait to be sent
+// again, as with [List.Revoke]. Before this replica has joined the list, see
+// [Config.StartWithoutStore], only the one of the key waits. Call RevokeKey again to be sure of
+// both. To revoke the key alone, call [List.Revoke].
 func (l *List) RevokeKey(ctx context.Context, kid string, o Options) (key, everyone Receipt, err error) {
 	if key, err = l.Revoke(ctx, Key(kid), o); err != nil {
 		if errors.Is(err, ErrUnavailable) {
@@ -24,9 +24,9 @@ func (l *List) RevokeKey(ctx context.Context, kid string, o Options) (key, every
 		}
 		return Receipt{}, Receipt{}, err
 	}
-	// Until key.Effective a replica that has not heard may write a forged session anew,
-	// and that may say it began as late as S after now. Everyone must come after both:
-	// who is revoked is who began before.
+	// Until key.Effective, a replica that has not read the revocation may seal a forged session
+	// again. That session may claim to have begun as late as S after now. "Everyone" revokes the
+	// sessions that began before it, so it must come after both.
 	wait := time.NewTimer(time.Until(key.Effective) + l.replica.Within())
 	defer wait.Stop()
 	select {

@@ -13,60 +13,61 @@ import (
 
 // Options of a revocation.
 type Options struct {
-	// Before: only sessions that began at or before it, in log time (see
-	// Receipt.Ahead). It may not lie in the future, and means nothing for a session, which is revoked whenever it began.
-	// Zero: all that began until now.
+	// Before revokes only sessions that began at or before it, in log time (see Receipt.Ahead). It
+	// may not lie in the future. A session is revoked whenever it began, so Before is ignored for
+	// it. Zero: all sessions that began until now.
 	Before time.Time
-	// Until: remember the revocation at least until then. Zero, or sooner than the
-	// list remembers it anyway: as long as any session that it concerns can live
-	// unchecked, and 11 years for a key.
+	// Until is the earliest time at which the list may forget the revocation. Zero, or a time
+	// before the list would forget it anyway: the list keeps it as long as a session that it
+	// applies to can live without a check, and 11 years for a key.
 	Until time.Time
-	// Subject says whose session is revoked, and means nothing for other targets. While
-	// the store is silent, 64 sessions of one subject wait for it at most. A further one
-	// revokes the subject instead: all its sessions that began until now, in one entry.
-	// Zero: not said, and every session waits for itself.
+	// Subject says whose session is revoked. It is ignored for other targets. While the store is
+	// silent, at most 64 sessions of one subject wait to be sent. One more revokes the subject
+	// instead: all its sessions that began until now, in one entry. Zero: the subject is unknown,
+	// and each session waits for itself.
 	Subject string `json:"-"`
 }
 
 // Format implements [fmt.Formatter]: every verb prints the name of the type.
 func (o Options) Format(f fmt.State, _ rune) { io.WriteString(f, "revocation.Options") }
 
-// A Receipt says what a revocation reached.
+// A Receipt says what a revocation did.
 type Receipt struct {
-	Position string // in the list; of the head if nothing had to be written
-	Changed  bool   // false: it was already revoked to that extent
+	Position string // of the entry in the log, or of the head if nothing was written
+	Changed  bool   // false: the target was already revoked at least as far
 	Replicas int    // replicas of the store that acknowledged it
-	// Effective: from then on every replica that reaches the store refuses.
+	// Effective is when every replica that reaches the store refuses.
 	Effective time.Time
-	// WorstCase: from then on every replica refuses.
+	// WorstCase is when every replica refuses.
 	WorstCase time.Time
-	// Ahead: with Options.Before, how far log time, which that is compared with, is
-	// ahead of the clock of this machine, or behind it if negative. Zero: no more than
-	// Config.Within. Sessions that began within so much before Options.Before by the
-	// clock may have been spared, or within so much after it ended.
+	// Ahead is set with Options.Before, which is compared with log time. It says how far log time
+	// is ahead of the clock of this machine; negative means behind. Zero: at most Config.Within.
+	// If it is positive, sessions that began less than this before Options.Before, by the clock of
+	// this machine, may not be revoked. If it is negative, sessions that began less than this
+	// after Options.Before may be revoked too.
 	Ahead time.Duration
 }
 
-// Revoke ends every session that t names, as o says. From the call on this
-// replica refuses them; when it returns without error the store has it, and every
-// replica that reaches the store refuses them from Receipt.Effective on.
+// Revoke ends every session that t names, as o says. This replica refuses them from the call on. If
+// Revoke returns no error, the store has the revocation, and every replica that reaches the store
+// refuses the sessions from Receipt.Effective on.
 //
-// With [ErrUnavailable] the store has not acknowledged it. The replica keeps
-// refusing, and sends it again until the store takes it. To revoke again what still
-// waits for the store asks the store again: no error means that it is acknowledged
-// now. To revoke what the store has already changes nothing and is no error.
+// [ErrUnavailable] means that the store has not acknowledged the revocation. This replica keeps
+// refusing, and sends the revocation again until the store takes it. If you revoke a target again
+// while it waits, Revoke asks the store again, and no error means that the store has acknowledged
+// it now. If the store already has the revocation, Revoke changes nothing and returns no error.
 //
-// Before the list is ready (see [Config.StartWithoutStore]) that is so for sessions
-// and keys; other targets are ErrNotReady then.
+// Before the list is ready (see [Config.StartWithoutStore]) this holds for sessions and keys. Other
+// targets return ErrNotReady then.
 //
-// With [ErrOutboxFull] or [ErrNotReady], which wrap ErrUnavailable, nothing was
-// done: it is not refused here and will not be sent. Call Revoke again later.
+// [ErrOutboxFull] and [ErrNotReady], which wrap ErrUnavailable, mean that nothing was done: this
+// replica does not refuse the sessions and will not send the revocation. Call Revoke again later.
 func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error) {
 	if err := t.check(); err != nil {
 		return Receipt{}, err
 	}
 	if !o.Before.IsZero() && o.Before.UnixMilli() < 0 {
-		return Receipt{}, fmt.Errorf("%w: Options.Before is before 1970", ErrTarget)
+		return Receipt{}, fmt.Errorf("%w: Options.Before lies before 1970", ErrTarget)
 	}
 	r := replica.Revocation{Scope: t.scope, Tag: l.Tag(t), Before: o.Before, Until: o.Until}
 	if whose := Subject(o.Subject); t.scope == revlog.ScopeSession && whose.check() == nil {
@@ -76,19 +77,18 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 	return Receipt(receipt), err
 }
 
-// RevokeMany revokes sessions, subjects or groups by the thousand or the million,
-// as after a leak of ids. They go into the exact set only: a log of so many would
-// push everything else out of every replica's window. When all are there, every
-// session is asked about once, which costs the store one question a session.
-// targets is ranged over twice: nothing is written if one of them is no good.
+// RevokeMany revokes thousands or millions of sessions, subjects or groups, for example after a leak
+// of ids. It writes them to the exact set only, because that many log entries would push everything
+// else out of every replica's window. When all are written, replicas look each session up in the
+// store once, which costs the store one question for each session.
 //
-// progress, if not nil, is called with the number written so far. RevokeMany may
-// be repeated after an error; until it returned without one, other replicas may
-// know of none of them.
+// RevokeMany ranges over targets twice, and writes nothing if one of them is invalid. It calls
+// progress, if not nil, with the number written so far. After an error, call RevokeMany again. Until
+// it returns no error, other replicas may know none of these revocations.
 func (l *List) RevokeMany(ctx context.Context, targets iter.Seq[Target], progress func(n int)) (Receipt, error) {
 	for t := range targets {
 		if t.scope.Global() {
-			return Receipt{}, fmt.Errorf("%w: %v is one revocation, not many", ErrTarget, t.scope)
+			return Receipt{}, fmt.Errorf("%w: RevokeMany takes sessions, subjects and groups, not %v: call Revoke", ErrTarget, t.scope)
 		}
 		if err := t.check(); err != nil {
 			return Receipt{}, err
@@ -104,13 +104,12 @@ func (l *List) RevokeMany(ctx context.Context, targets iter.Seq[Target], progres
 	return Receipt(receipt), err
 }
 
-// Revoked asks the store whether t is revoked. since is the moment of log time
-// at or before which sessions must have begun to be refused; it is zero for a
-// session and a key, which are refused whenever they began.
+// Revoked asks the store whether t is revoked. Sessions that began at or before since, in log time,
+// are refused. since is zero for a session and a key, which are refused whenever they began.
 //
-// With [ErrLookup] the store did not answer. Then since and ok say what this
-// replica knows: the revocations of the last minutes, those it made itself, and all
-// of keys and of everyone. A true ok holds, a false one says nothing of the rest.
+// [ErrLookup] means that the store did not answer. Then since and ok say what this replica knows:
+// the revocations of the last minutes, those it made itself, and all of keys and of everyone. If ok
+// is true, t is revoked. If ok is false, t may still be revoked.
 func (l *List) Revoked(ctx context.Context, t Target) (since time.Time, ok bool, err error) {
 	if err := t.check(); err != nil {
 		return time.Time{}, false, err
@@ -125,7 +124,7 @@ func (l *List) Revoked(ctx context.Context, t Target) (since time.Time, ok bool,
 	return time.UnixMilli(w), true, err
 }
 
-// Tag returns what stands for t in tokens and in the store, which learn no ids.
+// Tag returns the tag that stands for t in tokens and in the store, which never hold ids.
 func (l *List) Tag(t Target) revlog.Tag {
 	switch t.scope {
 	case revlog.ScopeEveryone:

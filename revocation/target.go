@@ -10,7 +10,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// A Target names what to revoke. The zero Target names nothing and is refused.
+// A Target names what to revoke. The zero Target is invalid.
 type Target struct {
 	scope revlog.Scope
 	id    unique.Handle[string] // compares as the string does, and prints as an address; zero: ""
@@ -22,14 +22,13 @@ func Session(sid string) Target { return TargetOf(revlog.ScopeSession, sid) }
 // Subject names every session of one subject.
 func Subject(id string) Target { return TargetOf(revlog.ScopeSubject, id) }
 
-// Group names every session that was attached to a group at login, such as
-// "tenant:7".
+// Group names every session that was put into a group at login, such as "tenant:7".
 func Group(name string) Target { return TargetOf(revlog.ScopeGroup, name) }
 
-// Key names every session sealed with the key of that id. The ring says the same
-// to those who have its newest copy; the list tells every replica within
-// [Config.Within], and remembers the key for 11 years, longer than anything it
-// sealed can live: an old copy of the ring does not bring the key back.
+// Key names every session that the key with this id sealed. The ring tells the same to processes
+// that have its newest copy. The list tells every replica within [Config.Within], and remembers the
+// key for 11 years, which is longer than anything the key sealed can live. So an old copy of the
+// ring does not bring the key back.
 func Key(kid string) Target { return TargetOf(revlog.ScopeKey, kid) }
 
 // Everyone names every session there is.
@@ -54,7 +53,7 @@ func (t Target) name() string {
 // Scope returns what kind of thing t names.
 func (t Target) Scope() revlog.Scope { return t.scope }
 
-// String names the scope only: an id may be a person's, and targets get logged.
+// String returns the scope alone: an id may be a person's, and targets get logged.
 func (t Target) String() string { return t.scope.String() }
 
 // Format implements [fmt.Formatter]: every verb prints what String returns.
@@ -69,18 +68,18 @@ func (t Target) check() error {
 	switch t.scope {
 	case revlog.ScopeSession:
 		if _, ok := parseSessionID(t.name()); !ok {
-			return fmt.Errorf("%w: a session id is 22 base64url characters", ErrTarget)
+			return fmt.Errorf("%w: a session id must be 22 base64url characters", ErrTarget)
 		}
 	case revlog.ScopeSubject, revlog.ScopeGroup, revlog.ScopeKey:
 		if n := len(t.name()); n == 0 || n > maxID {
-			return fmt.Errorf("%w: the id of a %v has 1 to %d bytes", ErrTarget, t.scope, maxID)
+			return fmt.Errorf("%w: the id of a %v must have 1 to %d bytes", ErrTarget, t.scope, maxID)
 		}
 	case revlog.ScopeEveryone:
 		if t.name() != "" {
-			return fmt.Errorf("%w: everyone takes no id", ErrTarget)
+			return fmt.Errorf("%w: Everyone takes no id", ErrTarget)
 		}
 	default:
-		return fmt.Errorf("%w: no scope", ErrTarget)
+		return fmt.Errorf("%w: no known scope: use Session, Subject, Group, Key or Everyone", ErrTarget)
 	}
 	return nil
 }
@@ -89,7 +88,7 @@ func parseSessionID(s string) (id [16]byte, ok bool) {
 	if len(s) != 22 {
 		return id, false
 	}
-	// Decode skips line breaks, so the length alone does not make it one spelling.
+	// Decode skips line breaks, so the right length alone does not rule out a second spelling.
 	n, err := base64.RawURLEncoding.Strict().Decode(id[:], []byte(s))
 	return id, err == nil && n == len(id)
 }

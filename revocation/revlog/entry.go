@@ -3,17 +3,17 @@ package revlog
 import "encoding/binary"
 
 const (
-	// EntryVersion is the first byte of the entries that are written today: version 1 in
-	// the upper four bits, and in the lower four the lowest version of a reader that
+	// EntryVersion is the first byte of the entries that this release writes. The upper four
+	// bits are the version, 1. The lower four bits are the lowest version of a reader that
 	// understands the entry.
 	EntryVersion byte = 0x11
-	// EndSessions is their second byte: effect 1, which ends sessions, in the upper four
-	// bits, and in the lower four origin 0, which is this deployment.
+	// EndSessions is the second byte of these entries. The upper four bits are the effect, 1,
+	// which ends sessions. The lower four bits are the origin, 0, which is this deployment.
 	EndSessions byte = 0x10
-	// MaxParams is how many bytes of parameters an entry may have.
+	// MaxParams is the highest number of bytes of an entry's parameters.
 	MaxParams = 64
 
-	reader = 1 // our version as a reader
+	reader = 1 // the version of this release as a reader
 )
 
 // An Entry is one revocation as the log and the exact set hold it.
@@ -22,27 +22,28 @@ type Entry struct {
 	Version  byte     // see [EntryVersion]
 	Effect   byte     // see [EndSessions]
 	Scope    Scope
-	Quiet    bool // in the exact set: no entry of the log shows it
+	Quiet    bool // in the exact set: the log has no such entry
 	Tag      Tag
-	Params   string // of later versions; readers that need not understand them pass them on
+	Params   string // used by later versions; readers that do not understand them pass them on
 	Limit    int64  // the highest W that the writer allows; Forever for a session
 	MAC      [8]byte
-	W        int64   // sessions begun at or before W are revoked; Forever for a session
-	Until    int64   // may be forgotten after this log time, ms
-	Chain    [8]byte // in the log: of this entry and all before it
+	W        int64   // the watermark: sessions that began at or before it are revoked; Forever for a session
+	Until    int64   // the store may forget the entry after this log time, ms
+	Chain    [8]byte // in the log: hash of this entry and all before it
 }
 
-// Key returns what e is about.
+// Key returns the scope and tag of e.
 func (e Entry) Key() Key { return Key{e.Scope, e.Tag} }
 
-// Understood reports whether a reader of today knows what e means.
+// Understood reports whether this release knows what e means.
 func (e Entry) Understood() bool {
 	lowest := e.Version & 15
 	return lowest > 0 && lowest <= reader && lowest <= e.Version>>4 && e.Effect == EndSessions && e.Scope.Known()
 }
 
-// AppendSigned appends what the MAC of e is over: version 1, effect 1, scope 1, tag 16,
-// length of the parameters 1, parameters, and limit 6 unless e is of a session.
+// AppendSigned appends the bytes that the MAC of e covers: version (1 byte), effect (1), scope (1),
+// tag (16), length of the parameters (1), the parameters, and the limit (6), which an entry about a
+// session does not have.
 func (e Entry) AppendSigned(b []byte) []byte {
 	b = append(b, e.Version, e.Effect, byte(e.Scope))
 	b = append(b, e.Tag[:]...)
@@ -56,13 +57,12 @@ func (e Entry) AppendSigned(b []byte) []byte {
 	return append(b, limit[2:]...)
 }
 
-// AppendPacked appends e as stores keep it: what is signed, and the MAC. W, until and
-// position are the store's and stand beside it.
+// AppendPacked appends e as stores keep it: the signed bytes and the MAC. W, until and position are
+// chosen by the store, which keeps them beside these bytes.
 func (e Entry) AppendPacked(b []byte) []byte { return append(e.AppendSigned(b), e.MAC[:]...) }
 
-// ParsePacked reads what AppendPacked wrote, and returns what follows it. Entries of
-// every version have this form; what they mean is another question, see
-// [Entry.Understood].
+// ParsePacked reads what AppendPacked wrote, and returns the bytes that follow it. Entries of every
+// version have this form. [Entry.Understood] says whether their meaning is known.
 func ParsePacked(b []byte) (e Entry, rest []byte, ok bool) {
 	if len(b) < 20 {
 		return Entry{}, b, false

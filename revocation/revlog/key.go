@@ -1,6 +1,6 @@
 package revlog
 
-// A exactKey names one thing that can be revoked.
+// A Key names one thing that can be revoked.
 type Key struct {
 	Scope Scope
 	Tag   Tag

@@ -9,35 +9,36 @@ import (
 	"time"
 )
 
-// LogKept is how far back a log reaches at most; the exact set reaches further.
+// LogKept is how far back a log reaches at most. The exact set reaches further.
 const LogKept = 24 * time.Hour
 
-// ForgetLate is how long after its time an entry of the exact set is still there.
+// ForgetLate is how long the exact set keeps an entry after its Until.
 const ForgetLate = time.Hour
 
-// Memory is a [Store] in the memory of one process. By itself it is for tests:
-// what it holds is gone when the process ends. [Restore] makes one that keeps a
-// journal, which is how a store on disk for one process is built.
+// Memory is a [Store] in the memory of one process. By itself it is for tests: it loses everything
+// when the process ends. [Restore] makes a Memory with a journal, for a store on disk that one
+// process uses.
 //
-// Its log time is the clock of the process, never backwards.
+// Its log time is the clock of the process, but never goes backwards.
 type Memory struct {
 	commit   func(Change) error
 	replicas registry
 
 	mu       sync.Mutex       // owns everything below
-	clock    func() time.Time // time.Now, but for tests
-	head     Head             // ID zero: there is no list yet
+	clock    func() time.Time // time.Now, except in tests
+	head     Head             // its ID is zero until a list is created
 	log      []Entry
 	exact    map[Key]exactValue
 	requests requests
-	swept    int64 // log time of the last look for what may be forgotten
-	// beat is when log time was last looked at, twice a second, and beatMS what it was.
-	beat   time.Time
-	beatMS int64
-	turn   turn
+	swept    int64 // log time of the last search for entries to forget
+	// sampled is when log time was last sampled, at most twice a second. sampledMS is its value
+	// at that moment.
+	sampled   time.Time
+	sampledMS int64
+	turn      turn
 }
 
-// An exactValue is an [Entry] of the exact set without what its key says.
+// An exactValue is an [Entry] of the exact set without its key.
 type exactValue struct {
 	w, until, limit int64
 	mac             [8]byte
@@ -46,16 +47,16 @@ type exactValue struct {
 	quiet           bool
 }
 
-// A State is everything a journaled Memory begins with. Exact holds entries
-// without positions.
+// A State is everything that a Memory with a journal starts from. Entries in Exact have no
+// positions.
 type State struct {
 	Head    Head
 	Entries []Entry
 	Exact   []Entry
 }
 
-// A Change is what one call did to a Memory. Exact holds new values, Forgotten
-// what was dropped from the exact set, and the log now begins at Oldest.
+// A Change is what one call did to a Memory. Exact holds new values of the exact set, Forgotten the
+// entries that were dropped from it. The log now begins at Oldest.
 type Change struct {
 	Head      Head
 	Entries   []Entry
@@ -71,9 +72,9 @@ func NewMemory() *Memory {
 	return Restore(State{}, func(Change) error { return nil })
 }
 
-// Restore returns a store that begins with s and hands every change to commit
-// before it takes effect. If commit fails, nothing changed and the call fails.
-// commit is never called twice at once.
+// Restore returns a store that starts from s and passes every change to commit before it takes
+// effect. If commit fails, nothing changes and the call fails. There is never more than one call of
+// commit at a time.
 func Restore(s State, commit func(Change) error) *Memory {
 	m := &Memory{commit: commit, clock: time.Now, head: s.Head, log: s.Entries, exact: make(map[Key]exactValue, len(s.Exact))}
 	for _, e := range s.Exact {
@@ -82,14 +83,14 @@ func Restore(s State, commit func(Change) error) *Memory {
 	return m
 }
 
-// SetClock makes m tell the time by clock: for tests of what wrong clocks do.
+// SetClock makes m use clock, for tests with wrong clocks.
 func (m *Memory) SetClock(clock func() time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.clock = clock
 }
 
-// State returns all that m holds, as [Restore] takes it.
+// State returns everything that m holds, in the form that [Restore] takes.
 func (m *Memory) State() State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -136,16 +137,16 @@ func (m *Memory) Create(ctx context.Context, f CreateOptions) (Head, error) {
 	return head, nil
 }
 
-// tick moves log time to now, or to what a caller has seen if that is later. Where
-// it is ahead of the clock it goes on at half its speed until the clock has caught
-// up. The caller holds mu.
+// tick moves log time to now, or to the log time that a caller has seen if that is later. If log
+// time is ahead of the clock, it goes on at half speed until the clock has caught up. The caller
+// holds mu.
 func (m *Memory) tick(floor int64) {
 	now := m.clock()
-	passed := now.Sub(m.beat)
-	slow := m.beatMS + min(max(passed, 0), 10*time.Second).Milliseconds()/2
+	passed := now.Sub(m.sampled)
+	slow := m.sampledMS + min(max(passed, 0), 10*time.Second).Milliseconds()/2
 	m.head.MS = max(m.head.MS, now.UnixMilli(), floor, slow)
 	if passed.Abs() >= 500*time.Millisecond {
-		m.beat, m.beatMS = now, m.head.MS
+		m.sampled, m.sampledMS = now, m.head.MS
 	}
 }
 
@@ -230,7 +231,7 @@ func (m *Memory) Write(ctx context.Context, w Write) (Written, error) {
 	case Bulk:
 		return m.bulk(w)
 	}
-	return Written{}, fmt.Errorf("revlog: a write of type %T", w)
+	return Written{}, fmt.Errorf("revlog: Memory.Write: unknown type of write %T", w)
 }
 
 func (m *Memory) append(a Append) (Written, error) {
@@ -306,8 +307,7 @@ func (m *Memory) bulk(b Bulk) (Written, error) {
 	return m.done(p, Request{}, Written{Head: p.head, Results: p.results})
 }
 
-// begin checks the list, moves log time, and begins to work out a write. The caller
-// holds mu.
+// begin checks the list, moves log time, and starts to work out a write. The caller holds mu.
 func (m *Memory) begin(list ListID, floor int64) (*writing, error) {
 	if err := m.guard(list); err != nil {
 		return nil, err
@@ -316,7 +316,7 @@ func (m *Memory) begin(list ListID, floor int64) (*writing, error) {
 	return &writing{head: m.head, before: m.lookup, exact: map[Key]exactValue{}}, nil
 }
 
-// done makes what was worked out visible, and remembers the answer.
+// done makes a worked out write visible, and remembers the answer.
 func (m *Memory) done(w *writing, r Request, out Written) (Written, error) {
 	if w.changed {
 		c := Change{Head: w.head, Entries: w.entries, Forgotten: m.forgettable(w.head), Oldest: m.oldest(w)}
@@ -345,8 +345,8 @@ func (m *Memory) apply(c Change) {
 	}
 }
 
-// forgettable lists what no token can still ask about. It looks now and then,
-// not at every write.
+// forgettable returns the entries that no token can ask about any more. It searches once in an
+// eighth of the retention, not at every write.
 func (m *Memory) forgettable(h Head) (out []Entry) {
 	if h.MS-m.swept < h.Retain().Milliseconds()/8 {
 		return nil
@@ -360,7 +360,8 @@ func (m *Memory) forgettable(h Head) (out []Entry) {
 	return out
 }
 
-// oldest returns where the log begins after w: it is kept for min(retain, 24 h).
+// oldest returns where the log begins after w. The log is kept for the retention or 24 h, whichever
+// is shorter.
 func (m *Memory) oldest(w *writing) Position {
 	limit := w.head.MS - min(w.head.Retain(), LogKept).Milliseconds()
 	i := sort.Search(len(m.log), func(i int) bool { return m.log[i].Position.MS >= limit })

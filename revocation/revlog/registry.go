@@ -6,26 +6,25 @@ import (
 	"time"
 )
 
-// A Replica is one List as it last described itself to the store.
+// A Replica is what one List last told the store about itself.
 type Replica struct {
-	ID       string // random, of this List
+	ID       string // random, one for each List
 	Host     string
 	Version  string // of Wafer
 	State    string // as in Stats
 	Age      time.Duration
 	Window   time.Duration
 	Position string
-	Report   map[string]string // what Config.Report said, such as the ids of the keys it holds
-	Seen     time.Time         // when the store heard it, by the store's clock
+	Report   map[string]string // from Config.Report, such as the ids of the keys it holds
+	Seen     time.Time         // when the store received this, by the store's clock
 }
 
-// A Registrar is a [Store] that also keeps a list of who reads it. Nothing rests
-// on it: it is for people.
+// A Registrar is a [Store] that also keeps a list of the replicas that read it. The list is for
+// people: no decision uses it.
 type Registrar interface {
-	// Register keeps what a replica says of itself for as long as keep. Seen is
-	// filled in by the store.
+	// Register stores r for as long as keep. The store sets Seen.
 	Register(ctx context.Context, r Replica, keep time.Duration) error
-	// Replicas returns the replicas kept, in no order.
+	// Replicas returns the registered replicas, in no order.
 	Replicas(ctx context.Context) ([]Replica, error)
 }
 

@@ -2,10 +2,10 @@ package revlog
 
 import "time"
 
-// requestKept is how long a write that is sent again recognizes itself.
+// requestKept is how long the answer to a numbered write is kept for one that is sent again.
 const requestKept = time.Minute
 
-// requests are the answers to the numbered writes of the last minute.
+// requests holds the answers to the numbered writes of the last minute.
 type requests struct {
 	known map[Request]Written
 	order []requestAt

@@ -2,8 +2,7 @@ package revlog
 
 import "fmt"
 
-// A Scope says what kind of thing a revocation names. Its value is the byte
-// that stands in the log.
+// A Scope says what kind of thing a revocation names. Its value is the byte in the log.
 type Scope byte
 
 const (
@@ -41,12 +40,14 @@ func ParseScope(name string) (Scope, bool) {
 	return 0, false
 }
 
+// Known reports whether s is one of the scopes above.
 func (s Scope) Known() bool { _, ok := ParseScope(s.String()); return ok }
 
-// A global entry concerns sessions whatever their subject; replicas hold all of them.
+// Global reports whether an entry of this scope applies to sessions of any subject. Replicas hold
+// all global entries.
 func (s Scope) Global() bool { return s == ScopeKey || s == ScopeEveryone }
 
-// A Tag stands for a session, subject, group or key in the store and in
-// filters: a keyed pseudonym, so that the store learns no ids and nobody can
-// choose an id that collides with another's filter bits.
+// A Tag stands for a session, subject, group or key in the store and in filters. It is a keyed
+// pseudonym: the store learns no ids, and nobody can choose an id whose filter bits collide with
+// those of another.
 type Tag [16]byte

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A turn is whose it is, and until when.
+// A turn says who may write back, and until when.
 type turn struct {
 	holder string
 	until  time.Time

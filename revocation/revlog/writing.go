@@ -5,8 +5,7 @@ import (
 	"encoding/binary"
 )
 
-// A writing is a write being worked out; nothing of it is visible before it is
-// committed.
+// A writing is a write that is being worked out. None of it is visible before it is committed.
 type writing struct {
 	head    Head
 	quiet   bool
@@ -39,13 +38,13 @@ func (w *writing) all(assertions []Assertion) error {
 	return nil
 }
 
-// recheck raises the floor. The next ms begins, so that a session that is asked about from
-// now on is not asked about again.
+// recheck raises the floor. It also moves log time to the next ms, so that a session that is looked
+// up from now on is not looked up again.
 func (w *writing) recheck() {
 	w.head.Floor, w.head.MS, w.changed = w.head.MS, w.head.MS+1, true
 }
 
-// lacks records what r says of a loss, and reports whether that is news.
+// lacks records what r says about a loss, and reports whether that changes the head.
 func (h *Head) lacks(r Repair) bool {
 	old := *h
 	if r.Known > 0 {
@@ -68,7 +67,7 @@ func (h *Head) lacks(r Repair) bool {
 func (w *writing) assert(a Assertion) error {
 	ms := w.head.MS
 	if a.Scope == ScopeEveryone && !w.quiet {
-		ms++ // R3: nobody asks before an anonymous session begins
+		ms++ // R3: an anonymous session begins without a question to the store
 	}
 	e := a.Entry()
 	e.Quiet = w.quiet
@@ -86,7 +85,7 @@ func (w *writing) assert(a Assertion) error {
 		old, found = exactValue{}, false
 	}
 	e.Until = max(ms+w.head.Retain().Milliseconds(), a.Until, old.until) // R4: never from W
-	// What only a quiet batch wrote is news for those who read the log.
+	// What only a quiet write stored is new to the readers of the log.
 	news := old.quiet && !w.quiet
 	if found && e.W <= old.w && !news {
 		w.stays(a, old)
@@ -99,7 +98,7 @@ func (w *writing) assert(a Assertion) error {
 		r.Held.Quiet = w.quiet
 		e = r.Held
 	}
-	if !w.quiet { // else log time stays: a million of these may not carry it away
+	if !w.quiet { // a million quiet writes must not carry log time away
 		e = w.log(ms, e)
 		r.Position = e.Position
 	}
@@ -110,11 +109,11 @@ func (w *writing) assert(a Assertion) error {
 	return nil
 }
 
-// stays answers an assertion of what the exact set holds already (R6).
+// stays answers an assertion that the exact set already covers (R6).
 func (w *writing) stays(a Assertion, old exactValue) {
 	k := Key{a.Scope, a.Tag}
 	w.results = append(w.results, Result{Position: w.head.Position(), W: old.w, Held: old.entry(k)})
-	if a.Until > old.until { // asked to remember it for longer
+	if a.Until > old.until { // the caller asks to keep it for longer
 		old.until = a.Until
 		w.exact[k] = old
 		w.changed = true
@@ -133,8 +132,8 @@ func (w *writing) log(ms int64, e Entry) Entry {
 	return e
 }
 
-// chainAfter binds e to everything before it, so that a reader sees when the log
-// it follows is another one. It is not a MAC.
+// chainAfter binds e to everything before it, so that a reader notices when it follows another log.
+// It is not a MAC.
 func chainAfter(prev [8]byte, e Entry) (next [8]byte) {
 	b := append(make([]byte, 0, 96), prev[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(e.Position.MS))
