@@ -7,7 +7,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// What is read as an entry is byte for byte what was written, whatever its version.
+// ParsePacked and AppendPacked are inverse, byte for byte, for entries of every version.
 func FuzzParsePacked(f *testing.F) {
 	for _, e := range []revlog.Entry{
 		{Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: revlog.ScopeSession, Tag: revlog.Tag{1}, MAC: [8]byte{2}},
@@ -25,12 +25,12 @@ func FuzzParsePacked(f *testing.F) {
 		e, rest, ok := revlog.ParsePacked(b)
 		if !ok {
 			if !bytes.Equal(rest, b) {
-				t.Errorf("%x of %x is left", rest, b)
+				t.Errorf("a failed parse of %x returned the rest %x", b, rest)
 			}
 			return
 		}
 		if again := append(e.AppendPacked(nil), rest...); !bytes.Equal(again, b) {
-			t.Errorf("%x is read as %x", b, again)
+			t.Errorf("%x is written again as %x", b, again)
 		}
 		if len(e.Params) > revlog.MaxParams || e.Limit < 0 || e.Limit > revlog.Forever {
 			t.Errorf("out of bounds: %+v", e)
@@ -41,8 +41,8 @@ func FuzzParsePacked(f *testing.F) {
 	})
 }
 
-// R12: what an entry means is known only if its lowest reader is no later than this
-// one, and its effect, its origin and its scope are known.
+// R12: a reader understands an entry only if its lowest reader is not later than this release, and
+// its effect, origin and scope are known.
 func TestR12WhatIsUnderstood(t *testing.T) {
 	for _, tt := range []struct {
 		name            string
@@ -51,8 +51,8 @@ func TestR12WhatIsUnderstood(t *testing.T) {
 		want            bool
 	}{
 		{"today's", revlog.EntryVersion, revlog.EndSessions, revlog.ScopeSubject, true},
-		{"a later version that this one understands", 0x21, revlog.EndSessions, revlog.ScopeSubject, true},
-		{"a later version", 0x22, revlog.EndSessions, revlog.ScopeSubject, false},
+		{"a later version that this release understands", 0x21, revlog.EndSessions, revlog.ScopeSubject, true},
+		{"a later version that needs a later reader", 0x22, revlog.EndSessions, revlog.ScopeSubject, false},
 		{"a version before its lowest reader", 0x01, revlog.EndSessions, revlog.ScopeSubject, false},
 		{"no lowest reader", 0x10, revlog.EndSessions, revlog.ScopeSubject, false},
 		{"another effect", revlog.EntryVersion, 0x20, revlog.ScopeSubject, false},

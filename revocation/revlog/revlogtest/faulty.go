@@ -13,8 +13,8 @@ import (
 // ErrFault is what the calls of a [Faulty] return after [Faulty.Fail].
 var ErrFault = errors.New("revlogtest: the store was told to fail")
 
-// A Faulty is a store that a test can make fail. It passes each call on to another store until the
-// test says otherwise, and counts the calls. It may be used by several goroutines.
+// A Faulty is a store that a test can make fail. It counts the calls, and passes each one on to
+// another store until the test says otherwise. It is safe for concurrent use.
 type Faulty struct {
 	mu       sync.Mutex // owns everything below
 	hooks    Hooks
@@ -68,11 +68,11 @@ func (f *Faulty) Hook(change func(*Hooks)) {
 	change(&f.hooks)
 }
 
-// Replace passes calls on to s from now on. A new [revlog.Memory] is a store that lost its data.
+// Replace passes calls on to s from now on. Use a new [revlog.Memory] for a store that lost its data.
 func (f *Faulty) Replace(s revlog.Store) { f.Hook(func(h *Hooks) { h.Store = s }) }
 
-// Unwrap returns the store that calls are passed on to: for hooks that use it, and for a second
-// replica that reaches it.
+// Unwrap returns the store that f passes calls on to, for hooks that use it, and for a second replica
+// that reaches it.
 func (f *Faulty) Unwrap() revlog.Store {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -100,7 +100,7 @@ func (f *Faulty) Writes() []revlog.Write {
 	return slices.Clone(f.writes)
 }
 
-// call notes a call and returns what answers it.
+// call notes a call and returns the hooks that answer it.
 func (f *Faulty) call(note func()) Hooks {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -153,7 +153,7 @@ func (f *Faulty) Turn(ctx context.Context, holder string, keep time.Duration) (b
 	return h.Store.Turn(ctx, holder, keep)
 }
 
-// Register implements [revlog.Registrar]. It does nothing if the store is not one.
+// Register implements [revlog.Registrar]. It does nothing if the store is not a Registrar.
 func (f *Faulty) Register(ctx context.Context, r revlog.Replica, keep time.Duration) error {
 	h := f.call(func() {})
 	if to, ok := h.Store.(revlog.Registrar); ok {
@@ -162,7 +162,7 @@ func (f *Faulty) Register(ctx context.Context, r revlog.Replica, keep time.Durat
 	return nil
 }
 
-// Replicas implements [revlog.Registrar]. It returns none if the store is not one.
+// Replicas implements [revlog.Registrar]. It returns nothing if the store is not a Registrar.
 func (f *Faulty) Replicas(ctx context.Context) ([]revlog.Replica, error) {
 	h := f.call(func() {})
 	if h.Replicas != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// A Faulty that was told nothing is a store like the one behind it.
+// A Faulty without hooks behaves like the store behind it.
 func TestFaultyPassesTheKit(t *testing.T) {
 	revlogtest.TestStore(t, func(*testing.T) revlog.Store { return revlogtest.NewFaulty(revlog.NewMemory()) })
 }
@@ -53,7 +53,7 @@ func TestFaulty(t *testing.T) {
 	f.Recover()
 	f.Replace(revlog.NewMemory())
 	if _, err := f.Read(t.Context(), revlog.Cursor{List: list}); !errors.Is(err, revlog.ErrLost) {
-		t.Errorf("Read of a store that was emptied: %v", err)
+		t.Errorf("Read of an emptied store: %v", err)
 	}
 }
 

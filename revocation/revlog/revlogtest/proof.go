@@ -10,7 +10,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// all returns one assertion of each scope, signed apart, with a W.
+// all returns one assertion of each scope, each with W and with a MAC of its own.
 func (s *suite) all(w int64, mac byte) (all []revlog.Assertion) {
 	for i, scope := range []revlog.Scope{revlog.ScopeSession, revlog.ScopeEveryone, revlog.ScopeSubject, revlog.ScopeGroup, revlog.ScopeKey} {
 		a := revoke(scope, byte(i+1), w)
@@ -26,14 +26,14 @@ func (s *suite) all(w int64, mac byte) (all []revlog.Assertion) {
 	return all
 }
 
-// asks about all of [suite.all].
+// asks returns a question about all of [suite.all].
 func (s *suite) asks() revlog.Question {
 	return revlog.Question{
 		List: s.list, Session: tag(1), Subject: tag(3), Groups: []revlog.Tag{tag(4)}, Keys: []revlog.Tag{tag(5)}, Skew: skew,
 	}
 }
 
-// bare returns entries without what the store adds to what was signed.
+// bare returns entries without the values that the store adds to the signed ones.
 func bare(all []revlog.Entry) (out []revlog.Entry) {
 	for _, e := range all {
 		e.Position, e.Chain, e.Until, e.Quiet = revlog.Position{}, [8]byte{}, 0, false
@@ -49,8 +49,8 @@ func asEntries(all []revlog.Assertion) (out []revlog.Entry) {
 	return bare(out)
 }
 
-// found fails unless the exact set holds want, and the global ones of them among the
-// global entries.
+// found fails unless the exact set holds want, and a read of the global entries returns the global
+// ones of want.
 func (s *suite) found(t *testing.T, want []revlog.Entry) {
 	t.Helper()
 	a, err := s.Confirm(t.Context(), s.asks())
@@ -81,7 +81,7 @@ func (s *suite) proofs(t *testing.T) {
 	}
 	for i, r := range s.write(t, lower...).Results {
 		if held := bare([]revlog.Entry{r.Held})[0]; r.Changed || held != asEntries(first)[i] || r.W != held.W {
-			t.Errorf("lower, result %d: %+v", i, r)
+			t.Errorf("lower W, result %d: %+v", i, r)
 		}
 	}
 	s.found(t, asEntries(first))
@@ -91,7 +91,7 @@ func (s *suite) proofs(t *testing.T) {
 			want[i] = higher[i].Entry()
 		}
 		if held := r.Held.Version != 0; held == r.Changed || r.W != want[i].W {
-			t.Errorf("higher, result %d: %+v", i, r)
+			t.Errorf("higher W, result %d: %+v", i, r)
 		}
 	}
 	s.found(t, want)
@@ -101,8 +101,13 @@ func (s *suite) proofs(t *testing.T) {
 	}
 	s.write(t, longer...)
 	s.found(t, want)
+	s.quietProof(t)
+}
 
-	// What only a quiet batch wrote goes into the log as it was signed there.
+// quietProof appends a revocation that a bulk wrote with a higher W. The entry in the log must be the
+// one of the bulk, as it was signed.
+func (s *suite) quietProof(t *testing.T) {
+	t.Helper()
 	quiet, loud := revoke(revlog.ScopeSubject, 9, 800), revoke(revlog.ScopeSubject, 9, 700)
 	loud.MAC = [8]byte{9, 9}
 	if _, err := s.Write(t.Context(), revlog.Bulk{List: s.list, Assertions: []revlog.Assertion{quiet}}); err != nil {
@@ -114,14 +119,14 @@ func (s *suite) proofs(t *testing.T) {
 	}
 	for _, e := range a.Found {
 		if e.Quiet != (e.Key() == quiet.Entry().Key()) {
-			t.Errorf("quiet: %+v", e)
+			t.Errorf("Quiet is wrong: %+v", e)
 		}
 	}
 	r := s.write(t, loud).Results[0]
 	p := s.read(t, revlog.Cursor{})
 	last := bare(p.Entries[len(p.Entries)-1:])[0]
 	if last != quiet.Entry() || !r.Changed || r.W != 800 || r.Held.MAC != quiet.MAC {
-		t.Errorf("said aloud: %+v, in the log %+v", r, last)
+		t.Errorf("append: %+v, in the log %+v", r, last)
 	}
 }
 
@@ -151,7 +156,7 @@ func (s *suite) limit(t *testing.T) {
 		}
 	}
 	if a, err := s.Confirm(t.Context(), revlog.Question{List: s.list, Session: tag(6), Subject: tag(7), Groups: []revlog.Tag{tag(7)}}); err != nil || len(a.Found) > 0 {
-		t.Errorf("half of it was written: %+v, %v", a, err)
+		t.Errorf("a part of a refused write was written: %+v, %v", a, err)
 	}
 	again := now(revlog.ScopeSubject, 7)
 	if r := s.write(t, again).Results[0]; !r.Changed || r.W > again.Limit {
@@ -175,13 +180,13 @@ func (s *suite) over(t *testing.T) {
 	}
 	for i, r := range s.write(t, good...).Results {
 		if !r.Changed || r.W != good[i].W || r.Held.Version != 0 {
-			t.Errorf("replaced, result %d: %+v", i, r)
+			t.Errorf("with Over, result %d: %+v", i, r)
 		}
 	}
 	s.found(t, asEntries(good))
 	for i, r := range s.write(t, good...).Results {
 		if r.Changed {
-			t.Errorf("a second time, result %d: %+v", i, r)
+			t.Errorf("second time, result %d: %+v", i, r)
 		}
 	}
 	p := s.read(t, revlog.Cursor{})
@@ -204,7 +209,7 @@ func (s *suite) later(t *testing.T) {
 	}
 	for _, e := range asEntries(all) {
 		if e.Understood() {
-			t.Errorf("%+v is understood", e)
+			t.Errorf("%+v is understood, but is of a later version", e)
 		}
 	}
 }
