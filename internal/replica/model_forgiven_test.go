@@ -22,18 +22,18 @@ var exemptions = []exemption{
 	{"on its way", "the store has the revocation, and this replica has not read the store since then; it may be S late", 0},
 	{"out of touch", "this replica has not read the primary for longer than S; it may accept for G", 0},
 	{"out of reach", "the store lost the revocation, and no replica that knows of it has reached the store for S", 0},
-	{"nobody left", "the store lost the revocation, and no replica that lives knows of it", 0},
-	{"forgotten early", "the store's clock jumped ahead by more than the retention, and the store forgot what this replica had not read", 10300},
-	{"two log times", "a watermark or a session is of a server that is not the primary, or was one just before: the watermark ends what began 2 S before it", 4600},
-	{"lost time", "the store lost its log time too, and the replica that revoked had just booted: \"now\" was before what others had seen", 0},
+	{"nobody left", "the store lost the revocation, and no running replica knows of it", 0},
+	{"forgotten early", "the store's clock jumped ahead by more than the retention, and the store forgot an entry that this replica had not read", 10300},
+	{"two log times", "the watermark or the session comes from a server that is not the primary, or the watermark was set just after a failover or a loss: it only ends sessions that began 2 S before it", 4600},
+	{"lost time", "the store also lost its log time, and the replica that revoked had just booted: its \"now\" was earlier than times that others had seen", 0},
 	{"successor elsewhere", "a session ended at one primary, and a successor of it was made at the other", 3300},
 	// A session is refused that nothing ended.
-	{"list lost", "the store lost data, and nobody can tell whether the session was revoked", 0},
-	{"clock set", "the store's clock was set, so log time jumped and the list forgot early, or a watermark reaches too far", 0},
-	{"alone", "the session began while its replica did not hear from the primary: it is refused for what was revoked before", 0},
+	{"list lost", "the store lost data, and no replica can tell whether the session was revoked", 0},
+	{"clock set", "the store's clock was set: log time jumped and the list forgot early, or a watermark reaches too far", 0},
+	{"alone", "the session began while its replica did not hear from the primary: it is refused for an earlier revocation", 0},
 	{"anonymous", "an anonymous session began at a replica that had not read yet that everyone was revoked", 0},
-	{"two primaries", "two servers took revocations at once: the watermark of one reaches what began at the other", 0},
-	{"lost watermark", "the store lost a watermark and its log time, and got only the watermark back: what began in the next 3 S is before it", 3500},
+	{"two primaries", "two servers took revocations at once: the watermark of one reaches sessions that began at the other", 0},
+	{"lost watermark", "the store lost a watermark and its log time, and only the watermark came back: it reaches sessions that began in the next 3 S", 3500},
 }
 
 // excuse names the exemption by which rev may fail to end t although it is known.
