@@ -21,6 +21,7 @@ const module = "github.com/wafer-sessions/wafer"
 var arrows = map[string][]string{
 	"internal/faults":              {}, // tests only
 	"internal/jwe":                 {},
+	"internal/meter":               {},
 	"internal/strictjson":          {},
 	"internal/bubble":              {},
 	"internal/foreign":             {"token", "keys", "internal/replica"},
@@ -30,8 +31,8 @@ var arrows = map[string][]string{
 	"internal/rediscluster":        {},
 	"internal/redislog":            {"internal/lograte"},
 	"internal/redistest":           {},
-	"keys":                         {"internal/jwe", "internal/strictjson"},
-	"keys/rediskeys":               {"keys", "internal/jwe", "internal/rediscluster", "internal/redislog"},
+	"keys":                         {"internal/jwe", "internal/meter", "internal/strictjson"},
+	"keys/rediskeys":               {"keys", "internal/meter", "internal/jwe", "internal/rediscluster", "internal/redislog"},
 	"token":                        {"keys", "revocation/revlog", "internal/jwe", "internal/strictjson"},
 	"internal/replica":             {"revocation/revlog", "internal/lograte"},
 	"revocation":                   {"revocation/revlog", "internal/replica"},
@@ -57,6 +58,8 @@ var testArrows = map[string][]string{
 	"httpmw/gorilla":        {"keys", "revocation", "revocation/revlog", "httpmw/wafertest"},
 	"httpmw/prom":           {"revocation/revlog"},
 	"keys/rediskeys":        {"internal/redistest"},
+	"token":                 {"internal/meter"},
+	"httpmw":                {"internal/meter"},
 	// tests start a whole application
 	"internal/faults":    {"keys", "keys/rediskeys", "revocation", "revocation/redisstore", "httpmw", "internal/redistest"},
 	"httpmw/backchannel": {"keys", "revocation/revlog"}, // the rings of its test replicas

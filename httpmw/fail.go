@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/token"
 )
@@ -50,7 +51,7 @@ func statusOf(err error) int {
 // unsealed turns the reason why a token was not sealed into an error of this package. A ring
 // without a good key is not a mistake of the application.
 func unsealed(err error) error {
-	if errors.Is(err, token.ErrNoKey) || errors.Is(err, token.ErrExhausted) {
+	if errors.Is(err, token.ErrNoKey) || errors.Is(err, keys.ErrSpent) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return fmt.Errorf("httpmw: %w", err)

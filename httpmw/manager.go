@@ -27,7 +27,9 @@ func New[T any](k keys.Source, l *revocation.List, c Config) (*Manager[T], error
 	if err != nil {
 		return nil, err
 	}
-	return &Manager[T]{newCore(k, l, c)}, nil
+	made := newCore(k, l, c)
+	made.replica.ReportKeys(made.keyUses)
+	return &Manager[T]{made}, nil
 }
 
 // core is the part of a Manager that does not depend on T.

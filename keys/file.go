@@ -53,6 +53,7 @@ type File struct {
 	kek  KEK
 	conf FileConfig
 
+	meter  *Meter
 	ring   atomic.Pointer[Ring]
 	looked atomic.Int64 // when the last read began, in ns since opened; 0: none
 	opened time.Time
@@ -95,7 +96,7 @@ func OpenFile(ctx context.Context, path string, k KEK, c FileConfig) (*File, err
 		c.Logger = slog.Default()
 	}
 	f := &File{
-		path: path, kek: k, conf: c,
+		path: path, kek: k, conf: c, meter: NewMeter(),
 		opened: time.Now(), poke: make(chan struct{}, 1),
 		turn: make(chan struct{}, 1), done: make(chan struct{}),
 	}

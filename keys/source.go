@@ -27,9 +27,12 @@ type Editor interface {
 
 // Static returns a Source that always has this ring. It is for tests, and for a ring that comes
 // with the environment of the process, opened with [KEK.Open].
-func Static(r *Ring) Source { return static{r} }
+func Static(r *Ring) Source { return static{r, NewMeter()} }
 
-type static struct{ ring *Ring }
+type static struct {
+	ring  *Ring
+	meter *Meter
+}
 
 func (s static) Ring() *Ring                   { return s.ring }
 func (s static) Refresh(context.Context) error { return nil }

@@ -26,8 +26,8 @@ type Config struct {
 	// it joins the list by itself. If that list belongs to another key ring, this one logs an
 	// error and never gets ready. Zero: Open waits for the store.
 	StartWithoutStore bool
-	// Report adds to what this replica tells the store about itself, such as the ids of its keys.
-	// "wafer revocations stats" has a column for "keys". Zero: it adds nothing.
+	// Report adds to what this replica tells the store about itself, such as the version of the
+	// application. Zero: it adds nothing.
 	Report func() map[string]string
 	// Logger gets the messages for operators. Zero: slog.Default().
 	Logger *slog.Logger

@@ -26,14 +26,11 @@ var (
 	ErrTampered = fmt.Errorf("%w: tampered with", ErrInvalid)
 )
 
-// Errors of sealing, besides [ErrMalformed].
+// Errors of sealing, besides [ErrMalformed] and [keys.ErrSpent].
 var (
 	// ErrTooLarge means that the token would be longer than [MaxLength], or that a part of it is
 	// longer than the format allows.
 	ErrTooLarge = errors.New("token: too large")
 	// ErrNoKey means that the ring has no key that seals at this time.
 	ErrNoKey = errors.New("token: no key to seal with")
-	// ErrExhausted means that the key has sealed 2^32 times, which is as often as it may (RFC 7518
-	// §8.4). Rotate the ring.
-	ErrExhausted = errors.New("token: key exhausted")
 )

@@ -2,8 +2,8 @@ package token
 
 import "github.com/wafer-sessions/wafer/internal/strictjson"
 
-// These are exported for tests: the two readers of claims, which must agree, the reader of headers,
-// the writers, and a count that no test could reach.
+// These are exported for tests: the two readers of claims, which must agree, the reader of headers
+// and the writers.
 var (
 	ScanSession   = scanSession
 	ParseSession  = parseSession
@@ -20,15 +20,11 @@ func ParseHeader(encoded string) (kid, typ string, ok bool) {
 	return string(b), k.typ(), ok
 }
 
-// SetSeals sets how often a key sealed.
-func (s *Sealer) SetSeals(kid string, n uint64) { s.current().seals[kid].Store(n) }
-
 // SessionNames are the members of a session, in the canonical order.
 var SessionNames = sessionNames
 
 // Limits that callers need not know.
 const (
-	MaxSeals   = maxSeals
 	MaxHeader  = maxHeader
 	MaxMembers = maxMembers
 	MaxDepth   = strictjson.MaxDepth

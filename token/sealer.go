@@ -12,14 +12,11 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 )
 
-// maxSeals is how often a key may seal with random nonces (RFC 7518 §8.4, NIST SP 800-38D §8.3): at
-// 2^32 the probability that two nonces are equal is 2^-33.
-const maxSeals = 1 << 32
-
 // A Sealer seals and opens tokens under the keys of a ring. It is safe for concurrent use. Make one
 // with [New].
 type Sealer struct {
-	src keys.Source
+	src   keys.Source
+	meter *keys.Meter
 
 	// table is made from the ring that src returned last. Calls load it. mu guards its replacement,
 	// so that calls that find a new ring at the same time make one table.
@@ -29,12 +26,23 @@ type Sealer struct {
 
 // New returns a Sealer that uses the ring of src, and follows it whenever src has another.
 //
-// A Sealer counts how often each key sealed and refuses an exhausted key. The count covers this
-// Sealer alone: have one per process, and rotate often enough for all processes together.
+// Each seal and each token that opens is counted by the meter of src, and nothing is sealed with a
+// key that is spent. If src is no [keys.Metered], the Sealer has a meter of its own.
 func New(src keys.Source) *Sealer {
-	s := &Sealer{src: src}
+	s := &Sealer{src: src, meter: keys.MeterFor(src)}
 	s.current()
 	return s
+}
+
+// Meter returns the meter that counts what s seals and opens.
+func (s *Sealer) Meter() *keys.Meter { return s.meter }
+
+// Seals returns how often s itself sealed with a key of the ring.
+func (s *Sealer) Seals(kid string) uint64 {
+	if uses := s.current().keys[kid]; uses != nil {
+		return uses[0].seals.Load()
+	}
+	return 0
 }
 
 // Format implements [fmt.Formatter]: every verb prints the name of the type.
@@ -62,8 +70,8 @@ func (s *Sealer) current() *table {
 
 // SealSession appends to dst a token with the claims c, sealed with the key that seals at now. c
 // must be as [Session] describes it. Nothing is allocated if the spare capacity of dst is the
-// length of the token and 300 bytes. The errors are [ErrTooLarge], [ErrNoKey], [ErrExhausted] and
-// [ErrMalformed]; dst is then returned unchanged.
+// length of the token and 300 bytes. The errors are [ErrTooLarge], [ErrNoKey], [keys.ErrSpent]
+// and [ErrMalformed]; dst is then returned unchanged.
 func (s *Sealer) SealSession(dst []byte, c *Session, now time.Time) ([]byte, error) {
 	return s.sealClaims(dst, session, c, now)
 }
@@ -83,10 +91,11 @@ func (s *Sealer) sealClaims(dst []byte, k kind, c *Session, now time.Time) ([]by
 		return dst, err
 	}
 	grown, room := jwe.Room(dst, e.header, n)
-	return e.seal(grown, appendSession(room, c))
+	return s.seal(e, grown, appendSession(room, c), keys.Login, now)
 }
 
-// SealRenewal appends to dst a token with the claims c, as [Sealer.SealSession] does.
+// SealRenewal appends to dst a token with the claims c, as [Sealer.SealSession] does. It returns
+// [keys.ErrSpent] sooner, so that renewals leave the last seals of a key to session tokens.
 func (s *Sealer) SealRenewal(dst []byte, c *Renewal, now time.Time) ([]byte, error) {
 	if !inRange(c.IssuedAt) || !inRange(c.Expires) || !inRange(c.Checked) {
 		return dst, ErrMalformed
@@ -96,7 +105,21 @@ func (s *Sealer) SealRenewal(dst []byte, c *Renewal, now time.Time) ([]byte, err
 		return dst, err
 	}
 	grown, room := jwe.Room(dst, e.header, maxRenewal)
-	return e.seal(grown, appendRenewal(room, c))
+	return s.seal(e, grown, appendRenewal(room, c), keys.Renewal, now)
+}
+
+// seal seals plaintext, which lies in the spare capacity of dst.
+func (s *Sealer) seal(e *entry, dst, plaintext []byte, p keys.Purpose, now time.Time) ([]byte, error) {
+	err := ErrTooLarge
+	if jwe.Len(e.header, len(plaintext)) <= MaxLength {
+		err = s.meter.Seal(e.kid, p, now)
+	}
+	if err != nil {
+		clear(plaintext)
+		return dst, err
+	}
+	e.seals.Add(1)
+	return jwe.SealRoom(dst, e.aead, e.header, plaintext), nil
 }
 
 // OpenSession opens a session token and stores its claims in c. buf is scratch space and is
@@ -170,5 +193,6 @@ func (s *Sealer) open(buf []byte, compact string, k kind, now time.Time) ([]byte
 		}
 		return nil, nil, ErrMalformed
 	}
+	s.meter.Opened(e.kid, now)
 	return plaintext, e, nil
 }

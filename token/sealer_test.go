@@ -3,10 +3,12 @@ package token_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/meter"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/token"
 )
@@ -91,40 +93,56 @@ func TestRotationChangesTheKey(t *testing.T) {
 	}
 }
 
-func TestExhaustedKey(t *testing.T) {
+// A meteredSource is a source whose keys may seal only a few times.
+type meteredSource struct {
+	*swapSource
+	meter *keys.Meter
+}
+
+func (s meteredSource) Meter() *keys.Meter { return s.meter }
+
+func metered(r *keys.Ring, l meter.Limits) meteredSource {
+	return meteredSource{swapping(r), keys.MeterOf(meter.New(l))}
+}
+
+func TestSpentKey(t *testing.T) {
 	ring := testRing(t, testJWK("a", ""))
-	src := swapping(ring)
+	src := metered(ring, meter.Limits{Renewals: 5, All: 5})
 	s := token.New(src)
-	s.SetSeals(testKID("a"), token.MaxSeals-3)
-	// The last three seals, one of each kind: all count for the one key.
+	// The first seals, of each kind: all count for the one key.
 	compact := sealed(t, s, fullSession(), testTime)
 	sealedRenewal(t, s, fullRenewal(), testTime)
 	sealedBearer(t, s, fullSession(), testTime)
-	exhausted := func(when string) {
+	sealed(t, token.New(src), fullSession(), testTime) // the meter is that of the source
+	sealed(t, s, fullSession(), testTime)
+	spent := func(when string) {
 		t.Helper()
-		if got, err := s.SealSession([]byte("before"), fullSession(), testTime); !errors.Is(err, token.ErrExhausted) || string(got) != "before" {
+		if got, err := s.SealSession([]byte("before"), fullSession(), testTime); !errors.Is(err, keys.ErrSpent) || string(got) != "before" {
 			t.Errorf("%s: session: %q, %v", when, got, err)
 		}
-		if got, err := s.SealRenewal([]byte("before"), fullRenewal(), testTime); !errors.Is(err, token.ErrExhausted) || string(got) != "before" {
+		if got, err := s.SealRenewal([]byte("before"), fullRenewal(), testTime); !errors.Is(err, keys.ErrSpent) || string(got) != "before" {
 			t.Errorf("%s: renewal token: %q, %v", when, got, err)
 		}
-		if got, err := s.SealBearer([]byte("before"), fullSession(), testTime); !errors.Is(err, token.ErrExhausted) || string(got) != "before" {
+		if got, err := s.SealBearer([]byte("before"), fullSession(), testTime); !errors.Is(err, keys.ErrSpent) || string(got) != "before" {
 			t.Errorf("%s: bearer token: %q, %v", when, got, err)
 		}
 	}
-	exhausted("after the last")
+	spent("after the last")
 	if _, err := opened(s, compact); err != nil {
-		t.Errorf("an exhausted key no longer opens: %v", err)
+		t.Errorf("a spent key no longer opens: %v", err)
+	}
+	if n := s.Seals(testKID("a")); n != 4 {
+		t.Errorf("this Sealer sealed %d times, want 4", n)
 	}
 
 	// A ring that is read again, or that comes back after another one, has the same keys, so their
 	// counts continue.
 	src.ring.Store(testRing(t, testJWK("a", "")))
-	exhausted("after a reload")
+	spent("after a reload")
 	src.ring.Store(testRing(t, testJWK("b", "")))
 	sealed(t, s, fullSession(), testTime)
 	src.ring.Store(ring)
-	exhausted("after the key was away")
+	spent("after the key was away")
 
 	rotated, err := ring.Rotate(testTime, keys.Rotation{Immediate: true})
 	if err != nil {
@@ -134,10 +152,52 @@ func TestExhaustedKey(t *testing.T) {
 	sealed(t, s, fullSession(), testTime.Add(time.Minute))
 }
 
+// Renewals stop first, and leave the rest to sessions that would be lost.
+func TestRenewalsStopFirst(t *testing.T) {
+	s := token.New(metered(testRing(t, testJWK("a", "")), meter.Limits{Renewals: 2, All: 4}))
+	sealedRenewal(t, s, fullRenewal(), testTime)
+	sealed(t, s, fullSession(), testTime)
+	for range 10 { // refused ones do not count
+		if _, err := s.SealRenewal(nil, fullRenewal(), testTime); !errors.Is(err, keys.ErrSpent) || !strings.Contains(err.Error(), "renewals have stopped") {
+			t.Fatalf("a renewal: %v", err)
+		}
+	}
+	sealed(t, s, fullSession(), testTime)
+	sealed(t, s, fullSession(), testTime)
+	if _, err := s.SealSession(nil, fullSession(), testTime); err != keys.ErrSpent {
+		t.Errorf("beyond the last: %v", err)
+	}
+}
+
+// A key's use is noted when a token opens, whatever came before.
+func TestUseIsNoted(t *testing.T) {
+	src := metered(testRing(t, testJWK("a", "")), meter.Limits{})
+	s := token.New(src)
+	compact := sealed(t, s, fullSession(), testTime)
+	kid := testKID("a")
+	if u := src.meter.Use(kid); u.Seals != 1 || !u.Sealed.Equal(testTime.Truncate(time.Second)) || !u.Opened.IsZero() || u.Fleet {
+		t.Errorf("after a seal: %+v", u)
+	}
+	if _, err := opened(s, changed(compact)); err == nil {
+		t.Fatal("a changed token opened")
+	}
+	if u := src.meter.Use(kid); !u.Opened.IsZero() {
+		t.Errorf("after a token that did not open: %+v", u)
+	}
+	var c token.Session
+	for _, after := range []time.Duration{time.Hour, time.Minute} {
+		if err := s.OpenSession(nil, compact, &c, testTime.Add(after)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if u := src.meter.Use(kid); !u.Opened.Equal(testTime.Add(time.Hour).Truncate(time.Second)) {
+		t.Errorf("after two that did: %+v", u)
+	}
+}
+
 // A token that is refused for its size does not count as a seal.
 func TestTooLargeIsNotCounted(t *testing.T) {
-	s := testSealer(t)
-	s.SetSeals(testKID("a"), token.MaxSeals-1)
+	s := token.New(metered(testRing(t, testJWK("a", "")), meter.Limits{All: 1}))
 	c := fullSession()
 	c.Data = make([]byte, 3500)
 	if _, err := s.SealSession(nil, c, testTime); !errors.Is(err, token.ErrTooLarge) {

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/wafer-sessions/wafer/internal/jwe"
 	"github.com/wafer-sessions/wafer/keys"
 )
 
@@ -43,7 +42,7 @@ type entry struct {
 	aead    cipher.AEAD
 	revoked bool
 	expires time.Time      // zero: never
-	seals   *atomic.Uint64 // how often the key sealed, counting all kinds
+	seals   *atomic.Uint64 // how often this Sealer sealed with the key, counting all kinds
 }
 
 // usable returns nil if tokens sealed with the key are still accepted at now.
@@ -57,48 +56,27 @@ func (e *entry) usable(now time.Time) error {
 	return nil
 }
 
-// seal seals plaintext, which lies in the spare capacity of dst.
-func (e *entry) seal(dst, plaintext []byte) ([]byte, error) {
-	if jwe.Len(e.header, len(plaintext)) > MaxLength {
-		clear(plaintext)
-		return dst, ErrTooLarge
-	}
-	if e.seals.Add(1) > maxSeals {
-		clear(plaintext)
-		return dst, ErrExhausted
-	}
-	return jwe.SealRoom(dst, e.aead, e.header, plaintext), nil
-}
-
 // A table is a ring prepared for lookups. Only its counts of seals change.
 type table struct {
 	ring    *keys.Ring
 	headers map[string]*entry        // by encoded header
 	keys    map[string]*[kinds]entry // by kid
-	seals   map[string]*atomic.Uint64
 }
 
-// newTable makes the table of ring. Counts of seals continue from old. Counts of keys that ring
-// lacks are kept too, so that such a key does not come back with a count of zero.
+// newTable makes the table of ring. Counts of seals continue from old.
 func newTable(ring *keys.Ring, old *table) *table {
 	t := &table{
 		ring:    ring,
 		headers: make(map[string]*entry),
 		keys:    make(map[string]*[kinds]entry),
-		seals:   make(map[string]*atomic.Uint64),
-	}
-	if old != nil {
-		for kid, n := range old.seals {
-			t.seals[kid] = n
-		}
 	}
 	for _, k := range ring.Keys() {
 		kid := k.ID()
-		if t.seals[kid] == nil {
-			t.seals[kid] = new(atomic.Uint64)
-		}
 		_, revoked := k.Revoked()
-		uses := new([kinds]entry)
+		uses, seals := new([kinds]entry), new(atomic.Uint64)
+		if old != nil && old.keys[kid] != nil {
+			seals = old.keys[kid][0].seals
+		}
 		for kind := range kinds {
 			uses[kind] = entry{
 				kind:    kind,
@@ -107,7 +85,7 @@ func newTable(ring *keys.Ring, old *table) *table {
 				aead:    k.AEAD(),
 				revoked: revoked,
 				expires: k.Expires(),
-				seals:   t.seals[kid],
+				seals:   seals,
 			}
 			t.headers[uses[kind].header] = &uses[kind]
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,8 +99,16 @@ func printReplicas(w io.Writer, all []adminapi.Replica, now time.Time) {
 		}
 		rows = append(rows, []cell{
 			{safe(r.ID), ""}, {safe(r.Host), ""}, {safe(r.Version), ""}, {safe(r.State), colour},
-			{fmt.Sprintf("%.1f s old", r.Age), ""}, {safe(r.Position), ""}, {distance(r.Seen.Sub(now)), ""}, {safe(r.Report["keys"]), ""},
+			{fmt.Sprintf("%.1f s old", r.Age), ""}, {safe(r.Position), ""}, {distance(r.Seen.Sub(now)), ""}, {safe(kidsOf(r.Keys)), ""},
 		})
 	}
 	table(w, "", rows)
+}
+
+func kidsOf(all []adminapi.KeyUse) string {
+	ids := make([]string, len(all))
+	for i, k := range all {
+		ids[i] = k.ID
+	}
+	return strings.Join(ids, ",")
 }

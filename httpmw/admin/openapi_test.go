@@ -50,7 +50,7 @@ func TestTheDocumentDescribesEveryDocument(t *testing.T) {
 	types := map[string]any{}
 	for _, v := range []any{
 		adminapi.Revocation{}, adminapi.Receipt{}, adminapi.Question{}, adminapi.Finding{}, adminapi.Rotation{}, adminapi.KeyRevocation{},
-		adminapi.Ring{}, adminapi.Key{}, adminapi.Status{}, adminapi.Promise{}, adminapi.Counters{}, adminapi.Replicas{}, adminapi.Replica{},
+		adminapi.Ring{}, adminapi.Key{}, adminapi.Status{}, adminapi.Promise{}, adminapi.Counters{}, adminapi.Replicas{}, adminapi.Replica{}, adminapi.KeyUse{},
 		adminapi.Problem{},
 	} {
 		types[reflect.TypeOf(v).Name()] = v

@@ -86,8 +86,35 @@ type Replica struct {
 	Age      float64           `json:"age"`    // of its view, seconds
 	Window   float64           `json:"window"` // seconds
 	Position string            `json:"position"`
+	Keys     []KeyUse          `json:"keys,omitempty"`   // of its ring, those that are not expired
 	Report   map[string]string `json:"report,omitempty"` // what the application adds
 	Seen     time.Time         `json:"seen"`
+}
+
+// A KeyUse is what a replica knows of a key of its ring.
+type KeyUse struct {
+	ID      string     `json:"kid"`
+	Revoked bool       `json:"revoked,omitempty"`
+	Seals   uint64     `json:"seals"`            // of this replica since it started
+	Sealed  *time.Time `json:"sealed,omitempty"` // when the key last sealed; absent: never, as far as is known
+	Opened  *time.Time `json:"opened,omitempty"` // when it last opened
+}
+
+// keyUsesOf returns all as a document.
+func keyUsesOf(all []revlog.KeyUse) (out []KeyUse) {
+	for _, k := range all {
+		out = append(out, KeyUse{k.ID, k.Revoked, k.Seals, moment(k.Sealed), moment(k.Opened)})
+	}
+	return out
+}
+
+// moment returns t in UTC, nil for the zero time.
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
 }
 
 // ReplicasOf returns all as a document.
@@ -96,7 +123,7 @@ func ReplicasOf(all []revlog.Replica) Replicas {
 	for _, r := range all {
 		d.Replicas = append(d.Replicas, Replica{
 			ID: r.ID, Host: r.Host, Version: r.Version, State: r.State, Age: r.Age.Seconds(), Window: r.Window.Seconds(),
-			Position: r.Position, Report: r.Report, Seen: r.Seen.UTC(),
+			Position: r.Position, Keys: keyUsesOf(r.Keys), Report: r.Report, Seen: r.Seen.UTC(),
 		})
 	}
 	return d

@@ -51,6 +51,7 @@ type Replica struct {
 	clock  logClock
 
 	identity    identity // what it calls itself among the readers of the store
+	keyUses     keyUses  // what it tells them of its keys
 	told        told     // of its state, to the log
 	deniedWatch deniedWatch
 	rate        lograte.Limiter

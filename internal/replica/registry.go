@@ -60,6 +60,7 @@ func (l *Replica) describe(now time.Time) revlog.Replica {
 		Version: moduleVersion(), State: s.State, Age: s.Age, Window: s.Window, Position: s.Position, Seen: now,
 	}
 	r.ID, r.Host = l.identity.names()
+	r.Keys = l.keyUses.all(now)
 	if l.config.Report != nil {
 		r.Report = l.config.Report()
 	}

@@ -22,7 +22,17 @@ type wireReplica struct {
 	AgeMS    int64             `json:"age_ms"`
 	WindowMS int64             `json:"window_ms"`
 	Position string            `json:"position"`
+	Keys     []wireKeyUse      `json:"keys,omitempty"`
 	Report   map[string]string `json:"report,omitempty"`
+}
+
+// A wireKeyUse is a revlog.KeyUse in Redis.
+type wireKeyUse struct {
+	ID      string `json:"kid"`
+	Revoked bool   `json:"revoked,omitempty"`
+	Seals   uint64 `json:"seals,omitempty"`
+	Sealed  int64  `json:"sealed,omitempty"` // Unix seconds
+	Opened  int64  `json:"opened,omitempty"` // Unix seconds
 }
 
 // Register implements [revlog.Registrar].
@@ -31,7 +41,7 @@ func (s *Store) Register(ctx context.Context, r revlog.Replica, keep time.Durati
 		return errors.New("redisstore: Register needs an ID of 1 to 64 bytes, and at least one millisecond to keep it")
 	}
 	doc, err := json.Marshal(wireReplica{
-		r.ID, r.Host, r.Version, r.State, r.Age.Milliseconds(), r.Window.Milliseconds(), r.Position, r.Report,
+		r.ID, r.Host, r.Version, r.State, r.Age.Milliseconds(), r.Window.Milliseconds(), r.Position, keyUses(r.Keys), r.Report,
 	})
 	if err != nil {
 		return err
@@ -68,9 +78,35 @@ func replica(text string) (revlog.Replica, bool) {
 	if d.int(ms); d.err != nil {
 		return revlog.Replica{}, false
 	}
+	var uses []revlog.KeyUse
+	for _, k := range r.Keys {
+		uses = append(uses, revlog.KeyUse{ID: k.ID, Revoked: k.Revoked, Seals: k.Seals, Sealed: moment(k.Sealed), Opened: moment(k.Opened)})
+	}
 	return revlog.Replica{
 		ID: r.ID, Host: r.Host, Version: r.Version, State: r.State,
 		Age: age, Window: window,
-		Position: r.Position, Report: r.Report, Seen: time.UnixMilli(ms),
+		Position: r.Position, Keys: uses, Report: r.Report, Seen: time.UnixMilli(ms),
 	}, true
+}
+
+func keyUses(all []revlog.KeyUse) (out []wireKeyUse) {
+	for _, k := range all {
+		out = append(out, wireKeyUse{k.ID, k.Revoked, k.Seals, unix(k.Sealed), unix(k.Opened)})
+	}
+	return out
+}
+
+// unix returns t in Unix seconds, 0 for the zero time; moment is the way back.
+func unix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+func moment(s int64) time.Time {
+	if s == 0 {
+		return time.Time{}
+	}
+	return time.Unix(s, 0).UTC()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -93,7 +94,11 @@ func TestReplicas(t *testing.T) {
 	st := open(t, &redis.UniversalOptions{Addrs: []string{s.Addr}}, redisstore.Config{AllowVolatile: true})
 	a := revlog.Replica{
 		ID: "a", Host: "h", Version: "v1", State: "synced", Age: 20 * time.Millisecond, Window: time.Hour,
-		Position: "5-1", Report: map[string]string{"keys": "k1,k2"},
+		Position: "5-1", Report: map[string]string{"build": "7"},
+		Keys: []revlog.KeyUse{
+			{ID: "k1", Seals: 1 << 33, Sealed: time.Unix(1<<40, 0).UTC(), Opened: time.Unix(1<<31, 0).UTC()},
+			{ID: "k2", Revoked: true},
+		},
 	}
 	if err := st.Register(t.Context(), a, time.Minute); err != nil {
 		t.Fatal(err)
@@ -115,6 +120,13 @@ func TestReplicas(t *testing.T) {
 	all[0].Seen = time.Time{}
 	if d := cmp.Diff([]revlog.Replica{a}, all); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
+	}
+	// A replica of an earlier release tells no keys.
+	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
+	s.Do("ZADD", "{wafer}:replicas", strconv.FormatInt(time.Now().Add(time.Minute).UnixMilli(), 10), "old")
+	s.Do("SET", "{wafer}:r:old", now+` {"id":"old","host":"h","version":"v0","state":"synced","age_ms":1,"window_ms":2,"position":"1-1"}`)
+	if all, err := st.Replicas(t.Context()); err != nil || len(all) != 2 {
+		t.Errorf("with one of an earlier release: %+v, %v", all, err)
 	}
 	if err := st.Register(t.Context(), revlog.Replica{}, time.Minute); err == nil {
 		t.Error("a replica without an id was registered")

@@ -15,8 +15,20 @@ type Replica struct {
 	Age      time.Duration
 	Window   time.Duration
 	Position string
-	Report   map[string]string // from Config.Report, such as the ids of the keys it holds
+	Keys     []KeyUse          // of its ring, those that are not expired
+	Report   map[string]string // from Config.Report
 	Seen     time.Time         // when the store received this, by the store's clock
+}
+
+// A KeyUse is what a replica knows of a key of its ring.
+type KeyUse struct {
+	ID      string
+	Revoked bool
+	// Seals is how often this replica sealed with the key since it started.
+	Seals uint64
+	// Sealed and Opened are when the key last sealed and last opened a token, as far as this replica
+	// knows. Zero: never.
+	Sealed, Opened time.Time
 }
 
 // A Registrar is a [Store] that also keeps a list of the replicas that read it. The list is for

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/wafer-sessions/wafer/keys"
@@ -125,13 +124,7 @@ func openFolder(ctx context.Context, dir string, log *slog.Logger) (_ *state, er
 }
 
 // report is what each replica adds to its description in the store.
-func (s *state) report() map[string]string {
-	var ids []string
-	for _, k := range s.ring.Ring().Keys() {
-		ids = append(ids, k.ID())
-	}
-	return map[string]string{"program": "wafer demo", "keys": strings.Join(ids, ",")}
-}
+func (s *state) report() map[string]string { return map[string]string{"program": "wafer demo"} }
 
 func (s *state) close() error {
 	var errs []error
