@@ -342,6 +342,40 @@ func TestR17AWindowOfAnotherLineSettlesNothing(t *testing.T) {
 	})
 }
 
+// tellKnown does what a replica does that had read more, in a term that s does not know.
+func tellKnown(t *testing.T, s revlog.Store, term uint32) {
+	t.Helper()
+	head, err := s.Create(t.Context(), revlog.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write(t.Context(), revlog.Repair{List: head.ID, Known: head.MS, KnownTerm: term}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// R17: a list that lacked something lacks it when it is lost as well. What was checked
+// before that is not answered for by the window of a replica that it made ask until then.
+func TestR17AWindowAnswersForNothingItsListLacked(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		before := login(t, l, 1, "ada")
+		time.Sleep(time.Minute)
+		tellKnown(t, store, 77)
+		time.Sleep(within)
+		since := login(t, l, 2, "ada")
+		wantVerdict(t, "checked before", verdict(t, l, before), replica.Undecided, replica.Silent)
+		time.Sleep(within)
+		store.flush()
+		time.Sleep(2 * within)
+		wantVerdict(t, "lost, checked before", verdict(t, l, before), replica.Undecided, replica.Silent)
+		wantVerdict(t, "lost, checked since", verdict(t, l, since), replica.Accept, replica.None)
+		time.Sleep(time.Minute)
+		wantVerdict(t, "a minute later", verdict(t, l, before), replica.Refuse, replica.ListLost)
+	})
+}
+
 // R23: the decision at commit sees what was revoked during the request.
 func TestR23DecideAtCommit(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {

@@ -175,6 +175,29 @@ func TestR10AReplicaThatJustBootedSeesAnotherLog(t *testing.T) {
 	})
 }
 
+// R10: nor need it have read any entry. What another log has since the beginning, and from
+// before the log time that this replica came to, was not trimmed.
+func TestR10AReplicaThatReadNoEntrySeesAnotherLog(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		log := revlog.NewMemory()
+		store := scriptedOver(log)
+		l := open(t, store)
+		another := revlog.Restore(log.State(), func(revlog.Change) error { return nil })
+		there := open(t, another)
+		q := login(t, there, 1, "ada")
+		time.Sleep(time.Second)
+		revoke(t, there, revocation.Session(sid(1)))
+		time.Sleep(time.Minute)
+		store.Replace(another)
+		revoke(t, there, revocation.Session(sid(2)))
+		time.Sleep(within)
+		wantVerdict(t, "revoked in the other log", l.Replica().Decide(q), replica.Refuse, replica.RevokedSession)
+		if a := l.Stats().Anomalies; a["broken"] != 1 || a["trimmed"] != 0 {
+			t.Errorf("counted as %v", a)
+		}
+	})
+}
+
 // A global entry that is in the recent log counts, whatever became of it in the store.
 func TestR15GlobalEntriesOfTheLogCount(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {

@@ -75,6 +75,20 @@ func TestR11WhatTheStoreLostIsPutBack(t *testing.T) {
 	}
 }
 
+// trimmedTo reads the log of s as if it began with number n.
+func trimmedTo(s revlog.Store, n int64) func(context.Context, revlog.Cursor) (revlog.Page, error) {
+	return func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+		p, err := s.Read(ctx, c)
+		for len(p.Entries) > 0 && p.Entries[0].Position.N < n {
+			p.Entries = p.Entries[1:]
+		}
+		if len(p.Entries) > 0 {
+			p.Oldest = p.Entries[0].Position
+		}
+		return p, err
+	}
+}
+
 // R10: a log trimmed past this replica's position is not skipped over.
 func TestR10TrimmedMovesH0(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
@@ -90,18 +104,7 @@ func TestR10TrimmedMovesH0(t *testing.T) {
 		time.Sleep(time.Minute)
 		revoke(t, there, revocation.Session(sid(98)))
 		store.Recover()
-		store.Hook(func(s *revlogtest.Hooks) {
-			s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
-				p, err := shared.Read(ctx, c)
-				for len(p.Entries) > 0 && p.Entries[0].Position.N < 3 {
-					p.Entries = p.Entries[1:]
-				}
-				if len(p.Entries) > 0 {
-					p.Oldest = p.Entries[0].Position
-				}
-				return p, err
-			}
-		})
+		store.Hook(func(h *revlogtest.Hooks) { h.Read = trimmedTo(shared, 3) })
 		time.Sleep(time.Second)
 		if n := here.Stats().Anomalies["trimmed"]; n != 1 {
 			t.Errorf("trimmed %d times", n)

@@ -3,6 +3,7 @@ package revocation_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,26 +46,112 @@ func TestR17LostAgainAndAgain(t *testing.T) {
 	}
 }
 
-// What was written back after one loss is written back after the next, and the one
-// after that: a replica that boots then finds it in the store.
-func TestR26WhatWasWrittenBackIsWrittenBackAgain(t *testing.T) {
+// R17: a window that is kept apart answers no longer when a list was lost since of which
+// this replica does not know everything.
+func TestR17AGapBetweenTwoLossesIsNotSkipped(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		gap  func(*testing.T, scripted, *revocation.List)
+		want replica.Outcome // a minute after the second loss
+	}{
+		{"no gap", func(*testing.T, scripted, *revocation.List) {}, replica.Accept},
+		{"revoked in bulk", func(t *testing.T, _ scripted, l *revocation.List) {
+			if _, err := l.RevokeMany(t.Context(), slices.Values([]revocation.Target{revocation.Session(sid(1))}), nil); err != nil {
+				t.Fatal(err)
+			}
+		}, replica.Refuse},
+		{"an entry that cannot be read", func(t *testing.T, store scripted, l *revocation.List) {
+			forged(t, store, revlog.Assertion{Scope: revlog.ScopeSession, Tag: l.Tag(revocation.Session(sid(1))), Version: 0x22})
+		}, replica.Refuse},
+		{"trimmed", func(t *testing.T, store scripted, l *revocation.List) {
+			there := open(t, store.Unwrap())
+			revoke(t, there, revocation.Session(sid(7)))
+			time.Sleep(within)
+			store.silence()
+			revoke(t, there, revocation.Session(sid(8)))
+			time.Sleep(time.Second)
+			revoke(t, there, revocation.Session(sid(9)))
+			if err := there.Close(); err != nil {
+				t.Error(err)
+			}
+			store.Recover()
+			store.Hook(func(h *revlogtest.Hooks) { h.Read = trimmedTo(h.Store, 3) })
+		}, replica.Refuse},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				store := script()
+				l := open(t, store)
+				q := login(t, l, 1, "ada")
+				time.Sleep(time.Minute)
+				store.flush()
+				time.Sleep(2 * within)
+				wantVerdict(t, "after the first loss", verdict(t, l, new(*q)), replica.Accept, replica.None)
+				tt.gap(t, store, l)
+				time.Sleep(2 * within)
+				store.Recover()
+				store.flush()
+				time.Sleep(time.Minute + within)
+				if v := verdict(t, l, q); v.Outcome != tt.want {
+					t.Errorf("after the second one: %v (%v), want %v", v.Outcome, v.Reason, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// R17: nor when it was lost before this replica had come to it, and by its clock all that
+// was revoked in bulk there is from before the loss.
+func TestR17AGapBeforeThisReplicaCameIsNotSkipped(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
-		gone := login(t, l, 2, "ada")
-		time.Sleep(time.Second)
-		revoke(t, l, revocation.Session(sid(2)))
+		q := login(t, l, 1, "ada")
 		time.Sleep(time.Minute)
-		for i := range 4 {
-			store.flush()
-			time.Sleep(time.Minute)
-			booted := openWith(t, store, revocation.Config{})
-			wantVerdict(t, fmt.Sprint("at a replica that booted after loss ", i+1), verdict(t, booted, gone), replica.Refuse, replica.RevokedSession)
-			if err := booted.Close(); err != nil {
-				t.Error(err)
-			}
+		behind := revlog.NewMemory()
+		behind.SetClock(func() time.Time { return time.Now().Add(-time.Hour) })
+		there := open(t, behind)
+		if _, err := there.RevokeMany(t.Context(), slices.Values([]revocation.Target{revocation.Session(sid(1))}), nil); err != nil {
+			t.Fatal(err)
 		}
+		if err := there.Close(); err != nil {
+			t.Error(err)
+		}
+		store.Replace(behind)
+		time.Sleep(2 * within)
+		store.flush()
+		time.Sleep(time.Minute + within)
+		wantVerdict(t, "after the second loss", verdict(t, l, q), replica.Refuse, replica.ListLost)
 	})
+}
+
+// What was written back after one loss is written back after the next, and the one
+// after that: a replica that boots then finds it in the store. That another replica had
+// come further in what was lost is no reason to forget it.
+func TestR26WhatWasWrittenBackIsWrittenBackAgain(t *testing.T) {
+	for _, further := range []bool{false, true} {
+		bubble.Test(t, func(t *testing.T) {
+			store := script()
+			l := open(t, store)
+			gone := login(t, l, 2, "ada")
+			time.Sleep(time.Second)
+			revoke(t, l, revocation.Session(sid(2)))
+			time.Sleep(time.Minute)
+			for i := range 4 {
+				store.flush()
+				time.Sleep(time.Minute)
+				booted := openWith(t, store, revocation.Config{})
+				wantVerdict(t, fmt.Sprint("at a replica that booted after loss ", i+1), verdict(t, booted, gone), replica.Refuse, replica.RevokedSession)
+				if err := booted.Close(); err != nil {
+					t.Error(err)
+				}
+				if further {
+					tellKnown(t, store, 77)
+					time.Sleep(time.Second)
+				}
+			}
+		})
+	}
 }
 
 // R26: what the store held all the time, as one does that comes back with an older list,

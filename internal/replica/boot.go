@@ -181,7 +181,7 @@ func (j *joining) first(p revlog.Page, globals []revlog.Entry) {
 	}
 	j.before = v.last.N
 	if p.Oldest.N > 1 && p.Oldest.MS > start {
-		start = p.Oldest.MS
+		start, v.now.gap = p.Oldest.MS, true
 	}
 	v.now.from = max(start, p.Head.Born)
 	v.now.recentFrom = v.now.from

@@ -197,6 +197,9 @@ func (l *Replica) recall(q *Query, v *view, h revlog.Head) finding {
 			s, _ := l.look(q, w)
 			return max(worst, s)
 		}
+		if w.alone {
+			break
+		}
 		worst = max(worst, l.since(q, w))
 	}
 	return unsure
@@ -226,15 +229,16 @@ func (w *window) complete(h revlog.Head, within time.Duration) bool {
 }
 
 // lost returns the window of v to be kept apart, since the store lost what it is of.
-// What was kept before stands behind it, if it is complete. joined says that the new
-// window begins where this one ended, and leaves nothing out.
+// What was kept before stands behind it, and answers for somebody only if it is complete
+// and nothing is missing since. joined says that the new window begins where this one
+// ended, and leaves nothing out.
 func (v *view) lost(joined bool, within time.Duration) *window {
 	w := *v.now
 	w.term, w.joined = v.head.Term(), joined
-	if v.kept.complete(v.head, within) && v.kept.depth < mostKept {
-		w.earlier, w.depth = v.kept, v.kept.depth+1
-		w.brief = v.m.MS-min(w.from, v.head.Born) <= within.Milliseconds()
-	}
+	w.earlier = v.kept.newest(mostKept)
+	w.alone = w.gap || !v.kept.complete(v.head, within)
+	w.brief = !w.alone && v.m.MS-min(w.from, v.head.Born) <= within.Milliseconds()
+	w.from = max(w.from, v.head.Born) // what came before then its list may have lacked
 	return &w
 }
 

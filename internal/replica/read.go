@@ -137,7 +137,7 @@ func (v *view) pastGap(p revlog.Page, entries []revlog.Entry) *view {
 func (v *view) cut(at int64) *view {
 	n, w := *v, *v.now
 	w.from, w.recentFrom, w.gens, w.recent, w.blocks = at, at, nil, nil, nil
-	w.anchored = false
+	w.anchored, w.gap = false, true
 	n.now = &w
 	return &n
 }
@@ -162,7 +162,7 @@ func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent t
 	w.cover(n.head.Floor) // what was revoked in bulk before it is in no window
 	if forgedAt > 0 {
 		w.cover(forgedAt)
-		w.recentFrom = max(w.recentFrom, forgedAt)
+		w.recentFrom, w.gap = max(w.recentFrom, forgedAt), true
 	}
 	n.now = w
 	over := int64(0) // a view that just begins knows nothing of leaps yet, and forgets nothing

@@ -277,9 +277,12 @@ func (l *Replica) resume(ctx context.Context, v *view, head revlog.Head, from in
 	}
 	n.globals = n.globals.merge(v.globals)
 	n.leaps, n.past = l.leapt(v, n.head.MS), v.past
+	floor := v.head.Floor
 	if n.head.ID != v.head.ID {
+		floor = 0
 		n.past = append([]revlog.Head{v.head}, v.past[:min(len(v.past), mostKept)]...)
 	}
+	n.now.gap = n.now.gap || n.head.Floor > floor // no entry tells of what was revoked in bulk
 	n.kept, n.tail = v.lost(joined, l.Within()), v.tail
 	l.filler = nil
 	l.publish(n)
@@ -293,7 +296,7 @@ func (l *Replica) leave(v *view, h revlog.Head) *view {
 	l.odd()
 	n := *v
 	n.head, n.m, n.last, n.chain = h, h.Position(), revlog.Position{N: h.N}, h.Chain
-	n.now = &window{from: h.MS, to: h.MS, moved: h.MS, recentFrom: h.MS, watermarks: v.now.watermarks}
+	n.now = &window{from: h.MS, to: h.MS, moved: h.MS, recentFrom: h.MS, watermarks: v.now.watermarks, gap: true}
 	n.adrift = true
 	if n.kept == nil {
 		n.kept = v.now

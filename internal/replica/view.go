@@ -75,7 +75,7 @@ func (v *view) follow(p revlog.Page) ([]revlog.Entry, error) {
 		return nil, errBroken // the log reaches back far enough, and does not hold our last entry
 	}
 	at := v.last.N
-	if len(fresh) > 0 && fresh[0].Position.N > at+1 && p.Oldest.N > at {
+	if len(fresh) > 0 && fresh[0].Position.N > at+1 && p.Oldest.N > at+1 {
 		gap, at = true, fresh[0].Position.N-1
 	}
 	ms := v.m.MS

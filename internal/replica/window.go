@@ -39,13 +39,16 @@ type window struct {
 	anchor   revlog.Entry
 	anchored bool
 
+	// gap: something that came since the window that was kept apart before this one is
+	// not known.
+	gap bool
+
 	// Of a window that is kept apart: the term that reigned when it ended, whether the
-	// window that follows begins where it ended, and the one that was kept before it,
-	// if that still answered for what it covers.
+	// window that follows begins where it ended, and the one that was kept before it.
 	term    uint32
 	joined  bool
 	earlier *window
-	depth   int  // how many stand behind it
+	alone   bool // earlier answers for nobody any more, but what it knows stays revoked
 	brief   bool // it is of a list that lived no longer than S after the one of before
 }
 
@@ -198,7 +201,19 @@ func (w *window) trim(retain time.Duration) {
 
 // cover moves the beginning of w to at, for good.
 func (w *window) cover(at int64) {
+	w.gap = w.gap || at > w.from
 	w.from, w.moved = max(w.from, at), max(w.moved, at)
+}
+
+// newest returns w with no more than n windows, of which it is the first.
+func (w *window) newest(n int) *window {
+	if w == nil || n == 0 {
+		return nil
+	}
+	c := *w
+	c.earlier = w.earlier.newest(n - 1)
+	c.alone, c.brief = c.alone || c.earlier == nil, c.brief && c.earlier != nil
+	return &c
 }
 
 func (w *window) bytes() int64 {
