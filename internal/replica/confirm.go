@@ -104,7 +104,7 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 	case err != nil:
 		return l.unanswered(q, err), nil
 	}
-	if found == revlog.FoundNothing && (ahead(q, a.Now, l.Within()) || forgotten(q, a.Head, a.Now)) {
+	if found == revlog.FoundNothing && (ahead(q, a.Now, l.Within()) || forgotten(q.Checked, a.Head, a.Now)) {
 		found = revlog.FoundAhead
 	}
 	at := checkedAt(a.Head.MS, a.Head)

@@ -109,7 +109,7 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 // doubt is what becomes of q where the window does not decide: the store is asked,
 // if it still remembers what could have ended q.
 func (v *view) doubt(q *Query) Verdict {
-	if forgotten(q, v.head, v.m.MS) {
+	if forgotten(q.Checked, v.head, v.m.MS) {
 		return Verdict{Outcome: Refuse, Reason: Stale}
 	}
 	return Verdict{Outcome: Ask}

@@ -256,10 +256,11 @@ func (v *view) retainAt(chk int64) time.Duration {
 	return kept
 }
 
-// forgotten reports whether the store may have forgotten, at log time ms, what ended
-// q: it counts by its clock, and so ages by a leap. Then its "not revoked" means nothing.
-func forgotten(q *Query, h revlog.Head, ms int64) bool {
-	return ms-q.Checked > (h.RetainAt(q.Checked) + revlog.ForgetLate).Milliseconds()
+// forgotten reports whether the store may have forgotten, at log time ms, what ended a
+// session that was checked at chk: it counts by its clock, and so ages by a leap. Then its
+// "not revoked" means nothing.
+func forgotten(chk int64, h revlog.Head, ms int64) bool {
+	return ms-chk > (h.RetainAt(chk) + revlog.ForgetLate).Milliseconds()
 }
 
 // incredible counts and tells a log time that cannot be right.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	. "github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // An exemption is something that the model forgives.
@@ -80,6 +81,8 @@ func (h *history) mistake(t *modelToken, why Reason) string {
 		switch {
 		case t.s.alone:
 			return "alone"
+		case h.clocks && rev.key.Scope == revlog.ScopeGroup && t.s.joined(rev.name) && h.sim.primary.head().MS-rev.at > h.shortest.Milliseconds():
+			return "clock set" // at the switch the store had forgotten that, and this replica has not (R22)
 		case t.s.user == "" && t.s.since.Sub(rev.acked) < 2*modelS:
 			return "anonymous"
 		case h.split:

@@ -1,6 +1,7 @@
 package replica_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -223,6 +224,48 @@ func TestModelALongListWithAShortWindow(t *testing.T) {
 			if _, d := h.decide(r, ada); d.Outcome == Accept {
 				t.Errorf("%s accepts what it had read the end of", r.name)
 			}
+		}
+	})
+}
+
+// The store's clock jumps ahead, and it forgets that a group was revoked just before eve
+// logged in. A replica that knows lets her session into that group no more; one that booted
+// since does, and the other one refuses the successor.
+func TestModelAGroupIsForgottenBehindAJump(t *testing.T) {
+	written(t, func(h *history) {
+		knows := h.members[0]
+		h.revoke(knows, revlog.ScopeGroup, "tenant", Revocation{})
+		eve := h.enters(knows, "eve")
+		h.read(time.Minute)
+		h.sim.primary.offset, h.clocks = 2*h.shortest+2*time.Hour, true
+		h.read(time.Second)
+		q, d := h.decide(knows, eve)
+		if d.Outcome != Accept || !d.Renew {
+			h.t.Fatalf("behind the jump: %+v", d)
+		}
+		h.revoke(knows, revlog.ScopeSubject, "bob", Revocation{}) // at a write the store forgets
+		h.read(time.Second)
+		eve.q = *q
+		h.boot()
+		booted := h.members[2]
+		booted.wall, booted.idle = 0, time.Hour
+		enters := func(r *member) error {
+			s := &modelSession{user: "eve", groups: []string{"tenant"}, idle: r.idle, begun: eve.s.begun, done: eve.s.done, since: eve.s.since, minted: time.Now(), parent: eve.s}
+			start, err := r.l.Succeed(background, &eve.q, Succession{Kind: SetGroups, Login: h.identity(r, s)})
+			if err == nil {
+				h.mint(r, s, start)
+			}
+			return err
+		}
+		if err := enters(knows); !errors.Is(err, ErrRevoked) {
+			h.t.Errorf("who knows: %v", err)
+		}
+		if err := enters(booted); err != nil {
+			h.t.Errorf("who booted: %v", err)
+		}
+		h.read(time.Second)
+		if _, d := h.decide(knows, h.tokens[len(h.tokens)-1]); d.Outcome != Refuse || h.forgiven["clock set"] != 1 {
+			h.t.Errorf("the successor: %+v, forgiven %v", d, h.forgiven)
 		}
 	})
 }

@@ -29,6 +29,11 @@ type modelSession struct {
 
 func (s *modelSession) listed() bool { return s.user != "" || len(s.groups) > 0 }
 
+// joined reports whether s was switched into a group after it began.
+func (s *modelSession) joined(group string) bool {
+	return slices.Contains(s.groups, group) && s.parent != nil && (!slices.Contains(s.parent.groups, group) || s.parent.joined(group))
+}
+
 // A modelToken is one copy of a session's token; a thief keeps them all.
 type modelToken struct {
 	s       *modelSession

@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -33,7 +34,8 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 	}
 	l.wake(ctx)
 	now := time.Now()
-	if d := l.decide(q, now); d.Outcome == Refuse {
+	d := l.decide(q, now)
+	if d.Outcome == Refuse {
 		return Start{}, fmt.Errorf("%w: %v", ErrRevoked, d.Reason)
 	}
 	v := l.view.Load()
@@ -59,14 +61,26 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 	for i, a := range b.Assertions {
 		l.keep(revlog.Key{Scope: a.Scope, Tag: a.Tag}, placeOf(w.Head), w.Results[i])
 	}
-	if v.knowsMore(w.Head) {
-		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, errBehind)
+	if err := v.doubts(max(q.Checked, d.Checked), w.Head); err != nil {
+		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	start, err := l.successor(ctx, s.Login, b.Then, w.Then)
 	if err == nil && s.Kind == SetGroups {
 		start.Epoch = q.Epoch
 	}
 	return start, err
+}
+
+// doubts says why the "not revoked" of a store with the head h means nothing, if so,
+// about a session that was checked at chk.
+func (v *view) doubts(chk int64, h revlog.Head) error {
+	switch {
+	case v.knowsMore(h):
+		return errBehind
+	case forgotten(chk, h, h.MS): // its clock jumped (R27)
+		return errors.New("it may have forgotten what ended this session")
+	}
+	return nil
 }
 
 // successor returns what a successor carries that b logs in, where a is the answer to q.
@@ -94,8 +108,13 @@ func (l *Replica) predecessor(q *Query, s Succession, v *view, now time.Time) (r
 	if unless.Epoch < q.Epoch && ahead(q, l.logTime(now), l.Within()) {
 		return revlog.Question{}, fmt.Errorf("%w: this session began under a primary that is gone, ahead of log time", ErrUnavailable)
 	}
-	joins := func(g revlog.Tag) bool { return !slices.Contains(q.groups(), g) }
-	if s.Kind != SetGroups || !slices.ContainsFunc(s.Login.Groups, joins) {
+	var joined Login
+	for _, g := range s.Login.Groups {
+		if s.Kind == SetGroups && !slices.Contains(q.groups(), g) {
+			joined.Groups = append(joined.Groups, g)
+		}
+	}
+	if len(joined.Groups) == 0 {
 		return unless, nil
 	}
 	// What q was checked for says nothing of a group it was not in: that needs a
@@ -104,6 +123,9 @@ func (l *Replica) predecessor(q *Query, s Succession, v *view, now time.Time) (r
 		return revlog.Question{}, fmt.Errorf("%w: this session was checked ahead of log time", ErrUnavailable)
 	}
 	unless.Checked = min(unless.Checked, unless.Epoch)
+	if forgotten(unless.Checked, v.head, l.logTime(now)) && l.knows(joined, q.Epoch) {
+		return revlog.Question{}, fmt.Errorf("%w: %v", ErrRevoked, RevokedGroup)
+	}
 	unless.Groups = append(unless.Groups, s.Login.Groups...)
 	return unless, nil
 }
