@@ -8,24 +8,25 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// answeredLimit is how many revocations answered holds: 8 MB of them.
+// answeredLimit is how many watermarks answered holds, in 8 MB.
 const answeredLimit = 1 << 17
 
-// answered is what the store once said is revoked, as watermarks. Nothing is ever
-// un-revoked, so it stays true, and nobody who sends revoked sessions again and again
-// makes this replica ask again and again (R18). Of too many, the older half goes.
+// answered holds what the store has answered is revoked, as watermarks. Nothing is ever
+// un-revoked, so these answers stay true. A client that sends revoked sessions again and
+// again does not make this replica ask again and again (R18). When answered is full, it
+// drops the older half.
 type answered struct {
 	mu    sync.Mutex // of writers
 	known atomic.Pointer[watermarks]
 }
 
-// of returns the watermark of k, 0 if the store never said one.
+// of returns the watermark of k, or 0 if the store has never answered one.
 func (t *answered) of(k revlog.Key) int64 { return t.known.Load().of(k) }
 
 func (t *answered) sees(k revlog.Key, epoch int64) finding { return upTo(t.of(k), epoch) }
 
-// remember keeps the watermark of k, if it is higher than what is known: a store that
-// is behind may know of less.
+// remember keeps w as the watermark of k if it is higher than the one known: a store that
+// is behind may answer with a lower one.
 func (t *answered) remember(k revlog.Key, w int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -44,8 +45,8 @@ func (t *answered) forget() {
 	t.known.Store(nil)
 }
 
-// answeredRevoked looks for q among what the store once said is revoked. Watermarks are
-// compared, so that one who logged in again is not met by an older one.
+// answeredRevoked looks for a revocation of q in what the store has answered. It compares
+// watermarks, so an older revocation does not refuse a user who has logged in again.
 func (l *Replica) answeredRevoked(q *Query) Reason {
 	if l.answered.known.Load().count() == 0 {
 		return None
@@ -54,7 +55,7 @@ func (l *Replica) answeredRevoked(q *Query) Reason {
 	return why
 }
 
-// remember keeps what the store says is revoked.
+// remember keeps what the store answered is revoked.
 func (l *Replica) remember(a revlog.Answer) {
 	for _, e := range a.Found {
 		l.answered.remember(e.Key(), e.W)

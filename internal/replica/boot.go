@@ -11,8 +11,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// start boots, again and again until it succeeds or ctx ends. With
-// StartWithoutStore once is enough.
+// start boots the replica, and tries again until it succeeds or ctx ends. With
+// StartWithoutStore it tries once.
 func (l *Replica) start(ctx context.Context) error {
 	for {
 		err := l.boot(ctx, time.Now())
@@ -38,7 +38,8 @@ func (l *Replica) start(ctx context.Context) error {
 	}
 }
 
-// startLate is a turn of the reader of a list that was opened without its store.
+// startLate is a read cycle of a replica that was opened without its store: it tries to
+// boot.
 func (l *Replica) startLate(ctx context.Context) {
 	err := l.boot(ctx, time.Now())
 	switch {
@@ -52,7 +53,7 @@ func (l *Replica) startLate(ctx context.Context) {
 	}
 }
 
-// waits tells the log what the list waits for, at once and then once a minute.
+// waits logs what the replica waits for, at once and then once a minute.
 func (l *Replica) waits() {
 	l.seldom(slog.LevelWarn, "revocation: waiting for the store, to join the list",
 		"store", l.where(), "waited", time.Since(l.clock.begun).Round(time.Millisecond), "error", l.told.waitsFor)
@@ -73,11 +74,12 @@ func (l *Replica) where() string {
 	return "the store"
 }
 
-// bootFor is how long a boot reads recent entries for before the replica is ready.
+// bootFor is how long after its start a boot goes on reading recent entries. Then the
+// replica is ready.
 const bootFor = time.Second
 
-// boot joins or begins the list and reads the end of its log, and as much of the
-// recent entries as it gets in a second (R15). now is when it was called.
+// boot joins or creates the list and reads the end of its log. Then it reads recent entries
+// until a second has passed since now, which is when boot was called (R15).
 func (l *Replica) boot(ctx context.Context, now time.Time) error {
 	l.reading.Lock()
 	defer l.reading.Unlock()
@@ -118,8 +120,8 @@ func (l *Replica) create(ctx context.Context) (revlog.Head, error) {
 	return head, nil
 }
 
-// A joining is a view that is being begun: what was read of the log so far, so that an
-// attempt that fails loses one page and not all of them.
+// A joining is a view that is not complete yet, with what was read of the log so far. It is
+// kept between attempts, so that a failed one loses one page and not all of them.
 type joining struct {
 	from   int64 // log time that was asked for
 	v      *view
@@ -128,10 +130,10 @@ type joining struct {
 	forged error // errForged, if global entries are missing
 }
 
-// begin returns a view of the log from a log time on, read to its end, and the
-// number of the last entry before it. now is when reading began. If it fails, the next
-// call for the same list goes on where it came to. Of a log that is inconsistent it
-// returns the end. With errForged, the view lacks global entries.
+// begin reads the log from the log time from to its end. It returns a view of that and the
+// number of the last entry before it. now is when the reading began. If it fails, the next
+// call for the same list continues where this one stopped. If the log is inconsistent, the
+// view begins at the end of the log. With errForged, the view lacks global entries.
 func (l *Replica) begin(ctx context.Context, head revlog.Head, from int64, now time.Time) (_ *view, before int64, _ error) {
 	j := l.joining
 	if j == nil || j.v.head.ID != head.ID || j.from > from {
@@ -169,7 +171,7 @@ func (l *Replica) begin(ctx context.Context, head revlog.Head, from int64, now t
 	}
 }
 
-// first makes the view begin with the first page, and its global entries.
+// first lets the view begin with the first page and its global entries.
 func (j *joining) first(p revlog.Page, globals []revlog.Entry) {
 	j.read = true
 	v := j.v

@@ -45,7 +45,7 @@ func (l *Replica) RevokeMany(ctx context.Context, all iter.Seq[Revocation], prog
 	return receipt, nil
 }
 
-// A bulk is a RevokeMany under way.
+// A bulk is a RevokeMany in progress.
 type bulk struct {
 	*Replica
 	ctx      context.Context
@@ -56,7 +56,8 @@ type bulk struct {
 	n   int // revocations written
 }
 
-// part returns what to write of a part, which is sent at once.
+// part returns what to write for one part. The caller must send it at once, because "now"
+// means the present.
 func (b *bulk) part(some []Revocation) (all []revlog.Assertion) {
 	now := max(b.clock.present(time.Now()), b.view.Load().m.MS)
 	for _, o := range some {

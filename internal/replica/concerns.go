@@ -2,7 +2,7 @@ package replica
 
 import "github.com/wafer-sessions/wafer/revocation/revlog"
 
-// A finding is what a lookup sees of a session.
+// A finding is what a lookup finds about a session.
 type finding uint8
 
 const (
@@ -11,7 +11,7 @@ const (
 	revoked                // certainly
 )
 
-// scopes says for which kinds of revocation to look.
+// scopes says which kinds of revocation to look for.
 type scopes uint8
 
 const (
@@ -19,13 +19,13 @@ const (
 	listed                    // of the session, its subject and its groups
 )
 
-// match looks for a revocation of q, whatever it names, and returns the most that
-// sees found and the reason for it. This is the only place in a replica where
-// scopes are combined. They combine by OR: a revocation of one scope never hides
-// one of another.
+// match looks for a revocation of q in each of the scopes in. sees looks for one key. match
+// returns the most certain finding and the reason that belongs to it. This is the only
+// place in a replica that combines scopes. It combines them by OR: a revocation of one
+// scope never hides one of another.
 //
-// A session that the list is not about (see [Query.listed]) is only ever concerned by
-// global revocations.
+// Only global entries apply to a session that the list does not hold one by one (see
+// [Query.listed]).
 func (l *Replica) match(q *Query, in scopes, sees func(revlog.Key) finding) (finding, Reason) {
 	worst, why := miss, None
 	look := func(k revlog.Key) (done bool) {
@@ -61,8 +61,8 @@ func (l *Replica) match(q *Query, in scopes, sees func(revlog.Key) finding) (fin
 	return worst, why
 }
 
-// upTo is what a watermark w, 0 if there is none, means to a session that began at
-// epoch. Sessions and keys are revoked with the watermark Forever.
+// upTo returns what the watermark w means for a session that began at epoch. If w is 0,
+// there is none. Sessions and keys are revoked with the watermark Forever.
 func upTo(w, epoch int64) finding {
 	if w > 0 && w >= epoch {
 		return revoked

@@ -29,12 +29,12 @@ func (c Config) logger() *slog.Logger {
 	return c.Logger
 }
 
-// retain is how long an entry must be remembered: a token minted just before it
-// dies of idleness at most this much later (docs/protocol.md, R4).
+// retain is how long an entry must be kept: no replica accepts a session that was last
+// checked before the entry for longer than this after it (R4, R24).
 func (c Config) retain() time.Duration { return c.maxIdle() + c.grace() + c.within() }
 
-// renewal is the longest time between two renewals of an active session, of any
-// process: all of them are idle for less than the list remembers.
+// renewal is the longest time between two renewals of an active session, for every process:
+// none has an idle limit longer than the retention.
 func renewal(retain time.Duration) time.Duration {
 	return min(max(retain/10, time.Minute), 5*time.Minute, retain/2)
 }

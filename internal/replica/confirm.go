@@ -13,14 +13,14 @@ import (
 
 const (
 	confirmFor = 500 * time.Millisecond // one confirm, and how long others may join it (R18)
-	// A little longer than an answer may take: a caller that waits for room learns that the
-	// store is silent from those who have it.
+	// A little longer than an answer may take. So a caller that waits for room learns that
+	// the store is silent from the questions that have room.
 	roomFor   = confirmFor + confirmFor/10
 	lostGrace = time.Minute // after a loss, before "unknown" becomes "log in again" (R17)
 )
 
-// clearKey names a confirmed session, with all that it says of itself, in the cache of
-// those found not revoked.
+// clearKey names a session in the cache of those that the store answered are not revoked.
+// It covers everything that the question depended on.
 type clearKey [16]byte
 
 func (t *tagger) clearKey(q *Query) (k clearKey) {
@@ -42,10 +42,11 @@ var (
 	errBehind  = errors.New("revocation: the store answers from a state this replica has not followed yet")
 )
 
-// Confirm decides what [Replica.Decide] answered with [Ask], by at most one read of
-// the exact set. It never returns Ask. If the store does not answer it decides
-// from the window, as far as that reaches. It returns [Undecided] where that does
-// not reach, and where the store answers but cannot be believed yet.
+// Confirm decides about a session for which [Replica.Decide] returned [Ask]. It never
+// returns Ask. It reads the exact set once, or twice if the first answer does not agree
+// with the view. If the store does not answer, it decides from the window as far as that
+// reaches back. It returns [Undecided] if the window does not reach back far enough, or if
+// the store's answer cannot be used yet.
 func (l *Replica) Confirm(ctx context.Context, q *Query) Verdict {
 	v := l.confirm(ctx, q, time.Now())
 	if v.Outcome == Refuse {
@@ -67,7 +68,7 @@ func (l *Replica) confirm(ctx context.Context, q *Query, now time.Time) Verdict 
 	}
 	v := l.view.Load()
 	d, err := l.consult(ctx, q, v, now)
-	// One who is behind need not be for long: after a failover until the next read.
+	// A replica that is behind catches up soon: after a failover, with the next read.
 	if errors.Is(err, errBehind) && l.await(ctx, 1, func() bool { return l.view.Load() != v }) {
 		now = time.Now()
 		if d = l.decide(q, now); d.Outcome == Ask {
@@ -77,9 +78,8 @@ func (l *Replica) confirm(ctx context.Context, q *Query, now time.Time) Verdict 
 	return d
 }
 
-// consult decides q by what was asked before or, if that does not decide it, by
-// asking the store. With errBehind nothing was decided because v is not of the log
-// that the store has.
+// consult decides about q from earlier answers or, if they do not decide, by asking the
+// store. With errBehind it has not decided, because the store does not agree with v (R17).
 func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time) (Verdict, error) {
 	key := l.tags.clearKey(q)
 	if d := l.askedBefore(q, v, key, now); d.Outcome != Ask {
@@ -88,8 +88,8 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 	}
 	question := l.question(q, v)
 	a, err := l.ask(ctx, question)
-	// Before anything else is made of the answer: nothing is ever un-revoked, so that
-	// is true however old the answer is, and however far this replica is behind.
+	// This comes before everything else: nothing is ever un-revoked, so "revoked" is true
+	// however old the answer is and however far behind this replica is.
 	found, scope := a.Judge(question)
 	switch {
 	case found == revlog.FoundRevoked:
@@ -98,8 +98,8 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 	case errors.Is(err, errForged):
 		return Verdict{Reason: Silent}, nil
 	case err == nil && v.knowsMore(a.Head):
-		// It answers, so this replica is not cut off; but what the window would accept may
-		// have been revoked since.
+		// The store answers, so this replica is not cut off. But what the window would
+		// accept may have been revoked since.
 		return Verdict{Reason: Silent}, errBehind
 	case err != nil:
 		return l.unanswered(q, err), nil
@@ -127,15 +127,15 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 	return accept, nil
 }
 
-// askedBefore decides q by what the store answered before, if that decides it: else
-// its outcome is Ask.
+// askedBefore decides about q from earlier answers of the store. If they do not decide, the
+// outcome is Ask.
 func (l *Replica) askedBefore(q *Query, v *view, key clearKey, now time.Time) Verdict {
 	synced := v.age(now) <= l.Within()
 	if r := l.answeredRevoked(q); r != None {
 		return Verdict{Outcome: Refuse, Reason: r, Fresh: synced}
 	}
-	// Found clear before: as good as a token that was checked then, so it is decided again like
-	// one. What was revoked since shows in the window (R18).
+	// An earlier "not revoked" is worth as much as a token that was checked then. So it is
+	// decided like such a token, and the window shows what was revoked since (R18).
 	if s, ok := l.cleared.Get(key); ok && synced && s.chk > q.Checked {
 		again := *q
 		again.Checked, again.Term = s.chk, s.term
@@ -144,14 +144,14 @@ func (l *Replica) askedBefore(q *Query, v *view, key clearKey, now time.Time) Ve
 	return Verdict{Outcome: Ask}
 }
 
-// unknown decides q where the store cannot, because it is not complete for a session
-// last checked then. accept is what acceptance would be.
+// unknown decides about q when the store cannot, because the list is not complete from the
+// time when q was last checked. accept is the verdict to return if q is accepted.
 func (l *Replica) unknown(q *Query, v *view, a revlog.Answer, accept Verdict) Verdict {
 	switch l.recall(q, v, a.Head) {
 	case miss:
 		l.counters.anomalies.add("settled_miss")
-		// Not renewed before every replica that reaches the store has had the time to
-		// say what it knows.
+		// q is not renewed before every replica that reaches the store has had the time to
+		// write back what it knows.
 		accept.Renew = accept.Renew && a.Now-a.Head.Born > l.Within().Milliseconds()
 		return accept
 	case revoked, maybe:
@@ -164,8 +164,8 @@ func (l *Replica) unknown(q *Query, v *view, a revlog.Answer, accept Verdict) Ve
 	return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}
 }
 
-// unanswered decides q where asking ended with err. Meanwhile the reader may have
-// come further.
+// unanswered decides about q when the question ended with err. The reader may have read
+// more meanwhile, so it tries the window again.
 func (l *Replica) unanswered(q *Query, err error) Verdict {
 	now := time.Now()
 	d := l.decide(q, now)
@@ -183,10 +183,10 @@ const unsure finding = 0xff
 
 const mostKept = 8 // windows that stand behind one that is kept apart
 
-// recall looks for q where the store cannot: in the kept windows, of what it lost. A
-// window answers only for sessions that were checked within it, in the term that it
-// ended in: where two primaries served at once, the window of one says nothing of what
-// the other took. Everything since then must be known, too (R17).
+// recall looks for q in the kept windows, when the store cannot decide. A kept window
+// answers only for a session that was last checked within it, in the term in which it
+// ended: if two primaries served at once, the window of one says nothing about what the
+// other took. The windows since then must be known too, without a gap (R17).
 func (l *Replica) recall(q *Query, v *view, h revlog.Head) finding {
 	if !v.kept.complete(h, l.Within()) {
 		return unsure
@@ -205,9 +205,9 @@ func (l *Replica) recall(q *Query, v *view, h revlog.Head) finding {
 	return unsure
 }
 
-// since looks for q in a window that began after it was checked: for every entry, since
-// a list that was begun anew by a replica that had been cut off counts from behind
-// what q was checked at.
+// since looks for q in a window that begins after q was last checked. It looks at every
+// entry, not only at those after q.Checked: a list that was created by a replica that had
+// been cut off may have started at a log time before that.
 func (l *Replica) since(q *Query, w *window) finding {
 	s, _ := l.match(q, listed, func(k revlog.Key) finding { return w.sees(k, 0, q.Epoch) })
 	if s == maybe && w.exact() {
@@ -216,9 +216,8 @@ func (l *Replica) since(q *Query, w *window) finding {
 	return s
 }
 
-// complete reports whether w, the window of what a store with the head h lost, reaches
-// forward to the loss: no other replica had come further in what was lost, by more
-// than S, or in another term.
+// complete reports whether the kept window w reaches to the loss of data that the head h
+// records: no other replica had read more than S further, or in another term.
 func (w *window) complete(h revlog.Head, within time.Duration) bool {
 	for ; w != nil && w.joined; w = w.earlier {
 		if !w.brief {
@@ -228,10 +227,10 @@ func (w *window) complete(h revlog.Head, within time.Duration) bool {
 	return false
 }
 
-// lost returns the window of v to be kept apart, since the store lost what it is of.
-// What was kept before stands behind it, and answers for somebody only if it is complete
-// and nothing is missing since. joined says that the new window begins where this one
-// ended, and leaves nothing out.
+// lost returns the window of v as a kept window, for a store that lost the data it covers.
+// The earlier kept windows of v stay behind it. They answer only if they are complete and
+// nothing since then is missing. joined says that the next window begins where this one
+// ended, without a gap.
 func (v *view) lost(joined bool, within time.Duration) *window {
 	w := *v.now
 	w.term, w.joined = v.head.Term(), joined
@@ -242,9 +241,10 @@ func (v *view) lost(joined bool, within time.Duration) *window {
 	return &w
 }
 
-// reached returns how far v had come in what the store lost, and in which term. A list
-// that lived no longer than S does not count: those who had come further in the one
-// before it need not have said so there, and what it took everybody writes back at once.
+// reached returns how far v had read in what the store lost, and in which term. A list that
+// was lost within S of its creation does not count. Replicas that had read further in the
+// list before may not have said so there, and every replica writes back at once what the
+// short-lived list took.
 func (v *view) reached(within time.Duration) (ms int64, term uint32) {
 	w := v.lost(true, within)
 	for w.brief {
@@ -266,9 +266,9 @@ func (l *Replica) question(q *Query, v *view) revlog.Question {
 	return out
 }
 
-// ask puts a question to the store, together with all that ask about the same
-// session now. The answer holds what is in force and serves them all, whatever
-// their chk.
+// ask asks the store. Concurrent callers that ask about the same session share one
+// question: the answer holds what is in force, so it serves all of them, whatever their
+// checked positions.
 func (l *Replica) ask(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 	name := make([]byte, 0, 256)
 	name = append(name, q.List[:]...)
@@ -282,7 +282,8 @@ func (l *Replica) ask(ctx context.Context, q revlog.Question) (revlog.Answer, er
 		name = append(name, t[:]...)
 	}
 	flight := l.flights.DoChan(string(name), func() (any, error) {
-		// Not the first one's ctx: it may leave without taking the answer from the rest.
+		// Without the ctx of the first caller, so that it can leave without taking the
+		// answer from the others.
 		return l.askAlone(context.WithoutCancel(ctx), l.asking, q)
 	})
 	select {
@@ -293,7 +294,7 @@ func (l *Replica) ask(ctx context.Context, q revlog.Question) (revlog.Answer, er
 	}
 }
 
-// askAlone puts a question to the store as soon as there is room for it.
+// askAlone asks the store as soon as there is room for one more question.
 func (l *Replica) askAlone(ctx context.Context, room *semaphore.Weighted, q revlog.Question) (revlog.Answer, error) {
 	waited, err := l.enter(ctx, room)
 	if err != nil {
@@ -310,7 +311,7 @@ func (l *Replica) askAlone(ctx context.Context, room *semaphore.Weighted, q revl
 	return a, err
 }
 
-// enter waits for room to ask in, and reports whether it had to.
+// enter waits for room for a question, and reports whether it had to wait.
 func (l *Replica) enter(ctx context.Context, room *semaphore.Weighted) (waited bool, _ error) {
 	if room.TryAcquire(1) {
 		return false, nil
@@ -324,9 +325,9 @@ func (l *Replica) enter(ctx context.Context, room *semaphore.Weighted) (waited b
 	return true, nil
 }
 
-// put puts a question to the store. A store whose beat stopped is a primary that
-// nobody can write to: its answer may be old, so it comes with an error, and only
-// what it calls revoked is true. The same holds with errForged.
+// put sends a question to the store. If the store has made no heartbeat for longer than S,
+// nobody can write to it, and its answer may be old. put then returns the answer with an
+// error, and only what the answer calls revoked is true. The same holds with errForged.
 func (l *Replica) put(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, confirmFor)
 	defer cancel()

@@ -1,8 +1,10 @@
-// Package replica is one replica's part of the revocation list: it follows the log,
-// repairs it, and decides about sessions. docs/protocol.md is its norm.
+// Package replica is the part of the revocation list that runs in each process of an
+// application. It follows the log in the store, repairs it after a loss, and decides about
+// sessions. docs/protocol.md is its norm, and its glossary has the words that the comments
+// here use.
 //
-// [Replica.Decide] answers from memory; [Replica.Confirm] asks the store where that
-// cannot. [Replica.Begin], [Replica.Anonymous] and [Replica.Succeed] say what the
-// token of a new session carries. Package revocation is the same for applications,
-// and package revlog the contract of stores.
+// [Replica.Decide] decides from memory. If it cannot, [Replica.Confirm] asks the store.
+// [Replica.Begin], [Replica.Anonymous] and [Replica.Succeed] return what the token of a new
+// session carries. Applications use package revocation, which wraps this one. Package
+// revlog is the contract for stores.
 package replica
