@@ -12,22 +12,22 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A Finding is what was thought of one property of a server.
+// A Finding is the result of one check of a server.
 type Finding struct {
 	Level   Level
-	Check   string // what was looked at, in a word: "eviction"
-	Message string // what was found, with the names of settings
-	Fix     string // what to do about it, "" if there is nothing to do
+	Check   string // the name of the check, such as "eviction"
+	Message string // what the check found, with the names of settings
+	Fix     string // what to do about it, "" if nothing has to be done
 }
 
-// A Level says how bad a finding is.
+// A Level says how serious a finding is.
 type Level int
 
 const (
 	Good    Level = iota
-	Warning       // works now, and will not always
-	Failing       // does not work now: nothing can be revoked
-	Refused       // Open refuses such a server
+	Warning       // works now, but may fail later
+	Failing       // does not work now: no revocation can be written
+	Refused       // Open refuses the server
 )
 
 // String returns "ok", "warning", "failing" or "refused".
@@ -49,9 +49,9 @@ const (
 	fullShare = 0.75
 )
 
-// Examine connects to Redis and returns what it thinks of the server that holds
-// the list, of its replicas and of the other servers of a Cluster, good and bad. It
-// tries commands on a key of its own and leaves nothing.
+// Examine connects to Redis and returns findings, good and bad, about the server that holds the
+// list, its replicas, and the other servers of a Cluster. It tries commands on a key of its own and
+// deletes that key.
 func Examine(ctx context.Context, o *redis.UniversalOptions, c Config) ([]Finding, error) {
 	if err := checkOptions(o, c); err != nil {
 		return nil, err
@@ -86,14 +86,14 @@ func Examine(ctx context.Context, o *redis.UniversalOptions, c Config) ([]Findin
 	return append(all, timing...), err
 }
 
-// stops reports whether there is a finding that leaves nothing more to look at.
+// stops reports whether a finding makes further checks impossible.
 func stops(all []Finding) bool {
 	return slices.ContainsFunc(all, func(f Finding) bool {
 		return f.Check == "cluster" || f.Check == "acl" && f.Level == Refused && len(all) == 1
 	})
 }
 
-// refused returns the findings that keep a store from opening as an error.
+// refused returns an error with the findings for which Open refuses the server.
 func refused(all []Finding) error {
 	var errs []error
 	for _, f := range all {
@@ -104,7 +104,7 @@ func refused(all []Finding) error {
 	return errors.Join(errs...)
 }
 
-// info is what INFO says, by name.
+// info holds the fields of INFO by name.
 type info map[string]string
 
 func (i info) int(name string) int64 {
@@ -112,7 +112,7 @@ func (i info) int(name string) int64 {
 	return n
 }
 
-// inspect looks at what does not take time to measure, as Open does.
+// inspect makes the checks that take no time, which are those of Open.
 func (s *Store) inspect(ctx context.Context, o *redis.UniversalOptions, c Config) ([]Finding, error) {
 	node, err := s.primary(ctx)
 	if err != nil {
@@ -125,8 +125,8 @@ func (s *Store) inspect(ctx context.Context, o *redis.UniversalOptions, c Config
 		return nil, err
 	}
 	if _, alone := s.client.(*redis.Client); alone && i["cluster_enabled"] == "1" {
-		return []Finding{{Refused, "cluster", "this is one server of a Cluster, which keeps the list where its slot is",
-			"redis+cluster:// in place of redis:// (IsClusterMode)"}}, nil
+		return []Finding{{Refused, "cluster", "this is one server of a Cluster, and the list may be on another one",
+			"use redis+cluster:// in place of redis:// (IsClusterMode)"}}, nil
 	}
 	all := []Finding{version(i), role(i), eviction(i), persistence(i, c), split(i, o, c), maxLag(i), memory(i)}
 	acl, err := s.acl(ctx)
@@ -136,7 +136,7 @@ func (s *Store) inspect(ctx context.Context, o *redis.UniversalOptions, c Config
 	return append(all, acl), nil
 }
 
-// ask returns what INFO says, and of CONFIG what matters where it may be asked.
+// ask returns the fields of INFO, and those of CONFIG that matter if the user may read them.
 func (s *Store) ask(ctx context.Context, node *redis.Client) (info, error) {
 	text, err := node.Info(ctx).Result()
 	if err != nil {

@@ -12,18 +12,18 @@ import (
 )
 
 const (
-	lateBytes = 1 << 20 // a replica that lacks so much is behind
-	lateFor   = 2       // s since it was heard
+	lateBytes = 1 << 20 // a replica that lacks more than this is behind
+	lateFor   = 2       // a replica that was last heard longer ago is behind, s
 )
 
-// A follower is a replica of the server that has the list, as that one tells of it.
+// A follower is a replica of the server that holds the list, as that server reports it.
 type follower struct {
 	addr, state string
 	behind      int64 // bytes
-	lag         int64 // s since it was heard
+	lag         int64 // s since the primary heard it
 }
 
-// followers reads what INFO says of replicas: slave0:ip=10.0.0.2,port=6379,state=online,offset=1,lag=0.
+// followers reads the replicas from INFO: slave0:ip=10.0.0.2,port=6379,state=online,offset=1,lag=0.
 func (i info) followers() (all []follower) {
 	for n := 0; ; n++ {
 		line, ok := i["slave"+strconv.Itoa(n)]
@@ -39,7 +39,7 @@ func (i info) followers() (all []follower) {
 	}
 }
 
-// replication looks at how far the replicas are behind.
+// replication checks how far the replicas are behind.
 func replication(i info) Finding {
 	all := i.followers()
 	if len(all) == 0 {
@@ -62,13 +62,13 @@ func replication(i info) Finding {
 	return Finding{Warning, "replication", strings.Join(late, ", ") + ": a failover to it would lose revocations", "see the log of that server, and the network between the two"}
 }
 
-// others compares the settings of the other servers, any of which may have the list
-// after a failover or when a slot has moved.
+// others compares the settings of the other servers. After a failover, or when a slot has moved,
+// any of them may hold the list.
 func (s *Store) others(ctx context.Context, o *redis.UniversalOptions, primary *redis.Client, ours info) (out []Finding) {
 	nodes, done, err := s.nodes(ctx, o, primary, ours)
 	defer done()
 	if err != nil {
-		return []Finding{{Warning, "nodes", "the servers of the Cluster are not known: " + err.Error(), "see CLUSTER SLOTS"}}
+		return []Finding{{Warning, "nodes", "the servers of the Cluster are unknown: " + err.Error(), "see CLUSTER SLOTS"}}
 	}
 	if len(nodes) == 0 {
 		return []Finding{{Good, "nodes", "no other servers", ""}}
@@ -77,21 +77,21 @@ func (s *Store) others(ctx context.Context, o *redis.UniversalOptions, primary *
 		addr := n.Options().Addr
 		theirs, err := s.ask(ctx, n)
 		if err != nil {
-			out = append(out, Finding{Warning, "nodes", addr + " could not be looked at: " + strings.TrimPrefix(err.Error(), "redisstore: "),
+			out = append(out, Finding{Warning, "nodes", addr + " could not be checked: " + strings.TrimPrefix(err.Error(), "redisstore: "),
 				"let this machine and this user reach every server: applications need it after a failover"})
 			continue
 		}
 		for _, d := range ours.differs(theirs) {
-			out = append(out, Finding{Warning, "nodes", addr + ": " + d + ", which counts after a failover", "set it there, too, and in redis.conf"})
+			out = append(out, Finding{Warning, "nodes", addr + ": " + d + ", which matters after a failover", "set it there too, and in redis.conf"})
 		}
 	}
 	if len(out) == 0 {
-		out = append(out, Finding{Good, "nodes", fmt.Sprintf("the settings of %d other servers are the same", len(nodes)), ""})
+		out = append(out, Finding{Good, "nodes", fmt.Sprintf("%d other servers have the same settings", len(nodes)), ""})
 	}
 	return out
 }
 
-// differs names the settings that theirs has otherwise.
+// differs names the settings that differ in theirs.
 func (i info) differs(theirs info) (out []string) {
 	for _, x := range []struct{ in, name string }{
 		{"maxmemory_policy", "maxmemory-policy"}, {"maxmemory", "maxmemory"}, {"aof_enabled", "appendonly"}, {"appendfsync", "appendfsync"},
@@ -114,7 +114,7 @@ func (i info) differs(theirs info) (out []string) {
 
 var onOff = map[string]string{"1": "yes", "0": "no"}
 
-// nodes returns clients of the other servers, and what closes them.
+// nodes returns clients of the other servers, and a function that closes them.
 func (s *Store) nodes(ctx context.Context, o *redis.UniversalOptions, primary *redis.Client, ours info) (nodes []*redis.Client, done func(), _ error) {
 	if c, ok := s.client.(*redis.ClusterClient); ok {
 		var mu sync.Mutex // owns nodes

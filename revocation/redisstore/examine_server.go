@@ -32,7 +32,7 @@ func eviction(i info) Finding {
 	policy := i["maxmemory_policy"]
 	switch {
 	case policy != "noeviction":
-		return Finding{Refused, "eviction", "maxmemory-policy is " + policy + ": under memory pressure revocations would be forgotten",
+		return Finding{Refused, "eviction", "maxmemory-policy is " + policy + ": under memory pressure the server would delete revocations",
 			"CONFIG SET maxmemory-policy noeviction, and in redis.conf"}
 	case i.int("evicted_keys") > 0:
 		return Finding{Warning, "eviction", fmt.Sprintf("maxmemory-policy is noeviction, but %d keys were evicted since the server started", i.int("evicted_keys")),
@@ -41,16 +41,15 @@ func eviction(i info) Finding {
 	return Finding{Good, "eviction", "maxmemory-policy is noeviction", ""}
 }
 
-// waits reports whether the server takes writes only with a replica at hand:
-// INFO names the replicas that count only then.
+// waits reports whether min-replicas-to-write is set: only then INFO counts good replicas.
 func (i info) waits() bool { _, ok := i["min_slaves_good_slaves"]; return ok }
 
 func persistence(i info, c Config) Finding {
 	switch {
 	case i["aof_enabled"] == "1" && i["aof_last_write_status"] != "ok":
-		return Finding{Warning, "persistence", "appendonly is on, and the last write to it failed", "free disk space, see the server's log"}
+		return Finding{Warning, "persistence", "appendonly is on, but the last write to the file failed", "free disk space, and see the log of the server"}
 	case i["aof_enabled"] == "1" && i["appendfsync"] == "no":
-		return Finding{Warning, "persistence", "appendonly is on, and appendfsync is no: a power cut may take the last half minute",
+		return Finding{Warning, "persistence", "appendonly is on, but appendfsync is no: a power cut may lose the last half minute",
 			"CONFIG SET appendfsync everysec, and in redis.conf"}
 	case i["aof_enabled"] == "1":
 		return Finding{Good, "persistence", "appendonly is on", ""}
@@ -58,7 +57,7 @@ func persistence(i info, c Config) Finding {
 		return Finding{Good, "persistence", "appendonly is off, min-replicas-to-write keeps a second copy", ""}
 	}
 	f := Finding{Refused, "persistence", "appendonly is no and min-replicas-to-write is 0: a restart would forget every revocation",
-		"CONFIG SET appendonly yes, and in redis.conf; or a replica and min-replicas-to-write 1; or AllowVolatile to live with it"}
+		"CONFIG SET appendonly yes, and in redis.conf; or use a replica and min-replicas-to-write 1; or accept it with AllowVolatile"}
 	if c.AllowVolatile {
 		f.Level = Warning
 	}
@@ -68,24 +67,24 @@ func persistence(i info, c Config) Finding {
 func split(i info, o *redis.UniversalOptions, c Config) Finding {
 	replicas := fmt.Sprintf("%d replicas", i.int("connected_slaves"))
 	if i.waits() && i.int("min_slaves_good_slaves") == 0 {
-		return Finding{Failing, "replicas", replicas + ", none of which counts for min-replicas-to-write: nothing can be revoked now",
-			"start the replicas, or see why they are behind"}
+		return Finding{Failing, "replicas", replicas + ", but none of them counts for min-replicas-to-write: nothing can be revoked now",
+			"start the replicas, or find out why they are behind"}
 	}
 	if i.waits() {
 		return Finding{Good, "replicas", replicas + ", min-replicas-to-write is set, " + i["min_slaves_good_slaves"] + " count", ""}
 	}
 	if o.MasterName == "" && len(o.Addrs) < 2 && !o.IsClusterMode {
-		return Finding{Good, "replicas", replicas + ", and nothing that would promote one", ""}
+		return Finding{Good, "replicas", replicas + ", and no failover: neither Sentinel nor Cluster", ""}
 	}
-	f := Finding{Refused, "replicas", replicas + ", min-replicas-to-write is 0: after a network split revocations are lost that an isolated primary acknowledged",
-		"CONFIG SET min-replicas-to-write 1 and min-replicas-max-lag 2, and in redis.conf, on every node; or AllowSplit to live with it"}
+	f := Finding{Refused, "replicas", replicas + ", min-replicas-to-write is 0: after a network split, revocations that an isolated primary acknowledged are lost",
+		"CONFIG SET min-replicas-to-write 1 and min-replicas-max-lag 2, and in redis.conf, on every node; or accept it with AllowSplit"}
 	if c.AllowSplit {
 		f.Level = Warning
 	}
 	return f
 }
 
-// maxLag looks at min-replicas-max-lag where CONFIG may be asked.
+// maxLag checks min-replicas-max-lag if the user may call CONFIG.
 func maxLag(i info) Finding {
 	f := Finding{Good, "max lag", "min-replicas-max-lag does not matter without min-replicas-to-write", ""}
 	if !i.waits() {
@@ -93,13 +92,13 @@ func maxLag(i info) Finding {
 	}
 	n, err := strconv.Atoi(i["min-replicas-max-lag"])
 	if err != nil {
-		f.Message = "min-replicas-max-lag is not known: this user may not call CONFIG"
+		f.Message = "min-replicas-max-lag is unknown: this user may not call CONFIG"
 		return f
 	}
 	f.Message = fmt.Sprintf("min-replicas-max-lag is %d s", n)
 	if n > 2 {
 		f.Level = Warning
-		f.Message += ": an isolated primary takes writes that long"
+		f.Message += ": an isolated primary takes writes for that long"
 		f.Fix = "CONFIG SET min-replicas-max-lag 2, and in redis.conf"
 	}
 	return f
@@ -115,7 +114,7 @@ func memory(i info) Finding {
 		return Finding{Failing, "memory", f.Message + ": nothing can be revoked now", "raise maxmemory, or find out what fills the memory"}
 	}
 	if float64(used) > fullShare*float64(most) {
-		f.Level, f.Fix = Warning, "raise maxmemory: when it is reached, revocations are refused"
+		f.Level, f.Fix = Warning, "raise maxmemory: at the limit the server refuses revocations"
 	}
 	return f
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// wrote writes, reads back and deletes a key of its own, since a server may look well
-// and refuse every write.
+// wrote writes a key of its own, reads it back and deletes it: a server may pass the other checks
+// and still refuse every write.
 func (s *Store) wrote(ctx context.Context) (Finding, error) {
 	key := s.prefix + "probe"
 	text := "doctor"
@@ -20,7 +20,7 @@ func (s *Store) wrote(ctx context.Context) (Finding, error) {
 	if err == nil {
 		var back string
 		if back, err = s.client.Get(ctx, key).Result(); err == nil && back != text {
-			return Finding{Failing, "write", "a key that was written was read back as another value", "find out what else writes to " + s.prefix + "*"}, nil
+			return Finding{Failing, "write", "a key was written, but another value was read back", "find out what else writes to " + s.prefix + "*"}, nil
 		}
 	}
 	if err == nil {
@@ -31,13 +31,13 @@ func (s *Store) wrote(ctx context.Context) (Finding, error) {
 	case err == nil:
 		return Finding{Good, "write", "a key was written, read back and deleted", ""}, nil
 	case errors.Is(err, redis.Nil):
-		return Finding{Failing, "write", "a key that was written could not be read back", "find out what else writes to " + s.prefix + "*"}, nil
+		return Finding{Failing, "write", "a key was written, but could not be read back", "find out what else writes to " + s.prefix + "*"}, nil
 	case redis.HasErrorPrefix(err, "NOPERM"), redis.HasErrorPrefix(err, "READONLY"):
-		return Finding{Good, "write", "not tried", ""}, nil // which is a finding already
+		return Finding{Good, "write", "not tried", ""}, nil // another check reports this
 	case !errors.As(err, &refused):
 		return Finding{}, s.mapped(err)
 	}
-	fix := "see the server's log"
+	fix := "see the log of the server"
 	for prefix, what := range map[string]string{
 		"NOREPLICAS": "start the replicas that min-replicas-to-write asks for",
 		"OOM":        "raise maxmemory, or find out what fills the memory",
@@ -47,22 +47,22 @@ func (s *Store) wrote(ctx context.Context) (Finding, error) {
 			fix = what
 		}
 	}
-	return Finding{Failing, "write", "nothing can be revoked now: a write was refused: " + refused.Error(), fix}, nil
+	return Finding{Failing, "write", "nothing can be revoked now: the server refused a write: " + refused.Error(), fix}, nil
 }
 
-// ack tries WAIT, which only Config.Ack of a list needs.
+// ack tries WAIT, which only revocation.Config.Ack needs.
 func (s *Store) ack(ctx context.Context, node *redis.Client) (Finding, error) {
 	err := node.Do(ctx, "wait", 0, 1).Err()
 	switch {
 	case redis.HasErrorPrefix(err, "NOPERM"):
-		return Finding{Warning, "ack", "this user may not call WAIT, which revocation.Config.Ack needs", "ACL SETUSER … +wait, or leave Ack out"}, nil
+		return Finding{Warning, "ack", "this user may not call WAIT, which revocation.Config.Ack needs", "ACL SETUSER … +wait, or do not set Ack"}, nil
 	case err != nil:
 		return Finding{}, s.mapped(err)
 	}
 	return Finding{Good, "ack", "this user may call WAIT", ""}, nil
 }
 
-// acl tries on a key of its own what the scripts call.
+// acl tries the commands of the scripts on a key of its own.
 func (s *Store) acl(ctx context.Context) (Finding, error) {
 	denied, err := s.scripts.probe.Run(ctx, s.client, []string{s.prefix + "probe"}).StringSlice()
 	switch {
@@ -76,10 +76,10 @@ func (s *Store) acl(ctx context.Context) (Finding, error) {
 		slices.Sort(denied)
 		return Finding{Refused, "acl", "this user may not call " + strings.Join(denied, ", "), "ACL SETUSER … +" + strings.ToLower(strings.Join(denied, " +"))}, nil
 	}
-	return Finding{Good, "acl", "this user may call what the scripts need", ""}, nil
+	return Finding{Good, "acl", "this user may call every command that the scripts need", ""}, nil
 }
 
-// measure looks at the clock and the time a command takes.
+// measure checks the clock of the server, and how long a command takes.
 func (s *Store) measure(ctx context.Context, node *redis.Client) ([]Finding, error) {
 	var took []time.Duration
 	var off time.Duration
@@ -87,7 +87,7 @@ func (s *Store) measure(ctx context.Context, node *redis.Client) ([]Finding, err
 		sent := time.Now()
 		there, err := node.Time(ctx).Result()
 		if redis.HasErrorPrefix(err, "NOPERM") {
-			return nil, nil // which is a finding already
+			return nil, nil // another check reports this
 		} else if err != nil {
 			return nil, s.mapped(err)
 		}
@@ -96,13 +96,13 @@ func (s *Store) measure(ctx context.Context, node *redis.Client) ([]Finding, err
 		took = append(took, d)
 	}
 	slices.Sort(took)
-	clock := Finding{Good, "clock", fmt.Sprintf("%v from ours", off.Round(time.Millisecond)), ""}
+	clock := Finding{Good, "clock", fmt.Sprintf("differs by %v from the clock of this machine", off.Round(time.Millisecond)), ""}
 	if off > clockOff {
 		clock.Level, clock.Fix = Warning, "run NTP on both machines: idle limits are counted by this machine's clock"
 	}
-	latency := Finding{Good, "latency", fmt.Sprintf("%v a command", took[len(took)/2].Round(10*time.Microsecond)), ""}
+	latency := Finding{Good, "latency", fmt.Sprintf("%v for a command", took[len(took)/2].Round(10*time.Microsecond)), ""}
 	if took[len(took)/2] > slow {
-		latency.Level, latency.Fix = Warning, "put Redis nearer: logins and revocations wait for it"
+		latency.Level, latency.Fix = Warning, "move Redis closer: logins and revocations wait for it"
 	}
 	return []Finding{clock, latency}, nil
 }

@@ -267,7 +267,7 @@ func TestR32AForgedGlobalEntryAtBoot(t *testing.T) {
 	f := newForger(t)
 	e := made(revlog.Key{Scope: revlog.ScopeEveryone})
 	f.put(e)
-	if err := openSoon(t, f.s); err == nil || !strings.Contains(err.Error(), "nobody with the list key") {
+	if err := openSoon(t, f.s); err == nil || !strings.Contains(err.Error(), "wrong proof") {
 		t.Errorf("a replica that boots: %v", err)
 	}
 	if v := verdict(f.l, f.live); v.Outcome != replica.Accept {

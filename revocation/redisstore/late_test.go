@@ -196,14 +196,14 @@ func TestStartWithoutStoreExaminesLater(t *testing.T) {
 	p := start(t, s.Addr, keys.Generate(0), redisstore.Config{StartWithoutStore: true})
 	s.Restart()
 	redistest.Await(t, "the log says what is wrong", func() bool {
-		return p.log.has("ERROR", "redisstore: the server is not used", s.Addr, "appendonly is no")
+		return p.log.has("ERROR", "redisstore: refused the server, so no list can be joined", s.Addr, "appendonly is no")
 	})
 	if p.list.Ready() || s.Do("DBSIZE") != "0" {
 		t.Errorf("Ready = %v, and %s keys in Redis", p.list.Ready(), s.Do("DBSIZE"))
 	}
 	s.Do("CONFIG", "SET", "appendonly", "yes")
 	redistest.Await(t, "mended", p.list.Ready)
-	if n := strings.Count(p.log.String(), "redisstore: the server is not used"); n != 1 {
+	if n := strings.Count(p.log.String(), "redisstore: refused the server, so no list can be joined"); n != 1 {
 		t.Errorf("%d lines:\n%s", n, p.log.String())
 	}
 }

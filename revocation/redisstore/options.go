@@ -9,12 +9,12 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// patience is how long one dial, write or read may take where the options leave
-// it open: a replica that waits longer would be stale when the answer comes.
+// patience is how long one dial, write or read may take if the options do not say. A replica that
+// waits longer would be stale when the answer comes.
 const patience = 500 * time.Millisecond
 
-// ourOptions fills in what o leaves open. The defaults of the client would let
-// one command of a server that hangs take half a minute.
+// ourOptions sets what o does not set. With the defaults of the client, one command to a server
+// that hangs could take half a minute.
 func ourOptions(o *redis.UniversalOptions) *redis.UniversalOptions {
 	n := *o
 	for _, d := range []*time.Duration{&n.DialTimeout, &n.ReadTimeout, &n.WriteTimeout, &n.PoolTimeout} {
@@ -23,7 +23,7 @@ func ourOptions(o *redis.UniversalOptions) *redis.UniversalOptions {
 		}
 	}
 	if n.MaxRetries == 0 {
-		n.MaxRetries = 1 // a write sent twice revokes no less; those that may be sent only once see to it
+		n.MaxRetries = 1 // a write may be sent twice; those that must not happen twice have a number
 	}
 	if n.DialerRetries == 0 {
 		n.DialerRetries = 1
@@ -32,17 +32,17 @@ func ourOptions(o *redis.UniversalOptions) *redis.UniversalOptions {
 		n.PipelinePoolSize = -1 // one pool is enough
 	}
 	if n.Protocol == 0 {
-		n.Protocol = 2 // nothing that is pushed is of use
+		n.Protocol = 2 // the store uses no push messages
 	}
 	if n.MaintNotificationsConfig == nil {
 		n.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	}
 	n.ContextTimeoutEnabled = true
-	n.DisableIdentity = true // one command less that an ACL must allow
+	n.DisableIdentity = true // then an ACL need not allow this command
 	return &n
 }
 
-// checkOptions refuses clients that would not see what was written (R8).
+// checkOptions refuses options with which the client would not see its own writes (R8).
 func checkOptions(o *redis.UniversalOptions, c Config) error {
 	if o == nil {
 		return errors.New("redisstore: Open: nil options (use redisstore.ParseURL, or fill in redis.UniversalOptions)")
@@ -52,12 +52,12 @@ func checkOptions(o *redis.UniversalOptions, c Config) error {
 		name string
 	}{{o.ReadOnly, "ReadOnly"}, {o.RouteByLatency, "RouteByLatency"}, {o.RouteRandomly, "RouteRandomly"}} {
 		if bad.set {
-			return fmt.Errorf("%w: UniversalOptions.%s lets replicas be read, which may be behind", ErrUnsafe, bad.name)
+			return fmt.Errorf("%w: UniversalOptions.%s is set: it reads from replicas, which may be behind; leave it unset", ErrUnsafe, bad.name)
 		}
 	}
 	for _, r := range c.prefix() {
 		if r == '{' || r == '}' || r <= ' ' {
-			return errors.New("redisstore: Config.Prefix holds a brace, a space or a control character")
+			return errors.New("redisstore: Config.Prefix must not contain braces, spaces or control characters")
 		}
 	}
 	return nil

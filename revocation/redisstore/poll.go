@@ -10,14 +10,14 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// heartbeatDue is how old the last heartbeat is when the next one is due, as read.lua
-// has it.
+// heartbeatDue is the age of the last heartbeat at which read.lua makes the next one.
 const heartbeatDue = 500 * time.Millisecond
 
-// pollFields are what told in common.lua makes a head of, and when the last heartbeat was.
+// pollFields are the fields of the head that told in common.lua returns, and the time of the last
+// heartbeat.
 var pollFields = []string{"v", "g", "k", "b", "n", "ms", "c", "f", "l", "r", "kn", "t"}
 
-// A serverClock estimates the clock of the server, so that a poll need not ask for it.
+// A serverClock estimates the clock of the server, so a poll need not ask for it.
 type serverClock struct {
 	last atomic.Pointer[serverTime]
 }
@@ -27,12 +27,12 @@ type serverTime struct {
 	seen time.Time
 }
 
-// set notes what the clock said when something was sent at that time or later.
+// set notes that the clock of the server showed ms at sent or later.
 func (c *serverClock) set(ms int64, sent time.Time) { c.last.Store(&serverTime{ms, sent}) }
 
-// since returns how long ago the server's clock showed ms, or a little more; it is
-// false if that is not known, or if the clock was set meanwhile. The clock of this
-// machine may have stood still, or its monotonic one, so the later of both counts.
+// since returns how long ago the clock of the server showed ms, or a little more. It returns false
+// if it does not know, or if that clock was set back in between. The wall clock or the monotonic
+// clock of this machine may have stood still, so the later of the two counts.
 func (c *serverClock) since(ms int64, now time.Time) (time.Duration, bool) {
 	last := c.last.Load()
 	if last == nil {
@@ -43,18 +43,18 @@ func (c *serverClock) since(ms int64, now time.Time) (time.Duration, bool) {
 	return age, age >= 0
 }
 
-// poll is a Read without a script: plain commands cost the server half as much. It
-// is enough as long as nothing has to be written and nothing is out of the ordinary:
-// the caller's last entry is there, all after it fits into the page, and the last
-// heartbeat is young. Otherwise, ok is false and a script has to look.
+// poll is a Read without a script, because plain commands cost the server half as much. It is
+// enough as long as nothing has to be written: the last entry of the caller is there, everything
+// after it fits into the page, and no heartbeat is due. Otherwise ok is false, and a script has to
+// read.
 func (s *Store) poll(ctx context.Context, c revlog.Cursor, limit int) (p revlog.Page, ok bool, _ error) {
 	if c.Globals || c.From.N == 0 || c.List == (revlog.ListID{}) || s.clock.last.Load() == nil {
 		return p, false, nil
 	}
 	pipe := s.client.Pipeline()
 	fields := pipe.HMGet(ctx, s.keys[0], pollFields...)
-	primary := pipe.Persist(ctx, s.keys[0])                                          // refused by a server that was demoted
-	log := pipe.Do(ctx, "xrange", s.keys[1], c.From.String(), "+", "count", limit+1) // XRangeN makes a map of each entry
+	primary := pipe.Persist(ctx, s.keys[0])                                          // a demoted server refuses this
+	log := pipe.Do(ctx, "xrange", s.keys[1], c.From.String(), "+", "count", limit+1) // XRangeN would make a map of each entry
 	oldest := pipe.XRangeN(ctx, s.keys[1], "-", "+", 1)
 	pipe.Exec(ctx) // each command has its own error
 	if err := errors.Join(fields.Err(), primary.Err(), log.Err(), oldest.Err()); err != nil {
@@ -67,7 +67,7 @@ func (s *Store) poll(ctx context.Context, c revlog.Cursor, limit int) (p revlog.
 	d := decoder{}
 	head := d.list(fields.Val(), len(pollFields))
 	p.Head = d.head(head)
-	beat := d.int(head[11])
+	heartbeat := d.int(head[11])
 	for _, item := range d.list(log.Val(), 0) {
 		if e := d.entry(item); e.Position.N <= p.Head.N {
 			p.Entries = append(p.Entries, e)
@@ -79,7 +79,7 @@ func (s *Store) poll(ctx context.Context, c revlog.Cursor, limit int) (p revlog.
 	}
 	p.Oldest = d.position(oldest.Val()[0].ID)
 	var known bool
-	p.Heartbeat, known = s.clock.since(beat, time.Now())
+	p.Heartbeat, known = s.clock.since(heartbeat, time.Now())
 	ok = d.err == nil && known && p.Heartbeat < heartbeatDue && p.Head.Layout == revlog.Layout && p.Head.ID == c.List && p.Head.MS >= c.Floor
 	fillUntil(p.Entries, p.Head)
 	return p, ok, nil

@@ -13,7 +13,7 @@ import (
 
 var _ revlog.Registrar = (*Store)(nil)
 
-// A wireReplica is what stands in Redis of a replica.
+// A wireReplica is a replica as Redis holds it.
 type wireReplica struct {
 	ID       string            `json:"id"`
 	Host     string            `json:"host"`
@@ -38,7 +38,7 @@ type wireKeyUse struct {
 // Register implements [revlog.Registrar].
 func (s *Store) Register(ctx context.Context, r revlog.Replica, keep time.Duration) error {
 	if r.ID == "" || len(r.ID) > 64 || keep < time.Millisecond {
-		return errors.New("redisstore: Register needs an ID of 1 to 64 bytes, and at least one millisecond to keep it")
+		return errors.New("redisstore: Register: the ID must have 1 to 64 bytes, and keep must be at least one millisecond")
 	}
 	doc, err := json.Marshal(wireReplica{
 		r.ID, r.Host, r.Version, r.State, r.Age.Milliseconds(), r.Window.Milliseconds(), r.Position, keyUses(r.Keys), r.Report,
@@ -64,8 +64,8 @@ func (s *Store) Replicas(ctx context.Context) (out []revlog.Replica, _ error) {
 	return out, nil
 }
 
-// replica reads what stands of one: when it was heard, ms, and JSON. What is not
-// that expired between two commands, or is of a later version.
+// replica reads one replica: the time when the store received it, ms, and JSON. Other text means
+// that it expired between two commands, or that a later version wrote it.
 func replica(text string) (revlog.Replica, bool) {
 	seen, doc, _ := strings.Cut(text, " ")
 	ms, err := strconv.ParseInt(seen, 10, 64)

@@ -69,13 +69,14 @@ var replicasLua string
 //go:embed lua/turn.lua
 var turnLua string
 
-// scripts are the steps of the store; each begins with the same helpers.
+// scripts are the steps of the store. Most of them begin with the same helpers.
 type scripts struct {
 	create, read, confirm, append, succeed, repair, bulk, probe, reset, register, replicas, turn *redis.Script
 }
 
 func newScripts() (s scripts) {
-	// Redis names scripts by SHA-1. Nothing rests on it, so a FIPS-only process may.
+	// Redis names scripts by SHA-1. No security depends on it, so a FIPS-only process may compute
+	// it.
 	planning := commonLua + globalsLua + exactLua + planLua + assertLua
 	fips140.WithoutEnforcement(func() {
 		s = scripts{
@@ -97,16 +98,15 @@ func newScripts() (s scripts) {
 	return s
 }
 
-// run runs a script on the primary, loading it if the server does not have it.
+// run runs a script on the primary, and loads it if the server does not have it.
 func (s *Store) run(ctx context.Context, script *redis.Script, args ...any) (any, error) {
 	reply, err := script.Run(ctx, s.client, s.keys, args...).Result()
 	return reply, s.mapped(err)
 }
 
-// runAcked runs a script and waits on the same connection for replicas to hold
-// what was written before it answered: WAIT on another connection counts
-// replicas of another write (R7). If the connection breaks, both are sent again on
-// another one, as the client does with a script alone (R29).
+// runAcked runs a script, and waits on the same connection until replicas hold what it wrote: WAIT
+// on another connection would count replicas for another write (R7). If the connection breaks,
+// runAcked sends both again on another one, as the client does with a script alone (R29).
 func (s *Store) runAcked(ctx context.Context, script *redis.Script, ack revlog.Ack, args ...any) (any, int, error) {
 	node, err := s.primary(ctx)
 	if err != nil {
@@ -122,16 +122,16 @@ func (s *Store) runAcked(ctx context.Context, script *redis.Script, ack revlog.A
 	return reply, n, s.mapped(err)
 }
 
-// broken reports whether a connection ended before its answer came, which says
-// nothing about the server. A timeout does.
+// broken reports whether a connection ended before its answer came. That says nothing about the
+// server, while a timeout does.
 func broken(err error) bool {
 	var ofServer redis.Error
 	var network net.Error
 	return err != nil && !errors.As(err, &ofServer) && !(errors.As(err, &network) && network.Timeout())
 }
 
-// sendAcked is one attempt of runAcked. A server that does not know the script is sent
-// both again.
+// sendAcked is one attempt of runAcked. If the server does not know the script, it sends both
+// again.
 func (s *Store) sendAcked(ctx context.Context, node *redis.Client, script *redis.Script, ack revlog.Ack, args []any) (any, int, error) {
 	conn := node.WithTimeout(ack.Timeout + 500*time.Millisecond).Conn()
 	defer conn.Close()
@@ -163,10 +163,10 @@ func (s *Store) primary(ctx context.Context) (*redis.Client, error) {
 	case *redis.ClusterClient:
 		return c.MasterForKey(ctx, s.keys[0])
 	}
-	return nil, fmt.Errorf("redisstore: a client of type %T", s.client)
+	return nil, fmt.Errorf("redisstore: unknown type of client %T", s.client)
 }
 
-// mapped turns what the scripts and the server say into errors callers know.
+// mapped turns errors of the scripts and the server into errors that callers know.
 func (s *Store) mapped(err error) error {
 	if err == nil {
 		return nil
@@ -179,7 +179,7 @@ func (s *Store) mapped(err error) error {
 		}
 	}
 	for prefix, known := range map[string]error{
-		"LOST": revlog.ErrLost, "GENESIS": revlog.ErrOtherList, "LAYOUT": revlog.ErrLayout, "FUTURE": revlog.ErrFuture,
+		"LOST": revlog.ErrLost, "OTHERLIST": revlog.ErrOtherList, "LAYOUT": revlog.ErrLayout, "FUTURE": revlog.ErrFuture,
 		"WRONGKEY": revlog.ErrWrongKey,
 	} {
 		if redis.HasErrorPrefix(err, prefix) {
@@ -189,8 +189,8 @@ func (s *Store) mapped(err error) error {
 	return fmt.Errorf("redisstore: %w", err)
 }
 
-// because adds to a known error what the script found. The server adds the place in
-// the script, which helps nobody.
+// because adds what the script found to a known error. It cuts off the place in the script, which
+// the server adds and no caller needs.
 func because(known error, found string) error {
 	found, _, _ = strings.Cut(found, " script: ")
 	if found = strings.TrimSpace(found); found == "" {
@@ -199,7 +199,7 @@ func because(known error, found string) error {
 	return fmt.Errorf("%w: %s", known, found)
 }
 
-// permanent reports whether trying again cannot help.
+// permanent reports whether err stays however often the call is tried again.
 func permanent(err error) bool {
 	var r redis.Error
 	if !errors.As(err, &r) {

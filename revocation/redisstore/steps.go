@@ -10,8 +10,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// Create implements [revlog.Store]. Every list begins with it, so this is where
-// a server that was not there at Open is examined.
+// Create implements [revlog.Store]. Joining a list begins with Create, so Create examines a server
+// that did not answer Open.
 func (s *Store) Create(ctx context.Context, f revlog.CreateOptions) (revlog.Head, error) {
 	if err := s.admitLate(ctx); err != nil {
 		return revlog.Head{}, err
@@ -36,15 +36,15 @@ func (s *Store) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, 
 	return a, d.err
 }
 
-// pageLimit is how many entries one read takes: more would keep the server from
-// others for milliseconds.
+// pageLimit is the highest number of entries in one read. More would block the server for
+// milliseconds.
 const pageLimit = 4096
 
-// Read implements [revlog.Store]. Mostly plain commands are enough, see poll. A script that returns entries costs the
-// server five times what XRANGE does, so the script brings the head and XRANGE,
-// on the same connection right after it, the entries; what came in between is
-// left for the next read. Where the two do not fit, as when the log was lost in
-// between, one script reads both.
+// Read implements [revlog.Store]. Plain commands are enough for most reads, see poll. Otherwise a
+// script reads the head, and XRANGE reads the entries right after it on the same connection: a
+// script that returns entries costs the server five times as much as XRANGE. Entries that were
+// added in between are left to the next read. If head and entries do not fit together, as after a
+// loss in between, one script reads both.
 func (s *Store) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	limit := min(c.Limit, pageLimit)
 	if p, ok, err := s.poll(ctx, c, limit); ok || err != nil {
@@ -53,7 +53,7 @@ func (s *Store) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) 
 	sent := time.Now()
 	pipe := s.client.Pipeline()
 	head := s.scripts.read.EvalSha(ctx, pipe, s.keys, named(c.List), c.Floor, c.From.String(), 0, flag(c.Globals))
-	log := pipe.Do(ctx, "xrange", s.keys[1], c.From.String(), "+", "count", limit+1) // XRangeN makes a map of each entry
+	log := pipe.Do(ctx, "xrange", s.keys[1], c.From.String(), "+", "count", limit+1) // XRangeN would make a map of each entry
 	pipe.Exec(ctx)                                                                   // each command has its own error
 	reply, err := head.Result()
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
@@ -90,11 +90,11 @@ func (s *Store) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) 
 	return p, nil
 }
 
-const atomicLimit = 512 // entries that one script returns at most
+const atomicLimit = 512 // the highest number of entries that one script returns
 
 // page reads head and entries in one step.
 func (s *Store) page(ctx context.Context, c revlog.Cursor, limit int) (revlog.Page, error) {
-	// One more than asked for tells whether there is more.
+	// One more entry than wanted tells whether there are more.
 	reply, err := s.run(ctx, s.scripts.read, named(c.List), c.Floor, c.From.String(), limit+1, flag(c.Globals))
 	if err != nil {
 		return revlog.Page{}, err
@@ -108,7 +108,7 @@ func (s *Store) page(ctx context.Context, c revlog.Cursor, limit int) (revlog.Pa
 	return p, d.err
 }
 
-// page reads what read.lua answers, and the clock of the server.
+// page reads the reply of read.lua, and returns the clock of the server too.
 func (d *decoder) page(reply any) (p revlog.Page, clock int64) {
 	r := d.list(reply, 5)
 	p.Head, p.Heartbeat = d.head(r[0]), d.ms(r[1])
@@ -140,11 +140,11 @@ func (s *Store) Write(ctx context.Context, w revlog.Write) (revlog.Written, erro
 		return s.write(ctx, s.scripts.bulk, w.Ack, asked{n: len(w.Assertions)}, w.List[:], w.Floor, w.Skew.Milliseconds(),
 			appendAssertions(nil, w.Assertions), flag(w.Recheck))
 	}
-	return revlog.Written{}, fmt.Errorf("redisstore: a write of type %T", w)
+	return revlog.Written{}, fmt.Errorf("redisstore: unknown type of write %T", w)
 }
 
-// asked is what an answer to a write must hold: results of n assertions, and the answer
-// to one of two questions.
+// asked says what the reply to a write must hold: results of n assertions, and an answer to one of
+// two questions.
 type asked struct {
 	n            int
 	unless, then *revlog.Question
@@ -178,7 +178,7 @@ func (s *Store) Turn(ctx context.Context, holder string, keep time.Duration) (bo
 	return reply == 1, s.mapped(err)
 }
 
-// number is a request as scripts take it, empty if there is none.
+// number returns the number of a write as scripts take it, empty if the write has none.
 func number(r revlog.Request) []byte {
 	if r == (revlog.Request{}) {
 		return []byte{}
@@ -186,7 +186,7 @@ func number(r revlog.Request) []byte {
 	return r[:]
 }
 
-// named is the id of the list to read, nothing for whichever there is.
+// named returns the list id as scripts take it, empty for the list that the server holds.
 func named(l revlog.ListID) []byte {
 	if l == (revlog.ListID{}) {
 		return []byte{}

@@ -22,20 +22,20 @@ import (
 type Config struct {
 	// Prefix names the list: its keys are {<prefix>}:head and so on. Zero: "wafer".
 	Prefix string
-	// AllowVolatile accepts a server that forgets everything when it restarts: one
-	// without an append-only file and without a replica it waits for. Zero: refused.
+	// AllowVolatile accepts a server that forgets everything when it restarts, because it has no
+	// append-only file and does not wait for a replica. Zero: Open refuses it.
 	AllowVolatile bool
-	// AllowSplit accepts Sentinel and Cluster without min-replicas-to-write, where
-	// a primary cut off from its replicas goes on taking revocations that are lost
-	// when it comes back. Zero: refused.
+	// AllowSplit accepts Sentinel and Cluster without min-replicas-to-write. There, a primary that
+	// is cut off from its replicas keeps taking revocations, which are lost when it comes back.
+	// Zero: Open refuses it.
 	AllowSplit bool
 	// StartWithoutStore lets Open return at once when the server does not answer, for
-	// revocation.Config.StartWithoutStore. It is examined at the first contact then, and
-	// until it has passed, no list can be joined: what Open would have refused is logged
-	// as an error, once a minute. Zero: Open waits for the server.
+	// revocation.Config.StartWithoutStore. Then the store examines the server at the first
+	// contact. If Open would have refused the server, the store logs an error once a minute, and
+	// no list can be joined. Zero: Open waits for the server.
 	StartWithoutStore bool
-	// Logger gets what an operator should see: what Open waits for, and what was
-	// refused after it. Zero: slog.Default().
+	// Logger gets the messages for operators: what Open waits for, and why the store refuses a
+	// server after Open returned. Zero: slog.Default().
 	Logger *slog.Logger
 }
 
@@ -46,12 +46,12 @@ func (c Config) logger() *slog.Logger {
 	return c.Logger
 }
 
-// A Store is a [revlog.Store] in Redis. It is safe for concurrent use, and
-// may serve several lists of the process.
+// A Store is a [revlog.Store] in Redis. It is safe for concurrent use, and may serve several lists
+// of the process.
 type Store struct {
 	client  redis.UniversalClient
 	scripts scripts
-	keys    []string // of every script: head, log, globals
+	keys    []string // keys of every script: head, log, globals
 	prefix  string   // of all other keys
 	where   string
 
@@ -59,31 +59,31 @@ type Store struct {
 
 	log  *slog.Logger
 	rate *lograte.Limiter
-	// admitted: the server was examined, by examine, and found fit.
+	// admitted is set once the server has passed examine.
 	admitted *atomic.Bool
 	examine  func(context.Context) error
 }
 
-// Format implements [fmt.Formatter]: every verb prints the name of the type. The client holds a password.
+// Format implements [fmt.Formatter]: every verb prints the name of the type. The client holds a
+// password.
 func (s Store) Format(f fmt.State, _ rune) { io.WriteString(f, "redisstore.Store") }
 
 var _ revlog.Store = (*Store)(nil)
 
-// ErrUnsafe: the server is set up such that it would forget revocations, or the
-// client such that it would not see them. The message names the setting.
+// ErrUnsafe: with the settings of the server it would forget revocations, or with the options of
+// the client it would not see them. The message names the setting.
 var ErrUnsafe = errors.New("redisstore: refused")
 
 const retryEvery = 200 * time.Millisecond
 
-// Open connects to Redis and examines the server; what it finds unfit is
-// [ErrUnsafe]. While the server does not answer it tries again, and the log says
-// what it waits for; ctx bounds that, and nothing later. With
-// [Config.StartWithoutStore] it does not wait. Where o leaves a timeout open, the
-// store uses its own: half a second, and one retry.
+// Open connects to Redis and examines the server. It refuses an unsafe server with [ErrUnsafe].
+// While the server does not answer, Open tries again, and logs what it waits for. ctx bounds this
+// wait, and nothing after it. With [Config.StartWithoutStore] Open does not wait. If o sets no
+// timeouts and retries, the store uses half a second and one retry.
 //
-// Importing this package sends the log of the Redis client, which is one for the
-// whole process, to slog.Default() instead of standard error, each kind of line once
-// a minute. A program that calls redis.SetLogger itself keeps its own.
+// The Redis client has one logger for the whole process. Importing this package makes that logger
+// write to slog.Default() instead of standard error, each kind of message once a minute. A program
+// that calls redis.SetLogger itself keeps its own logger.
 //
 // Close the lists that use the store before the store.
 func Open(ctx context.Context, o *redis.UniversalOptions, c Config) (*Store, error) {
@@ -105,7 +105,7 @@ func Open(ctx context.Context, o *redis.UniversalOptions, c Config) (*Store, err
 			s.Close()
 			return nil, err
 		case ctx.Err() == nil || cause == nil:
-			cause = err // what ctx itself brings about explains nothing
+			cause = err // not an error that the end of ctx caused: it explains nothing
 		}
 		if s.rate.Allow("waiting") {
 			s.log.Warn("redisstore: waiting for the server", "store", s.where, "waited", time.Since(began).Round(time.Millisecond), "error", cause)
@@ -117,7 +117,7 @@ func Open(ctx context.Context, o *redis.UniversalOptions, c Config) (*Store, err
 		case <-ctx.Done():
 			s.Close()
 			if inner := errors.Unwrap(cause); inner != nil {
-				cause = inner // without the name of this package a second time
+				cause = inner // the message would name this package twice
 			}
 			return nil, fmt.Errorf("redisstore: open: %s did not answer for %v: %w (%w)", s.where, time.Since(began).Round(100*time.Millisecond), cause, ctx.Err())
 		case <-time.After(retryEvery):
@@ -125,9 +125,9 @@ func Open(ctx context.Context, o *redis.UniversalOptions, c Config) (*Store, err
 	}
 }
 
-const examineFor = 2 * time.Second // where Open does not wait
+const examineFor = 2 * time.Second // how long an examination may take if Open does not wait
 
-// admit examines the server unless that was done.
+// admit examines the server unless it has passed before.
 func (s *Store) admit(ctx context.Context) error {
 	if s.admitted.Load() {
 		return nil
@@ -139,14 +139,14 @@ func (s *Store) admit(ctx context.Context) error {
 	return nil
 }
 
-// admitLate is admit at the first contact after Open. The caller's ctx is for one
-// round trip and not for an examination.
+// admitLate is admit at the first contact after Open. It does not use the deadline of ctx, which is
+// for one round trip and not for an examination.
 func (s *Store) admitLate(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), examineFor)
 	defer cancel()
 	err := s.admit(ctx)
 	if (errors.Is(err, ErrUnsafe) || permanent(err)) && s.rate.Allow("refused") {
-		s.log.Error("redisstore: the server is not used", "store", s.where, "error", err)
+		s.log.Error("redisstore: refused the server, so no list can be joined", "store", s.where, "error", err)
 	}
 	return err
 }
@@ -164,8 +164,8 @@ func newStore(o *redis.UniversalOptions, c Config) *Store {
 		rate:    new(lograte.Limiter), admitted: new(atomic.Bool),
 	}
 	s.examine = func(ctx context.Context) error {
-		// A client of its own: one that failed to connect for a while tries once a second
-		// only, and would find the server late.
+		// It uses a client of its own: one that has failed to connect for a while tries only once
+		// a second, and would find the server late.
 		first := newStore(o, c)
 		defer first.Close()
 		if c.StartWithoutStore {
@@ -182,7 +182,7 @@ func newStore(o *redis.UniversalOptions, c Config) *Store {
 	return s
 }
 
-// where names the servers of o, without what is secret.
+// where names the servers of o, without secrets.
 func where(o *redis.UniversalOptions) string {
 	at := "Redis at " + strings.Join(o.Addrs, ", ")
 	if len(o.Addrs) == 0 {

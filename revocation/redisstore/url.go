@@ -11,22 +11,22 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ParseURL reads where a Redis is from one line, as commands and environments
-// carry it:
+// ParseURL reads the address of a Redis from one line, as flags and environment variables carry it:
 //
 //	redis://user:password@host:6379/0        one server; rediss:// with TLS
 //	unix:///run/redis.sock?db=0              one server on this machine
 //	redis+sentinel://host1,host2:26379/name  the primary that Sentinel calls name; rediss+sentinel://
 //	redis+cluster://host1,host2:6379         a Cluster; rediss+cluster://
 //
-// Errors never repeat the line, since it may hold a password, unless it is no more than a name and a port.
+// An error does not repeat the line, which may hold a password, unless the line is just a name and
+// a port.
 func ParseURL(line string) (*redis.UniversalOptions, error) {
 	u, err := url.Parse(line)
 	if err != nil || u.Scheme == "" {
-		return nil, errors.New("redisstore: not a URL such as redis://localhost:6379")
+		return nil, errors.New("redisstore: not a URL: write one such as redis://localhost:6379")
 	}
 	if _, err := strconv.ParseUint(u.Opaque, 10, 16); err == nil && line == u.Scheme+":"+u.Opaque {
-		return nil, fmt.Errorf("redisstore: not a URL; redis://%s is one", line)
+		return nil, fmt.Errorf("redisstore: not a URL: write redis://%s", line)
 	}
 	o := &redis.UniversalOptions{}
 	o.Username = u.User.Username()
@@ -36,53 +36,62 @@ func ParseURL(line string) (*redis.UniversalOptions, error) {
 		kind, isTLS = "redis"+rest, true
 	}
 	path := strings.TrimPrefix(u.Path, "/")
-	port := "6379"
 	db := u.Query().Get("db")
 	switch kind {
 	case "redis":
+		if o.Addrs = hosts(u.Host, "6379"); len(o.Addrs) > 1 {
+			return nil, errors.New("redisstore: several hosts need redis+cluster:// or redis+sentinel://")
+		}
 		if path != "" {
 			db = path
 		}
 	case "redis+cluster":
-		o.IsClusterMode = true
-		if path != "" || db != "" {
-			return nil, errors.New("redisstore: a Cluster has one database, without a number")
+		if o.Addrs, o.IsClusterMode = hosts(u.Host, "6379"), true; path != "" || db != "" {
+			return nil, errors.New("redisstore: a Cluster has one database: leave its number out")
 		}
 	case "redis+sentinel":
-		port = "26379"
-		if o.MasterName = path; path == "" {
-			return nil, errors.New("redisstore: Sentinel needs a name: redis+sentinel://host/name")
+		if o.Addrs, o.MasterName = hosts(u.Host, "26379"), path; path == "" {
+			return nil, errors.New("redisstore: Sentinel needs the name of the primary: redis+sentinel://host/name")
 		}
 	case "unix":
 		o.Addrs = []string{u.Path}
 	default:
-		return nil, errors.New("redisstore: the URL begins with none of redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster:// and unix://")
+		return nil, errors.New("redisstore: unknown scheme: use redis://, rediss://, redis+sentinel://, rediss+sentinel://, " +
+			"redis+cluster://, rediss+cluster:// or unix://")
 	}
-	if db != "" {
-		if o.DB, err = strconv.Atoi(db); err != nil || o.DB < 0 {
-			return nil, errors.New("redisstore: the database is not a number")
+	if isTLS {
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		if kind == "redis" {
+			o.TLSConfig.ServerName = u.Hostname()
 		}
 	}
-	if kind == "unix" {
-		return o, nil
+	if o.DB, err = database(db); err != nil {
+		return nil, err
 	}
-	for host := range strings.SplitSeq(u.Host, ",") {
+	return o, nil
+}
+
+func database(s string) (int, error) {
+	if s == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return 0, errors.New("redisstore: the database must be a number, 0 or more")
+	}
+	return n, nil
+}
+
+// hosts splits the host of a URL, and completes each one.
+func hosts(list, port string) (all []string) {
+	for host := range strings.SplitSeq(list, ",") {
 		if host == "" {
 			host = "127.0.0.1"
 		}
 		if i := strings.LastIndexByte(host, ':'); i < 0 || strings.HasSuffix(host, "]") {
 			host += ":" + port
 		}
-		o.Addrs = append(o.Addrs, host)
+		all = append(all, host)
 	}
-	if kind == "redis" && len(o.Addrs) > 1 {
-		return nil, errors.New("redisstore: several hosts are a Cluster or Sentinel: redis+cluster:// or redis+sentinel://")
-	}
-	if isTLS {
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-		if len(o.Addrs) == 1 && !o.IsClusterMode && o.MasterName == "" {
-			o.TLSConfig.ServerName = u.Hostname()
-		}
-	}
-	return o, nil
+	return all
 }

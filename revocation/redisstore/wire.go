@@ -15,8 +15,8 @@ import (
 // maxNumber is the largest number that six bytes hold.
 const maxNumber = 1<<48 - 1
 
-// append6 appends n in six bytes, big endian. What is out of range becomes the
-// nearest that is in it.
+// append6 appends n in six bytes, big endian. A number out of range becomes the nearest one in
+// range.
 func append6(b []byte, n int64) []byte {
 	var all [8]byte
 	binary.BigEndian.PutUint64(all[:], uint64(min(max(n, 0), maxNumber)))
@@ -27,8 +27,8 @@ func get6(b []byte) int64 {
 	return int64(binary.BigEndian.Uint16(b))<<32 | int64(binary.BigEndian.Uint32(b[2:]))
 }
 
-// appendAssertions appends of each: when 1, W 6, until 6, length 1 and the MAC of what
-// may be replaced, length 1 and the entry as revlog packs it.
+// appendAssertions appends each assertion: when (1 byte), W (6), until (6), length (1) and the MAC
+// of the entry to replace, length (1) and the entry as revlog packs it.
 func appendAssertions(b []byte, all []revlog.Assertion) []byte {
 	b = slices.Grow(b, 64*len(all))
 	for _, a := range all {
@@ -41,8 +41,8 @@ func appendAssertions(b []byte, all []revlog.Assertion) []byte {
 	return b
 }
 
-// appendQuestion appends session 16, subject 16, epoch 6, checked 6, skew 4,
-// the numbers of groups and keys 1 each, and their tags.
+// appendQuestion appends session (16 bytes), subject (16), epoch (6), checked (6), skew (4), the
+// numbers of groups (1) and keys (1), and their tags.
 func appendQuestion(b []byte, q revlog.Question) []byte {
 	b = append(b, q.Session[:]...)
 	b = append(b, q.Subject[:]...)
@@ -59,8 +59,7 @@ func appendQuestion(b []byte, q revlog.Question) []byte {
 	return b
 }
 
-// A decoder reads replies of scripts and keeps the first thing that was not as
-// it must be.
+// A decoder reads replies of scripts and keeps the first error.
 type decoder struct{ err error }
 
 func (d *decoder) fail(format string, args ...any) {
@@ -69,11 +68,11 @@ func (d *decoder) fail(format string, args ...any) {
 	}
 }
 
-// list returns an array of at least n parts, or makes one up.
+// list returns an array of at least n parts. If v is not one, the parts are nil.
 func (d *decoder) list(v any, n int) []any {
 	parts, ok := v.([]any)
 	if !ok || len(parts) < n {
-		d.fail("%T of %d parts, not %d", v, len(parts), n)
+		d.fail("%T of %d parts, want at least %d", v, len(parts), n)
 		return make([]any, n)
 	}
 	return parts
@@ -82,13 +81,13 @@ func (d *decoder) list(v any, n int) []any {
 func (d *decoder) text(v any) string {
 	s, ok := v.(string)
 	if !ok {
-		d.fail("%T instead of text", v)
+		d.fail("%T, want text", v)
 	}
 	return s
 }
 
-// int reads a number, which scripts send as such or as digits. All numbers of a list
-// fit into six bytes.
+// int reads a number, which scripts send as an integer or as digits. All numbers of a list fit into
+// six bytes.
 func (d *decoder) int(v any) int64 {
 	n, ok := v.(int64)
 	if !ok {
@@ -100,16 +99,16 @@ func (d *decoder) int(v any) int64 {
 		}
 	}
 	if n < 0 || n > maxNumber {
-		d.fail("a number out of range")
+		d.fail("number out of range")
 		return 0
 	}
 	return n
 }
 
-// duration converts milliseconds, of which six bytes hold more than a Duration does.
+// duration converts milliseconds. Six bytes can hold more than a Duration can.
 func (d *decoder) duration(ms int64) time.Duration {
 	if ms > math.MaxInt64/int64(time.Millisecond) {
-		d.fail("a time out of range")
+		d.fail("time out of range")
 		return 0
 	}
 	return time.Duration(ms) * time.Millisecond
@@ -120,7 +119,7 @@ func (d *decoder) ms(v any) time.Duration { return d.duration(d.int(v)) }
 // fixed reads exactly len(to) bytes.
 func (d *decoder) fixed(to []byte, v any) {
 	if s := d.text(v); copy(to, s) != len(s) || len(s) != len(to) {
-		d.fail("%d bytes of %d", len(s), len(to))
+		d.fail("%d bytes, want %d", len(s), len(to))
 	}
 }
 
@@ -128,7 +127,7 @@ func (d *decoder) fixed(to []byte, v any) {
 func (d *decoder) records(v any, size int) (out [][]byte) {
 	b := []byte(d.text(v))
 	if len(b)%size != 0 {
-		d.fail("%d bytes in records of %d", len(b), size)
+		d.fail("%d bytes, want a multiple of %d", len(b), size)
 		return nil
 	}
 	for ; len(b) > 0; b = b[size:] {
@@ -137,7 +136,7 @@ func (d *decoder) records(v any, size int) (out [][]byte) {
 	return out
 }
 
-// head reads what told in common.lua makes.
+// head reads the head that told in common.lua returns.
 func (d *decoder) head(v any) (h revlog.Head) {
 	r := d.list(v, 11)
 	h.Layout = int(d.int(r[0]))
@@ -148,7 +147,7 @@ func (d *decoder) head(v any) (h revlog.Head) {
 	h.Floor = d.int(r[7])
 	known := d.position(d.text(r[10]))
 	if known.N > math.MaxUint32 {
-		d.fail("a line out of range")
+		d.fail("term out of range")
 	}
 	h.Known, h.KnownTerm = known.MS, uint32(known.N)
 	for _, b := range d.records(r[8], 16) {
@@ -160,7 +159,7 @@ func (d *decoder) head(v any) (h revlog.Head) {
 	return h
 }
 
-// answer reads the answer to a question that names so many things.
+// answer reads the entries that a question found.
 func (d *decoder) answer(v any) (a revlog.Answer) {
 	for _, found := range d.list(v, 0) {
 		a.Found = append(a.Found, d.held(found))
@@ -168,23 +167,23 @@ func (d *decoder) answer(v any) (a revlog.Answer) {
 	return a
 }
 
-// held reads what packed in exact.lua makes: W 6, quiet 1, and the entry as revlog
-// packs it.
+// held reads an entry that packed in exact.lua returns: W (6 bytes), quiet (1), and the entry as
+// revlog packs it.
 func (d *decoder) held(v any) revlog.Entry {
 	b := []byte(d.text(v))
 	if len(b) < 7 {
-		d.fail("%d bytes of the exact set", len(b))
+		d.fail("an entry of the exact set has %d bytes", len(b))
 		return revlog.Entry{}
 	}
 	e, rest, ok := revlog.ParsePacked(b[7:])
 	if !ok || len(rest) > 0 {
-		d.fail("%d bytes of the exact set", len(b))
+		d.fail("an entry of the exact set has %d bytes", len(b))
 	}
 	e.W, e.Quiet = get6(b), b[6] == 1
 	return e
 }
 
-// confirmed reads what confirm.lua answers.
+// confirmed reads the reply of confirm.lua.
 func (d *decoder) confirmed(v any) revlog.Answer {
 	r := d.list(v, 4)
 	a := d.answer(r[3])
@@ -193,7 +192,7 @@ func (d *decoder) confirmed(v any) revlog.Answer {
 	return a
 }
 
-// written reads the answer to a write.
+// written reads the reply to a write.
 func (d *decoder) written(v any, q asked) (out revlog.Written) {
 	r := d.list(v, 5)
 	done := d.int(r[0]) == 1
@@ -206,11 +205,11 @@ func (d *decoder) written(v any, q asked) (out revlog.Written) {
 	}
 	switch {
 	case !done && question == nil:
-		d.fail("nothing was written, for no reason")
+		d.fail("nothing was written, and no reason was given")
 	case done && len(out.Results) != q.n:
-		d.fail("%d results of %d assertions", len(out.Results), q.n)
+		d.fail("%d results for %d assertions", len(out.Results), q.n)
 	case question != nil && len(r) < 6:
-		d.fail("no answer to what was asked")
+		d.fail("the answer to the question is missing")
 	case question != nil:
 		a := d.answer(r[5])
 		a.Head, a.Heartbeat, a.Now = out.Head, heartbeat, now
@@ -227,7 +226,7 @@ func (d *decoder) written(v any, q asked) (out revlog.Written) {
 func (d *decoder) results(v any) (out []revlog.Result) {
 	r := d.list(v, 0)
 	if len(r)%5 != 0 {
-		d.fail("%d parts of results", len(r))
+		d.fail("results have %d parts, want a multiple of 5", len(r))
 		return nil
 	}
 	for ; len(r) > 0; r = r[5:] {
@@ -249,7 +248,7 @@ func (d *decoder) position(id string) (p revlog.Position) {
 	return revlog.Position{MS: d.int(ms), N: d.int(n)}
 }
 
-// entry reads one part of the reply to XRANGE.
+// entry reads one element of the reply to XRANGE.
 func (d *decoder) entry(v any) revlog.Entry {
 	r := d.list(v, 2)
 	var value any
@@ -259,9 +258,9 @@ func (d *decoder) entry(v any) revlog.Entry {
 	return d.fields(d.text(r[0]), value)
 }
 
-// fields reads an entry of the log: as revlog packs it, W 6 and until 6 unless it is of
-// a session, chain 8. Anything else is an entry without a version, so that it is never
-// just skipped.
+// fields reads an entry of the log: the entry as revlog packs it, W (6 bytes) and until (6), which
+// an entry about a session does not have, and chain (8). Anything else becomes an entry without a
+// version, so that it is never just skipped.
 func (d *decoder) fields(id string, v any) (e revlog.Entry) {
 	at := d.position(id)
 	text, _ := v.(string)
@@ -281,8 +280,8 @@ func (d *decoder) fields(id string, v any) (e revlog.Entry) {
 	return e
 }
 
-// fillUntil completes entries of sessions, whose end the log leaves out because
-// it follows from the retention of their time.
+// fillUntil sets Until of entries about sessions. The log leaves it out, because it follows from
+// the retention at the time of the entry.
 func fillUntil(all []revlog.Entry, h revlog.Head) {
 	for i := range all {
 		if e := &all[i]; e.Scope == revlog.ScopeSession {
@@ -291,8 +290,8 @@ func fillUntil(all []revlog.Entry, h revlog.Head) {
 	}
 }
 
-// globals reads the hash of global entries: scope 1 and tag 16, W 6, until 6 and the proof, and a
-// field v, which is there so that the key always is.
+// globals reads the hash of global entries. A field is scope (1 byte) and tag (16), its value is W
+// (6), until (6) and the proof. The field v keeps the key from disappearing when no entry is left.
 func (d *decoder) globals(v any) []revlog.Entry {
 	r := d.list(v, 0)
 	out := []revlog.Entry{}
@@ -302,12 +301,12 @@ func (d *decoder) globals(v any) []revlog.Entry {
 			continue
 		}
 		if len(name) != 17 || len(value) < 14 {
-			d.fail("a global entry of %d and %d bytes", len(name), len(value))
+			d.fail("a global entry has %d and %d bytes", len(name), len(value))
 			return nil
 		}
 		e, rest, ok := revlog.ParsePacked(slices.Concat(value[12:14], []byte(name), value[14:]))
 		if !ok || len(rest) > 0 {
-			d.fail("a global entry of %d and %d bytes", len(name), len(value))
+			d.fail("a global entry has %d and %d bytes", len(name), len(value))
 			return nil
 		}
 		e.W, e.Until = get6(value), get6(value[6:])

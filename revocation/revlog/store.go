@@ -18,10 +18,10 @@ import (
 // boltstore and redisstore are stores. Every store must pass revlogtest.TestStore. A Store is safe
 // for concurrent use and may serve several Lists.
 //
-// A method that names a list checks the list before it does anything else. A store that has no list,
-// or has lost a part of it, returns [ErrLost]. A store that holds another list returns
-// [ErrOtherList]. So nothing is ever added to the remains of a lost list. Any other error means that
-// the store did not answer, and that a write may or may not have happened.
+// A method that names a list checks the list before it does anything else. A store that has no
+// list, or has lost a part of it, returns [ErrLost]. A store that holds another list returns
+// [ErrOtherList]. So nothing is ever added to the remains of a lost list. Any other error means
+// that the store did not answer, and that a write may or may not have happened.
 //
 // Stores know no ids and no secrets. They see tags, and keep MACs that they cannot check.
 type Store interface {
@@ -63,8 +63,8 @@ func (p Position) String() string { return fmt.Sprintf("%d-%d", p.MS, p.N) }
 func (p Position) Before(o Position) bool { return p.MS < o.MS || p.MS == o.MS && p.N < o.N }
 
 // A Term is the time during which one server is the primary. It starts at the last heartbeat of the
-// previous primary, and is opened at the first heartbeat of its own, both in ms of log time. A store
-// with one server has one term.
+// previous primary, and is opened at the first heartbeat of its own, both in ms of log time. A
+// store with one server has one term.
 type Term struct {
 	ID     uint32
 	Start  int64

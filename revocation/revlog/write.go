@@ -76,10 +76,10 @@ type Append struct {
 	Ack        Ack
 }
 
-// A Succession is an Append that the store carries out only if the answer to Unless is "not revoked"
-// ([FoundNothing]). So a session that was revoked in the meantime gets no successor. A primary that
-// has not opened its term yet does not answer: no replica has followed it so far, and it may lack
-// revocations that the previous primary took.
+// A Succession is an Append that the store carries out only if the answer to Unless is "not
+// revoked" ([FoundNothing]). So a session that was revoked in the meantime gets no successor. A
+// primary that has not opened its term yet does not answer: no replica has followed it so far, and
+// it may lack revocations that the previous primary took.
 type Succession struct {
 	List       ListID
 	Floor      int64

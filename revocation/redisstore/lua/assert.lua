@@ -1,7 +1,9 @@
--- Assertions: what a write says was revoked. They are worked out first, all of them (plan.lua).
+-- Assertions: the revocations of a write. A script works out all of them before it writes
+-- (plan.lua).
 
--- unpacked reads assertions: when 1, W 6, until 6, length 1 and the MAC of what may be replaced, length 1 and the entry as its
--- writer packed it: version 1, effect 1, scope 1, tag 16, and the rest of the proof.
+-- unpacked reads assertions: when (1 byte), W (6), until (6), length (1) and the MAC of the entry
+-- to replace, length (1) and the entry as its writer packed it: version (1), effect (1), scope (1),
+-- tag (16), and the rest of the proof.
 local function unpacked(s)
   local all, at = {}, 1
   while at <= #s do
@@ -20,7 +22,7 @@ local function retention(h)
   return keep
 end
 
--- append puts an entry at log time at into the log, unless the write is quiet.
+-- append adds an entry to the log at log time at, unless the write is quiet.
 local function append(p, a, at, v, till)
   if p.quiet then return end
   local h = p.h
@@ -34,10 +36,11 @@ local function append(p, a, at, v, till)
   h.ms = at
 end
 
--- late refuses a write of which a watermark would lie beyond what its writer allows (R32).
+-- late refuses a write if a watermark would exceed the limit that its writer allows (R32).
 local function late(p) error(redis.error_reply('LIMIT ' .. dec(p.h.ms))) end
 
--- openEpoch returns the epoch that takes sessions, a new one if the open one is full or has lasted an eighth of the retention.
+-- openEpoch returns the epoch that takes sessions. It starts a new one if the open one is full or
+-- has lasted an eighth of the retention.
 local function openEpoch(p)
   local e, o = p.e, p.e.open
   local full = o and o.bits < MAXBITS and o.count >= 96 * 2 ^ o.bits
@@ -63,14 +66,14 @@ local function prolong(p, s, till)
   p.expiry[s.key] = math.max(p.expiry[s.key] or 0, till)
 end
 
--- What only a quiet write holds is news for those who read the log: a q beside it says so. And what readers do not believe is
--- replaced.
+-- session plans the revocation of a session. If only a quiet write has revoked it (a q follows the
+-- proof), the revocation is new to readers of the log. An entry with a wrong proof is replaced.
 local function session(p, a)
   local s = held('s', a.tag, p.e)
   local till = math.max(p.h.ms + p.keep, a.till)
   local news = s and (s.quiet and not p.quiet or s.mac == a.over)
   if s and not news then
-    prolong(p, s, a.till) -- asked to remember it for longer, or not
+    prolong(p, s, a.till) -- if the caller asks to keep it for longer
     return false, FOREVER, nil, s
   end
   append(p, a, p.h.ms, a, till)
@@ -79,7 +82,7 @@ local function session(p, a)
   else
     local epoch = openEpoch(p)
     s = {key = bucket(epoch, a.tag), epoch = epoch, w = FOREVER}
-    if looked('HEXISTS', s.key, a.tag) == nil then broken(s.key) end -- and in a slot that moves this fails before anything is written
+    if looked('HEXISTS', s.key, a.tag) == nil then broken(s.key) end -- in a slot that moves, this fails before any write
     epoch.count, p.used = epoch.count + 1, true
     epoch.till = math.max(epoch.till, till)
     p.expiry[s.key] = math.max(p.expiry[s.key] or 0, till)
@@ -90,14 +93,14 @@ local function session(p, a)
   return true, FOREVER
 end
 
-local function isMark(a) return a.scope == 'e' or a.scope == 'k' end
+local function isGlobal(a) return a.scope == 'e' or a.scope == 'k' end
 
-local function keepMark(p, a, v)
+local function keepGlobal(p, a, v)
   local all, wrong = globals()
   if wrong then lost(wrong) end
   for i = 1, #all, 2 do
     local name = all[i]
-    if name ~= 'v' and not seen[name] then -- what this write sets stays
+    if name ~= 'v' and not seen[name] then -- entries of this write stay
       local _, till = struct.unpack('>I6I6', all[i + 1])
       if till + LATE < p.h.ms then later(p, 'HDEL', KEYS[3], name) end
     end
@@ -109,7 +112,7 @@ local function keepWatermark(p, a, v)
   later(p, 'SET', base .. a.scope .. ':' .. a.tag, struct.pack('>I6', v.w) .. v.proof .. (v.quiet and 'q' or ''), 'PXAT', dec(v.till + LATE))
 end
 
--- keptUntil is until when something is remembered; of a watermark, its key says so.
+-- keptUntil returns until when v is kept. For a subject or group, that is in the expiry of its key.
 local function keptUntil(a, v)
   if not v.till then v.till = redis.call('PEXPIRETIME', base .. a.scope .. ':' .. a.tag) - LATE end
   return v.till
@@ -117,7 +120,7 @@ end
 
 local function watermark(p, a)
   local at, w = p.h.ms, a.w
-  local alone = a.scope == 'e' and not p.quiet -- R3: nobody asks before an anonymous session begins
+  local alone = a.scope == 'e' and not p.quiet -- R3: an anonymous session begins without a question to the store
   if alone then at = at + 1 end
   if a.scope == 'k' then w = FOREVER elseif a.when == 1 then w = at + p.skew end
   if w > a.limit then late(p) end
@@ -133,24 +136,24 @@ local function watermark(p, a)
     append(p, a, at, v, v.till)
     if alone then p.h.ms = at + 1 end
   elseif a.till > keptUntil(a, old) then
-    v = {w = old.w, till = a.till, quiet = old.quiet, proof = old.proof} -- asked to remember it for longer
+    v = {w = old.w, till = a.till, quiet = old.quiet, proof = old.proof} -- the caller asks to keep it for longer
     stays = old
   else
     return false, old.w, nil, old
   end
   v.mac = string.sub(v.proof, -8)
   seen[a.scope .. a.tag] = v
-  if isMark(a) then keepMark(p, a, v) else keepWatermark(p, a, v) end
+  if isGlobal(a) then keepGlobal(p, a, v) else keepWatermark(p, a, v) end
   return changed, v.w, changed and not p.quiet and at or p.h.ms, stays
 end
 
--- asserted plans all assertions and returns what becomes of each: position, whether it changed anything, W, and what was there
--- and stays, as packed.
+-- asserted plans all assertions and returns the result of each: position, whether it changed
+-- anything, W, and the packed entry that was there and stays.
 local function asserted(p, raw)
   local all, results = unpacked(raw), {}
   p.keep = retention(p.h)
   for _, a in ipairs(all) do
-    if a.when == 2 and a.w > p.h.ms then error(redis.error_reply('FUTURE before lies beyond log time')) end
+    if a.when == 2 and a.w > p.h.ms then error(redis.error_reply('FUTURE before is later than log time')) end
   end
   for _, a in ipairs(all) do
     local take = a.scope == 's' and session or watermark

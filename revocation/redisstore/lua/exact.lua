@@ -1,10 +1,11 @@
--- The exact set: what only those need that look into it or write to it. All of it is read through the functions here, which
--- remember what they read and what the step is about to write, so that a script sees its own writes before it makes them.
-local LATE = 3600000 -- what nobody can ask about any more is kept for one more hour
+-- The exact set, for scripts that read it or write to it. They read all of it through the functions
+-- here, which remember what was read and what the step is about to write. So a script sees its own
+-- writes before it makes them.
+local LATE = 3600000 -- an entry is kept for one more hour after its until
 local MINBITS, MAXBITS = 4, 24
 local base = string.sub(KEYS[1], 1, -5)
 
--- broken drops a key of the exact set that holds what it cannot, and with it the list: it lacks something now.
+-- broken drops a damaged key of the exact set, and the list with it, which now lacks something.
 local function broken(key)
   redis.pcall('DEL', key, KEYS[2])
   lost('a key of the exact set is damaged')
@@ -14,7 +15,7 @@ local function bucket(epoch, tag)
   return base .. 'x:' .. epoch.id .. ':' .. math.floor(struct.unpack('>I4', tag) / 2 ^ (32 - epoch.bits))
 end
 
--- epochs reads what sessions are kept in: the open epoch, if there is one, and the closed ones.
+-- epochs reads the epochs, which hold the sessions: the open one, if any, and the closed ones.
 local function epochs(h)
   local e = {closed = {}}
   for at = 1, #h.x, 11 do
@@ -29,17 +30,17 @@ local function epochs(h)
   return e
 end
 
-local seen = {} -- scope and tag: what is held, or false
+local seen = {} -- from scope and tag to the entry held, or false
 
--- proven returns what a value holds: the proof from at on, and a q behind it if no entry of the log shows it.
+-- proven reads a value: the proof from at on, and a q after it if the log has no such entry.
 local function proven(key, v, at, limit)
   local till = proofEnd(v, at, limit)
   if not till or #v > till and string.sub(v, till + 1) ~= 'q' then broken(key) end
   return {proof = string.sub(v, at, till), mac = string.sub(v, till - 7, till), quiet = #v > till}
 end
 
--- packed is something held as the client reads it: W 6, a byte that is 1 if no entry of the log shows it, and the entry as its
--- writer packed it.
+-- packed returns an entry as the client reads it: W (6 bytes), a byte that is 1 if the log has no
+-- such entry, and the entry as its writer packed it.
 local function packed(scope, tag, s)
   return struct.pack('>I6B', s.w, s.quiet and 1 or 0) .. string.sub(s.proof, 1, 2) .. scope .. tag .. string.sub(s.proof, 3)
 end
@@ -72,16 +73,16 @@ local function readWatermark(scope, tag)
   return s
 end
 
-local function readMark(scope, tag)
+local function readGlobal(scope, tag)
   local v = looked('HGET', KEYS[3], scope .. tag)
-  if v == nil or v and proofEnd(v, 13, 6) ~= #v then lost('the global entries hold something else') end
+  if v == nil or v and proofEnd(v, 13, 6) ~= #v then lost('the global entries are damaged') end
   if not v then return end
   local s = {proof = string.sub(v, 13), mac = string.sub(v, -8)}
   s.w, s.till = struct.unpack('>I6I6', v)
   return s
 end
 
--- held returns what the exact set holds about something, nil if nothing.
+-- held returns the entry of the exact set with this scope and tag, or nil.
 local function held(scope, tag, e)
   local id = scope .. tag
   if seen[id] == nil then
@@ -90,7 +91,7 @@ local function held(scope, tag, e)
     elseif scope == 'u' or scope == 'g' then
       seen[id] = readWatermark(scope, tag) or false
     else
-      seen[id] = readMark(scope, tag) or false
+      seen[id] = readGlobal(scope, tag) or false
     end
   end
   return seen[id] or nil
@@ -98,7 +99,8 @@ end
 
 local NOTAG = string.rep('\0', 16)
 
--- question unpacks: session 16, subject 16, epoch 6, checked 6, skew 4, groups 1, keys 1, and their tags.
+-- question unpacks session (16 bytes), subject (16), epoch (6), checked (6), skew (4), the numbers
+-- of groups (1) and keys (1), and their tags.
 local function question(s)
   local q = {groups = {}, keys = {}}
   local groups, keys
@@ -110,8 +112,9 @@ local function question(s)
   return q
 end
 
--- match looks up everything that could revoke the session of q. It returns what it found, as packed, with the highest W of
--- subject, groups and everyone, and whether the session is known not to be revoked: Answer.Judge == FoundNothing.
+-- match looks up everything that could revoke the session of q. It returns the packed entries that
+-- it found, with the highest W of subject, groups and everyone, and whether the session is known to
+-- be not revoked (Answer.Judge returns FoundNothing).
 local function match(q, e, h, now)
   local free = q.epoch <= math.max(now, h.ms) + q.skew and q.checked >= h.b and q.checked <= h.ms + q.skew
   local a = {highest = 0}
@@ -130,7 +133,7 @@ local function match(q, e, h, now)
   return a, free
 end
 
--- closes is Answer.Closes: whether log time has to go on after this answer (R3).
+-- closes is Answer.Closes: it reports whether log time must move after this answer (R3).
 local function closes(q, a, h, now)
   if q.session ~= NOTAG then return false end
   if q.subject == NOTAG and #q.groups == 0 then return h.ms >= now end

@@ -1,7 +1,9 @@
--- A plan is a write while it is worked out. Nothing is written meanwhile: a command that cannot be carried out, as when the slot
--- of the list is on its way to another node, must not leave half of a write. It has h the head, e the epochs, now the clock, term
--- that of this primary, and what is to be done: set fields of the head, todo commands in order, expiry the keys of buckets with
--- the time they are kept until, used whether the open epoch took sessions, moved whether the epochs changed.
+-- A plan is a write that is being worked out. Until then the script writes nothing: a command that
+-- fails, as when the slot of the list moves to another node, must not leave half of a write. Fields:
+--   h head, e epochs, now clock, term term of this primary
+--   set fields of the head to set, todo commands in order
+--   expiry keys of buckets, each with the time until which it is kept
+--   used whether the open epoch took sessions, moved whether the epochs changed
 local function begin(list)
   local h = guard(list)
   local wrong = torn(h)
@@ -14,11 +16,11 @@ local function put(p, name, value) p.set[#p.set + 1], p.set[#p.set + 2] = name, 
 
 local function later(p, ...) p.todo[#p.todo + 1] = {...} end
 
--- advance moves log time to now, or to what the writer knows.
+-- advance moves log time to now, or to the log time that the writer knows if that is later.
 local function advance(p, floor) p.h.ms = math.max(onward(p.h, p.now), tonumber(floor)) end
 
--- open opens the term of this primary (R3): what it takes has to be of that, even before anybody reads it. This is a
--- heartbeat, too.
+-- open opens the term of this primary (R3), so that its writes belong to that term even before any
+-- replica reads it. This is a heartbeat too.
 local function open(p)
   local h = p.h
   if latest(h.l) == p.term then return end
@@ -29,7 +31,8 @@ local function open(p)
   put(p, 'ev', dec(evictions(redis.call('INFO', 'stats'))))
 end
 
--- recheck raises the floor. The next ms begins, so that a session that is asked about from now on is not asked about again.
+-- recheck raises the floor. It also moves log time to the next ms, so that a session that is looked
+-- up from now on is not looked up again.
 local function recheck(p)
   p.h.f, p.h.ms = p.h.ms, p.h.ms + 1
   put(p, 'f', dec(p.h.f))
@@ -46,7 +49,8 @@ local function putEpochs(p)
   put(p, 'x', table.concat(raw))
 end
 
--- carryOut writes. The first command needs memory, so that a full server refuses it and with it all others.
+-- carryOut writes. The first command needs memory, so a full server refuses it, and all others with
+-- it.
 local function carryOut(p)
   local h = p.h
   putEpochs(p)
@@ -58,7 +62,8 @@ local function carryOut(p)
   end
 end
 
--- done is the answer to a write: done 1, head, age of the heartbeat, clock, results, and what was asked to be answered.
+-- done returns the reply to a write: 1, head, age of the heartbeat, clock, results, and the answer
+-- to the question, if any.
 local function done(p, results, answer)
   return {1, told(p.h), math.abs(p.now - p.h.t), p.now, results, answer}
 end

@@ -1,9 +1,10 @@
--- KEYS: 1 a key that nobody uses. Returns the commands this user may not call on the keys of the list.
+-- KEYS: 1 an unused key
+-- Returns the commands that this user may not call on the keys of the list.
 local denied = {}
 local function try(name, ...)
   local r = redis.pcall(name, ...)
   if type(r) ~= 'table' or not r.err then return end
-  -- The words differ between versions.
+  -- The message differs between versions.
   if string.find(r.err, 'NOPERM', 1, true) or string.find(r.err, 'user executing the script', 1, true) then
     denied[#denied + 1] = name
   end

@@ -1,4 +1,4 @@
--- KEYS: 1 replicas (sorted set: id by when it is forgotten)  2 what one says of itself
+-- KEYS: 1 replicas (sorted set: id, by the time until which it is kept)  2 the JSON of one replica
 -- ARGV: 1 id  2 JSON  3 keep, ms
 local t = redis.call('TIME')
 local now, keep = t[1] * 1000 + math.floor(t[2] / 1000), tonumber(ARGV[3])

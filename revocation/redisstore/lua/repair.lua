@@ -2,11 +2,11 @@
 local p = begin(ARGV[1])
 local h = p.h
 
--- doubt raises what the head says of losses (R10, R11), and log time behind it.
+-- doubt raises the values of the head about losses (R10, R11), and log time past them.
 local function doubt(known, at, born)
   local before = h.b
   h.b = math.max(before, born)
-  if known > before then h.b = math.max(h.b, h.ms, known) end -- R10: whatever was stamped until now may be wrong
+  if known > before then h.b = math.max(h.b, h.ms, known) end -- R10: every check up to now is in doubt
   if h.b > before then
     h.ms = math.max(h.ms, h.b + 1)
     put(p, 'b', dec(h.b))

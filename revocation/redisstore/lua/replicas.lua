@@ -1,4 +1,4 @@
--- KEYS: 1 replicas  2 the beginning of the keys with what each says of itself
+-- KEYS: 1 replicas  2 prefix of the keys with the JSON of each replica
 local t = redis.call('TIME')
 local ids = redis.call('ZRANGEBYSCORE', KEYS[1], string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000)), '+inf')
 local out = {}

@@ -1,7 +1,9 @@
--- Requests: the answers to numbered writes are kept for a minute, so that one whose answer was lost can be sent again (R29).
+-- Requests: the reply to a numbered write is kept for a minute, so that the write can be sent again
+-- if its reply was lost (R29).
 local function requestKey(number) return base .. 'q:' .. number end
 
--- answered returns the first answer to a write, nil if there was none. It writes, so that WAIT has something to wait for (R7).
+-- answered returns the first reply to a write, or nil. It writes something, so that WAIT has a
+-- write to wait for (R7).
 local function answered(number)
   if number == '' then return nil end
   local raw = looked('GET', requestKey(number))

@@ -1,5 +1,6 @@
--- ARGV: 1 list id, '' for a list that cannot be read
--- Takes the log away, so that the list counts as lost and is begun anew with what is left of its head (init.lua).
+-- ARGV: 1 list id, '': a list whose head cannot be read
+-- Deletes the log. Then the list counts as lost, and a new one is created from what is left of its
+-- head (init.lua).
 local h, wrong = head()
 if ARGV[1] == '' then
   if not wrong and not torn(h) then return 0 end

@@ -2,7 +2,7 @@
 local p = begin(ARGV[1])
 local before = answered(ARGV[5])
 if before then return before end
-if latest(p.h.l) ~= p.term then return redis.error_reply('LINE this primary has not been followed yet') end
+if latest(p.h.l) ~= p.term then return redis.error_reply('TERM no replica has followed this primary yet') end
 local answer, free = match(question(ARGV[6]), p.e, p.h, p.now)
 if not free then return {0, told(p.h), math.abs(p.now - p.h.t), p.now, {}, answer} end
 advance(p, ARGV[2])

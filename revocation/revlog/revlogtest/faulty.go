@@ -68,11 +68,12 @@ func (f *Faulty) Hook(change func(*Hooks)) {
 	change(&f.hooks)
 }
 
-// Replace passes calls on to s from now on. Use a new [revlog.Memory] for a store that lost its data.
+// Replace passes calls on to s from now on. Use a new [revlog.Memory] for a store that lost its
+// data.
 func (f *Faulty) Replace(s revlog.Store) { f.Hook(func(h *Hooks) { h.Store = s }) }
 
-// Unwrap returns the store that f passes calls on to, for hooks that use it, and for a second replica
-// that reaches it.
+// Unwrap returns the store that f passes calls on to, for hooks that use it, and for a second
+// replica that reaches it.
 func (f *Faulty) Unwrap() revlog.Store {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -104,8 +104,8 @@ func (s *suite) proofs(t *testing.T) {
 	s.quietProof(t)
 }
 
-// quietProof appends a revocation that a bulk wrote with a higher W. The entry in the log must be the
-// one of the bulk, as it was signed.
+// quietProof appends a revocation that a bulk wrote with a higher W. The entry in the log must be
+// the one of the bulk, as it was signed.
 func (s *suite) quietProof(t *testing.T) {
 	t.Helper()
 	quiet, loud := revoke(revlog.ScopeSubject, 9, 800), revoke(revlog.ScopeSubject, 9, 700)
