@@ -6,12 +6,12 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// Decide says whether the session q describes is alive, from what this replica
-// holds in memory: no I/O, no allocation, and no lock unless this replica is cut
-// off. On [Ask] call [Replica.Confirm].
+// Decide says whether the session that q describes is alive, from what this replica holds
+// in memory. It does no I/O, allocates nothing, and takes no lock unless this replica is
+// cut off. If the outcome is [Ask], call [Replica.Confirm].
 //
-// A refusal is never a guess of a filter. An acceptance means: no revocation
-// this replica has read, and none it was asked to make, concerns q.
+// A filter match alone never refuses a session. If Decide accepts a session, no revocation
+// that this replica has read or was asked to make applies to it.
 func (l *Replica) Decide(q *Query) Verdict {
 	v := l.decide(q, time.Now())
 	l.counters.of(q).n[v.Outcome].Add(1)
@@ -29,8 +29,8 @@ func (l *Replica) decide(q *Query, now time.Time) Verdict {
 		l.tags.seal(&q.tag, &q.Session)
 		q.of, q.tagged = q.Session, true
 	}
-	// The outbox first: an entry leaves it only after a view that holds the entry
-	// was published, so one of the two has it (R20).
+	// The outbox comes first. A revocation leaves it only after a view with its entry was
+	// published, so one of the two has it (R20).
 	own := l.own(q)
 	v := l.view.Load()
 	switch {
@@ -62,8 +62,8 @@ func (l *Replica) decide(q *Query, now time.Time) Verdict {
 	return Verdict{Outcome: Ask} // stale: accepted only after a confirm
 }
 
-// frozen is what a replica that is cut off makes of a local decision: what its
-// window decides stands until G, and nobody can be asked.
+// frozen returns what a replica that is cut off makes of a local decision: what the window
+// decides stands until G, and the store cannot be asked.
 func frozen(d Verdict, age, grace time.Duration) Verdict {
 	if d.Outcome == Ask || d.Outcome == Accept && age > grace {
 		return Verdict{Reason: Silent}
@@ -76,7 +76,8 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 	if r := l.globallyRevoked(q, v); r != None {
 		return Verdict{Outcome: Refuse, Reason: r}
 	}
-	// An anonymous session that began before the list was joined was never checked.
+	// An anonymous session that began before this replica joined the list was never
+	// checked.
 	if v.expired(q) && (q.listed() || q.Checked > 0) {
 		return Verdict{Outcome: Refuse, Reason: Stale}
 	}
@@ -91,7 +92,8 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 		q.Checked > v.m.MS+skew ||
 		q.Checked < max(v.now.from, v.head.Born, v.head.Floor) ||
 		!stillHolds(v.head.Terms, q.Term, q.Checked) {
-		// What is known here stays refused: the store may have lost it.
+		// The replica goes on refusing what it knows to be revoked: the store may have lost
+		// it.
 		if r := l.known(q, v); r != None {
 			return Verdict{Outcome: Refuse, Reason: r}
 		}
@@ -106,8 +108,8 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 	return Verdict{Outcome: Accept}
 }
 
-// doubt is what becomes of q where the window does not decide: the store is asked,
-// if it still remembers what could have ended q.
+// doubt decides about q when the window cannot: ask the store, unless it may have forgotten
+// what ended q.
 func (v *view) doubt(q *Query) Verdict {
 	if forgotten(q.Checked, v.head, v.m.MS) {
 		return Verdict{Outcome: Refuse, Reason: Stale}
@@ -115,7 +117,7 @@ func (v *view) doubt(q *Query) Verdict {
 	return Verdict{Outcome: Ask}
 }
 
-// own looks for q among the revocations that this replica made itself.
+// own looks for q in the revocations that this replica made itself.
 func (l *Replica) own(q *Query) Reason {
 	if l.outbox.n.Load() == 0 {
 		return None
@@ -124,7 +126,7 @@ func (l *Replica) own(q *Query) Reason {
 	return why
 }
 
-// globallyRevoked looks for everyone and for the keys of q among the global entries.
+// globallyRevoked looks for everyone and for the keys of q in the global entries.
 func (l *Replica) globallyRevoked(q *Query, v *view) Reason {
 	if len(v.globals) == 0 {
 		return None
@@ -133,12 +135,12 @@ func (l *Replica) globallyRevoked(q *Query, v *view) Reason {
 	return why
 }
 
-// look looks in w for what is newer than the chk of q.
+// look looks for q in the entries of w that are newer than q.Checked.
 func (l *Replica) look(q *Query, w *window) (finding, Reason) {
 	return l.match(q, listed, func(k revlog.Key) finding { return w.sees(k, q.Checked, q.Epoch) })
 }
 
-// known looks for q among what v holds exactly, whatever its chk.
+// known looks for q in what v holds exactly, whatever its checked position.
 func (l *Replica) known(q *Query, v *view) Reason {
 	if r := l.knownTo(q, v.now); r != None {
 		return r
@@ -149,7 +151,7 @@ func (l *Replica) known(q *Query, v *view) Reason {
 	return l.knownTo(q, v.kept)
 }
 
-// knownTo looks for q among what w, nil for no window, holds exactly.
+// knownTo looks for q in what w holds exactly. w may be nil.
 func (l *Replica) knownTo(q *Query, w *window) Reason {
 	if w == nil {
 		return None

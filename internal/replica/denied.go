@@ -11,15 +11,15 @@ const (
 	deniedShare = 200 // one in so many decisions: filters are wrong four times less often, at the far end of a full window
 )
 
-// deniedWatch is what the watch over denied hits saw last. The reader owns it.
+// deniedWatch holds the counts of the last look. The reader owns it.
 type deniedWatch struct {
 	at              time.Time
 	denied, decided uint64
 }
 
-// denied counts q if a filter of v says that it may be revoked, which the store, that
-// was asked, denies. Filters are wrong now and then; but if entries were deleted from
-// the exact set, it is the store that is wrong.
+// denied counts a "not revoked" of the store if a filter of v matches q. Filters are wrong
+// now and then. But if they are wrong too often, somebody may have deleted entries from the
+// exact set.
 func (l *Replica) denied(q *Query, v *view) {
 	if !v.now.covers(q.Checked) {
 		return
@@ -29,7 +29,7 @@ func (l *Replica) denied(q *Query, v *view) {
 	}
 }
 
-// watchDenied looks once a minute whether the store denied more than filters can be
+// watchDenied looks once a minute whether the store denied more matches than filters get
 // wrong.
 func (l *Replica) watchDenied(now time.Time) {
 	w := &l.deniedWatch

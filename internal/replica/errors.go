@@ -16,5 +16,5 @@ var (
 	ErrClosed      = errors.New("revocation: closed")
 )
 
-// errBooting is of a revocation that is kept until the list is joined.
+// errBooting says that a revocation is kept until this replica has joined the list.
 var errBooting = fmt.Errorf("%w since this process started", ErrUnavailable)

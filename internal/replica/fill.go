@@ -8,8 +8,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// A filler reads a stretch of the log behind the window that a replica began with, a
-// page at a time, and puts it before the window when it has all of it (R15).
+// A filler backfills: it reads a stretch of the log from before the window, a page at a
+// time. When it has read all of it, it adds the stretch to the window (R15).
 type filler struct {
 	list  revlog.ListID
 	from  int64           // log time where the filled window begins
@@ -31,14 +31,14 @@ const (
 	fillLimit = 1_000                  // entries of a page: a store that many fill from answers each of them soon
 )
 
-// recently is how far back a window must reach to decide active sessions without a
-// question: none of them was renewed longer ago.
+// recently is how far back a window must reach to decide about active sessions without
+// asking: each of them was renewed within that time.
 func (l *Replica) recently(h revlog.Head) time.Duration {
 	return 2*renewal(max(h.Retain(), l.config.retain())) + l.Within()
 }
 
-// nextFiller returns a filler for what lies behind v, whose first entry has the number
-// end+1, or nil if there is nothing: first the recent entries, then the rest.
+// nextFiller returns a filler for the log before v, or nil if there is nothing to read. The
+// first entry of v has the number end+1. The recent entries come first, and then older log.
 func (l *Replica) nextFiller(v *view, end int64) *filler {
 	all := min(v.head.Retain(), revlog.LogKept)
 	recently := min(l.recently(v.head), all)
@@ -56,8 +56,8 @@ func (l *Replica) nextFiller(v *view, end int64) *filler {
 	return nil
 }
 
-// fillBehind reads a stretch for the filler, or what it gets until the time is over,
-// and returns v with what that brought.
+// fillBehind reads for the filler until it has its stretch or the time is over. It returns
+// v with what that brought.
 func (l *Replica) fillBehind(ctx context.Context, v *view, until time.Time) *view {
 	f := l.filler
 	for l.filler == f && time.Now().Before(until) {
@@ -85,7 +85,7 @@ func (l *Replica) fillBehind(ctx context.Context, v *view, until time.Time) *vie
 	return v
 }
 
-// wanted returns those entries of p that f wants.
+// wanted returns the entries of p that belong to the stretch of f.
 func (f *filler) wanted(p revlog.Page) []revlog.Entry {
 	if i := slices.IndexFunc(p.Entries, func(e revlog.Entry) bool { return e.Position.N > f.end }); i >= 0 {
 		return p.Entries[:i]
@@ -93,8 +93,8 @@ func (f *filler) wanted(p revlog.Page) []revlog.Entry {
 	return p.Entries
 }
 
-// follow takes note of what p has, and of the entries wanted of it. It reports whether
-// there is more to read, and whether nothing is missing.
+// follow checks that the wanted entries of p continue the stretch, and notes how far it was
+// read. more reports whether there is more to read, and ok whether nothing is missing.
 func (f *filler) follow(p revlog.Page, wanted []revlog.Entry) (more, ok bool) {
 	if f.last == 0 {
 		switch {
@@ -118,8 +118,8 @@ func (f *filler) follow(p revlog.Page, wanted []revlog.Entry) (more, ok bool) {
 	return more, more || f.last == 0 || f.last == f.end
 }
 
-// take gives f entries that follow those it has, and returns v with their watermarks and
-// those that are global. It reports false if v has no room for them.
+// take adds the next entries to f. It returns v with the watermarks and global entries
+// among them, or false if v has no room for them.
 func (l *Replica) take(v *view, f *filler, entries []revlog.Entry) (*view, bool) {
 	good, forgedAt := l.verify(entries)
 	if v.now.watermarks.count()+int64(len(good)) > watermarkLimit {
@@ -142,7 +142,8 @@ func (l *Replica) take(v *view, f *filler, entries []revlog.Entry) (*view, bool)
 	return &next, true
 }
 
-// filled returns v with all that f read before its window, and makes the next filler.
+// filled returns v with all that f has read in front of its window, and makes the next
+// filler.
 func (l *Replica) filled(v *view, f *filler) *view {
 	l.filler = nil
 	if f.from >= v.now.from {

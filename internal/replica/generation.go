@@ -8,9 +8,9 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// R14: 24 bits a key and 10 positions give about 3e-5 false hits a probe in a
-// full generation; an overfilled one gives a hundred times that, so a generation
-// is closed at its planned capacity.
+// R14: with 24 bits an entry and 10 positions, a full generation gives about 3e-5 false
+// matches a probe. An overfilled one gives a hundred times as many, so a generation is
+// closed at its planned capacity.
 const (
 	bitsPerKey  = 24
 	positions   = 10
@@ -18,8 +18,7 @@ const (
 	minCapacity = 4096
 )
 
-// A generation is a stretch of the log as a Bloom filter. One that stands in a
-// view is immutable.
+// A generation is a Bloom filter over one stretch of the log. In a view it is immutable.
 type generation struct {
 	filter   *bloom.BloomFilter
 	words    []uint64 // of filter
@@ -81,24 +80,24 @@ func (g *generation) has(at *[2]uint64) bool {
 	return true
 }
 
-// halves splits a tag into what its filter positions are made of. A tag is
-// already the output of a keyed function, so there is nothing left to hash, and
-// nobody without the list key can choose one. Each half sets five bits of one
-// cache line: its low 45 bits say which, its high ones say of which line. So the
-// probe of a generation that lacks the tag costs one line, mostly.
+// halves splits a tag into the two numbers that its filter positions come from. A tag is
+// already the output of a keyed function, so it needs no more hashing, and nobody without
+// the list key can choose one. Each half sets five bits in one cache line: its low 45 bits
+// say which bits, and the bits above them say which line. So a probe of a generation
+// without the tag mostly costs one line.
 func halves(tag revlog.Tag) [2]uint64 {
 	return [2]uint64{binary.LittleEndian.Uint64(tag[:8]), binary.LittleEndian.Uint64(tag[8:])}
 }
 
-// line returns the line of the filter that half falls into.
+// line returns the cache line of the filter that half belongs to.
 func (g *generation) line(half uint64) *[lineBits / 64]uint64 {
 	line, _ := bits.Mul64(half, uint64(len(g.words)*64/lineBits))
 	return (*[lineBits / 64]uint64)(g.words[line*lineBits/64:])
 }
 
-// plan returns the capacity of the generation that follows g: what came in g's
-// time, stretched to a whole width. One that fills up sooner is closed sooner,
-// so there is no need for more.
+// plan returns the capacity of the generation after g: as many entries as g took, scaled to
+// a whole width. A generation that fills up sooner is closed sooner, so there is no need
+// for more.
 func (g *generation) plan(width int64) int {
 	rate := float64(g.n) / float64(max(g.newest-g.first, 1000))
 	return min(int(rate*float64(width)), filterLimit/bitsPerKey)

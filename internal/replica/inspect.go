@@ -14,7 +14,7 @@ const (
 	clockAhead   = 10 * time.Minute // of log time, before it is worth a word
 )
 
-// An Inspection is what is to be seen of a list from outside.
+// An Inspection is what a tool can see of a list without joining it.
 type Inspection struct {
 	Head           revlog.Head
 	Oldest, Newest revlog.Position // of the log, as far as it was read
@@ -24,8 +24,9 @@ type Inspection struct {
 	Problems       []string        // why a replica would not follow it
 }
 
-// Inspect reads the list in s, whichever it is, from a log time on. It joins nothing and
-// changes nothing. Of k it checks that the list belongs to it; nil: that is not known.
+// Inspect reads the list in s, whichever list that is, from the log time that from returns.
+// It joins nothing and changes nothing. It checks that the list belongs to k; if k is nil,
+// it cannot know that.
 func Inspect(ctx context.Context, s revlog.Store, k Secrets, from func(revlog.Head) int64) (Inspection, error) {
 	p, err := s.Read(ctx, revlog.Cursor{Limit: 1, Globals: true})
 	if err != nil {
@@ -107,7 +108,7 @@ func (i *inspector) entry(e revlog.Entry) {
 	i.Entries++
 }
 
-// end compares the end of the log with the head of the same moment.
+// end compares the end of the log with the head that was read together with it.
 func (i *inspector) end(h revlog.Head) {
 	i.Head = h
 	switch {
