@@ -81,7 +81,7 @@ func (k *kek) seal(ctx context.Context, material, doc []byte) ([]byte, error) {
 		if len(material) < minPassphrase {
 			return nil, fmt.Errorf("%w: the passphrase is shorter than %d bytes", ErrKEK, minPassphrase)
 		}
-		h.kdf = k.saltFor(material)
+		h.kdf = k.kdf.saltFor(material)
 	}
 	a, err := k.aead(ctx, material, h)
 	if err != nil {
@@ -90,53 +90,73 @@ func (k *kek) seal(ctx context.Context, material, doc []byte) ([]byte, error) {
 	return append(jwe.Seal(nil, a, h.encode(), doc), '\n'), nil
 }
 
-// open reads what seal wrote. One line end after it is optional.
-func (k *kek) open(ctx context.Context, material, doc []byte) (*Ring, error) {
-	plaintext, err := k.decrypt(ctx, material, doc)
-	if err != nil {
-		return nil, err
-	}
-	return Parse(plaintext)
+// atRest is a stored ring: in plain text, or the parts of a JWE.
+type atRest struct {
+	plain  []byte // nil: encrypted
+	parts  jwe.Parts
+	header header
 }
 
-// decrypt undoes seal.
-func (k *kek) decrypt(ctx context.Context, material, doc []byte) ([]byte, error) {
+// readAtRest reads what seal wrote, as far as that needs no key. One line end after it is optional.
+func readAtRest(doc []byte) (a atRest, err error) {
 	if len(doc) > maxAtRest {
-		return nil, fmt.Errorf("%w: more than %d bytes", ErrDocument, maxAtRest)
+		return a, fmt.Errorf("%w: more than %d bytes", ErrDocument, maxAtRest)
 	}
-	plain := bytes.HasPrefix(bytes.TrimLeft(doc, " \t\r\n"), []byte("{"))
+	if bytes.HasPrefix(bytes.TrimLeft(doc, " \t\r\n"), []byte("{")) {
+		a.plain = trimLine(doc)
+		return a, nil
+	}
+	if a.parts, err = jwe.Split(string(trimLine(doc))); err == nil {
+		a.header, err = readHeader(a.parts.Header)
+	}
+	if err != nil {
+		return a, fmt.Errorf("%w: %w", ErrDocument, err)
+	}
+	return a, nil
+}
+
+// fits returns an error if a KEK of this kind cannot open a, whatever the key is. So the key is
+// asked for only if it can be of use.
+func (k KEK) fits(a atRest) error {
 	switch {
-	case plain && k.kind == kindPlaintext:
-		return trimLine(doc), nil
-	case plain:
-		return nil, fmt.Errorf("%w: the ring is in plain text, but a KEK is given", ErrKEK)
-	case k.kind == kindPlaintext:
-		return nil, fmt.Errorf("%w: the ring is encrypted, but no KEK is given", ErrKEK)
+	case k.k == nil:
+		return fmt.Errorf("%w: no KEK given", ErrKEK)
+	case a.plain != nil && k.k.kind != kindPlaintext:
+		return fmt.Errorf("%w: the ring is in plain text, but a KEK is given", ErrKEK)
+	case a.plain != nil:
+		return nil
+	case k.k.kind == kindPlaintext:
+		return fmt.Errorf("%w: the ring is encrypted, but no KEK is given", ErrKEK)
+	case a.header.kdf != nil && k.k.kind != kindPassphrase:
+		return fmt.Errorf("%w: the ring is encrypted with a passphrase", ErrKEK)
+	case a.header.kdf == nil && k.k.kind == kindPassphrase:
+		return fmt.Errorf("%w: the ring is encrypted with a KEK, not with a passphrase", ErrKEK)
 	}
-	parts, err := jwe.Split(string(trimLine(doc)))
+	return nil
+}
+
+// decryptOne is decrypt for a KEK that is not several.
+func (k KEK) decryptOne(ctx context.Context, a atRest) (opening, error) {
+	if err := k.fits(a); err != nil {
+		return opening{}, err
+	}
+	material, err := k.material(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
+		return opening{}, err
 	}
-	h, err := readHeader(parts.Header)
+	if a.plain != nil {
+		return opening{a.plain, k.k, material}, nil
+	}
+	aead, err := k.k.aead(ctx, material, a.header)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
+		return opening{}, err
 	}
-	switch {
-	case h.kdf != nil && k.kind != kindPassphrase:
-		return nil, fmt.Errorf("%w: the ring is encrypted with a passphrase", ErrKEK)
-	case h.kdf == nil && k.kind == kindPassphrase:
-		return nil, fmt.Errorf("%w: the ring is encrypted with a KEK, not with a passphrase", ErrKEK)
-	}
-	a, err := k.aead(ctx, material, h)
-	if err != nil {
-		return nil, err
-	}
-	plaintext, err := parts.Open(nil, a)
+	doc, err := a.parts.Open(nil, aead)
 	switch {
 	case errors.Is(err, jwe.ErrTampered):
-		return nil, fmt.Errorf("%w: the KEK is another one, or the ring was altered", ErrKEK)
+		return opening{}, fmt.Errorf("%w: the KEK is another one, or the ring was altered", ErrKEK)
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
+		return opening{}, fmt.Errorf("%w: %w", ErrDocument, err)
 	}
-	return plaintext, nil
+	return opening{doc, k.k, material}, nil
 }

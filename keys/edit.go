@@ -2,7 +2,6 @@ package keys
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,7 +28,8 @@ func (f *File) Edit(ctx context.Context, edit func(*Ring) (*Ring, error)) error 
 		return err
 	}
 	defer f.give()
-	if err := f.load(ctx); err != nil && (errors.Is(err, ErrKEK) || !errors.Is(err, fs.ErrNotExist)) {
+	kek := f.kek.Once()
+	if err := f.load(ctx, kek); err != nil && (errors.Is(err, ErrKEK) || !errors.Is(err, fs.ErrNotExist)) {
 		return err // only a missing ring may be written over
 	}
 	base := f.ring.Load()
@@ -45,18 +45,14 @@ func (f *File) Edit(ctx context.Context, edit func(*Ring) (*Ring, error)) error 
 	if next, err = next.Merge(base.Prune(time.Now())); err != nil {
 		return err
 	}
-	material, err := f.kek.material(ctx)
-	if err != nil {
-		return err
-	}
-	doc, err := f.kek.k.seal(ctx, material, next.PlaintextJWKSet())
+	doc, err := kek.Reseal(ctx, next, f.good)
 	if err != nil {
 		return err
 	}
 	if err := dir.replace(doc); err != nil {
 		return err
 	}
-	f.publish(next, sha256.Sum256(doc))
+	f.publish(next, doc)
 	return nil
 }
 
@@ -75,11 +71,12 @@ func CreateFile(ctx context.Context, path string, k KEK, r *Ring) error {
 	} else if there {
 		return fmt.Errorf("keys: %s: %w", path, fs.ErrExist)
 	}
+	k = k.first()
 	material, err := k.make(ctx)
 	if err != nil {
 		return err
 	}
-	doc, err := k.k.seal(ctx, material, r.PlaintextJWKSet())
+	doc, err := k.sealSurely(ctx, material, r.PlaintextJWKSet())
 	if err != nil {
 		return err
 	}

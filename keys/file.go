@@ -60,7 +60,7 @@ type File struct {
 	poke   chan struct{} // asks the background to read soon
 
 	turn   chan struct{} // held while reading or editing; owns the fields below
-	good   digest        // of the bytes that the ring was last read from
+	good   []byte        // the bytes that the ring was last read from or written to
 	bad    digest        // of the bytes that did not open
 	failed error         // why they did not; nil: no bytes failed
 	tried  int64         // when they were tried, in ns since opened
@@ -100,14 +100,15 @@ func OpenFile(ctx context.Context, path string, k KEK, c FileConfig) (*File, err
 		opened: time.Now(), poke: make(chan struct{}, 1),
 		turn: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	err := f.load(ctx)
+	once := k.Once()
+	err := f.load(ctx, once)
 	if c.Create && errors.Is(err, fs.ErrNotExist) {
 		made := Generate(c.MaxSession)
 		if err = CreateFile(ctx, path, k, made); err == nil {
 			c.Logger.Warn("keys: created a ring, because there was none; sessions of an earlier ring no longer open", "ring", made.ID(), "file", path)
 		}
 		if err == nil || errors.Is(err, fs.ErrExist) {
-			err = f.load(ctx)
+			err = f.load(ctx, once)
 		}
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -73,7 +74,7 @@ func (f *File) look(ctx context.Context) error {
 	}
 	defer f.give()
 	before := f.ring.Load()
-	err := f.load(ctx)
+	err := f.load(ctx, f.kek)
 	after := f.ring.Load()
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -96,8 +97,8 @@ func (f *File) look(ctx context.Context) error {
 
 // load reads the file, and decrypts it if its bytes differ from those that the ring was read from.
 // The caller has the turn, or sole use of the File.
-func (f *File) load(ctx context.Context) error {
-	disk, sum, err := f.read(ctx)
+func (f *File) load(ctx context.Context, k KEK) error {
+	disk, doc, err := f.read(ctx, k)
 	if err != nil || disk == nil {
 		return err
 	}
@@ -107,31 +108,31 @@ func (f *File) load(ctx context.Context) error {
 			return err
 		}
 	}
-	f.publish(next, sum)
+	f.publish(next, doc)
 	return nil
 }
 
-// read returns the ring in the file and the digest of its bytes. The ring is nil if the bytes are
+// read returns the ring in the file and the bytes of the file. The ring is nil if the bytes are
 // those that the ring in memory was read from.
-func (f *File) read(ctx context.Context) (*Ring, digest, error) {
+func (f *File) read(ctx context.Context, k KEK) (*Ring, []byte, error) {
 	doc, err := readSecretFile(f.path, maxAtRest)
 	if errors.Is(err, ErrExposed) {
-		return nil, digest{}, err
+		return nil, nil, err
 	}
 	if err != nil {
-		return nil, digest{}, fmt.Errorf("keys: %w", err)
+		return nil, nil, fmt.Errorf("keys: %w", err)
 	}
-	sum := digest(sha256.Sum256(doc))
-	if f.ring.Load() != nil && sum == f.good {
-		return nil, sum, nil
+	if f.ring.Load() != nil && bytes.Equal(doc, f.good) {
+		return nil, doc, nil
 	}
 	// Bytes that failed once fail again. But the KEK may have been corrected while the ring stayed
 	// the same, so it is asked for again. Not too often: the KEK may be a service that costs money,
 	// and unknown kids cause a read every second.
+	sum := digest(sha256.Sum256(doc))
 	if f.failed != nil && sum == f.bad && (!errors.Is(f.failed, ErrKEK) || f.now()-f.tried < int64(kekAgain)) {
-		return nil, sum, f.failed
+		return nil, doc, f.failed
 	}
-	disk, err := f.kek.Open(ctx, doc)
+	disk, err := k.Open(ctx, doc)
 	if err == nil {
 		if ring := f.ring.Load(); ring != nil {
 			_, err = ring.Merge(disk)
@@ -142,13 +143,13 @@ func (f *File) read(ctx context.Context) (*Ring, digest, error) {
 		if ctx.Err() == nil { // otherwise the error says nothing about the bytes
 			f.bad, f.failed, f.tried = sum, err, f.now()
 		}
-		return nil, sum, err
+		return nil, doc, err
 	}
-	return disk, sum, nil
+	return disk, doc, nil
 }
 
-func (f *File) publish(r *Ring, sum digest) {
-	f.good = sum
+func (f *File) publish(r *Ring, doc []byte) {
+	f.good = doc
 	if old := f.ring.Load(); old == nil || !r.same(old) {
 		f.ring.Store(r)
 	}

@@ -71,6 +71,12 @@ func (f *kdf) check() error {
 	return nil
 }
 
+// kdfState is what a KEK of a passphrase keeps between runs of the KDF.
+type kdfState struct {
+	turn    chan struct{} // held by the goroutine that uses derived or runs the KDF
+	derived *derived      // nil: not yet
+}
+
 // derived is a key derived from a passphrase.
 type derived struct {
 	kdf
@@ -91,7 +97,7 @@ func (f *kdf) derive(passphrase []byte, sum [sha256.Size]byte) *derived {
 // saltFor returns the parameters to seal with: those of the last run of the KDF if it was for this
 // passphrase, or a new salt. Nonces are random, so a salt may be used again, and keeping it saves
 // every reader a run.
-func (k *kek) saltFor(passphrase []byte) *kdf {
+func (k *kdfState) saltFor(passphrase []byte) *kdf {
 	k.turn <- struct{}{}
 	defer func() { <-k.turn }()
 	if k.derived != nil && k.derived.of() == sha256.Sum256(passphrase) {
@@ -106,7 +112,7 @@ func (k *kek) saltFor(passphrase []byte) *kdf {
 // aeadFrom returns the cipher for a passphrase. It runs the KDF unless the last run was for the
 // same input. Only one run happens at a time. If ctx ends first, so does the wait; a run that has
 // begun continues, and its result is kept.
-func (k *kek) aeadFrom(ctx context.Context, passphrase []byte, f *kdf) (cipher.AEAD, error) {
+func (k *kdfState) aeadFrom(ctx context.Context, passphrase []byte, f *kdf) (cipher.AEAD, error) {
 	if err := ctx.Err(); err != nil { // select may take either of two ready cases
 		return nil, interrupted(err)
 	}

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"context"
 	"crypto/cipher"
 	"crypto/fips140"
@@ -8,15 +9,16 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 
 	"github.com/wafer-sessions/wafer/internal/jwe"
 )
 
 // A KEK says where the key encryption key comes from, with which a ring is encrypted at rest. Keep
 // that key apart from the ring: anyone who has both can forge and read every session. It is asked
-// for whenever the bytes of a ring changed, and again every 15 s while it does not open them. It is
-// not kept in memory between, except for a key derived from a passphrase. The zero KEK opens
-// nothing. A KEK is safe for concurrent use.
+// for when the bytes of a ring changed, again every 15 s while it does not open them, and once for
+// each edit. It is not kept in memory between, except for a key derived from a passphrase. The zero
+// KEK opens nothing. A KEK is safe for concurrent use.
 type KEK struct{ k *kek }
 
 type kek struct {
@@ -25,9 +27,10 @@ type kek struct {
 	path string // of a KEKFile
 	get  func(context.Context) ([]byte, error)
 
-	// held by the goroutine that uses derived or runs the KDF; nil: no passphrase
-	turn    chan struct{}
-	derived *derived // from a passphrase; nil: not yet
+	several []KEK         // of KEKs: at least one, and each is one KEK
+	last    *atomic.Int32 // of KEKs: which one opened a ring last
+
+	kdf *kdfState // of a passphrase
 }
 
 type kind uint8
@@ -37,6 +40,7 @@ const (
 	kindRaw
 	kindPassphrase
 	kindPlaintext
+	kindSeveral
 )
 
 // KEKFile reads the key from a file. The file holds 32 random bytes, raw or in unpadded base64url,
@@ -75,20 +79,21 @@ func KEKEnv(name string) KEK {
 }
 
 // KEKFunc calls a function for the key. The function returns 32 random bytes, for instance from a
-// key management service.
+// key management service; the examples show three. If it fails, it is not called again for 15 s.
 func KEKFunc(get func(context.Context) ([]byte, error)) KEK {
-	return KEK{&kek{kind: kindRaw, from: "function", get: get}}
+	return KEK{&kek{kind: kindRaw, from: "function", get: patient(get)}}
 }
 
 // Passphrase derives the key from a passphrase by argon2id (RFC 9106), with random salt and the
 // parameters in the protected header. To seal, the passphrase must be at least 12 bytes long. If
-// FIPS 140 mode is enforced, it returns [ErrKEK]: argon2id is not approved.
+// get fails, it is not called again for 15 s. If FIPS 140 mode is enforced, the error is [ErrKEK]:
+// argon2id is not approved.
 func Passphrase(get func(context.Context) ([]byte, error)) KEK {
-	return passphrase("passphrase", get)
+	return passphrase("passphrase", patient(get))
 }
 
 func passphrase(from string, get func(context.Context) ([]byte, error)) KEK {
-	return KEK{&kek{kind: kindPassphrase, from: from, get: get, turn: make(chan struct{}, 1)}}
+	return KEK{&kek{kind: kindPassphrase, from: from, get: get, kdf: &kdfState{turn: make(chan struct{}, 1)}}}
 }
 
 // PassphraseFile is [Passphrase] with the content of a file, without its last line end.
@@ -105,21 +110,48 @@ func InsecurePlaintext() KEK { return KEK{&kek{kind: kindPlaintext, from: "none:
 
 // Open decrypts a ring that [KEK.Seal] wrote. Its errors are [ErrKEK] and [ErrDocument].
 func (k KEK) Open(ctx context.Context, doc []byte) (*Ring, error) {
-	m, err := k.material(ctx)
+	found, err := k.decrypt(ctx, doc)
 	if err != nil {
 		return nil, err
 	}
-	return k.k.open(ctx, m, doc)
+	return Parse(found.doc)
 }
 
-// Seal returns the document of a ring, encrypted with the key: a compact JWE on one line, with a
-// line end.
+// Seal returns the document of a new ring, encrypted with the key: a compact JWE on one line, with
+// a line end. It asks for the key twice: if a function returns a new key at every call, nothing
+// would ever open the ring, and the error is [ErrKEK].
 func (k KEK) Seal(ctx context.Context, r *Ring) ([]byte, error) {
+	k = k.first()
 	m, err := k.material(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return k.k.seal(ctx, m, r.PlaintextJWKSet())
+	return k.sealSurely(ctx, m, r.PlaintextJWKSet())
+}
+
+// sealSurely seals a document, and asks for the key again to check that it opens what it sealed.
+func (k KEK) sealSurely(ctx context.Context, material, doc []byte) ([]byte, error) {
+	sealed, err := k.k.seal(ctx, material, doc)
+	if err != nil {
+		return nil, err
+	}
+	if again, err := k.decrypt(ctx, sealed); err != nil {
+		return nil, fmt.Errorf("the KEK cannot open what it sealed; is it another one at every call? %w", err)
+	} else if !bytes.Equal(again.doc, doc) {
+		return nil, fmt.Errorf("%w: the KEK opened it to another document", ErrKEK)
+	}
+	return sealed, nil
+}
+
+// Reseal is Seal for a ring that takes the place of doc: it is encrypted with the key that opens
+// doc. So no edit changes the KEK of a ring, not even that of a process whose KEK is a newer or an
+// older one than that of the others. It asks for the key once.
+func (k KEK) Reseal(ctx context.Context, r *Ring, doc []byte) ([]byte, error) {
+	found, err := k.decrypt(ctx, doc)
+	if err != nil {
+		return nil, err
+	}
+	return found.by.seal(ctx, found.material, r.PlaintextJWKSet())
 }
 
 // material fetches the key or the passphrase.
@@ -190,5 +222,5 @@ func (k *kek) aead(ctx context.Context, material []byte, h header) (cipher.AEAD,
 	if h.kdf == nil {
 		return jwe.AEAD(material)
 	}
-	return k.aeadFrom(ctx, material, h.kdf)
+	return k.kdf.aeadFrom(ctx, material, h.kdf)
 }

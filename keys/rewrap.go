@@ -12,9 +12,9 @@ import (
 // does not open the ring, the error is [ErrKEK], unless to opens it already: then there is nothing
 // to do.
 //
-// A process that runs with the old KEK keeps the ring in memory, and logs that the file no longer
-// opens. Until it is restarted with the new KEK, it neither sees changes of the file nor can edit
-// it.
+// A process that runs with [KEKs] of both goes on as before. A process that runs with the old KEK
+// alone keeps the ring in memory, and logs that the file no longer opens. Until it is restarted
+// with the new KEK, it neither sees changes of the file nor can edit it.
 func RewrapFile(ctx context.Context, path string, from, to KEK) error {
 	dir, done, err := openLocked(ctx, path)
 	if err != nil {
@@ -27,45 +27,37 @@ func RewrapFile(ctx context.Context, path string, from, to KEK) error {
 	} else if err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
-	doc, err := from.decrypt(ctx, old)
-	if errors.Is(err, ErrKEK) {
-		if _, already := to.decrypt(ctx, old); already == nil {
-			return nil
-		}
-	}
+	sealed, err := Rewrap(ctx, old, from, to)
 	if err != nil {
 		return fmt.Errorf("%w (%s)", err, path)
 	}
-	material, err := to.make(ctx)
-	if err != nil {
-		return err
-	}
-	sealed, err := to.k.seal(ctx, material, doc)
-	if err != nil {
-		return err
-	}
-	// The old file is the only copy. A KEK that differs from call to call, as from a faulty
-	// function, must not replace it.
-	if again, err := to.decrypt(ctx, sealed); err != nil {
-		return fmt.Errorf("the new KEK cannot open what it sealed: %w", err)
-	} else if !bytes.Equal(again, doc) {
-		return fmt.Errorf("%w: the new KEK opened it to another document", ErrKEK)
+	if bytes.Equal(sealed, old) {
+		return nil
 	}
 	return dir.replace(sealed)
 }
 
-// decrypt returns the document of a ring, to the byte.
-func (k KEK) decrypt(ctx context.Context, sealed []byte) ([]byte, error) {
-	material, err := k.material(ctx)
+// Rewrap returns a sealed ring encrypted under another KEK, for a ring that is kept elsewhere than
+// in a file. It is otherwise as [RewrapFile]. If to opens the ring already and from does not,
+// Rewrap returns the ring as it is. Of [KEKs], the first counts as to.
+func Rewrap(ctx context.Context, sealed []byte, from, to KEK) ([]byte, error) {
+	to = to.first()
+	old, err := from.decrypt(ctx, sealed)
+	if err == nil {
+		_, err = Parse(old.doc)
+	} else if errors.Is(err, ErrKEK) {
+		if already, e := to.decrypt(ctx, sealed); e == nil {
+			if _, e = Parse(already.doc); e == nil {
+				return sealed, nil
+			}
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	doc, err := k.k.decrypt(ctx, material, sealed)
+	material, err := to.make(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := Parse(doc); err != nil {
-		return nil, err
-	}
-	return doc, nil
+	return to.sealSurely(ctx, material, old.doc)
 }

@@ -66,7 +66,7 @@ func (r *Ring) look(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before := r.ring.Load()
-	err := r.load(ctx)
+	err := r.load(ctx, r.kek)
 	if err == nil || errors.Is(err, ErrMissing) || errors.Is(err, keys.ErrForeign) {
 		err = r.restore(ctx, err)
 	}
@@ -108,7 +108,7 @@ func (r *Ring) restore(ctx context.Context, found error) error {
 		}
 		loser = theirs
 	}
-	done, err := r.put(ctx, r.doc.bytes, ours, loser)
+	done, err := r.put(ctx, r.kek, r.doc.bytes, ours, loser)
 	if err == nil && done {
 		r.conf.Logger.Warn("rediskeys: Redis had lost the ring or a part of it; wrote it back", "key", r.key)
 	}

@@ -28,6 +28,25 @@ var ErrUnsafe = errors.New("rediskeys: refused")
 // [Ring.Close]. If the server could lose the ring, the error is [ErrUnsafe]. While Redis does not
 // answer, Open retries and logs so, at once and then every minute. ctx bounds opening only.
 func Open(ctx context.Context, o *redis.UniversalOptions, k keys.KEK, c Config) (*Ring, error) {
+	r, err := connect(o, k, c)
+	if err != nil {
+		return nil, err
+	}
+	once := k.Once()
+	if err = r.first(ctx, once); err == nil && c.Create {
+		err = r.beSure(ctx, once)
+	}
+	if err != nil {
+		r.client.Close()
+		return nil, err
+	}
+	ctx, r.stop = context.WithCancel(context.Background())
+	go r.follow(ctx)
+	return r, nil
+}
+
+// connect checks a Config, fills in what it leaves open, and makes a client. It sends nothing.
+func connect(o *redis.UniversalOptions, k keys.KEK, c Config) (*Ring, error) {
 	if o == nil {
 		return nil, errors.New("rediskeys: nil redis.UniversalOptions")
 	}
@@ -49,22 +68,11 @@ func Open(ctx context.Context, o *redis.UniversalOptions, k keys.KEK, c Config) 
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	r := &Ring{
+	return &Ring{
 		client: redis.NewUniversalClient(ourOptions(o)), addr: address(o), kek: k, conf: c,
 		key: "{" + c.Prefix + "}:ring", replaced: "{" + c.Prefix + "}:replaced",
 		poke: make(chan struct{}, 1), done: make(chan struct{}),
-	}
-	err := r.first(ctx)
-	if err == nil && c.Create {
-		err = r.beSure(ctx)
-	}
-	if err != nil {
-		r.client.Close()
-		return nil, err
-	}
-	ctx, r.stop = context.WithCancel(context.Background())
-	go r.follow(ctx)
-	return r, nil
+	}, nil
 }
 
 // address returns the server's address for people to read. It contains no password.
@@ -80,11 +88,11 @@ func address(o *redis.UniversalOptions) string {
 }
 
 // first reads the ring, or creates it.
-func (r *Ring) first(ctx context.Context) error {
+func (r *Ring) first(ctx context.Context, k keys.KEK) error {
 	var said time.Time
 	var last error // the last error that did not come from ctx
 	for {
-		err := r.tryOpen(ctx)
+		err := r.tryOpen(ctx, k)
 		if err == nil || permanent(err) {
 			return err
 		}
@@ -106,27 +114,27 @@ func (r *Ring) first(ctx context.Context) error {
 	}
 }
 
-func (r *Ring) tryOpen(ctx context.Context) error {
+func (r *Ring) tryOpen(ctx context.Context, k keys.KEK) error {
 	if err := r.safe(ctx); err != nil {
 		return err
 	}
-	err := r.load(ctx)
+	err := r.load(ctx, k)
 	switch {
 	case errors.Is(err, ErrMissing) && r.conf.Create:
-		if err = r.create(ctx); err == nil {
-			err = r.load(ctx) // the process that was first created it
+		if err = r.create(ctx, k); err == nil {
+			err = r.load(ctx, k) // the process that was first created it
 		}
 	// the one read before was replaced, and nothing has used it
 	case errors.Is(err, keys.ErrForeign):
 		r.ring.Store(nil)
-		err = r.load(ctx)
+		err = r.load(ctx, k)
 	}
 	return err
 }
 
 // beSure reads a ring that was just created again, until it has stood long enough for every process
 // that has an older ring to write that back.
-func (r *Ring) beSure(ctx context.Context) error {
+func (r *Ring) beSure(ctx context.Context, k keys.KEK) error {
 	wait := min(r.conf.Poll, 4*sureAfter) + min(r.conf.Poll, sureAfter)
 	for sure := ""; ; {
 		ring := r.ring.Load()
@@ -141,7 +149,7 @@ func (r *Ring) beSure(ctx context.Context) error {
 			return fmt.Errorf("rediskeys: the ring in Redis at %s is new, and an older one may still replace it: %w", r.addr, ctx.Err())
 		case <-time.After(wait):
 		}
-		if err := r.first(ctx); err != nil {
+		if err := r.first(ctx, k); err != nil {
 			return err
 		}
 	}
@@ -167,9 +175,15 @@ func permanent(err error) bool {
 }
 
 // create creates the ring, unless another process does.
-func (r *Ring) create(ctx context.Context) error {
+func (r *Ring) create(ctx context.Context, k keys.KEK) error {
 	made := keys.Generate(r.conf.MaxSession)
-	done, err := r.put(ctx, nil, made, nil)
+	if !r.tested {
+		if _, err := r.kek.Seal(ctx, made); err != nil { // a KEK that opens nothing makes no ring
+			return err
+		}
+		r.tested = true
+	}
+	done, err := r.put(ctx, k, nil, made, nil)
 	if err == nil && done {
 		r.conf.Logger.Warn("rediskeys: created a ring, because Redis had none; sessions of an earlier ring no longer open",
 			"ring", made.ID(), "key", r.key, "address", r.addr)
@@ -243,13 +257,13 @@ type document struct {
 // the bytes changed. The KEK may be a service with a price and a quota, and anyone can make a
 // replica read every second by sending unknown kids. A KEK that did not open a document is asked
 // for again 15 s later, because it may have been corrected. The caller holds mu.
-func (r *Ring) opened(ctx context.Context, b []byte) (*keys.Ring, error) {
+func (r *Ring) opened(ctx context.Context, k keys.KEK, b []byte) (*keys.Ring, error) {
 	if d := &r.doc; d.bytes != nil && bytes.Equal(b, d.bytes) {
 		if d.err == nil || !errors.Is(d.err, keys.ErrKEK) || time.Since(d.tried) < kekAgain {
 			return d.ring, d.err
 		}
 	}
-	ring, err := r.kek.Open(ctx, b)
+	ring, err := k.Open(ctx, b)
 	if err != nil && ctx.Err() != nil {
 		return nil, err // which says nothing about the document
 	}

@@ -107,12 +107,15 @@ func TestKEKIsAskedForWhenTheBytesChange(t *testing.T) {
 	} {
 		before := calls.Load()
 		s.Do("SET", "{wafer}:ring", doc)
-		redistest.Await(t, "it is seen", func() bool { return calls.Load() > before })
 		looks()
 		if stays == "another ring" && s.Do("GET", "{wafer}:ring") != doc {
 			continue // a second passed, so ours was older and is back
 		}
-		if n := calls.Load() - before; n != 1 {
+		want := int64(1)
+		if doc == "junk" {
+			want = 0 // no key opens that
+		}
+		if n := calls.Load() - before; n != want {
 			t.Errorf("asked %d times for what is %s", n, stays)
 		}
 	}

@@ -27,8 +27,8 @@ return 1`
 // put replaces doc with next; nil means that there is no document. If doc is not a copy of next,
 // its ring is loser. put is a compare-and-set: if it was sent twice because the first answer was
 // lost, it returns false, and the next read finds what it wrote.
-func (r *Ring) put(ctx context.Context, doc []byte, next, loser *keys.Ring) (bool, error) {
-	sealed, err := r.kek.Seal(ctx, next)
+func (r *Ring) put(ctx context.Context, k keys.KEK, doc []byte, next, loser *keys.Ring) (bool, error) {
+	sealed, err := r.seal(ctx, k, next)
 	if err != nil {
 		return false, err
 	}
@@ -51,8 +51,33 @@ func (r *Ring) put(ctx context.Context, doc []byte, next, loser *keys.Ring) (boo
 		return false, nil
 	}
 	r.doc = document{bytes: sealed, ring: next, tried: time.Now(), ours: true}
+	r.keep(sealed)
 	r.ring.Store(next)
 	return true, nil
+}
+
+// keep notes the document that our ring was last read from or written to.
+func (r *Ring) keep(doc []byte) { r.last, r.unsent = doc, unsent{} }
+
+// unsent is a ring that was sealed, but is not in Redis yet.
+type unsent struct {
+	ring   *keys.Ring
+	sealed []byte
+}
+
+// seal seals our ring under the KEK that our last document was under, even if Redis lost it. While
+// Redis refuses what was sealed, the same bytes are tried again and the KEK is not asked for.
+func (r *Ring) seal(ctx context.Context, k keys.KEK, next *keys.Ring) (sealed []byte, err error) {
+	switch {
+	case r.last == nil:
+		return k.Seal(ctx, next)
+	case r.unsent.ring == next:
+		return r.unsent.sealed, nil
+	}
+	if sealed, err = k.Reseal(ctx, next, r.last); err == nil {
+		r.unsent = unsent{next, sealed}
+	}
+	return sealed, err
 }
 
 // listKey returns what the head of a revocation list holds about the list key of r.

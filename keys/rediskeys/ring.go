@@ -70,9 +70,12 @@ type Ring struct {
 	looked atomic.Int64 // unix ns, when the last read began
 	poke   chan struct{}
 
-	mu   sync.Mutex // held while reading or editing; owns the fields below
-	doc  document   // what Redis held last
-	told string     // the failure last logged; "": none
+	mu     sync.Mutex // held while reading or editing; owns the fields below
+	doc    document   // what Redis held last
+	last   []byte     // the document that our ring was last read from or written to; nil: none
+	unsent unsent
+	tested bool   // whether the KEK opens what it seals
+	told   string // the failure last logged; "": none
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -95,8 +98,9 @@ func (r *Ring) Close() error {
 func (r *Ring) Edit(ctx context.Context, edit func(*keys.Ring) (*keys.Ring, error)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	kek := r.kek.Once()
 	for range conflicts {
-		if err := r.load(ctx); err != nil && !errors.Is(err, ErrMissing) {
+		if err := r.load(ctx, kek); err != nil && !errors.Is(err, ErrMissing) {
 			return err // only a missing ring may be written over
 		}
 		base, doc := r.ring.Load(), r.doc.bytes
@@ -112,7 +116,7 @@ func (r *Ring) Edit(ctx context.Context, edit func(*keys.Ring) (*keys.Ring, erro
 		if next, err = next.Merge(base.Prune(time.Now())); err != nil {
 			return err
 		}
-		if done, err := r.put(ctx, doc, next, nil); done || err != nil {
+		if done, err := r.put(ctx, kek, doc, next, nil); done || err != nil {
 			return err
 		}
 	}
@@ -120,18 +124,15 @@ func (r *Ring) Edit(ctx context.Context, edit func(*keys.Ring) (*keys.Ring, erro
 }
 
 // load reads the ring and merges it into ours. The caller holds mu, or has sole use of the Ring.
-func (r *Ring) load(ctx context.Context) error {
-	b, err := r.client.Get(ctx, r.key).Bytes()
-	switch {
-	case errors.Is(err, redis.Nil):
+func (r *Ring) load(ctx context.Context, k keys.KEK) error {
+	b, err := r.get(ctx)
+	if errors.Is(err, ErrMissing) {
 		r.doc = document{}
-		return ErrMissing
-	case err != nil:
-		return r.failed(err)
-	case len(b) > maxDocument:
-		return fmt.Errorf("%w: %d bytes", keys.ErrDocument, len(b))
 	}
-	theirs, err := r.opened(ctx, b)
+	if err != nil {
+		return err
+	}
+	theirs, err := r.opened(ctx, k, b)
 	if err != nil || r.doc.ours {
 		return err
 	}
@@ -142,10 +143,25 @@ func (r *Ring) load(ctx context.Context) error {
 		}
 	}
 	r.doc.ours = true
+	r.keep(b)
 	if next != r.ring.Load() {
 		r.ring.Store(next)
 	}
 	return nil
+}
+
+// get returns the document in Redis.
+func (r *Ring) get(ctx context.Context) ([]byte, error) {
+	b, err := r.client.Get(ctx, r.key).Bytes()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return nil, ErrMissing
+	case err != nil:
+		return nil, r.failed(err)
+	case len(b) > maxDocument:
+		return nil, fmt.Errorf("%w: %d bytes", keys.ErrDocument, len(b))
+	}
+	return b, nil
 }
 
 // String returns the name of the key. No other form of printing shows more.
