@@ -1,6 +1,11 @@
 package replica
 
-import "github.com/wafer-sessions/wafer/revocation/revlog"
+import (
+	"bytes"
+	"cmp"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
 
 // A finding is what a lookup finds about a session.
 type finding uint8
@@ -68,4 +73,9 @@ func upTo(w, epoch int64) finding {
 		return revoked
 	}
 	return miss
+}
+
+// byKey compares keys by scope and tag: what is written in this order is the same each time.
+func byKey(a, b revlog.Key) int {
+	return cmp.Or(cmp.Compare(a.Scope, b.Scope), bytes.Compare(a.Tag[:], b.Tag[:]))
 }

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -14,6 +15,7 @@ func OpenByHand(ctx context.Context, s revlog.Store, k Secrets, c Config) (*Repl
 	if err != nil {
 		return nil, err
 	}
+	l.randomN = rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano()))).IntN // in a bubble, the same each time
 	return l, l.boot(ctx, time.Now())
 }
 
@@ -28,3 +30,6 @@ func MACs(k Secrets) func(revlog.Entry) [8]byte {
 	}
 	return t.entryMAC
 }
+
+// ByKey compares keys, for those who need some order.
+var ByKey = byKey

@@ -38,6 +38,7 @@ func (h *history) forge() {
 	}
 	h.say("somebody forges %v", e.Scope)
 	n.edit(func(st *revlog.State) {
+		slices.SortFunc(st.Exact, func(a, b revlog.Entry) int { return ByKey(a.Key(), b.Key()) })
 		e = h.dressed(e, st.Exact)
 		at := slices.IndexFunc(st.Exact, func(old revlog.Entry) bool { return old.Key() == e.Key() })
 		if at < 0 {

@@ -62,6 +62,7 @@ type Replica struct {
 	logins   *semaphore.Weighted             // apart from those, so that neither keeps the other out
 	cleared  *lru.Cache[clearKey, checkedTo] // found not revoked, and up to where
 	answered answered                        // found revoked
+	randomN  func(n int) int                 // 0 to n-1, so that replicas do not all do the same at once
 	stop     context.CancelFunc
 	stopped  chan struct{}
 	closed   atomic.Bool
@@ -111,7 +112,7 @@ func newList(s revlog.Store, k Secrets, c Config) (*Replica, error) {
 	return &Replica{
 		config: c, log: c.logger(), store: s, tags: tags,
 		asking: semaphore.NewWeighted(askers), logins: semaphore.NewWeighted(askers), cleared: cleared,
-		stopped: make(chan struct{}), clock: logClock{begun: time.Now()},
+		randomN: mrand.IntN, stopped: make(chan struct{}), clock: logClock{begun: time.Now()},
 	}, nil
 }
 
@@ -132,7 +133,7 @@ func (l *Replica) run(ctx context.Context) {
 	begun := time.Now()
 	for {
 		idle := time.Now()
-		jitter := time.Duration(mrand.Int64N(int64(readEvery / 5))) // R9: ± 10 %
+		jitter := time.Duration(l.randomN(int(readEvery / 5))) // R9: ± 10 %
 		var soon <-chan time.Time
 		select {
 		case <-ctx.Done():

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sort"
 	"time"
@@ -123,8 +124,8 @@ func inOrder(a, b []revlog.Entry) []revlog.Entry {
 // replica that never read them accepts what they revoked. The rest can wait for
 // writeBack.
 func (l *Replica) begins(ctx context.Context, r *repair, loss revlog.Repair, globals globalEntries) (revlog.Head, error) {
-	for _, e := range globals {
-		loss.Assertions = append(loss.Assertions, e.Again())
+	for _, k := range slices.SortedFunc(maps.Keys(globals), byKey) {
+		loss.Assertions = append(loss.Assertions, globals[k].Again())
 	}
 	some, rest := r.next(atOnce)
 	if len(some) > 0 && some[0].Position.MS <= r.common {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -173,12 +175,12 @@ func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
 	if v == nil {
 		return true, errBooting
 	}
-	var keys []revlog.Key
 	var batch []revlog.Assertion
 	unsent := l.outbox.unsent(joinBatch)
 	floor := l.clock.present(time.Now())
-	for k, s := range unsent {
-		keys = append(keys, k)
+	keys := slices.SortedFunc(maps.Keys(unsent), byKey)
+	for _, k := range keys {
+		s := unsent[k]
 		w := l.credibleW(s.w, max(floor, v.m.MS))
 		if w != revlog.Forever {
 			floor = max(floor, w-l.Within().Milliseconds())

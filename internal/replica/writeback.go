@@ -2,7 +2,6 @@ package replica
 
 import (
 	"context"
-	mrand "math/rand/v2"
 	"sort"
 	"time"
 
@@ -114,7 +113,7 @@ func (l *Replica) inTurn(ctx context.Context, r *repair) error {
 	mine, err := l.turn(ctx, l.Within())
 	r.ours = mine && err == nil
 	if !r.ours {
-		r.wait = 1 + mrand.IntN(4)
+		r.wait = 1 + l.randomN(4)
 		return err
 	}
 	if !before {
