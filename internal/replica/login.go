@@ -9,20 +9,21 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// Anonymous returns what the token of a session without a subject carries. It
-// does no I/O. The session begins after every revocation of everyone that this
-// replica knows: it may be refused for one that it does not know, it is never spared.
+// Anonymous returns what the token of a session without a subject carries. It does no I/O.
+// The session begins after every revocation of everyone that this replica knows. It may be
+// refused for one that this replica does not know; no revocation misses it.
 func (l *Replica) Anonymous() Start {
 	if l.store == nil {
 		return Start{Epoch: time.Now().UnixMilli()}
 	}
 	own := l.outbox.w(revlog.Key{Scope: revlog.ScopeEveryone}) // before the view, as in Decide
 	v := l.view.Load()
-	if v == nil { // booting: it may be refused later, it is never spared
+	if v == nil { // booting: it may be refused later, but no revocation misses it
 		return Start{Epoch: max(l.clock.highest(), own+1, 1)}
 	}
-	// What this replica revoked while it was cut off may lie ahead of log time, and a
-	// session that began there would be ahead of what is revoked elsewhere meanwhile.
+	// A watermark that this replica set while it was cut off may lie ahead of log time. A
+	// session that began after it would be out of reach of what is revoked elsewhere
+	// meanwhile.
 	own = min(own, l.clock.highest()+l.Within().Milliseconds()) + 1
 	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.globals[revlog.Key{Scope: revlog.ScopeEveryone}].W+1, own)}
 	at := v.checked()
@@ -30,18 +31,18 @@ func (l *Replica) Anonymous() Start {
 	return s
 }
 
-// Begin returns what the token of a new session carries. It reads the store once,
-// unless that has been silent, and the session begins after every revocation of its
-// subject, its groups and everyone. If the store is silent it answers from what this
-// replica knows, so that people can log in during an outage, until Config.Grace has
-// passed: the session may be refused later, it is never spared. Everything that was
-// revoked after b.Since ends it then.
+// Begin returns what the token of a new session carries. It asks the store once, unless the
+// store was just found silent. The session begins after every revocation of its subject,
+// its groups and everyone. If the store is silent, Begin answers from what this replica
+// knows until Config.Grace has passed, so that users can log in during an outage. Such a
+// session may be refused later, but no revocation misses it: everything that was revoked
+// after b.Since ends it.
 //
-// It returns [ErrRevoked] if the store or this replica knows that something was
-// revoked after b.Since. It returns [ErrUnavailable] past the grace, before the list
-// is ready, if 64 logins wait for the store and none gets an answer in half a second,
-// if the store answers from a state that this replica cannot follow, and if the
-// session would be refused here at once.
+// It returns [ErrRevoked] if the store or this replica knows of a revocation after b.Since.
+// It returns [ErrUnavailable] in these cases: the grace has passed; the replica has not
+// joined the list; 64 logins are in flight and there is no room for this one within half a
+// second; the store does not agree with the view, or an entry in its answer has a wrong
+// proof; ctx has ended; this replica would refuse the session at once.
 func (l *Replica) Begin(ctx context.Context, b Login) (Start, error) {
 	if l.store == nil {
 		return Start{Epoch: time.Now().UnixMilli()}, nil
@@ -73,18 +74,17 @@ var (
 	errDeadOnArrival  = fmt.Errorf("%w: a revocation that it does not have yet would end this session at once", ErrUnavailable)
 )
 
-// wake waits for one read of the log, if this process was paused: what it knows is
-// of before.
+// wake waits for one read of the log if this process was paused, because its view is from
+// before the pause.
 func (l *Replica) wake(ctx context.Context) {
 	if l.view.Load() != nil && l.overslept(time.Now()) {
-		l.await(ctx, 2, func() bool { return l.fresh(time.Now()) }) // the first may have slept as well
+		l.await(ctx, 2, func() bool { return l.fresh(time.Now()) }) // the read under way may be from before the pause
 	}
 }
 
-// askToBegin asks the store what was revoked of b, and returns the view that the
-// answer was held against. If it does not answer, or from a state that this replica
-// has not followed, the reader may come further in its next turn, and then it is
-// asked once more.
+// askToBegin asks the store what was revoked of b. It returns the view that it compared the
+// answer with. If the store does not answer or does not agree with the view, it waits for
+// one read and asks once more.
 func (l *Replica) askToBegin(ctx context.Context, b Login) (a revlog.Answer, v *view, err error) {
 	for again := false; ; again = true {
 		v = l.view.Load()
@@ -105,10 +105,10 @@ func (l *Replica) askToBegin(ctx context.Context, b Login) (a revlog.Answer, v *
 	}
 }
 
-// beginSilent is what a session carries that begins while the store is silent: log
-// time as of the newest entry, so that no revocation is outrun that others may have
-// made meanwhile, nor one that was made while the password was checked; and checked
-// through to before anything that could still match such an epoch.
+// beginSilent returns what a session carries that begins while the store is silent. It
+// begins at the newest position, and not after b.Since. So it is not ahead of a revocation
+// that another replica has made meanwhile, nor of one that was made while the password was
+// checked. Its checked position lies before every entry that such a login time may need.
 func (l *Replica) beginSilent(b Login, v *view) Start {
 	s := Start{Epoch: v.m.MS, Term: v.head.Term()}
 	if b.Since != 0 {
@@ -121,8 +121,8 @@ func (l *Replica) beginSilent(b Login, v *view) Start {
 // after reports whether a revocation up to w was made after b.Since.
 func (b Login) after(w int64) bool { return b.Since != 0 && w > b.Since }
 
-// knows reports whether this replica knows of a revocation of b's subject, of a group
-// or of everyone that ends what began at epoch. The store need not have heard of it.
+// knows reports whether this replica knows of a revocation of b's subject, of a group or of
+// everyone that ends a session that began at epoch. The store may not have it yet.
 func (l *Replica) knows(b Login, epoch int64) bool {
 	q := Query{Subject: b.Subject, Epoch: epoch}
 	q.SetGroups(b.Groups...)
@@ -133,8 +133,8 @@ func (l *Replica) knows(b Login, epoch int64) bool {
 	return l.globallyRevoked(&q, v) != None || l.known(&q, v) != None || l.answeredRevoked(&q) != None
 }
 
-// started is what a session that begins at a carries: it began after every
-// revocation of its subject and groups there is.
+// started returns what a session carries that begins with the answer a: it begins after
+// every watermark in a.
 func started(a revlog.Answer) Start {
 	at := checkedAt(a.Head.MS, a.Head)
 	return Start{Epoch: max(a.Head.MS, a.Highest()+1), Checked: at.chk, Term: at.term}

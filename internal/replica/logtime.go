@@ -13,12 +13,12 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// believed is how far ahead of the wall clock of this process log time may be. A time
-// beyond that is a mistake, and is not passed on: one bad value would outlive every
-// list that it ever got into (R27).
+// believed is how far ahead of this process's wall clock log time may be. A time beyond
+// that is a mistake, and the replica does not pass it on: it would survive in every new
+// list (R27).
 const believed = 24 * time.Hour
 
-// A logClock is what a replica has heard of log time.
+// A logClock holds what a replica has heard of log time.
 type logClock struct {
 	begun time.Time
 
@@ -27,9 +27,9 @@ type logClock struct {
 	at   time.Time  // when that was heard last
 }
 
-// heard remembers log time that came from the store, and reports whether it can be
-// right. moving says that the store's heartbeat is: that ms is log time now. So where
-// log time runs ahead of the store's clock and waits for it, present waits too.
+// heard notes a log time from the store, and reports whether it can be right. moving says
+// that the store still makes heartbeats, so that ms is log time now. Then present stops
+// with log time while that is ahead of the store's clock.
 func (c *logClock) heard(ms int64, moving bool) bool {
 	now := time.Now()
 	if !plausible(ms, now) {
@@ -51,10 +51,10 @@ func (c *logClock) highest() int64 {
 	return c.seen
 }
 
-// present is what log time must be by now, however long this replica was cut off
-// and whatever became of the store. A revocation passes it on: a primary that
-// lost its tail, or whose clock was set back, may count from behind what others
-// have seen, and a W from there would spare sessions that began before it (R3, R5).
+// present is the estimated log time: what log time must be by now, however long this
+// replica was cut off. A revocation passes it on. A primary that lost its newest entries,
+// or whose clock was set back, may be behind what other replicas have seen, and a watermark
+// from there would miss sessions that began before it (R3, R5).
 func (c *logClock) present(now time.Time) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -64,13 +64,14 @@ func (c *logClock) present(now time.Time) int64 {
 	return c.seen + max(now.Sub(c.at), 0).Milliseconds()
 }
 
-// since is the time from then to now. A machine that slept shows in the wall clock
-// only, a wall clock that was set back in the monotonic one only, so the larger counts.
+// since is the time from then to now. The time that a machine was suspended shows only in
+// the wall clock, and setting the wall clock back hides time from it. So the larger of both
+// clocks counts.
 func since(then, now time.Time) time.Duration {
 	return max(now.Sub(then), time.Duration(now.UnixNano()-then.UnixNano()))
 }
 
-// milliseconds returns ms as a duration, which cannot be longer than centuries.
+// milliseconds returns ms as a duration, limited to 280 years.
 func milliseconds(ms int64) time.Duration {
 	return time.Duration(min(ms, 280*365*24*time.Hour.Milliseconds())) * time.Millisecond
 }
@@ -80,14 +81,14 @@ func (v *view) age(now time.Time) time.Duration { return since(v.sent, now) }
 
 func (l *Replica) fresh(now time.Time) bool { return l.view.Load().age(now) <= l.Within() }
 
-// logTime grows with the monotonic time since the answer that was applied, by
-// at most S (Values). Counted from its sending it would run ahead of the store.
+// logTime is M plus the monotonic time since the answer that M is from, at most S. Counted
+// from the time when the read was sent, it would run ahead of the store.
 func (v *view) logTime(now time.Time, within time.Duration) int64 {
 	return v.m.MS + min(max(now.Sub(v.got), 0), within).Milliseconds()
 }
 
-// logTime is what this replica knows of log time at now: never ahead of the
-// store, and behind it by the age of the view at most.
+// logTime is what this replica knows of log time at now. It is never ahead of the store,
+// and behind it by at most the age of the view.
 func (l *Replica) logTime(now time.Time) int64 {
 	v := l.view.Load()
 	if v == nil {
@@ -96,10 +97,10 @@ func (l *Replica) logTime(now time.Time) int64 {
 	return max(v.logTime(now, l.Within()), l.clock.highest())
 }
 
-// LogTime returns what log time must be by now, in ms. Unlike what tokens get from
-// [Replica.Begin] and [Replica.Anonymous], it runs on while the store is silent: it is
-// behind no moment that another replica has read, as far as clocks run alike. As
-// long as the list was never read it is the clock of this process.
+// LogTime returns the estimated log time, in ms. It advances while the store is silent,
+// unlike the times that tokens get from [Replica.Begin] and [Replica.Anonymous]. As far as
+// clocks run alike, it is not before any time that another replica has read. Before the
+// first read it is the clock of this process.
 func (l *Replica) LogTime() int64 {
 	now := time.Now()
 	if l.store == nil || l.view.Load() == nil {
@@ -111,9 +112,9 @@ func (l *Replica) LogTime() int64 {
 	return now.UnixMilli() // nothing that the store says of the time can be right
 }
 
-// aheadOfClock returns how far log time ms is ahead of now, or behind it, if that is
-// more than S, and tells it. A moment that somebody took from a clock then means
-// another one in the list.
+// aheadOfClock returns how far log time ms is ahead of now, or negative if behind, and logs
+// it. It returns 0 if they differ by at most S. If they differ by more, a moment that a
+// caller took from a clock means another moment in the list.
 func (l *Replica) aheadOfClock(ms int64, now time.Time) time.Duration {
 	ahead := milliseconds(ms - now.UnixMilli())
 	if ahead.Abs() <= l.Within() {
@@ -124,22 +125,22 @@ func (l *Replica) aheadOfClock(ms int64, now time.Time) time.Duration {
 	return ahead
 }
 
-// future says what log time is to a caller that revokes up to a moment past it.
+// future returns the error for a caller that revokes up to a moment past log time.
 func (l *Replica) future() error {
 	return fmt.Errorf("%w: log time is %s", revlog.ErrFuture, time.UnixMilli(l.LogTime()).UTC().Format(time.RFC3339))
 }
 
-// Now returns the present moment for [Login.Since], 0 if l is disabled. It asks the
-// store, so that everything that was acknowledged before the call, by whichever
-// replica, lies before it, and everything that is revoked after it returned lies
-// behind it. If the store does not answer it returns what this replica knows: then a
-// login may be refused for what was revoked a moment before.
+// Now returns the present moment for [Login.Since], or 0 if l is disabled. It asks the
+// store. So every revocation that was acknowledged before the call, at any replica, lies
+// before it, and every revocation made after it has returned lies after it. If the store
+// does not answer, Now returns what this replica knows, and a login may be refused for a
+// revocation from a moment before.
 func (l *Replica) Now(ctx context.Context) int64 {
 	if l.store == nil {
 		return 0
 	}
 	v := l.view.Load()
-	known := l.clock.highest() // it may be ahead of the store's clock, and go on slower than ours
+	known := l.clock.highest() // it may be ahead of the store's clock, and so advance more slowly than ours
 	if v != nil {
 		known = max(known, v.m.MS)
 	}
@@ -148,13 +149,13 @@ func (l *Replica) Now(ctx context.Context) int64 {
 	}
 	now, err := l.askTime(ctx)
 	if err != nil {
-		now = known - 1 // more may be revoked in this ms, where the store's answer is from before all that follows
+		now = known - 1 // more may still be revoked in this ms; only an answer of the store comes before all that follows
 	}
 	return now + l.Within().Milliseconds()
 }
 
-// askTime asks the store for its log time. Those who ask at the same time share an
-// answer, but none to a question that was put before they asked.
+// askTime asks the store for its log time. Concurrent callers share an answer, but never
+// one to a question that was sent before they called.
 func (l *Replica) askTime(ctx context.Context) (int64, error) {
 	v := l.view.Load()
 	if v == nil {
@@ -187,27 +188,27 @@ func (l *Replica) askTime(ctx context.Context) (int64, error) {
 	}
 }
 
-// knownSilent reports whether nobody need ask the store: it was just found silent,
-// and the reader has not heard from it since either.
+// knownSilent reports whether there is no point in asking the store: it was just found
+// silent, and the reader has not heard from it since.
 func (l *Replica) knownSilent(v *view) bool {
 	return l.silent.Load() && v.age(time.Now()) > l.Within()
 }
 
-// leapFrom is how much further than the time that passed here log time has to come
-// from one read to the next to be called a leap.
+// leapFrom is how much further log time must advance between two reads than the time that
+// passed here, to count as a leap.
 const leapFrom = 10 * time.Minute
 
-// A leap is a step of log time that no passing of time explains: the store's clock
-// was set, or a server with another clock became the primary. Sessions that were
-// checked before it do not age by it (R27).
+// A leap is a jump of log time that no passing of time explains: the store's clock was set,
+// or a server with another clock became the primary. Sessions that were checked before a
+// leap do not age by it (R27).
 type leap struct {
 	from int64 // log time before it, ms
 	by   int64 // ms
 }
 
-// leapt returns the leaps of v, and the one that brings it to log time ms now. A
-// suspended machine shows in the wall clock only, so the larger counts, as for age.
-// Those that nobody alive was checked before are left out.
+// leapt returns the leaps of v, with the one that brings v to log time ms, if that is one.
+// It leaves out leaps so old that all sessions checked before them have expired. As for
+// age, the larger of both clocks counts.
 func (l *Replica) leapt(v *view, ms int64) []leap {
 	all := v.leaps
 	if by := ms - v.head.MS - since(v.sent, time.Now()).Milliseconds(); !v.sent.IsZero() && by > leapFrom.Milliseconds() {
@@ -232,19 +233,20 @@ func leapsAfter(all []leap, ms int64) (sum int64) {
 	return sum
 }
 
-// memory is how far back from its newest position v has to know everything: as long
-// as sessions live, and the leaps.
+// memory is how far back from its newest position v must know everything: the retention
+// plus all leaps.
 func (v *view) memory() time.Duration {
 	return v.head.Retain() + milliseconds(leapsAfter(v.leaps, 0))
 }
 
-// expired reports whether q was last checked longer ago than the list remembers, by
-// log time, whatever a wall clock made of exp.
+// expired reports whether q was last checked longer ago than the retention, by log time and
+// without leaps, whatever its exp says.
 func (v *view) expired(q *Query) bool {
 	return v.m.MS-q.Checked-leapsAfter(v.leaps, q.Checked) > v.retainAt(q.Checked).Milliseconds()
 }
 
-// retainAt returns how long was kept what ended a session that was checked at chk.
+// retainAt returns how long the list kept what could have ended a session that was last
+// checked at chk.
 func (v *view) retainAt(chk int64) time.Duration {
 	kept, born := v.head.RetainAt(chk), v.head.Born
 	for _, h := range v.past {
@@ -256,23 +258,23 @@ func (v *view) retainAt(chk int64) time.Duration {
 	return kept
 }
 
-// forgotten reports whether the store may have forgotten, at log time ms, what ended a
-// session that was checked at chk: it counts by its clock, and so ages by a leap. Then its
-// "not revoked" means nothing.
+// forgotten reports whether the store, at log time ms, may have forgotten what ended a
+// session last checked at chk. The store forgets by its own clock, so a leap counts. A "not
+// revoked" then means nothing.
 func forgotten(chk int64, h revlog.Head, ms int64) bool {
 	return ms-chk > (h.RetainAt(chk) + revlog.ForgetLate).Milliseconds()
 }
 
-// incredible counts and tells a log time that cannot be right.
+// incredible counts and logs a log time that cannot be right.
 func (l *Replica) incredible(ms int64) {
 	l.counters.anomalies.add("clock")
 	l.seldom(slog.LevelError, "revocation: log time is more than a day ahead of the clock of this machine: one of the two is wrong",
 		"store", l.where(), "log_time", time.UnixMilli(ms).UTC())
 }
 
-// credible returns v without times that cannot be right, for a list whose log time
-// is at: what an impossible "now" revoked is revoked up to the present one, and kept
-// as long as anything else. It is v itself if log time was right.
+// credible returns v without times that cannot be right, for a list whose log time is at.
+// What was revoked at an impossible "now" becomes a revocation up to the present, kept as
+// long as any other. If log time was right, credible returns v itself.
 func (l *Replica) credible(v *view, at int64) *view {
 	if plausible(v.m.MS, time.Now()) {
 		return v
@@ -295,7 +297,8 @@ func (l *Replica) credible(v *view, at int64) *view {
 	return &n
 }
 
-// credibleW returns a W for a list whose log time is at.
+// credibleW returns w, or the watermark of "now" instead of an impossible one, for a list
+// whose log time is at.
 func (l *Replica) credibleW(w, at int64) int64 {
 	now := at + l.Within().Milliseconds()
 	if w == revlog.Forever || w <= now+believed.Milliseconds() {
@@ -304,22 +307,23 @@ func (l *Replica) credibleW(w, at int64) int64 {
 	return now
 }
 
-// A checkedTo is the checked position of a token, and the term of the check.
+// A checkedTo is a checked position and the term of the check.
 type checkedTo struct {
 	chk  int64
 	term uint32
 }
 
-// checkedAt is the checked position of a session that nothing up to log time ms concerns, in a
-// list with the head h (R19). It is one less, since more entries may come in that ms.
+// checkedAt is the checked position of a session that nothing up to log time ms ends, in a
+// list with the head h (R19). It is 1 ms less, because more entries may come in that
+// millisecond.
 func checkedAt(ms int64, h revlog.Head) checkedTo {
 	return checkedTo{max(ms-1, h.Born), h.Term()}
 }
 
 func (v *view) checked() checkedTo { return checkedAt(v.m.MS, v.head) }
 
-// ahead reports whether q claims to have begun after now. Until log time has come
-// that far, a W of now would fall short of it.
+// ahead reports whether q claims to have begun after now. Until log time has come that far,
+// a watermark of "now" does not reach q.
 func ahead(q *Query, now int64, skew time.Duration) bool {
 	return q.Epoch > now+skew.Milliseconds()
 }

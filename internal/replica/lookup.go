@@ -7,10 +7,10 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// KeyRevoked reports whether this replica knows that the key kid is revoked. It
-// reads memory only. Ask before sealing: a ring that was put back from a backup
-// may hold a key as good that was revoked since. False means that this replica
-// has heard of no revocation, which says nothing before the list is ready.
+// KeyRevoked reports whether this replica knows that the key kid is revoked. It only reads
+// memory. Call it before sealing: a ring that was restored from a backup may still hold as
+// good a key that was revoked since. False means that this replica has heard of no
+// revocation. Before the list is ready, that says nothing.
 func (l *Replica) KeyRevoked(kid string) bool {
 	if l.store == nil || kid == "" {
 		return false
@@ -24,8 +24,8 @@ func (l *Replica) KeyRevoked(kid string) bool {
 	return v != nil && len(v.globals) > 0 && v.globals.sees(key(), 0) == revoked
 }
 
-// Revoked returns the W of k in force, 0 if it is not revoked. With an error the
-// store did not answer, and w is what this replica knows.
+// Revoked returns the watermark of k in force, or 0 if it is not revoked. With an error,
+// the store did not answer, and w is what this replica knows.
 func (l *Replica) Revoked(ctx context.Context, k revlog.Key) (w int64, err error) {
 	if l.store == nil {
 		return 0, ErrDisabled
@@ -45,7 +45,8 @@ func (l *Replica) Revoked(ctx context.Context, k revlog.Key) (w int64, err error
 	return w, err
 }
 
-// knownOf returns the highest W of k that this replica knows, 0 or less if none.
+// knownOf returns the highest watermark of k that this replica knows, or 0 or less if it
+// knows none.
 func (l *Replica) knownOf(k revlog.Key, v *view) int64 {
 	w := l.outbox.w(k)
 	if v == nil {
@@ -63,7 +64,7 @@ func (l *Replica) knownOf(k revlog.Key, v *view) int64 {
 	return max(w, l.answered.of(k))
 }
 
-// storedOf asks the store for the W of k in force, 0 if there is none.
+// storedOf asks the store for the watermark of k in force, 0 if there is none.
 func (l *Replica) storedOf(ctx context.Context, k revlog.Key, v *view) (w int64, _ error) {
 	q := revlog.Question{List: v.head.ID, Skew: l.Within()}
 	switch k.Scope {

@@ -31,22 +31,22 @@ type Replica struct {
 	store  revlog.Store // nil: Disabled
 	tags   *tagger
 
-	// view is replaced by the reader alone; a decision loads it once.
+	// view is replaced by the reader alone. A decision loads it once.
 	view atomic.Pointer[view]
-	// reading serialises the reader: the loop, and nobody else but Open.
+	// reading is held by the reader: by run, and by Open before that starts.
 	reading sync.Mutex
 	turns   turns
 	filler  *filler  // owned by reading
 	joining *joining // owned by reading
 	lacking *repair  // what the store lacks; owned by reading
-	// left is the last list that was found to be lost, and leftAt how far its tokens
-	// may go. Owned by reading.
+	// left is the last list that was found lost, and leftAt the highest log time heard of
+	// in it. Owned by reading.
 	left   revlog.ListID
 	leftAt int64
 
 	outbox outbox
-	// silent: the store did not answer the last question and has not been heard of
-	// since. Nobody waits for it until the reader has.
+	// silent: the store did not answer the last question, and the reader has not heard from
+	// it since. Until it has, no decision waits for the store.
 	silent atomic.Bool
 	clock  logClock
 
@@ -67,8 +67,8 @@ type Replica struct {
 	stopped  chan struct{}
 	closed   atomic.Bool
 
-	// Every decision writes these, on whatever core. What decisions read stands on
-	// other cache lines.
+	// Every decision writes the counters, on any core. What decisions read is on other
+	// cache lines.
 	_        [64]byte
 	counters counters
 }
@@ -116,9 +116,9 @@ func newList(s revlog.Store, k Secrets, c Config) (*Replica, error) {
 	}, nil
 }
 
-// Disabled returns a list that revokes nothing and refuses nobody: the
-// written-down choice of an application that lives with logout clearing the
-// cookie and nothing else. Revoke returns [ErrDisabled].
+// Disabled returns a list that revokes nothing and refuses no session. An application that
+// uses it states in its code that logging out only clears the cookie. Revoke returns
+// [ErrDisabled].
 func Disabled(k Secrets) *Replica {
 	l, err := newList(nil, k, Config{})
 	if err != nil {
@@ -187,9 +187,9 @@ func (l *Replica) Ready() bool { return !l.closed.Load() && (l.store == nil || l
 // MaxIdle returns the longest idle limit the list remembers for.
 func (l *Replica) MaxIdle() time.Duration { return l.config.maxIdle() }
 
-// LongestIdle returns the longest idle limit that a session of the list can have.
-// That is MaxIdle, unless another replica has or had a longer one: then it is how
-// long the list was told to remember for that.
+// LongestIdle returns the longest idle limit that a session of the list can have. That is
+// MaxIdle, unless another replica has or had a longer one. Then it is the retention that
+// the list has because of that.
 func (l *Replica) LongestIdle() time.Duration {
 	if v := l.view.Load(); v != nil && v.head.Retain() > l.config.retain() {
 		return v.head.Retain()
@@ -197,16 +197,16 @@ func (l *Replica) LongestIdle() time.Duration {
 	return l.MaxIdle()
 }
 
-// Within returns how long after its acknowledgement a revocation is refused by
-// every replica that reaches the store.
+// Within returns how soon after its acknowledgement every replica that reaches the store
+// refuses what a revocation ends.
 func (l *Replica) Within() time.Duration { return l.config.within() }
 
-// Grace returns how long a replica that does not reach the store goes on accepting
-// the sessions that it can decide.
+// Grace returns how long a replica that does not reach the store goes on accepting the
+// sessions that it can decide.
 func (l *Replica) Grace() time.Duration { return l.config.grace() }
 
-// RemembersAt returns how long the list remembers a revocation that it took at a log
-// time, in ms; 0 before the list is ready.
+// RemembersAt returns how long the list keeps a revocation made at log time ms, or 0 before
+// the list is ready.
 func (l *Replica) RemembersAt(ms int64) time.Duration {
 	if v := l.view.Load(); v != nil {
 		return v.retainAt(ms)
@@ -214,7 +214,7 @@ func (l *Replica) RemembersAt(ms int64) time.Duration {
 	return 0
 }
 
-// Enabled reports whether l is not the list made by [Disabled].
+// Enabled reports whether l has a store, and so was not made by [Disabled].
 func (l *Replica) Enabled() bool { return l.store != nil }
 
 // SameSecrets reports whether l was opened with the list key of k.

@@ -14,11 +14,11 @@ const (
 	subjectLimit = 64      // of sessions of one subject; more become one of the subject
 )
 
-// An outbox holds the revocations this replica made until its own view shows
-// them: refused here at once, whatever the store does, and sent until the store
-// has them (R20).
+// An outbox holds the revocations that this replica made, until its own view shows them.
+// The replica refuses what they end at once, whatever the store does, and sends them until
+// the store has them (R20).
 //
-// mu serialises changes and owns waiting; decisions and unsent read without it.
+// mu serialises changes and owns waiting. Decisions and unsent read without it.
 type outbox struct {
 	n     atomic.Int64
 	items sync.Map // exactKey → *sending
@@ -27,7 +27,7 @@ type outbox struct {
 	waiting map[revlog.Tag]int // sessions that were missed, by their subject
 }
 
-// A sending is immutable.
+// A sending is one revocation in the outbox. It is immutable.
 type sending struct {
 	w, until int64
 	subject  revlog.Tag // of a session, if the caller said whose it is
@@ -45,8 +45,8 @@ type place struct {
 
 func placeOf(h revlog.Head) place { return place{h.ID, h.N, h.Chain, time.Now()} }
 
-// placed returns the place of what w wrote, which counts as acknowledged once as
-// many replicas hold it as ack asks for.
+// placed returns the place of what w wrote. It counts as acknowledged once as many store
+// replicas hold it as ack asks for.
 func placed(w revlog.Written, ack revlog.Ack) place {
 	p := placeOf(w.Head)
 	if w.Replicas < ack.Replicas {
@@ -57,12 +57,12 @@ func placed(w revlog.Written, ack revlog.Ack) place {
 
 func (s *sending) acknowledged() bool { return !s.at.heard.IsZero() }
 
-// unacknowledged returns s as something to be sent again.
+// unacknowledged returns s as a revocation to be sent again.
 func (s *sending) unacknowledged() *sending {
 	return &sending{w: s.w, until: s.until, subject: s.subject, missed: true}
 }
 
-// sees looks for k among the revocations of this replica's own.
+// sees looks for k in the revocations that this replica made itself.
 func (o *outbox) sees(k revlog.Key, epoch int64) finding { return upTo(o.w(k), epoch) }
 
 // w returns the W of k, or -1.
@@ -73,8 +73,8 @@ func (o *outbox) w(k revlog.Key) int64 {
 	return -1
 }
 
-// put adds a revocation that the store has not acknowledged, for acknowledge or
-// withdraw, and returns what stood there before.
+// put adds a revocation that the store has not acknowledged. It returns the new item, for
+// acknowledge, miss or withdraw, and the one that it replaced.
 func (o *outbox) put(k revlog.Key, s sending) (mine, before *sending, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -87,8 +87,8 @@ func (o *outbox) put(k revlog.Key, s sending) (mine, before *sending, err error)
 	return &s, before, nil
 }
 
-// add holds what the store has acknowledged already, until the view shows it. It
-// goes beyond the limit, for the moment that this takes.
+// add holds what the store has acknowledged already, until the view shows it. It may exceed
+// the limit for that moment.
 func (o *outbox) add(k revlog.Key, s sending, at place, r revlog.Result) {
 	o.mu.Lock()
 	if o.get(k) == nil {
@@ -98,8 +98,9 @@ func (o *outbox) add(k revlog.Key, s sending, at place, r revlog.Result) {
 	o.acknowledge(k, &s, at, r)
 }
 
-// full reports whether as many sessions of a subject wait for the store as may.
-// Those on their way to it are not counted: a store that answers takes any number.
+// full reports whether as many sessions of a subject wait for the store as may wait.
+// Revocations on their first way to the store do not count: a store that answers takes any
+// number.
 func (o *outbox) full(subject revlog.Tag) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -115,9 +116,9 @@ func (o *outbox) miss(k revlog.Key, mine *sending) {
 	}
 }
 
-// acknowledge records what the store made of mine, which put returned. The W of
-// the store counts: it is never lower than the one asked for. A place that was not
-// heard says that fewer replicas than asked for hold it: it is sent again.
+// acknowledge records the store's answer to mine, which put returned. The store's watermark
+// counts, which is never lower than the one asked for. If the place was not heard, too few
+// store replicas hold the write, and it is sent again.
 func (o *outbox) acknowledge(k revlog.Key, mine *sending, at place, r revlog.Result) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -125,7 +126,7 @@ func (o *outbox) acknowledge(k revlog.Key, mine *sending, at place, r revlog.Res
 	switch now := o.get(k); {
 	case now == mine:
 		if r.W < mine.w {
-			return // what stood there before goes further, and still has to be sent
+			return // the item that mine replaced goes further, and must still be sent
 		}
 	case now == nil: // another answer came first, and the view shows that one
 	case r.W <= now.w:
@@ -136,7 +137,8 @@ func (o *outbox) acknowledge(k revlog.Key, mine *sending, at place, r revlog.Res
 	o.set(k, s)
 }
 
-// withdraw takes back mine, which the store refused to make.
+// withdraw removes mine, which the store refused to make, and puts back the item that it
+// replaced.
 func (o *outbox) withdraw(k revlog.Key, mine, before *sending) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -149,9 +151,8 @@ func (o *outbox) withdraw(k revlog.Key, mine, before *sending) {
 	}
 }
 
-// seen lets go of everything that v shows. What was acknowledged by a list that
-// is gone, or by a primary whose last entries are, has to be sent again: saying
-// it twice changes nothing.
+// seen drops everything that v shows. What a list acknowledged that is gone, or a primary
+// that lost its newest entries, must be sent again: writing it twice changes nothing.
 func (o *outbox) seen(v *view) {
 	if o.n.Load() == 0 {
 		return
@@ -163,8 +164,8 @@ func (o *outbox) seen(v *view) {
 		switch {
 		case !s.acknowledged():
 		case s.at.list == v.head.ID && v.m.N < s.at.n && !v.sent.After(s.at.heard):
-			// Not read yet. A view that was asked for later and is still behind follows a
-			// log that lost it, however far its log time has come.
+			// It was not read yet. But a view that was read later and is still behind
+			// follows a log that lost the entry, however far its log time is.
 		case v.shows(s.at):
 			o.drop(k)
 		default:
@@ -174,8 +175,8 @@ func (o *outbox) seen(v *view) {
 	})
 }
 
-// unsent returns at most limit of what the store has not acknowledged, first of
-// all what it does not have at all.
+// unsent returns at most limit revocations that the store has not acknowledged, those first
+// that it does not have at all.
 func (o *outbox) unsent(limit int) map[revlog.Key]*sending {
 	m := map[revlog.Key]*sending{}
 	for _, stored := range []bool{false, true} {
