@@ -20,15 +20,15 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
 )
 
-// within is S, and grace is G. S is what an application gets that asks for nothing; G is
-// short enough to end within a history.
+// within and grace are Config.Within and Config.Grace. within is the default. grace is short enough
+// to end within a history.
 const (
 	within = 2 * time.Second
 	grace  = 20 * time.Second
 )
 
-// appEnv holds the settings of a process of the application. Without it the test binary
-// is a test.
+// appEnv holds the settings of a process of the application. Without it, the test binary runs
+// tests.
 const appEnv = "WAFER_FAULTS_APP"
 
 // settings of one process of the application.
@@ -160,7 +160,7 @@ func (a *app) routes() http.Handler {
 	return root
 }
 
-// then answers with what became of the session.
+// then calls do and answers with the state of the session after it.
 func (a *app) then(do func(*http.Request, *httpmw.Session[data]) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := a.sessions.From(r.Context())
@@ -172,7 +172,7 @@ func (a *app) then(do func(*http.Request, *httpmw.Session[data]) error) http.Han
 	})
 }
 
-// login believes everybody. A real application checks a password after since.
+// login accepts every user. A real application checks a password after it takes since.
 func (a *app) login(w http.ResponseWriter, r *http.Request) {
 	id := httpmw.Identity{Since: a.sessions.Now(r.Context()), Subject: r.FormValue("user"), Groups: r.URL.Query()["group"]}
 	s := a.sessions.From(r.Context())
@@ -200,7 +200,7 @@ func (a *app) revoke(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, reply{})
 }
 
-// fill revokes many subjects that nobody is.
+// fill revokes many subjects without sessions.
 func (a *app) fill(w http.ResponseWriter, r *http.Request) {
 	n, _ := strconv.Atoi(r.FormValue("n"))
 	var writers sync.WaitGroup
@@ -215,7 +215,7 @@ func (a *app) fill(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, reply{})
 }
 
-// refuse is how Require and Fail answer.
+// refuse writes the answer of Require and Fail.
 func refuse(w http.ResponseWriter, _ *http.Request, status int, err error) {
 	answer(w, status, reply{Error: err.Error()})
 }

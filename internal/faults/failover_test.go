@@ -68,7 +68,7 @@ var failovers = []kind{
 	{name: "busy log, failover by hand, the tail lost", lists: 8, stage: pair, ready: busy, play: func(w *world) { w.loseTail(0) }},
 }
 
-// loseTail promotes a replica that lacks the last entries, and kills as many of the
+// loseTail promotes a replica that lacks the last entries, and kills the given number of the
 // processes that may have written them.
 func (w *world) loseTail(killed int) {
 	since := w.now()
@@ -88,7 +88,7 @@ func (w *world) loseTail(killed int) {
 	}
 }
 
-// dies kills a process that may be the only one to know of what it revoked.
+// dies kills a process that may be the only one that knows its revocations.
 func (w *world) dies(p *process) {
 	p.kill()
 	w.recording.Lock()
@@ -135,14 +135,15 @@ func (w *world) demoted() {
 	redistest.Await(w.t, "the old primary follows", func() bool { return role(w.server) == "slave" })
 }
 
-// role returns what a server says it is, "" if it does not answer, as in a change of roles.
+// role returns the role that a server reports, or "" if it does not answer, as while its role
+// changes.
 func role(s *redistest.Server) string {
 	answer, _ := s.Try("ROLE")
 	name, _, _ := strings.Cut(answer, "\n")
 	return name
 }
 
-// nodeDies kills the node that has the list, and waits until the Cluster is whole.
+// nodeDies kills the node that holds the list, and waits until the Cluster is whole.
 func (w *world) nodeDies() {
 	back, found := w.out(), w.lose(w.now()-time.Second)
 	w.server.Kill()

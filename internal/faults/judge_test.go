@@ -8,31 +8,30 @@ import (
 	"time"
 )
 
-// tolerance is how much later than promised something may happen: for timers, and for
-// the difference between the clock of a server and ours.
+// tolerance is how much later than promised something may happen. It allows for timers, and for the
+// difference between the clock of a server and the clock of this process.
 const tolerance = 100 * time.Millisecond
 
-// lag is how old the log time may be that a login begins with: a heartbeat and a read.
+// lag is the greatest age of the log time with which a login begins: a heartbeat and a read.
 const lag = 700 * time.Millisecond
 
-// inStep is how long it may take after the end of a fault until every process lets
-// people in, accepts them on routes that need a fresh list, and gets a revocation
-// acknowledged.
+// inStep is how long after the end of a fault every process may take to let users in, to accept
+// them on routes that need a fresh list, and to get a revocation acknowledged.
 const inStep = 10 * time.Second
 
-// What may be broken.
+// The ways to break a promise. docs/faults.md explains the names.
 const (
-	late      = "accepted late"   // a revoked session
-	lostAck   = "revocation lost" // accepted when the fault was long over
+	late      = "accepted late"   // a revoked session was accepted
+	lostAck   = "revocation lost" // a revoked session was accepted long after the fault
 	relived   = "successor of the revoked"
 	mistaken  = "refused by mistake"
 	failed    = "answered 500"
-	undecided = "undecided afterwards" // 503 for a session that lives, when the fault was over
+	undecided = "undecided afterwards" // 503 for a living session after the fault
 	never     = "not in step"
 	noStart   = "did not start" // a process of the application
 )
 
-// What is forgiven. docs/faults.md explains the names.
+// The exceptions that docs/protocol.md allows. docs/faults.md explains the names.
 const (
 	cutOff     = "cut off"
 	behindLoss = "behind a loss"
@@ -46,17 +45,17 @@ const (
 	lateSwitch = "switch into a group just revoked"
 )
 
-// A verdict is what the judge says of one history.
+// A verdict is the result of one history.
 type verdict struct {
 	requests, accepted, acked int
 	broken, forgiven          map[string]int
-	details                   []string // of what is broken
+	details                   []string // of the broken promises
 }
 
-// A judge holds what was answered against what was promised.
+// A judge compares the answers of a history with the promises.
 type judge struct {
 	*record
-	by  map[string][]*ending // scope and id
+	by  map[string][]*ending // by scope and id
 	out verdict
 }
 
@@ -94,7 +93,7 @@ func (j *judge) breaks(what, format string, args ...any) {
 	}
 }
 
-// concerning returns what may have ended s.
+// concerning returns the revocations that may have ended s.
 func (j *judge) concerning(s *session) []*ending {
 	all := slices.Concat(j.by["session "+s.id], j.by["subject "+s.subject], j.by["everyone "])
 	for _, g := range s.groups {
@@ -109,7 +108,7 @@ func (j *judge) request(q request) {
 	}
 	j.out.requests++
 	s := j.sessions[q.session]
-	if q.into != "" && !slices.Contains(s.groups, q.into) && q.status != http.StatusOK { // refused on behalf of that group, perhaps
+	if q.into != "" && !slices.Contains(s.groups, q.into) && q.status != http.StatusOK { // perhaps refused because of that group
 		with := *s
 		with.groups, with.joined = append(slices.Clone(s.groups), q.into), append(slices.Clone(s.joined), q.into)
 		s = &with
@@ -133,7 +132,7 @@ func (j *judge) request(q request) {
 // accepted looks for an ending after which q should have been refused.
 func (j *judge) accepted(q request, s *session) {
 	for _, e := range j.concerning(s) {
-		if !e.acked || e.scope != "session" && s.born >= e.sent || q.sent <= e.recv+within+tolerance {
+		if !e.acked || e.scope != "session" && s.begun >= e.sent || q.sent <= e.recv+within+tolerance {
 			continue
 		}
 		if name := j.excuse(q, s, e); name != "" {
@@ -144,12 +143,13 @@ func (j *judge) accepted(q request, s *session) {
 		if q.last {
 			what = lostAck
 		}
-		j.breaks(what, "%s for %s at process %d, %v, login %v..%v at %d; %s acknowledged by process %d at %v", q.kind, s.id, q.by, q.sent, s.sent, s.born, s.by, e.scope, e.by, e.recv)
+		j.breaks(what, "%s for %s at process %d, %v, login %v..%v at %d; %s acknowledged by process %d at %v", q.kind, s.id, q.by, q.sent, s.sent, s.begun, s.by, e.scope, e.by, e.recv)
 		return
 	}
 }
 
-// excuse names why a replica could not yet know of e, "" if it should have.
+// excuse names the reason why a replica could not know e yet, or returns "" if it should have
+// known.
 func (j *judge) excuse(q request, s *session, e *ending) string {
 	for _, sp := range j.splits {
 		sides := func(a, b int) bool { return slices.Contains(sp.side, a) != slices.Contains(sp.side, b) }
@@ -159,7 +159,7 @@ func (j *judge) excuse(q request, s *session, e *ending) string {
 		if sides(q.by, e.by) && q.sent <= sp.to+within+tolerance {
 			return twoPrimary
 		}
-		if e.scope != "session" && sides(s.by, e.by) && s.born >= sp.from-2*within && s.born >= e.sent-2*within {
+		if e.scope != "session" && sides(s.by, e.by) && s.begun >= sp.from-2*within && s.begun >= e.sent-2*within {
 			return twoPrimary
 		}
 	}
@@ -176,12 +176,12 @@ func (j *judge) excuse(q request, s *session, e *ending) string {
 		if o.lost {
 			name = behindLoss
 		} else if q.kind == "/fresh" {
-			continue // says that the list is no older than S
+			continue // an answer on this route says that the list is at most S old
 		} else {
 			name = cutOff
 		}
 		if q.sent < o.to && q.sent > o.from+grace+within {
-			return "" // longer than G
+			return "" // longer than Grace
 		}
 		limit = o.to + within
 	}
@@ -191,7 +191,7 @@ func (j *judge) excuse(q request, s *session, e *ending) string {
 	return name
 }
 
-// lostSince reports whether what was acknowledged at the given time may have been lost.
+// lostSince reports whether a revocation acknowledged at the given time may have been lost.
 func (j *judge) lostSince(at time.Duration) bool {
 	return slices.ContainsFunc(j.outages, func(o *outage) bool { return o.lost && at >= o.since && at <= o.to })
 }
@@ -201,7 +201,7 @@ func (j *judge) lossBefore(at time.Duration) bool {
 	return slices.ContainsFunc(j.outages, func(o *outage) bool { return o.lost && o.from <= at })
 }
 
-// until returns the time after which a login is certain to be spared by e.
+// until returns the time after which e certainly does not apply to a login.
 func (e *ending) until() time.Duration {
 	if e.unanswered {
 		return 1 << 62
@@ -227,16 +227,17 @@ func (j *judge) refused(q request, s *session) {
 		j.out.forgiven[name]++
 		return
 	}
-	j.breaks(mistaken, "%s for %s at process %d, %v, login %v..%v at %d: %s; %s", q.kind, s.id, q.by, q.sent, s.sent, s.born, s.by, q.err, j.story(s))
+	j.breaks(mistaken, "%s for %s at process %d, %v, login %v..%v at %d: %s; %s", q.kind, s.id, q.by, q.sent, s.sent, s.begun, s.by, q.err, j.story(s))
 }
 
-// mercy names why a session that was not revoked may be refused, "" if it may not.
+// mercy names the reason why a session that was not revoked may be refused, or returns "" if there
+// is none.
 func (j *judge) mercy(q request, s *session) string {
 	if strings.Contains(q.err, "lost its memory") && j.lossBefore(q.recv) {
 		if j.lossBefore(q.recv - time.Minute) {
 			return listLost
 		}
-		return settledHit // until a minute has passed, what cannot be decided is 503
+		return settledHit // sessions that cannot be decided get 503 for the first minute
 	}
 	for _, e := range j.concerning(s) {
 		if e.scope == "session" || e.sent > q.recv {
@@ -248,11 +249,11 @@ func (j *judge) mercy(q request, s *session) string {
 		if e.acked && s.sent <= e.recv+3*within && j.lostSince(e.recv) {
 			return lostWater
 		}
-		if j.dark(s.by, s.sent, s.born, e) {
+		if j.dark(s.by, s.sent, s.begun, e) {
 			return darkLogin
 		}
 		for _, sp := range j.splits {
-			if s.born >= sp.from && s.sent <= sp.to && e.recv >= sp.from-2*within {
+			if s.begun >= sp.from && s.sent <= sp.to && e.recv >= sp.from-2*within {
 				return twoPrimary
 			}
 		}
@@ -260,15 +261,15 @@ func (j *judge) mercy(q request, s *session) string {
 	return ""
 }
 
-// dark reports whether a login began while its process did not reach the store, so that
-// it counts from the last time known, which the watermark of e may reach.
+// dark reports whether a login began while its process did not reach the store. The session then
+// begins at the last log time that the process knew, and the watermark of e may reach that.
 func (j *judge) dark(by int, sent, recv time.Duration, e *ending) bool {
 	return slices.ContainsFunc(j.outages, func(o *outage) bool {
 		return o.concerns(by) && recv >= o.from && sent <= o.to+within && e.recv >= o.from-within-lag
 	})
 }
 
-// undecided judges a 503 for a session that lives, when all should be well.
+// undecided judges a 503 for a living session after the fault.
 func (j *judge) undecided(q request) {
 	if j.lossBefore(q.sent) {
 		j.out.forgiven[aMinute]++
@@ -277,7 +278,7 @@ func (j *judge) undecided(q request) {
 	j.breaks(undecided, "%s for %s at process %d, %v: %s", q.kind, q.session, q.by, q.sent, q.err)
 }
 
-// login judges one that was refused as revoked.
+// login judges a login that was refused as revoked.
 func (j *judge) login(l login) {
 	if l.status != http.StatusUnauthorized {
 		if l.status != noAnswer && l.status != notSent && l.status != http.StatusServiceUnavailable {
@@ -301,7 +302,7 @@ func (j *judge) login(l login) {
 	j.out.forgiven[name]++
 }
 
-// successor looks whether s was made out of a session that was revoked already.
+// successor checks that s was not made from a session that was already revoked.
 func (j *judge) successor(s *session) {
 	for _, e := range j.by["session "+s.parent] {
 		if s.parent == "" || !e.acked || e.successor == s.id || e.recv >= s.switched {
@@ -311,11 +312,11 @@ func (j *judge) successor(s *session) {
 		if j.lostSince(e.recv) || len(j.splits) > 0 && j.excuse(q, s, e) != "" {
 			continue
 		}
-		j.breaks(relived, "%s at %v out of %s, which was ended at %v", s.id, s.switched, s.parent, e.recv)
+		j.breaks(relived, "%s was made at %v from %s, which was revoked at %v", s.id, s.switched, s.parent, e.recv)
 	}
 }
 
-// story tells what may have ended s.
+// story lists the revocations that may have ended s.
 func (j *judge) story(s *session) string {
 	var parts []string
 	for _, e := range j.concerning(s) {

@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// A link is how one process of the application reaches all servers. A connection says in
-// its first line where it wants to go.
+// A link is the proxy through which one process of the application reaches all servers. The first
+// line of a connection names the server that it is for.
 type link struct {
 	addr string
 
-	mu     sync.Mutex // owns what follows
+	mu     sync.Mutex // owns the fields below
 	routes map[string]string
 	rules  rules
-	open   chan struct{} // closed unless the link swallows everything
+	open   chan struct{} // closed unless the link holds back all packets
 	conns  map[net.Conn]string
 }
 
-// rules say what a link does to connections.
+// rules say what a link does with connections.
 type rules struct {
-	refuse  bool            // end what there is and let nothing new begin
-	refused map[string]bool // the same for some addresses
+	refuse  bool            // end all connections and accept no new ones
+	refused map[string]bool // the same, for some addresses
 	delay   time.Duration   // of each packet, in each direction
-	jitter  time.Duration   // up to so much more
+	jitter  time.Duration   // up to this much more
 	cut     float64         // chance that a packet ends its connection
 }
 
@@ -56,7 +56,7 @@ func newLink(t testing.TB) *link {
 	return l
 }
 
-// set puts rules in place. Connections that they refuse end.
+// set sets the rules, and ends the connections that they refuse.
 func (l *link) set(r rules) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,7 +68,7 @@ func (l *link) set(r rules) {
 	}
 }
 
-// swallow keeps all packets back, or lets them through again.
+// swallow holds back all packets, or lets them through again.
 func (l *link) swallow(on bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,7 +84,7 @@ func (l *link) swallow(on bool) {
 	}
 }
 
-// route sends what wants to go to an address to another one, and ends the connections to the old.
+// route redirects connections for one address to another one, and ends those to the old one.
 func (l *link) route(from, to string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,8 +96,8 @@ func (l *link) route(from, to string) {
 	}
 }
 
-// pass waits for as long as a packet to dest takes. It reports false if that is lost with
-// its connection.
+// pass waits for as long as a packet to dest takes. It returns false if the packet is lost with its
+// connection.
 func (l *link) pass(dest string) bool {
 	l.mu.Lock()
 	r, open := l.rules, l.open

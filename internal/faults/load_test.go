@@ -18,26 +18,26 @@ const (
 	pauseFor = 60 * time.Millisecond // between two requests of a worker, on average
 )
 
-// A browser keeps the cookies of one person, who does one thing at a time.
+// A browser keeps the cookies of one user, who does one thing at a time.
 type browser struct {
-	mu      sync.Mutex // owns what follows
+	mu      sync.Mutex // owns the fields below
 	user    string
 	cookies map[string]string
 	session string
 }
 
-// A thief has cookies that somebody copied, and which nobody renews.
+// A thief has copies of cookies, which are never renewed.
 type thief struct {
 	session string
 	cookies map[string]string
 }
 
-// load is what uses the application.
+// load is the browsers, thieves and administrator that use the application.
 type load struct {
 	w        *world
 	browsers []*browser
 
-	mu      sync.Mutex // owns what follows
+	mu      sync.Mutex // owns the fields below
 	thieves []thief
 	copied  map[string]bool
 
@@ -56,7 +56,7 @@ func newLoad(w *world) *load {
 	return l
 }
 
-// serve begins to use a process.
+// serve starts to use a process.
 func (l *load) serve(p *process) {
 	for range workers {
 		l.wg.Go(func() {
@@ -132,7 +132,7 @@ func (l *load) login(p *process, b *browser) {
 		}
 		return
 	}
-	l.w.addSession(&session{id: body.ID, subject: b.user, groups: groups, by: p.number, sent: sent, born: recv})
+	l.w.addSession(&session{id: body.ID, subject: b.user, groups: groups, by: p.number, sent: sent, begun: recv})
 	b.session = body.ID
 	l.keep(b, set)
 }
@@ -158,7 +158,7 @@ func (l *load) keep(b *browser, set []*http.Cookie) {
 	}
 }
 
-// visit sends a request that changes nothing of the session but its data.
+// visit sends a request that changes at most the data of the session.
 func (l *load) visit(p *process, b *browser, method, path string) {
 	q := request{session: b.session, by: p.number, kind: path, sent: l.w.now()}
 	status, body, set := p.call(method, path, p.anyList(), b.cookies)
@@ -192,7 +192,7 @@ func (l *load) steal(p *process) {
 	l.ask(p, p.anyList(), t, path, false)
 }
 
-// ask asks a process about a copied cookie.
+// ask sends a copied cookie to a process.
 func (l *load) ask(p *process, list int, t thief, path string, last bool) int {
 	q := request{session: t.session, by: p.number, kind: path, sent: l.w.now(), last: last}
 	status, body, _ := p.call("GET", path, list, t.cookies)
@@ -224,7 +224,7 @@ func (l *load) switches(p *process, b *browser) {
 		}
 		l.ends("session", old.id, p, sent, status).successor = s.id
 		l.continues(b, &s, set)
-	case http.StatusUnauthorized: // of the old session, or of the group: nothing changed
+	case http.StatusUnauthorized: // the old session or the group is revoked: nothing changed
 		b.session, b.cookies = "", map[string]string{}
 	default:
 		l.ends("session", old.id, p, sent, status)
@@ -245,7 +245,7 @@ func (l *load) others(p *process, b *browser) {
 	all := l.ends("subject", old.subject, p, sent, status)
 	if status == http.StatusOK {
 		s := *old
-		s.id, s.parent, s.switched, s.sent, s.born, s.by = body.ID, old.id, sent, sent, recv, p.number
+		s.id, s.parent, s.switched, s.sent, s.begun, s.by = body.ID, old.id, sent, sent, recv, p.number
 		one.successor, all.successor = s.id, s.id
 		l.continues(b, &s, set)
 	}
@@ -258,7 +258,7 @@ func (l *load) logout(p *process, b *browser) {
 	b.session, b.cookies = "", map[string]string{}
 }
 
-// revoke is what an administrator does.
+// revoke makes a revocation of the administrator.
 func (l *load) revoke(p *process) {
 	scope, id := "session", ""
 	switch n := rand.N(100); {
@@ -281,7 +281,7 @@ func (l *load) revoke(p *process) {
 	l.revokeOne(p, p.anyList(), scope, id)
 }
 
-// revokeOne revokes, and reports whether that was acknowledged.
+// revokeOne revokes, and reports whether the revocation was acknowledged.
 func (l *load) revokeOne(p *process, list int, scope, id string) bool {
 	sent := l.w.now()
 	status, _, _ := p.call("POST", "/revoke?"+url.Values{"scope": {scope}, "id": {id}}.Encode(), list, nil)
@@ -289,7 +289,7 @@ func (l *load) revokeOne(p *process, list int, scope, id string) bool {
 	return status == http.StatusOK
 }
 
-// ends notes a request that was to end sessions, and was answered now.
+// ends notes a request to end sessions, which has just been answered.
 func (l *load) ends(scope, id string, p *process, sent time.Duration, status int) *ending {
 	e := &ending{scope: scope, id: id, by: p.number, sent: sent, recv: l.w.now(), acked: status == http.StatusOK, unanswered: status == noAnswer}
 	if status != notSent {

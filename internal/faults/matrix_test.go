@@ -18,8 +18,8 @@ var (
 	page      = flag.Bool("faults.page", false, "write the table of docs/faults.md")
 )
 
-// stallLimit is how long the machine may keep us from running. A history in which it was
-// longer shows nothing of the application, and is played again.
+// stallLimit is how long the machine may keep this process from running. A history with a longer
+// stall says nothing about the application, and is played again.
 const stallLimit = 500 * time.Millisecond
 
 func TestMain(m *testing.M) {
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A row is what became of all histories of one kind.
+// A row holds the results of all histories of one kind.
 type row struct {
 	name                                         string
 	played, discarded, requests, accepted, acked int
@@ -37,10 +37,10 @@ type row struct {
 
 func kinds() []kind { return slices.Concat(single, failovers) }
 
-// Under every kind of fault the application keeps what docs/protocol.md promises.
+// The application keeps the promises of docs/protocol.md under every kind of fault.
 func TestMatrix(t *testing.T) {
 	if testing.Short() {
-		t.Skip("whole applications take their time")
+		t.Skip("starting whole applications takes long")
 	}
 	first := *seed
 	if first == 0 {

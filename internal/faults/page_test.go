@@ -11,7 +11,7 @@ import (
 
 const pagePath = "../../docs/faults.md"
 
-// What stands between these lines of the page is written by TestMatrix.
+// TestMatrix writes the part of the page between these lines.
 const (
 	tableBegins = "<!-- the table is written by make faults -->\n"
 	tableEnds   = "<!-- end of the table -->\n"

@@ -30,7 +30,7 @@ type process struct {
 	log    string // path of its log
 	client *http.Client
 
-	mu    sync.Mutex // owns what follows
+	mu    sync.Mutex // owns the fields below
 	cmd   *exec.Cmd
 	stdin io.Closer
 	addr  string
@@ -45,7 +45,7 @@ func newProcess(t testing.TB, number int, set settings) *process {
 	return p
 }
 
-// launch starts the process and returns when it serves.
+// launch starts the process and returns once it answers.
 func (p *process) launch() error {
 	encoded, err := json.Marshal(p.set)
 	if err != nil {
@@ -95,7 +95,7 @@ func (p *process) kill() {
 	}
 }
 
-// end ends the process as a deployment does.
+// end ends the process in the way a deployment does.
 func (p *process) end() {
 	p.mu.Lock()
 	stdin, gone := p.stdin, p.gone
@@ -104,7 +104,7 @@ func (p *process) end() {
 	<-gone
 }
 
-// pause stops the process where it is, until resume.
+// pause stops the process until resume.
 func (p *process) pause()  { p.cmd.Process.Signal(syscall.SIGSTOP) }
 func (p *process) resume() { p.cmd.Process.Signal(syscall.SIGCONT) }
 
@@ -114,7 +114,7 @@ func (p *process) tail() string {
 	return string(b[max(0, len(b)-2000):])
 }
 
-// What call returns in place of a status.
+// Values that call returns in place of a status.
 const (
 	notSent  = -1 // the process does not listen
 	noAnswer = 0

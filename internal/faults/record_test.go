@@ -5,16 +5,17 @@ import (
 	"time"
 )
 
-// All times of a record count from the beginning of the history, by the clock of the
-// process that sends the requests.
+// All times of a record count from the start of the history, by the clock of the process that sends
+// the requests.
 
-// A session is what one session id stands for.
+// A session holds what is known about one session id. Its login was sent at sent and answered at
+// begun.
 type session struct {
 	id, subject string
 	groups      []string
-	joined      []string // of them, those it was switched into after the login
-	by          int      // process that took the login
-	sent, born  time.Duration
+	joined      []string // those of groups that it joined after the login, by a switch
+	by          int      // process that answered the login
+	sent, begun time.Duration
 	parent      string        // the session that it continues, by a switch
 	switched    time.Duration // when that request was sent
 }
@@ -25,11 +26,11 @@ type ending struct {
 	by         int
 	sent, recv time.Duration
 	acked      bool
-	unanswered bool   // nobody knows when it took place, or whether
-	successor  string // the session that goes on
+	unanswered bool   // it is unknown when it took effect, and whether it did
+	successor  string // the session that continues
 }
 
-// A request was decided about one session.
+// A request is one request with a session, and its answer.
 type request struct {
 	session    string
 	by         int
@@ -38,31 +39,31 @@ type request struct {
 	err        string
 	kind       string // path
 	into       string // group that the session asked to be switched into
-	last       bool   // asked when the fault was over and all was in step again
+	last       bool   // sent after the fault, when all processes were in step again
 }
 
 // An outage is a time in which processes did not reach the store, or the store lost data.
 type outage struct {
-	apps     []int // whom it concerns; nil: all
+	apps     []int // the processes; nil: all
 	from, to time.Duration
-	read     bool          // the store is read all the same: it only takes no heartbeats
+	read     bool          // the store can be read, but takes no heartbeats
 	lost     bool          // the store lost data at the end, or may have
-	since    time.Duration // what was acknowledged from then on may be lost; of lost alone
+	since    time.Duration // with lost: revocations acknowledged from then on may be lost
 }
 
-// A split is a time in which two primaries served.
+// A split is a time in which two primaries served requests.
 type split struct {
 	side     []int // processes on the old primary
 	from, to time.Duration
 }
 
-// A death is the end of a process that may have been the only one to know.
+// A death is the end of a process that may have been the only one that knew a revocation.
 type death struct {
 	app int
 	at  time.Duration
 }
 
-// A record is all that the judge sees of a history.
+// A record is everything that the judge sees of a history.
 type record struct {
 	sessions    map[string]*session
 	revocations []*ending
@@ -72,9 +73,9 @@ type record struct {
 	splits      []*split
 	deaths      []death
 	notStarted  []string      // processes that did not start, and why
-	recovered   time.Duration // from the end of the fault until all was in step; negative: never
+	recovered   time.Duration // from the end of the fault until all processes were in step; negative: never
 	end         time.Duration // of the fault
-	stalled     time.Duration // longest time for which the machine did not run us
+	stalled     time.Duration // longest time for which the machine did not run this process
 }
 
 // A login that was refused.

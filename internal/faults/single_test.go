@@ -17,7 +17,7 @@ const (
 	log  = "{wafer}:log"
 )
 
-// single are the faults of one server, of the network and of processes of the application.
+// single holds the faults of one server, of the network and of processes of the application.
 var single = []kind{
 	{name: "Redis killed, append-only file, fsync always", stage: alone("--appendonly", "yes", "--appendfsync", "always"), play: crash},
 	{name: "Redis killed, append-only file, fsync every second", stage: alone("--appendonly", "yes"), play: crash},
@@ -167,7 +167,7 @@ var single = []kind{
 	{name: "several of these at once", stage: alone("--appendonly", "yes"), play: several},
 }
 
-// join makes one more process, which others use as soon as it serves.
+// join adds a process, which the load uses as soon as it answers.
 func (w *world) join() *process {
 	p := w.add()
 	w.load.serve(p)
@@ -183,7 +183,7 @@ func crash(w *world) {
 	back()
 }
 
-// empties lets the server lose what came after since, and starts it again.
+// empties makes the server lose everything that came after since, and starts it again.
 func (w *world) empties(end func(), since time.Duration) {
 	back, found := w.out(), w.lose(since)
 	end()
@@ -193,7 +193,7 @@ func (w *world) empties(end func(), since time.Duration) {
 	found()
 }
 
-// damage does something to the data that no application does.
+// damage changes the data in a way that no application does.
 func (w *world) damage(command ...string) {
 	w.note("%q", command)
 	found := w.lose(0)
@@ -216,7 +216,7 @@ func (w *world) links(r rules) {
 	}
 }
 
-// cutTail takes the last bytes from the append-only file.
+// cutTail cuts the last bytes off the append-only file.
 func cutTail(w *world) {
 	files, _ := filepath.Glob(filepath.Join(w.server.Dir, "appendonlydir", "*.incr.aof"))
 	for _, f := range files {
@@ -226,10 +226,10 @@ func cutTail(w *world) {
 	}
 }
 
-// evict lets the server throw away keys of the list.
+// evict makes the server evict keys of the list.
 func evict(w *world) {
 	born, _ := strconv.ParseInt(w.server.Do("HGET", head, "b"), 10, 64)
-	w.server.Do("HSET", head, "b", strconv.FormatInt(born-120_000, 10)) // a list that began just now is left alone
+	w.server.Do("HSET", head, "b", strconv.FormatInt(born-120_000, 10)) // a list younger than a minute does not react to evictions
 	found := w.lose(0)
 	w.server.Do("CONFIG", "SET", "maxmemory-policy", "volatile-random")
 	for i := range 40 {
@@ -257,10 +257,10 @@ func stop(w *world) {
 	}
 	time.Sleep(3 * time.Second)
 	p.resume()
-	w.note("it goes on")
+	w.note("it continues")
 }
 
-// several lets three faults overlap.
+// several makes three faults overlap.
 func several(w *world) {
 	p, q := w.apps[0], w.apps[1]
 	type act struct{ begin, end func() }

@@ -15,7 +15,7 @@ func alone(args ...string) func(w *world) {
 	}
 }
 
-// pair starts a primary and a replica that follows it over a wire of its own.
+// pair starts a primary, and a replica that follows it through w.wire.
 func pair(w *world) {
 	w.server = redistest.Start(w.t)
 	w.wire = redistest.NewProxy(w.t, w.server.Addr)
@@ -42,8 +42,8 @@ func watched(w *world) {
 	w.redis = "redis+sentinel://" + w.sentinel.Addr + "/wafer"
 }
 
-// clustered starts three primaries, each with a replica. w.server and w.replica are those
-// that have the list.
+// clustered starts three primaries, each with a replica. w.server and w.replica are the two that
+// hold the list.
 func clustered(w *world) {
 	w.primaries, w.replicas = redistest.StartReplicatedCluster(w.t)
 	i := redistest.Owner(w.t, w.primaries, "{wafer}:head")

@@ -17,25 +17,25 @@ import (
 // A kind is one kind of fault: a row of the table.
 type kind struct {
 	name     string
-	smoke    bool           // played by every go test
-	lists    int            // how many each process opens; zero: one
-	ack      int            // replicas of the store that have to acknowledge a revocation
+	smoke    bool           // go test plays it
+	lists    int            // how many lists each process opens; zero: one
+	ack      int            // replicas of the store that must acknowledge a revocation
 	redisKey bool           // the key ring is kept in Redis too
-	stage    func(w *world) // starts servers and says in w.redis where they are
-	ready    func(w *world) // before the load begins; may be nil
-	play     func(w *world) // the fault, from its beginning to its end
+	stage    func(w *world) // starts servers and sets w.redis to their address
+	ready    func(w *world) // prepares the list before the load starts; may be nil
+	play     func(w *world) // makes the fault, from its start to its end
 }
 
-// A world is what one history takes place in.
+// A world holds the servers, processes and record of one history.
 type world struct {
 	recording sync.Mutex // owns record
 	record
 	t        testing.TB
 	rng      *rand.Rand // of the goroutine that plays
 	began    time.Time
-	everyone atomic.Bool // whether everyone may be revoked
+	everyone atomic.Bool // the administrator may revoke everyone
 
-	redis string // where the servers are, for the application
+	redis string // address of the servers, for the application
 	set   settings
 	apps  []*process
 	load  *load
@@ -102,10 +102,10 @@ func history(t testing.TB, k kind, seed uint64) *record {
 	return &w.record
 }
 
-// add makes another process of the application.
+// add creates another process of the application.
 func (w *world) add() *process {
 	p := newProcess(w.t, len(w.apps), w.set)
-	if w.server != nil && len(w.apps) > 0 { // all go where the first one goes
+	if w.server != nil && len(w.apps) > 0 { // all use the routes of the first one
 		w.apps[0].link.like(p.link)
 	}
 	w.apps = append(w.apps, p)
@@ -121,12 +121,13 @@ func (w *world) start(p *process) {
 	}
 }
 
-// note says in the log of the test what happens when.
+// note writes to the log of the test what happens when.
 func (w *world) note(format string, args ...any) {
 	w.t.Logf("%v: "+format, append([]any{w.now()}, args...)...)
 }
 
-// out notes that processes, or all, do not reach the store until the returned function is called.
+// out notes that the given processes, or all if none is given, do not reach the store until the
+// returned function is called.
 func (w *world) out(apps ...int) (back func()) {
 	w.recording.Lock()
 	defer w.recording.Unlock()
@@ -139,8 +140,8 @@ func (w *world) out(apps ...int) (back func()) {
 	}
 }
 
-// lose notes that the store loses something that was acknowledged since the given time,
-// until the returned function is called.
+// lose notes that the store loses revocations that were acknowledged since the given time, until
+// the returned function is called.
 func (w *world) lose(since time.Duration) (back func()) {
 	w.recording.Lock()
 	defer w.recording.Unlock()
@@ -153,7 +154,7 @@ func (w *world) lose(since time.Duration) (back func()) {
 	}
 }
 
-// parted notes that processes stay with a primary that others have left, until the
+// parted notes that the given processes stay with a primary that others have left, until the
 // returned function is called.
 func (w *world) parted(side ...int) (joined func()) {
 	w.recording.Lock()
@@ -167,13 +168,13 @@ func (w *world) parted(side ...int) (joined func()) {
 	}
 }
 
-// inStep returns how long it takes until every process does all it should.
+// inStep returns how long it takes until every process does everything it should.
 func (w *world) inStep() time.Duration {
 	var waiting sync.WaitGroup
 	var stuck atomic.Bool
 	for _, p := range w.apps {
 		if !p.serves() {
-			continue // it did not start, which counts
+			continue // it did not start, and the record says so
 		}
 		for list := range p.set.Lists {
 			waiting.Go(func() {
@@ -226,7 +227,7 @@ func (w *world) sweep() {
 		for range 8 {
 			asking.Go(func() {
 				for t := range turns {
-					w.settle(p, t)
+					w.retry(p, t)
 				}
 			})
 		}
@@ -241,8 +242,8 @@ func (w *world) sweep() {
 	asking.Wait()
 }
 
-// settle asks about a cookie until the answer is not 503, for some seconds.
-func (w *world) settle(p *process, t thief) {
+// retry sends a cookie until the answer is not 503, for some seconds.
+func (w *world) retry(p *process, t thief) {
 	list := p.anyList()
 	for range 5 {
 		status, _, _ := p.call("GET", "/me", list, t.cookies)
@@ -254,8 +255,8 @@ func (w *world) settle(p *process, t thief) {
 	w.load.ask(p, list, t, "/me", true)
 }
 
-// watchTheMachine returns a function that says for how long this process was once not
-// run, though it wanted to.
+// watchTheMachine returns a function that reports the longest time for which the machine did not
+// run this process although it was ready to run.
 func watchTheMachine() (longest func() time.Duration) {
 	done, ended := make(chan struct{}), make(chan time.Duration)
 	go func() {

@@ -7,8 +7,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// An entry on disk, big endian: quiet 1, ms 8, n 8, W 8, until 8, chain 8, and the rest
-// as revlog packs it.
+// entryHead is the size of the first part of an entry on disk, big endian: quiet (1 byte), ms (8),
+// n (8), W (8), until (8), chain (8). The entry as revlog packs it follows.
 const entryHead = 1 + 4*8 + 8
 
 func appendEntry(b []byte, e revlog.Entry) []byte {
@@ -25,18 +25,18 @@ func appendEntry(b []byte, e revlog.Entry) []byte {
 
 func parseEntry(b []byte) (revlog.Entry, error) {
 	if len(b) < entryHead || b[0] > 1 {
-		return revlog.Entry{}, fmt.Errorf("%w: an entry of %d bytes", ErrCorrupt, len(b))
+		return revlog.Entry{}, fmt.Errorf("%w: an entry has %d bytes", ErrCorrupt, len(b))
 	}
 	e, rest, ok := revlog.ParsePacked(b[entryHead:])
 	if !ok || len(rest) > 0 {
-		return revlog.Entry{}, fmt.Errorf("%w: an entry of %d bytes", ErrCorrupt, len(b))
+		return revlog.Entry{}, fmt.Errorf("%w: an entry has %d bytes", ErrCorrupt, len(b))
 	}
 	e.Quiet = b[0] == 1
 	b = b[1:]
 	for _, n := range []*int64{&e.Position.MS, &e.Position.N, &e.W, &e.Until} {
 		*n = int64(binary.BigEndian.Uint64(b))
 		if *n < 0 {
-			return e, fmt.Errorf("%w: a number out of range", ErrCorrupt)
+			return e, fmt.Errorf("%w: number out of range", ErrCorrupt)
 		}
 		b = b[8:]
 	}

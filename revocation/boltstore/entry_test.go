@@ -23,7 +23,7 @@ func FuzzParseEntry(f *testing.F) {
 			return
 		}
 		if again := appendEntry(nil, e); !bytes.Equal(again, b) {
-			t.Errorf("%x parsed and written again is %x", b, again)
+			t.Errorf("%x is written again as %x", b, again)
 		}
 	})
 }

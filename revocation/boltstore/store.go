@@ -1,11 +1,11 @@
-// Package boltstore keeps a revocation list in one file, for an application
-// that runs as one process. What was acknowledged survives a crash of the
-// process: every write is synced to disk before it returns.
+// Package boltstore keeps a revocation list in one file, for an application that runs as one
+// process. An acknowledged revocation survives a crash of the process: every write is synced to
+// disk before it returns.
 //
-// [Open] gives a revlog.Store. It may serve several lists of the process; a
-// second process is refused with [ErrInUse].
+// [Open] returns a revlog.Store, which may serve several lists of the process. A second process
+// that opens the file gets [ErrInUse].
 //
-// The exact set is held in memory, about 130 bytes for each revocation in force.
+// The exact set is held in memory. It needs about 130 bytes for each revocation in force.
 package boltstore
 
 import (
@@ -22,10 +22,10 @@ import (
 )
 
 // ErrInUse: another process has the file open.
-var ErrInUse = errors.New("boltstore: the list is in use by another process: use its admin endpoint (--admin)")
+var ErrInUse = errors.New("boltstore: another process has the list open: use its admin endpoint (--admin)")
 
-// ErrCorrupt: the file is not a list this package wrote.
-var ErrCorrupt = errors.New("boltstore: not a revocation list")
+// ErrCorrupt: the file holds no list, or a damaged one.
+var ErrCorrupt = errors.New("boltstore: not a revocation list, or a damaged one (check the path; moving the file away starts a new list)")
 
 // A Store is a [revlog.Store] in a file.
 type Store struct {
@@ -42,11 +42,11 @@ var (
 	headKey     = []byte("head")
 )
 
-// lockFor is how long Open waits for a process that is just ending.
+// lockFor is how long Open waits for another process to end.
 const lockFor = 200 * time.Millisecond
 
-// Open opens the list in the file at path, which is made with mode 0600 if it
-// does not exist. It holds a lock on the file until Close.
+// Open opens the list in the file at path. If the file does not exist, Open creates it with mode
+// 0600. The store holds a lock on the file until Close.
 func Open(path string) (*Store, error) {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockFor})
 	switch {
@@ -67,8 +67,8 @@ func Open(path string) (*Store, error) {
 	return s, nil
 }
 
-// Close gives the file free. Close the lists that use the store first: what they
-// ask of it afterwards fails.
+// Close closes the file and releases its lock. Close the lists that use the store first: their
+// calls fail afterwards.
 func (s *Store) Close() error { return s.db.Close() }
 
 func (s *Store) load() (state revlog.State, err error) {

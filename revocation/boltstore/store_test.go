@@ -89,7 +89,7 @@ func TestNotAList(t *testing.T) {
 	}
 }
 
-// The child prints each subject once its revocation was acknowledged.
+// TestMain runs the child, which prints each subject once its revocation is acknowledged.
 func TestMain(m *testing.M) {
 	if path := os.Getenv("BOLTSTORE_CHILD"); path != "" {
 		if err := child(path); err != nil {
@@ -157,7 +157,7 @@ func TestAcknowledgedSurvivesKill(t *testing.T) {
 	l := list(ctx, t, open(t, path))
 	for _, subject := range acknowledged {
 		if _, ok, err := l.Revoked(ctx, revocation.Subject(subject)); !ok || err != nil {
-			t.Errorf("%s was acknowledged, and is forgotten (%v)", subject, err)
+			t.Errorf("%s was acknowledged, but is forgotten (%v)", subject, err)
 		}
 	}
 	if _, err := l.Revoke(ctx, revocation.Subject("later"), revocation.Options{}); err != nil {
@@ -165,8 +165,7 @@ func TestAcknowledgedSurvivesKill(t *testing.T) {
 	}
 }
 
-// What only a quiet batch wrote is so after a restart, too: whoever revokes it again
-// puts it into the log.
+// A quiet revocation stays quiet after a restart: an append of it makes a log entry.
 func TestQuietOnesAreRemembered(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "list.db")
 	s := open(t, path)
@@ -180,11 +179,11 @@ func TestQuietOnesAreRemembered(t *testing.T) {
 	if _, err := s.Write(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	aloud := revlog.Append{List: h.ID, Assertions: b.Assertions}
+	again := revlog.Append{List: h.ID, Assertions: b.Assertions}
 	for _, want := range []bool{true, false} {
 		s.Close()
 		s = open(t, path)
-		w, err := s.Write(t.Context(), aloud)
+		w, err := s.Write(t.Context(), again)
 		if err != nil || w.Results[0].Changed != want || w.Head.N != 1 {
 			t.Errorf("Write = %+v, %v, want changed %v", w, err, want)
 		}
