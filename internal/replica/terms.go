@@ -6,9 +6,9 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// stillHolds reports whether what was checked at chk, in the term with this id,
-// still holds: the term is known, and ended after chk. Where two primaries
-// served at once, a token that one checked says nothing of what the other took (R16).
+// stillHolds reports whether a check at chk, in the term with this id, still holds: the
+// term is known and ended after chk, or has not ended. If two primaries served at once, a
+// check by one says nothing about what the other took (R16).
 func stillHolds(terms []revlog.Term, id uint32, chk int64) bool {
 	for i := len(terms) - 1; i >= 0; i-- {
 		if terms[i].ID == id {
@@ -18,20 +18,19 @@ func stillHolds(terms []revlog.Term, id uint32, chk int64) bool {
 	return false
 }
 
-// newPrimary reports whether the present primary opened its term less than S ago.
-// Until then other replicas may still be bringing back what the last one took with
-// it (R10): no token moves its checked position, and no session begins, from what cannot be known yet
-// (R19, R22).
+// newPrimary reports whether the present primary opened its term less than S ago. Until
+// then, other replicas may still be writing back what the previous primary took and this
+// one lacks (R10). So no session is renewed, and no successor is made (R19, R22).
 func (v *view) newPrimary(within time.Duration) bool {
 	n := len(v.head.Terms)
 	return n > 1 && v.m.MS-v.head.Terms[n-1].Opened < within.Milliseconds()
 }
 
-// began returns the login time of q for the store. Where a primary went on after its
-// term was over, or lost its last heartbeats, its log time may have come further than
-// its successor began with: what began there is taken to have begun when the
-// successor did, so that no W of the successor falls short of it. It may be refused
-// for that; it is never spared.
+// began returns the login time of q to use in a question. If a primary went on after its
+// term was over, or lost its last heartbeats, its log time may have been ahead of the next
+// primary's. A session that began there is taken to have begun at the latest time that the
+// first watermark of the next primary reaches. It may be refused for that, but no
+// revocation misses it.
 func (v *view) began(q *Query, within time.Duration) int64 {
 	terms := v.head.Terms
 	for i := len(terms) - 2; i >= 0; i-- {
@@ -42,9 +41,9 @@ func (v *view) began(q *Query, within time.Duration) int64 {
 	return q.Epoch
 }
 
-// knowsMore reports whether v knows more than a store with the head h: one that went
-// back behind v, or that v has not followed in its present term. The reader has to
-// mend it first (R10, R17).
+// knowsMore reports whether a store with the head h does not agree with v: it is behind v,
+// or v has not followed it in its present term. The reader has to repair that first (R10,
+// R17).
 func (v *view) knowsMore(h revlog.Head) bool {
 	return h.MS < v.m.MS || h.N < v.last.N || h.Term() != v.head.Term() ||
 		h.N == v.last.N && h.Chain != v.chain

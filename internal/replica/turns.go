@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// turns lets those who decide wait for the reader.
+// turns lets decisions wait for the reader. A turn is one read cycle.
 type turns struct {
 	wanted chan struct{} // tells the reader that somebody waits; nil: there is no reader
-	// failing: the last turn did not bring the view up to date, or came too late for
-	// those who waited for it.
+	// failing: the last turn did not bring the view up to date, or took longer than its
+	// callers waited.
 	failing atomic.Bool
 
 	mu   sync.Mutex // owns done
 	done chan struct{}
 }
 
-// end ends a turn of the reader.
+// end marks the end of a turn.
 func (t *turns) end(failing bool) {
 	t.failing.Store(failing)
 	t.mu.Lock()
@@ -29,7 +29,8 @@ func (t *turns) end(failing bool) {
 	}
 }
 
-// next returns what is closed at the end of the next turn, and makes that come soon.
+// next returns a channel that is closed at the end of the next turn, and makes that turn
+// come soon.
 func (t *turns) next() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -44,12 +45,12 @@ func (t *turns) next() <-chan struct{} {
 func (t *turns) hurry() {
 	select {
 	case t.wanted <- struct{}{}:
-	default: // the reader knows
+	default: // the reader has been told already
 	}
 }
 
-// await waits until ok, for so many turns of the reader and no longer than it has
-// between two of them. It reports whether ok.
+// await waits until ok returns true, for at most so many turns and at most readEvery. It
+// reports whether ok did.
 func (l *Replica) await(ctx context.Context, turns int, ok func() bool) bool {
 	if l.turns.wanted == nil {
 		return false
@@ -73,9 +74,9 @@ func (l *Replica) await(ctx context.Context, turns int, ok func() bool) bool {
 	return ok()
 }
 
-// overslept reports whether the view is old although nothing is wrong with the
-// store: this process was not running. A caller that wakes up with it waits for one read,
-// which decides them all, before the store is asked about them one by one.
+// overslept reports whether the view is old although the last read went well: this process
+// was not running. A caller that finds this waits for one read before it asks the store.
+// That read decides most of what waits.
 func (l *Replica) overslept(now time.Time) bool {
 	return !l.turns.failing.Load() && !l.fresh(now)
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// A view is everything a decision needs, immutable, behind one pointer: a
-// decision that loads it sees one moment (R13).
+// A view is everything that a decision needs. It is immutable, and a decision loads it
+// once, so it sees one moment (R13).
 type view struct {
 	head    revlog.Head     // of the newest page applied
-	last    revlog.Position // of the newest entry applied; MS is 0 if the view began after it
+	last    revlog.Position // of the newest entry applied; MS is 0 if the view begins after that entry
 	chain   [8]byte         // of that entry
 	m       revlog.Position // newest position applied: nothing at or before it is missing
 	sent    time.Time       // when the read was sent that brought the view up to date
@@ -20,23 +20,25 @@ type view struct {
 	now     *window
 	globals globalEntries
 	leaps   []leap // of log time, oldest first
-	// kept is the window of a list, or of the part of this one, that the store
-	// lost: it answers what the store calls unknown (R11, R17).
+	// kept is the window of a list, or of the part of this one, that the store lost. It
+	// answers when the store's answer is "unknown" (R11, R17).
 	kept *window
-	// tail holds, as its recent entries, what the log lost and does not show again so far (R10).
+	// tail holds the lost tail, as its recent entries: what the log lost and does not show
+	// again yet (R10).
 	tail *window
-	// forged: global entries of a gap may be missing, since the store holds others in their
-	// place that cannot be believed. Until they are read, the view is not in step (R32).
+	// forged: global entries of a gap may be missing, because unverified ones stand in
+	// their place. Until all of them are verified, the view is not in step (R32).
 	forged bool
-	// adrift: the log was inconsistent, and v began at its end; nothing came since.
+	// adrift: the log was inconsistent, so v began at its end, and v has read no entry
+	// since.
 	adrift bool
-	// past are the heads of the lists that were lost, newest first: what a list kept before
-	// it was begun anew, the list before it kept for as long as that one said (R4).
+	// past are the heads of the lists that were lost, newest first. They say how long
+	// entries were kept before the present list was created (R4).
 	past []revlog.Head
 }
 
-// shows reports whether v has followed its log through p. A log with another
-// entry at the same number is not the one p is of.
+// shows reports whether v has followed its log through p. If the log has another entry at
+// that number, it is not the log of p.
 func (v *view) shows(p place) bool {
 	if p.list != v.head.ID {
 		return false
@@ -49,17 +51,17 @@ func (v *view) shows(p place) bool {
 	return i < len(recent) && recent[i].Position.N == p.n && recent[i].Chain == p.chain
 }
 
-// What can be wrong with a page (R10).
+// Why a page does not continue the log (R10).
 var (
 	errTrimmed = errors.New("trimmed past this replica's position")
 	errBroken  = errors.New("another log than the one followed")
 )
 
-// follow returns the entries of p that v has not applied. With errTrimmed they
-// begin after a gap; with errBroken they mean nothing to v.
+// follow returns the entries of p that v has not applied. With errTrimmed they begin after
+// a gap. With errBroken, p is of another log than the one that v has followed.
 func (v *view) follow(p revlog.Page) ([]revlog.Entry, error) {
 	if h := p.Head; h.Born < v.head.Born || h.Known < v.head.Known || h.Floor < v.head.Floor {
-		return nil, errBroken // restored from before one was raised, even if no entry is missing
+		return nil, errBroken // the store went back to a time before one of them moved, even if no entry is missing
 	}
 	fresh := p.Entries
 	gap := false
@@ -72,7 +74,7 @@ func (v *view) follow(p revlog.Page) ([]revlog.Entry, error) {
 	case v.last.MS != 0 && p.Oldest.N > v.last.N:
 		gap = true
 	case v.last.MS != 0 && p.Oldest.N > 0:
-		return nil, errBroken // the log reaches back far enough, and does not hold our last entry
+		return nil, errBroken // the log reaches back far enough and does not hold our last entry
 	}
 	at := v.last.N
 	if len(fresh) > 0 && fresh[0].Position.N > at+1 && p.Oldest.N > at+1 {

@@ -9,17 +9,17 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// watermarkLimit is how many watermarks a window holds: 64 MB of them.
+// watermarkLimit is how many watermarks a window holds, in 64 MB.
 const watermarkLimit = 1 << 20
 
-// watermarks holds the watermarks of subjects and groups of a window exactly, so
-// that one who was revoked and came back is never taken for revoked, nor asked about.
+// watermarks holds the watermarks of subjects and groups of a window exactly. So a user who
+// was revoked and has logged in again is never refused or asked about because of a filter.
 //
-// The reader adds, under its lock; decisions look up at the same time without one. A
-// watermark only ever rises, so the windows of one log share a table: an older
-// window may know of one a moment early, which is true all the same. Nothing ever
-// leaves a table: what makes room returns another one, so that an older window, by
-// which somebody may be deciding, holds all that it covers (R13).
+// The reader adds to it, under its lock, while decisions read it without one. A watermark
+// only rises, so the windows of one log share a table. An older window may learn of a
+// watermark a moment early, which is true all the same. Nothing is ever removed from a
+// table. To make room, the reader writes another table, so a decision that uses an older
+// window finds all that this window covers (R13).
 type watermarks struct {
 	table []watermark  // a hash table, at most three quarters full; its length is 0 or a power of two
 	n     atomic.Int64 // in the table
@@ -34,7 +34,7 @@ type watermark struct {
 
 func newWatermarks(limit int) *watermarks { return &watermarks{limit: limit} }
 
-// of returns the watermark of k, 0 if there is none.
+// of returns the watermark of k, or 0 if there is none.
 func (m *watermarks) of(k revlog.Key) int64 {
 	if m == nil || len(m.table) == 0 {
 		return 0
@@ -43,15 +43,14 @@ func (m *watermarks) of(k revlog.Key) int64 {
 	return w
 }
 
-// named returns what stands for k in the table: its tag, apart from that of another
-// scope.
+// named returns the name of k in the table: its tag, made different for each scope.
 func named(k revlog.Key) revlog.Tag {
 	k.Tag[15] ^= byte(k.Scope)
 	return k.Tag
 }
 
-// find returns the place of tag in table and its watermark; if there is none, where
-// it belongs and 0.
+// find returns the place of tag in table and its watermark. If there is none, it returns
+// the place where tag belongs, and 0.
 func find(table []watermark, tag revlog.Tag) (at *watermark, w int64) {
 	mask := uint64(len(table) - 1)
 	for i := binary.LittleEndian.Uint64(tag[:]) & mask; ; i = (i + 1) & mask { // a tag is random already
@@ -62,10 +61,10 @@ func find(table []watermark, tag revlog.Tag) (at *watermark, w int64) {
 	}
 }
 
-// add takes the watermarks of subjects and groups among entries, and returns the
-// table that holds them: m, or another one from which those are gone whose newest
-// entry is not newer than forget. If there are too many, it drops the older half as
-// well, and returns the log time up to which they are gone, else 0.
+// add takes the watermarks of subjects and groups among entries. It returns the table that
+// holds them: m, or another one without those whose newest entry is not newer than forget.
+// If there are too many, it also drops the older half, and returns the log time up to which
+// watermarks were dropped, else 0.
 func (m *watermarks) add(entries []revlog.Entry, forget int64) (_ *watermarks, gone int64) {
 	for _, e := range entries {
 		if e.Scope == revlog.ScopeSubject || e.Scope == revlog.ScopeGroup {
@@ -77,7 +76,7 @@ func (m *watermarks) add(entries []revlog.Entry, forget int64) (_ *watermarks, g
 	return m, gone
 }
 
-// raise raises the watermark of k to w, which was heard at ms. See add.
+// raise raises the watermark of k to w, by an entry at log time ms. See add.
 func (m *watermarks) raise(k revlog.Key, w, ms, forget int64) (_ *watermarks, gone int64) {
 	if w <= 0 {
 		return m, 0
@@ -96,7 +95,7 @@ func (m *watermarks) raise(k revlog.Key, w, ms, forget int64) (_ *watermarks, go
 	return m, gone
 }
 
-// roomier returns a table with room for another watermark. See add.
+// roomier returns a table with room for one more watermark. See add.
 func (m *watermarks) roomier(forget int64) (_ *watermarks, gone int64) {
 	kept := func(w *watermark) bool { return w.w.Load() != 0 && w.ms > forget }
 	n := count(m.table, kept)
@@ -121,7 +120,7 @@ func (m *watermarks) roomier(forget int64) (_ *watermarks, gone int64) {
 	return next, gone
 }
 
-// lowered returns a copy of m in which each watermark is what lower makes of it.
+// lowered returns a copy of m with lower applied to each watermark.
 func (m *watermarks) lowered(lower func(w int64) int64) *watermarks {
 	n := &watermarks{limit: m.limit, table: make([]watermark, len(m.table))}
 	for i := range m.table {
@@ -143,7 +142,8 @@ func count(table []watermark, kept func(*watermark) bool) (n int) {
 	return n
 }
 
-// median returns a log time that half of what is kept is not newer than.
+// median returns a log time that splits the watermarks to keep in half: one half is not
+// newer.
 func median(table []watermark, kept func(*watermark) bool) int64 {
 	var at []int64
 	for i := range table {

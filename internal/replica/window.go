@@ -16,47 +16,48 @@ const (
 	filterLimit = 64 << 20         // bytes of filters in a window
 )
 
-// A window is what a replica knows of one stretch of the log: every entry newer
-// than from, up to to. It is immutable: what changes it returns another (R13).
+// A window is what a replica knows of one stretch of the log: every entry that is newer
+// than from and not newer than to. It is immutable. Methods that change it return another
+// window (R13).
 type window struct {
 	from, to int64 // log time, ms; H0 and M of the protocol
-	// moved is where from was last moved to: something before it is not known,
-	// whatever is filled in behind (R12, R14).
+	// moved is where from was last moved to. Something before it is not known, whatever is
+	// backfilled (R12, R14).
 	moved int64
 	gens  []*generation // of sessions
-	// watermarks are those of subjects and groups.
+	// watermarks holds those of subjects and groups.
 	watermarks *watermarks
 
-	// recent holds every entry newer than ringFrom, oldest first; trimmed counts those
-	// that stood before, and blocks find the others by tag. Windows share the arrays
-	// of recent and blocks: an older one never looks past its own length.
+	// recent holds every entry newer than recentFrom, oldest first. trimmed counts those
+	// that were dropped before them, and blocks find the others by tag. Windows share the
+	// arrays of recent and blocks: an older window never looks past its own length.
 	recent     []revlog.Entry
 	recentFrom int64
 	trimmed    int
 	blocks     []*block
-	// anchor is the entry before the first of recent, if anchored; of it only position
-	// and chain count. Number 0: there was none before.
+	// anchor is the entry before the first of recent, if anchored. Only its position and
+	// chain count. If its number is 0, no entry came before.
 	anchor   revlog.Entry
 	anchored bool
 
-	// gap: something that came since the window that was kept apart before this one is
-	// not known.
+	// gap: this replica does not know all that came between the kept window before this one
+	// and now.
 	gap bool
 
-	// Of a window that is kept apart: the term that reigned when it ended, whether the
-	// window that follows begins where it ended, and the one that was kept before it.
+	// Of a kept window: the primary term in which it ended, whether the next window begins
+	// where it ended, and the kept window before it.
 	term    uint32
 	joined  bool
 	earlier *window
-	alone   bool // earlier answers for nobody any more, but what it knows stays revoked
-	brief   bool // it is of a list that lived no longer than S after the one of before
+	alone   bool // earlier decides about no session any more, but what it holds stays revoked
+	brief   bool // its list was lost within S of its creation
 }
 
-// covers reports whether w knows of every entry newer than chk, up to its end.
+// covers reports whether w knows every entry that is newer than chk, up to its end.
 func (w *window) covers(chk int64) bool { return chk >= w.from && chk <= w.to }
 
-// sees looks for an entry about k, which names a session, subject or group, that is
-// newer than chk and revokes what began at epoch.
+// sees looks for an entry about k that is newer than chk and ends a session that began at
+// epoch. k names a session, subject or group.
 func (w *window) sees(k revlog.Key, chk, epoch int64) finding {
 	if k.Scope != revlog.ScopeSession {
 		return upTo(w.watermarks.of(k), epoch)
@@ -72,8 +73,8 @@ func (w *window) sees(k revlog.Key, chk, epoch int64) finding {
 	return maybe
 }
 
-// knows looks for an entry about k, which names a session, subject or group, among
-// what w holds exactly, however old.
+// knows looks for an entry about k in what w holds exactly, however old. k names a session,
+// subject or group.
 func (w *window) knows(k revlog.Key, epoch int64) finding {
 	if k.Scope != revlog.ScopeSession {
 		return upTo(w.watermarks.of(k), epoch)
@@ -81,15 +82,15 @@ func (w *window) knows(k revlog.Key, epoch int64) finding {
 	if len(w.recent) == 0 {
 		return miss
 	}
-	before := w.recent[0].Position.MS - 1 // not ringFrom, which may have moved past it
+	before := w.recent[0].Position.MS - 1 // not recentFrom, which may have moved past it
 	if w.hit(k.Tag, before) && w.holds(k.Tag, before) {
 		return revoked
 	}
 	return miss
 }
 
-// watermarkOf returns the watermark of k that w holds exactly: of a session that it
-// knows to be revoked, Forever.
+// watermarkOf returns the watermark of k that w holds exactly. For a session that w knows
+// to be revoked, that is Forever.
 func (w *window) watermarkOf(k revlog.Key) int64 {
 	if k.Scope == revlog.ScopeSession {
 		return revlog.Forever
@@ -97,9 +98,9 @@ func (w *window) watermarkOf(k revlog.Key) int64 {
 	return w.watermarks.of(k)
 }
 
-// hit reports whether tag may have an entry newer than chk. Of every generation a
-// glance at two bits comes first: nine in ten drop out there, and memory is asked
-// for their lines all at once, not for one after the other.
+// hit reports whether there may be an entry about tag that is newer than chk. It first
+// looks at two bits of each generation, which rules out nine in ten of them. So the memory
+// reads of many generations overlap.
 func (w *window) hit(tag revlog.Tag, chk int64) bool {
 	at := halves(tag)
 	for end := len(w.gens); end > 0; end -= 64 {
@@ -116,8 +117,8 @@ func (w *window) hit(tag revlog.Tag, chk int64) bool {
 	return false
 }
 
-// add returns w with the entries that follow it, up to log time to. Only the
-// open generation is copied.
+// add returns w with the entries that follow it, up to log time to. It copies only the open
+// generation.
 func (w *window) add(entries []revlog.Entry, to int64, retain time.Duration) *window {
 	n := *w
 	n.to = to
@@ -132,7 +133,7 @@ func (w *window) add(entries []revlog.Entry, to int64, retain time.Duration) *wi
 	return &n
 }
 
-// behind returns w with what f read put before it.
+// behind returns w with what f has read in front of it.
 func (w *window) behind(f *filler, retain time.Duration) *window {
 	n := *w
 	if f.moved {
@@ -151,10 +152,10 @@ func (w *window) behind(f *filler, retain time.Duration) *window {
 	return &n
 }
 
-// fill adds the sessions among entries to gens. The generation that was open is replaced by a copy.
+// fill adds the sessions among entries to gens. It replaces the open generation by a copy.
 func fill(gens []*generation, entries []revlog.Entry, retain time.Duration) []*generation {
 	width := max(time.Minute, retain/32).Milliseconds()
-	ours := false // whether the last generation is ours to write
+	ours := false // whether we may write to the last generation
 	for _, e := range entries {
 		if e.Scope != revlog.ScopeSession {
 			continue
@@ -173,9 +174,8 @@ func fill(gens []*generation, entries []revlog.Entry, retain time.Duration) []*g
 	return gens
 }
 
-// trim drops what lies further back than retain, counted from the newest
-// position and never from a clock: while the store is silent the window keeps
-// what it has (R14).
+// trim drops what is older than retain, counted back from the newest position and never
+// from a clock. So the window keeps what it has while the store is silent (R14).
 func (w *window) trim(retain time.Duration) {
 	size := w.filterBytes()
 	for len(w.gens) > 0 {
@@ -199,7 +199,7 @@ func (w *window) trim(retain time.Duration) {
 	w.index()
 }
 
-// cover moves the beginning of w to at, for good.
+// cover moves the window start forward to at, for good.
 func (w *window) cover(at int64) {
 	w.gap = w.gap || at > w.from
 	w.from, w.moved = max(w.from, at), max(w.moved, at)
@@ -234,11 +234,12 @@ func (w *window) entries() (n int64) {
 	return n + w.watermarks.count()
 }
 
-// globalEntries are the few revocations that concern everyone or a key, held whole.
+// globalEntries are the few entries about keys and about everyone. A replica holds all of
+// them.
 type globalEntries map[revlog.Key]revlog.Entry
 
-// with returns m with the global ones among entries, and without those
-// that may be forgotten. It is m itself if nothing changed.
+// with returns m with the global ones among entries, and without those that may be
+// forgotten. If nothing changes, it returns m itself.
 func (m globalEntries) with(entries []revlog.Entry, now int64) globalEntries {
 	n, ours := m, false
 	change := func() {
