@@ -10,24 +10,24 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// errForged: the store holds something that this replica cannot believe, and what it
-// stands in the place of is not known. So nothing is decided by it (R32).
+// errForged says that the store holds an unverified entry. What it stands in the place of
+// is not known, so the answer decides nothing (R32).
 var errForged = errors.New("revocation: a revocation in the store has a wrong proof, or a kind that needs a newer release (the log says which)")
 
-// errHidden is an errForged about global entries alone, in an answer to somebody who is
-// about to begin a session.
+// errHidden is an errForged about global entries alone, in the answer for a session that is
+// about to begin.
 var errHidden = fmt.Errorf("%w: it is about everyone", errForged)
 
-// A proof is what can be made of something that the store holds.
+// A proof is the result of verifying an entry.
 type proof uint8
 
 const (
-	genuine proof = iota // of somebody who has the list key, no further than that one allowed, and of a kind that is known
+	genuine proof = iota // verified: its MAC is right, its watermark is not above its limit, and this release understands it
 	forged
-	unknown // of a newer release
+	unknown // this release does not understand it
 )
 
-// proofOf looks at e, and counts and tells what is not genuine.
+// proofOf verifies e. It counts and logs an entry that is not genuine.
 func (l *Replica) proofOf(e revlog.Entry) proof {
 	switch {
 	case e.MAC != l.tags.entryMAC(e) || e.W > e.Limit:
@@ -46,9 +46,8 @@ func (l *Replica) proofOf(e revlog.Entry) proof {
 
 func (l *Replica) proven(e revlog.Entry) bool { return l.proofOf(e) == genuine }
 
-// believe drops from a what is not genuine. With errForged, something that was dropped
-// may hide a revocation of what q asks about, or be one; what is left is true all the
-// same.
+// believe drops the unverified entries from a. With errForged, a dropped entry may be a
+// revocation of what q asks about, or hide one. What is left in a is true all the same.
 func (l *Replica) believe(q revlog.Question, a *revlog.Answer) (err error) {
 	var good []revlog.Entry
 	for _, e := range a.Found {
@@ -57,8 +56,9 @@ func (l *Replica) believe(q revlog.Question, a *revlog.Answer) (err error) {
 		case is == genuine && q.Names(e.Key()):
 			good = append(good, e)
 		case is == forged && e.Scope.Global() && l.followed():
-			// A view in step holds what it hides, but for what was revoked a moment ago: the
-			// next read brings that, which is too late only for a session that begins.
+			// A view in step holds what this entry hides, except for a revocation from a
+			// moment ago. The next read brings that, which is too late only for a session
+			// that begins.
 			if q.Session == (revlog.Tag{}) && err == nil {
 				err = errHidden
 			}
@@ -70,8 +70,8 @@ func (l *Replica) believe(q revlog.Question, a *revlog.Answer) (err error) {
 	return err
 }
 
-// unhide completes a by the global entries of a view that has read as far as a: with
-// errHidden, a lacks those that a forged one hides.
+// unhide adds to a the entry about everyone from a view that has read as far as a. With
+// errHidden, a lacks it, because a forged one stands in its place.
 func (l *Replica) unhide(ctx context.Context, a *revlog.Answer) error {
 	read := func() bool {
 		v := l.view.Load()
@@ -86,10 +86,10 @@ func (l *Replica) unhide(ctx context.Context, a *revlog.Answer) error {
 	return nil
 }
 
-// followed reports whether there is a view, and it is in step.
+// followed reports whether there is a view and it is in step.
 func (l *Replica) followed() bool { return l.view.Load() != nil && l.fresh(time.Now()) }
 
-// globals returns the global entries of p, with errForged if some are not proven.
+// globals returns the verified global entries of p, with errForged if there are others.
 func (l *Replica) globals(p revlog.Page) (good []revlog.Entry, err error) {
 	for _, e := range p.Globals {
 		if l.proven(e) {
@@ -109,16 +109,16 @@ func (l *Replica) withGlobals(v *view, p revlog.Page) *view {
 	return &n
 }
 
-// assert returns a revocation of k, by this replica, of what began at or before w.
+// assert returns a revocation of k by this replica: it ends what began at or before w.
 func (l *Replica) assert(k revlog.Key, w, until int64) revlog.Assertion {
 	return l.signed(revlog.Assertion{
 		Scope: k.Scope, Tag: k.Tag, W: w, Until: until, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: w,
 	})
 }
 
-// upToNow returns one of what began until now. It reaches up to the log time at which the
-// store takes it, and S; and that may be no later than S after present, which is log time
-// so far as this replica knows.
+// upToNow returns a revocation of k that ends what began until now. Its watermark is the
+// log time at which the store takes it, plus S. Its limit is present, the estimated log
+// time, plus 2 S.
 func (l *Replica) upToNow(k revlog.Key, until, present int64) revlog.Assertion {
 	within := l.Within().Milliseconds()
 	return l.signed(revlog.Assertion{
@@ -132,8 +132,8 @@ func (l *Replica) signed(a revlog.Assertion) revlog.Assertion {
 	return a
 }
 
-// inTime returns w with limits that fit a log time, which came further than this
-// replica knew when it made w.
+// inTime returns w with limits for logTime, which is later than this replica estimated when
+// it made w.
 func (l *Replica) inTime(w revlog.Write, logTime int64) revlog.Write {
 	l.counters.anomalies.add("late")
 	l.clock.heard(logTime, false)
@@ -147,9 +147,8 @@ func (l *Replica) inTime(w revlog.Write, logTime int64) revlog.Write {
 	return w.With(all)
 }
 
-// instead returns a write of those assertions of w that the store did not carry out for
-// the sake of something that this replica does not believe, with their places in w.
-// Nil: there are none.
+// instead returns a write of those assertions of w in whose place the store holds an
+// unverified entry. places says where they are in w. If there are none, it returns nil.
 func (l *Replica) instead(w revlog.Write, results []revlog.Result) (again revlog.Write, places []int) {
 	was := w.Asserts()
 	var all []revlog.Assertion
@@ -173,10 +172,11 @@ func (l *Replica) instead(w revlog.Write, results []revlog.Result) (again revlog
 		w.Assertions, w.Recheck = all, false
 		return w, places
 	}
-	return nil, nil // a successor is only made of what nothing was found about
+	return nil, nil // a successor is made only if nothing was found
 }
 
-// overForgeries completes a write with the answer out.
+// overForgeries completes the write w, which the store answered with out: it repeats what
+// an unverified entry kept from being written.
 func (l *Replica) overForgeries(ctx context.Context, w revlog.Write, out revlog.Written) (revlog.Written, error) {
 	was := w.Asserts()
 	for i, r := range out.Results {

@@ -2,8 +2,8 @@ package replica
 
 import "github.com/wafer-sessions/wafer/revocation/revlog"
 
-// A Query is what a session says of itself, from its token or tokens. Reuse
-// one Query for [Replica.Decide], [Replica.Confirm] and the decision at commit: it
+// A Query is what a session says about itself, from its token or tokens. Use one Query for
+// [Replica.Decide], [Replica.Confirm] and the decision before the response leaves: it
 // remembers what was computed. It belongs to one goroutine at a time.
 type Query struct {
 	Session [16]byte   // the session id itself, not its tag
@@ -21,22 +21,22 @@ type Query struct {
 	tagged bool
 }
 
-// listed reports whether the list is about this session at all. A session with
-// no subject and no groups is never written, asked or refused one by one:
-// otherwise one visitor without an account could fill the list.
+// listed reports whether the list holds revocations of this session one by one. A session
+// without a subject and groups is never written to the list and never asked about.
+// Otherwise one visitor without an account could fill the list.
 func (q *Query) listed() bool { return q.Subject != (revlog.Tag{}) || q.Groups > 0 }
 
 // groups returns the tags of the groups. They are part of q.
 func (q *Query) groups() []revlog.Tag { return q.GroupTags[:q.Groups] }
 
-// SetGroups makes tags, of which the first 8 count, the groups of q.
+// SetGroups sets the groups of q. Only the first 8 tags count.
 func (q *Query) SetGroups(tags ...revlog.Tag) { q.Groups = copy(q.GroupTags[:], tags) }
 
-// An Outcome is what was decided. Its zero value accepts nobody.
+// An Outcome is what a decision says. The zero value accepts no session.
 type Outcome uint8
 
 const (
-	Undecided Outcome = iota // could not be known: 503, never "revoked"
+	Undecided Outcome = iota // nobody can tell now: 503, never "revoked"
 	Accept
 	Refuse
 	Ask // Confirm must be called; only Decide returns it
@@ -72,7 +72,7 @@ func (r Reason) String() string {
 	return "unknown"
 }
 
-// revokedBy returns the reason that stands for a revocation of scope s.
+// revokedBy returns the reason for a revocation of scope s.
 func revokedBy(s revlog.Scope) Reason {
 	switch s {
 	case revlog.ScopeSession:
@@ -96,12 +96,12 @@ type Verdict struct {
 	// Fresh: decided by a view no older than Config.Within, or by the store itself.
 	Fresh bool
 	// Extend: the idle limit may be extended, with the Checked and Term that the tokens
-	// have. Renew implies it.
+	// have now. Renew implies it.
 	Extend bool
-	// Renew: the tokens may be sealed again with the Checked and Term below. Never
-	// set where a renewal could carry a session past a revocation that this replica
-	// has not read: while it is out of touch with the store, and for Config.Within
-	// after another server became the primary.
+	// Renew: the tokens may be sealed again with the Checked and Term below. It is not set
+	// when a renewal could carry a session past a revocation that this replica has not
+	// read: while the replica is out of step, and for Config.Within after another server
+	// became the primary.
 	Renew   bool
 	Checked int64  // ms of log time
 	Term    uint32 // the term of Checked
@@ -114,16 +114,16 @@ type Start struct {
 	Term    uint32 // the term of Checked
 }
 
-// A Login describes a session about to begin, so that it begins after every
-// revocation of its subject and groups that there is.
+// A Login describes a session that is about to begin after all revocations of its subject
+// and groups so far.
 type Login struct {
 	Subject revlog.Tag
 	Groups  []revlog.Tag
 	Since   int64 // log time when the password began to be checked, ms; 0: not given
 }
 
-// A Succession says how one session follows another. The old one ends in the same
-// step, and one that is revoked at that moment has no successor.
+// A Succession says how one session follows another. The old session ends in the same step.
+// If it is revoked at that moment, it has no successor.
 type Succession struct {
 	Kind  Kind
 	Login Login // the new session's subject and groups; of Others and SetGroups, Subject is the old one's

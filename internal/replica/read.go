@@ -9,8 +9,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// step is one turn of the reader: one read, what it brought, a piece of older
-// log, and revocations that still wait for the store. now is when it began.
+// step is one read cycle: one read of the log, and then the revocations that wait for the
+// store, what is to be written back, and the backfill. now is when it began.
 func (l *Replica) step(ctx context.Context, now time.Time) {
 	l.reading.Lock()
 	defer l.reading.Unlock()
@@ -20,7 +20,7 @@ func (l *Replica) step(ctx context.Context, now time.Time) {
 		l.silent.Store(false)
 	}
 	end := time.Now()
-	slept := end.Sub(now) > l.Within() // so that how it ended says nothing about the store
+	slept := end.Sub(now) > l.Within() // so the result says nothing about the store
 	l.turns.end(!slept && (err != nil || !l.fresh(end)))
 	if err != nil {
 		l.counters.reads.add("failed")
@@ -47,8 +47,8 @@ func (l *Replica) step(ctx context.Context, now time.Time) {
 	l.watchDenied(now)
 }
 
-// read applies what the log has since the last view, and mends what it finds
-// broken. The caller holds reading.
+// read applies what the log has since the last view, and repairs what it finds broken. The
+// caller holds reading.
 func (l *Replica) read(ctx context.Context, now time.Time) error {
 	v, mended := l.view.Load(), false
 	globals := v.forged
@@ -75,11 +75,11 @@ func (l *Replica) read(ctx context.Context, now time.Time) error {
 			if v, err = l.mend(ctx, v, p, now); err != nil {
 				return err
 			}
-			l.publish(v) // so that what was found out is not lost with the next page
+			l.publish(v) // so that this result is not lost if the next page fails
 			mended = true
 			continue
 		case errors.Is(err, errTrimmed) && !globals:
-			globals = true // those that the gap brought are nowhere else any more
+			globals = true // those of the gap are no longer in the log
 			continue
 		case errors.Is(err, errTrimmed):
 			l.counters.anomalies.add("trimmed")
@@ -100,8 +100,8 @@ func (l *Replica) read(ctx context.Context, now time.Time) error {
 	}
 }
 
-// keepRetain raises the retention of the list again if another replica founded
-// it, or a snapshot brought back one from before this process raised it (R4).
+// keepRetain increases the retention of the list if another replica created the list, or a
+// snapshot brought back a list from before this process increased it (R4).
 func (l *Replica) keepRetain(ctx context.Context, h revlog.Head) error {
 	if h.Retain() >= l.config.retain() {
 		return nil
@@ -110,8 +110,8 @@ func (l *Replica) keepRetain(ctx context.Context, h revlog.Head) error {
 	return err
 }
 
-// cursor is where v reads on: its last entry itself, so that a log that is not
-// the same any more shows (R9, R10).
+// cursor returns where v reads on: at its last entry itself, so that the replica notices if
+// it reads another log (R9, R10).
 func (v *view) cursor() revlog.Position {
 	if v.last.MS != 0 {
 		return v.last
@@ -119,7 +119,7 @@ func (v *view) cursor() revlog.Position {
 	return revlog.Position{MS: v.m.MS, N: v.last.N + 1}
 }
 
-// pastGap returns v for a log that was trimmed past its last entry, and goes on with
+// pastGap returns v for a log that was trimmed past the last entry of v. It goes on with
 // the entries of p.
 func (v *view) pastGap(p revlog.Page, entries []revlog.Entry) *view {
 	at := p.Head.MS
@@ -133,7 +133,7 @@ func (v *view) pastGap(p revlog.Page, entries []revlog.Entry) *view {
 	return n
 }
 
-// cut returns v with nothing known at or before log time at.
+// cut returns v without everything at or before log time at.
 func (v *view) cut(at int64) *view {
 	n, w := *v, *v.now
 	w.from, w.recentFrom, w.gens, w.recent, w.blocks = at, at, nil, nil, nil
@@ -142,8 +142,8 @@ func (v *view) cut(at int64) *view {
 	return &n
 }
 
-// advance returns v with entries of p applied. A page that is not the end of the
-// log does not make the view younger.
+// advance returns v with entries of p applied. If p does not reach the end of the log, v
+// gets no younger.
 func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent time.Time) *view {
 	n := *v
 	n.head, n.leaps = p.Head, l.leapt(v, p.Head.MS)
@@ -159,7 +159,7 @@ func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent t
 	}
 	good, forgedAt := l.verify(entries)
 	w := n.now.after(v, entries).add(good, n.m.MS, n.memory())
-	w.cover(n.head.Floor) // what was revoked in bulk before it is in no window
+	w.cover(n.head.Floor) // a bulk revocation before it is in no window
 	if forgedAt > 0 {
 		w.cover(forgedAt)
 		w.recentFrom, w.gap = max(w.recentFrom, forgedAt), true
@@ -176,9 +176,9 @@ func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent t
 	return &n
 }
 
-// verify returns the entries that are proven, and
-// the newest log time of the others. Those are never just skipped: the window
-// begins after them, so that the store is asked about everything before (R12).
+// verify returns the verified entries, and the newest log time of the others. Those are
+// never just skipped: the window starts after them, so that the replica asks about every
+// session checked before (R12).
 func (l *Replica) verify(entries []revlog.Entry) (good []revlog.Entry, forgedAt int64) {
 	good = make([]revlog.Entry, 0, len(entries))
 	for _, e := range entries {
@@ -191,21 +191,21 @@ func (l *Replica) verify(entries []revlog.Entry) (good []revlog.Entry, forgedAt 
 	return good, forgedAt
 }
 
-// publish makes v the view decisions load, and lets go of revocations of our own
-// that it holds: in this order, so that no decision misses them in both places.
+// publish makes v the view that decisions load, and then drops from the outbox what v
+// holds. In this order no decision misses a revocation in both places.
 func (l *Replica) publish(v *view) {
 	l.noteTerm(l.view.Load(), v)
 	l.view.Store(v)
 	l.outbox.seen(v)
 }
 
-// fetch and write are the two ways of the reader to the store. An attempt that
-// took longer than S/4 would leave no time for another (R9).
+// fetch is how the reader reads from the store, and write how it writes. An attempt that
+// takes longer than S/4 would leave no time for another (R9).
 func (l *Replica) fetch(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	return l.fetchFor(ctx, l.Within()/4, c)
 }
 
-// fetchFor is fetch where more is at stake than one attempt of many.
+// fetchFor is fetch with more patience, for a read that is not repeated soon.
 func (l *Replica) fetchFor(ctx context.Context, patience time.Duration, c revlog.Cursor) (revlog.Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -216,9 +216,9 @@ func (l *Replica) fetchFor(ctx context.Context, patience time.Duration, c revlog
 	return l.store.Read(ctx, c)
 }
 
-// send is the way of every write to the store, and counts it. A "now" that came too late
-// is made again with a later limit, and what the store did not take for the sake of
-// something that nobody can believe is put in the place of that (R32).
+// send sends every write to the store, and counts it. If a "now" came too late, it repeats
+// the write with a higher limit. If an unverified entry kept the store from taking an
+// assertion, it has that entry replaced (R32).
 func (l *Replica) send(ctx context.Context, w revlog.Write) (revlog.Written, error) {
 	out, err := l.store.Write(ctx, w)
 	var late *revlog.LimitError

@@ -4,9 +4,9 @@ import "github.com/wafer-sessions/wafer/revocation/revlog"
 
 const blockSize = 1024
 
-// A block finds the entries of one stretch of the recent entries by tag, so that neither
-// a false hit nor a revoked token that is sent again and again costs a walk
-// through ten minutes of log.
+// A block finds the entries of one stretch of the recent entries by tag. So neither a false
+// match nor a revoked token that is sent again and again costs a search through ten minutes
+// of log.
 type block struct {
 	first  int   // sequence number of its first entry among the recent ones
 	newest int64 // log time of its last entry, ms
@@ -37,7 +37,7 @@ func (w *window) indexed() int {
 	return w.blocks[len(w.blocks)-1].first + blockSize - w.trimmed
 }
 
-// index gives every full stretch of the recent entries its block, and drops the blocks of
+// index makes a block for every full stretch of the recent entries, and drops the blocks of
 // what was trimmed.
 func (w *window) index() {
 	for len(w.blocks) > 0 && w.blocks[0].first+blockSize <= w.trimmed {
@@ -48,7 +48,8 @@ func (w *window) index() {
 	}
 }
 
-// holds reports whether the recent entries have one about a session that is newer than chk.
+// holds reports whether the recent entries have one about the session tag that is newer
+// than chk.
 func (w *window) holds(tag revlog.Tag, chk int64) bool {
 	match := func(e *revlog.Entry) bool {
 		return e.Tag == tag && e.Scope == revlog.ScopeSession && e.Position.MS > chk
@@ -70,12 +71,12 @@ func (w *window) holds(tag revlog.Tag, chk int64) bool {
 	return false
 }
 
-// exact reports whether the recent entries of w, which was not filled in behind, hold
-// everything that its filters do.
+// exact reports whether the recent entries of w hold everything that its filters do. It is
+// for windows without a backfill.
 func (w *window) exact() bool { return w.trimmed == 0 }
 
-// after returns w with the anchor of recent entries that begin with the first of
-// entries, which follows the last one v has applied.
+// after returns w with the anchor set for entries, if w has no recent entries yet. The
+// first of entries follows the last one that v has applied.
 func (w *window) after(v *view, entries []revlog.Entry) *window {
 	known := v.chain != [8]byte{} || v.last.N == 0
 	if len(w.recent) > 0 || w.anchored || !known || len(entries) == 0 || entries[0].Position.N != v.last.N+1 {
