@@ -18,7 +18,7 @@ import (
 
 const (
 	registerEvery = 5 * time.Second
-	registerKeep  = 3 * registerEvery // a replica that says nothing for so long is gone
+	registerKeep  = 3 * registerEvery // a replica that does not register for so long is gone
 )
 
 // Replicas is revocation.List.Replicas.
@@ -35,7 +35,7 @@ func (l *Replica) Replicas(ctx context.Context) ([]revlog.Replica, error) {
 	return all, nil
 }
 
-// identity is what a List calls itself.
+// identity is how a replica names itself in the registry.
 type identity struct {
 	once sync.Once
 	id   string
@@ -67,7 +67,7 @@ func (l *Replica) describe(now time.Time) revlog.Replica {
 	return r
 }
 
-// register tells the store now and then that this replica is there.
+// register tells the store at intervals that this replica runs.
 func (l *Replica) register(ctx context.Context, now time.Time) {
 	r, ok := l.store.(revlog.Registrar)
 	if !ok || now.Sub(l.identity.last) < registerEvery {
@@ -81,8 +81,8 @@ func (l *Replica) register(ctx context.Context, now time.Time) {
 	}
 }
 
-// moduleVersion is the version of Wafer in this program, "devel" if it was not
-// built from a release.
+// moduleVersion is the version of Wafer in this program, or "devel" if it was not built
+// from a release.
 func moduleVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -96,8 +96,8 @@ func moduleVersion() string {
 	return "devel"
 }
 
-// ListID returns the id of the list that l follows, for tools that read the log of its
-// store themselves. It is zero until l follows a list.
+// ListID returns the id of the list that l follows, for tools that read the log themselves.
+// It is zero until l follows a list.
 func (l *Replica) ListID() revlog.ListID {
 	if v := l.view.Load(); v != nil {
 		return v.head.ID

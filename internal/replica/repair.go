@@ -13,21 +13,20 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// mend returns the view from which to follow a list whose log is not the one v
-// followed, as after a failover that lost its tail or a restart from a snapshot
-// (R10). p is the page that did not fit.
+// mend returns the view from which to follow a list whose log is not the one that v
+// followed, as after a failover that lost entries or a restart from a snapshot (R10). p is
+// the page that does not continue the log of v.
 func (l *Replica) mend(ctx context.Context, v *view, p revlog.Page, now time.Time) (*view, error) {
 	l.counters.anomalies.add("broken")
 	if v.adrift {
-		return l.leave(v, p.Head), nil // nothing of v is in doubt that was not before
+		return l.leave(v, p.Head), nil // there is nothing more of v to doubt
 	}
 	l.seldom(slog.LevelWarn, "revocation: the store's log is not the one followed: mending it", "at", v.m.String())
 	at, found, err := l.newestCommon(ctx, v, p.Head)
 	if err != nil {
 		return nil, err
 	}
-	// A snapshot may also be from before the list was found to lack something, or
-	// before everyone was to be asked about.
+	// A snapshot may also be from before complete from, the known time or the floor moved.
 	head := v.head
 	loss := revlog.Repair{List: head.ID, Known: head.Known, KnownTerm: head.KnownTerm, Born: head.Born, Recheck: p.Head.Floor < head.Floor}
 	if found {
@@ -48,12 +47,12 @@ func (l *Replica) mend(ctx context.Context, v *view, p revlog.Page, now time.Tim
 	return l.resume(ctx, v, h, from, joined, now)
 }
 
-// adopt follows the list the store holds now, after it lost the one v is of:
-// what this replica knows goes into it, and the window of v is kept apart to
-// answer what the new list cannot know (R11). why is what the store said, and now when the
-// read began.
+// adopt follows the list that the store holds now, after it lost the list of v. It writes
+// back what this replica knows, and keeps the window of v for the sessions that the new
+// list cannot decide about (R11). why is what the store answered, and now is when the read
+// began.
 func (l *Replica) adopt(ctx context.Context, v *view, why error, now time.Time) error {
-	if l.left != v.head.ID { // once: what is heard later is of the new list
+	if l.left != v.head.ID { // only once: what the replica hears later is of the new list
 		l.left, l.leftAt = v.head.ID, l.clock.highest()
 	}
 	head, err := l.create(ctx)
@@ -66,8 +65,8 @@ func (l *Replica) adopt(ctx context.Context, v *view, why error, now time.Time) 
 	if v = l.credible(v, head.MS); !plausible(known, now) {
 		known = l.LogTime()
 	}
-	// Born as well: the replica that began this list may have counted from behind what tokens
-	// say, and its entries would seem older than those.
+	// Born as well: the replica that created this list may have started it at a log time
+	// before the checked positions of tokens. Its entries would seem older than those.
 	loss := revlog.Repair{List: head.ID, Known: known, KnownTerm: term, Born: l.leftAt}
 	if _, err := l.begins(ctx, l.owes(v, head.ID), loss, v.globals); err != nil {
 		return err
@@ -76,15 +75,15 @@ func (l *Replica) adopt(ctx context.Context, v *view, why error, now time.Time) 
 	return err
 }
 
-// owes returns what a list that lost all that v holds lacks, besides the global
-// entries. What is older than 2 S was read by every replica whose kept window can answer
-// anything (R17).
+// owes returns what to write back, apart from the global entries, to a list that lost all
+// that v holds. Every replica whose kept window may decide about a session has read what is
+// older than 2 S (R17).
 func (l *Replica) owes(v *view, list revlog.ListID) *repair {
 	r := &repair{list: list, owed: v.now.recent, common: v.m.MS - 2*l.Within().Milliseconds()}
-	if v.tail != nil { // lost before, and not shown since
+	if v.tail != nil { // lost before, and not shown again since
 		r.owed = inOrder(v.tail.recent, r.owed)
 	}
-	for w := v.kept; w != nil; w = w.earlier { // written back quietly, and so in no log since
+	for w := v.kept; w != nil; w = w.earlier { // written back quietly, so no log has it since
 		old := v.m.MS - v.head.Retain().Milliseconds()
 		alive := sort.Search(len(w.recent), func(i int) bool { return w.recent[i].Position.MS > old })
 		r.owed = inOrder(w.recent[alive:], r.owed)
@@ -96,9 +95,9 @@ func (l *Replica) owes(v *view, list revlog.ListID) *repair {
 	return r
 }
 
-// sayAgain writes back what v holds exactly, to a log that was trimmed past the last
-// entry of v. Most often the store has all of it, and nothing changes. But what was
-// trimmed may have been another log than the one followed.
+// sayAgain writes back what v holds exactly, to a log that was trimmed past the last entry
+// of v. Mostly the store has all of it, and nothing changes. But the log that was trimmed
+// may have been another one than v followed.
 func (l *Replica) sayAgain(ctx context.Context, v *view, h revlog.Head) error {
 	r := l.owes(v, v.head.ID)
 	r.common = 0 // the list does not say that it lacks anything
@@ -118,11 +117,11 @@ func inOrder(a, b []revlog.Entry) []revlog.Entry {
 	return all
 }
 
-// begins says in the head what is in doubt, and writes back the global entries and
-// the newest others in the same step (R26). A store that had the entries, and did not
-// say that it lacks others, would be believed; and while the newest are missing, a
-// replica that never read them accepts what they revoked. The rest can wait for
-// writeBack.
+// begins writes into the head what is in doubt. In the same step it writes back the global
+// entries and the newest other entries (R26). Replicas would believe a store that has the
+// entries and does not say that it lacks others. And as long as the newest ones are
+// missing, a replica that has never read them accepts what they revoked. The rest can wait
+// for writeBack.
 func (l *Replica) begins(ctx context.Context, r *repair, loss revlog.Repair, globals globalEntries) (revlog.Head, error) {
 	for _, k := range slices.SortedFunc(maps.Keys(globals), byKey) {
 		loss.Assertions = append(loss.Assertions, globals[k].Again())
@@ -142,9 +141,9 @@ func (l *Replica) begins(ctx context.Context, r *repair, loss revlog.Repair, glo
 	return w.Head, nil
 }
 
-// newestCommon finds the newest of the recent entries of v, or of the one before
-// them (-1), that the log with the head h still holds. Then they make up for all that
-// is missing after it.
+// newestCommon finds the newest of the recent entries of v that the log with the head h
+// still holds, or the anchor before them (-1). The recent entries after it then are all
+// that is missing.
 func (l *Replica) newestCommon(ctx context.Context, v *view, h revlog.Head) (at int, found bool, _ error) {
 	recent := v.now.recent
 	base, known := v.base()
@@ -154,7 +153,7 @@ func (l *Replica) newestCommon(ctx context.Context, v *view, h revlog.Head) (at 
 	if known && h.N == base.Position.N && h.Chain == base.Chain {
 		return -1, true, nil
 	}
-	// The log holds all of them up to one and none after it.
+	// The log holds all entries up to a certain one, and none after it.
 	low, high := len(recent), len(recent)
 	for step := 1; ; step *= 2 {
 		low = max(low-step, 0)
@@ -175,15 +174,15 @@ func (l *Replica) newestCommon(ctx context.Context, v *view, h revlog.Head) (at 
 		return 0, false, nil
 	case base.Position.N == 0: // the recent entries are the whole log
 		return -1, true, nil
-	case base.Position.MS == 0: // its number is known, not its place
+	case base.Position.MS == 0: // its number is known, but not its log time
 		return 0, false, nil
 	}
 	held, err := l.holds(ctx, h.ID, base)
 	return -1, held, err
 }
 
-// between finds the newest of recent that the log holds, where it holds the one
-// at low and not the one at high.
+// between finds the newest of the recent entries that the log holds, given that it holds
+// the one at low and not the one at high.
 func (l *Replica) between(ctx context.Context, list revlog.ListID, recent []revlog.Entry, low, high int) (int, bool, error) {
 	for high-low > 1 {
 		mid := (low + high) / 2
@@ -200,7 +199,7 @@ func (l *Replica) between(ctx context.Context, list revlog.ListID, recent []revl
 	return low, true, nil
 }
 
-// holds reports whether the log has e, and so everything before it.
+// holds reports whether the log has e, and so everything before e.
 func (l *Replica) holds(ctx context.Context, list revlog.ListID, e revlog.Entry) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
 	defer cancel()
@@ -208,8 +207,8 @@ func (l *Replica) holds(ctx context.Context, list revlog.ListID, e revlog.Entry)
 	return len(p.Entries) > 0 && p.Entries[0].Position == e.Position && p.Entries[0].Chain == e.Chain, err
 }
 
-// base returns the entry before the recent ones of v, of which only position and
-// chain count, and the former without ms where just its number is known.
+// base returns the entry before the recent ones of v, with only its position and chain. If
+// only its number is known, the position has no ms.
 func (v *view) base() (revlog.Entry, bool) {
 	w := v.now
 	switch {
@@ -221,10 +220,10 @@ func (v *view) base() (revlog.Entry, bool) {
 	return revlog.Entry{}, false
 }
 
-// backTo returns v as it was when the entry at of its recent ones, or the one before the
-// oldest (-1), was the newest, for a log with the head h that went another way from
-// there on. The rest is kept apart until that log shows it. Its filters hold the rest
-// as well, which can do no more than make the recent entries be looked at.
+// backTo returns v as it was when its newest entry was recent entry at, or the one before
+// the oldest (-1). The log with the head h continues differently from there on. The entries
+// after it become the lost tail, until the log shows them. The filters keep them, which
+// only makes some decisions look at the recent entries.
 func (v *view) backTo(at int, h revlog.Head) *view {
 	n, w := *v, *v.now
 	e, _ := v.base()
@@ -256,10 +255,10 @@ func (v *view) backTo(at int, h revlog.Head) *view {
 	return &n
 }
 
-// after returns from which log time on a log that lost more than the recent entries of v
-// makes up for has to be read, and whether that leaves nothing out. A primary that
-// came back from a snapshot wrote all that v cannot know after the last heartbeat of
-// that snapshot, which is where its term starts.
+// after returns the log time from which to read a log that lost more than the recent
+// entries of v, and whether the new window then leaves no gap. A primary that came back
+// from a snapshot wrote everything that v cannot know after the last heartbeat in that
+// snapshot, which is where its term starts.
 func after(v *view, h revlog.Head) (from int64, joined bool) {
 	n := len(h.Terms)
 	if n == 0 || h.Term() == v.head.Term() || h.Terms[n-1].Start > v.m.MS {
@@ -268,12 +267,11 @@ func after(v *view, h revlog.Head) (from int64, joined bool) {
 	return h.Terms[n-1].Start, true
 }
 
-// resume begins a view of the list from a log time on, with the window of v kept
-// apart. joined says that the new window, from there on, and the old one leave
-// nothing out between them.
+// resume begins a new view of the list from a log time on, and keeps the window of v as a
+// kept window. joined says that there is no gap between that window and the new one.
 func (l *Replica) resume(ctx context.Context, v *view, head revlog.Head, from int64, joined bool, now time.Time) (*view, error) {
 	n, _, err := l.begin(ctx, head, from, now)
-	if err != nil && !errors.Is(err, errForged) { // v holds the global entries that there were
+	if err != nil && !errors.Is(err, errForged) { // v holds the global entries so far
 		return nil, err
 	}
 	n.globals = n.globals.merge(v.globals)
@@ -283,16 +281,16 @@ func (l *Replica) resume(ctx context.Context, v *view, head revlog.Head, from in
 		floor = 0
 		n.past = append([]revlog.Head{v.head}, v.past[:min(len(v.past), mostKept)]...)
 	}
-	n.now.gap = n.now.gap || n.head.Floor > floor // no entry tells of what was revoked in bulk
+	n.now.gap = n.now.gap || n.head.Floor > floor // no entry shows a bulk revocation
 	n.kept, n.tail = v.lost(joined, l.Within()), v.tail
 	l.filler = nil
 	l.publish(n)
 	return n, nil
 }
 
-// leave returns v for a log that is inconsistent in itself, with the head h: the
-// window is empty and begins at the end of the log, so that the store is asked about
-// everything before. One bad entry must not hold a replica (R26).
+// leave returns v for a log with the head h that is inconsistent in itself. The window is
+// empty and starts at the end of the log, so the replica asks about every session checked
+// before. One bad entry must not stop a replica (R10).
 func (l *Replica) leave(v *view, h revlog.Head) *view {
 	l.odd()
 	n := *v

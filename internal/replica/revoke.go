@@ -12,12 +12,12 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// keyKept is how long the revocation of a key is remembered: longer than anything
-// it sealed can live, since a ring is made for sessions of 10 years at most. Such
-// entries are few, and every replica holds them all.
+// keyKept is how long the list keeps the revocation of a key. That is longer than anything
+// that the key sealed can live, because a ring allows sessions of at most 10 years. Such
+// entries are few, and every replica holds all of them.
 const keyKept = 11 * 365 * 24 * time.Hour
 
-// A Revocation says what to revoke, and revocation.Options what its fields mean.
+// A Revocation says what to revoke. revocation.Options documents its fields.
 type Revocation struct {
 	Scope  revlog.Scope
 	Tag    revlog.Tag // zero for everyone
@@ -52,7 +52,7 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 		return Receipt{}, ErrNotReady // what "now" is in the list is not known yet
 	}
 	if o.Scope == revlog.ScopeSession {
-		o.Before = time.Time{} // means nothing, also if it becomes one of the subject
+		o.Before = time.Time{} // has no meaning here, nor if this becomes a revocation of the subject
 	}
 	o = l.fold(o, v)
 	k, a, err := l.assertion(o, now)
@@ -63,7 +63,7 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 	mine, before, full := l.outbox.put(k, s)
 	switch {
 	case full == nil:
-		a.Until = mine.until // also as long as what was asked for before and still waits
+		a.Until = mine.until // at least as long as the revocation that still waits in its place
 	case v == nil:
 		l.counters.full.Add(1)
 		return Receipt{}, full
@@ -102,8 +102,8 @@ func (l *Replica) append(ctx context.Context, list revlog.ListID, a revlog.Asser
 	return w, err
 }
 
-// receipt says what the store made of one revocation; upTo, that it was of sessions
-// that began up to a moment of the caller's.
+// receipt returns the receipt for one revocation that the store took. upTo says that the
+// caller gave a moment up to which sessions are revoked.
 func (l *Replica) receipt(w revlog.Written, upTo bool) (Receipt, error) {
 	r := w.Results[0]
 	if w.Replicas < l.config.Ack.Replicas {
@@ -121,9 +121,9 @@ func (l *Replica) receipt(w revlog.Written, upTo bool) (Receipt, error) {
 	return receipt, nil
 }
 
-// fold returns what to revoke instead of o: while the store is silent, one account
-// that signs in and out again and again must not fill the outbox, so that nobody
-// else's logout is remembered.
+// fold returns what to revoke instead of o. While the store is silent, one account that
+// logs in and out again and again must not fill the outbox, or the outbox would take nobody
+// else's logout.
 func (l *Replica) fold(o Revocation, v *view) Revocation {
 	if v == nil || o.Scope != revlog.ScopeSession || o.Owner == (revlog.Tag{}) {
 		o.Owner = revlog.Tag{}
@@ -136,12 +136,12 @@ func (l *Replica) fold(o Revocation, v *view) Revocation {
 	return Revocation{Scope: revlog.ScopeSubject, Tag: o.Owner, Until: o.Until}
 }
 
-// assertion works out what to write for o. Its W is what this replica refuses by
-// until the store has answered: the store's own will not be lower.
+// assertion works out what to write for o. This replica refuses by its watermark until the
+// store has answered. The store's watermark will not be lower.
 func (l *Replica) assertion(o Revocation, now time.Time) (revlog.Key, revlog.Assertion, error) {
 	present := l.clock.present(now)
 	if v := l.view.Load(); v != nil {
-		present = max(present, v.m.MS) // which may be too late to be believed (R27)
+		present = max(present, v.m.MS) // which may be an impossible time (R27)
 	}
 	k, until := o.key(), int64(0)
 	if !o.Until.IsZero() {
@@ -164,9 +164,9 @@ func (l *Replica) assertion(o Revocation, now time.Time) (revlog.Key, revlog.Ass
 	return k, a, nil
 }
 
-// flush sends what the store has not acknowledged, as it stands: a W that was
-// "now" the first time must not become a later now (R5, R20). It reports whether
-// anything is left to send.
+// flush sends what the store has not acknowledged, unchanged: a watermark that was "now"
+// the first time must not become a later one (R5, R20). It reports whether anything is left
+// to send.
 func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
 	if l.outbox.n.Load() == 0 {
 		return false, nil
@@ -190,8 +190,8 @@ func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
 	if len(keys) == 0 {
 		return false, nil
 	}
-	// Their W may lie ahead of a log time that stood still meanwhile. Whoever logs in
-	// from now on begins after them, and has to stay within reach of the next "now".
+	// These watermarks may lie ahead of a log time that stood still meanwhile. A session
+	// that begins from now on begins after them, and the next "now" must still reach it.
 	ack := revlog.Ack{Replicas: l.config.Ack.Replicas, Timeout: l.Within() / 4}
 	var patience time.Duration
 	if ack.Replicas > 0 {

@@ -24,7 +24,7 @@ func (l *Replica) state(now time.Time) string {
 	return "stale"
 }
 
-// told is what the log was told last. The reader owns it.
+// told holds what was logged last. The reader owns it.
 type told struct {
 	waitsFor error     // to join the list
 	failed   error     // of the last read
@@ -32,8 +32,8 @@ type told struct {
 	since    time.Time // when the list was read last, if it is not synced
 }
 
-// tell tells the log when the list becomes stale, is cut off, accepts nobody any
-// more, and is back: each once.
+// tell logs each change of state once: when the replica becomes stale, is cut off, accepts
+// no more sessions, and is in step again.
 func (l *Replica) tell(now time.Time) {
 	v, s := l.view.Load(), l.state(now)
 	switch s {
@@ -68,8 +68,8 @@ func (l *Replica) tell(now time.Time) {
 	l.log.Log(context.Background(), level, msg, args...)
 }
 
-// noteTerm tells of a new primary, which has the list of the one before and may lack
-// its end.
+// noteTerm logs that there is a new primary, which has the list of the one before and may
+// lack its newest entries.
 func (l *Replica) noteTerm(before, v *view) {
 	if before == nil || before.head.ID != v.head.ID || before.head.Term() == v.head.Term() || before.head.Term() == 0 {
 		return
@@ -78,8 +78,8 @@ func (l *Replica) noteTerm(before, v *view) {
 	l.log.Info("revocation: the store has a new primary", "store", l.where(), "position", v.m.String())
 }
 
-// notePause tells of a process that did not run for longer than S: until it has read
-// again, it asked the store or waited.
+// notePause logs that this process did not run for longer than S. Until it has read again,
+// its decisions asked the store or waited.
 func (l *Replica) notePause(late time.Duration) {
 	if late <= l.Within() {
 		return
@@ -88,7 +88,7 @@ func (l *Replica) notePause(late time.Duration) {
 	l.seldom(slog.LevelWarn, "revocation: this process did not run for a while, or its clock was changed", "for", late.Round(time.Millisecond))
 }
 
-// seldom logs msg at most once a minute, and how often it came since the last time.
+// seldom logs msg at most once a minute, with the number of times that it was due since.
 func (l *Replica) seldom(level slog.Level, msg string, args ...any) {
 	if times, ok := l.rate.Count(msg); ok {
 		if times > 1 {

@@ -29,8 +29,9 @@ type Stats struct {
 	Anomalies    map[string]uint64
 }
 
-// counters of one Replica. Decisions are counted without a lock, and by session:
-// were it one number, all cores would wait for each other's cache line.
+// counters are the counters of one Replica. Decisions are counted without a lock, in
+// several places by session: with one number, all cores would wait for each other's cache
+// line.
 type counters struct {
 	decided [16]decisions
 	refused [Silent + 1]atomic.Uint64
@@ -44,7 +45,7 @@ type counters struct {
 	denied       atomic.Uint64 // filter hits that the store denied
 }
 
-// decisions fill a cache line.
+// decisions fills one cache line.
 type decisions struct {
 	n [Ask + 1]atomic.Uint64
 	_ [64 - 8*(Ask+1)]byte
@@ -54,7 +55,7 @@ func (c *counters) of(q *Query) *decisions {
 	return &c.decided[q.Session[0]%uint8(len(c.decided))]
 }
 
-// all returns how many decisions there were.
+// all returns the number of decisions so far.
 func (c *counters) all() (n uint64) {
 	for i := range c.decided {
 		for o := range c.decided[i].n {
@@ -64,7 +65,7 @@ func (c *counters) all() (n uint64) {
 	return n
 }
 
-// A tally counts by name what happens seldom.
+// A tally counts rare events by name.
 type tally struct {
 	mu sync.Mutex // owns n
 	n  map[string]uint64
@@ -85,7 +86,7 @@ func (t *tally) all() map[string]uint64 {
 	return maps.Clone(t.n)
 }
 
-// Stats returns counters since Open and what the list looks like now.
+// Stats returns the counters since Open, and how the list looks now.
 func (l *Replica) Stats() Stats {
 	s := Stats{
 		Decisions:    map[string]uint64{},

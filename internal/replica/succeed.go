@@ -11,17 +11,17 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// Succeed ends the session q and returns what the token of its successor
-// carries, in one step of the store, so that no replica that lags behind lets a
-// revoked session live on under another id: whatever was revoked at that moment
-// has no successor. Any doubt is an error, and then nothing was minted:
-// [ErrRevoked], or [ErrUnavailable] when the store did not answer, in which case
-// the old session may or may not have ended.
+// Succeed ends the session q and returns what the token of its successor carries. One step
+// of the store does both. So no replica that is behind lets a revoked session live on under
+// another id: a session that is revoked at that moment gets no successor. Any doubt is an
+// error, and then there is no successor. The error is [ErrRevoked], or [ErrUnavailable] if
+// the store did not answer or cannot tell. If it did not answer, the old session may or may
+// not have ended.
 //
-// After the store lost its data, a session from before cannot be switched into a
-// group it was not in ([ErrUnavailable]): whether that group was revoked since it
-// began is not known any more. Those who log in again can. Nor does the store know of
-// a revocation of a group once it has forgotten it, longer ago than any idle limit.
+// After the store has lost its data, a session from before the loss cannot be switched into
+// a group that it was not in ([ErrUnavailable]): nobody knows any more whether that group
+// was revoked since the session began. A user who logs in again can join it. The store also
+// forgets a revocation of a group, when it is older than any idle limit allows.
 func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, error) {
 	if l.store == nil {
 		if s.Kind == SetGroups {
@@ -83,7 +83,7 @@ func (v *view) doubts(chk int64, h revlog.Head) error {
 	return nil
 }
 
-// successor returns what a successor carries that b logs in, where a is the answer to q.
+// successor returns what a successor carries that b logs in. a is the answer to q.
 func (l *Replica) successor(ctx context.Context, b Login, q revlog.Question, a revlog.Answer) (Start, error) {
 	err := l.believe(q, &a)
 	if err == errHidden {
@@ -98,8 +98,8 @@ func (l *Replica) successor(ctx context.Context, b Login, q revlog.Question, a r
 	return started(a), nil
 }
 
-// predecessor returns the question whose answer must be "not revoked" for q to have
-// a successor.
+// predecessor returns the question about q that must be answered "not revoked" before q
+// gets a successor.
 func (l *Replica) predecessor(q *Query, s Succession, v *view, now time.Time) (revlog.Question, error) {
 	if v.newPrimary(l.Within()) {
 		return revlog.Question{}, fmt.Errorf("%w: its primary has just changed", ErrUnavailable)
@@ -117,8 +117,8 @@ func (l *Replica) predecessor(q *Query, s Succession, v *view, now time.Time) (r
 	if len(joined.Groups) == 0 {
 		return unless, nil
 	}
-	// What q was checked for says nothing of a group it was not in: that needs a
-	// list that is complete since q began.
+	// The check of q says nothing about a group that q was not in. For that, the list must
+	// have been complete since q began.
 	if unless.Checked > l.logTime(now)+l.Within().Milliseconds() {
 		return revlog.Question{}, fmt.Errorf("%w: this session was checked ahead of log time", ErrUnavailable)
 	}
@@ -130,7 +130,7 @@ func (l *Replica) predecessor(q *Query, s Succession, v *view, now time.Time) (r
 	return unless, nil
 }
 
-// succession returns the write that ends q and says what its successor begins with.
+// succession returns the write that ends q and asks what its successor begins with.
 func (l *Replica) succession(q *Query, s Succession, v *view, unless revlog.Question, now time.Time) revlog.Succession {
 	b := revlog.Succession{
 		List: v.head.ID, Floor: l.clock.present(now), Skew: l.Within(), Ack: l.config.Ack,
@@ -146,13 +146,13 @@ func (l *Replica) succession(q *Query, s Succession, v *view, unless revlog.Ques
 	return b
 }
 
-// newRequest numbers a write. Nothing rests on nobody guessing it.
+// newRequest returns a request number. It need not be hard to guess.
 func newRequest() (r revlog.Request) {
 	rand.Read(r[:])
 	return r
 }
 
-// noSuccessor says why the store did not let q have one.
+// noSuccessor returns why the store gave q no successor.
 func (l *Replica) noSuccessor(q *Query, unless revlog.Question, a revlog.Answer) error {
 	forged := l.believe(unless, &a)
 	switch found, scope := a.Judge(unless); {
@@ -167,7 +167,7 @@ func (l *Replica) noSuccessor(q *Query, unless revlog.Question, a revlog.Answer)
 	return fmt.Errorf("%w: it cannot tell whether this session was revoked", ErrUnavailable)
 }
 
-// keep refuses here at once what the store has just acknowledged.
+// keep refuses at once, on this replica, what the store has just acknowledged.
 func (l *Replica) keep(k revlog.Key, at place, r revlog.Result) {
 	l.outbox.add(k, sending{w: r.W}, at, r)
 }

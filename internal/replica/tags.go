@@ -17,15 +17,15 @@ type Secrets interface {
 	ListSecret(label string) [32]byte
 }
 
-// A tagger computes tags, entry MACs and the check value of the list key.
-// Its secrets stand behind functions, where fmt cannot print them.
+// A tagger computes tags, the MACs of entries and the check value of the list key.
+// Functions hide its secrets from fmt.
 type tagger struct {
 	sid func() cipher.Block // AES-128: a permutation of session ids
 	tag func() hash.Hash    // a new HMAC
-	// mac is an HMAC cut to 8 bytes. It is asked for of each entry that is read, so its
-	// state is used again.
+	// mac is an HMAC truncated to 8 bytes. It is computed for each entry that is read, so
+	// its state is reused.
 	mac func(message []byte) [8]byte
-	// check tells two list keys apart without telling anything about them.
+	// check differs between two list keys, and reveals nothing about them.
 	check [16]byte
 }
 
@@ -50,11 +50,12 @@ func (t *tagger) session(sid [16]byte) (tag revlog.Tag) {
 	return tag
 }
 
-// seal is session for a caller that has room for both: what goes through the
-// interface of a cipher is allocated otherwise.
+// seal is session for a caller that owns both arrays: an argument of a cipher's interface
+// would otherwise be allocated.
 func (t *tagger) seal(tag *revlog.Tag, sid *[16]byte) { t.sid().Encrypt(tag[:], sid[:]) }
 
-// of is for every scope but sessions: their ids are 16 bytes, and tagged by session.
+// of returns the tag of an id in every scope but sessions. Session ids are 16 bytes, and
+// session makes their tags.
 func (t *tagger) of(scope revlog.Scope, id string) (tag revlog.Tag) {
 	h := t.tag()
 	h.Write([]byte{byte(scope), 0})
@@ -63,14 +64,15 @@ func (t *tagger) of(scope revlog.Scope, id string) (tag revlog.Tag) {
 	return tag
 }
 
-// entryMAC binds an entry to what it says: whom it is about, what it does, and how far
-// it may reach. So nobody who can write to the store can revoke by making entries up. The
-// list is not part of it: the exact set, and what is written back, outlive a list.
+// entryMAC binds an entry to what it says: what it is about, what it does, and its
+// watermark limit. So somebody who can write to the store cannot revoke with a made-up
+// entry. The MAC does not cover the list id, because the exact set and what replicas write
+// back outlive a list.
 func (t *tagger) entryMAC(e revlog.Entry) (mac [8]byte) {
 	return t.mac(e.AppendSigned(make([]byte, 0, 64)))
 }
 
-// reused returns a function that computes hashes with few of what fresh makes.
+// reused returns a function that computes hashes and reuses the few that fresh makes.
 func reused(fresh func() hash.Hash) func(message []byte) [8]byte {
 	type state struct {
 		hash hash.Hash

@@ -11,31 +11,33 @@ import (
 const (
 	atOnce    = 500                    // entries that every replica writes back by itself
 	joinBatch = 1000                   // assertions of one write
-	repairFor = 100 * time.Millisecond // of each turn of the reader
+	repairFor = 100 * time.Millisecond // of each read cycle
 )
 
-// A repair is what this replica still has to write back. The reader owns it.
+// A repair is what this replica must still write back. The reader owns it.
 type repair struct {
 	list revlog.ListID // to write to
-	// owed is oldest first and written from its end, so that a replica that finds the oldest
+	// owed is oldest first, and is written from its end. So a replica that finds the oldest
 	// in the store knows that all of them are there.
 	owed []revlog.Entry
-	// common: entries up to this log time are known to every replica that answers from a kept window
-	// anything, and the list says that it lacks them. They need no entry of the log.
+	// common: every replica whose kept window may decide about a session has read the
+	// entries up to this log time, and the list says that it lacks them. So they are
+	// written back quietly.
 	common int64
-	// Of a lost tail: what the log does not show so far, with its W; the number of the
-	// newest entry that was looked at; and how the log was after the last write.
+	// Of a lost tail: what the log does not show yet, with its watermark; the number of the
+	// newest entry that was looked at; and the state of the log after the last write.
 	lost   map[revlog.Key]int64
 	looked int64
 	at     place
-	// mark is the oldest of owed that the store lacked at first, if that was sought.
+	// mark is the oldest of owed that the store lacked at first. sought says that it was
+	// looked for.
 	mark   int
 	sought bool
-	ours   bool // it was this replica's turn the last time
-	wait   int  // turns of the reader before this one tries again
+	ours   bool // this replica had the write-back turn the last time
+	wait   int  // read cycles before this replica tries again
 }
 
-// lostTail returns a repair of entries that the log lost after number n.
+// lostTail returns a repair for entries that the log lost after number n.
 func lostTail(list revlog.ListID, n int64, entries []revlog.Entry) *repair {
 	r := &repair{list: list, owed: entries, looked: n, lost: make(map[revlog.Key]int64, len(entries))}
 	for _, e := range entries {
@@ -45,8 +47,8 @@ func lostTail(list revlog.ListID, n int64, entries []revlog.Entry) *repair {
 	return r
 }
 
-// next returns at most n entries to be written next, newest first, and what is owed
-// after those. Entries that need no entry of the log do not come together with others.
+// next returns at most n entries to write next, newest first, and what is owed after those.
+// It does not mix entries that go into the log with those that are written quietly.
 func (r *repair) next(n int) (some, rest []revlog.Entry) {
 	rest = r.owed
 	if r.lost == nil {
@@ -71,8 +73,7 @@ func (r *repair) next(n int) (some, rest []revlog.Entry) {
 // wrote records that the store took what next returned.
 func (r *repair) wrote(rest []revlog.Entry, h revlog.Head) { r.owed, r.at = rest, placeOf(h) }
 
-// restored returns what is to be written of entries that were lost, as their writers
-// signed them.
+// restored returns what to write for lost entries, as their writers signed them.
 func restored(entries []revlog.Entry) (all []revlog.Assertion) {
 	for _, e := range entries {
 		all = append(all, e.Again())
@@ -80,8 +81,8 @@ func restored(entries []revlog.Entry) (all []revlog.Assertion) {
 	return all
 }
 
-// writeBack goes on with a repair for a while. One replica at a time does so; what
-// it wrote the others find in the log or in the store, and need not write (R26).
+// writeBack continues a repair for a while. One replica at a time does so. The others find
+// what it wrote in the log or in the exact set, and need not write it (R26).
 func (l *Replica) writeBack(ctx context.Context) error {
 	r, v := l.lacking, l.view.Load()
 	switch {
@@ -107,7 +108,7 @@ func (l *Replica) writeBack(ctx context.Context) error {
 	return nil
 }
 
-// inTurn writes what r owes, if it is this replica's turn.
+// inTurn writes what r owes if this replica gets the write-back turn.
 func (l *Replica) inTurn(ctx context.Context, r *repair) error {
 	before := r.ours
 	mine, err := l.turn(ctx, l.Within())
@@ -153,7 +154,7 @@ func (l *Replica) writeOn(ctx context.Context, r *repair) error {
 	return nil
 }
 
-// shown lets go of the lost tail as far as v shows it.
+// shown drops from the lost tail what v shows.
 func (r *repair) shown(v *view) {
 	recent := v.now.recent
 	for i := sort.Search(len(recent), func(i int) bool { return recent[i].Position.N > r.looked }); i < len(recent); i++ {
@@ -168,21 +169,21 @@ func (r *repair) shown(v *view) {
 	}
 }
 
-// mended ends a repair of which nothing is left to write.
+// mended ends a repair that has nothing left to write.
 func (l *Replica) mended(v *view, r *repair) {
 	switch {
 	case r.lost == nil:
 		l.lacking = nil
 		return
 	case len(r.lost) > 0 && !v.sent.After(r.at.heard):
-		return // not read yet
+		return // this was not read yet
 	case len(r.lost) > 0 && !v.shows(r.at):
 		r.owed = v.tail.recent // lost again
 		return
 	}
 	n := *v
 	n.tail = nil
-	if len(r.lost) > 0 { // nothing new to the store, although the log does not show it
+	if len(r.lost) > 0 { // the store has it, although the log does not show it
 		l.odd()
 		w := *v.now
 		w.cover(v.m.MS)
@@ -192,12 +193,12 @@ func (l *Replica) mended(v *view, r *repair) {
 	l.view.Store(&n)
 }
 
-// quiet reports whether the entry at of what r owes is written back quietly.
+// quiet reports whether entry at of what r owes is written back quietly.
 func (r *repair) quiet(at int) bool { return at < len(r.owed) && r.owed[at].Position.MS <= r.common }
 
-// seek looks for the oldest of what r owes that the store lacks. What it held all the
-// time, as one does that comes back with what it had, says nothing of what another
-// replica has written back.
+// seek looks for the oldest entry of r that the store lacks. An entry that the store has
+// held all the time, as a store does that comes back with an older list, says nothing about
+// what another replica has written back.
 func (l *Replica) seek(ctx context.Context, r *repair) error {
 	back := false
 	for at, step := 0, 1; r.quiet(at); at, step = at+step, 2*step {
@@ -212,16 +213,16 @@ func (l *Replica) seek(ctx context.Context, r *repair) error {
 		back = back || at == 0 && e.Quiet
 	}
 	if r.sought = true; back {
-		r.mark = 0 // another has written all of it
+		r.mark = 0 // another replica has written all of it
 	} else {
 		r.mark = len(r.owed)
 	}
 	return nil
 }
 
-// skip drops from r what another replica has written back quietly. The oldest is
-// written last: if it is there, so is the rest. thoroughly: look how far another
-// came that did not come to its end.
+// skip drops from r what another replica has written back quietly. The oldest is written
+// last: if the store has it, it has the rest. With thoroughly, skip also finds how far a
+// replica came that did not finish.
 func (l *Replica) skip(ctx context.Context, r *repair, thoroughly bool) error {
 	if !r.sought && r.quiet(0) {
 		if err := l.seek(ctx, r); err != nil {
@@ -233,7 +234,7 @@ func (l *Replica) skip(ctx context.Context, r *repair, thoroughly bool) error {
 		switch {
 		case err != nil:
 			return err
-		case e.Quiet && e.W >= r.owed[at].W: // not there for another reason
+		case e.Quiet && e.W >= r.owed[at].W: // another replica has written it back
 			loud := sort.Search(len(r.owed), func(i int) bool { return r.owed[i].Position.MS > r.common })
 			r.owed = append(r.owed[:at:at], r.owed[loud:]...)
 			return nil
@@ -244,7 +245,8 @@ func (l *Replica) skip(ctx context.Context, r *repair, thoroughly bool) error {
 	return nil
 }
 
-// stored returns what the exact set holds in the place of e, an entry without W if nothing.
+// stored returns what the exact set holds for the scope and tag of e: an entry without W if
+// it holds nothing.
 func (l *Replica) stored(ctx context.Context, list revlog.ListID, e revlog.Entry) (revlog.Entry, error) {
 	q := revlog.Question{List: list, Epoch: e.W, Skew: l.Within()}
 	switch e.Scope {
@@ -258,7 +260,7 @@ func (l *Replica) stored(ctx context.Context, list revlog.ListID, e revlog.Entry
 	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
 	defer cancel()
 	a, err := l.store.Confirm(ctx, q)
-	l.believe(q, &a) // else it is written, in the place of what cannot be believed
+	l.believe(q, &a) // an unverified entry is replaced when this one is written
 	for _, found := range a.Found {
 		if found.Key() == e.Key() {
 			return found, err
@@ -267,7 +269,7 @@ func (l *Replica) stored(ctx context.Context, list revlog.ListID, e revlog.Entry
 	return revlog.Entry{}, err
 }
 
-// turn asks for the turn to write back, for so long; 0 gives it up.
+// turn asks for the write-back turn for the time keep. With 0 it gives the turn up.
 func (l *Replica) turn(ctx context.Context, keep time.Duration) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
 	defer cancel()
