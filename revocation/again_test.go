@@ -39,8 +39,8 @@ func ackOf(w revlog.Write) revlog.Ack {
 	return revlog.Ack{}
 }
 
-// R7, R20: no error means acknowledged, the second time as the first, in the way
-// that was asked for; until then the revocation stays in the outbox.
+// R7, R20: if Revoke returns no error, the revocation is acknowledged as Config.Ack says, the
+// second time like the first. Until then it stays in the outbox.
 func TestR20SuccessMeansAcknowledgedTheSecondTimeToo(t *testing.T) {
 	for _, target := range []revocation.Target{
 		revocation.Session(sid1), revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Key("kid-one"), revocation.Everyone(),
@@ -66,27 +66,27 @@ func TestR20SuccessMeansAcknowledgedTheSecondTimeToo(t *testing.T) {
 				again("the store is silent")
 				store.Recover()
 				store.replicated(0)
-				again("the store has it, and no replica")
+				again("the store has it, but no replica of the store")
 				if err := l.Close(); !errors.Is(err, revocation.ErrUnavailable) {
 					t.Errorf("Close = %v", err)
 				}
 
 				l = openWith(t, store, revocation.Config{Ack: revlog.Ack{Replicas: 1}})
-				again("another process, which only repeats it")
+				again("another process repeats it")
 				store.replicated(1)
 				time.Sleep(time.Second)
 				if n := l.Stats().Outbox; n != 0 {
-					t.Errorf("Outbox = %d, with a replica", n)
+					t.Errorf("Outbox = %d, with a replica of the store", n)
 				}
 				if r, err := l.Revoke(t.Context(), target, revocation.Options{}); err != nil || r.Replicas != 1 {
-					t.Errorf("with a replica: Revoke = %+v, %v", r, err)
+					t.Errorf("with a replica of the store: Revoke = %+v, %v", r, err)
 				}
 			})
 		})
 	}
 }
 
-// A revocation that waits, and is asked for again with less, keeps what it has.
+// A waiting revocation that is made again with lower values keeps the higher ones.
 func TestR20ASecondRevocationTakesNothingAway(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -98,19 +98,19 @@ func TestR20ASecondRevocationTakesNothingAway(t *testing.T) {
 		})
 		until := time.Now().Add(1000 * time.Hour)
 		if _, err := l.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{Until: until}); err == nil {
-			t.Fatal("the store is silent, and Revoke says it is not")
+			t.Fatal("Revoke returned no error although the store is silent")
 		}
 		store.Recover()
 		revoke(t, l, revocation.Subject("ada"))
 		log, _ := entries(t, store)
 		if got := log[len(log)-1].Until; got != until.UnixMilli() {
-			t.Errorf("remembered for %v less than was asked for first", until.Sub(time.UnixMilli(got)))
+			t.Errorf("remembered for %v less than the first call asked for", until.Sub(time.UnixMilli(got)))
 		}
 	})
 }
 
-// R20: one account that signs in and out while the store is silent takes a few
-// places in the outbox. What it gets instead is the end of all its sessions.
+// R20: an account that signs in and out while the store is silent takes only a few places in the
+// outbox. One more logout revokes all its sessions instead.
 func TestR20OneSubjectDoesNotFillTheOutbox(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -139,12 +139,12 @@ func TestR20OneSubjectDoesNotFillTheOutbox(t *testing.T) {
 		if _, err := here.Revoke(t.Context(), revocation.Session(sid(3)), revocation.Options{Subject: "ada"}); !errors.Is(err, revocation.ErrUnavailable) {
 			t.Fatalf("Revoke = %v", err)
 		}
-		wantVerdict(t, "a logout of somebody else", here.Replica().Decide(victim), replica.Refuse, replica.RevokedSession)
+		wantVerdict(t, "the logout of another subject", here.Replica().Decide(victim), replica.Refuse, replica.RevokedSession)
 
 		store.Recover()
 		time.Sleep(within)
 		wantVerdict(t, "there, every session of that subject", verdict(t, there, late), replica.Refuse, replica.RevokedSubject)
-		wantVerdict(t, "there, somebody else", verdict(t, there, victim), replica.Refuse, replica.RevokedSession)
+		wantVerdict(t, "there, another subject", verdict(t, there, victim), replica.Refuse, replica.RevokedSession)
 		again := login(t, here, 4, "mallory")
 		for n := range 100 { // the places are free again
 			here.Revoke(t.Context(), revocation.Session(sid(1<<20+n)), mallory)
@@ -154,8 +154,8 @@ func TestR20OneSubjectDoesNotFillTheOutbox(t *testing.T) {
 	})
 }
 
-// What is on its way to a store that answers does not wait for it, however many there
-// are at once, and what waits already needs no second place.
+// R20: revocations on their way to a store that answers do not count as waiting, however many there
+// are at once. A revocation that waits already takes no second place.
 func TestR20OnlyWhatWaitsIsCounted(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -192,11 +192,11 @@ func TestR20OnlyWhatWaitsIsCounted(t *testing.T) {
 	})
 }
 
-// R20: what the outbox has no room for is said to be nothing, unless the store takes
-// it there and then.
+// R20: a revocation for which the outbox has no room fails and does nothing, unless the store takes
+// it at once.
 func TestR20AFullOutboxSaysSo(t *testing.T) {
 	if racing {
-		t.Skip("65,536 revocations, one after the other: nothing to race")
+		t.Skip("65,536 revocations, one after the other: no concurrency to check under the race detector")
 	}
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -213,7 +213,7 @@ func TestR20AFullOutboxSaysSo(t *testing.T) {
 		if s := here.Stats(); s.Full != 1 || s.Outbox != 1<<16 {
 			t.Errorf("Full = %d, Outbox = %d", s.Full, s.Outbox)
 		}
-		wantVerdict(t, "what was not made", here.Replica().Decide(lost), replica.Accept, replica.None)
+		wantVerdict(t, "the one that failed", here.Replica().Decide(lost), replica.Accept, replica.None)
 		store.Recover()
 		if r, err := here.Revoke(t.Context(), revocation.Session(sid(2)), revocation.Options{}); err != nil || !r.Changed {
 			t.Errorf("with a store that answers: Revoke = %+v, %v", r, err)
@@ -227,8 +227,8 @@ func TestR20AFullOutboxSaysSo(t *testing.T) {
 	})
 }
 
-// A bulk that did not come to its end told nobody of anything. Whoever revokes one of
-// those again, and is told that it is done, can rely on that.
+// R20: after a bulk that did not finish, replicas know none of its revocations. If one of them is
+// revoked again without an error, every replica must learn of it.
 func TestR20WhatAnUnfinishedBulkWroteIsStillNews(t *testing.T) {
 	for name, target := range map[string]revocation.Target{
 		"session": revocation.Session(sid1), "subject": revocation.Subject("ada"), "group": revocation.Group("tenant:7"),
@@ -254,7 +254,7 @@ func TestR20WhatAnUnfinishedBulkWroteIsStillNews(t *testing.T) {
 					t.Fatalf("RevokeMany = %v", err)
 				}
 				time.Sleep(5 * time.Second)
-				wantVerdict(t, "nobody was told", verdict(t, there, q), replica.Accept, replica.None)
+				wantVerdict(t, "there, before any replica knows", verdict(t, there, q), replica.Accept, replica.None)
 				o := revocation.Options{}
 				if target.Scope() != revlog.ScopeSession {
 					o.Before = before

@@ -9,7 +9,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// Began tells since when a list remembers for as long as it was opened to, through raises and losses.
+// Began returns since when a list has kept revocations for as long as Open asked for, through
+// longer retentions and losses.
 func TestBegan(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		ring, store := revlogtest.Secrets(1), script()
@@ -27,7 +28,7 @@ func TestBegan(t *testing.T) {
 			time.Sleep(time.Second) // simulated: until it has read the head
 			at, lost := l.Replica().Began()
 			if d := at.Sub(want); d < 0 || d > time.Second || lost != wantLost { // a loss is seen at the next read
-				t.Errorf("%s: began %v after what was expected, lost %v", what, d, lost)
+				t.Errorf("%s: began %v after the expected time, lost %v", what, d, lost)
 			}
 		}
 		begun := time.Now()
@@ -38,18 +39,18 @@ func TestBegan(t *testing.T) {
 		raised := time.Now()
 		long := open(10 * time.Minute)
 		want("raised", long, raised, false)
-		want("of what it was opened with before", short, begun, false)
+		want("with the earlier retention", short, begun, false)
 		time.Sleep(time.Minute)
 		want("and again", open(10*time.Minute), raised, false)
 
 		emptied := time.Now()
 		store.flush()
-		want("lost, as a replica that had read it sees it", long, emptied, true)
-		want("as one that comes later sees it", open(10*time.Minute), emptied, true)
+		want("after a loss, at a replica that had read the list", long, emptied, true)
+		want("after a loss, at a replica that opens later", open(10*time.Minute), emptied, true)
 		time.Sleep(time.Minute)
 		again := time.Now()
 		longest := open(20 * time.Minute)
-		want("raised after a loss", longest, again, true)
+		want("a longer retention after a loss", longest, again, true)
 		time.Sleep(20 * time.Minute)
 		want("long after a loss", longest, again, false)
 	})

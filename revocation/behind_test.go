@@ -13,16 +13,16 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// The ways in which an answer can come from a state that this replica has not
-// followed, or from a primary that nobody writes to any more.
+// The ways in which an answer can come from a state that this replica has not followed, or from a
+// primary that takes no writes any more.
 var behind = map[string]func(*revlog.Answer){
-	"log time":   func(a *revlog.Answer) { a.Head.MS -= 60_000 },
-	"entries":    func(a *revlog.Answer) { a.Head.N -= 2 },
-	"other line": func(a *revlog.Answer) { a.Head.Terms = []revlog.Term{{ID: 99, Start: a.Head.Born}} },
-	"no beat":    func(a *revlog.Answer) { a.Heartbeat = within + time.Second },
+	"log time":     func(a *revlog.Answer) { a.Head.MS -= 60_000 },
+	"entries":      func(a *revlog.Answer) { a.Head.N -= 2 },
+	"other term":   func(a *revlog.Answer) { a.Head.Terms = []revlog.Term{{ID: 99, Start: a.Head.Born}} },
+	"no heartbeat": func(a *revlog.Answer) { a.Heartbeat = within + time.Second },
 }
 
-// answerFrom makes the list stale, and what is asked be answered from behind.
+// answerFrom makes the list stale, and answers its questions from an older state.
 func (s scripted) answerFrom(change func(*revlog.Answer)) {
 	s.Hook(func(s *revlogtest.Hooks) {
 		in := s.Store
@@ -35,8 +35,8 @@ func (s scripted) answerFrom(change func(*revlog.Answer)) {
 	})
 }
 
-// R17: nothing is ever un-revoked, so "revoked" is believed whatever else is wrong
-// with the answer, and does not become "not revoked" when the store falls silent.
+// R17: a revocation is never taken back. So a replica believes "revoked" whatever else is wrong
+// with the answer, and still refuses when the store falls silent.
 func TestR17RevokedIsRefusedHoweverFarBehind(t *testing.T) {
 	for name, change := range behind {
 		for _, target := range []revocation.Target{
@@ -64,7 +64,7 @@ func TestR17RevokedIsRefusedHoweverFarBehind(t *testing.T) {
 					store.silence()
 					other := session(login(t, there, 2, "bob"), 3)
 					other.Keys[0] = "kid-two"
-					verdict(t, here, other) // finds that nobody answers
+					verdict(t, here, other) // the question finds the store silent
 					if s := here.Stats().State; s != "cut_off" {
 						t.Fatalf("State = %q", s)
 					}
@@ -77,12 +77,12 @@ func TestR17RevokedIsRefusedHoweverFarBehind(t *testing.T) {
 	}
 }
 
-// R10, R17: an answer from a store that went back is none. It answers, though, so
-// this replica is not cut off, and what its window says may be over.
+// R10, R17: a store that went back does not count as an answer. But it does answer, so this replica
+// is not cut off, and may not go on deciding by its old window.
 func TestR17AStoreBehindThisReplicaIsNoAnswer(t *testing.T) {
 	for name, change := range behind {
-		if name == "no beat" {
-			continue // that is a store that does not answer
+		if name == "no heartbeat" {
+			continue // such a store counts as silent
 		}
 		t.Run(name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
@@ -95,17 +95,17 @@ func TestR17AStoreBehindThisReplicaIsNoAnswer(t *testing.T) {
 				time.Sleep(time.Second)
 				store.answerFrom(change)
 				time.Sleep(within + time.Second)
-				wantVerdict(t, "what the window decides", verdict(t, l, q), replica.Undecided, replica.Silent)
+				wantVerdict(t, "a session that the window decides", verdict(t, l, q), replica.Undecided, replica.Silent)
 				term := q.Term
 				q.Term = 12345
-				wantVerdict(t, "what it cannot decide", verdict(t, l, q), replica.Undecided, replica.Silent)
+				wantVerdict(t, "a session that it cannot decide", verdict(t, l, q), replica.Undecided, replica.Silent)
 				if s, err := l.Replica().Begin(t.Context(), replica.Login{Subject: q.Subject}); !errors.Is(err, revocation.ErrUnavailable) {
-					t.Errorf("Begin = %+v, %v: of a session that nobody could decide", s, err) // R21
+					t.Errorf("Begin = %+v, %v, for a session that could not be decided", s, err) // R21
 				}
 				store.Recover()
 				time.Sleep(time.Second)
 				q.Term = term
-				wantVerdict(t, "when all is well again", verdict(t, l, q), replica.Accept, replica.None)
+				wantVerdict(t, "when the store is healthy again", verdict(t, l, q), replica.Accept, replica.None)
 			})
 		})
 	}

@@ -12,8 +12,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// A process that starts while the store is away knows nothing, and says so of
-// everything, until the store is there.
+// A process that starts while the store is silent decides nothing until the store answers.
 func TestStartWithoutStore(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, j := at{script()}, new(journal)
@@ -39,7 +38,7 @@ func TestStartWithoutStore(t *testing.T) {
 		wantVerdict(t, "a session without a subject", verdict(t, l, &replica.Query{Epoch: q.Epoch}), replica.Undecided, replica.Silent)
 		since := l.Now(t.Context())
 		if since.IsZero() {
-			t.Error("a login that begins now will not be known to have")
+			t.Error("ready to begin a login before the list is joined")
 		}
 		eve := replica.Login{Subject: l.Tag(revocation.Subject("eve")), Since: since.LogTime()}
 		_, begin := l.Replica().Begin(ctx, eve)
@@ -53,17 +52,17 @@ func TestStartWithoutStore(t *testing.T) {
 		}
 		anonymous := l.Replica().Anonymous()
 
-		// A logout is kept, and refused here at once.
+		// A logout waits for the store. This replica refuses the session at once.
 		if _, err := l.Revoke(ctx, revocation.Session(sid(2)), revocation.Options{Subject: "bob"}); !errors.Is(err, revocation.ErrUnavailable) || errors.Is(err, revocation.ErrNotReady) {
 			t.Errorf("Revoke = %v", err)
 		}
 		if _, err := l.Revoke(ctx, revocation.Key("kid-two"), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) || errors.Is(err, revocation.ErrNotReady) {
 			t.Errorf("Revoke = %v", err)
 		}
-		wantVerdict(t, "who logged out here", verdict(t, l, stolen), replica.Refuse, replica.RevokedSession)
-		wantVerdict(t, "under the key", verdict(t, l, keyed), replica.Refuse, replica.RevokedKey)
+		wantVerdict(t, "logged out here", verdict(t, l, stolen), replica.Refuse, replica.RevokedSession)
+		wantVerdict(t, "sealed with the revoked key", verdict(t, l, keyed), replica.Refuse, replica.RevokedKey)
 		if !l.Replica().KeyRevoked("kid-two") || l.Replica().KeyRevoked("kid-one") {
-			t.Error("KeyRevoked does not know what was revoked here")
+			t.Error("KeyRevoked does not know the key that was revoked here")
 		}
 		if _, ok, err := l.Revoked(ctx, revocation.Session(sid(2))); !ok || !errors.Is(err, revocation.ErrLookup) {
 			t.Errorf("Revoked = %v, %v", ok, err)
@@ -74,33 +73,34 @@ func TestStartWithoutStore(t *testing.T) {
 
 		time.Sleep(10 * time.Minute)
 		if n := len(j.lines(t)); n < 9 || n > 11 {
-			t.Errorf("%d lines in ten minutes", n)
+			t.Errorf("%d log lines in ten minutes", n)
 		}
 		store.Recover()
 		time.Sleep(time.Second)
-		wantLines(t, j, "when the store is there", "INFO the list is joined; Redis at 10.0.0.1; 10m0s")
+		wantLines(t, j, "when the store answers", "INFO the list is joined; Redis at 10.0.0.1; 10m0s")
 		if !l.Ready() || l.Stats().State != "synced" || l.Stats().Outbox != 0 {
 			t.Errorf("Ready = %v, %+v", l.Ready(), l.Stats())
 		}
 		wantVerdict(t, "anybody", verdict(t, l, q), replica.Accept, replica.None)
 		wantVerdict(t, "an anonymous session from before", verdict(t, l, &replica.Query{Epoch: anonymous.Epoch, Checked: anonymous.Checked, Term: anonymous.Term}), replica.Accept, replica.None)
-		wantVerdict(t, "who logged out here, there", verdict(t, there, stolen), replica.Refuse, replica.RevokedSession)
-		wantVerdict(t, "under the key, there", verdict(t, there, keyed), replica.Refuse, replica.RevokedKey)
+		wantVerdict(t, "logged out here, at another replica", verdict(t, there, stolen), replica.Refuse, replica.RevokedSession)
+		wantVerdict(t, "sealed with the revoked key, at another replica", verdict(t, there, keyed), replica.Refuse, replica.RevokedKey)
 		if _, err := l.Replica().Begin(ctx, eve); !errors.Is(err, revocation.ErrRevoked) {
-			t.Errorf("a login that began before anything was known, of somebody revoked: %v", err)
+			t.Errorf("a login of a revoked subject that began before the list was joined: %v", err)
 		}
 		if _, err := l.Replica().Begin(ctx, replica.Login{Subject: eve.Subject, Since: l.Now(t.Context()).LogTime()}); err != nil {
-			t.Errorf("another try: %v", err)
+			t.Errorf("second try: %v", err)
 		}
 		there.Close()
 		later := open(t, store)
 		if !later.Replica().KeyRevoked("kid-two") {
-			t.Error("the key is not remembered")
+			t.Error("the key is forgotten")
 		}
 	})
 }
 
-// A list of another ring is refused at once if it can be seen, and loudly later.
+// Open refuses the list of another ring at once if it can read it. Later, the replica logs an
+// error.
 func TestStartWithoutStoreAndWithTheWrongKey(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, j := at{script()}, new(journal)
@@ -124,13 +124,12 @@ func TestStartWithoutStoreAndWithTheWrongKey(t *testing.T) {
 		}
 		l.Revoke(t.Context(), revocation.Session(sid(1)), revocation.Options{})
 		if err := l.Close(); !errors.Is(err, revocation.ErrUnavailable) {
-			t.Errorf("Close = %v: one revocation is lost", err)
+			t.Errorf("Close = %v, want an error for one lost revocation", err)
 		}
 	})
 }
 
-// What the store cannot be asked is said of what this replica knows, and the error
-// is one of a question.
+// While the store is silent, Revoked returns what this replica knows, and ErrLookup.
 func TestRevokedWhileTheStoreIsSilent(t *testing.T) {
 	for _, target := range []revocation.Target{
 		revocation.Session(sid1), revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Key("kid-one"), revocation.Everyone(),
@@ -149,11 +148,11 @@ func TestRevokedWhileTheStoreIsSilent(t *testing.T) {
 				}
 				store.silence()
 				if _, ok := ask(there); ok {
-					t.Error("revoked by nobody")
+					t.Error("ok for a target that was never revoked")
 				}
 				here.Revoke(t.Context(), target, revocation.Options{})
 				if _, ok := ask(here); !ok {
-					t.Error("made here, and not known here")
+					t.Error("a revocation made here is unknown here")
 				}
 				store.Recover()
 				time.Sleep(within)
@@ -163,7 +162,7 @@ func TestRevokedWhileTheStoreIsSilent(t *testing.T) {
 				}
 				store.silence()
 				if known, ok := ask(there); !ok || !known.Equal(since) {
-					t.Errorf("read before: %v, %v, want %v", known, ok, since)
+					t.Errorf("read from the log before: %v, %v, want %v", known, ok, since)
 				}
 			})
 		})

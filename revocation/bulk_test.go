@@ -26,8 +26,8 @@ func openBulk(t *testing.T, s revlog.Store, c revocation.Config) *revocation.Lis
 	return l
 }
 
-// Every session is asked about once after RevokeMany, those of the list are
-// refused by every replica, and the log does not grow.
+// After RevokeMany every replica looks each session up once and refuses the revoked ones. The log
+// does not grow.
 func TestRevokeMany(t *testing.T) {
 	store := revlog.NewMemory()
 	a, b := openBulk(t, store, revocation.Config{}), openBulk(t, store, revocation.Config{})
@@ -45,7 +45,7 @@ func TestRevokeMany(t *testing.T) {
 			Epoch: start.Epoch, Checked: start.Checked, Term: start.Term,
 		}
 	}
-	bad, good := query(b, "user2499"), query(b, "somebody else")
+	bad, good := query(b, "user2499"), query(b, "another user")
 	calls := []int{}
 	receipt, err := a.RevokeMany(t.Context(), slices.Values(targets), func(n int) { calls = append(calls, n) })
 	if err != nil || !receipt.Changed || !slices.Equal(calls, []int{1000, 2000, 2500, 2500}) {
@@ -54,17 +54,17 @@ func TestRevokeMany(t *testing.T) {
 	if n := a.Stats().Entries; n != 0 {
 		t.Errorf("%d entries went into the log", n)
 	}
-	await(t, "the floor is known", func() bool { return b.Replica().Decide(good).Outcome == replica.Ask })
+	await(t, "the other replica reads the floor", func() bool { return b.Replica().Decide(good).Outcome == replica.Ask })
 	if v := b.Replica().Confirm(t.Context(), bad); v.Reason != replica.RevokedSubject {
-		t.Errorf("one of the list: %+v", v)
+		t.Errorf("a revoked one: %+v", v)
 	}
 	v := b.Replica().Confirm(t.Context(), good)
 	if v.Outcome != replica.Accept || !v.Renew {
-		t.Fatalf("another: %+v", v)
+		t.Fatalf("another one: %+v", v)
 	}
 	good.Checked, good.Term = v.Checked, v.Term
 	if v := b.Replica().Decide(good); v.Outcome != replica.Accept {
-		t.Errorf("asked about a second time: %+v", v)
+		t.Errorf("looked up a second time: %+v", v)
 	}
 	for _, target := range []revocation.Target{revocation.Everyone(), revocation.Key("k"), revocation.Session("short")} {
 		if _, err := a.RevokeMany(t.Context(), slices.Values([]revocation.Target{target}), nil); !errors.Is(err, revocation.ErrTarget) {
@@ -73,7 +73,7 @@ func TestRevokeMany(t *testing.T) {
 	}
 }
 
-// await polls, since the lists of this test run on their own clocks.
+// await polls, because the lists of this test run on real clocks.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !ok(); {
@@ -113,6 +113,6 @@ func TestReplicas(t *testing.T) {
 		t.Error(err)
 	}
 	if all, _ := a.Replicas(t.Context()); len(all) != 2 {
-		t.Errorf("one that expired is still there: %+v", all)
+		t.Errorf("an expired replica is still there: %+v", all)
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// R18: a token that is sent again and again does not reach the store.
+// R18: a token that is sent again and again causes only a few questions to the store.
 func TestR18AMillionReplaysAskTheStoreAFewTimes(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -26,11 +26,11 @@ func TestR18AMillionReplaysAskTheStoreAFewTimes(t *testing.T) {
 		change func(t *testing.T, l *revocation.List, q *replica.Query)
 		want   replica.Outcome
 	}{
-		{"revoked, beyond the ring", replays, func(t *testing.T, l *revocation.List, q *replica.Query) {
+		{"revoked, older than the recent entries", replays, func(t *testing.T, l *revocation.List, q *replica.Query) {
 			revoke(t, l, revocation.Session(sid(1)))
 			time.Sleep(12 * time.Minute)
 		}, replica.Refuse},
-		{"under another line", replays, func(_ *testing.T, _ *revocation.List, q *replica.Query) {
+		{"checked in another term", replays, func(_ *testing.T, _ *revocation.List, q *replica.Query) {
 			q.Term = 99
 		}, replica.Accept},
 	} {
@@ -46,7 +46,7 @@ func TestR18AMillionReplaysAskTheStoreAFewTimes(t *testing.T) {
 					c := *q
 					v := l.Replica().Decide(&c)
 					if v.Outcome != replica.Ask {
-						t.Fatalf("replay %d: %v without asking: this shows nothing", i, v.Outcome)
+						t.Fatalf("replay %d: %v without a question: this test shows nothing", i, v.Outcome)
 					}
 					if v = l.Replica().Confirm(t.Context(), &c); v.Outcome != tt.want {
 						t.Fatalf("replay %d: %v", i, v.Outcome)
@@ -56,17 +56,15 @@ func TestR18AMillionReplaysAskTheStoreAFewTimes(t *testing.T) {
 					}
 				}
 				if n := store.Confirms() - before; n > 10 || n == 0 {
-					t.Errorf("%d confirms of %d replays", n, tt.times)
+					t.Errorf("%d questions for %d replays", n, tt.times)
 				}
 			})
 		})
 	}
 }
 
-// R18: a known revocation compares ep, so that it does not meet whoever logged in
-// again.
-// One account has 100,000 sessions, all revoked, and somebody sends all of them
-// again and again: each is asked about once.
+// R18: one account has 100,000 sessions, all revoked, and somebody sends all of them again and
+// again. The replica asks about each of them once.
 func TestR18AHundredThousandRevokedSessions(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		n := min(100_000, replays)
@@ -99,6 +97,7 @@ func TestR18AHundredThousandRevokedSessions(t *testing.T) {
 	})
 }
 
+// R18: a remembered revocation compares login times, so it does not apply to a later login.
 func TestR18KnownRevokedComparesEpoch(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7")} {
 		t.Run(target.Scope().String(), func(t *testing.T) {
@@ -112,7 +111,7 @@ func TestR18KnownRevokedComparesEpoch(t *testing.T) {
 					t.Fatalf("%v", v.Outcome)
 				}
 				again := login(t, l, 2, "ada", "tenant:7")
-				again.Term = 99 // so that it is asked about
+				again.Term = 99 // so that the replica asks about it
 				wantVerdict(t, "logged in again", verdict(t, l, again), replica.Accept, replica.None)
 				wantVerdict(t, "the old one", verdict(t, l, q), replica.Refuse, map[revlog.Scope]replica.Reason{
 					revlog.ScopeSubject: replica.RevokedSubject, revlog.ScopeGroup: replica.RevokedGroup,
@@ -122,7 +121,8 @@ func TestR18KnownRevokedComparesEpoch(t *testing.T) {
 	}
 }
 
-// R18: what was found clear serves only while synced, and not past a revocation.
+// R18: a remembered "not revoked" is used only while the replica is in step, and not past a
+// revocation.
 func TestR18FoundClearDoesNotOutliveS(t *testing.T) {
 	for _, target := range []revocation.Target{
 		revocation.Session(sid(1)), revocation.Subject("ada"), revocation.Group("tenant:7"),
@@ -139,8 +139,8 @@ func TestR18FoundClearDoesNotOutliveS(t *testing.T) {
 				for range 3 {
 					wantVerdict(t, "clear", verdict(t, here, q), replica.Accept, replica.None)
 				}
-				if n := store.Confirms(); n != 2 { // one of them the login
-					t.Fatalf("%d confirms: not cached", n)
+				if n := store.Confirms(); n != 2 { // one of them for the login
+					t.Fatalf("%d questions: the answer was not remembered", n)
 				}
 				revoke(t, there, target)
 				time.Sleep(within)
@@ -164,14 +164,13 @@ func TestR18FoundClearDoesNotOutliveS(t *testing.T) {
 				wantVerdict(t, "stale", verdict(t, l, q), replica.Accept, replica.None)
 			}
 			if n := store.Confirms() - before; n != 3 {
-				t.Errorf("%d confirms of 3: answered from before the silence", n)
+				t.Errorf("%d questions, want 3: an answer from before the silence was used", n)
 			}
 		})
 	})
 }
 
-// holdConfirms makes questions wait until release is called, and counts those
-// that wait.
+// holdConfirms makes questions wait until release is called, and counts the waiting ones.
 func (s scripted) holdConfirms() (waiting *atomic.Int64, release func()) {
 	gate := make(chan struct{})
 	waiting = new(atomic.Int64)
@@ -191,7 +190,7 @@ func (s scripted) holdConfirms() (waiting *atomic.Int64, release func()) {
 	return waiting, func() { close(gate) }
 }
 
-// R18: those who ask about the same session at the same time share one answer.
+// R18: requests with the same session at the same time share one answer.
 func TestR18OneQuestionForManyWhoAsk(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -213,7 +212,7 @@ func TestR18OneQuestionForManyWhoAsk(t *testing.T) {
 				verdicts[i] = l.Replica().Confirm(ctx, &c)
 			})
 			if i == 0 {
-				synctest.Wait() // so that the one who leaves is the one who asked
+				synctest.Wait() // so that the request that is canceled is the one that asked
 			}
 		}
 		synctest.Wait()
@@ -224,17 +223,17 @@ func TestR18OneQuestionForManyWhoAsk(t *testing.T) {
 		if n := store.Confirms() - before; n != 1 {
 			t.Errorf("%d store calls, want 1", n)
 		}
-		wantVerdict(t, "the one who left", verdicts[0], replica.Undecided, replica.Silent)
+		wantVerdict(t, "the canceled request", verdicts[0], replica.Undecided, replica.Silent)
 		for i, v := range verdicts[1:] {
 			wantVerdict(t, fmt.Sprint("goroutine ", i+1), v, replica.Accept, replica.None)
 		}
 		if s := l.Stats().State; s != "synced" {
-			t.Errorf("State = %q: one who leaves says nothing about the store", s)
+			t.Errorf("State = %q: a canceled request says nothing about the store", s)
 		}
 	})
 }
 
-// R18: what is the same session, but another question, is not answered with it.
+// R18: another question about the same session does not share that answer.
 func TestR18OtherKeysAreAnotherQuestion(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -259,7 +258,7 @@ func TestR18OtherKeysAreAnotherQuestion(t *testing.T) {
 	})
 }
 
-// R18: at most 64 in flight; who comes too many waits for one of them.
+// R18: at most 64 questions are in flight. Further requests wait for one of them to end.
 func TestR18AtMost64InFlight(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()

@@ -14,7 +14,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// leap sets log time of s ahead, as a clock that jumps does.
+// leap moves the log time of s ahead, as a clock that jumps does.
 func leap(t *testing.T, s revlog.Store, by time.Duration) {
 	t.Helper()
 	h, err := s.Create(t.Context(), revlog.CreateOptions{Floor: time.Now().Add(by).UnixMilli()})
@@ -27,8 +27,8 @@ func leap(t *testing.T, s revlog.Store, by time.Duration) {
 	}
 }
 
-// R27: the store's clock jumps ahead by more than the retention. Nobody whom a living
-// replica knows is logged out by that, and nobody who was revoked comes back.
+// R27: the clock of the store jumps ahead by more than the retention. Sessions that a running
+// replica knows stay logged in, and revoked sessions stay refused.
 func TestR27AJumpOfTheClockLogsNobodyOut(t *testing.T) {
 	for _, by := range []time.Duration{3 * time.Hour, 5 * 365 * 24 * time.Hour, 250 * 365 * 24 * time.Hour} {
 		t.Run(by.String(), func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestR27AJumpOfTheClockLogsNobodyOut(t *testing.T) {
 					}
 				}
 				if n := l.Stats().Anomalies["clock"]; n == 0 {
-					t.Error("nothing was counted")
+					t.Error("the jump was not counted")
 				}
 				revoke(t, l, revocation.Everyone())
 				time.Sleep(within)
@@ -77,7 +77,7 @@ func TestR27AJumpOfTheClockLogsNobodyOut(t *testing.T) {
 	}
 }
 
-// R27: after a jump the window decides, or nobody: the store forgets by its clock.
+// R27: after a jump only the window decides, because the store forgets by its clock.
 func TestR27AStoreThatForgotIsNotAsked(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -100,13 +100,13 @@ func TestR27AStoreThatForgotIsNotAsked(t *testing.T) {
 		before := store.Confirms()
 		wantVerdict(t, "below the floor", verdict(t, l, q), replica.Refuse, replica.Stale)
 		if store.Confirms() != before {
-			t.Error("the store was asked about what it has forgotten")
+			t.Error("the store was asked about entries that it has forgotten")
 		}
 	})
 }
 
-// R27: time that passed is no jump: the store was away, or a primary that nobody could
-// write to answered, and this process lived.
+// R27: time that passes while the process runs is not a jump, even if the store was silent or
+// answered from a primary without heartbeats.
 func TestR27AnOutageIsNoJump(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -141,8 +141,8 @@ func TestR27AnOutageIsNoJump(t *testing.T) {
 	}
 }
 
-// R27: one wrong clock does not spoil the list for good. The way back is a list that
-// is begun anew: nothing carries the wrong time into it.
+// R27: one wrong clock does not spoil the list for good. A new list ends the damage, because
+// nothing carries the wrong time into it.
 func TestR27AWayBackFromAWrongClock(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -166,25 +166,26 @@ func TestR27AWayBackFromAWrongClock(t *testing.T) {
 		if err != nil || h.MS > time.Now().Add(time.Minute).UnixMilli() || h.Born > h.MS {
 			t.Fatalf("log time of the new list is %v, it is complete from %v; %v", time.UnixMilli(h.MS), time.UnixMilli(h.Born), err)
 		}
-		for name, at := range map[string]*revocation.List{"who knew better": l, "who booted meanwhile": late} {
+		for name, at := range map[string]*revocation.List{"a replica from before": l, "a replica that booted meanwhile": late} {
 			q := *old
 			wantVerdict(t, name+": everyone was revoked", verdict(t, at, &q), replica.Refuse, replica.RevokedEveryone)
 			for _, q := range []replica.Query{*wrong, *after} {
 				if d := verdict(t, at, &q); d.Outcome != replica.Refuse {
-					t.Errorf("%s: began in a time that never was: %v", name, d.Outcome)
+					t.Errorf("%s: a session that began in the wrong time: %v", name, d.Outcome)
 				}
 			}
 			for _, user := range []string{"eve", "bob"} {
 				s := login(t, at, 9, user)
-				wantVerdict(t, name+": logs in again", verdict(t, at, s), replica.Accept, replica.None)
+				wantVerdict(t, name+": a new login", verdict(t, at, s), replica.Accept, replica.None)
 				revoke(t, at, revocation.Subject(user))
-				wantVerdict(t, name+": and out", verdict(t, at, s), replica.Refuse, replica.RevokedSubject)
+				wantVerdict(t, name+": the same, revoked", verdict(t, at, s), replica.Refuse, replica.RevokedSubject)
 			}
 		}
 	})
 }
 
-// R9: what a read brought is as old as the read and the heartbeat that it found.
+// R9: the age of a read is the time since it was sent, plus the age of the heartbeat that it
+// returned.
 func TestR9AViewIsAsOldAsItsHeartbeat(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -203,7 +204,7 @@ func TestR9AViewIsAsOldAsItsHeartbeat(t *testing.T) {
 		time.Sleep(400 * time.Millisecond)
 		c := *q
 		if d := l.Replica().Decide(&c); d.Fresh || d.Renew {
-			t.Errorf("Decide = %+v, by a heartbeat of more than %v ago", d, within)
+			t.Errorf("Decide = %+v, with a heartbeat older than %v", d, within)
 		}
 	})
 }
@@ -214,7 +215,7 @@ func TestR9AnAnswerIsAsOldAsItsHeartbeat(t *testing.T) {
 		l := open(t, store)
 		time.Sleep(time.Second)
 		q := login(t, l, 1, "ada")
-		q.Term = 99 // to be asked about
+		q.Term = 99 // must be looked up
 		for _, tt := range []struct {
 			took time.Duration
 			want replica.Outcome
@@ -236,8 +237,8 @@ func TestR9AnAnswerIsAsOldAsItsHeartbeat(t *testing.T) {
 	})
 }
 
-// R5: a moment that somebody took from a clock is compared with log time. Where the
-// two differ, that is said.
+// R5: Options.Before is compared with log time. If the clock of this machine differs from it, the
+// receipt says so.
 func TestR5BeforeSaysThatClocksDiffer(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := revlog.NewMemory()
@@ -245,7 +246,7 @@ func TestR5BeforeSaysThatClocksDiffer(t *testing.T) {
 		time.Sleep(time.Minute)
 		at := time.Now().Add(-time.Second)
 		if r, err := l.Revoke(t.Context(), revocation.Subject("eve"), revocation.Options{Before: at}); err != nil || r.Ahead != 0 {
-			t.Errorf("where they agree: %+v, %v", r, err)
+			t.Errorf("with equal clocks: %+v, %v", r, err)
 		}
 		leap(t, store, 14*time.Minute)
 		time.Sleep(time.Second)
@@ -255,7 +256,7 @@ func TestR5BeforeSaysThatClocksDiffer(t *testing.T) {
 			t.Fatalf("Decide = %v, %v", d.Outcome, err)
 		}
 		if r.Ahead < 13*time.Minute || r.Ahead > 14*time.Minute {
-			t.Errorf("a session is spared, and the receipt says that log time is %v ahead", r.Ahead)
+			t.Errorf("a session is not revoked, and the receipt says that log time is %v ahead", r.Ahead)
 		}
 		_, err = l.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{Before: time.Now().Add(time.Hour)})
 		if !errors.Is(err, revocation.ErrFuture) || !strings.Contains(err.Error(), "log time is 2000-01-01T00:1") {

@@ -39,15 +39,15 @@ func TestR17Judge(t *testing.T) {
 		{name: "everyone at ep", found: []revlog.Entry{found(revlog.ScopeEveryone, 0, ep)}, want: revlog.FoundRevoked, scope: revlog.ScopeEveryone},
 		{name: "everyone before ep", found: []revlog.Entry{found(revlog.ScopeEveryone, 0, ep-1)}, want: revlog.FoundNothing},
 		{name: "second key", found: []revlog.Entry{found(revlog.ScopeKey, 2, revlog.Forever)}, want: revlog.FoundRevoked, scope: revlog.ScopeKey},
-		{name: "something else that nobody asked about", found: []revlog.Entry{found(revlog.ScopeSession, 9, revlog.Forever), found(revlog.ScopeKey, 9, revlog.Forever)}, want: revlog.FoundNothing},
-		{name: "nothing at all, missing ep", change: func(q *revlog.Question) { q.Epoch = 0 }, want: revlog.FoundNothing},
-		{name: "chk at born", change: func(q *revlog.Question) { q.Checked = 500 }, want: revlog.FoundNothing},
-		{name: "chk before born", change: func(q *revlog.Question) { q.Checked = 499 }, want: revlog.FoundUnknown},
+		{name: "entries about other sessions and keys", found: []revlog.Entry{found(revlog.ScopeSession, 9, revlog.Forever), found(revlog.ScopeKey, 9, revlog.Forever)}, want: revlog.FoundNothing},
+		{name: "nothing found, ep missing", change: func(q *revlog.Question) { q.Epoch = 0 }, want: revlog.FoundNothing},
+		{name: "chk at Born", change: func(q *revlog.Question) { q.Checked = 500 }, want: revlog.FoundNothing},
+		{name: "chk before Born", change: func(q *revlog.Question) { q.Checked = 499 }, want: revlog.FoundUnknown},
 		{name: "chk at ms + S", change: func(q *revlog.Question) { q.Checked = ms + skew }, want: revlog.FoundNothing},
 		{name: "chk past ms + S", change: func(q *revlog.Question) { q.Checked = ms + skew + 1 }, want: revlog.FoundUnknown},
 		{name: "ep at now + ε", change: func(q *revlog.Question) { q.Epoch = ms + skew }, want: revlog.FoundNothing},
 		{name: "ep past now + ε", change: func(q *revlog.Question) { q.Epoch = ms + skew + 1 }, want: revlog.FoundAhead},
-		{name: "unknown, and revoked all the same", found: []revlog.Entry{found(revlog.ScopeSubject, 1, ep)}, change: func(q *revlog.Question) { q.Checked = 0 }, want: revlog.FoundRevoked, scope: revlog.ScopeSubject},
+		{name: "checked before Born, and revoked", found: []revlog.Entry{found(revlog.ScopeSubject, 1, ep)}, change: func(q *revlog.Question) { q.Checked = 0 }, want: revlog.FoundRevoked, scope: revlog.ScopeSubject},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a, q := revlog.Answer{Head: head, Now: ms, Found: tt.found}, question
@@ -61,7 +61,7 @@ func TestR17Judge(t *testing.T) {
 	}
 }
 
-// A hit beyond the ring is settled by the exact set, one way or the other.
+// The exact set decides about a filter match older than the recent entries, either way.
 func TestR17AskSettlesWhatTheFilterCannot(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -78,12 +78,12 @@ func TestR17AskSettlesWhatTheFilterCannot(t *testing.T) {
 		v := l.Replica().Confirm(t.Context(), q)
 		wantVerdict(t, "Confirm", v, replica.Refuse, replica.RevokedSession)
 		if !v.Fresh || store.Confirms() != before+1 {
-			t.Errorf("Fresh %v after %d confirms", v.Fresh, store.Confirms()-before)
+			t.Errorf("Fresh %v after %d questions", v.Fresh, store.Confirms()-before)
 		}
 	})
 }
 
-// Sessions without a subject are none of the list's business.
+// R16: the list neither writes nor asks about sessions without a subject.
 func TestR16AnonymousSessionsAreNeverWrittenOrAsked(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -91,7 +91,7 @@ func TestR16AnonymousSessionsAreNeverWrittenOrAsked(t *testing.T) {
 		time.Sleep(time.Minute)
 		s := l.Replica().Anonymous()
 		q := &replica.Query{Session: [16]byte{15: 1}, Keys: [2]string{"kid-one"}, Epoch: s.Epoch, Checked: s.Checked, Term: s.Term}
-		revoke(t, l, revocation.Session(sid(1))) // somebody may still try
+		revoke(t, l, revocation.Session(sid(1))) // a caller may still try
 		before := store.Confirms()
 		check := func(what string, fresh bool) {
 			t.Helper()
@@ -120,7 +120,7 @@ func TestR16AnonymousSessionsAreNeverWrittenOrAsked(t *testing.T) {
 		} else {
 			q := &replica.Query{Session: [16]byte{15: 2}, Epoch: s.Epoch, Checked: s.Checked, Term: s.Term}
 			wantVerdict(t, "begun after everyone", l.Replica().Decide(q), replica.Accept, replica.None)
-			time.Sleep(4 * time.Hour) // and what a wrong wall clock makes of its exp, the list forgets everyone
+			time.Sleep(4 * time.Hour) // however late its exp may be by a wrong clock, the list forgets the revocation of everyone
 			wantVerdict(t, "unseen for longer than the list remembers", l.Replica().Decide(q), replica.Refuse, replica.Stale)
 		}
 	})
@@ -153,8 +153,8 @@ func TestStates(t *testing.T) {
 			}
 		})
 	}
-	// A primary that nobody can write to any more: it answers, but does not beat.
-	beatless := func(s scripted) {
+	// A primary that takes no writes any more: it answers, but makes no heartbeats.
+	noHeartbeat := func(s scripted) {
 		s.Hook(func(s *revlogtest.Hooks) {
 			in, read := s.Store, s.Read
 			s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
@@ -179,10 +179,10 @@ func TestStates(t *testing.T) {
 		state string
 		do    func(scripted)
 		after time.Duration
-		clear seen // a session the window decides
-		dead  seen // one it knows to be revoked
-		old   seen // one it must ask about
-		asks  bool // whether clear is asked about
+		clear seen // a session that the window decides
+		dead  seen // one that it knows to be revoked
+		old   seen // one that it must ask about
+		asks  bool // whether the replica asks about clear
 	}{
 		{"synced", "synced", func(scripted) {}, time.Second, accepted, seen{replica.Refuse, replica.RevokedSession, true, false}, accepted, false},
 		{"silent for less than S", "synced", scripted.silence, within - 500*time.Millisecond, accepted, seen{replica.Refuse, replica.RevokedSession, true, false}, undecided, false},
@@ -193,7 +193,7 @@ func TestStates(t *testing.T) {
 		{"cut off, past G", "cut_off", scripted.silence, grace + time.Second, undecided, refused, undecided, true},
 		{"lost", "cut_off", lost, within + time.Second, frozen, refused, undecided, true},
 		{"refused", "cut_off", refusing, within + time.Second, frozen, refused, undecided, true},
-		{"a store whose beat stopped", "cut_off", beatless, within + time.Second, frozen, refused, undecided, true},
+		{"a store without heartbeats", "cut_off", noHeartbeat, within + time.Second, frozen, refused, undecided, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
@@ -203,7 +203,7 @@ func TestStates(t *testing.T) {
 				revoke(t, first, revocation.Session(sid(99)))
 				first.Close()
 				time.Sleep(time.Hour)
-				store.Hook(func(s *revlogtest.Hooks) { // nothing is filled in behind
+				store.Hook(func(s *revlogtest.Hooks) { // no older entries are filled in
 					in := s.Store
 					s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 						if c.From.N == 0 && time.Now().UnixMilli()-c.From.MS > 30*60_000 {
@@ -234,7 +234,7 @@ func TestStates(t *testing.T) {
 					t.Errorf("revoked: %+v, want %+v", got, tt.dead)
 				}
 				if store.Confirms() != before {
-					t.Error("asked about what is known to be revoked")
+					t.Error("asked about a session known to be revoked")
 				}
 				if got := get(old); got != tt.old {
 					t.Errorf("long unseen: %+v, want %+v", got, tt.old)
@@ -242,24 +242,24 @@ func TestStates(t *testing.T) {
 				if s := l.Stats(); s.State != tt.state {
 					t.Errorf("State = %q, want %q", s.State, tt.state)
 				}
-				if !l.Ready() { // R15: an outage of the store is not one of the site
+				if !l.Ready() { // R15: an outage of the store must not become one of the site
 					t.Error("not ready")
 				}
 
 				store.Recover()
 				time.Sleep(time.Second)
 				if got := get(clear); got != accepted && tt.name != "lost" {
-					t.Errorf("clear, when all is well again: %+v", got)
+					t.Errorf("clear, when the store is healthy again: %+v", got)
 				}
 				if s := l.Stats(); s.State != "synced" {
-					t.Errorf("State = %q when all is well again", s.State)
+					t.Errorf("State = %q when the store is healthy again", s.State)
 				}
 			})
 		})
 	}
 }
 
-// What is silent once is not waited for again by every request.
+// After one question to a silent store, further requests do not wait for it.
 func TestCutOffAsksNoMoreUntilTheReaderHears(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -270,13 +270,13 @@ func TestCutOffAsksNoMoreUntilTheReaderHears(t *testing.T) {
 		for range 1000 {
 			wantVerdict(t, "cut off", verdict(t, l, session(q, 1)), replica.Accept, replica.None)
 		}
-		if n := store.Confirms(); n > 3 { // of these, the login asked one
+		if n := store.Confirms(); n > 3 { // the login asked one of them
 			t.Errorf("%d confirms", n)
 		}
 	})
 }
 
-// R17: what the store lost is settled by the window of what was lost, or not at all.
+// R17: after a loss, only the kept window decides about sessions from before it.
 func TestR17UnknownAfterALoss(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -285,7 +285,7 @@ func TestR17UnknownAfterALoss(t *testing.T) {
 		time.Sleep(time.Minute)
 		revoke(t, l, revocation.Session(sid(2)))
 		revoke(t, l, revocation.Session(sid(3)))
-		time.Sleep(20 * time.Minute) // beyond the ring: nothing can say it again
+		time.Sleep(20 * time.Minute) // older than the recent entries: no replica can write it back
 		fresh := login(t, l, 4, "ada")
 		revoke(t, l, revocation.Session(sid(4)))
 		time.Sleep(time.Second)
@@ -297,17 +297,17 @@ func TestR17UnknownAfterALoss(t *testing.T) {
 		v := verdict(t, l, clear)
 		wantVerdict(t, "no hit", v, replica.Accept, replica.None)
 		if !v.Renew {
-			t.Error("no hit: not renewed, so it will be asked about for ever")
+			t.Error("no hit: not renewed, so the replica would ask about it for ever")
 		}
 		wantVerdict(t, "hit", verdict(t, l, dead), replica.Refuse, replica.ListLost)
-		wantVerdict(t, "in the ring", verdict(t, l, fresh), replica.Refuse, replica.RevokedSession)
+		wantVerdict(t, "among the recent entries", verdict(t, l, fresh), replica.Refuse, replica.RevokedSession)
 		if a := l.Stats().Anomalies; a["settled_miss"] == 0 || a["settled_hit"] == 0 {
 			t.Errorf("not counted: %v", a)
 		}
 
-		booted := open(t, store) // knows nothing of what was lost
+		booted := open(t, store) // it has read nothing of the lost list
 		wantVerdict(t, "booted, within a minute", verdict(t, booted, early), replica.Undecided, replica.Silent)
-		wantVerdict(t, "booted, in the ring of the other", verdict(t, booted, fresh), replica.Refuse, replica.RevokedSession)
+		wantVerdict(t, "booted, among the recent entries of the other", verdict(t, booted, fresh), replica.Refuse, replica.RevokedSession)
 		time.Sleep(time.Minute)
 		wantVerdict(t, "booted, later", verdict(t, booted, early), replica.Refuse, replica.ListLost)
 		wantVerdict(t, "booted, a new login", verdict(t, booted, login(t, booted, 5, "ada")), replica.Accept, replica.None)
@@ -316,8 +316,8 @@ func TestR17UnknownAfterALoss(t *testing.T) {
 	})
 }
 
-// R17: where another replica had followed a later primary of what was lost, the
-// window of this one may end before the loss, however far its log time had come.
+// R17: if another replica had followed a later primary of the lost list, the window of this replica
+// may end before the loss, however late its log time was.
 func TestR17AWindowOfAnotherLineSettlesNothing(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -330,19 +330,19 @@ func TestR17AWindowOfAnotherLineSettlesNothing(t *testing.T) {
 		wantVerdict(t, "its own", verdict(t, l, clear), replica.Accept, replica.None)
 		head, err := store.Create(t.Context(), revlog.CreateOptions{})
 		if err != nil || head.Known == 0 || head.KnownTerm != clear.Term {
-			t.Fatalf("the loss is told as %+v, %v", head, err)
+			t.Fatalf("the loss is recorded as %+v, %v", head, err)
 		}
 		if _, err := store.Write(t.Context(), revlog.Repair{List: head.ID, Known: 1, KnownTerm: 77}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(within)
-		wantVerdict(t, "another came later", verdict(t, l, clear), replica.Undecided, replica.Silent)
+		wantVerdict(t, "another replica had read further", verdict(t, l, clear), replica.Undecided, replica.Silent)
 		time.Sleep(time.Minute)
 		wantVerdict(t, "a minute later", verdict(t, l, clear), replica.Refuse, replica.ListLost)
 	})
 }
 
-// tellKnown does what a replica does that had read more, in a term that s does not know.
+// tellKnown does what a replica does that has read further, in a term that s does not know.
 func tellKnown(t *testing.T, s revlog.Store, term uint32) {
 	t.Helper()
 	head, err := s.Create(t.Context(), revlog.CreateOptions{})
@@ -354,8 +354,8 @@ func tellKnown(t *testing.T, s revlog.Store, term uint32) {
 	}
 }
 
-// R17: a list that lacked something lacks it when it is lost as well. What was checked
-// before that is not answered for by the window of a replica that it made ask until then.
+// R17: a list that lacked something still lacks it after it is lost. So the kept window does not
+// decide about sessions that were checked before the list was complete.
 func TestR17AWindowAnswersForNothingItsListLacked(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -376,7 +376,7 @@ func TestR17AWindowAnswersForNothingItsListLacked(t *testing.T) {
 	})
 }
 
-// R23: the decision at commit sees what was revoked during the request.
+// R23: the decision at commit sees revocations made during the request.
 func TestR23DecideAtCommit(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		l := open(t, revlog.NewMemory())

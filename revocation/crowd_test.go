@@ -14,7 +14,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// crowd decides n sessions like q at once, and counts what became of them.
+// crowd decides n sessions like q at once, and counts the outcomes.
 func crowd(t *testing.T, l *revocation.List, q *replica.Query, n int) map[replica.Outcome]int {
 	t.Helper()
 	var all sync.WaitGroup
@@ -34,8 +34,8 @@ func crowd(t *testing.T, l *revocation.List, q *replica.Query, n int) map[replic
 	return counts
 }
 
-// pause makes reads hang until resume is called, whatever becomes of their ctx, as
-// everything does in a process that is stopped.
+// pause makes reads hang until resume is called, even if their ctx ends, as in a process that is
+// stopped.
 func (s scripted) pause() (resume func()) {
 	gate := make(chan struct{})
 	s.Hook(func(s *revlogtest.Hooks) {
@@ -51,7 +51,7 @@ func (s scripted) pause() (resume func()) {
 	return func() { close(gate) }
 }
 
-// away makes the store take d for each answer.
+// away makes each answer of the store take d.
 func (s scripted) away(d time.Duration) {
 	s.Hook(func(s *revlogtest.Hooks) {
 		in := s.Store
@@ -78,11 +78,11 @@ func (s scripted) away(d time.Duration) {
 	})
 }
 
-// R18: of more sessions than a replica may ask about at once none is accepted
-// unasked. After a pause one read settles all of them.
+// R18: if more sessions come than a replica may ask about at once, it accepts none of them without
+// a question. After a pause, one read decides all of them.
 func TestR18ACrowdAfterAPauseIsSettledByOneRead(t *testing.T) {
 	for _, far := range []time.Duration{0, time.Millisecond, 10 * time.Millisecond, 60 * time.Millisecond} {
-		for _, early := range []bool{false, true} { // whether requests come before the read that hung is over
+		for _, early := range []bool{false, true} { // requests come before the hanging read ends
 			t.Run(far.String()+map[bool]string{true: "/early"}[early], func(t *testing.T) {
 				bubble.Test(t, func(t *testing.T) {
 					store := script()
@@ -116,13 +116,13 @@ func TestR18ACrowdAfterAPauseIsSettledByOneRead(t *testing.T) {
 	}
 }
 
-// R18: where no read helps, whoever comes too many waits for room.
+// R18: if no read helps, the requests above the limit wait for room.
 func TestR18ACrowdWaitsForRoom(t *testing.T) {
 	for _, tt := range []struct {
 		name                 string
 		far                  time.Duration
-		refused, undecided   int // of 300 of a group that was revoked
-		accepted, undecided2 int // of 300 of a group that was not
+		refused, undecided   int // of 300 sessions of a revoked group
+		accepted, undecided2 int // of 300 sessions of another group
 	}{
 		{"near", time.Millisecond, 300, 0, 300, 0},
 		{"100 ms away", 100 * time.Millisecond, 300, 0, 300, 0},
@@ -153,8 +153,8 @@ func TestR18ACrowdWaitsForRoom(t *testing.T) {
 	}
 }
 
-// A store that hangs is no crowd: whoever waited for room is decided like those who
-// asked, and not asked about one after the other.
+// If the store hangs, the requests that wait for room are decided like those that asked. The
+// replica does not ask about them one after the other.
 func TestACrowdBeforeASilentStoreIsCutOff(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -174,8 +174,8 @@ func TestACrowdBeforeASilentStoreIsCutOff(t *testing.T) {
 	})
 }
 
-// R17: a session that has to be asked about right after a failover, before this
-// replica has read from the new primary, waits for that read.
+// R17: right after a failover, a session that the replica must ask about waits until the replica
+// has read from the new primary.
 func TestR17BehindWaitsForTheRead(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -201,7 +201,7 @@ func TestR17BehindWaitsForTheRead(t *testing.T) {
 			}
 		})
 		synctest.Wait()
-		q.Term = 99 // renewed by a replica that has read from it
+		q.Term = 99 // renewed by a replica that has read from the new primary
 		start := time.Now()
 		wantVerdict(t, "Confirm", verdict(t, l, q), replica.Accept, replica.None)
 		if d := time.Since(start); d > 200*time.Millisecond || reads != 1 {

@@ -12,8 +12,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// Somebody deletes revocations from the exact set. No replica can know which, but the
-// store then denies more than filters can be wrong about, and that is noticed.
+// R17: somebody deletes revocations from the exact set. A replica cannot know which ones. But the
+// store then denies more matches than filters can be wrong about, and the replica notices.
 func TestR17TheStoreDeniesTooMuch(t *testing.T) {
 	for _, deleted := range []bool{false, true} {
 		bubble.Test(t, func(t *testing.T) {

@@ -31,7 +31,7 @@ func longLog(t *testing.T) (scripted, *replica.Query) {
 	return s, q
 }
 
-// session returns what q would be under another session id.
+// session returns q with another session id.
 func session(q *replica.Query, n byte) *replica.Query {
 	return &replica.Query{
 		Session: [16]byte{15: n}, Subject: q.Subject, GroupTags: q.GroupTags, Groups: q.Groups, Keys: q.Keys,
@@ -44,7 +44,7 @@ func TestR15OlderLogIsFilledInBehind(t *testing.T) {
 		store, q := longLog(t)
 		l := open(t, store)
 		if w := l.Stats().Window; w > 11*time.Minute {
-			t.Fatalf("Window = %v at once: this shows nothing", w)
+			t.Fatalf("Window = %v at once: this test shows nothing", w)
 		}
 		if v := l.Replica().Decide(q); v.Outcome != replica.Ask {
 			t.Fatalf("before: %v", v.Outcome)
@@ -56,7 +56,7 @@ func TestR15OlderLogIsFilledInBehind(t *testing.T) {
 		if n := l.Stats().Entries; n != 120 {
 			t.Errorf("Entries = %d, want 120, each once", n)
 		}
-		wantVerdict(t, "checked before all of it", l.Replica().Decide(q), replica.Accept, replica.None)
+		wantVerdict(t, "checked before the whole log", l.Replica().Decide(q), replica.Accept, replica.None)
 		for i := range 120 {
 			if v := verdict(t, l, session(q, byte(i+1))); v.Outcome != replica.Refuse {
 				t.Fatalf("session %d: %v", i+1, v.Outcome)
@@ -65,8 +65,8 @@ func TestR15OlderLogIsFilledInBehind(t *testing.T) {
 	})
 }
 
-// A store that many replicas read at once answers each of them slowly. A replica is
-// ready after a second all the same, and then has read as much as it had time for.
+// R15: a store that many replicas read at once answers each of them slowly. A replica is ready
+// after a second even so, with the part of the log that it has read by then.
 func TestR15ReadyAfterASecond(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, q := longLog(t)
@@ -93,22 +93,22 @@ func TestR15ReadyAfterASecond(t *testing.T) {
 			t.Errorf("Window = %v", w)
 		}
 		if v := l.Replica().Decide(recent); v.Outcome != replica.Ask {
-			t.Errorf("checked before what it has read: %v", v.Outcome)
+			t.Errorf("checked before the part that it has read: %v", v.Outcome)
 		}
-		wantVerdict(t, "when the store was asked", verdict(t, l, recent), replica.Accept, replica.None)
+		wantVerdict(t, "by a question to the store", verdict(t, l, recent), replica.Accept, replica.None)
 		time.Sleep(10 * time.Second)
-		wantVerdict(t, "when the recent entries are read", l.Replica().Decide(recent), replica.Accept, replica.None)
+		wantVerdict(t, "once the recent entries are read", l.Replica().Decide(recent), replica.Accept, replica.None)
 		time.Sleep(30 * time.Second)
-		wantVerdict(t, "when all is read", l.Replica().Decide(q), replica.Accept, replica.None)
+		wantVerdict(t, "once the whole log is read", l.Replica().Decide(q), replica.Accept, replica.None)
 	})
 }
 
-// What a replica read behind its window it knows exactly, if it is recent: it refuses
-// without a question, and writes it back to a store that lost it.
+// R15: entries that a replica fills in are kept exactly if they are recent. The replica refuses by
+// them without a question, and writes them back to a store that lost them.
 func TestR15RecentEntriesAreKnownExactly(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		then func(*testing.T, *revocation.List) // before they are read
+		then func(*testing.T, *revocation.List) // happens before they are read
 	}{
 		{"nothing since", func(*testing.T, *revocation.List) {}},
 		{"more since", func(t *testing.T, l *revocation.List) { revoke(t, l, revocation.Session(sid(300))) }},
@@ -143,14 +143,14 @@ func TestR15RecentEntriesAreKnownExactly(t *testing.T) {
 				store.flush()
 				time.Sleep(10 * time.Second)
 				there := open(t, store.Unwrap())
-				wantVerdict(t, "from a store that was taught", verdict(t, there, q), replica.Refuse, replica.RevokedSession)
+				wantVerdict(t, "at another replica, after they were written back", verdict(t, there, q), replica.Refuse, replica.RevokedSession)
 			})
 		})
 	}
 }
 
-// R10: a replica that booted knows which entry was the last, however long ago that was
-// written, and so sees that another log has another one in its place.
+// R10: a replica that boots knows the newest entry, however old it is. So it notices if another log
+// has another entry in that place.
 func TestR10AReplicaThatJustBootedSeesAnotherLog(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		log := revlog.NewMemory()
@@ -166,17 +166,17 @@ func TestR10AReplicaThatJustBootedSeesAnotherLog(t *testing.T) {
 		there := open(t, another)
 		q := login(t, there, 1, "ada")
 		time.Sleep(time.Second)
-		revoke(t, there, revocation.Session(sid(1))) // in the place of the last one
+		revoke(t, there, revocation.Session(sid(1))) // in the place of the newest one
 		time.Sleep(5 * time.Second)
 		store.Replace(another)
 		revoke(t, there, revocation.Session(sid(2)))
 		time.Sleep(within)
-		wantVerdict(t, "revoked in the place of what it had read", verdict(t, l, q), replica.Refuse, replica.RevokedSession)
+		wantVerdict(t, "revoked in the place of the entry that it had read", verdict(t, l, q), replica.Refuse, replica.RevokedSession)
 	})
 }
 
-// R10: nor need it have read any entry. What another log has since the beginning, and from
-// before the log time that this replica came to, was not trimmed.
+// R10: it notices this even if it has read no entry. If a log has all its entries from the first
+// one on, and some of them are older than the log time of this replica, then it is another log.
 func TestR10AReplicaThatReadNoEntrySeesAnotherLog(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		log := revlog.NewMemory()
@@ -198,7 +198,8 @@ func TestR10AReplicaThatReadNoEntrySeesAnotherLog(t *testing.T) {
 	})
 }
 
-// A global entry that is in the recent log counts, whatever became of it in the store.
+// R15: a global entry in the recent part of the log counts, even if the store has lost it
+// elsewhere.
 func TestR15GlobalEntriesOfTheLogCount(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -223,12 +224,12 @@ func TestR15FillingGoesOnPastWhatHasNoEntries(t *testing.T) {
 		name   string
 		before func(*testing.T, *revocation.List)
 	}{
-		{"none ever", func(*testing.T, *revocation.List) {}},
-		{"only older ones than the window may reach", func(t *testing.T, l *revocation.List) {
+		{"no entries at all", func(*testing.T, *revocation.List) {}},
+		{"only entries older than the window may reach", func(t *testing.T, l *revocation.List) {
 			revoke(t, l, revocation.Session(sid(1)))
 			time.Sleep(40 * time.Minute)
 		}},
-		{"only some behind", func(t *testing.T, l *revocation.List) { revoke(t, l, revocation.Session(sid(1))) }},
+		{"only entries older than the first part", func(t *testing.T, l *revocation.List) { revoke(t, l, revocation.Session(sid(1))) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
@@ -248,7 +249,7 @@ func TestR15FillingGoesOnPastWhatHasNoEntries(t *testing.T) {
 	}
 }
 
-// A part of the log that a page skips must not be taken for known.
+// R15: a replica does not treat a part of the log that a page skipped as read.
 func TestR15AGapEndsTheFilling(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -262,7 +263,7 @@ func TestR15AGapEndsTheFilling(t *testing.T) {
 			p.Entries, p.More = p.Entries[:20], false
 			return p
 		}},
-		{"all was trimmed meanwhile", func(p revlog.Page) revlog.Page {
+		{"the whole log was trimmed meanwhile", func(p revlog.Page) revlog.Page {
 			p.Entries, p.Oldest = nil, revlog.Position{}
 			return p
 		}},
@@ -294,7 +295,7 @@ func TestR15AGapEndsTheFilling(t *testing.T) {
 				if v := l.Replica().Decide(q); v.Outcome != replica.Ask {
 					t.Errorf("Decide = %v, want ask", v.Outcome)
 				}
-				wantVerdict(t, "revoked behind the gap", l.Replica().Confirm(t.Context(), q), replica.Refuse, replica.RevokedSession)
+				wantVerdict(t, "revoked before the gap", l.Replica().Confirm(t.Context(), q), replica.Refuse, replica.RevokedSession)
 			})
 		})
 	}
@@ -312,20 +313,20 @@ func TestR15FillingTakesManyPages(t *testing.T) {
 			}
 		})
 		l := open(t, store)
-		revoke(t, l, revocation.Session(sid(121))) // the log grows while it is filled
+		revoke(t, l, revocation.Session(sid(121))) // the log grows while older entries are filled in
 		time.Sleep(10 * time.Second)
 		if n := reads.Load(); n < 120/7 {
-			t.Errorf("%d reads: this shows nothing", n)
+			t.Errorf("%d reads: this test shows nothing", n)
 		}
 		if n := l.Stats().Entries; n != 121 {
 			t.Errorf("Entries = %d, want 121", n)
 		}
-		wantVerdict(t, "checked before all of it", l.Replica().Decide(q), replica.Accept, replica.None)
+		wantVerdict(t, "checked before the whole log", l.Replica().Decide(q), replica.Accept, replica.None)
 	})
 }
 
-// R12: what moved the beginning of the window stays moved, whatever is filled in
-// behind it.
+// R12: once an unreadable entry has moved the window start, filling in older entries does not move
+// it back.
 func TestR12FillingDoesNotUncoverAForgery(t *testing.T) {
 	for _, when := range []string{"before boot", "after boot"} {
 		t.Run(when, func(t *testing.T) {
@@ -333,7 +334,8 @@ func TestR12FillingDoesNotUncoverAForgery(t *testing.T) {
 				store, q := longLog(t)
 				victim := session(q, 199)
 				forge := func() {
-					// In the shape of a version to come: a real revocation this replica cannot read.
+					// A real revocation in the form of a later version, which this replica cannot
+					// read.
 					c := open(t, revlog.NewMemory())
 					forged(t, store.Unwrap(), revlog.Assertion{Scope: revlog.ScopeSession, Tag: c.Tag(revocation.Session(sid(199))), W: revlog.Forever, Version: 9})
 				}
@@ -361,7 +363,7 @@ func TestR12FillingDoesNotUncoverAForgery(t *testing.T) {
 				}
 				time.Sleep(time.Minute)
 				if n := l.Stats().Anomalies["forged"]; n == 0 {
-					t.Fatal("no forgery was seen")
+					t.Fatal("the replica noticed no forgery")
 				}
 				if v := l.Replica().Decide(victim); v.Outcome != replica.Ask {
 					t.Errorf("Decide = %v with a window of %v, want ask", v.Outcome, l.Stats().Window)

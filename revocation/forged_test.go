@@ -15,8 +15,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// puts puts entries into the exact set of the store, as somebody does who can write to
-// it and has no list key.
+// puts writes entries to the exact set, like somebody who can write to the store but lacks the list
+// key.
 func (s scripted) puts(all ...revlog.Entry) {
 	s.Hook(func(s *revlogtest.Hooks) {
 		st := s.Store.(*revlog.Memory).State()
@@ -37,7 +37,7 @@ func forgery(l *revocation.List, target revocation.Target) revlog.Entry {
 	return e
 }
 
-// sign signs e, as those who have the list key do.
+// sign signs e with the list key.
 func sign(e *revlog.Entry) {
 	key := revlogtest.Secrets(1).ListSecret("wafer list: entry mac")
 	h := hmac.New(sha256.New, key[:])
@@ -45,7 +45,7 @@ func sign(e *revlog.Entry) {
 	copy(e.MAC[:], h.Sum(nil))
 }
 
-// asksAll makes every session be asked about that was checked until now.
+// asksAll makes replicas ask about every session that was checked before now.
 func asksAll(t *testing.T, l *revocation.List) {
 	t.Helper()
 	if _, err := l.RevokeMany(t.Context(), func(func(revocation.Target) bool) {}, nil); err != nil {
@@ -54,12 +54,12 @@ func asksAll(t *testing.T, l *revocation.List) {
 	time.Sleep(time.Second)
 }
 
-// R32: what nobody with the list key made refuses nobody, and may hide a revocation, so
-// nothing is decided, begun or followed by it. The store is not silent for that.
+// R32: an entry with a wrong proof refuses nobody. It may hide a revocation, so the replica does
+// not decide, begin or continue a session by that answer. The store still counts as answering.
 func TestR32AForgedFindingDecidesNothing(t *testing.T) {
 	for _, tt := range []struct {
 		target revocation.Target
-		known  bool // a view in step knows better
+		known  bool // a view in step decides without it
 	}{
 		{revocation.Session(sid(1)), false}, {revocation.Subject("ada"), false}, {revocation.Group("tenant:7"), false},
 		{revocation.Key("kid-one"), true}, {revocation.Everyone(), true},
@@ -86,7 +86,7 @@ func TestR32AForgedFindingDecidesNothing(t *testing.T) {
 				}
 				c := *q
 				if _, err := l.Replica().Succeed(t.Context(), &c, replica.Succession{Kind: replica.SetGroups, Login: replica.Login{Subject: q.Subject}}); !errors.Is(err, revocation.ErrUnavailable) {
-					t.Errorf("Succeed = %v", err) // the store takes it for revoked
+					t.Errorf("Succeed = %v", err) // to the store, the session looks revoked
 				}
 				_, ok, err := l.Revoked(t.Context(), tt.target)
 				if ok || errors.Is(err, revocation.ErrLookup) == tt.known {
@@ -103,8 +103,8 @@ func TestR32AForgedFindingDecidesNothing(t *testing.T) {
 	}
 }
 
-// R32: a forgery about everyone may hide what was revoked a moment ago. A login right
-// after that does not begin before it, and is not taken for older than it.
+// R32: a forged entry about everyone may hide a revocation of a moment ago. A login right after
+// that revocation does not begin before it, and is not refused for it.
 func TestR32AForgeryAboutEveryoneHidesNothingFromALogin(t *testing.T) {
 	for _, since := range []bool{false, true} {
 		bubble.Test(t, func(t *testing.T) {
@@ -125,14 +125,14 @@ func TestR32AForgeryAboutEveryoneHidesNothingFromALogin(t *testing.T) {
 			ada := &replica.Query{Subject: b.Subject, Epoch: start.Epoch, Checked: start.Checked, Term: start.Term}
 			time.Sleep(within)
 			for _, l := range []*revocation.List{here, there} {
-				wantVerdict(t, "who logged in since", verdict(t, l, ada), replica.Accept, replica.None)
-				wantVerdict(t, "who was logged in", verdict(t, l, q), replica.Refuse, replica.RevokedEveryone)
+				wantVerdict(t, "a session that began since", verdict(t, l, ada), replica.Accept, replica.None)
+				wantVerdict(t, "a session from before", verdict(t, l, q), replica.Refuse, replica.RevokedEveryone)
 			}
 		})
 	}
 }
 
-// R32: a revocation beside a forgery counts.
+// R32: a revocation next to a forged entry counts.
 func TestR32AForgeryMasksNoOtherScope(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -147,7 +147,7 @@ func TestR32AForgeryMasksNoOtherScope(t *testing.T) {
 	})
 }
 
-// R12: of a newer release's global entry, nobody knows whom it spares.
+// R12: it is unknown to which sessions a global entry of a newer release applies.
 func TestR12AGlobalEntryOfANewerRelease(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -166,9 +166,9 @@ func TestR12AGlobalEntryOfANewerRelease(t *testing.T) {
 	})
 }
 
-// R32: a "now" that arrives in a log time that its writer has not heard of is made again,
-// and reaches every session that began until then; also while the writer's replica reads
-// nothing.
+// R32: if log time is past the limit of a "now" when it reaches the store, the replica makes it
+// again. It then applies to every session that began until then, even if the replica reads nothing
+// meanwhile.
 func TestR32ALateNowSparesNobody(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Everyone()} {
 		t.Run(target.String(), func(t *testing.T) {
@@ -184,7 +184,7 @@ func TestR32ALateNowSparesNobody(t *testing.T) {
 				time.Sleep(time.Second)
 				q := login(t, there, 1, "ada", "tenant:7")
 				if q.Epoch < h.MS+time.Hour.Milliseconds() {
-					t.Fatal("this shows nothing")
+					t.Fatal("this test shows nothing")
 				}
 				revoke(t, here, target)
 				time.Sleep(within)
@@ -199,8 +199,8 @@ func TestR32ALateNowSparesNobody(t *testing.T) {
 	}
 }
 
-// R32: a store that calls every limit too low does not get a revocation that reaches
-// nobody, and the replica goes on refusing and asking.
+// R32: a store may claim that every limit is too low. The replica then does not write a revocation
+// without effect. It keeps refusing, and keeps trying.
 func TestR32AStoreThatIsNeverInTime(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -226,7 +226,7 @@ func TestR32AStoreThatIsNeverInTime(t *testing.T) {
 	})
 }
 
-// R32: what is written back is as its writers signed it.
+// R32: an entry is written back exactly as its writer signed it.
 func TestR32WriteBackKeepsTheProof(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()

@@ -12,10 +12,10 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// R11: after FLUSHALL the replicas put back what they hold exactly, whoever
-// begins the new list, and a pod that boots meanwhile resurrects nobody.
+// R11: after FLUSHALL the replicas write back the entries that they hold exactly, whichever replica
+// creates the new list. A replica that boots meanwhile accepts no revoked session.
 func TestR11WhatTheStoreLostIsPutBack(t *testing.T) {
-	for _, first := range []string{"a replica begins the new list", "a booting pod begins the new list"} {
+	for _, first := range []string{"a running replica creates the new list", "a booting replica creates the new list"} {
 		t.Run(first, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				store := script()
@@ -43,7 +43,7 @@ func TestR11WhatTheStoreLostIsPutBack(t *testing.T) {
 				time.Sleep(time.Second)
 				store.flush()
 				var booted *revocation.List
-				if first == "a booting pod begins the new list" {
+				if first == "a booting replica creates the new list" {
 					booted = open(t, store)
 				}
 				time.Sleep(within)
@@ -75,7 +75,7 @@ func TestR11WhatTheStoreLostIsPutBack(t *testing.T) {
 	}
 }
 
-// trimmedTo reads the log of s as if it began with number n.
+// trimmedTo reads the log of s as if entry n were its first one.
 func trimmedTo(s revlog.Store, n int64) func(context.Context, revlog.Cursor) (revlog.Page, error) {
 	return func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 		p, err := s.Read(ctx, c)
@@ -89,7 +89,7 @@ func trimmedTo(s revlog.Store, n int64) func(context.Context, revlog.Cursor) (re
 	}
 }
 
-// R10: a log trimmed past this replica's position is not skipped over.
+// R10: if the log was trimmed past the position of a replica, the replica does not skip the gap.
 func TestR10TrimmedMovesH0(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		shared := revlog.NewMemory()
@@ -110,7 +110,7 @@ func TestR10TrimmedMovesH0(t *testing.T) {
 			t.Errorf("trimmed %d times", n)
 		}
 		if v := here.Replica().Decide(q); v.Outcome != replica.Ask {
-			t.Errorf("Decide = %v, want ask: what was trimmed is not known", v.Outcome)
+			t.Errorf("Decide = %v, want ask: the trimmed entries are unknown", v.Outcome)
 		}
 		wantVerdict(t, "by the exact set", here.Replica().Confirm(t.Context(), q), replica.Refuse, replica.RevokedSession)
 		if s := here.Stats().State; s != "synced" {
@@ -119,8 +119,8 @@ func TestR10TrimmedMovesH0(t *testing.T) {
 	})
 }
 
-// R10: what was revoked of a key or of everyone in a gap that was trimmed is no
-// longer in the log, so a replica reads it where it still is.
+// R10: if the trimmed gap held global entries, the log lacks them, so the replica reads all global
+// entries from their own key.
 func TestR10GlobalEntriesOfATrimmedGapAreRead(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -134,7 +134,7 @@ func TestR10GlobalEntriesOfATrimmedGapAreRead(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				shared := revlog.NewMemory()
 				store := scriptedOver(shared)
-				brief := revocation.Config{MaxIdle: time.Minute, Grace: time.Minute} // how long the log is
+				brief := revocation.Config{MaxIdle: time.Minute, Grace: time.Minute} // the length of the log
 				here, there := openWith(t, store, brief), openWith(t, shared, brief)
 				began := here.Replica().Anonymous().Epoch
 				revoke(t, there, revocation.Session(sid(99)))
@@ -143,7 +143,7 @@ func TestR10GlobalEntriesOfATrimmedGapAreRead(t *testing.T) {
 				if _, err := there.Revoke(t.Context(), tt.target, revocation.Options{Until: time.Now().Add(time.Hour)}); err != nil {
 					t.Fatal(err)
 				}
-				for n := range 10 { // until the log holds nothing of that any more
+				for n := range 10 { // until the log holds none of these entries
 					time.Sleep(time.Minute)
 					revoke(t, there, revocation.Session(sid(n)))
 				}
@@ -154,14 +154,14 @@ func TestR10GlobalEntriesOfATrimmedGapAreRead(t *testing.T) {
 				}
 				now := here.Replica().Anonymous()
 				q := &replica.Query{Keys: [2]string{"leaked"}, Epoch: began, Checked: now.Checked, Term: now.Term}
-				wantVerdict(t, "an anonymous session of before", here.Replica().Decide(q), replica.Refuse, tt.want)
+				wantVerdict(t, "an anonymous session from before", here.Replica().Decide(q), replica.Refuse, tt.want)
 			})
 		})
 	}
 }
 
-// R10: the log was trimmed past the last entry that a replica read, and it is another log:
-// what that replica read of its own is not lost with it.
+// R10: the log was trimmed past the last entry that a replica read, and it is another log. The
+// replica keeps the entries that it read from the first one.
 func TestR10WhatWasReadOutlivesATrimmedLog(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		log := revlog.NewMemory()
@@ -175,17 +175,17 @@ func TestR10WhatWasReadOutlivesATrimmedLog(t *testing.T) {
 		store.Replace(revlog.Restore(was, func(revlog.Change) error { return nil }))
 		time.Sleep(within)
 		if n := l.Stats().Anomalies["trimmed"]; n != 1 {
-			t.Errorf("trimmed = %d: this shows nothing", n)
+			t.Errorf("trimmed = %d: this test shows nothing", n)
 		}
-		for name, l := range map[string]*revocation.List{"who read it": l, "who boots": open(t, store)} {
+		for name, l := range map[string]*revocation.List{"a replica that read it": l, "a replica that boots": open(t, store)} {
 			wantVerdict(t, name, verdict(t, l, new(*q)), replica.Refuse, replica.RevokedSession)
 			wantVerdict(t, name+", another session", verdict(t, l, new(*kept)), replica.Accept, replica.None)
 		}
 	})
 }
 
-// R10: after a failover that lost the tail of the log, whoever read the tail
-// writes it again.
+// R10: after a failover that lost the end of the log, a replica that read those entries writes them
+// again.
 func TestR10ALostTailIsWrittenAgain(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		shared := revlog.NewMemory()
@@ -197,7 +197,7 @@ func TestR10ALostTailIsWrittenAgain(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 
-		// The replica that becomes primary has all but the last revocation.
+		// The server that becomes the primary has all but the last revocation.
 		head, err := shared.Create(t.Context(), revlog.CreateOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -229,7 +229,7 @@ func TestR10ALostTailIsWrittenAgain(t *testing.T) {
 	})
 }
 
-// snapshot returns a store that holds what s holds now.
+// snapshot returns a copy of the store s.
 func snapshot(t *testing.T, s revlog.Store) revlog.Store {
 	t.Helper()
 	e, h := entries(t, s)
@@ -238,8 +238,8 @@ func snapshot(t *testing.T, s revlog.Store) revlog.Store {
 	return revlog.Restore(state, func(revlog.Change) error { return nil })
 }
 
-// R10, R11: a list that may lack something says so, for whoever boots and knows
-// nothing else.
+// R10, R11: a list that may lack something says so to a replica that boots and has no other
+// knowledge.
 func TestR11AListThatLacksSomethingIsNotBelieved(t *testing.T) {
 	for _, what := range []string{"an older list", "an older snapshot"} {
 		t.Run(what, func(t *testing.T) {
@@ -256,7 +256,7 @@ func TestR11AListThatLacksSomethingIsNotBelieved(t *testing.T) {
 				dead, clear := login(t, here, 1, "ada"), login(t, here, 2, "bob")
 				time.Sleep(time.Minute)
 				revoke(t, here, revocation.Session(sid(1)))
-				time.Sleep(12 * time.Minute) // beyond the ring: nothing can say it again
+				time.Sleep(12 * time.Minute) // older than the recent entries: no replica can write it back
 				store.Replace(older)
 				time.Sleep(within)
 				booted := open(t, store)
@@ -272,7 +272,7 @@ func TestR11AListThatLacksSomethingIsNotBelieved(t *testing.T) {
 						t.Errorf("here, revoked: %v", v.Outcome)
 					}
 					if v := verdict(t, here, &d); v.Outcome != replica.Accept && what == "an older list" {
-						t.Errorf("here, clear: %v", v.Outcome) // the window of what was lost settles it
+						t.Errorf("here, clear: %v", v.Outcome) // the kept window decides
 					}
 					time.Sleep(2 * time.Minute)
 				}
@@ -281,17 +281,17 @@ func TestR11AListThatLacksSomethingIsNotBelieved(t *testing.T) {
 	}
 }
 
-// R10: where little is revoked, the lost tail may be all there is in the ring. The
-// entry before it shows that nothing else is missing, so nobody has to log in again.
+// R10: on a quiet list the lost end of the log may be all the recent entries. The entry before it
+// shows that nothing else is missing, so nobody has to log in again.
 func TestR10ALostTailOnAQuietListCostsNobodyALogin(t *testing.T) {
 	for _, tt := range []struct {
 		name         string
-		earlier, new bool // entries long before, and by others since
-		booted       bool // since the earlier ones
+		earlier, new bool // entries long before, and entries of other replicas since
+		booted       bool // the replicas boot after the earlier entries
 	}{
 		{"the first entry ever", false, false, false},
 		{"the first entry in a while", true, false, false},
-		{"the first entry in a while, and others since", true, true, false},
+		{"the first entry in a while, and others write since", true, true, false},
 		{"the first entry since a boot", true, false, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -311,7 +311,7 @@ func TestR10ALostTailOnAQuietListCostsNobodyALogin(t *testing.T) {
 				old := snapshot(t, store)
 				revoke(t, here, revocation.Session(sid(2)))
 				time.Sleep(time.Second)
-				there.Close() // so that one replica has read what is lost
+				there.Close() // so that one replica has read the entry that is lost
 				store.Replace(old)
 				if tt.new {
 					other := openWith(t, store, revocation.Config{})
@@ -329,7 +329,8 @@ func TestR10ALostTailOnAQuietListCostsNobodyALogin(t *testing.T) {
 	}
 }
 
-// R10: a snapshot from before the list was found to lack something is told so again.
+// R10: a snapshot that does not record a loss yet is marked incomplete again each time it is
+// restored.
 func TestR10TheSameSnapshotTwice(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -363,14 +364,14 @@ func TestR10TheSameSnapshotTwice(t *testing.T) {
 	})
 }
 
-// R2: whoever begins the new list may know nothing of the old one, whose log time was
-// ahead of the clock. What is revoked first must not seem older than the tokens that
-// are still around.
+// R2: the replica that creates the new list may not know the old one, whose log time was ahead of
+// the clock. The first revocations in the new list must not seem older than tokens that are still
+// in use.
 func TestR2ANewListThatCountsFromBehind(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		here := open(t, store)
-		for range 20 { // each takes a ms of its own, so log time runs ahead
+		for range 20 { // each takes its own ms, so log time gets ahead of the clock
 			revoke(t, here, revocation.Everyone())
 		}
 		time.Sleep(210 * time.Millisecond)
@@ -390,13 +391,13 @@ func TestR2ANewListThatCountsFromBehind(t *testing.T) {
 	})
 }
 
-// R10: a list that lost a raise of born is told so again, and followed.
+// R10: if the store loses a raised Born, a replica raises it again, and follows the list.
 func TestR10ALostRaiseIsMadeAgain(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		here := open(t, store)
 		time.Sleep(time.Second)
-		for range 2000 { // each takes a ms of its own, so log time gets ahead of the clock
+		for range 2000 { // each takes its own ms, so log time gets ahead of the clock
 			revoke(t, here, revocation.Everyone())
 		}
 		store.flush()
@@ -410,11 +411,11 @@ func TestR10ALostRaiseIsMadeAgain(t *testing.T) {
 		}
 		store.Replace(tail)
 		if lost, err := store.Create(t.Context(), revlog.CreateOptions{}); err != nil || lost.Born >= raised.Born {
-			t.Fatalf("nothing was lost: born %d, %d, %v", lost.Born, raised.Born, err)
+			t.Fatalf("nothing was lost: Born = %d, %d, %v", lost.Born, raised.Born, err)
 		}
 		time.Sleep(within)
 		if again, err := store.Create(t.Context(), revlog.CreateOptions{}); err != nil || again.Born < raised.Born {
-			t.Errorf("born = %d, %v, was %d", again.Born, err, raised.Born)
+			t.Errorf("Born = %d, %v, was %d", again.Born, err, raised.Born)
 		}
 		for name, l := range map[string]*revocation.List{"here": here, "booted": booted} {
 			if s := l.Stats(); s.State != "synced" || s.Anomalies["broken"] != 1 {
@@ -424,8 +425,8 @@ func TestR10ALostRaiseIsMadeAgain(t *testing.T) {
 	})
 }
 
-// R11: a replica that needs several attempts to follow the new list does not doubt
-// what others did there meanwhile.
+// R11: a replica that needs several attempts to join the new list does not put checks in doubt that
+// others made there meanwhile.
 func TestR11AnotherAttemptDoubtsNothingNew(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -454,9 +455,9 @@ func TestR11AnotherAttemptDoubtsNothingNew(t *testing.T) {
 	})
 }
 
-// R10: between a restart from an old snapshot and the first replica that knows
-// better, others believe the list and stamp what it does not know to be revoked.
-// That holds no longer than until it is noticed.
+// R10: after a restart from an old snapshot, replicas that do not know the loss renew sessions
+// whose revocation the snapshot lacks. Those checks are in doubt as soon as another replica notices
+// the loss.
 func TestR10WhatWasStampedBeforeAnybodyNoticedIsInDoubt(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -467,15 +468,15 @@ func TestR10WhatWasStampedBeforeAnybodyNoticedIsInDoubt(t *testing.T) {
 		dead := login(t, here, 1, "ada")
 		time.Sleep(time.Minute)
 		revoke(t, here, revocation.Subject("ada"))
-		time.Sleep(12 * time.Minute) // beyond the ring: nothing can say it again
+		time.Sleep(12 * time.Minute) // older than the recent entries: no replica can write it back
 		away.silence()
 		store.Replace(old)
 		booted := open(t, store)
 		time.Sleep(time.Minute)
 		v := verdict(t, booted, dead)
-		wantVerdict(t, "while nobody knows", v, replica.Accept, replica.None)
+		wantVerdict(t, "before any replica notices", v, replica.Accept, replica.None)
 		if !v.Renew {
-			t.Fatal("not renewed: nothing to see here")
+			t.Fatal("not renewed: this test shows nothing")
 		}
 		renewed := *dead
 		renewed.Checked, renewed.Term = v.Checked, v.Term
@@ -484,9 +485,9 @@ func TestR10WhatWasStampedBeforeAnybodyNoticedIsInDoubt(t *testing.T) {
 		away.Recover()
 		time.Sleep(within)
 		for name, l := range map[string]*revocation.List{"here": here, "booted": booted} {
-			for stamp, q := range map[string]*replica.Query{"as it was": dead, "renewed": &renewed} {
+			for token, q := range map[string]*replica.Query{"not renewed": dead, "renewed": &renewed} {
 				if v := verdict(t, l, q); v.Outcome == replica.Accept {
-					t.Errorf("%s accepts the token %s", name, stamp)
+					t.Errorf("%s accepts the token that is %s", name, token)
 				}
 			}
 			wantVerdict(t, name+", a new login", verdict(t, l, login(t, l, 2, "ada")), replica.Accept, replica.None)

@@ -12,8 +12,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// Somebody with the key forges a session that begins as late as a replica believes, and
-// has it written anew under another key by the last replica to hear of the revocation.
+// Somebody with the key forges a session with the latest login time that a replica accepts. The
+// last replica to read the revocation seals it again under another key.
 func TestRevokeKeyReachesWhatWasWrittenAnew(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := revlog.NewMemory()
@@ -39,16 +39,16 @@ func TestRevokeKeyReachesWhatWasWrittenAnew(t *testing.T) {
 			time.Sleep(50 * time.Millisecond)
 		}
 		if forged == nil {
-			t.Fatal("there never accepted what was forged")
+			t.Fatal("the other replica never accepted the forged session")
 		}
 		forged.Keys[0] = "kid-two"
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(there.Replica().Within())
-		for what, q := range map[string]*replica.Query{"written anew": forged, "honest": honest} {
+		for what, q := range map[string]*replica.Query{"a forged session, sealed again": forged, "a genuine session": honest} {
 			if v := verdict(t, there, q); v.Outcome != replica.Refuse {
-				t.Errorf("what is %s: %+v", what, v)
+				t.Errorf("%s: %+v", what, v)
 			}
 		}
 		again := login(t, there, 3, "ada")
@@ -59,7 +59,7 @@ func TestRevokeKeyReachesWhatWasWrittenAnew(t *testing.T) {
 	})
 }
 
-// What could not be done is told by the receipts.
+// The receipts show how far RevokeKey came.
 func TestRevokeKeySaysHowFarItCame(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		l := open(t, revlog.NewMemory())

@@ -20,7 +20,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// A journal is a log to look into.
+// A journal is a log that tests can read.
 type journal struct {
 	times bool // lines say how often
 
@@ -36,8 +36,8 @@ func (j *journal) Write(b []byte) (int, error) {
 
 func (j *journal) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(j, nil)) }
 
-// lines returns level, beginning of the message, and the attributes that matter, of
-// each line, and forgets them.
+// lines returns the level, the start of the message and some attributes of each line, and clears
+// the log.
 func (j *journal) lines(t *testing.T) (out []string) {
 	t.Helper()
 	j.mu.Lock()
@@ -79,13 +79,12 @@ func wantLines(t *testing.T, j *journal, when string, want ...string) {
 	}
 }
 
-// at is a store with a name.
+// at is a store with an address.
 type at struct{ scripted }
 
 func (at) Where() string { return "Redis at 10.0.0.1" }
 
-// The log tells an operator of an outage in a line for each thing that changes, and
-// in none that repeats.
+// The log has one line for each change during an outage, and none that repeats.
 func TestLogOfAnOutage(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, j := at{script()}, new(journal)
@@ -96,13 +95,13 @@ func TestLogOfAnOutage(t *testing.T) {
 		defer l.Close()
 		q := login(t, l, 1, "ada")
 		time.Sleep(time.Minute)
-		wantLines(t, j, "all is well")
+		wantLines(t, j, "a healthy store")
 
 		store.silence()
 		time.Sleep(within / 2)
 		store.Recover()
 		time.Sleep(within)
-		wantLines(t, j, "an outage nobody notices")
+		wantLines(t, j, "an outage shorter than S")
 
 		store.Hook(func(s *revlogtest.Hooks) { silenceReads(s) })
 		time.Sleep(10 * time.Second)
@@ -113,7 +112,7 @@ func TestLogOfAnOutage(t *testing.T) {
 
 		store.silence()
 		time.Sleep(5 * time.Second)
-		verdict(t, l, session(q, 1)) // somebody comes, and the store is asked
+		verdict(t, l, session(q, 1)) // a request comes, and the replica asks the store
 		time.Sleep(30 * time.Minute)
 		wantLines(t, j, "a long outage", "WARN the list is stale; Redis at 10.0.0.1; no answer",
 			"WARN the list is cut off; Redis at 10.0.0.1; no answer", "ERROR the list is out of touch for longer than its grace; Redis at 10.0.0.1; no answer")
@@ -123,7 +122,7 @@ func TestLogOfAnOutage(t *testing.T) {
 	})
 }
 
-// What goes wrong five times a second is told once a minute.
+// An error that happens five times a second is logged once a minute.
 func TestLogIsNotFlooded(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, j := script(), &journal{times: true}
@@ -151,12 +150,12 @@ func TestLogIsNotFlooded(t *testing.T) {
 			}
 		}
 		if n < 9 || n > 11 || times < 2000 {
-			t.Errorf("%d lines in ten minutes, of %d times", n, times)
+			t.Errorf("%d lines in ten minutes for %d errors", n, times)
 		}
 	})
 }
 
-// A store that can be read and takes no writes shows nowhere else.
+// The log and Stats show a store that answers reads but takes no writes. Nothing else does.
 func TestWritesThatFailAreTold(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, j := at{script()}, new(journal)
@@ -176,7 +175,7 @@ func TestWritesThatFailAreTold(t *testing.T) {
 			s.Write = func(context.Context, revlog.Write) (revlog.Written, error) { return revlog.Written{}, refused }
 		})
 		if _, err := l.Revoke(t.Context(), revocation.Subject("bob"), revocation.Options{}); err == nil {
-			t.Fatal("the store took it")
+			t.Fatal("Revoke returned no error although the store takes no writes")
 		}
 		time.Sleep(30 * time.Second)
 		wantLines(t, j, "writes are refused", "WARN revocations of this replica wait for the store, which does not take them; Redis at 10.0.0.1; OOM command not allowed")
@@ -191,7 +190,7 @@ func TestWritesThatFailAreTold(t *testing.T) {
 	})
 }
 
-// A failover that lost nothing is told in a line.
+// A failover that lost nothing is one line in the log.
 func TestANewPrimaryIsTold(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, j := at{script()}, new(journal)

@@ -19,8 +19,8 @@ func identity(l *revocation.List) replica.Login {
 	return replica.Login{Subject: l.Tag(revocation.Subject("ada")), Groups: []revlog.Tag{l.Tag(revocation.Group("tenant:7"))}}
 }
 
-// R21: what was revoked while the password was checked ends the login, whether this
-// replica knows of it by then, or the store does, or neither.
+// R21: a revocation made while the password is checked ends the login, whether this replica knows
+// the revocation by then, or the store, or neither.
 func TestR21SinceHoldsWhileTheStoreIsSilent(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Everyone()} {
 		for _, tt := range []struct {
@@ -50,7 +50,7 @@ func TestR21SinceHoldsWhileTheStoreIsSilent(t *testing.T) {
 				}
 				time.Sleep(8 * time.Second)
 			}, revocation.ErrRevoked},
-			{"made elsewhere, and not known here", func(t *testing.T, here, there *revocation.List, store scripted) {
+			{"made elsewhere, and unknown here", func(t *testing.T, here, there *revocation.List, store scripted) {
 				store.silence()
 				revoke(t, there, target)
 			}, nil},
@@ -87,9 +87,9 @@ func TestR21SinceHoldsWhileTheStoreIsSilent(t *testing.T) {
 	}
 }
 
-// A store that is crowded with other logins is not a silent one: a login waits for
-// no answer that others cannot get, and is not let in without one. Confirms have
-// room of their own.
+// A store that is busy with other logins is not silent. A login above the limit fails at once: it
+// does not wait, and does not begin without an answer. Questions about sessions have a limit of
+// their own.
 func TestR21ACrowdOfLoginsIsNoReasonNotToAsk(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -124,18 +124,18 @@ func TestR21ACrowdOfLoginsIsNoReasonNotToAsk(t *testing.T) {
 			t.Errorf("one too many: Begin = %+v, %v", s, err)
 		}
 		if s, err := l.Replica().Begin(t.Context(), b); !errors.Is(err, revocation.ErrRevoked) {
-			t.Errorf("of somebody who was revoked meanwhile: Begin = %+v, %v", s, err)
+			t.Errorf("of a subject that was revoked meanwhile: Begin = %+v, %v", s, err)
 		}
-		asks.Term++ // of a primary that this replica does not know
+		asks.Term++ // from a primary that this replica does not know
 		if v := verdict(t, l, asks); v.Outcome != replica.Accept || l.Stats().Confirms["crowded"] != 2 {
-			t.Errorf("a session that the store has to be asked about: %+v, %v", v, l.Stats().Confirms)
+			t.Errorf("a session that the replica must ask about: %+v, %v", v, l.Stats().Confirms)
 		}
 		close(gate)
 		wg.Wait()
 	})
 }
 
-// A store that went back behind this replica does not know what this replica does.
+// A store that went back lacks revocations that this replica has read.
 func TestR21AStoreBehindThisReplicaLetsNobodyIn(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -159,7 +159,7 @@ func TestR21AStoreBehindThisReplicaLetsNobodyIn(t *testing.T) {
 	})
 }
 
-// Whose request is gone is not let in without the store.
+// A login whose request was canceled does not begin without the store.
 func TestR21ALoginThatWasGivenUpIsNone(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -178,8 +178,8 @@ func TestR21ALoginThatWasGivenUpIsNone(t *testing.T) {
 	})
 }
 
-// A password check that took longer than the recent entries reach back: watermarks
-// are known for longer, so what was revoked meanwhile refuses the login.
+// A password check takes longer than the recent entries reach back. The replica keeps watermarks
+// for longer, so a revocation made meanwhile still refuses the login.
 func TestR21SinceReachesBackBehindTheRing(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7")} {
 		t.Run(target.Scope().String(), func(t *testing.T) {
@@ -193,7 +193,7 @@ func TestR21SinceReachesBackBehindTheRing(t *testing.T) {
 				time.Sleep(3 * time.Second)
 				revoke(t, there, target)
 				time.Sleep(11 * time.Minute)
-				revoke(t, there, revocation.Subject("somebody else")) // the ring lets go of what is too old
+				revoke(t, there, revocation.Subject("another")) // drops recent entries that are too old
 				time.Sleep(time.Second)
 				store.silence()
 				if s, err := here.Replica().Begin(t.Context(), b); !errors.Is(err, revocation.ErrRevoked) {
@@ -204,8 +204,7 @@ func TestR21SinceReachesBackBehindTheRing(t *testing.T) {
 	}
 }
 
-// R21: in an outage one login waits for the store, and the rest know by then, however
-// many come at once.
+// R21: in an outage one login waits for the store. The others do not, however many come at once.
 func TestR21LoginsDoNotQueueForASilentStore(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -245,9 +244,9 @@ func TestR21LoginsDoNotQueueForASilentStore(t *testing.T) {
 	})
 }
 
-// In an outage what this replica revoked may lie ahead of log time, which goes slower
-// where it is ahead of the store's clock. A session that began after that would outlive
-// what another replica revokes.
+// In an outage, a watermark of this replica may be ahead of log time, which runs slower while it is
+// ahead of the clock of the store. A session that began after that watermark would outlive
+// revocations that another replica makes.
 func TestR21AnAnonymousSessionIsNotAheadOfLogTime(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -257,10 +256,10 @@ func TestR21AnAnonymousSessionIsNotAheadOfLogTime(t *testing.T) {
 		store.silence()
 		time.Sleep(10 * time.Minute)
 		if _, err := l.Revoke(t.Context(), revocation.Everyone(), revocation.Options{}); err == nil {
-			t.Fatal("a silent store acknowledged")
+			t.Fatal("Revoke returned no error although the store is silent")
 		}
 		if s := l.Replica().Anonymous(); s.Epoch > heard+within.Milliseconds()+1 {
-			t.Errorf("it begins %d ms after the log time that this replica has heard of", s.Epoch-heard)
+			t.Errorf("it begins %d ms after the log time that this replica knows", s.Epoch-heard)
 		}
 	})
 }

@@ -63,7 +63,7 @@ func TestR21SinceIsWhenThePasswordBeganToBeChecked(t *testing.T) {
 		t.Run(target.Scope().String(), func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				store := script()
-				store.Hook(func(s *revlogtest.Hooks) { // a slow server, whose log time is hard to know
+				store.Hook(func(s *revlogtest.Hooks) { // a slow server, so this replica knows its log time badly
 					in := s.Store
 					s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 						time.Sleep(300 * time.Millisecond)
@@ -98,11 +98,12 @@ func TestR21SinceIsWhenThePasswordBeganToBeChecked(t *testing.T) {
 		})
 	}
 	if !(revocation.Instant{}).IsZero() {
-		t.Error("the zero Instant is a moment")
+		t.Error("IsZero is false for the zero Instant")
 	}
 }
 
-// R21: a login while the store is silent may be refused later, it is never spared.
+// R21: a session that began while the store was silent may be refused later. It never escapes a
+// revocation.
 func TestR21LoginWhileTheStoreIsSilent(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		shared := revlog.NewMemory()
@@ -112,7 +113,7 @@ func TestR21LoginWhileTheStoreIsSilent(t *testing.T) {
 		store.silence()
 		cut := time.Now().UnixMilli()
 		time.Sleep(time.Minute)
-		revoke(t, there, revocation.Subject("eve")) // before her login, which cannot know of it
+		revoke(t, there, revocation.Subject("eve")) // before the login of eve, which cannot know it
 		time.Sleep(time.Minute)
 		login := func(user string, n byte) *replica.Query {
 			s, err := here.Replica().Begin(t.Context(), replica.Login{Subject: here.Tag(revocation.Subject(user)), Since: here.Now(t.Context()).LogTime()})
@@ -120,7 +121,7 @@ func TestR21LoginWhileTheStoreIsSilent(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s.Epoch > cut || s.Checked >= s.Epoch {
-				t.Errorf("%+v: later than what this replica knows, %d", s, cut)
+				t.Errorf("%+v: later than the log time that this replica knows, %d", s, cut)
 			}
 			return token(here, n, s, user)
 		}
@@ -130,8 +131,8 @@ func TestR21LoginWhileTheStoreIsSilent(t *testing.T) {
 		wantVerdict(t, "there, revoked before the login", verdict(t, there, eve), replica.Refuse, replica.RevokedSubject)
 		store.Recover()
 		time.Sleep(within)
-		wantVerdict(t, "when it is back", verdict(t, here, ada), replica.Accept, replica.None)
-		wantVerdict(t, "when it is back, revoked", verdict(t, here, eve), replica.Refuse, replica.RevokedSubject)
+		wantVerdict(t, "when the store is back", verdict(t, here, ada), replica.Accept, replica.None)
+		wantVerdict(t, "when the store is back, revoked", verdict(t, here, eve), replica.Refuse, replica.RevokedSubject)
 
 		store.silence()
 		time.Sleep(grace + time.Second)
@@ -155,7 +156,7 @@ func TestR22Succeed(t *testing.T) {
 		before func(t *testing.T, there *revocation.List, store scripted, q *replica.Query)
 		since  bool // given, from before
 		want   error
-		ended  bool // whether the old session ends all the same
+		ended  bool // the old session ends even so
 	}{
 		{name: "switch", kind: replica.SetGroups, groups: []string{"tenant:8"}, ended: true},
 		{name: "others", kind: replica.Others, groups: []string{"tenant:7"}, ended: true},
@@ -190,10 +191,10 @@ func TestR22Succeed(t *testing.T) {
 		{name: "login over it, revoked while the password was checked", kind: replica.Relogin, since: true, groups: []string{"tenant:8"}, before: func(t *testing.T, there *revocation.List, _ scripted, _ *replica.Query) {
 			revoke(t, there, revocation.Group("tenant:8"))
 		}, want: revocation.ErrRevoked, ended: true},
-		{name: "in doubt: before born", kind: replica.SetGroups, before: func(_ *testing.T, _ *revocation.List, _ scripted, q *replica.Query) {
+		{name: "in doubt: checked before Born", kind: replica.SetGroups, before: func(_ *testing.T, _ *revocation.List, _ scripted, q *replica.Query) {
 			q.Checked -= 3 * 60_000
 		}, want: revocation.ErrUnavailable},
-		{name: "in doubt: ahead", kind: replica.Others, before: func(_ *testing.T, _ *revocation.List, _ scripted, q *replica.Query) {
+		{name: "in doubt: checked ahead of log time", kind: replica.Others, before: func(_ *testing.T, _ *revocation.List, _ scripted, q *replica.Query) {
 			q.Epoch += 3 * 60_000
 		}, want: revocation.ErrUnavailable},
 		{name: "silent", kind: replica.Others, before: func(_ *testing.T, _ *revocation.List, s scripted, _ *replica.Query) {
@@ -216,7 +217,7 @@ func TestR22Succeed(t *testing.T) {
 					how.Login.Since = here.Now(t.Context()).LogTime()
 					time.Sleep(10 * time.Millisecond)
 				}
-				store.Hook(silenceReads) // this replica lags, as a thief would have it
+				store.Hook(silenceReads) // this replica lags behind, the best case for a thief
 				if tt.before != nil {
 					tt.before(t, there, store, q)
 				}
@@ -226,7 +227,7 @@ func TestR22Succeed(t *testing.T) {
 					t.Fatalf("Succeed = %v, want %v", err, tt.want)
 				}
 				if err != nil && s != (replica.Start{}) {
-					t.Errorf("minted %+v", s)
+					t.Errorf("Succeed returned a successor: %+v", s)
 				}
 				if tt.ended && tt.want == nil {
 					wantVerdict(t, "the old one, here at once", verdict(t, here, &old), replica.Refuse, replica.RevokedSession)
@@ -258,8 +259,8 @@ func TestR22Succeed(t *testing.T) {
 	}
 }
 
-// R22: to be checked for some groups says nothing of others. A list that lost what
-// came since the session began cannot let it into them.
+// R22: a check of a session for its groups says nothing about other groups. If the list lost
+// entries from after the start of the session, the session cannot join them.
 func TestR22JoiningAGroupNeedsAListThatGoesBackToTheBeginning(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -268,10 +269,10 @@ func TestR22JoiningAGroupNeedsAListThatGoesBackToTheBeginning(t *testing.T) {
 		q := login(t, l, 1, "ada", "tenant:1")
 		time.Sleep(time.Minute)
 		revoke(t, l, revocation.Group("tenant:7"))
-		time.Sleep(12 * time.Minute) // beyond the ring: nothing can say it again
+		time.Sleep(12 * time.Minute) // older than the recent entries: no replica can write it back
 		store.flush()
 		time.Sleep(10 * time.Second)
-		v := verdict(t, l, q) // settled by the window of what was lost
+		v := verdict(t, l, q) // decided by the kept window
 		if v.Outcome != replica.Accept || !v.Renew {
 			t.Fatalf("the session: %+v", v)
 		}
@@ -283,11 +284,11 @@ func TestR22JoiningAGroupNeedsAListThatGoesBackToTheBeginning(t *testing.T) {
 		}
 		for _, g := range []string{"tenant:7", "tenant:8"} {
 			if err := to(group("tenant:1"), group(g)); !errors.Is(err, revocation.ErrUnavailable) {
-				t.Errorf("into %s: %v", g, err)
+				t.Errorf("switch into %s: %v", g, err)
 			}
 		}
 		if err := to(); err != nil {
-			t.Errorf("out of all groups: %v", err)
+			t.Errorf("switch out of all groups: %v", err)
 		}
 		q = login(t, l, 2, "ada", "tenant:1")
 		past := q.Checked
@@ -302,7 +303,8 @@ func TestR22JoiningAGroupNeedsAListThatGoesBackToTheBeginning(t *testing.T) {
 	})
 }
 
-// R7, R22: fewer replicas than asked for is no acknowledgement.
+// R7, R22: a write is not acknowledged if fewer replicas of the store hold it than Config.Ack
+// wants.
 func TestR7FewerReplicasThanAskedFor(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -318,7 +320,8 @@ func TestR7FewerReplicasThanAskedFor(t *testing.T) {
 	})
 }
 
-// Log time runs on while the store is silent, so that it is behind no moment that another replica gives to a session.
+// Log time moves on while the store is silent, so that it is not behind the start of a session at
+// another replica.
 func TestLogTime(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		shared := revlog.NewMemory()
@@ -332,17 +335,17 @@ func TestLogTime(t *testing.T) {
 			const rounding = 2
 			got, want := here.Replica().LogTime(), there.Replica().Anonymous().Epoch
 			if got < want-rounding || got > want+rounding {
-				t.Errorf("silent %v: %d, and there a session begins at %d", silent, got, want)
+				t.Errorf("silent for %v: log time %d, but a session elsewhere begins at %d", silent, got, want)
 			}
 		}
 		silent := scriptedOver(shared)
 		silent.silence()
 		booting := openWith(t, silent, revocation.Config{StartWithoutStore: true})
 		if got, now := booting.Replica().LogTime(), time.Now().UnixMilli(); booting.Ready() || got != now {
-			t.Errorf("never read %d at %d", got, now)
+			t.Errorf("before the first read: %d at %d", got, now)
 		}
 		if got, now := revocation.Disabled(revlogtest.Secrets(1)).Replica().LogTime(), time.Now().UnixMilli(); got != now {
-			t.Errorf("without a list %d at %d", got, now)
+			t.Errorf("without a list: %d at %d", got, now)
 		}
 	})
 }

@@ -39,7 +39,7 @@ func someAssertions(r *rand.Rand, n int) []revlog.Assertion {
 	return out
 }
 
-// A heap is a store being joined with others.
+// A heap is a store that is merged with others.
 type heap struct {
 	t     *testing.T
 	store *revlog.Memory
@@ -58,7 +58,7 @@ func newHeap(t *testing.T, assertions ...revlog.Assertion) *heap {
 	return h
 }
 
-// join writes assertions as they are, in pieces.
+// join writes assertions unchanged, in several writes.
 func (h *heap) join(assertions []revlog.Assertion) (changed int) {
 	h.t.Helper()
 	for len(assertions) > 0 {
@@ -77,7 +77,7 @@ func (h *heap) join(assertions []revlog.Assertion) (changed int) {
 	return changed
 }
 
-// merge joins all that o's log says.
+// merge joins everything in the log of o.
 func (h *heap) merge(o *heap) *heap {
 	h.t.Helper()
 	p, err := o.store.Read(h.t.Context(), revlog.Cursor{List: o.list, Limit: 1000})
@@ -109,8 +109,8 @@ func (h *heap) set() joined {
 	return out
 }
 
-// R5: revocations join by maximum, so it does not matter who says them, in which
-// order, or how often.
+// R5: revocations join by maximum, so it does not matter who writes them, in which order, or how
+// often.
 func TestR5JoinIsASemilattice(t *testing.T) {
 	r := rand.New(rand.NewPCG(21, 22))
 	for round := range 300 {
@@ -152,14 +152,14 @@ func TestR5JoinIsASemilattice(t *testing.T) {
 	}
 }
 
-// R5, R16, R17: scopes combine by OR. A mark of one scope, older or newer, set
-// before or after, never hides that of another, wherever it is decided.
+// R5, R16, R17: scopes combine by OR. A watermark of one scope, older or newer, written before or
+// after, never hides one of another scope, wherever the decision is made.
 func TestR5NoScopeMasksAnother(t *testing.T) {
 	type mark int
 	const (
 		none  mark = iota
-		older      // sessions that began before
-		meant      // this one, too
+		older      // sessions that began before it
+		meant      // this session too
 	)
 	for _, where := range []string{"outbox", "window", "exact set"} {
 		for _, backwards := range []bool{false, true} {
@@ -233,7 +233,7 @@ func TestR5NoScopeMasksAnother(t *testing.T) {
 	}
 }
 
-// bypass returns a list that knows only what the store answers.
+// bypass returns a list that knows only the answers of the store.
 func bypass(t *testing.T, l *revocation.List, store scripted) *revocation.List {
 	t.Helper()
 	l.Close()

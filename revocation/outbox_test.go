@@ -71,9 +71,9 @@ func TestR20ARetryNeverMovesW(t *testing.T) {
 		}
 		store.Hook(func(s *revlogtest.Hooks) { s.Write = refuse })
 		if _, err := here.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{}); err == nil {
-			t.Fatal("the store does not write, and Revoke says it did")
+			t.Fatal("Revoke returned no error although the store does not write")
 		}
-		time.Sleep(10 * time.Second) // longer than S, so "now" of the retry would cover the new login
+		time.Sleep(10 * time.Second) // longer than S, so "now" of the retry would apply to the new login
 		later := login(t, there, 2, "ada")
 		store.Recover()
 		time.Sleep(time.Second)
@@ -82,14 +82,14 @@ func TestR20ARetryNeverMovesW(t *testing.T) {
 		wantVerdict(t, "begun after, here", verdict(t, here, later), replica.Accept, replica.None)
 		batches := store.Writes()
 		if last := batches[len(batches)-1].(revlog.Append).Assertions[0]; last.When != revlog.AsGiven {
-			t.Errorf("the retry asks for a W of its own: %+v", last)
+			t.Errorf("the retry does not carry the first W: %+v", last)
 		}
 	})
 }
 
-// R3, R5: log time that stood still, as under a clock that was set back, is moved to
-// what is sent late. Otherwise whoever logs in then, after its W, would lie ahead of
-// the next "now", and outlive it.
+// R3, R5: if log time stood still, as after a clock was set back, a revocation that is sent late
+// moves it to its own time. Otherwise a session that begins after that W would be ahead of the next
+// "now", and outlive it.
 func TestR20ARetryBringsItsTimeAlong(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -99,7 +99,7 @@ func TestR20ARetryBringsItsTimeAlong(t *testing.T) {
 		store.silence()
 		time.Sleep(time.Hour)
 		if _, err := here.Revoke(t.Context(), revocation.Everyone(), revocation.Options{}); err == nil {
-			t.Fatal("the store is silent, and Revoke says it is not")
+			t.Fatal("Revoke returned no error although the store is silent")
 		}
 		store.Recover()
 		store.Hook(func(s *revlogtest.Hooks) {
@@ -116,22 +116,22 @@ func TestR20ARetryBringsItsTimeAlong(t *testing.T) {
 		batches := store.Writes()
 		last := batches[len(batches)-1].(revlog.Append)
 		if len(last.Assertions) != 1 || last.Assertions[0].Scope != revlog.ScopeEveryone {
-			t.Fatalf("sent: %+v", last)
+			t.Fatalf("sent %+v", last)
 		}
 		if w := last.Assertions[0].W; last.Floor < w-within.Milliseconds() {
-			t.Errorf("W = %d, log time is moved to %d only", w, last.Floor)
+			t.Errorf("W = %d, but log time is moved only to %d", w, last.Floor)
 		}
 	})
 }
 
-// A replica whose reads take long must not think that log time is further on
-// than it is, or what it refuses by itself reaches past what the store has.
+// R20: a replica with slow reads must not overestimate log time. Otherwise it would refuse by a
+// higher watermark than the one in the store.
 func TestR20TheStoresWIsTheOneThatCounts(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		store.Hook(func(s *revlogtest.Hooks) {
 			s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
-				time.Sleep(400 * time.Millisecond) // on the way there
+				time.Sleep(400 * time.Millisecond) // on the way to the store
 				return store.Unwrap().Read(ctx, c)
 			}
 		})
@@ -143,14 +143,14 @@ func TestR20TheStoresWIsTheOneThatCounts(t *testing.T) {
 			q := login(t, l, 1, "ada")
 			wantVerdict(t, "a login right after", verdict(t, l, q), replica.Accept, replica.None)
 			if len(store.Writes()) > 2+i {
-				t.Fatal("written again, though acknowledged")
+				t.Fatal("written again although it was acknowledged")
 			}
 		}
 	})
 }
 
-// R5: what is revoked "now" includes what began elsewhere while this replica was
-// cut off.
+// R5: a revocation of "now" applies to sessions that began elsewhere while this replica was cut
+// off.
 func TestR20NowIsNowAfterALongSilence(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		shared := revlog.NewMemory()
@@ -172,15 +172,14 @@ func TestR20NowIsNowAfterALongSilence(t *testing.T) {
 	})
 }
 
-// An acknowledged write can be lost with a primary. The replica that made it
-// lives on and says it again.
+// R20: an acknowledged write can be lost with a primary. The replica that made it sends it again.
 func TestR20WhatAFailoverLostIsSentAgain(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		here, there := open(t, store), open(t, store)
 		q, other := login(t, here, 1, "ada"), login(t, here, 2, "bob")
 		time.Sleep(time.Second)
-		store.Hook(func(s *revlogtest.Hooks) { // a primary that dies before it told anybody
+		store.Hook(func(s *revlogtest.Hooks) { // a primary that dies before anybody read the write
 			s.Write = func(ctx context.Context, b revlog.Write) (revlog.Written, error) {
 				h, err := s.Store.Create(ctx, revlog.CreateOptions{})
 				at := revlog.Position{MS: h.MS, N: h.N + 1}
@@ -190,7 +189,7 @@ func TestR20WhatAFailoverLostIsSentAgain(t *testing.T) {
 		})
 		revoke(t, here, revocation.Session(sid(1)))
 		store.Recover()
-		revoke(t, there, revocation.Session(sid(2))) // takes the number of the lost one
+		revoke(t, there, revocation.Session(sid(2))) // takes the number of the lost entry
 		time.Sleep(within)
 		wantVerdict(t, "here", verdict(t, here, q), replica.Refuse, replica.RevokedSession)
 		wantVerdict(t, "there", verdict(t, there, q), replica.Refuse, replica.RevokedSession)
@@ -201,7 +200,7 @@ func TestR20WhatAFailoverLostIsSentAgain(t *testing.T) {
 	})
 }
 
-// R20: drained at shutdown, however much there is.
+// R20: Close writes everything in the outbox, however much it is.
 func TestR20CloseDrains(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -242,7 +241,7 @@ func TestR20CloseSaysWhatIsLost(t *testing.T) {
 
 func TestR20TheOutboxIsBounded(t *testing.T) {
 	if racing {
-		t.Skip("65,536 revocations, one after the other: nothing to race")
+		t.Skip("65,536 revocations, one after the other: no concurrency to check under the race detector")
 	}
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -261,7 +260,7 @@ func TestR20TheOutboxIsBounded(t *testing.T) {
 		first.Session = [16]byte{}
 		wantVerdict(t, "the first one", l.Replica().Decide(first), replica.Refuse, replica.RevokedSession)
 		if _, err := l.Revoke(t.Context(), revocation.Session(sid(3)), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
-			t.Errorf("one that is there already: %v", err)
+			t.Errorf("one that waits already: %v", err)
 		}
 		store.Recover()
 		time.Sleep(20 * time.Second)
@@ -284,7 +283,7 @@ func TestR5BeforeTheFutureIsRefusedAndLeavesNothing(t *testing.T) {
 		if n := l.Stats().Outbox; n != 0 {
 			t.Errorf("Outbox = %d", n)
 		}
-		wantVerdict(t, "after all that", l.Replica().Decide(q), replica.Accept, replica.None)
+		wantVerdict(t, "after all these errors", l.Replica().Decide(q), replica.Accept, replica.None)
 		if _, err := l.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{Before: time.Now().Add(-time.Hour)}); err != nil {
 			t.Fatal(err)
 		}

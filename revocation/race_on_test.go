@@ -2,7 +2,7 @@
 
 package revocation_test
 
-// Under the race detector everything takes ten times as long.
+// The race detector makes everything ten times slower.
 const (
 	racing  = true
 	replays = 20_000

@@ -16,10 +16,10 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// R13, R20: a revocation that was acknowledged at this replica is refused from
-// then on, for ever: it is in the outbox until it is in the view. 64 readers look
-// for a moment in which it is in neither, beside a writer of 10,000 entries a
-// second and a reader of the log that stops between reading and applying.
+// R13, R20: a replica refuses a revocation that it acknowledged, from then on and for ever: the
+// revocation is in the outbox until it is in the view. 64 readers look for a moment in which it is
+// in neither. Meanwhile a writer makes 10,000 entries a second, and the reader of the log stops
+// between reading and applying.
 func TestRaceAcknowledgedIsRefusedForEver(t *testing.T) {
 	const (
 		readers = 64
@@ -38,7 +38,7 @@ func TestRaceAcknowledgedIsRefusedForEver(t *testing.T) {
 		s.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 			p, err := in.Read(ctx, c)
 			if paused.Load() {
-				<-gate // the page is read, and does not arrive
+				<-gate // the page is read, but does not arrive yet
 			}
 			return p, err
 		}
@@ -58,7 +58,7 @@ func TestRaceAcknowledgedIsRefusedForEver(t *testing.T) {
 				default:
 				}
 				if n := acknowledged.Load(); n > 0 {
-					pick := n - 1 // the newest, where the danger is, and others
+					pick := n - 1 // the newest one, which is most at risk, and others
 					if r.IntN(2) == 0 {
 						pick = r.Int64N(n)
 					}
@@ -91,7 +91,7 @@ func TestRaceAcknowledgedIsRefusedForEver(t *testing.T) {
 			}
 			acknowledged.Store(done + 1)
 		}
-		switch { // 60 ms paused, 40 ms not
+		switch { // paused for 60 ms, running for 40 ms
 		case time.Since(begun).Milliseconds()%100 < 60:
 			if !paused.Swap(true) {
 				pauses++
@@ -116,7 +116,7 @@ func TestRaceAcknowledgedIsRefusedForEver(t *testing.T) {
 	n := acknowledged.Load()
 	t.Logf("%d revocations, %d pauses", n, pauses)
 	if n == 0 || pauses == 0 {
-		t.Error("nothing was revoked, or the reader never stopped: this shows nothing")
+		t.Error("nothing was revoked, or the reader never stopped: this test shows nothing")
 	}
 	deadline := time.Now().Add(20 * time.Second)
 	for l.Stats().Outbox > 0 {
@@ -129,7 +129,7 @@ func TestRaceAcknowledgedIsRefusedForEver(t *testing.T) {
 		one := session(q, 0)
 		binary.BigEndian.PutUint64(one.Session[8:], uint64(i+1))
 		if v := verdict(t, l, one); v.Outcome != replica.Refuse {
-			t.Fatalf("revocation %d of %d, when all is read: %v", i+1, n, v.Outcome)
+			t.Fatalf("revocation %d of %d, once the log is read: %v", i+1, n, v.Outcome)
 		}
 	}
 }

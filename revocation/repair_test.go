@@ -21,7 +21,7 @@ func revokeEach(t *testing.T, l *revocation.List, first, n int) {
 	}
 }
 
-// entriesOf returns what is written back by w, and whether quietly.
+// entriesOf returns the entries that w writes back, and whether they are quiet.
 func entriesOf(w revlog.Write) (all []revlog.Assertion, quiet bool) {
 	switch w := w.(type) {
 	case revlog.Repair:
@@ -42,8 +42,7 @@ func restored(writes []revlog.Write) (entries, batches int) {
 	return entries, batches
 }
 
-// refusedBy checks that each of the lists refuses the sessions from sid(first) on,
-// for everybody whose sessions they may be.
+// refusedBy checks that each list refuses the sessions from sid(first) on.
 func refusedBy(t *testing.T, lists map[string]*revocation.List, q *replica.Query, first, n int) {
 	t.Helper()
 	for name, l := range lists {
@@ -58,8 +57,8 @@ func refusedBy(t *testing.T, lists map[string]*revocation.List, q *replica.Query
 	}
 }
 
-// R26: what is in doubt is said first, in one step with the entries that other
-// replicas may not have read.
+// R26: the first write of a repair records the loss, together with the entries that other replicas
+// may not have read.
 func TestR26DoubtAndTheNewestEntriesGoFirst(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -92,17 +91,17 @@ func TestR26DoubtAndTheNewestEntriesGoFirst(t *testing.T) {
 			}
 		}
 		if log, _ := entries(t, store); len(log) != 3 {
-			t.Errorf("%d entries in the log: each replica would have to read them, and all know them", len(log))
+			t.Errorf("%d entries in the log: all replicas know them, but would have to read them again", len(log))
 		}
 	})
 }
 
-// R26: what many replicas hold is written back by one of them.
+// R26: one replica writes back the entries that many replicas hold.
 func TestR26OneReplicaWritesTheRest(t *testing.T) {
 	const replicas, revoked = 10, 3000
 	for _, tt := range []struct {
 		name string
-		most int // entries written
+		most int // number of entries written, at most
 	}{
 		{"all of the data is lost", revoked + 10},
 		{"the end of the log is lost", revoked + 500*replicas},
@@ -140,7 +139,7 @@ func TestR26OneReplicaWritesTheRest(t *testing.T) {
 	}
 }
 
-// R26: if the one whose turn it is dies, another goes on.
+// R26: if the replica that has the turn dies, another one continues.
 func TestR26AnotherReplicaTakesTheTurn(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -152,7 +151,7 @@ func TestR26AnotherReplicaTakesTheTurn(t *testing.T) {
 		link.Hook(func(s *revlogtest.Hooks) {
 			s.Write = func(ctx context.Context, w revlog.Write) (revlog.Written, error) {
 				if _, quiet := entriesOf(w); quiet {
-					link.silence() // after this one
+					link.silence() // after this write
 				}
 				return store.Write(ctx, w)
 			}
@@ -164,7 +163,7 @@ func TestR26AnotherReplicaTakesTheTurn(t *testing.T) {
 	})
 }
 
-// R26: a write that fails costs that write, and not all that came before it.
+// R26: after a failed write, a repair continues from that write.
 func TestR26ProgressIsKept(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		const revoked = 5000
@@ -195,8 +194,8 @@ func TestR26ProgressIsKept(t *testing.T) {
 	})
 }
 
-// R26: an entry that is lost, written back, and lost again before it shows is not
-// forgotten.
+// R26: an entry that is lost, written back, and lost again before replicas read it is written back
+// again.
 func TestR26TheSameTailIsLostTwice(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -221,8 +220,8 @@ func TestR26TheSameTailIsLostTwice(t *testing.T) {
 	})
 }
 
-// R26: a log that does not fit itself holds neither those that follow it nor those
-// that boot, and what it lacks is found by asking.
+// R26: an inconsistent log stops neither running replicas nor booting ones. They ask the store
+// about what the log lacks.
 func TestR26AnInconsistentLogHoldsNobody(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -230,7 +229,7 @@ func TestR26AnInconsistentLogHoldsNobody(t *testing.T) {
 	}{
 		{"the newest entry is deleted", func(log []revlog.Entry) []revlog.Entry { return log[:len(log)-1] }},
 		{"an entry in the middle is deleted", func(log []revlog.Entry) []revlog.Entry { return slices.Delete(log, 4, 5) }},
-		{"an entry stands there twice", func(log []revlog.Entry) []revlog.Entry {
+		{"an entry appears twice", func(log []revlog.Entry) []revlog.Entry {
 			e := log[len(log)-1]
 			e.Position.MS++
 			return append(log, e)
@@ -259,7 +258,7 @@ func TestR26AnInconsistentLogHoldsNobody(t *testing.T) {
 				lists := map[string]*revocation.List{"here": here, "booted": booted}
 				for name, l := range lists {
 					if s := l.Stats(); s.State != "synced" {
-						t.Errorf("%s is %s", name, s.State)
+						t.Errorf("%s: state %s", name, s.State)
 					}
 				}
 				revoke(t, booted, revocation.Session(sid(9)))
@@ -280,8 +279,8 @@ func TestR26AnInconsistentLogHoldsNobody(t *testing.T) {
 	}
 }
 
-// R17: what was revoked before a session began does not count against it, also after
-// the store lost its data and a replica wrote it back.
+// R17: a revocation from before a session began does not apply to it, even after the store lost its
+// data and a replica wrote the revocation back.
 func TestR17AnOlderRevocationIsNoReasonAfterALoss(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Everyone()} {
 		for _, since := range []time.Duration{100 * time.Millisecond, 4 * time.Second, time.Minute} {
@@ -309,8 +308,8 @@ func TestR17AnOlderRevocationIsNoReasonAfterALoss(t *testing.T) {
 	}
 }
 
-// R17: a store that is away for longer than S and comes back empty costs nobody a
-// login, as long as the replicas live.
+// R17: if a store is away for longer than S and comes back empty, nobody has to log in again, as
+// long as the replicas run.
 func TestR17AStoreThatComesBackEmptyLogsNobodyOut(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -338,7 +337,7 @@ func TestR17AStoreThatComesBackEmptyLogsNobodyOut(t *testing.T) {
 	})
 }
 
-// R15: a page that fails costs a boot that page.
+// R15: after a failed read of a page, a boot continues from that page.
 func TestR15ABootKeepsWhatItRead(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()

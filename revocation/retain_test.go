@@ -25,8 +25,7 @@ func entries(t *testing.T, s revlog.Store) ([]revlog.Entry, revlog.Head) {
 	return p.Entries, p.Head
 }
 
-// R4: how long an entry is kept follows from when it was made, never from the
-// moment it reaches back to.
+// R4: an entry is kept for a time that counts from when it was made, never from its watermark.
 func TestR4AnEntryIsKeptFromWhenItWasMade(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := revlog.NewMemory()
@@ -43,13 +42,12 @@ func TestR4AnEntryIsKeptFromWhenItWasMade(t *testing.T) {
 			t.Errorf("until %d, want %d", e[0].Until, want)
 		}
 		time.Sleep(h.Retain() - time.Hour - time.Minute)
-		wantVerdict(t, "while any cookie may live", verdict(t, l, q), replica.Refuse, replica.RevokedSubject)
+		wantVerdict(t, "while a cookie may still live", verdict(t, l, q), replica.Refuse, replica.RevokedSubject)
 	})
 }
 
-// R4: a list that is begun anew begins with the longest retention. What the list before
-// it kept for a shorter time it kept for that all the same, and a session from then is
-// judged by it: an anonymous one as well, which nobody asks about.
+// R4: a new list starts with the longest retention. A session from the time of the lost list is
+// still judged by the retention of that list, even an anonymous one, about which no replica asks.
 func TestR4ALostListKeptWhatItKept(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -74,8 +72,8 @@ func TestR4ALostListKeptWhatItKept(t *testing.T) {
 	})
 }
 
-// R4: the longest idle limit of any process decides how long is remembered; a
-// cookie from before it was raised keeps the retention of then.
+// R4: the longest idle limit of any process decides the retention. A cookie from before it was
+// raised is judged by the retention of that time.
 func TestR4ALongerIdleLimitRaisesTheRetention(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := revlog.NewMemory()
@@ -94,11 +92,11 @@ func TestR4ALongerIdleLimitRaisesTheRetention(t *testing.T) {
 		time.Sleep(time.Second)
 		for name, l := range map[string]*revocation.List{"short": short, "long": long, "again": again} {
 			if got := l.Replica().LongestIdle(); got < 2*time.Hour || got > 2*time.Hour+time.Minute+within {
-				t.Errorf("%s: LongestIdle = %v, want the one that was raised to", name, got)
+				t.Errorf("%s: LongestIdle = %v, want the raised one", name, got)
 			}
 		}
 		if got := long.Replica().LongestIdle(); got != 2*time.Hour {
-			t.Errorf("LongestIdle = %v where it is MaxIdle", got)
+			t.Errorf("LongestIdle = %v, want MaxIdle", got)
 		}
 		late := login(t, long, 2, "ada")
 		time.Sleep(30 * time.Minute)
@@ -110,13 +108,13 @@ func TestR4ALongerIdleLimitRaisesTheRetention(t *testing.T) {
 	})
 }
 
-// R25: the mark on a key lives as long as the key may open anything, others as
-// long as the list remembers.
+// R25: the entry about a key is kept as long as the key may open anything. Other entries are kept
+// for the retention.
 func TestR25AKeyStaysRevokedUntilItExpires(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := revlog.NewMemory()
 		l := openWith(t, store, revocation.Config{MaxIdle: 10 * time.Minute, Grace: time.Minute})
-		forged := login(t, l, 2, "ada") // minted with the stolen key, and laundered under another
+		forged := login(t, l, 2, "ada") // forged with the stolen key, and sealed again under another one
 		forged.Keys = [2]string{"kid-two"}
 		expires := time.Now().Add(2 * time.Hour)
 		if _, err := l.Revoke(t.Context(), revocation.Key("kid-one"), revocation.Options{Until: expires}); err != nil {
@@ -131,38 +129,38 @@ func TestR25AKeyStaysRevokedUntilItExpires(t *testing.T) {
 			wantVerdict(t, "another key", verdict(t, l, token(l, 3, replica.Start{Epoch: next.Epoch, Checked: next.Checked, Term: next.Term}, "ada")), replica.Accept, replica.None)
 			c := *next
 			c.Keys = [2]string{"kid-two", "kid-one"}
-			wantVerdict(t, "under that key", verdict(t, l, &c), replica.Refuse, replica.RevokedKey)
+			wantVerdict(t, "sealed with the revoked key", verdict(t, l, &c), replica.Refuse, replica.RevokedKey)
 			if time.Until(expires) < time.Hour {
 				booted := openWith(t, store, revocation.Config{MaxIdle: 10 * time.Minute, Grace: time.Minute})
 				d := *next
-				wantVerdict(t, "under that key, on a replica that booted since", verdict(t, booted, &d), replica.Refuse, replica.RevokedKey)
+				wantVerdict(t, "sealed with the revoked key, at a replica that booted since", verdict(t, booted, &d), replica.Refuse, replica.RevokedKey)
 				booted.Close()
 			}
 		}
 	})
 }
 
-// R25: whatever copy of the ring a replica has, it learns from the list which keys
-// are revoked: at once, from the log, and when it boots years later.
+// R25: a replica learns from the list which keys are revoked, whatever copy of the ring it has: at
+// once, from the log, and when it boots years later.
 func TestR25AKeyIsRememberedForLongerThanASessionMayLive(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		here, there := open(t, store), open(t, store)
 		if here.Replica().KeyRevoked("kid-one") || here.Replica().KeyRevoked("") {
-			t.Error("a key is revoked before anybody revoked one")
+			t.Error("a key is revoked before the first revocation")
 		}
 		store.silence()
 		if _, err := here.Revoke(t.Context(), revocation.Key("kid-one"), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
 			t.Fatalf("Revoke = %v", err)
 		}
 		if !here.Replica().KeyRevoked("kid-one") {
-			t.Error("not known here, although the store could not be told yet")
+			t.Error("this replica does not know a revocation that waits for the store")
 		}
 		store.Recover()
 		time.Sleep(within)
 		for name, l := range map[string]*revocation.List{"here": here, "there": there} {
 			if !l.Replica().KeyRevoked("kid-one") || l.Replica().KeyRevoked("kid-two") || l.Replica().KeyRevoked("") {
-				t.Errorf("%s: not as revoked", name)
+				t.Errorf("%s: the key is not revoked", name)
 			}
 			if n := testing.AllocsPerRun(100, func() { l.Replica().KeyRevoked("kid-one") }); n != 0 {
 				t.Errorf("%s: %v allocations", name, n)
@@ -170,15 +168,15 @@ func TestR25AKeyIsRememberedForLongerThanASessionMayLive(t *testing.T) {
 		}
 		here.Close()
 		there.Close()
-		time.Sleep(10*365*24*time.Hour + 24*time.Hour) // the longest session of any ring, and a day
+		time.Sleep(10*365*24*time.Hour + 24*time.Hour) // the longest possible session, and a day
 		later := open(t, store)
-		revoke(t, later, revocation.Subject("ada")) // the store forgets what it may when it is written to
+		revoke(t, later, revocation.Subject("ada")) // a write makes the store forget old entries
 		last := open(t, store)
 		if !later.Replica().KeyRevoked("kid-one") || !last.Replica().KeyRevoked("kid-one") {
-			t.Error("forgotten while a session of that key may live")
+			t.Error("forgotten while a session of the key may live")
 		}
 		if revocation.Disabled(revlogtest.Secrets(1)).Replica().KeyRevoked("kid-one") {
-			t.Error("a disabled list knows of a key")
+			t.Error("a disabled list says that a key is revoked")
 		}
 	})
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// R20: within a second of the store's return every replica is in step, revocations
-// are acknowledged, and those made during the outage hold everywhere, whether the
-// store refused connections or answered nothing.
+// R20: within a second after the store returns, every replica is in step, and revocations are
+// acknowledged. Those made during the outage hold everywhere. This is so whether the store refused
+// connections or did not answer.
 func TestR20RevocationsWorkASecondAfterTheStoreReturns(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -44,7 +44,7 @@ func TestR20RevocationsWorkASecondAfterTheStoreReturns(t *testing.T) {
 						if s := l.Stats(); s.State != "synced" || s.Outbox != 0 {
 							t.Errorf("replica %d is %s, and %d revocations wait", i, s.State, s.Outbox)
 						}
-						wantVerdict(t, "what was revoked in the outage", verdict(t, l, gone), replica.Refuse, replica.RevokedSession)
+						wantVerdict(t, "a session revoked in the outage", verdict(t, l, gone), replica.Refuse, replica.RevokedSession)
 						wantVerdict(t, "another session", verdict(t, l, kept), replica.Accept, replica.None)
 						revoke(t, l, revocation.Session(sid(100+i)))
 					}

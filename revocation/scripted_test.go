@@ -12,15 +12,14 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// scripted is a Faulty with short names for what these tests do to a store.
+// scripted is a Faulty with methods for the faults of these tests.
 type scripted struct{ *revlogtest.Faulty }
 
 func script() scripted { return scriptedOver(revlog.NewMemory()) }
 
 func scriptedOver(s revlog.Store) scripted { return scripted{revlogtest.NewFaulty(s)} }
 
-// silence makes every call fail, except Turn. Recover ends that, and every other
-// misbehaviour.
+// silence makes every call fail, except Turn. Recover ends this and every other fault.
 func (s scripted) silence() {
 	s.Hook(func(h *revlogtest.Hooks) {
 		silenceReads(h)
@@ -37,7 +36,7 @@ func (s scripted) silence() {
 	})
 }
 
-// silenceReads makes the list stale: it learns nothing new, but questions are answered.
+// silenceReads makes the list stale: reads fail, but questions are answered.
 func silenceReads(h *revlogtest.Hooks) {
 	h.Read = func(context.Context, revlog.Cursor) (revlog.Page, error) {
 		return revlog.Page{}, errSilent
@@ -58,7 +57,7 @@ func openWith(t *testing.T, s revlog.Store, c revocation.Config) *revocation.Lis
 	return l
 }
 
-// forged writes entries to the list in s as nobody with the list key would.
+// forged writes entries with wrong proofs to the list in s.
 func forged(t *testing.T, s revlog.Store, a ...revlog.Assertion) {
 	t.Helper()
 	h, err := s.Create(t.Context(), revlog.CreateOptions{})

@@ -14,8 +14,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// R30: once a revocation is acknowledged, whoever begins to log in is in, at whichever
-// replica and however soon. Whoever began before it is not.
+// R30: a login that begins after a revocation was acknowledged is accepted, at any replica and
+// however soon. A login that began before it is refused.
 func TestR30ALoginRightAfterARevocationElsewhereIsIn(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Everyone()} {
 		t.Run(target.Scope().String(), func(t *testing.T) {
@@ -45,8 +45,8 @@ func TestR30ALoginRightAfterARevocationElsewhereIsIn(t *testing.T) {
 	}
 }
 
-// R30: nobody gets an answer to a question that was put before they asked, and a
-// crowd costs the store two questions.
+// R30: a call of Now does not use the answer to a question that was sent before the call. Many
+// calls at once cost the store two questions.
 func TestR30AMomentIsNotOlderThanTheCall(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -86,8 +86,7 @@ func TestR30AMomentIsNotOlderThanTheCall(t *testing.T) {
 	})
 }
 
-// R30: while the store is silent, Now is no later than log time, and only the first
-// who ask wait.
+// R30: while the store is silent, Now is not later than log time, and only the first calls wait.
 func TestR30NowWhileTheStoreIsSilent(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -107,8 +106,8 @@ func TestR30NowWhileTheStoreIsSilent(t *testing.T) {
 	})
 }
 
-// R21: a login that its own replica can see to be over as soon as it begins is an
-// error.
+// R21: a login fails if its own replica can see that the session would be revoked as soon as it
+// begins.
 func TestR21ALoginIsNeverDeadOnArrival(t *testing.T) {
 	for name, play := range map[string]func(t *testing.T, here, there *revocation.List, store scripted) (want error){
 		"the process was paused, and its connection broke": func(t *testing.T, here, there *revocation.List, store scripted) error {
@@ -125,7 +124,7 @@ func TestR21ALoginIsNeverDeadOnArrival(t *testing.T) {
 			store.breakOnce()
 			return nil
 		},
-		"the store has not taken what was revoked here": func(t *testing.T, here, there *revocation.List, store scripted) error {
+		"a revocation made here waits for the store": func(t *testing.T, here, there *revocation.List, store scripted) error {
 			store.Hook(func(s *revlogtest.Hooks) {
 				s.Write = func(context.Context, revlog.Write) (revlog.Written, error) { return revlog.Written{}, errSilent }
 			})

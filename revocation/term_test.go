@@ -13,8 +13,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// promote gives the list in s to another primary, which lacks nothing and opens its
-// line at once.
+// promote gives the list in s to another primary, which lacks nothing and opens its term at once.
 func promote(t *testing.T, s scripted) revlog.Term {
 	t.Helper()
 	e, h := entries(t, s)
@@ -28,8 +27,8 @@ func promote(t *testing.T, s scripted) revlog.Term {
 	return opened
 }
 
-// R19: for S after another primary began, replicas that know what it lacks may still
-// be bringing it back. Nobody is told until then that nothing concerns them.
+// R19: for S after the start of a new primary, replicas may still be writing back what it lacks.
+// Until then no session is renewed.
 func TestR19NothingIsRenewedRightAfterANewPrimary(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -47,13 +46,13 @@ func TestR19NothingIsRenewedRightAfterANewPrimary(t *testing.T) {
 				t.Errorf("%v later: %+v, want renewals %v", tt.after, v, tt.renew)
 			}
 			if v.Renew && v.Term != line.ID {
-				t.Errorf("renewed under line %d", v.Term)
+				t.Errorf("renewed in term %d", v.Term)
 			}
 		}
 		promote(t, store)
 		time.Sleep(time.Second)
 		before := store.Confirms()
-		q.Term = 77 // so that the store is asked
+		q.Term = 77 // so that the replica asks the store
 		for range 2 {
 			if v := verdict(t, l, q); v.Outcome != replica.Accept || v.Renew {
 				t.Errorf("asked right after a new primary: %+v", v)
@@ -69,7 +68,7 @@ func TestR19NothingIsRenewedRightAfterANewPrimary(t *testing.T) {
 	})
 }
 
-// R22: nor does anybody get a successor then.
+// R22: during that time no session gets a successor either.
 func TestR22NoSuccessorRightAfterANewPrimary(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -92,9 +91,9 @@ func TestR22NoSuccessorRightAfterANewPrimary(t *testing.T) {
 	})
 }
 
-// R17: a deposed primary may come further in log time than its successor begins with.
-// A session that began there, later than the successor's first watermark reaches, is
-// not spared by it.
+// R17: the log time of a deposed primary may be ahead of the start of its successor. A session that
+// began at the deposed primary, after the first watermark of the successor, does not escape that
+// watermark.
 func TestR17ASessionAheadOfASuccessorIsNotSpared(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -102,7 +101,7 @@ func TestR17ASessionAheadOfASuccessorIsNotSpared(t *testing.T) {
 		q := login(t, l, 1, "ada")
 		time.Sleep(time.Minute)
 		line := promote(t, store)
-		// It went on for a while through the old primary, whose clock is ahead.
+		// It continued for a while through the old primary, whose clock is ahead.
 		q.Epoch = line.Opened + within.Milliseconds() + 1000
 		q.Checked = line.Opened + 100
 		time.Sleep(500 * time.Millisecond)

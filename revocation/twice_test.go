@@ -14,8 +14,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// R17: a store that is emptied again, before anybody was checked anew or long after,
-// logs nobody out whom a replica has known all the time; and brings nobody back.
+// R17: a store is emptied several times, before sessions are checked again or long after. Sessions
+// that a running replica knows stay logged in, and revoked sessions stay refused.
 func TestR17LostAgainAndAgain(t *testing.T) {
 	for _, between := range []time.Duration{300 * time.Millisecond, time.Second, 5 * time.Second, 5 * time.Minute} {
 		for _, times := range []int{1, 2, 5} {
@@ -31,14 +31,14 @@ func TestR17LostAgainAndAgain(t *testing.T) {
 						store.flush()
 						time.Sleep(between)
 						if v := verdict(t, l, gone); v.Outcome == replica.Accept {
-							t.Error("accepted what was revoked")
+							t.Error("a revoked session was accepted")
 						}
 					}
 					wantVerdict(t, "alive", verdict(t, l, alive), replica.Accept, replica.None)
 					time.Sleep(2 * time.Minute)
 					wantVerdict(t, "alive, later", verdict(t, l, alive), replica.Accept, replica.None)
 					if v := verdict(t, l, gone); v.Outcome != replica.Refuse {
-						t.Errorf("what was revoked: %v %v", v.Outcome, v.Reason)
+						t.Errorf("the revoked session: %v %v", v.Outcome, v.Reason)
 					}
 				})
 			})
@@ -46,8 +46,8 @@ func TestR17LostAgainAndAgain(t *testing.T) {
 	}
 }
 
-// R17: a window that is kept apart answers no longer when a list was lost since of which
-// this replica does not know everything.
+// R17: a kept window decides no longer once another list was lost of which this replica does not
+// know everything.
 func TestR17AGapBetweenTwoLossesIsNotSkipped(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -100,8 +100,8 @@ func TestR17AGapBetweenTwoLossesIsNotSkipped(t *testing.T) {
 	}
 }
 
-// R17: nor when it was lost before this replica had come to it, and by its clock all that
-// was revoked in bulk there is from before the loss.
+// R17: nor does it if that list was lost before this replica joined it, and by its clock the bulk
+// revocation there is from before the loss.
 func TestR17AGapBeforeThisReplicaCameIsNotSkipped(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -125,9 +125,9 @@ func TestR17AGapBeforeThisReplicaCameIsNotSkipped(t *testing.T) {
 	})
 }
 
-// What was written back after one loss is written back after the next, and the one
-// after that: a replica that boots then finds it in the store. That another replica had
-// come further in what was lost is no reason to forget it.
+// R26: entries that were written back after one loss are written back after the next ones too, so a
+// replica that boots finds them in the store. They are not forgotten if another replica had read
+// further in the lost list.
 func TestR26WhatWasWrittenBackIsWrittenBackAgain(t *testing.T) {
 	for _, further := range []bool{false, true} {
 		bubble.Test(t, func(t *testing.T) {
@@ -154,8 +154,8 @@ func TestR26WhatWasWrittenBackIsWrittenBackAgain(t *testing.T) {
 	}
 }
 
-// R26: what the store held all the time, as one does that comes back with an older list,
-// does not make a replica believe that another one has written back the rest.
+// R26: a store that comes back with an older list held some entries all the time. A replica does
+// not conclude from them that another replica has written back the rest.
 func TestR26AnOlderListThatComesBackLacksTheRest(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -178,7 +178,7 @@ func TestR26AnOlderListThatComesBackLacksTheRest(t *testing.T) {
 	})
 }
 
-// R26: nor does an entry that is there because it was revoked again since the loss.
+// R26: nor from an entry that is there because it was revoked again after the loss.
 func TestR26WhatIsRevokedAgainIsNotTheRest(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()

@@ -10,8 +10,9 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// Who was revoked and came back is known exactly, long after the recent entries have
-// let go of it, at a replica that saw it and at one that booted since: nobody asks.
+// R28: a replica knows watermarks exactly, long after they have left the recent entries, both a
+// replica that read them and one that booted since. So it decides about a subject that logged in
+// again without a question.
 func TestR28WatermarksAreKnownExactly(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7")} {
 		t.Run(target.Scope().String(), func(t *testing.T) {
@@ -45,7 +46,8 @@ func TestR28WatermarksAreKnownExactly(t *testing.T) {
 	}
 }
 
-// Only sessions that began until then were revoked, and nobody has to ask who did.
+// R28: with Options.Before, only sessions that began until then are revoked, and the replica asks
+// no question about later ones.
 func TestR28AWatermarkInThePastSparesWhoBeganLater(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
@@ -62,7 +64,7 @@ func TestR28AWatermarkInThePastSparesWhoBeganLater(t *testing.T) {
 		before := store.Confirms()
 		wantVerdict(t, "began later", l.Replica().Decide(q), replica.Accept, replica.None)
 		if store.Confirms() != before {
-			t.Error("the store was asked")
+			t.Error("the replica asked the store")
 		}
 	})
 }
