@@ -87,16 +87,16 @@ func CreateFile(ctx context.Context, path string, k KEK, r *Ring) error {
 func (k KEK) make(ctx context.Context) ([]byte, error) {
 	b, err := k.material(ctx)
 	if errors.Is(err, fs.ErrNotExist) && k.k.kind == kindFile {
-		if err = createKEK(k.k.path); err == nil {
+		if err = CreateKEK(k.k.path); err == nil {
 			return k.material(ctx)
 		}
 	}
 	return b, err
 }
 
-// createKEK creates a file with a random key. If another process creates it first, that one is the
-// key.
-func createKEK(path string) error {
+// CreateKEK creates a file with a random key for [KEKFile]. If there is such a file already, or if
+// another process creates it first, it is left as it is.
+func CreateKEK(path string) error {
 	dir, err := openFolder(path)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/wafer-sessions/wafer/internal/adminapi"
+	"github.com/wafer-sessions/wafer/keys"
 )
 
 // An adminClient calls the admin API of a running application.
@@ -88,4 +89,16 @@ func (e apiError) Error() string {
 		return fmt.Sprintf("the admin API answered %s: its token is not the one in %s or --admin-token-file", e.status, adminTokenVariable)
 	}
 	return fmt.Sprintf("the admin API answered %s: %s", e.status, safe(e.Detail))
+}
+
+// ringErrors are the errors of package keys that the admin API names.
+var ringErrors = map[string]error{
+	"no_key": keys.ErrUnknownKey, "pending": keys.ErrPending, "full": keys.ErrFull, "shorter": keys.ErrShorter,
+	"in_use": adminapi.ErrInUse,
+}
+
+// Is lets a command treat an error of the admin API as it treats that of a ring in a file.
+func (e apiError) Is(target error) bool {
+	known, ok := ringErrors[e.Code]
+	return ok && known == target
 }

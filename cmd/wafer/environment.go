@@ -20,6 +20,7 @@ var variables = map[string]string{
 // another.
 var exclusive = [][]string{
 	{"redis", "bolt", "admin", "ring-only"},
+	{"file", "admin"},
 	{"kek-file", "passphrase-file", "insecure-plaintext"},
 }
 

@@ -1,78 +1,65 @@
 package main
 
 import (
-	"fmt"
-	"io"
-	"time"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wafer-sessions/wafer/internal/adminapi"
-	"github.com/wafer-sessions/wafer/keys"
 )
 
 func keysCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
 		Short: "Make and change the ring of keys that seal sessions",
-		Long: `Makes and changes the ring: the keys that seal sessions, in one encrypted file.
-Running replicas follow the file.
+		Long: `Makes and changes the ring: the keys that seal sessions, encrypted, in a file or
+in Redis. Running replicas follow it.
+
+Say where the ring is:
+  --file FILE              in that file
+  --redis URL              in that Redis, under --prefix
+  --file FILE --redis URL  in the file; the list in Redis knows the replicas
+  --admin URL              where the application keeps it, which changes it itself
 
 Rotate every day or week. Revoke after a leak.`,
 	}
-	cmd.AddCommand(keysNew(), keysList(), keysRotate(), keysRevoke(), keysPrune(), keysExtend(), keysRewrap())
+	cmd.AddCommand(keysNew(), keysList(), keysRotate(), keysRevoke(), keysPrune(), keysExtend(), keysRewrap(),
+		keysExport(), keysImport())
 	return cmd
-}
-
-var stateColour = map[keys.State]string{
-	keys.Pending: yellow, keys.Sealing: green, keys.Expired: dim, keys.Revoked: red,
-}
-
-// printRing prints the ring for people.
-func printRing(w io.Writer, r *keys.Ring, now time.Time) {
-	fmt.Fprintf(w, "Ring %s: %s, sessions of at most %s\n\n", r.ID(), counted(len(r.Keys()), "key"), span(r.MaxSession()))
-	rows := [][]cell{{{"KID", dim}, {"STATE", dim}, {"SEALS FROM", dim}, {"OPENS UNTIL", dim}}}
-	for _, k := range r.Keys() {
-		state := r.State(k, now)
-		until := from(k.Expires(), now)
-		if at, revoked := k.Revoked(); revoked {
-			until = "revoked " + from(at, now)
-		} else if k.Expires().IsZero() {
-			until = "a newer key takes over"
-		}
-		rows = append(rows, []cell{{k.ID(), ""}, {state.String(), stateColour[state]}, {from(k.NotBefore(), now), ""}, {until, ""}})
-	}
-	table(w, "", rows)
 }
 
 func jsonFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("json", false, "print JSON")
 }
 
-func keysList() *cobra.Command {
-	var ring ringFlags
-	cmd := &cobra.Command{
-		Use:   "list --file FILE",
-		Short: "Show the keys and the state of each",
-		Long: `Shows the keys, newest first. A key is pending until its time to seal comes,
-sealing until a newer key takes over, opening while sessions that it sealed can
-be valid, and then expired; or it is revoked. Secrets are not shown.`,
-		Example: `  wafer keys list --file ring.jwe --kek-file kek
-  wafer keys list --file ring.jwe --kek-file kek --json | jq -r '.keys[] | select(.state == "sealing").kid'`,
-		Args: cobra.NoArgs,
+// keysChange is what all commands have that change a ring in any place.
+type keysChange struct {
+	placeFlags
+	auditFlags
+	json *bool
+}
+
+func (f *keysChange) add(cmd *cobra.Command) {
+	f.placeFlags.add(cmd)
+	f.auditFlags.add(cmd)
+	f.json = jsonFlag(cmd)
+	cmd.Long += "\n\n" + auditHelp
+}
+
+// open checks the flags and opens the place of the ring.
+func (f *keysChange) open(cmd *cobra.Command) (ringPlace, error) {
+	if err := f.auditFlags.check(); err != nil {
+		return nil, err
 	}
-	ring.add(cmd)
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		r, err := ring.read(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), adminapi.RingOf(r, time.Now()))
-		}
-		printRing(cmd.OutOrStdout(), r, time.Now())
-		return nil
+	return f.place(cmd)
+}
+
+// change changes the ring. If this process did so itself, it prints the audit line. If nothing had to
+// change, there is none.
+func (f *keysChange) change(cmd *cobra.Command, p ringPlace, path, what string, asked ringChange) (before, after adminapi.Ring, err error) {
+	before, after, err = p.change(cmd.Context(), path, asked)
+	if changes := adminapi.Changes(before, after); err == nil && f.admin.url == "" && len(changes) > 0 {
+		f.auditFlags.print(cmd, *f.json, what, nil, append([]slog.Attr{slog.String("ring", after.ID)}, changes...)...)
 	}
-	return cmd
+	return before, after, err
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,48 +16,47 @@ import (
 
 func keysNew() *cobra.Command {
 	var (
-		ring       ringFlags
+		f          placeFlags
 		maxSession days
 	)
 	cmd := &cobra.Command{
-		Use:   "new --file FILE",
+		Use:   "new",
 		Short: "Make a ring",
-		Long: `Makes a ring with one key, encrypted under a key encryption key (KEK). It never
-overwrites a ring.
+		Long: `Makes a ring with one key, encrypted under a key encryption key (KEK), in a file
+or in Redis. It never overwrites a ring.
 
 If the file of --kek-file does not exist, the command makes it too. Keep it apart
 from the ring and from its backups: anybody who has both can forge every session.
-WAFER_KEK holds the key itself: 32 random bytes in unpadded base64url.`,
+WAFER_KEK holds the key itself: 32 random bytes in unpadded base64url.
+
+If a Redis lost its ring while replicas run, they write the old ring back within
+seconds, in place of the new one.`,
 		Example: `  wafer keys new --file ring.jwe --kek-file kek
+  wafer keys new --redis redis://localhost:6379 --kek-file kek
   WAFER_KEK=$(openssl rand 32 | basenc --base64url | tr -d '=\n') wafer keys new --file ring.jwe`,
 		Args: cobra.NoArgs,
 	}
-	ring.add(cmd)
+	f.addStore(cmd)
 	cmd.Flags().Var(&maxSession, "max-session", "longest life of a session, such as 12h or 30d (default 1d)")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if time.Duration(maxSession) > keys.LongestSession {
 			return usagef("--max-session is at most %s", span(keys.LongestSession))
 		}
-		r, madeKEK, err := ring.create(cmd.Context(), time.Duration(maxSession))
-		if err != nil {
+		r := keys.Generate(time.Duration(maxSession))
+		store, err := f.create(cmd, r, *asJSON)
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("there is a ring %s already. A new ring in its place would log everybody out; 'wafer keys rotate' replaces the key", store)
+		} else if err != nil {
 			return err
 		}
-		now, out, notes := time.Now(), cmd.OutOrStdout(), cmd.OutOrStdout()
+		now, out := time.Now(), cmd.OutOrStdout()
+		d := adminapi.RingOf(r, now)
 		if *asJSON {
-			notes = cmd.ErrOrStderr()
+			return printJSON(out, d)
 		}
-		if madeKEK {
-			fmt.Fprintf(notes, keepApart, ring.kekFile)
-		}
-		if ring.plaintext {
-			fmt.Fprintf(cmd.ErrOrStderr(), "The ring is in plain text: anybody who reads %s can forge every session.\n", ring.file)
-		}
-		if *asJSON {
-			return printJSON(out, adminapi.RingOf(r, now))
-		}
-		fmt.Fprintf(out, "Made the ring %s.\n\n", ring.file)
-		printRing(out, r, now)
+		fmt.Fprintf(out, "Made the ring %s.\n\n", store)
+		printRing(out, d, now)
 		return nil
 	}
 	return cmd
@@ -65,26 +64,40 @@ WAFER_KEK holds the key itself: 32 random bytes in unpadded base64url.`,
 
 const keepApart = "Made the key encryption key %s. Keep it apart from the ring: anybody who has both can forge every session.\n"
 
-// create makes a ring in a file, and the file with the key encryption key if needed.
-func (f *ringFlags) create(ctx context.Context, maxSession time.Duration) (r *keys.Ring, madeKEK bool, err error) {
-	if f.file == "" {
-		return nil, false, usagef("where to? Give --file FILE")
-	}
-	kek, err := f.kek()
+// create stores a ring where there is none, and makes the file with the key encryption key if that is
+// missing.
+func (f *placeFlags) create(cmd *cobra.Command, r *keys.Ring, asJSON bool) (ringStore, error) {
+	store, err := f.store()
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	madeKEK = isMissing(f.kekFile)
-	r = keys.Generate(maxSession)
-	err = keys.CreateFile(ctx, f.file, kek, r)
-	if errors.Is(err, fs.ErrExist) {
-		err = fmt.Errorf("%s exists already. A new ring in its place would log everybody out; 'wafer keys rotate' replaces the key", f.file)
+	makes := isMissing(f.ring.kekFile)
+	ctx, cancel := context.WithTimeout(cmd.Context(), lockTime)
+	defer cancel()
+	if err := store.create(ctx, r); err != nil {
+		return store, err
 	}
-	return r, madeKEK, err
+	if makes {
+		fmt.Fprintf(notes(cmd, asJSON), keepApart, f.ring.kekFile)
+	}
+	if f.ring.plaintext {
+		fmt.Fprintf(cmd.ErrOrStderr(), "The ring is in plain text: anybody who reads %s can forge every session.\n", f.reads())
+	}
+	return store, nil
 }
 
-// isMissing reports whether a file is named that does not exist.
-func isMissing(file string) bool {
-	_, err := os.Stat(file)
-	return file != "" && errors.Is(err, fs.ErrNotExist)
+// reads says what somebody reads who reads the ring.
+func (f *placeFlags) reads() string {
+	if f.ring.file != "" {
+		return f.ring.file
+	}
+	return "that Redis"
+}
+
+// notes returns where to print what is not JSON.
+func notes(cmd *cobra.Command, asJSON bool) io.Writer {
+	if asJSON {
+		return cmd.ErrOrStderr()
+	}
+	return cmd.OutOrStdout()
 }

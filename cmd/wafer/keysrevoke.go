@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +25,7 @@ const leakTime = 2 * time.Minute // for a list to take a key and then everyone
 // Then come the key and everyone in the list, see [revocation.List.RevokeKey]. If a step fails, the
 // earlier ones stay, and running the command again does the rest.
 type keyRevoke struct {
-	listFlags
+	placeFlags
 	auditFlags
 	keyOnly, ringOnly bool
 	json              *bool
@@ -107,22 +106,26 @@ func (f *keyRevoke) run(cmd *cobra.Command, kid string) error {
 	if err := f.check(cmd); err != nil {
 		return err
 	}
-	if f.admin.url != "" {
-		return f.byAdmin(cmd, kid)
-	}
-	source, closeSource, err := f.openRing(cmd.Context())
+	p, err := f.place(cmd)
 	if err != nil {
 		return err
 	}
-	defer closeSource()
-	k, ok := source.Ring().Key(kid)
+	defer p.Close()
+	v, err := p.ring(cmd.Context())
+	if err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	k, ok := v.Key(kid)
 	if !ok {
 		return fmt.Errorf("the ring holds no key %s; 'wafer keys list' shows the keys it holds", safe(kid))
 	}
-	if err := confirm(cmd, f.consequences(kid, source.Ring().State(k, time.Now()).String(), k.NotBefore()), "Revoke it?"); err != nil {
+	if err := confirm(cmd, f.consequences(k, v.unknown, time.Now()), "Revoke it?"); err != nil {
 		return err
 	}
-	if err := f.inRing(cmd, source, kid); err != nil {
+	if f.admin.url != "" {
+		return f.byAdmin(cmd, kid)
+	}
+	if err := f.inRing(cmd, p, kid); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
 	done := keyRevokedJSON{KID: kid, Ring: true}
@@ -139,40 +142,30 @@ func (f *keyRevoke) run(cmd *cobra.Command, kid string) error {
 	return f.report(cmd, done, err)
 }
 
+// revokedKey is the change of a ring that revokes a key.
+type revokedKey string
+
+func (k revokedKey) Change(r *keys.Ring, now time.Time) (*keys.Ring, error) {
+	return r.Revoke(now, string(k))
+}
+
 // inRing revokes the key in the ring and says so.
-func (f *keyRevoke) inRing(cmd *cobra.Command, source keys.Editor, kid string) error {
-	ctx, cancel := context.WithTimeout(cmd.Context(), lockTime)
-	defer cancel()
-	var before *keys.Ring
-	now := time.Now()
-	err := source.Edit(ctx, func(r *keys.Ring) (*keys.Ring, error) {
-		before = r
-		return r.Revoke(now, kid)
-	})
+func (f *keyRevoke) inRing(cmd *cobra.Command, p ringPlace, kid string) error {
+	before, after, err := p.change(cmd.Context(), "", revokedKey(kid))
 	if err == nil && !*f.json {
-		printKeyRevoked(cmd.OutOrStdout(), kid, before, source.Ring(), now)
+		printKeyRevoked(cmd.OutOrStdout(), kid, before, after, time.Now())
 	}
 	return err
 }
 
 // printKeyRevoked says what changed in the ring.
-func printKeyRevoked(out io.Writer, kid string, before, after *keys.Ring, now time.Time) {
-	if old, _ := before.Key(kid); before.State(old, now) == keys.Revoked {
-		at, _ := old.Revoked()
-		fmt.Fprintf(out, "The key %s is revoked in the ring since %s.\n", kid, from(at, now))
+func printKeyRevoked(out io.Writer, kid string, before, after adminapi.Ring, now time.Time) {
+	if old, _ := before.Key(kid); old.Revoked != nil {
+		fmt.Fprintf(out, "The key %s is revoked in the ring since %s.\n", kid, from(*old.Revoked, now))
 		return
 	}
 	fmt.Fprintf(out, "The key %s is revoked in the ring.\n", kid)
-	for _, k := range after.Keys() {
-		if _, old := before.Key(k.ID()); old {
-			continue
-		}
-		if after.State(k, now) == keys.Sealing {
-			fmt.Fprintf(out, "The key %s seals now.\n", k.ID())
-		} else {
-			fmt.Fprintf(out, "The key %s begins to seal at %s.\n", k.ID(), from(k.NotBefore(), now))
-		}
-	}
+	printAdded(out, before, after, now)
 }
 
 // announce revokes the key in the list, and everyone after it. It returns the last receipt.
@@ -212,17 +205,6 @@ func (f *keyRevoke) byAdmin(cmd *cobra.Command, kid string) error {
 		return err
 	}
 	c.http.Timeout = leakTime
-	var ring adminapi.Ring
-	if err := c.call(cmd.Context(), "/keys", nil, &ring); err != nil {
-		return fmt.Errorf("nothing was changed: %w", err)
-	}
-	i := slices.IndexFunc(ring.Keys, func(k adminapi.Key) bool { return k.ID == kid })
-	if i < 0 {
-		return fmt.Errorf("the ring of the application holds no key %s", safe(kid))
-	}
-	if err := confirm(cmd, f.consequences(kid, safe(ring.Keys[i].State), ring.Keys[i].NotBefore), "Revoke it?"); err != nil {
-		return err
-	}
 	done := keyRevokedJSON{KID: kid}
 	var receipt adminapi.Receipt
 	asked := adminapi.KeyRevocation{KeyOnly: f.keyOnly, Reason: f.reason, Actor: f.actor}
@@ -296,21 +278,38 @@ func (f *keyRevoke) otherwise() string {
 	return ""
 }
 
-// consequences says what is about to happen.
-func (f *keyRevoke) consequences(kid, state string, since time.Time) string {
-	what := fmt.Sprintf("The key %s is %s.", kid, state)
-	if state == keys.Sealing.String() {
-		what += fmt.Sprintf(" It has sealed every session since %s. A new key takes over at once.", utc(since))
+// consequences says what is about to happen to the key. unknown is why it is not known how the key was
+// used.
+func (f *keyRevoke) consequences(k adminapi.Key, unknown error, now time.Time) string {
+	what := fmt.Sprintf("The key %s is %s.", safe(k.ID), safe(k.State))
+	if k.State == keys.Sealing.String() {
+		what += fmt.Sprintf(" It has sealed every session since %s. A new key takes over at once.", utc(k.NotBefore))
 	}
+	what += "\n" + evidence(k, unknown, now)
 	switch {
 	case !f.keyOnly && !f.ringOnly:
 		what += "\nEverybody is logged out, whichever key sealed their session."
-	case state == keys.Pending.String() || state == keys.Expired.String():
+	case k.State == keys.Pending.String() || k.State == keys.Expired.String():
 		what += "\nNo session that it sealed is valid, so nobody is logged out."
 	default:
 		what += "\nEverybody whose session it sealed is logged out."
 	}
 	return what + " This cannot be undone."
+}
+
+// evidence says when a key was last used, and by how many of the running replicas.
+func evidence(k adminapi.Key, unknown error, now time.Time) string {
+	switch {
+	case unknown != nil || k.Use == nil:
+		return "It is not known when it was last used."
+	case k.Use.Sealed == nil && k.Use.Opened == nil:
+		return "No running replica has used it."
+	}
+	text := fmt.Sprintf("It last sealed %s, and last opened %s.", ago(k.Use.Sealed, now), ago(k.Use.Opened, now))
+	if h := k.Replicas; h != nil && h.Of > 0 {
+		text += fmt.Sprintf(" Of %s, %d sealed with it.", counted(h.Of, "running replica"), h.Sealed)
+	}
+	return text
 }
 
 // complete returns the keys of the ring that may be revoked.

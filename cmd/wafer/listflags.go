@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wafer-sessions/wafer/keys"
-	"github.com/wafer-sessions/wafer/keys/rediskeys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/boltstore"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
@@ -143,7 +142,7 @@ func (f *listFlags) ringIfGiven(ctx context.Context) (*keys.Ring, error) {
 		return nil, nil
 	}
 	ring, err := f.readRing(ctx)
-	if errors.Is(err, errNoRing) {
+	if _, missing := errors.AsType[noRing](err); missing && f.ring.file == "" {
 		return nil, nil
 	}
 	return ring, err
@@ -207,42 +206,16 @@ func (f *listFlags) open(ctx context.Context, maxIdle time.Duration, begin bool)
 
 // readRing reads the ring from --file, or from the Redis that has the list.
 func (f *listFlags) readRing(ctx context.Context) (*keys.Ring, error) {
-	source, closeSource, err := f.openRing(ctx)
+	store, err := f.ringStore()
 	if err != nil {
 		return nil, err
 	}
-	defer closeSource()
-	return source.Ring(), nil
-}
-
-var errNoRing = errors.New("there is no ring in that Redis; name the ring of the application with --file FILE")
-
-// openRing opens the ring to read it once, or to change it once.
-func (f *listFlags) openRing(ctx context.Context) (keys.Editor, func() error, error) {
-	if f.ring.file != "" || f.redis == "" {
-		file, err := f.ring.open(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		return file, file.Close, nil
-	}
-	kek, err := f.ring.kek()
+	opened, err := store.open(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	o, err := redisstore.ParseURL(f.redis)
-	if err != nil {
-		return nil, nil, usageError{err}
-	}
-	ctx, cancel := context.WithTimeout(ctx, openTime)
-	defer cancel()
-	shared, err := rediskeys.Open(ctx, o, kek, rediskeys.Config{Prefix: f.prefix, AllowVolatile: f.allowVolatile, Poll: time.Hour, Logger: slog.New(slog.DiscardHandler)})
-	if errors.Is(err, rediskeys.ErrMissing) {
-		return nil, nil, errNoRing
-	} else if err != nil {
-		return nil, nil, withoutTLS(o.TLSConfig, o.Addrs, err)
-	}
-	return shared, shared.Close, nil
+	defer opened.Close()
+	return opened.Ring(), nil
 }
 
 // withoutTLS adds to err if a Redis that did not answer with TLS answers without.

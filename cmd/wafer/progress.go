@@ -39,6 +39,13 @@ func (p *progress) at(n int) {
 	fmt.Fprintf(p.w, "\r[%s%s] %d of %d, %.0f a second ", strings.Repeat("#", done), strings.Repeat(".", barWidth-done), n, p.total, rate)
 }
 
+// say shows a text in place of the bar.
+func (p *progress) say(text string) {
+	if p.w != nil {
+		fmt.Fprintf(p.w, "\r%s ", text)
+	}
+}
+
 // end ends the line.
 func (p *progress) end() {
 	if p.w != nil {

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"os"
 	"time"
 
@@ -14,14 +12,18 @@ import (
 )
 
 const (
-	kekVariable = "WAFER_KEK"
-	lockTime    = 10 * time.Second // to wait for another process that writes
+	kekVariable     = "WAFER_KEK"
+	newKEKVariable  = "WAFER_NEW_KEK"
+	copyKEKVariable = "WAFER_COPY_KEK"
+
+	lockTime = 10 * time.Second // to wait for another process that writes
 )
 
-// ringFlags say where a ring is and what it is encrypted with.
+// ringFlags say which file a ring is in, and what the ring is encrypted with, wherever it is.
 type ringFlags struct {
-	file, kekFile, passphraseFile string
-	plaintext                     bool
+	file                    string
+	kekFile, passphraseFile string
+	plaintext               bool
 }
 
 func (f *ringFlags) add(cmd *cobra.Command) {
@@ -29,7 +31,7 @@ func (f *ringFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.file, "file", "", "`FILE` with the ring")
 	flags.StringVar(&f.kekFile, "kek-file", "", "`FILE` with the key encryption key: 32 bytes, raw or in unpadded\nbase64url; "+kekVariable+" may hold the key itself")
 	flags.StringVar(&f.passphraseFile, "passphrase-file", "", "`FILE` with a passphrase, in place of the key encryption key")
-	flags.BoolVar(&f.plaintext, "insecure-plaintext", false, "the ring is not encrypted: anybody who reads the file can\nforge every session")
+	flags.BoolVar(&f.plaintext, "insecure-plaintext", false, "the ring is not encrypted: anybody who reads it can forge every\nsession")
 	orVariable(cmd, "file", "kek-file")
 	for _, name := range []string{"file", "kek-file", "passphrase-file"} {
 		cmd.MarkFlagFilename(name)
@@ -37,71 +39,52 @@ func (f *ringFlags) add(cmd *cobra.Command) {
 }
 
 func (f *ringFlags) kek() (keys.KEK, error) {
-	var given []keys.KEK
-	if f.kekFile != "" {
-		given = append(given, keys.KEKFile(f.kekFile))
-	}
-	if f.passphraseFile != "" {
-		given = append(given, keys.PassphraseFile(f.passphraseFile))
-	}
-	if f.plaintext {
-		given = append(given, keys.InsecurePlaintext())
+	n := namedKEK{file: f.kekFile, passphraseFile: f.passphraseFile, plaintext: f.plaintext, variable: kekVariable}
+	kek, _, err := n.kek("what is the ring encrypted with? Give --kek-file FILE ('wafer keys new' makes the file), --passphrase-file FILE, or set " + kekVariable)
+	return kek, err
+}
+
+// A namedKEK is a key encryption key, as flags with a common prefix name it: --new-kek-file,
+// --new-passphrase-file, --new-insecure-plaintext.
+type namedKEK struct {
+	prefix               string // of the flags: "", "new-"
+	variable             string // of the environment, which may hold the key itself
+	file, passphraseFile string
+	plaintext            bool
+}
+
+// kek returns the key encryption key, and what to call it. none is the error if there is none.
+func (n *namedKEK) kek(none string) (kek keys.KEK, what string, _ error) {
+	given := 0
+	for _, g := range []struct {
+		named bool
+		kek   func() keys.KEK
+		what  string
+	}{
+		{n.file != "", func() keys.KEK { return keys.KEKFile(n.file) }, "the key of " + n.file},
+		{n.passphraseFile != "", func() keys.KEK { return keys.PassphraseFile(n.passphraseFile) }, "the passphrase of " + n.passphraseFile},
+		{n.plaintext, keys.InsecurePlaintext, "nothing: it is in plain text"},
+	} {
+		if g.named {
+			given++
+			kek, what = g.kek(), g.what
+		}
 	}
 	switch {
-	case len(given) > 1:
-		return keys.KEK{}, usagef("give one of --kek-file, --passphrase-file and --insecure-plaintext")
-	case len(given) == 1:
-		return given[0], nil
-	case os.Getenv(kekVariable) != "":
-		return keys.KEKEnv(kekVariable), nil
+	case given > 1 && !n.plaintext:
+		return keys.KEK{}, "", usagef("give one of --%[1]skek-file and --%[1]spassphrase-file", n.prefix)
+	case given > 1:
+		return keys.KEK{}, "", usagef("give one of --%[1]skek-file, --%[1]spassphrase-file and --%[1]sinsecure-plaintext", n.prefix)
+	case given == 1:
+		return kek, what, nil
+	case os.Getenv(n.variable) != "":
+		return keys.KEKEnv(n.variable), "the key of " + n.variable, nil
 	}
-	return keys.KEK{}, usagef("what is the ring encrypted with? Give --kek-file FILE ('wafer keys new' makes the file), --passphrase-file FILE, or set %s", kekVariable)
+	return keys.KEK{}, "", usagef("%s", none)
 }
 
-// open opens the ring to read it once, or to change it once.
-func (f *ringFlags) open(ctx context.Context) (*keys.File, error) {
-	if f.file == "" {
-		return nil, usagef("which ring? Give --file FILE")
-	}
-	kek, err := f.kek()
-	if err != nil {
-		return nil, err
-	}
-	file, err := keys.OpenFile(ctx, f.file, kek, keys.FileConfig{
-		Poll: time.Hour, PollOnly: true, Logger: slog.New(slog.DiscardHandler),
-	})
-	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, keys.ErrKEK) {
-		return nil, noRing(f.file)
-	}
-	return file, err
-}
-
-func noRing(file string) error {
-	return errors.New("there is no ring " + file + "; 'wafer keys new' makes one")
-}
-
-// edit changes the ring.
-func (f *ringFlags) edit(ctx context.Context, change func(*keys.Ring) (*keys.Ring, error)) (before, after *keys.Ring, err error) {
-	ctx, cancel := context.WithTimeout(ctx, lockTime)
-	defer cancel()
-	file, err := f.open(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer file.Close()
-	err = file.Edit(ctx, func(r *keys.Ring) (*keys.Ring, error) {
-		before = r
-		return change(r)
-	})
-	return before, file.Ring(), err
-}
-
-// read returns the ring.
-func (f *ringFlags) read(ctx context.Context) (*keys.Ring, error) {
-	file, err := f.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return file.Ring(), nil
+// isMissing reports whether a file is named that does not exist.
+func isMissing(file string) bool {
+	_, err := os.Stat(file)
+	return file != "" && errors.Is(err, fs.ErrNotExist)
 }

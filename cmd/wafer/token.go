@@ -50,7 +50,7 @@ open.`,
 		}
 		in := inspectHeader(compact)
 		if ring.file != "" {
-			r, err := ring.read(cmd.Context())
+			r, err := (&listFlags{ring: ring}).readRing(cmd.Context())
 			if err != nil {
 				return err
 			}

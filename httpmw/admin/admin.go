@@ -9,8 +9,10 @@
 //	POST /revocations/lookup   {"scope", "id"}                                      is it revoked, since and until when
 //	GET  /status               the list as this replica sees it
 //	GET  /replicas             every replica that reads the list
-//	GET  /keys                 the ring, without secrets
-//	POST /keys/rotate          {"after"?, "immediate"?, "reason"?, "actor"?}        add a key
+//	GET  /keys                 the ring, without secrets, and which replicas have and use each key
+//	POST /keys/rotate          {"after"?, "immediate"?, "if_older_than"?, "reason"?, "actor"?}  add a key
+//	POST /keys/prune           {"reason"?, "actor"?}                                remove the keys that expired
+//	POST /keys/extend          {"max_session", "reason"?, "actor"?}                 allow longer sessions
 //	POST /keys/{kid}/revoke    {"key_only"?, "reason"?, "actor"?}                   refuse what a key sealed
 //	GET  /openapi.json         a description of all of this, for programs
 //
@@ -34,6 +36,8 @@
 //	method        405  the path does not have this method
 //	pending       409  a new key is waiting already
 //	full          409  the ring holds as many keys as it can
+//	shorter       409  the ring allows longer sessions already
+//	in_use        409  a living session may still need a key that expired
 //	too_large     413  the body is too long
 //	media_type    415  the body is not application/json
 //	invalid       422  a member has a value that is not allowed

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -13,19 +14,34 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-const week = 7 * 24 * time.Hour
+// longestWait is how long a new key may wait at most, and how old one may have to be.
+const longestWait = 366 * 24 * time.Hour
 
-func (a *api) listKeys(*call) (any, error) { return a.ring(), nil }
+func (a *api) listKeys(c *call) (any, error) { return a.reported(c), nil }
 
 func (a *api) ring() adminapi.Ring { return adminapi.RingOf(a.keys.Ring(), time.Now()) }
+
+// reported is ring with what the replicas report of the keys, if the store answers.
+func (a *api) reported(c *call) adminapi.Ring {
+	running, err := a.list.Replicas(c.Context())
+	if err != nil {
+		return a.ring()
+	}
+	return adminapi.ReportedRing(a.keys.Ring(), time.Now(), running, keys.MeterFor(a.keys))
+}
 
 func (a *api) rotateKeys(c *call) (any, error) {
 	var asked adminapi.Rotation
 	if err := c.read(&asked); err != nil {
 		return nil, err
 	}
-	if asked.After < 0 || asked.After > int64(week/time.Second) {
-		return nil, invalid(`"after" must be a number of seconds from 0 to 604800, which is a week.`)
+	for _, n := range []struct {
+		name    string
+		seconds int64
+	}{{"after", asked.After}, {"if_older_than", asked.IfOlderThan}} {
+		if n.seconds < 0 || n.seconds > int64(longestWait/time.Second) {
+			return nil, invalid(fmt.Sprintf("%q must be a number of seconds from 0 to %d, which is 366 days.", n.name, int64(longestWait/time.Second)))
+		}
 	}
 	if asked.Immediate && asked.After != 0 {
 		return nil, invalid(`Send "immediate" or "after", not both.`)
@@ -34,9 +50,50 @@ func (a *api) rotateKeys(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rotation := keys.Rotation{After: time.Duration(asked.After) * time.Second, Immediate: asked.Immediate}
-	err = a.edit(c, func(r *keys.Ring, now time.Time) (*keys.Ring, error) { return r.Rotate(now, rotation) })
-	audit.Log(c.Context(), a.log, "admin: keys rotated", by, err, slog.Bool("immediate", asked.Immediate))
+	return a.change(c, "admin: keys rotated", by, asked.Change, slog.Bool("immediate", asked.Immediate))
+}
+
+func (a *api) pruneKeys(c *call) (any, error) {
+	var asked adminapi.Pruning
+	if err := c.read(&asked); err != nil {
+		return nil, err
+	}
+	by, err := c.by(asked.Actor, asked.Reason)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.reported(c).Prunable(time.Now()); err != nil {
+		return nil, refuse(http.StatusConflict, "in_use", sentence(err))
+	}
+	return a.change(c, "admin: keys pruned", by, asked.Change)
+}
+
+func (a *api) extendRing(c *call) (any, error) {
+	var asked adminapi.Extension
+	if err := c.read(&asked); err != nil {
+		return nil, err
+	}
+	if longest := int64(keys.LongestSession / time.Second); asked.MaxSession < 1 || asked.MaxSession > longest {
+		return nil, invalid(fmt.Sprintf(`"max_session" must be a number of seconds from 1 to %d, which is 3650 days.`, longest))
+	}
+	by, err := c.by(asked.Actor, asked.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return a.change(c, "admin: ring extended", by, asked.Change)
+}
+
+// change changes the ring, and writes the audit line unless nothing had to change. It answers with the
+// ring.
+func (a *api) change(c *call, what string, by audit.By, change func(*keys.Ring, time.Time) (*keys.Ring, error), attrs ...slog.Attr) (any, error) {
+	before := a.ring()
+	err := a.edit(c, func(r *keys.Ring, now time.Time) (*keys.Ring, error) {
+		before = adminapi.RingOf(r, now)
+		return change(r, now)
+	})
+	if changes := adminapi.Changes(before, a.ring()); err != nil || len(changes) > 0 {
+		audit.Log(c.Context(), a.log, what, by, err, append(attrs, changes...)...)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +165,7 @@ func (a *api) edit(c *call, change func(*keys.Ring, time.Time) (*keys.Ring, erro
 		return keys.ErrReadOnly
 	}
 	err := editor.Edit(c.Context(), func(r *keys.Ring) (*keys.Ring, error) { return change(r, time.Now()) })
-	for _, known := range []error{nil, keys.ErrReadOnly, keys.ErrPending, keys.ErrFull, keys.ErrUnknownKey} {
+	for _, known := range []error{nil, keys.ErrReadOnly, keys.ErrPending, keys.ErrFull, keys.ErrUnknownKey, keys.ErrShorter} {
 		if errors.Is(err, known) {
 			return err
 		}

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -91,7 +92,7 @@ func TestRotate(t *testing.T) {
 		})
 	}
 	f := start(t)
-	for _, body := range []string{`{"after":-1}`, `{"after":604801}`, `{"immediate":true,"after":60}`} {
+	for _, body := range []string{`{"after":-1}`, `{"after":31622401}`, `{"if_older_than":-1}`, `{"if_older_than":31622401}`, `{"immediate":true,"after":60}`} {
 		f.post("/keys/rotate", body).want(t, http.StatusUnprocessableEntity, "invalid")
 	}
 	if n := len(f.states()); n != 1 {
@@ -99,6 +100,81 @@ func TestRotate(t *testing.T) {
 	}
 	f.post("/keys/rotate", "").want(t, http.StatusOK, "")
 	f.post("/keys/rotate", "").want(t, http.StatusConflict, "pending")
+}
+
+// A timer may ask every hour, and makes one key a month.
+func TestRotateIfOlder(t *testing.T) {
+	f := start(t)
+	f.post("/keys/rotate", `{"if_older_than":2592000}`).want(t, http.StatusOK, "")
+	if n := len(f.states()); n != 1 {
+		t.Errorf("%d keys after a rotation of a young ring, want 1", n)
+	}
+	f.serve(f.threeKeys())
+	for range 2 { // the second time a key is waiting
+		f.post("/keys/rotate", `{"if_older_than":2592000}`).want(t, http.StatusOK, "")
+		if n := len(f.states()); n != 4 {
+			t.Errorf("%d keys after a rotation of an old ring, want 4", n)
+		}
+	}
+	if n := len(f.log.entries(t)); n != 1 {
+		t.Errorf("%d audit lines for one key: %s", n, f.log)
+	}
+}
+
+func TestExtend(t *testing.T) {
+	f := start(t)
+	for _, body := range []string{``, `{"max_session":0}`, `{"max_session":-1}`, `{"max_session":315360001}`} {
+		f.post("/keys/extend", body).want(t, http.StatusUnprocessableEntity, "invalid")
+	}
+	f.post("/keys/extend", `{"max_session":3600}`).want(t, http.StatusConflict, "shorter")
+	got := f.post("/keys/extend", `{"max_session":2592000,"reason":"remember me"}`)
+	got.want(t, http.StatusOK, "")
+	if f.keys.Ring().MaxSession() != 30*24*time.Hour || got.body["max_session"] != 2592000.0 {
+		t.Errorf("max_session %v in the ring, %v in the answer", f.keys.Ring().MaxSession(), got.body["max_session"])
+	}
+	f.post("/keys/extend", `{"max_session":2592000}`).want(t, http.StatusOK, "")
+	entries := f.log.entries(t)
+	if len(entries) != 2 || entries[0]["error"] == nil || entries[1]["msg"] != "admin: ring extended" ||
+		entries[1]["reason"] != "remember me" || entries[1]["max_session"] != 2592000.0 {
+		t.Errorf("audit lines, of a refused and of a done extension: %s", f.log)
+	}
+}
+
+// threeKeys makes a file with a ring of one key that seals, and two that expired.
+func (f *fixture) threeKeys() *keys.File {
+	f.t.Helper()
+	ring, err := keys.Parse([]byte(`{"ring":"pU3KGCUwux1tEyze1iN7Lg","iat":1767225600,"max_session":86400,"list_key":"2R4_ch_LGXEXRJTWSTydXDRgvjEgHmn-2qDu6LmZf1w","keys":[{"kty":"oct","alg":"A256GCM","kid":"9fefK0k0r4c","k":"dwb4XYaQAkrWvaNAG-nIy8zJNfbNH2EiauFTOK4aNAA","iat":1767312000,"nbf":1767312600},{"kty":"oct","alg":"A256GCM","kid":"gbG68j47-e4","k":"sQvstVY7_B5vk0J-y8j-KVXlzY5G3I7Ut8J2TSpaTXY","iat":1767225601,"nbf":1767225600,"exp":1767485400},{"kty":"oct","alg":"A256GCM","kid":"TTO6DSRqwEw","k":"fCmZ_a_lkyU81lSvTfrXFCegrrP-6SMvivIhH57kkcU","iat":1767225600,"nbf":1767225600,"exp":1767398400,"revoked":1767225660}]}`))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	path := filepath.Join(f.t.TempDir(), "ring.json")
+	if err := keys.CreateFile(f.t.Context(), path, keys.InsecurePlaintext(), ring); err != nil {
+		f.t.Fatal(err)
+	}
+	file, err := keys.OpenFile(f.t.Context(), path, keys.InsecurePlaintext(), keys.FileConfig{Logger: quiet})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { file.Close() })
+	return file
+}
+
+func TestPrune(t *testing.T) {
+	f := start(t)
+	f.serve(f.threeKeys())
+	if n := len(f.states()); n != 3 {
+		t.Fatalf("%d keys before", n)
+	}
+	for range 2 { // the second time finds it done
+		f.post("/keys/prune", `{"reason":"monthly"}`).want(t, http.StatusOK, "")
+	}
+	if states := f.states(); len(states) != 1 || states["9fefK0k0r4c"] != keys.Sealing.String() {
+		t.Errorf("states %v", states)
+	}
+	entries := f.log.entries(t)
+	if len(entries) != 1 || entries[0]["msg"] != "admin: keys pruned" || mustJSON(t, map[string]any{"": entries[0]["removed"]}) != `{"":["gbG68j47-e4","TTO6DSRqwEw"]}` {
+		t.Errorf("audit lines: %s", f.log)
+	}
 }
 
 // R25: the ring decides, the list announces, and everyone goes too unless that is declined.
@@ -185,6 +261,8 @@ func TestARingThatCannotBeEdited(t *testing.T) {
 	f.serve(keys.Static(f.keys.Ring()))
 	kid := f.keys.Ring().Keys()[0].ID()
 	f.post("/keys/rotate", "").want(t, http.StatusNotImplemented, "read_only")
+	f.post("/keys/prune", "").want(t, http.StatusNotImplemented, "read_only")
+	f.post("/keys/extend", `{"max_session":2592000}`).want(t, http.StatusNotImplemented, "read_only")
 	f.post("/keys/"+kid+"/revoke", "").want(t, http.StatusNotImplemented, "read_only")
 	f.request(http.MethodGet, "/keys", "").want(t, http.StatusOK, "")
 

@@ -50,7 +50,8 @@ func TestTheDocumentDescribesEveryDocument(t *testing.T) {
 	types := map[string]any{}
 	for _, v := range []any{
 		adminapi.Revocation{}, adminapi.Receipt{}, adminapi.Question{}, adminapi.Finding{}, adminapi.Rotation{}, adminapi.KeyRevocation{},
-		adminapi.Ring{}, adminapi.Key{}, adminapi.Status{}, adminapi.Promise{}, adminapi.Counters{}, adminapi.Replicas{}, adminapi.Replica{}, adminapi.KeyUse{},
+		adminapi.Pruning{}, adminapi.Extension{}, adminapi.Ring{}, adminapi.Key{}, adminapi.Use{}, adminapi.Holders{}, adminapi.Holder{},
+		adminapi.Status{}, adminapi.Promise{}, adminapi.Counters{}, adminapi.Replicas{}, adminapi.Replica{}, adminapi.KeyUse{},
 		adminapi.Problem{},
 	} {
 		types[reflect.TypeOf(v).Name()] = v

@@ -64,8 +64,10 @@ func problemOf(err error) *problem {
 		return refuse(http.StatusNotFound, "no_key", "The ring has no such key.")
 	case errors.Is(err, keys.ErrPending):
 		return refuse(http.StatusConflict, "pending", "A new key is waiting already. It seals when its time comes.")
+	case errors.Is(err, keys.ErrShorter):
+		return refuse(http.StatusConflict, "shorter", "The ring allows longer sessions already. The limit cannot be lowered.")
 	case errors.Is(err, keys.ErrFull):
-		return refuse(http.StatusConflict, "full", "The ring is full. Prune it: remove the keys that expired.")
+		return refuse(http.StatusConflict, "full", "The ring is full. POST /keys/prune removes the keys that expired.")
 	case errors.Is(err, revocation.ErrClosed):
 		return unavailable("closed", "This replica is shutting down. Nothing was done.")
 	case errors.Is(err, revocation.ErrNotReady):

@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/wafer-sessions/wafer/keys"
@@ -8,10 +9,24 @@ import (
 
 // A Rotation is the body of POST /keys/rotate.
 type Rotation struct {
-	After     int64  `json:"after,omitempty"` // seconds until the new key seals; zero: 600
-	Immediate bool   `json:"immediate,omitempty"`
-	Reason    string `json:"reason,omitempty"`
-	Actor     string `json:"actor,omitempty"`
+	After       int64  `json:"after,omitempty"` // seconds until the new key seals; zero: 600
+	Immediate   bool   `json:"immediate,omitempty"`
+	IfOlderThan int64  `json:"if_older_than,omitempty"` // seconds; a younger newest key stays the newest; zero: rotate
+	Reason      string `json:"reason,omitempty"`
+	Actor       string `json:"actor,omitempty"`
+}
+
+// A Pruning is the body of POST /keys/prune.
+type Pruning struct {
+	Reason string `json:"reason,omitempty"`
+	Actor  string `json:"actor,omitempty"`
+}
+
+// An Extension is the body of POST /keys/extend.
+type Extension struct {
+	MaxSession int64  `json:"max_session"` // seconds, the longest session from now on
+	Reason     string `json:"reason,omitempty"`
+	Actor      string `json:"actor,omitempty"`
 }
 
 // A KeyRevocation is the body of POST /keys/{kid}/revoke.
@@ -20,6 +35,33 @@ type KeyRevocation struct {
 	Reason  string `json:"reason,omitempty"`
 	Actor   string `json:"actor,omitempty"`
 }
+
+// Change adds a key to r.
+func (a Rotation) Change(r *keys.Ring, now time.Time) (*keys.Ring, error) {
+	how := keys.Rotation{After: seconds(a.After), Immediate: a.Immediate}
+	if a.IfOlderThan == 0 {
+		return r.Rotate(now, how)
+	}
+	return rotateIfOlder(r, now, seconds(a.IfOlderThan), how)
+}
+
+func rotateIfOlder(r *keys.Ring, now time.Time, age time.Duration, how keys.Rotation) (*keys.Ring, error) {
+	newest := r.Keys()[0]
+	if r.State(newest, now) == keys.Pending || r.State(newest, now) == keys.Sealing && now.Sub(newest.NotBefore()) < age {
+		return r, nil
+	}
+	return r.Rotate(now, how)
+}
+
+// Change removes the expired keys from r.
+func (Pruning) Change(r *keys.Ring, now time.Time) (*keys.Ring, error) { return r.Prune(now), nil }
+
+// Change makes r a ring for longer sessions.
+func (a Extension) Change(r *keys.Ring, now time.Time) (*keys.Ring, error) {
+	return r.Extend(now, seconds(a.MaxSession))
+}
+
+func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
 
 // A Ring describes a key ring without its secrets.
 type Ring struct {
@@ -36,6 +78,9 @@ type Key struct {
 	NotBefore time.Time  `json:"nbf"`           // it seals from then on
 	Expires   *time.Time `json:"exp,omitempty"` // it opens until then; absent: until a newer key takes over
 	Revoked   *time.Time `json:"revoked,omitempty"`
+	Needed    *time.Time `json:"needed,omitempty"`   // a living session may need it until then; absent: until exp
+	Use       *Use       `json:"use,omitempty"`      // absent: not known
+	Replicas  *Holders   `json:"replicas,omitempty"` // absent: not known, or expired
 }
 
 // RingOf describes r as it is at now.
@@ -49,14 +94,70 @@ func RingOf(r *keys.Ring, now time.Time) Ring {
 
 // KeyOf describes the key k of r as it is at now.
 func KeyOf(r *keys.Ring, k keys.Key, now time.Time) Key {
-	d := Key{ID: k.ID(), State: r.State(k, now).String(), IssuedAt: k.IssuedAt().UTC(), NotBefore: k.NotBefore().UTC()}
-	if at := k.Expires(); !at.IsZero() {
-		at = at.UTC()
-		d.Expires = &at
+	return Key{
+		ID: k.ID(), State: r.State(k, now).String(), IssuedAt: k.IssuedAt().UTC(), NotBefore: k.NotBefore().UTC(),
+		Expires: moment(k.Expires()), Revoked: revokedAt(k),
 	}
-	if at, revoked := k.Revoked(); revoked {
-		at = at.UTC()
-		d.Revoked = &at
+}
+
+func revokedAt(k keys.Key) *time.Time {
+	at, _ := k.Revoked()
+	return moment(at)
+}
+
+// Key returns the key with that id.
+func (d Ring) Key(kid string) (Key, bool) {
+	for _, k := range d.Keys {
+		if k.ID == kid {
+			return k, true
+		}
 	}
-	return d
+	return Key{}, false
+}
+
+// Expired returns the keys that a pruning at now removes. The newest key always stays.
+func (d Ring) Expired(now time.Time) (all []Key) {
+	for i, k := range d.Keys {
+		if i > 0 && k.Expires != nil && !k.Expires.After(now) {
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+// Changes says for the audit log what a change made of before. It returns nothing if that is after.
+func Changes(before, after Ring) (attrs []slog.Attr) {
+	if added := after.Without(before); len(added) > 0 {
+		attrs = append(attrs, slog.Any("added", added))
+	}
+	if removed := before.Without(after); len(removed) > 0 {
+		attrs = append(attrs, slog.Any("removed", removed))
+	}
+	if revoked := after.RevokedSince(before); len(revoked) > 0 {
+		attrs = append(attrs, slog.Any("revoked", revoked))
+	}
+	if after.MaxSession != before.MaxSession {
+		attrs = append(attrs, slog.Int64("max_session", after.MaxSession))
+	}
+	return attrs
+}
+
+// RevokedSince returns the ids of the keys that are revoked in d and were not in before.
+func (d Ring) RevokedSince(before Ring) (kids []string) {
+	for _, k := range d.Keys {
+		if old, _ := before.Key(k.ID); k.Revoked != nil && old.Revoked == nil {
+			kids = append(kids, k.ID)
+		}
+	}
+	return kids
+}
+
+// Without returns the ids of the keys of d that other does not have.
+func (d Ring) Without(other Ring) (kids []string) {
+	for _, k := range d.Keys {
+		if _, ok := other.Key(k.ID); !ok {
+			kids = append(kids, k.ID)
+		}
+	}
+	return kids
 }

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wafer-sessions/wafer/keys"
+)
+
+func keysRewrap() *cobra.Command {
+	var f placeFlags
+	to := namedKEK{prefix: "new-", variable: newKEKVariable}
+	cmd := &cobra.Command{
+		Use:   "rewrap",
+		Short: "Encrypt the ring under another key or passphrase; nobody is logged out",
+		Long: `Encrypts the ring under another key encryption key (KEK) or passphrase, in its file
+or in Redis. The ring itself does not change, so nobody is logged out.
+
+Name the old KEK as always (--kek-file, --passphrase-file or WAFER_KEK), and the
+new one with --new-kek-file, --new-passphrase-file or WAFER_NEW_KEK. If the new
+KEK file does not exist, the command makes it.
+
+Replicas that run with the old KEK keep the ring that they have. They see no
+change of the ring until you restart them with the new KEK. Do that soon.`,
+		Example: `  wafer keys rewrap --file ring.jwe --kek-file kek --new-kek-file kek2
+  wafer keys rewrap --redis redis://localhost:6379 --kek-file kek --new-kek-file kek2
+  wafer keys rewrap --file ring.json --insecure-plaintext --new-kek-file kek`,
+		Args: cobra.NoArgs,
+	}
+	f.addStore(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&to.file, "new-kek-file", "", "`FILE` with the new key encryption key, made if it does not exist;\n"+newKEKVariable+" may hold the key itself")
+	flags.StringVar(&to.passphraseFile, "new-passphrase-file", "", "`FILE` with the new passphrase")
+	cmd.MarkFlagFilename("new-kek-file")
+	cmd.MarkFlagFilename("new-passphrase-file")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return f.rewrap(cmd, to) }
+	return cmd
+}
+
+func (f *placeFlags) rewrap(cmd *cobra.Command, to namedKEK) error {
+	store, err := f.store()
+	if err != nil {
+		return err
+	}
+	kek, what, err := to.kek("what is the new encryption of the ring? Give --new-kek-file FILE, --new-passphrase-file FILE, or set " + newKEKVariable)
+	if err != nil {
+		return err
+	}
+	makes := isMissing(to.file)
+	ctx, cancel := context.WithTimeout(cmd.Context(), lockTime)
+	defer cancel()
+	if makes { // only if the old KEK opens the ring
+		opened, err := store.open(ctx)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(opened.Close(), keys.CreateKEK(to.file)); err != nil {
+			return err
+		}
+	}
+	if err := store.rewrap(ctx, kek); err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	if makes {
+		fmt.Fprintf(out, keepApart, to.file)
+	}
+	fmt.Fprintf(out, "The ring %s is encrypted with %s. Nobody is logged out.\nRestart the replicas with it soon: until then they see no change of the ring.\n", store, what)
+	return nil
+}
