@@ -21,7 +21,7 @@ const (
 type keyRotate struct {
 	keysChange
 	after, ifOlder, wait days
-	now, cancel          bool
+	now                  bool
 }
 
 func keysRotate() *cobra.Command {
@@ -36,7 +36,7 @@ Nobody is logged out.
 With --now the new key seals at once. Until a replica has loaded the new key, it
 treats sessions sealed with it as logged out.
 
-With --wait the command returns when every running replica has the newest key. If
+With --wait the command returns when every running replica has the new key. If
 some do not have it in time, it names them, and the exit status is 1. Then take
 the key back with --cancel, before it seals.
 
@@ -53,7 +53,7 @@ is 0.`,
 	flags.Var(&f.after, "after", "how long the new key waits (default 10m)")
 	flags.BoolVar(&f.now, "now", false, "let the new key seal at once")
 	flags.Var(&f.ifOlder, "if-older-than", "do nothing while the newest key is younger, as 30d")
-	flags.Var(&f.wait, "wait", "wait until every replica has the newest key, for so long at\nthe most")
+	flags.Var(&f.wait, "wait", "wait until every replica has the new key, for so long at the\nmost")
 	flags.Lookup("wait").NoOptDefVal = defaultWait
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return f.run(cmd) }
 	return cmd
@@ -91,7 +91,11 @@ func (f *keyRotate) run(cmd *cobra.Command) error {
 		f.print(cmd.OutOrStdout(), before, after, now)
 	}
 	if f.wait != 0 {
-		after, err = f.waitFor(cmd, p, after)
+		kid := after.Keys[0].ID // if nothing was added
+		if added := after.Without(before); len(added) > 0 {
+			kid = added[0]
+		}
+		after, err = f.waitFor(cmd, p, after, kid)
 	}
 	if *f.json {
 		err = errors.Join(printJSON(cmd.OutOrStdout(), after), err)
@@ -156,10 +160,9 @@ func printAdded(out io.Writer, before, after adminapi.Ring, now time.Time) {
 	}
 }
 
-// waitFor returns the ring once every replica has the newest key.
-func (f *keyRotate) waitFor(cmd *cobra.Command, p ringPlace, d adminapi.Ring) (adminapi.Ring, error) {
-	kid, out := d.Keys[0].ID, cmd.OutOrStdout()
-	show := newProgress(cmd.ErrOrStderr(), 0)
+// waitFor returns the ring d as it is once every replica has a key.
+func (f *keyRotate) waitFor(cmd *cobra.Command, p ringPlace, d adminapi.Ring, kid string) (adminapi.Ring, error) {
+	out, show := cmd.OutOrStdout(), newProgress(cmd.ErrOrStderr(), 0)
 	defer show.end()
 	ctx, cancel := context.WithTimeout(cmd.Context(), time.Duration(f.wait))
 	defer cancel()

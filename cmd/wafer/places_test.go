@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,12 +18,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/admin"
 	"github.com/wafer-sessions/wafer/internal/redistest"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/keys/rediskeys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // TestKeysInEveryPlace runs the same scripts with the ring in a file, in Redis, and behind the admin API
@@ -38,7 +43,7 @@ func TestKeysInEveryPlace(t *testing.T) {
 				RequireExplicitExec: true,
 				Condition:           func(name string) (bool, error) { return name == place, nil },
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"exits": exits, "kid": kid,
+					"exits": exits, "kid": kid, "replicas": replicas, "visit": visit,
 				},
 				Setup: func(env *testscript.Env) error { return openPlace(env, place, server) },
 			})
@@ -48,10 +53,10 @@ func TestKeysInEveryPlace(t *testing.T) {
 
 // fleet is what a script has of the application whose ring it changes.
 type fleet struct {
-	place string
-	open  func(context.Context) (openedRing, error) // as a replica does
-	list  func(context.Context) (*redisstore.Store, error)
-	close []func() error
+	open    func(context.Context) (openedRing, error) // as a replica does
+	list    func(context.Context) (*redisstore.Store, error)
+	close   []func() error
+	running []http.Handler // of the replicas that keep sessions
 }
 
 type fleetKey struct{}
@@ -65,7 +70,7 @@ func openPlace(env *testscript.Env, place string, server *redistest.Server) erro
 		kek     = keys.KEKFile(kekFile)
 		file    = filepath.Join(env.WorkDir, "ring.jwe")
 		config  = rediskeys.Config{Prefix: prefix, Poll: 50 * time.Millisecond, Logger: quiet}
-		f       = &fleet{place: place}
+		f       = &fleet{}
 	)
 	env.Values[fleetKey{}] = f
 	env.Defer(func() {
@@ -152,4 +157,70 @@ func (f *fleet) join(ctx context.Context) (openedRing, *revocation.List, error) 
 	}
 	f.close = append(f.close, list.Close)
 	return ring, list, nil
+}
+
+// replicas N [stuck] starts replicas of the application, and waits until the registry has them. One that
+// is stuck sees no change of the ring.
+func replicas(ts *testscript.TestScript, _ bool, args []string) {
+	f, ctx := ts.Value(fleetKey{}).(*fleet), context.Background()
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for range n {
+		ring, list, err := f.join(ctx)
+		ts.Check(err)
+		var source keys.Source = ring
+		if len(args) > 1 {
+			source = keys.Static(ring.Ring())
+		}
+		sessions, err := httpmw.New[string](source, list, httpmw.Config{App: "shop", InsecureHTTP: true, Logger: quiet})
+		ts.Check(err)
+		f.running = append(f.running, sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := sessions.From(r.Context()).Set("hello"); err != nil {
+				http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			}
+		})))
+	}
+	f.await(ts, "the replicas report their keys", func(all []revlog.Replica) bool { return len(all) == len(f.running) })
+}
+
+// visit N has N visitors begin a session at each running replica and come back once, and waits until the
+// registry knows.
+func visit(ts *testscript.TestScript, _ bool, args []string) {
+	f := ts.Value(fleetKey{}).(*fleet)
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for _, replica := range f.running {
+		for range n {
+			first := httptest.NewRecorder()
+			replica.ServeHTTP(first, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/", nil))
+			again := httptest.NewRequest(http.MethodGet, "http://127.0.0.1/", nil)
+			for _, c := range first.Result().Cookies() {
+				again.AddCookie(c)
+			}
+			replica.ServeHTTP(httptest.NewRecorder(), again)
+		}
+	}
+	f.await(ts, "all replicas report what they sealed and opened", func(all []revlog.Replica) bool {
+		return !slices.ContainsFunc(all, func(r revlog.Replica) bool {
+			return !slices.ContainsFunc(r.Keys, func(k revlog.KeyUse) bool { return k.Seals > 0 && !k.Opened.IsZero() })
+		})
+	})
+}
+
+// await waits until what the replicas report that keep sessions is as wanted.
+func (f *fleet) await(ts *testscript.TestScript, what string, ok func([]revlog.Replica) bool) {
+	store, err := f.list(context.Background())
+	ts.Check(err)
+	defer store.Close()
+	for deadline := time.Now().Add(time.Minute); ; {
+		all, err := store.Replicas(context.Background())
+		ts.Check(err)
+		if ok(slices.DeleteFunc(all, func(r revlog.Replica) bool { return len(r.Keys) == 0 })) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("still waiting: %s: %+v", what, all)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
 }
