@@ -23,8 +23,10 @@ Name the old KEK as always (--kek-file, --passphrase-file or WAFER_KEK), and the
 new one with --new-kek-file, --new-passphrase-file or WAFER_NEW_KEK. If the new
 KEK file does not exist, the command makes it.
 
-Replicas that run with the old KEK keep the ring that they have. They see no
-change of the ring until you restart them with the new KEK. Do that soon.`,
+Replicas that run with both KEKs (keys.KEKs) follow by themselves. Those that run
+with the old KEK alone keep the ring that they have, and see no change of it until
+you restart them with the new KEK. So give all replicas both KEKs first, then
+rewrap the ring, and then take the old KEK away.`,
 		Example: `  wafer keys rewrap --file ring.jwe --kek-file kek --new-kek-file kek2
   wafer keys rewrap --redis redis://localhost:6379 --kek-file kek --new-kek-file kek2
   wafer keys rewrap --file ring.json --insecure-plaintext --new-kek-file kek`,
@@ -68,6 +70,6 @@ func (f *placeFlags) rewrap(cmd *cobra.Command, to namedKEK) error {
 	if makes {
 		fmt.Fprintf(out, keepApart, to.file)
 	}
-	fmt.Fprintf(out, "The ring %s is encrypted with %s. Nobody is logged out.\nRestart the replicas with it soon: until then they see no change of the ring.\n", store, what)
+	fmt.Fprintf(out, "The ring %s is encrypted with %s. Nobody is logged out.\nReplicas that have only the old key or passphrase see no change of the ring until they are restarted with the new one.\n", store, what)
 	return nil
 }
