@@ -328,14 +328,14 @@ func ahead(q *Query, now int64, skew time.Duration) bool {
 	return q.Epoch > now+skew.Milliseconds()
 }
 
-// Began returns since when the list remembers everything that it was told, for
-// at least MaxIdle: since it began, or since its MaxIdle was raised to that. Of
-// what was revoked before, it may know nothing. It is the zero time if l is
-// disabled, or has not joined its list yet.
+// Began returns the time since when the list has kept everything that it was told, for at
+// least MaxIdle: since the list was created, or since its retention was increased to that.
+// It may know nothing of what was revoked before. The time is zero if l is disabled or has
+// not joined its list.
 //
-// lost reports that its store lost data less than MaxIdle ago, when the list began
-// anew: replicas that had read it brought back what they knew, and the rest is in
-// doubt.
+// lost reports that the store lost data less than MaxIdle ago, so that the list was created
+// again or became incomplete. Replicas that had read the old data wrote back what they
+// knew. The rest is in doubt.
 func (l *Replica) Began() (at time.Time, lost bool) {
 	v := l.view.Load()
 	if v == nil {
