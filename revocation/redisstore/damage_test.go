@@ -93,6 +93,7 @@ func TestR1DamageIsALoss(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s.Do("FLUSHALL")
 			h := create(t, st, time.Hour)
+			write(t, st, revlog.Append{Assertions: all.Assertions[:1]})
 			write(t, st, all)
 			for _, c := range tt.do {
 				s.Do(c...)

@@ -380,10 +380,10 @@ func TestR12AForgedEntryInTheLog(t *testing.T) {
 		if e.Version != 0 {
 			body = string(e.AppendPacked(nil))
 		}
-		f.s.Do("EVAL", `local h = redis.call('HMGET', KEYS[1], 'ms', 'n')
+		f.s.Do("EVAL", `local h = redis.call('HMGET', KEYS[1], 'ms', 'n', 'i')
 			local ms, n = string.format('%.0f', h[1]), string.format('%.0f', h[2] + 1)
-			redis.call('XADD', KEYS[2], ms .. '-' .. n, 'e', ARGV[1] .. 'newchain')
-			redis.call('HSET', KEYS[1], 'n', n, 'c', 'newchain')`, "2", "{wafer}:head", "{wafer}:log", body)
+			redis.call('XADD', KEYS[2], ms .. '-' .. n, string.format('%.0f', n - h[3] - 1), ARGV[1] .. 'newchain')
+			redis.call('HSET', KEYS[1], 'n', n, 'i', h[3] + 1, 'c', 'newchain')`, "2", "{wafer}:head", "{wafer}:log", body)
 		redistest.Await(t, name+": it is counted", func() bool {
 			after := f.l.Stats().Anomalies
 			return after["forged"]+after["unknown"] > before["forged"]+before["unknown"]

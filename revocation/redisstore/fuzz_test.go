@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,15 +60,15 @@ var (
 
 	aLine   = string(append6(append6([]byte{0, 0, 0, 7}, 1_700_000_000_000), 1_700_000_000_001))
 	aRaise  = string(append6(append6(nil, 0), 9_000_000))
-	aHead   = []any{"1", strings.Repeat("g", 16), strings.Repeat("k", 16), "1700000000000", "2", "1700000000005", "chainsum", "0", aLine, aRaise, "0-0", "1", "2", "0"}
+	aHead   = []any{"1", strings.Repeat("g", 16), strings.Repeat("k", 16), "1700000000000", "3", "1700000000005", "chainsum", "0", aLine, aRaise, "0-0", "1", "2", "0"}
 	aSigned = revlog.Entry{Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: revlog.ScopeSession, Tag: revlog.Tag([]byte("a tag of a thing")), MAC: [8]byte([]byte("macmacma"))}
 	aGlobal = revlog.Entry{Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: revlog.ScopeEveryone, Params: "later", Limit: 1_700_000_000_009, MAC: [8]byte([]byte("MACMACMA"))}
 	aEntry  = string(aSigned.AppendPacked(nil)) + "chainsum"
 	aMark   = string(append6(append6(aGlobal.AppendPacked(nil), 1_700_000_000_003), 1_700_009_000_000)) + "chainsum"
 	aHeld   = string(aGlobal.AppendPacked(append(append6(nil, 1_700_000_000_003), 1)))
-	aLog    = []any{[]any{"1700000000003-1", []any{"e", aEntry}}, []any{"1700000000005-2", []any{"e", aMark}}}
+	aLog    = []any{[]any{"1700000000003-1", []any{"0", aEntry}}, []any{"1700000000005-3", []any{"1", aMark + aMark}}}
 	aAnswer = []any{string(aSigned.AppendPacked(append(append6(nil, maxNumber), 0))), aHeld}
-	aPage   = []any{aHead, int64(12), aLog, "1700000000003-1", int64(1_700_000_000_010), []any{"e" + strings.Repeat("\x00", 16), aField}}
+	aPage   = []any{aHead, int64(12), aLog, aLog[0], int64(1_700_000_000_010), []any{"e" + strings.Repeat("\x00", 16), aField}}
 	aField  = string(append6(append6(nil, 5), 9)) + aHeld[7:9] + aHeld[26:]
 	aWrite  = []any{int64(1), aHead, int64(3), int64(1_700_000_000_006), []any{int64(1_700_000_000_005), int64(2), int64(0), int64(maxNumber), aHeld}, aAnswer}
 	aRefuse = []any{int64(0), aHead, int64(3), int64(1_700_000_000_006), []any{}, aAnswer}
@@ -76,7 +77,10 @@ var (
 // What the fuzz targets begin with is good.
 func TestFuzzSeedsAreReplies(t *testing.T) {
 	var d decoder
-	if p, clock := d.page(aPage); clock == 0 || d.err != nil || len(p.Entries) != 2 || len(p.Globals) != 1 || p.Entries[1].W == 0 || p.Globals[0].MAC != aGlobal.MAC {
+	st := &Store{perItem: new(atomic.Int64)}
+	p, clock := d.page(aPage)
+	st.take(&d, &p, aLog, p.Oldest, 10, 10)
+	if clock == 0 || d.err != nil || len(p.Entries) != 3 || p.More || p.Oldest.N != 1 || len(p.Globals) != 1 || p.Entries[2].W == 0 || p.Globals[0].MAC != aGlobal.MAC {
 		t.Errorf("page: %+v, %v", p, d.err)
 	}
 	if a := d.confirmed([]any{aHead, int64(0), int64(1_700_000_000_003), aAnswer}); d.err != nil || len(a.Found) != 2 || a.Found[1].Params != "later" {
@@ -103,6 +107,7 @@ func FuzzReplies(f *testing.F) {
 		aHead, aPage, []any{aHead, int64(12), aLog, "", int64(5)}, []any{aHead, int64(0), int64(7), aAnswer}, aWrite, aRefuse,
 		nil, "", "OK", int64(-1), []any{}, []any{aHead}, []any{aHead[:5], "x", nil, nil}, []any{aHead, "-1", aLog, "1-2-3"},
 		[]any{aHead, strings.Repeat("9", 40), []any{"1-1"}, "x"}, []any{aHead, int64(0), []any{[]any{"1-1", []any{"e"}}}, "1-"},
+		[]any{aHead, int64(12), []any{[]any{"5-2", []any{"0", aEntry + aEntry + aEntry}}}, "", int64(5)},
 	} {
 		f.Add(encode(nil, reply))
 	}
@@ -110,6 +115,10 @@ func FuzzReplies(f *testing.F) {
 		reply, _ := decode(raw, 0)
 		var d decoder
 		p, clock := d.page(reply)
+		if d.err == nil {
+			st := &Store{perItem: new(atomic.Int64)}
+			st.take(&d, &p, reply.([]any)[2], p.Oldest, 10, 10)
+		}
 		sound(t, d.err, raw)
 		if d.err == nil {
 			whole(t, p.Head, len(raw))
@@ -175,30 +184,38 @@ func inRange(t *testing.T, all ...int64) {
 	}
 }
 
-// What is read as an entry is byte for byte what was written, and what is not keeps no
+// What is read as entries is byte for byte what was written, and what is not keeps no
 // version, so that its MAC fits nothing.
 func FuzzEntry(f *testing.F) {
 	f.Add("1700000000003-1", []byte(aEntry))
 	f.Add("1700000000005-2", []byte(aMark))
+	f.Add("1700000000003-2", []byte(aEntry+aMark))
+	f.Add("1700000000003-1", []byte(aMark+aEntry))
 	f.Add("1-1", []byte(aEntry+"x"))
 	f.Add("1-1", []byte(aMark[:40]))
 	f.Add("-", []byte{})
 	f.Fuzz(func(t *testing.T, id string, b []byte) {
 		var d decoder
-		e := d.fields(id, string(b))
+		all := d.entries(nil, id, string(b))
 		sound(t, d.err, b)
-		if d.err != nil || e.Version == 0 {
+		if d.err != nil || all[0].Version == 0 {
 			return
 		}
-		again := e.AppendPacked(nil)
-		if e.Scope != revlog.ScopeSession {
-			again = append6(append6(again, e.W), e.Until)
+		var again []byte
+		for _, e := range all {
+			again = e.AppendPacked(again)
+			if e.Scope != revlog.ScopeSession {
+				again = append6(append6(again, e.W), e.Until)
+			}
+			again = append(again, e.Chain[:]...)
+			inRange(t, e.Position.MS, e.Position.N, e.W, e.Until)
 		}
-		again = append(again, e.Chain[:]...)
 		if !bytes.Equal(again, b) {
 			t.Errorf("%x is read as %x", b, again)
 		}
-		inRange(t, e.Position.MS, e.Position.N, e.W, e.Until)
+		if last := all[len(all)-1].Position; last.String() != id && id == d.position(id).String() {
+			t.Errorf("the last of %s is at %s", id, last)
+		}
 	})
 }
 

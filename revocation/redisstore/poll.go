@@ -53,9 +53,10 @@ func (s *Store) poll(ctx context.Context, c revlog.Cursor, limit int) (p revlog.
 	}
 	pipe := s.client.Pipeline()
 	fields := pipe.HMGet(ctx, s.keys[0], pollFields...)
-	primary := pipe.Persist(ctx, s.keys[0])                                          // a demoted server refuses this
-	log := pipe.Do(ctx, "xrange", s.keys[1], c.From.String(), "+", "count", limit+1) // XRangeN would make a map of each entry
-	oldest := pipe.XRangeN(ctx, s.keys[1], "-", "+", 1)
+	primary := pipe.Persist(ctx, s.keys[0]) // a demoted server refuses this
+	count := s.itemsFor(limit)
+	log := pipe.Do(ctx, "xrange", s.keys[1], c.From.String(), "+", "count", count) // XRangeN would make a map of each item
+	oldest := pipe.Do(ctx, "xrange", s.keys[1], "-", "+", "count", 1)
 	pipe.Exec(ctx) // each command has its own error
 	if err := errors.Join(fields.Err(), primary.Err(), log.Err(), oldest.Err()); err != nil {
 		var ofServer redis.Error
@@ -68,16 +69,12 @@ func (s *Store) poll(ctx context.Context, c revlog.Cursor, limit int) (p revlog.
 	head := d.list(fields.Val(), len(pollFields))
 	p.Head = d.head(head)
 	heartbeat := d.int(head[11])
-	for _, item := range d.list(log.Val(), 0) {
-		if e := d.entry(item); e.Position.N <= p.Head.N {
-			p.Entries = append(p.Entries, e)
-		}
-	}
+	s.take(&d, &p, log.Val(), c.From, limit, count)
 	n := len(p.Entries)
-	if d.err != nil || n == 0 || n > limit || p.Entries[0].Position != c.From || p.Entries[n-1].Position.N != p.Head.N {
+	if d.err != nil || n == 0 || p.More || p.Entries[0].Position != c.From || p.Entries[n-1].Position.N != p.Head.N {
 		return p, false, nil
 	}
-	p.Oldest = d.position(oldest.Val()[0].ID)
+	p.Oldest = d.oldest(d.list(oldest.Val(), 1)[0])
 	var known bool
 	p.Heartbeat, known = s.clock.since(heartbeat, time.Now())
 	ok = d.err == nil && known && p.Heartbeat < heartbeatDue && p.Head.Layout == revlog.Layout && p.Head.ID == c.List && p.Head.MS >= c.Floor

@@ -53,34 +53,28 @@ func (s *Store) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) 
 	sent := time.Now()
 	pipe := s.client.Pipeline()
 	head := s.scripts.read.EvalSha(ctx, pipe, s.keys, named(c.List), c.Floor, c.From.String(), 0, flag(c.Globals))
-	log := pipe.Do(ctx, "xrange", s.keys[1], c.From.String(), "+", "count", limit+1) // XRangeN would make a map of each entry
-	pipe.Exec(ctx)                                                                   // each command has its own error
+	count := s.itemsFor(limit)
+	log := pipe.Do(ctx, "xrange", s.keys[1], c.From.String(), "+", "count", count) // XRangeN would make a map of each item
+	pipe.Exec(ctx)                                                                 // each command has its own error
 	reply, err := head.Result()
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		return s.page(ctx, c, limit)
 	} else if err != nil {
 		return revlog.Page{}, s.mapped(err)
 	}
-	entries, err := log.Slice()
+	items, err := log.Slice()
 	if err != nil {
 		return revlog.Page{}, s.mapped(err)
 	}
 	d := decoder{}
 	p, clock := d.page(reply)
-	p.Entries = make([]revlog.Entry, 0, len(entries))
-	for _, item := range entries {
-		if e := d.entry(item); e.Position.N <= p.Head.N {
-			p.Entries = append(p.Entries, e)
-		}
-	}
+	s.take(&d, &p, items, c.From, limit, count)
 	if d.err != nil {
 		return revlog.Page{}, d.err
 	}
 	s.clock.set(clock, sent)
 	end := c.From.N - 1
-	if n := len(p.Entries); n > limit {
-		p.Entries, p.More = p.Entries[:limit], true
-	} else if n > 0 {
+	if n := len(p.Entries); n > 0 {
 		end = p.Entries[n-1].Position.N
 	}
 	if !p.More && end < p.Head.N {
@@ -94,29 +88,24 @@ const atomicLimit = 512 // the highest number of entries that one script returns
 
 // page reads head and entries in one step.
 func (s *Store) page(ctx context.Context, c revlog.Cursor, limit int) (revlog.Page, error) {
-	// One more entry than wanted tells whether there are more.
-	reply, err := s.run(ctx, s.scripts.read, named(c.List), c.Floor, c.From.String(), limit+1, flag(c.Globals))
+	count := s.itemsFor(limit)
+	reply, err := s.run(ctx, s.scripts.read, named(c.List), c.Floor, c.From.String(), count, flag(c.Globals))
 	if err != nil {
 		return revlog.Page{}, err
 	}
 	d := decoder{}
 	p, _ := d.page(reply)
-	if len(p.Entries) > limit {
-		p.Entries, p.More = p.Entries[:limit], true
-	}
+	s.take(&d, &p, d.list(reply, 5)[2], c.From, limit, count)
 	fillUntil(p.Entries, p.Head)
 	return p, d.err
 }
 
-// page reads the reply of read.lua, and returns the clock of the server too.
+// page reads the reply of read.lua but for the entries, and returns the clock of the server too.
 func (d *decoder) page(reply any) (p revlog.Page, clock int64) {
 	r := d.list(reply, 5)
 	p.Head, p.Heartbeat = d.head(r[0]), d.ms(r[1])
-	for _, item := range d.list(r[2], 0) {
-		p.Entries = append(p.Entries, d.entry(item))
-	}
-	if oldest := d.text(r[3]); oldest != "" {
-		p.Oldest = d.position(oldest)
+	if r[3] != "" {
+		p.Oldest = d.oldest(r[3])
 	}
 	if len(r) > 5 {
 		p.Globals = d.globals(r[5])

@@ -55,7 +55,8 @@ type Store struct {
 	prefix  string   // of all other keys
 	where   string
 
-	clock *serverClock
+	clock   *serverClock
+	perItem *atomic.Int64 // entries in an item of the log, on average, when it was read last
 
 	log  *slog.Logger
 	rate *lograte.Limiter
@@ -160,6 +161,7 @@ func newStore(o *redis.UniversalOptions, c Config) *Store {
 		prefix:  base,
 		where:   where(o),
 		clock:   new(serverClock),
+		perItem: new(atomic.Int64),
 		log:     c.logger(),
 		rate:    new(lograte.Limiter), admitted: new(atomic.Bool),
 	}

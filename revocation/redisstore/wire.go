@@ -248,38 +248,6 @@ func (d *decoder) position(id string) (p revlog.Position) {
 	return revlog.Position{MS: d.int(ms), N: d.int(n)}
 }
 
-// entry reads one element of the reply to XRANGE.
-func (d *decoder) entry(v any) revlog.Entry {
-	r := d.list(v, 2)
-	var value any
-	if fields, ok := r[1].([]any); ok && len(fields) == 2 {
-		value = fields[1]
-	}
-	return d.fields(d.text(r[0]), value)
-}
-
-// fields reads an entry of the log: the entry as revlog packs it, W (6 bytes) and until (6), which
-// an entry about a session does not have, and chain (8). Anything else becomes an entry without a
-// version, so that it is never just skipped.
-func (d *decoder) fields(id string, v any) (e revlog.Entry) {
-	at := d.position(id)
-	text, _ := v.(string)
-	e, rest, ok := revlog.ParsePacked([]byte(text))
-	switch {
-	case ok && e.Scope == revlog.ScopeSession && len(rest) == 8:
-		e.W = revlog.Forever
-	case ok && e.Scope != revlog.ScopeSession && len(rest) == 20:
-		e.W, e.Until = get6(rest), get6(rest[6:])
-	default:
-		e = revlog.Entry{}
-	}
-	e.Position = at
-	if len(text) >= 8 {
-		copy(e.Chain[:], text[len(text)-8:])
-	}
-	return e
-}
-
 // fillUntil sets Until of entries about sessions. The log leaves it out, because it follows from
 // the retention at the time of the entry.
 func fillUntil(all []revlog.Entry, h revlog.Head) {

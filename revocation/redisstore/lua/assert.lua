@@ -22,7 +22,12 @@ local function retention(h)
   return keep
 end
 
--- append adds an entry to the log at log time at, unless the write is quiet.
+local SHARED = 64 -- the most entries in one item of the log
+
+-- append adds an entry to the log at log time at, unless the write is quiet. Entries of one write
+-- and one log time share items of the log, which makes reading many entries about ten times cheaper.
+-- The id of an item is that of its last entry, so that a read from any of them finds it. Its field
+-- is its surplus: how many entries there are up to it beyond one in each item.
 local function append(p, a, at, v, till)
   if p.quiet then return end
   local h = p.h
@@ -32,7 +37,9 @@ local function append(p, a, at, v, till)
   local id = dec(at) .. '-' .. dec(h.n)
   local sum = redis.sha1hex(h.c .. id .. body)
   h.c = struct.pack('>I4I4', tonumber(string.sub(sum, 1, 8), 16), tonumber(string.sub(sum, 9, 16), 16))
-  later(p, 'XADD', KEYS[2], 'NOMKSTREAM', 'MINID', '~', dec(h.ms - math.min(p.keep, 86400000)), id, 'e', body .. h.c)
+  if p.item and (p.item.at ~= at or #p.item == SHARED) then flush(p) end
+  local item = p.item or {at = at}
+  item.n, item[#item + 1], p.item = h.n, body .. h.c, item
   h.ms = at
 end
 

@@ -1,7 +1,7 @@
 -- KEYS of every script: 1 head (hash)  2 log (stream)  3 globals (hash)
 -- Fields of the head (sizes in bytes):
---   v layout, g list id, k check value of the list key, b complete from, n newest number, ms log
---   time, c chain, f floor
+--   v layout, g list id, k check value of the list key, b complete from, n newest number, i number of
+--   the newest item of the log, ms log time, c chain, f floor
 --   l terms: id 4, start 6, opened 6 each
 --   r retentions: from 6, retain 6 each
 --   kn known: how far some replica had read what was lost, and the term of that moment (ms-term)
@@ -9,7 +9,7 @@
 --   e open epoch: id 4, bits 1, until 6, count 4, opened 6
 --   x closed epochs: id 4, bits 1, until 6 each
 -- A script ends with an error by raising a table.
-local FIELDS = {'v', 'g', 'k', 'b', 'n', 'ms', 'c', 'f', 'l', 'r', 'kn', 't', 'm', 'ev', 'e', 'x'}
+local FIELDS = {'v', 'g', 'k', 'b', 'n', 'i', 'ms', 'c', 'f', 'l', 'r', 'kn', 't', 'm', 'ev', 'e', 'x'}
 local FOREVER = 281474976710655
 local YEAR = 31622400000
 
@@ -66,7 +66,7 @@ local function told(h)
 end
 
 local SIZES = {g = 16, k = 16, c = 8}
-local NUMBERS = {'b', 'n', 'ms', 'f', 't', 'm', 'ev'}
+local NUMBERS = {'b', 'n', 'i', 'ms', 'f', 't', 'm', 'ev'}
 local RECORDS = {l = 16, r = 12, x = 11}
 
 -- damage returns the name of a damaged field of the head, or nil.
@@ -134,7 +134,8 @@ local function torn(h)
   if s.length == 0 then return nil end
   local first, last = s['first-entry'], s['last-entry']
   if last[1] ~= s['last-generated-id'] or string.sub(last[2][2], -8) ~= h.c then return 'log lacks its newest entry' end
-  if s.length ~= h.n - tonumber(string.match(first[1], '-(%d+)')) + 1 then return 'log has a gap' end
+  local surplus = number(first[2][1]) -- see append
+  if not surplus or s.length ~= h.i - (tonumber(string.match(first[1], '-(%d+)')) - surplus) + 1 then return 'log has a gap' end
 end
 
 -- writable says whether this server takes writes, and returns the error if not. Call it before any

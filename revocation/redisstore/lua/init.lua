@@ -19,7 +19,7 @@ local born = math.max(now, floor)
 if h.ms and h.ms <= born + YEAR then born = math.max(born, h.ms) end
 local info = redis.call('INFO', 'replication') .. redis.call('INFO', 'stats')
 local fresh = {
-  'v', '1', 'g', ARGV[1], 'k', ARGV[2], 'b', dec(born), 'n', '0', 'ms', dec(born + 1), 'c', string.rep('\0', 8), 'f', '0',
+  'v', '1', 'g', ARGV[1], 'k', ARGV[2], 'b', dec(born), 'n', '0', 'i', '0', 'ms', dec(born + 1), 'c', string.rep('\0', 8), 'f', '0',
   'kn', '0-0', 'l', struct.pack('>I4I6I6', termOf(info), born, born), 'r', struct.pack('>I6I6', 0, tonumber(ARGV[4])),
   't', dec(now), 'm', dec(born), 'ev', dec(evictions(info)),
 }

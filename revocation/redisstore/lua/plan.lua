@@ -49,12 +49,22 @@ local function putEpochs(p)
   put(p, 'x', table.concat(raw))
 end
 
+-- flush plans the item of the log that the newest entries share.
+local function flush(p)
+  local item = p.item
+  if not item then return end
+  p.item, p.h.i = nil, p.h.i + 1
+  later(p, 'XADD', KEYS[2], 'NOMKSTREAM', 'MINID', '~', dec(item.at - math.min(p.keep, 86400000)), dec(item.at) .. '-' .. dec(item.n),
+    dec(item.n - p.h.i), table.concat(item))
+end
+
 -- carryOut writes. The first command needs memory, so a full server refuses it, and all others with
 -- it.
 local function carryOut(p)
   local h = p.h
+  flush(p)
   putEpochs(p)
-  redis.call('HSET', KEYS[1], 'ms', dec(h.ms), 'n', dec(h.n), 'c', h.c, unpack(p.set))
+  redis.call('HSET', KEYS[1], 'ms', dec(h.ms), 'n', dec(h.n), 'i', dec(h.i), 'c', h.c, unpack(p.set))
   for _, c in ipairs(p.todo) do redis.call(unpack(c)) end
   for key, till in pairs(p.expiry) do
     till = dec(till + LATE)
