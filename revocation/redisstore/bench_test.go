@@ -3,10 +3,10 @@ package redisstore_test
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 	"log/slog"
 	mrand "math/rand/v2"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -200,19 +200,23 @@ func BenchmarkBoot(b *testing.B) {
 // What one poll costs Redis: one that finds nothing, and one that finds the entries of
 // a fifth of a second, by themselves or written at once.
 func BenchmarkPoll(b *testing.B) {
-	for _, found := range []int{0, 30} {
-		b.Run(strconv.Itoa(found), func(b *testing.B) {
+	for _, load := range []struct{ found, writes int }{{0, 0}, {30, 30}, {30, 1}} {
+		b.Run(fmt.Sprintf("%d of %d writes", load.found, load.writes), func(b *testing.B) {
 			s := redistest.Start(b)
 			st := open(b, &redis.UniversalOptions{Addrs: []string{s.Addr}, ReadTimeout: 5 * time.Second}, redisstore.Config{AllowVolatile: true})
 			create(b, st, 3*time.Hour)
 			last := write(b, st, revlog.Append{Assertions: []revlog.Assertion{session(-1)}}).Results[0].Position
-			for n := range found {
-				write(b, st, revlog.Append{Assertions: []revlog.Assertion{session(n)}})
+			for n := range load.writes {
+				var w revlog.Append
+				for i := range load.found / load.writes {
+					w.Assertions = append(w.Assertions, session(n+i*load.writes))
+				}
+				write(b, st, w)
 			}
 			cpu := s.CPU()
 			for b.Loop() {
 				p, err := st.Read(b.Context(), revlog.Cursor{List: list, From: last, Limit: 4096})
-				if err != nil || len(p.Entries) != found+1 {
+				if err != nil || len(p.Entries) != load.found+1 {
 					b.Fatal(len(p.Entries), err)
 				}
 			}
