@@ -143,14 +143,15 @@ func TestEditKeepsTheKEK(t *testing.T) {
 // A function that fails is left alone for a while, whatever happens to the ring.
 func TestKEKThatFailsIsLeftAlone(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		asked, boom := 0, errors.New("throttled")
-		down := false
+		var asked atomic.Int64
+		var down atomic.Bool
+		boom := errors.New("throttled")
 		kek := keys.KEKFunc(func(ctx context.Context) ([]byte, error) {
-			asked++
+			asked.Add(1)
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			if down {
+			if down.Load() {
 				return nil, boom
 			}
 			return goldenKEK, nil
@@ -159,7 +160,8 @@ func TestKEKThatFailsIsLeftAlone(t *testing.T) {
 		path := create(t, kek, r)
 		f := open(t, path, kek, keys.FileConfig{PollOnly: true, Poll: time.Second})
 		defer f.Close()
-		asked, down = 0, true
+		asked.Store(0)
+		down.Store(true)
 		for range 60 {
 			r = must(rotate(r)) // so the bytes change all the time
 			write(t, path, must(kekOf(goldenKEK).Seal(t.Context(), r)))
@@ -168,11 +170,11 @@ func TestKEKThatFailsIsLeftAlone(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if asked < 3 || asked > 5 {
-			t.Errorf("asked %d times in a minute", asked)
+		if n := asked.Load(); n < 3 || n > 5 {
+			t.Errorf("asked %d times in a minute", n)
 		}
 		time.Sleep(15 * time.Second)
-		down = false
+		down.Store(false)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		time.Sleep(15 * time.Second)
