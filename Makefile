@@ -1,4 +1,5 @@
 # make test   everything that a change must pass, in about five minutes; CI runs it
+# make e2e    five replicas in processes of their own under load, while their keys change; CI runs it
 # make soak   all tests COUNT times, HISTORIES of the list's model, faults, each fuzz target for FUZZTIME
 # make faults FAULTS histories of each kind of fault (or of KIND) on real servers; updates docs/faults.md
 # make bench  compares a request with a session in Wafer and in the alternatives
@@ -25,7 +26,7 @@ NESTED := testdata/peers testdata/frameworks testdata/migrate testdata/bench
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
 
-.PHONY: help test tools check unit fips nested soak faults bench demo
+.PHONY: help test tools check unit fips nested e2e soak faults bench demo
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -57,6 +58,9 @@ nested:
 		echo "cd $$module && $(GO) vet ./... && $(GO) test ./..."; \
 		(cd "$$module" && $(GO) vet ./... && $(GO) test ./...); \
 	done
+
+e2e: tools
+	cd testdata/e2e && $(GO) vet ./... && $(GO) test -v -count=1 -timeout 10m ./...
 
 soak: tools
 	$(GO) test -race -count=$(COUNT) -timeout 6h ./...
