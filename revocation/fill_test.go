@@ -149,55 +149,6 @@ func TestR15RecentEntriesAreKnownExactly(t *testing.T) {
 	}
 }
 
-// R10: a replica that boots knows the newest entry, however old it is. So it notices if another log
-// has another entry in that place.
-func TestR10AReplicaThatJustBootedSeesAnotherLog(t *testing.T) {
-	bubble.Test(t, func(t *testing.T) {
-		log := revlog.NewMemory()
-		first := open(t, log)
-		was := log.State()
-		revoke(t, first, revocation.Session(sid(9)))
-		time.Sleep(time.Minute)
-		store := scriptedOver(log)
-		l := open(t, store)
-		time.Sleep(time.Second)
-
-		another := revlog.Restore(was, func(revlog.Change) error { return nil })
-		there := open(t, another)
-		q := login(t, there, 1, "ada")
-		time.Sleep(time.Second)
-		revoke(t, there, revocation.Session(sid(1))) // in the place of the newest one
-		time.Sleep(5 * time.Second)
-		store.Replace(another)
-		revoke(t, there, revocation.Session(sid(2)))
-		time.Sleep(within)
-		wantVerdict(t, "revoked in the place of the entry that it had read", verdict(t, l, q), replica.Refuse, replica.RevokedSession)
-	})
-}
-
-// R10: it notices this even if it has read no entry. If a log has all its entries from the first
-// one on, and some of them are older than the log time of this replica, then it is another log.
-func TestR10AReplicaThatReadNoEntrySeesAnotherLog(t *testing.T) {
-	bubble.Test(t, func(t *testing.T) {
-		log := revlog.NewMemory()
-		store := scriptedOver(log)
-		l := open(t, store)
-		another := revlog.Restore(log.State(), func(revlog.Change) error { return nil })
-		there := open(t, another)
-		q := login(t, there, 1, "ada")
-		time.Sleep(time.Second)
-		revoke(t, there, revocation.Session(sid(1)))
-		time.Sleep(time.Minute)
-		store.Replace(another)
-		revoke(t, there, revocation.Session(sid(2)))
-		time.Sleep(within)
-		wantVerdict(t, "revoked in the other log", l.Replica().Decide(q), replica.Refuse, replica.RevokedSession)
-		if a := l.Stats().Anomalies; a["broken"] != 1 || a["trimmed"] != 0 {
-			t.Errorf("counted as %v", a)
-		}
-	})
-}
-
 // R15: a global entry in the recent part of the log counts, even if the store has lost it
 // elsewhere.
 func TestR15GlobalEntriesOfTheLogCount(t *testing.T) {

@@ -141,17 +141,22 @@ func (l *Replica) begin(ctx context.Context, head revlog.Head, from int64, now t
 		l.joining = j
 	}
 	for {
-		p, err := l.fetchFor(ctx, l.Within(), revlog.Cursor{List: head.ID, From: j.v.cursor(), Globals: !j.read})
+		p, err := l.fetchFor(ctx, l.Within(), revlog.Cursor{List: head.ID, From: j.v.cursor(), Globals: !j.read || j.v.lacksGlobals})
 		if errors.Is(err, revlog.ErrLost) || errors.Is(err, revlog.ErrOtherList) {
 			l.joining = nil
 		}
 		if err != nil {
 			return nil, 0, err
 		}
-		if !j.read {
+		switch {
+		case !j.read:
 			var globals []revlog.Entry
 			globals, j.forged = l.globals(p)
 			j.first(p, globals)
+		case j.v.lacksGlobals:
+			if j.v = l.withGlobals(j.v, p); j.v.lacksGlobals {
+				j.forged = errForged
+			}
 		}
 		entries, err := j.v.follow(p)
 		switch {

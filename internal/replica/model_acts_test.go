@@ -300,6 +300,13 @@ func (h *history) revoke(r *member, scope revlog.Scope, name string, o Revocatio
 func (h *history) taken(rev *modelRevocation, r *member) {
 	rev.acked = time.Now()
 	rev.w = r.link.to.highest(rev.key)
+	switch {
+	case rev.w > 0:
+	case rev.global(): // the store had it already, and forgot it at once
+		rev.w = revlog.Forever
+	case !rev.before.IsZero():
+		rev.w = rev.before.UnixMilli()
+	}
 	rev.at = r.link.to.head().MS
 	rev.apart = r.link.to != h.sim.primary || time.Since(h.upset) < 2*modelS
 	for _, other := range h.members {
@@ -381,7 +388,7 @@ func (h *history) newer(r *member, s *modelSession) {
 		h.t.Fatal(err)
 	}
 	h.say("a newer release revokes session %d", s.id)
-	rev.acked, rev.w, s.newer = time.Now(), revlog.Forever, true
+	rev.acked, rev.w, rev.at, s.newer = time.Now(), revlog.Forever, n.head().MS, true
 	h.revoked = append(h.revoked, rev)
 	h.track()
 }

@@ -110,13 +110,7 @@ func (l *link) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	if !p.More && n.age() <= modelS {
 		l.ended, l.asOf = true, time.Now().Add(-n.age())
 	}
-	for _, e := range slices.Concat(p.Entries, p.Globals) {
-		if !e.Understood() || !genuine(e) {
-			continue // it cannot be read
-		}
-		k := e.Key()
-		l.brings[k] = max(l.brings[k], e.W)
-	}
+	l.bring(c, p)
 	p.Heartbeat = n.age()
 	if f := l.sim.weak.page; f != nil {
 		f(l, c, &p)
@@ -126,6 +120,23 @@ func (l *link) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	}
 	p.Head = l.shown(p.Head)
 	return p, nil
+}
+
+// bring notes what a page brings that a replica asked for. One that reads the end of the
+// log a second time threw the first page away, which did not go on where it had stopped.
+// One entry is only looked at, to find where two logs part.
+func (l *link) bring(c revlog.Cursor, p revlog.Page) {
+	switch c.Limit {
+	case 1:
+		return
+	case 10_000:
+		clear(l.brings)
+	}
+	for _, e := range slices.Concat(p.Entries, p.Globals) {
+		if e.Understood() && genuine(e) { // else it cannot be read
+			l.brings[e.Key()] = max(l.brings[e.Key()], e.W)
+		}
+	}
 }
 
 func (l *link) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, error) {

@@ -105,7 +105,7 @@ func (l *Replica) globals(p revlog.Page) (good []revlog.Entry, err error) {
 func (l *Replica) withGlobals(v *view, p revlog.Page) *view {
 	n := *v
 	good, err := l.globals(p)
-	n.globals, n.forged = n.globals.with(good, 0), err != nil
+	n.globals, n.lacksGlobals = n.globals.with(good, 0), err != nil
 	return &n
 }
 

@@ -51,8 +51,9 @@ func (l *Replica) step(ctx context.Context, now time.Time) {
 // caller holds reading.
 func (l *Replica) read(ctx context.Context, now time.Time) error {
 	v, mended := l.view.Load(), false
-	globals := v.forged
+	globals := false
 	for {
+		globals = globals || v.lacksGlobals
 		p, err := l.fetch(ctx, revlog.Cursor{List: v.head.ID, From: v.cursor(), Globals: globals})
 		switch {
 		case errors.Is(err, revlog.ErrLost):
@@ -154,7 +155,7 @@ func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent t
 	}
 	if p.More {
 		n.m = n.last
-	} else if p.Heartbeat <= l.Within() && !v.forged {
+	} else if p.Heartbeat <= l.Within() && !v.lacksGlobals {
 		n.sent = sent.Add(-p.Heartbeat) // what the primary says is as old as its heartbeat
 	}
 	good, forgedAt := l.verify(entries)

@@ -30,7 +30,7 @@ func (l *Replica) mend(ctx context.Context, v *view, p revlog.Page, now time.Tim
 	head := v.head
 	loss := revlog.Repair{List: head.ID, Known: head.Known, KnownTerm: head.KnownTerm, Born: head.Born, Recheck: p.Head.Floor < head.Floor}
 	if found {
-		n := v.backTo(at, p.Head)
+		n := v.backTo(at, p)
 		r := &repair{list: head.ID}
 		if n.tail != nil {
 			r = lostTail(head.ID, n.last.N, n.tail.recent)
@@ -221,10 +221,10 @@ func (v *view) base() (revlog.Entry, bool) {
 }
 
 // backTo returns v as it was when its newest entry was recent entry at, or the one before
-// the oldest (-1). The log with the head h continues differently from there on. The entries
+// the oldest (-1). The log of p continues differently from there on. The entries
 // after it become the lost tail, until the log shows them. The filters keep them, which
 // only makes some decisions look at the recent entries.
-func (v *view) backTo(at int, h revlog.Head) *view {
+func (v *view) backTo(at int, p revlog.Page) *view {
 	n, w := *v, *v.now
 	e, _ := v.base()
 	if at >= 0 {
@@ -234,10 +234,13 @@ func (v *view) backTo(at int, h revlog.Head) *view {
 	switch {
 	case e.Position.N == 0:
 		n.m.MS = v.head.Born
+		if p.Oldest.N > 0 {
+			n.m.MS = min(n.m.MS, p.Oldest.MS)
+		}
 	case e.Position.MS == 0:
-		n.m.MS = h.MS
+		n.m.MS = p.Head.MS
 		if len(w.recent) > 0 {
-			n.m.MS = min(h.MS, w.recent[0].Position.MS)
+			n.m.MS = min(n.m.MS, w.recent[0].Position.MS)
 		}
 	}
 	if lost := w.recent[at+1:]; len(lost) > 0 {
@@ -296,7 +299,7 @@ func (l *Replica) leave(v *view, h revlog.Head) *view {
 	n := *v
 	n.head, n.m, n.last, n.chain = h, h.Position(), revlog.Position{N: h.N}, h.Chain
 	n.now = &window{from: h.MS, to: h.MS, moved: h.MS, recentFrom: h.MS, watermarks: v.now.watermarks, gap: true}
-	n.adrift = true
+	n.adrift, n.lacksGlobals = true, true
 	if n.kept == nil {
 		n.kept = v.now
 	}

@@ -26,9 +26,10 @@ type view struct {
 	// tail holds the lost tail, as its recent entries: what the log lost and does not show
 	// again yet (R10).
 	tail *window
-	// forged: global entries of a gap may be missing, because unverified ones stand in
-	// their place. Until all of them are verified, the view is not in step (R32).
-	forged bool
+	// lacksGlobals: global entries of a part that v skipped may be missing: they were not read
+	// yet (R10), or unverified ones stand in their place (R32). Until all of them are read
+	// and verified, v is not in step.
+	lacksGlobals bool
 	// adrift: the log was inconsistent, so v began at its end, and v has read no entry
 	// since.
 	adrift bool
