@@ -80,17 +80,11 @@ func loopback(host string) bool {
 }
 
 func (f *adminFlags) tls() (*tls.Config, error) {
-	c := &tls.Config{}
-	if f.caFile != "" {
-		pem, err := os.ReadFile(f.caFile)
-		if err != nil {
-			return nil, fmt.Errorf("--admin-ca: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--admin-ca: %s holds no certificate in PEM", f.caFile)
-		}
+	roots, err := f.roots()
+	if err != nil {
+		return nil, err
 	}
+	c := &tls.Config{RootCAs: roots}
 	if (f.cert == "") != (f.certKey == "") {
 		return nil, usagef("give --admin-cert and --admin-key together")
 	}
@@ -104,6 +98,22 @@ func (f *adminFlags) tls() (*tls.Config, error) {
 	return c, nil
 }
 
+// roots returns the authorities of --admin-ca, and nil for those of the system.
+func (f *adminFlags) roots() (*x509.CertPool, error) {
+	if f.caFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(f.caFile)
+	if err != nil {
+		return nil, fmt.Errorf("--admin-ca: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("--admin-ca: %s holds no certificate in PEM", f.caFile)
+	}
+	return roots, nil
+}
+
 // token returns the token of the admin API. With a client certificate there may be none.
 func (f *adminFlags) token() (string, error) {
 	if f.tokenFile == "" {
@@ -113,7 +123,12 @@ func (f *adminFlags) token() (string, error) {
 		}
 		return t, nil
 	}
-	file, err := os.Open(f.tokenFile)
+	return readPrivate(f.tokenFile, "the token of the admin API")
+}
+
+// readPrivate reads a short secret from a file that only its owner may read.
+func readPrivate(path, what string) (string, error) {
+	file, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
@@ -123,12 +138,12 @@ func (f *adminFlags) token() (string, error) {
 		return "", err
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return "", fmt.Errorf("others can get at the token: the mode of %s is %#o; chmod 600 %[1]s", f.tokenFile, mode)
+		return "", fmt.Errorf("others can get at %s: the mode of %s is %#o; chmod 600 %[2]s", what, path, mode)
 	}
-	b, err := io.ReadAll(io.LimitReader(file, 4<<10))
-	token := strings.TrimSpace(string(b))
-	if err == nil && token == "" {
-		err = fmt.Errorf("%s is empty; it should hold the token of the admin API", f.tokenFile)
+	b, err := io.ReadAll(io.LimitReader(file, 16<<10))
+	text := strings.TrimSpace(string(b))
+	if err == nil && text == "" {
+		err = fmt.Errorf("%s is empty; it should hold %s", path, what)
 	}
-	return token, err
+	return text, err
 }

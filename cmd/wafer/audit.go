@@ -21,8 +21,7 @@ func (f *auditFlags) add(cmd *cobra.Command) {
 
 // auditHelp says where the audit line goes.
 const auditHelp = `The change is one audit line: who, why, what and when. With --admin the
-application logs it. With --redis and --bolt this command prints it to standard
-error; keep it.`
+application logs it. Without, this command prints it to standard error; keep it.`
 
 const auditTag = " The line has a tag in place of the id: see 'wafer tag'."
 

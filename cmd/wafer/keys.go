@@ -24,7 +24,7 @@ Say where the ring is:
 Rotate every day or week. Revoke after a leak.`,
 	}
 	cmd.AddCommand(keysNew(), keysList(), keysRotate(), keysRevoke(), keysPrune(), keysExtend(), keysRewrap(),
-		keysExport(), keysImport())
+		keysExport(), keysImport(), keysDrill())
 	return cmd
 }
 

@@ -96,6 +96,9 @@ func (f *keyRotate) run(cmd *cobra.Command) error {
 			kid = added[0]
 		}
 		after, err = f.waitFor(cmd, p, after, kid)
+		if k, _ := after.Key(kid); err == nil && !*f.json {
+			fmt.Fprintf(cmd.OutOrStdout(), "Every replica has key %s: %d of %[2]d.\n", safe(kid), k.Replicas.Of)
+		}
 	}
 	if *f.json {
 		err = errors.Join(printJSON(cmd.OutOrStdout(), after), err)
@@ -162,7 +165,7 @@ func printAdded(out io.Writer, before, after adminapi.Ring, now time.Time) {
 
 // waitFor returns the ring d as it is once every replica has a key.
 func (f *keyRotate) waitFor(cmd *cobra.Command, p ringPlace, d adminapi.Ring, kid string) (adminapi.Ring, error) {
-	out, show := cmd.OutOrStdout(), newProgress(cmd.ErrOrStderr(), 0)
+	show := newProgress(cmd.ErrOrStderr(), 0)
 	defer show.end()
 	ctx, cancel := context.WithTimeout(cmd.Context(), time.Duration(f.wait))
 	defer cancel()
@@ -176,9 +179,6 @@ func (f *keyRotate) waitFor(cmd *cobra.Command, p ringPlace, d adminapi.Ring, ki
 			d = v.Ring
 			show.say(fmt.Sprintf("%d of %d replicas have the key", h.Have, h.Of))
 			if h.Of > 0 && h.Have == h.Of {
-				if !*f.json {
-					fmt.Fprintf(out, "Every replica has key %s: %d of %[2]d.\n", safe(kid), h.Of)
-				}
 				return d, nil
 			}
 		}
