@@ -203,3 +203,58 @@ func TestR26WhatIsRevokedAgainIsNotTheRest(t *testing.T) {
 		refusedBy(t, map[string]*revocation.List{"booted": open(t, store)}, q, 1000, 7)
 	})
 }
+
+// R26: a store is emptied, and the first replica that follows the new list had been cut off
+// before. It confirms and renews a session that another one, still cut off, had read the end
+// of. When that one is back, nobody accepts the renewed token: what it brings goes into the
+// log whatever its age, and where it cannot say exactly what it is, all that was checked
+// meanwhile is in doubt.
+func TestR26WhatTheFirstToReturnHadNotRead(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before time.Duration // from the revocation to the loss
+		losses int
+		want   replica.Outcome
+	}{
+		{"a minute ago", time.Minute, 1, replica.Refuse},
+		{"lost again", time.Minute, 2, replica.Refuse},
+		{"beyond the recent entries", 12 * time.Minute, 1, replica.Undecided},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				store := script()
+				first, second := scriptedOver(store), scriptedOver(store)
+				behind, ahead := open(t, first), open(t, second)
+				q := login(t, behind, 1, "ada")
+				time.Sleep(time.Minute)
+				first.silence()
+				revoke(t, ahead, revocation.Session(sid(1)))
+				time.Sleep(tt.before)
+				second.silence()
+				store.flush()
+				first.Recover()
+				for range tt.losses - 1 {
+					time.Sleep(time.Minute)
+					store.flush()
+				}
+				time.Sleep(3 * within)
+				v := verdict(t, behind, q)
+				wantVerdict(t, "while nobody knows", v, replica.Accept, replica.None)
+				if !v.Renew {
+					t.Fatal("not renewed: nothing to see here")
+				}
+				renewed := *q
+				renewed.Checked, renewed.Term = v.Checked, v.Term
+				time.Sleep(time.Minute)
+
+				second.Recover()
+				time.Sleep(within)
+				for name, l := range map[string]*revocation.List{"behind": behind, "ahead": ahead, "booted": open(t, store)} {
+					if v := verdict(t, l, &renewed); v.Outcome != tt.want {
+						t.Errorf("%s: %v, want %v", name, v.Outcome, tt.want)
+					}
+				}
+			})
+		})
+	}
+}

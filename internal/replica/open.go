@@ -39,6 +39,7 @@ type Replica struct {
 	filler  *filler  // owned by reading
 	joining *joining // owned by reading
 	lacking *repair  // what the store lacks; owned by reading
+	doubted doubt    // of a list that is not followed yet; owned by reading
 	// left is the last list that was found lost, and leftAt the highest log time heard of
 	// in it. Owned by reading.
 	left   revlog.ListID

@@ -39,7 +39,9 @@ func (l *Replica) mend(ctx context.Context, v *view, p revlog.Page, now time.Tim
 		return n, err
 	}
 	loss.Known, loss.KnownTerm = v.reached(l.Within())
-	h, err := l.begins(ctx, l.owes(v, head.ID), loss, v.globals)
+	d := l.doubts(v, p.Head)
+	loss.Born = max(loss.Born, d.born)
+	h, err := l.begins(ctx, v.owes(head.ID, d.common), loss, v.globals)
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +69,9 @@ func (l *Replica) adopt(ctx context.Context, v *view, why error, now time.Time) 
 	}
 	// Born as well: the replica that created this list may have started it at a log time
 	// before the checked positions of tokens. Its entries would seem older than those.
-	loss := revlog.Repair{List: head.ID, Known: known, KnownTerm: term, Born: l.leftAt}
-	if _, err := l.begins(ctx, l.owes(v, head.ID), loss, v.globals); err != nil {
+	d := l.doubts(v, head)
+	loss := revlog.Repair{List: head.ID, Known: known, KnownTerm: term, Born: max(l.leftAt, d.born)}
+	if _, err := l.begins(ctx, v.owes(head.ID, d.common), loss, v.globals); err != nil {
 		return err
 	}
 	_, err = l.resume(ctx, v, head, head.Born, true, now)
@@ -76,10 +79,9 @@ func (l *Replica) adopt(ctx context.Context, v *view, why error, now time.Time) 
 }
 
 // owes returns what to write back, apart from the global entries, to a list that lost all
-// that v holds. Every replica whose kept window may decide about a session has read what is
-// older than 2 S (R17).
-func (l *Replica) owes(v *view, list revlog.ListID) *repair {
-	r := &repair{list: list, owed: v.now.recent, common: v.m.MS - 2*l.Within().Milliseconds()}
+// that v holds. What is no newer than common needs no entry of the log.
+func (v *view) owes(list revlog.ListID, common int64) *repair {
+	r := &repair{list: list, owed: v.now.recent, common: common}
 	if v.tail != nil { // lost before, and not shown again since
 		r.owed = inOrder(v.tail.recent, r.owed)
 	}
@@ -99,8 +101,7 @@ func (l *Replica) owes(v *view, list revlog.ListID) *repair {
 // of v. Mostly the store has all of it, and nothing changes. But the log that was trimmed
 // may have been another one than v followed.
 func (l *Replica) sayAgain(ctx context.Context, v *view, h revlog.Head) error {
-	r := l.owes(v, v.head.ID)
-	r.common = 0 // the list does not say that it lacks anything
+	r := v.owes(v.head.ID, 0) // the list does not say that it lacks anything
 	kept := h.MS - h.Retain().Milliseconds()
 	r.owed = r.owed[sort.Search(len(r.owed), func(i int) bool { return r.owed[i].Position.MS > kept }):]
 	if len(r.owed) == 0 {
@@ -286,7 +287,7 @@ func (l *Replica) resume(ctx context.Context, v *view, head revlog.Head, from in
 	}
 	n.now.gap = n.now.gap || n.head.Floor > floor // no entry shows a bulk revocation
 	n.kept, n.tail = v.lost(joined, l.Within()), v.tail
-	l.filler = nil
+	l.filler, l.doubted = nil, doubt{}
 	l.publish(n)
 	return n, nil
 }
