@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	mrand "math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -222,6 +223,32 @@ func BenchmarkPoll(b *testing.B) {
 			}
 			used := s.CPU() - cpu
 			b.ReportMetric(float64(used.Nanoseconds())/1000/float64(b.N), "µs-redis/poll")
+		})
+	}
+}
+
+// What it costs Redis to read a log of 30,000 entries, written one by one or many at once.
+func BenchmarkReadLog(b *testing.B) {
+	const entries = 30_000
+	for _, together := range []int{1, 500} {
+		b.Run(strconv.Itoa(together)+" to a write", func(b *testing.B) {
+			s := redistest.Start(b)
+			st := open(b, &redis.UniversalOptions{Addrs: []string{s.Addr}, ReadTimeout: 5 * time.Second}, redisstore.Config{AllowVolatile: true})
+			create(b, st, 3*time.Hour)
+			for n := 0; n < entries; n += together {
+				var w revlog.Append
+				for i := range together {
+					w.Assertions = append(w.Assertions, session(n+i))
+				}
+				write(b, st, w)
+			}
+			cpu := s.CPU()
+			for b.Loop() {
+				if n := len(readAll(b, st, revlog.Position{}, 4096)); n != entries {
+					b.Fatal(n)
+				}
+			}
+			b.ReportMetric(float64((s.CPU()-cpu).Nanoseconds())/1000/float64(b.N)/entries, "µs-redis/entry")
 		})
 	}
 }

@@ -23,7 +23,7 @@ func several(first, n int) (all []revlog.Assertion) {
 }
 
 // readAll reads the log from a position on, in pages.
-func readAll(t *testing.T, st *redisstore.Store, from revlog.Position, limit int) (all []revlog.Entry) {
+func readAll(t testing.TB, st *redisstore.Store, from revlog.Position, limit int) (all []revlog.Entry) {
 	t.Helper()
 	for {
 		p, err := st.Read(t.Context(), revlog.Cursor{List: list, From: from, Limit: limit})
