@@ -135,7 +135,8 @@ func TestCheckCookies(t *testing.T) {
 	})
 }
 
-// A token is sealed for one purpose: a cookie is no bearer token, whoever it belongs to, and a bearer token no cookie.
+// A token is sealed for one purpose: a cookie does not work as a bearer token, nor a bearer token
+// as a cookie.
 func TestPurposes(t *testing.T) {
 	f := newFixture(t, httpmw.Config{})
 	b := newBrowser()
@@ -177,7 +178,8 @@ func TestAnonymousSessionsPassNoCheck(t *testing.T) {
 	if s, err := f.CheckCookies(t.Context(), b.jar[sessionName], ""); err != httpmw.ErrNoLogin || s != nil {
 		t.Errorf("its cookie: %v", err)
 	}
-	// A bearer token without a subject, which Issue does not make, but other programs that hold the key could.
+	// A bearer token without a subject, which Issue does not make, but other programs that hold the
+	// key could.
 	now := time.Now()
 	anonymous := token.Session{Audience: []byte("session"), ID: token.ID{1}, Validity: token.Validity{IssuedAt: now.Unix(), Expires: now.Unix() + 60}, End: now.Unix() + 60}
 	bearer, err := token.New(keys.Static(f.ring)).SealBearer(nil, &anonymous, now)

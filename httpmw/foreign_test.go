@@ -29,7 +29,7 @@ func (f *fixture) mintRenewal(t testing.TB, b *browser, ring *keys.Ring, edit fu
 	b.jar[renewalName] = string(value)
 }
 
-// Whoever holds the key may mint tokens with any JOSE library, and leave out what is optional. Such a session can be
+// A holder of the key may mint tokens with any JOSE library, and leave out optional claims. Such a session can be
 // revoked like any other.
 func TestTokensMintedElsewhere(t *testing.T) {
 	bare := func(tok *token.Session) {

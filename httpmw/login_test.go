@@ -35,7 +35,7 @@ func TestLoginBeginsANewSession(t *testing.T) {
 	if before == after || len(after) != 22 {
 		t.Errorf("session ids %q and %q", before, after)
 	}
-	// Whoever planted the anonymous session has nothing of what it became.
+	// A copy of the planted anonymous session gives no access to the session after the login.
 	if subject, err := f.look(planted); subject != "" || err != nil {
 		t.Errorf("the planted session is %q, %v", subject, err)
 	}

@@ -10,8 +10,8 @@ import (
 
 // KEKs is several KEKs in one, for the time in which the KEK changes. It opens a ring with any of
 // them. A new ring is sealed with the first. A ring that exists stays under the KEK that opens it,
-// whoever edits it, until [RewrapFile] or rediskeys.Rewrap changes that. So a KEK changes in three
-// steps, each of which may reach the processes one by one:
+// whichever process edits it, until [RewrapFile] or rediskeys.Rewrap changes that. So a KEK changes
+// in three steps, each of which may reach the processes one by one:
 //
 //  1. Give every process KEKs(old, new). They go on with the old one.
 //  2. Rewrap the ring from the old one to the new one. Every process follows by itself.

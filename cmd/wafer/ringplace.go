@@ -60,7 +60,7 @@ func (f *placeFlags) addStore(cmd *cobra.Command) {
 // store returns where the bytes of the ring are.
 func (f *placeFlags) store() (ringStore, error) {
 	if f.admin.url != "" {
-		return nil, usagef("this command needs the bytes of the keys, and they do not travel through the admin API: whoever has its token could forge every session. Run it where the ring is kept, with --file FILE or --redis URL")
+		return nil, usagef("this command needs the bytes of the keys, and they do not travel through the admin API: anyone with its token could forge every session. Run it where the ring is kept, with --file FILE or --redis URL")
 	}
 	return f.ringStore()
 }

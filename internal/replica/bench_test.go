@@ -78,11 +78,11 @@ func TestDecideAllocatesNothing(t *testing.T) {
 				}
 				q := someQuery()
 				tt.query(&q)
-				if got := l.Decide(&q); got.Outcome != tt.want { // also warms the tags of the kids
+				if got := l.Decide(&q); got.Outcome != tt.want { // also caches the tags of the key ids
 					t.Fatalf("Decide = %v", got.Outcome)
 				}
 				if n := testing.AllocsPerRun(100, func() {
-					q.tagged = false // as at every new request
+					q.tagged = false // as for every new request
 					l.Decide(&q)
 				}); n != 0 {
 					t.Errorf("%v allocations", n)
@@ -124,7 +124,7 @@ func sessions(n int, ago int64) []Query {
 	out := make([]Query, n)
 	for i := range out {
 		out[i] = Query{Session: randomTag(r), Subject: randomTag(r), Keys: [2]string{"one", "two"},
-			Epoch: testM - 3*hourMS, Checked: testM - ago, Term: testLine}
+			Epoch: testM - 3*hourMS, Checked: testM - ago, Term: testTerm}
 	}
 	return out
 }
@@ -211,7 +211,7 @@ func BenchmarkApply(b *testing.B) {
 }
 
 // BenchmarkMemory reports what an entry takes in a replica: in the filters, and
-// on the whole heap, where the exact ring stands beside them.
+// on the whole heap, which includes the recent entries.
 func BenchmarkMemory(b *testing.B) {
 	for _, n := range sizes {
 		for _, each := range []int{0, 20} {
@@ -237,9 +237,8 @@ func BenchmarkMemory(b *testing.B) {
 	}
 }
 
-// BenchmarkReference is what to hold the others against: the one thing a decision
-// cannot do without, which is to know the time, and the exact map of W by tag
-// that the filters stand for.
+// BenchmarkReference is a base for comparison: reading the clock, which every decision
+// needs, and an exact map from tag to W, which the filters replace.
 func BenchmarkReference(b *testing.B) {
 	b.Run("clock", func(b *testing.B) {
 		b.ReportAllocs()
@@ -272,7 +271,7 @@ func BenchmarkReference(b *testing.B) {
 			i++
 		}
 		if found > 0 {
-			b.Errorf("%d found that are not there", found)
+			b.Errorf("%d tags found that the map does not hold", found)
 		}
 		b.ReportMetric(float64(cpuTime()-begun)/float64(i), "cpu-ns/op")
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(len(m)), "heap-B/entry")

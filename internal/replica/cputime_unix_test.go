@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// cpuTime returns what this process has used of the processors, which on a
-// machine that others use says more than the clock.
+// cpuTime returns the processor time that this process has used. On a machine with
+// other load it says more than the clock.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

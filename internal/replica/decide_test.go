@@ -25,7 +25,7 @@ func holding(t testing.TB, c Config, v *view) *Replica {
 }
 
 const (
-	testLine  = 7
+	testTerm  = 7
 	testM     = int64(1_800_000_000_000)
 	hourMS    = int64(time.Hour / time.Millisecond)
 	minuteMS  = int64(time.Minute / time.Millisecond)
@@ -38,7 +38,7 @@ func viewAt(entries ...revlog.Entry) *view {
 	retain := Config{}.retain()
 	head := revlog.Head{
 		Layout: revlog.Layout, ID: revlog.ListID{1}, Born: testM - 10*hourMS, MS: testM, N: int64(len(entries)),
-		Terms:      []revlog.Term{{ID: testLine, Start: testM - 10*hourMS}},
+		Terms:      []revlog.Term{{ID: testTerm, Start: testM - 10*hourMS}},
 		Retentions: []revlog.Retention{{Retain: retain}},
 	}
 	w := &window{watermarks: newWatermarks(watermarkLimit), from: testM - 2*hourMS, to: testM - 2*hourMS, recentFrom: testM - 2*hourMS}
@@ -56,12 +56,12 @@ func entryAt(ms int64, s revlog.Scope, tag revlog.Tag, w int64) revlog.Entry {
 	return revlog.Entry{Position: revlog.Position{MS: ms}, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: s, Tag: tag, W: w, Limit: max(w, 0), Until: testM + 24*hourMS}
 }
 
-// someQuery is of a session that began an hour before testM and was checked a
-// minute before it.
+// someQuery returns the query of a session that began an hour before testM and was
+// checked a minute before it.
 func someQuery() Query {
 	return Query{
 		Session: [16]byte{1}, Subject: revlog.Tag{2}, GroupTags: [8]revlog.Tag{{3}, {4}}, Groups: 2, Keys: [2]string{"one", "two"},
-		Epoch: testEpoch, Checked: testM - minuteMS, Term: testLine,
+		Epoch: testEpoch, Checked: testM - minuteMS, Term: testTerm,
 	}
 }
 
@@ -93,14 +93,14 @@ func TestR16Decide(t *testing.T) {
 		{name: "groups without a subject are on the list", entries: []revlog.Entry{entryAt(testM-1, revlog.ScopeGroup, revlog.Tag{3}, testEpoch)},
 			query: func(q *Query) { q.Subject = revlog.Tag{} }, want: Refuse, reason: RevokedGroup},
 
-		// Marks.
+		// Global entries.
 		{name: "everyone at ep", entries: []revlog.Entry{everyone(testEpoch)}, want: Refuse, reason: RevokedEveryone},
 		{name: "everyone before ep", entries: []revlog.Entry{everyone(testEpoch - 1)}, want: Accept},
 		{name: "everyone, though chk is newer", entries: []revlog.Entry{everyone(testEpoch)}, query: func(q *Query) { q.Checked = testM }, want: Refuse, reason: RevokedEveryone},
 		{name: "everyone, anonymous", entries: []revlog.Entry{everyone(testEpoch)}, query: anonymous, want: Refuse, reason: RevokedEveryone},
 		{name: "everyone before, anonymous", entries: []revlog.Entry{everyone(testEpoch - 1)}, query: anonymous, want: Accept},
 		{name: "everyone, missing ep", entries: []revlog.Entry{everyone(1)}, query: func(q *Query) { q.Epoch = 0 }, want: Refuse, reason: RevokedEveryone},
-		{name: "an older everyone does not mask a newer", entries: []revlog.Entry{everyone(testEpoch), everyone(1)}, want: Refuse, reason: RevokedEveryone},
+		{name: "an older everyone does not hide a newer one", entries: []revlog.Entry{everyone(testEpoch), everyone(1)}, want: Refuse, reason: RevokedEveryone},
 		{name: "key of the session token", entries: []revlog.Entry{key("one")}, want: Refuse, reason: RevokedKey},
 		{name: "key of the renewal token", entries: []revlog.Entry{key("two")}, want: Refuse, reason: RevokedKey},
 		{name: "key, anonymous", entries: []revlog.Entry{key("two")}, query: anonymous, want: Refuse, reason: RevokedKey},
@@ -117,17 +117,17 @@ func TestR16Decide(t *testing.T) {
 		// Retention.
 		{name: "chk at the retention", query: func(q *Query) { q.Checked = testM - Config{}.retain().Milliseconds() }, want: Ask},
 		{name: "chk past the retention", query: func(q *Query) { q.Checked = testM - Config{}.retain().Milliseconds() - 1 }, want: Refuse, reason: Stale},
-		{name: "the old retention for chk before a raise",
+		{name: "the old retention for chk before a longer one",
 			view: func(v *view) {
 				v.head.Retentions = []revlog.Retention{{Retain: time.Hour}, {From: testM - 30*minuteMS, Retain: 9 * time.Hour}}
 			},
 			query: func(q *Query) { q.Checked = testM - 61*minuteMS }, want: Refuse, reason: Stale},
-		{name: "the new retention for chk after a raise",
+		{name: "the new retention for chk after a longer one",
 			view: func(v *view) {
 				v.head.Retentions = []revlog.Retention{{Retain: time.Minute}, {From: testM - 30*minuteMS, Retain: 9 * time.Hour}}
 			},
 			query: func(q *Query) { q.Checked = testM - 30*minuteMS }, want: Accept},
-		{name: "the latest of two raises before chk",
+		{name: "the latest of two longer retentions before chk",
 			view: func(v *view) {
 				v.head.Retentions = []revlog.Retention{{Retain: time.Minute}, {From: testM - 90*minuteMS, Retain: 2 * time.Minute}, {From: testM - 60*minuteMS, Retain: 9 * time.Hour}}
 			},
@@ -138,27 +138,27 @@ func TestR16Decide(t *testing.T) {
 		{name: "ep far past log time", query: func(q *Query) { q.Epoch = testM + skew + minuteMS }, want: Ask},
 		{name: "chk at ms(M) + S", query: func(q *Query) { q.Checked = testM + skew }, want: Accept},
 		{name: "chk past ms(M) + S", query: func(q *Query) { q.Checked = testM + skew + 1 }, want: Ask},
-		{name: "chk at H0", query: func(q *Query) { q.Checked = testM - 2*hourMS }, want: Accept},
-		{name: "chk before H0", query: func(q *Query) { q.Checked = testM - 2*hourMS - 1 }, want: Ask},
-		{name: "chk at born", view: func(v *view) { v.head.Born = testM - hourMS }, query: func(q *Query) { q.Checked = testM - hourMS }, want: Accept},
-		{name: "chk before born", view: func(v *view) { v.head.Born = testM - hourMS }, query: func(q *Query) { q.Checked = testM - hourMS - 1 }, want: Ask},
+		{name: "chk at the window start", query: func(q *Query) { q.Checked = testM - 2*hourMS }, want: Accept},
+		{name: "chk before the window start", query: func(q *Query) { q.Checked = testM - 2*hourMS - 1 }, want: Ask},
+		{name: "chk at Born", view: func(v *view) { v.head.Born = testM - hourMS }, query: func(q *Query) { q.Checked = testM - hourMS }, want: Accept},
+		{name: "chk before Born", view: func(v *view) { v.head.Born = testM - hourMS }, query: func(q *Query) { q.Checked = testM - hourMS - 1 }, want: Ask},
 		{name: "chk at the floor", view: func(v *view) { v.head.Floor = testM - minuteMS }, want: Accept},
 		{name: "chk before the floor", view: func(v *view) { v.head.Floor = testM - minuteMS + 1 }, want: Ask},
 		{name: "unknown term", query: func(q *Query) { q.Term = 8 }, want: Ask},
-		{name: "no lines known", view: func(v *view) { v.head.Terms = nil }, want: Ask},
+		{name: "no terms known", view: func(v *view) { v.head.Terms = nil }, want: Ask},
 		{name: "chk before the end of its term", view: func(v *view) {
 			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - minuteMS + 1})
 		}, want: Accept},
-		{name: "chk at the end of its term, where the next may have taken something", view: func(v *view) {
+		{name: "chk at the end of its term, when the next primary may have taken a revocation", view: func(v *view) {
 			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - minuteMS})
 		}, want: Ask},
-		{name: "the term's successor ended, too", view: func(v *view) {
+		{name: "the next term ended too", view: func(v *view) {
 			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - 10*minuteMS}, revlog.Term{ID: 9, Start: testM - 1})
 		}, want: Ask},
-		{name: "a primary that came back reigns from its last start", view: func(v *view) {
-			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - 10*minuteMS}, revlog.Term{ID: testLine, Start: testM - 5*minuteMS})
+		{name: "the term of a primary that came back starts again", view: func(v *view) {
+			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - 10*minuteMS}, revlog.Term{ID: testTerm, Start: testM - 5*minuteMS})
 		}, want: Accept},
-		{name: "undecidable here, and known to be revoked", entries: []revlog.Entry{entryAt(testM-minuteMS, revlog.ScopeSession, own, revlog.Forever)},
+		{name: "must ask, but known to be revoked", entries: []revlog.Entry{entryAt(testM-minuteMS, revlog.ScopeSession, own, revlog.Forever)},
 			query: func(q *Query) { q.Term = 8 }, want: Refuse, reason: RevokedSession},
 
 		// Hits that the recent entries decide.
@@ -174,13 +174,13 @@ func TestR16Decide(t *testing.T) {
 		{name: "a group's tag is not a subject's", entries: []revlog.Entry{entryAt(testM-1, revlog.ScopeGroup, revlog.Tag{2}, testM)}, want: Accept},
 		{name: "a subject's tag is not a group's", entries: []revlog.Entry{entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{3}, testM)}, want: Accept},
 		{name: "the newer W is lower", entries: []revlog.Entry{entryAt(testM-2, revlog.ScopeSubject, revlog.Tag{2}, testEpoch), entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{2}, 1)}, want: Refuse, reason: RevokedSubject},
-		{name: "one group is clear, the other not", entries: []revlog.Entry{entryAt(testM-2, revlog.ScopeGroup, revlog.Tag{3}, 1), entryAt(testM-1, revlog.ScopeGroup, revlog.Tag{4}, testEpoch)}, want: Refuse, reason: RevokedGroup},
+		{name: "one group is revoked, the other not", entries: []revlog.Entry{entryAt(testM-2, revlog.ScopeGroup, revlog.Tag{3}, 1), entryAt(testM-1, revlog.ScopeGroup, revlog.Tag{4}, testEpoch)}, want: Refuse, reason: RevokedGroup},
 
 		// Hits older than the recent entries.
 		{name: "session beyond the recent entries", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSession, own, revlog.Forever)}, query: old, want: Ask},
 		{name: "subject beyond the recent entries", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch)}, query: old, want: Refuse, reason: RevokedSubject},
 		{name: "group beyond the recent entries", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeGroup, revlog.Tag{4}, testEpoch)}, query: old, want: Refuse, reason: RevokedGroup},
-		{name: "subject beyond the recent entries, who came back", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch-1)}, query: old, want: Accept},
+		{name: "subject beyond the recent entries, logged in again", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch-1)}, query: old, want: Accept},
 		{name: "beyond the recent entries, but chk is newer", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSession, own, revlog.Forever)}, want: Accept},
 		{name: "beyond the recent entries, and again inside", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, 1), entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{2}, testEpoch)}, query: old, want: Refuse, reason: RevokedSubject},
 		{name: "beyond the recent entries, and lower inside", entries: []revlog.Entry{entryAt(testM-ago, revlog.ScopeSubject, revlog.Tag{2}, testEpoch), entryAt(testM-1, revlog.ScopeSubject, revlog.Tag{2}, 1)}, query: old, want: Refuse, reason: RevokedSubject},
@@ -200,7 +200,7 @@ func TestR16Decide(t *testing.T) {
 				t.Errorf("Decide = %v %v, want %v %v", got.Outcome, got.Reason, tt.want, tt.reason)
 			}
 			if !got.Fresh {
-				t.Error("not Fresh, though synced")
+				t.Error("not Fresh although in step")
 			}
 			if got.Renew != (tt.want == Accept) { // R19
 				t.Errorf("Renew = %v", got.Renew)
@@ -244,15 +244,15 @@ func TestAQueryUsedAgainIsAnotherSession(t *testing.T) {
 	}
 }
 
-// R19: chk is one less than the newest position, and never before born.
+// R19: chk is one less than the newest position, and never before Born.
 func TestR19Renewal(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		view func(*view)
 		want Verdict
 	}{
-		{"one less than M", func(*view) {}, Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: true, Checked: testM - 1, Term: testLine}},
-		{"not before born", func(v *view) { v.head.Born = testM }, Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: true, Checked: testM, Term: testLine}},
+		{"one less than M", func(*view) {}, Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: true, Checked: testM - 1, Term: testTerm}},
+		{"not before Born", func(v *view) { v.head.Born = testM }, Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: true, Checked: testM, Term: testTerm}},
 		{"in the present term", func(v *view) {
 			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM + 1})
 		}, Verdict{Outcome: Accept, Fresh: true, Extend: true, Renew: true, Checked: testM - 1, Term: 8}},
@@ -269,8 +269,8 @@ func TestR19Renewal(t *testing.T) {
 	}
 }
 
-// slept returns then as a machine tells it that was suspended for d since: the wall
-// clock went on, and the monotonic clock stood still. Package time has no way to say so.
+// slept returns then as read on a machine that has been suspended for d since: its wall
+// clock went on, its monotonic clock stood still. Package time cannot express this.
 func slept(then time.Time, d time.Duration) time.Time {
 	fields := (*struct {
 		wall uint64
@@ -281,7 +281,7 @@ func slept(then time.Time, d time.Duration) time.Time {
 	return then
 }
 
-// R9, R13, R24: the age of a view is the larger of what both clocks say.
+// R9, R13, R24: the age of a view is the larger one by the two clocks.
 func TestR24AStaleViewDoesNotRenew(t *testing.T) {
 	for _, tt := range []struct {
 		name string

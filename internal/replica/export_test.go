@@ -9,7 +9,7 @@ import (
 )
 
 // OpenByHand is [Open] without a reader that runs by itself: [Replica.Step] is one
-// turn of it. Tests that play hours in a moment need it.
+// turn of it. Tests that simulate hours need it.
 func OpenByHand(ctx context.Context, s revlog.Store, k Secrets, c Config) (*Replica, error) {
 	l, err := newList(s, k, c)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// chainOf stands for the chain of a store; replicas only compare chains.
+// chainOf returns a made-up chain. Replicas only compare chains.
 func chainOf(prev [8]byte, p revlog.Position) (next [8]byte) {
 	sum := sha256.Sum256(fmt.Append(prev[:], p))
 	copy(next[:], sum[:])
@@ -34,7 +34,7 @@ func TestR10Follow(t *testing.T) {
 	begun := chained(revlog.Position{MS: testM - 1000}, [8]byte{}, 5)
 	last := begun[4]
 	next := chained(last.Position, last.Chain, 4)
-	other := chained(begun[2].Position, begun[2].Chain, 6) // what another primary wrote after the third
+	other := chained(begun[2].Position, begun[2].Chain, 6) // written by another primary after the third entry
 	for i := range other {
 		other[i].Position.MS += 7
 	}
@@ -77,12 +77,12 @@ func TestR10Follow(t *testing.T) {
 			p.Oldest = revlog.Position{}
 			return p
 		}, 0, nil},
-		{"all trimmed, with what was new", func() revlog.Page {
+		{"all trimmed, including new ones", func() revlog.Page {
 			p := page(nil)
 			p.Oldest, p.Head.N, p.Head.Chain = revlog.Position{}, next[3].Position.N, next[3].Chain
 			return p
 		}, 0, errTrimmed},
-		{"own last entry is not there", func() revlog.Page { return page(nil, next...) }, 0, errBroken},
+		{"own last entry is missing", func() revlog.Page { return page(nil, next...) }, 0, errBroken},
 		{"the tail was lost", func() revlog.Page {
 			p := page(nil)
 			p.Head.N, p.Head.Chain = begun[2].Position.N, begun[2].Chain
@@ -132,16 +132,17 @@ func TestR10Follow(t *testing.T) {
 	}
 }
 
-// R12: what cannot be checked is counted and moves H0; it is never just skipped.
+// R12: an entry that cannot be checked is counted and moves the window start. It is never just
+// skipped.
 func TestR12WhatCannotBeCheckedMovesH0(t *testing.T) {
 	const n = 5
 	for _, tt := range []struct {
 		name   string
 		change func(*revlog.Entry)
 		signed bool   // by a newer release
-		counts string // "": all is well
+		counts string // "": the entry is valid
 	}{
-		{name: "all is well", change: func(*revlog.Entry) {}},
+		{name: "a valid entry", change: func(*revlog.Entry) {}},
 		{name: "MAC", change: func(e *revlog.Entry) { e.MAC[3] ^= 1 }, counts: "forged"},
 		{name: "tag", change: func(e *revlog.Entry) { e.Tag[3] ^= 1 }, counts: "forged"},
 		{name: "scope of another", change: func(e *revlog.Entry) { e.Scope = revlog.ScopeEveryone }, counts: "forged"},
@@ -149,7 +150,7 @@ func TestR12WhatCannotBeCheckedMovesH0(t *testing.T) {
 		{name: "effect", change: func(e *revlog.Entry) { e.Effect++ }, counts: "forged"},
 		{name: "parameters", change: func(e *revlog.Entry) { e.Params = "x" }, counts: "forged"},
 		{name: "beyond its limit", change: func(e *revlog.Entry) { e.Limit-- }, counts: "forged"},
-		{name: "a later version for readers of today", change: func(e *revlog.Entry) { e.Version, e.Params = 0x21, "x" }, signed: true},
+		{name: "a later version that this release understands", change: func(e *revlog.Entry) { e.Version, e.Params = 0x21, "x" }, signed: true},
 		{name: "a later version", change: func(e *revlog.Entry) { e.Version = 0x22 }, signed: true, counts: "unknown"},
 		{name: "another effect", change: func(e *revlog.Entry) { e.Effect = 0x20 }, signed: true, counts: "unknown"},
 		{name: "another origin", change: func(e *revlog.Entry) { e.Effect = 0x11 }, signed: true, counts: "unknown"},
@@ -175,7 +176,7 @@ func TestR12WhatCannotBeCheckedMovesH0(t *testing.T) {
 				h0 = bad.Position.MS
 			}
 			if got.now.from != h0 || counted["forged"]+counted["unknown"] != counted[tt.counts] || left != (counted[tt.counts] == 1) {
-				t.Errorf("H0 = %d and %v counted, want %d", got.now.from-testM, counted, h0-testM)
+				t.Errorf("window start = %d and %v counted, want %d", got.now.from-testM, counted, h0-testM)
 			}
 			if got.now.entries() != map[bool]int64{true: n - 1, false: n}[left] {
 				t.Errorf("%d entries", got.now.entries())
@@ -191,7 +192,7 @@ func TestR12WhatCannotBeCheckedMovesH0(t *testing.T) {
 				t.Errorf("checked since: %v", d.Outcome)
 			}
 			if got.last.N != n {
-				t.Errorf("reads on after %d", got.last.N)
+				t.Errorf("continues after entry %d", got.last.N)
 			}
 		})
 	}

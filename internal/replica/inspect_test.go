@@ -13,11 +13,11 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// A bent store answers reads with pages that were changed.
+// A bent store changes the pages that it returns.
 type bent struct {
 	revlog.Store
 	bend   func(*revlog.Page)
-	global revlog.Entry // besides those there are
+	global revlog.Entry // in addition to the real ones
 }
 
 func (b bent) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
@@ -64,7 +64,7 @@ func TestInspect(t *testing.T) {
 		{name: "an entry twice", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) { p.Entries[1] = p.Entries[0] }, says: "numbers repeat"},
 		{name: "another log", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) { p.Head.Chain[0]++ }, says: "another chain"},
 		{name: "a forgery", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) { p.Entries[1].MAC[0]++ }, says: "forged"},
-		{name: "a version to come", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) {
+		{name: "a later version", ring: revlogtest.Secrets(1), bend: func(p *revlog.Page) {
 			p.Entries[1].Version = 0x22
 			p.Entries[1].MAC = replica.MACs(revlogtest.Secrets(1))(p.Entries[1])
 		}, says: "does not know"},
@@ -92,6 +92,6 @@ func TestInspect(t *testing.T) {
 		t.Errorf("a forged global entry: %+v, %v", i, err)
 	}
 	if i, err := replica.Inspect(t.Context(), store, revlogtest.Secrets(1), func(h revlog.Head) int64 { return h.MS + time.Hour.Milliseconds() }); err != nil || i.Entries != 0 || i.Problems != nil {
-		t.Errorf("nothing of the log: %+v, %v", i, err)
+		t.Errorf("an empty log: %+v, %v", i, err)
 	}
 }

@@ -6,10 +6,9 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// A store is emptied. A replica that was cut off begins the list anew, from the log
-// time that it remembers, and ends a session there: before the moment, by the numbers,
-// that the session was last checked at. Then the store is emptied again. What is left
-// to answer from holds the end of that session, and it counts.
+// R17: a store is emptied. A replica that was cut off creates a new list from the log time that it
+// remembers, and revokes a session there. By the numbers, that is before the last check of the
+// session. Then the store is emptied again. The kept window holds the revocation, and it counts.
 func TestR17ALostListThatCountedFromBehindSettlesAllTheSame(t *testing.T) {
 	for _, ended := range []bool{false, true} {
 		q := someQuery()
@@ -18,7 +17,7 @@ func TestR17ALostListThatCountedFromBehindSettlesAllTheSame(t *testing.T) {
 		q.of, q.tagged = q.Session, true
 
 		first := *viewAt().now // the first list, by which q was checked
-		first.term, first.joined = testLine, true
+		first.term, first.joined = testTerm, true
 		began := q.Checked - hourMS/2
 		second := &window{watermarks: newWatermarks(watermarkLimit), from: began, to: began, recentFrom: began}
 		var entries []revlog.Entry
@@ -31,7 +30,7 @@ func TestR17ALostListThatCountedFromBehindSettlesAllTheSame(t *testing.T) {
 		v := viewAt()
 		v.kept = second
 		v.head.Known, v.head.KnownTerm = testM, 8
-		want := map[bool]finding{false: miss, true: maybe}[ended] // it is no recent entry any more
+		want := map[bool]finding{false: miss, true: maybe}[ended] // it is not among the recent entries any more
 		if got := l.recall(&q, v, v.head); got != want {
 			t.Errorf("ended %t: recalled as %d, want %d", ended, got, want)
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// The table knows what a map knows, through growth and forgetting.
+// R28: the table holds the same as a map, while it grows and forgets.
 func TestWatermarksAreAMap(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	m := newWatermarks(watermarkLimit)
@@ -31,7 +31,7 @@ func TestWatermarksAreAMap(t *testing.T) {
 		}
 		var gone int64
 		if m, gone = m.add(page, 0); gone != 0 {
-			t.Fatalf("gone until %d", gone)
+			t.Fatalf("dropped up to %d", gone)
 		}
 		k := revlog.Key{Scope: revlog.ScopeGroup, Tag: numbered(r.IntN(4000))}
 		if got := m.of(k); got != want[k].W {
@@ -48,7 +48,7 @@ func TestWatermarksAreAMap(t *testing.T) {
 	}
 }
 
-// Of too many the older half goes, and a window begins after what is gone.
+// If there are too many, the older half is dropped, and the window starts after them.
 func TestWatermarksAreBounded(t *testing.T) {
 	w := newWindow(testM)
 	w.watermarks.limit = 1000
@@ -70,11 +70,11 @@ func TestWatermarksAreBounded(t *testing.T) {
 		}
 	}
 	if missing == 0 || w.from == testM {
-		t.Error("nothing was dropped: this shows nothing")
+		t.Error("nothing was dropped: this test shows nothing")
 	}
 }
 
-// What may be forgotten leaves when the table grows.
+// Expired watermarks are dropped when the table grows.
 func TestWatermarksAreForgotten(t *testing.T) {
 	m := newWatermarks(watermarkLimit)
 	for i := range 10_000 {
@@ -82,11 +82,11 @@ func TestWatermarksAreForgotten(t *testing.T) {
 		m, _ = m.add([]revlog.Entry{entryAt(at, revlog.ScopeGroup, numbered(i), at)}, at-100)
 	}
 	if n := m.count(); n > 1000 {
-		t.Errorf("%d are held, of which 100 are needed", n)
+		t.Errorf("%d are held, but only 100 are needed", n)
 	}
 }
 
-// Decisions read while the reader adds: the race detector looks on.
+// Decisions read the table while the reader adds to it. The race detector checks this.
 func TestWatermarksAreReadWhileTheyGrow(t *testing.T) {
 	var shared atomic.Pointer[watermarks]
 	shared.Store(newWatermarks(watermarkLimit))
@@ -111,8 +111,8 @@ func TestWatermarksAreReadWhileTheyGrow(t *testing.T) {
 	}
 }
 
-// While the reader makes the next window, somebody decides by the last one: whatever
-// the next one lets go of, the last one holds all that it covers (R13).
+// R13: decisions use the last window while the reader makes the next one. The last one keeps
+// everything that it covers, whatever the next one drops.
 func TestR13AnOlderWindowKeepsItsWatermarks(t *testing.T) {
 	knows := func(t *testing.T, w *window, n int) {
 		t.Helper()
@@ -131,7 +131,7 @@ func TestR13AnOlderWindowKeepsItsWatermarks(t *testing.T) {
 			w := newWindow(testM)
 			w.watermarks.limit = 1000
 			n := 0
-			for ; n < 1500; n++ { // no table holds as many
+			for ; n < 1500; n++ { // more than a table may hold
 				last, at := w, testM+int64(n)
 				w = w.add([]revlog.Entry{entryAt(at, revlog.ScopeSubject, numbered(n), at)}, at, retain)
 				knows(t, last, n)

@@ -10,7 +10,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// numbered returns a tag that looks like any other, and is always the same.
+// numbered returns a tag that looks random and is the same each time.
 func numbered(n int) (t revlog.Tag) {
 	r := rand.New(rand.NewPCG(uint64(n), 99))
 	binary.LittleEndian.PutUint64(t[:8], r.Uint64())
@@ -53,7 +53,7 @@ func TestR13AWindowIsImmutable(t *testing.T) {
 		}
 	}
 	if len(w.gens) != 1 {
-		t.Errorf("%d generations: this shows nothing", len(w.gens))
+		t.Errorf("%d generations: this test shows nothing", len(w.gens))
 	}
 }
 
@@ -77,8 +77,8 @@ func TestR14NothingInAWindowIsMissed(t *testing.T) {
 	}
 }
 
-// A burst closes generations sooner than the width would, so there may be any
-// number of them.
+// A burst closes generations before they reach their width, so there may be any number
+// of them.
 func TestR14EveryGenerationIsLookedAt(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	for _, n := range []int{1, 63, 64, 65, 127, 128, 129, 200} {
@@ -100,8 +100,8 @@ func TestR14EveryGenerationIsLookedAt(t *testing.T) {
 	}
 }
 
-// R14: a share of false hits per probe, at the rate a generation was planned for
-// and when twice and ten times as much comes.
+// R14: the share of false matches per probe, at the planned rate of a generation, and at
+// twice and ten times that rate.
 func TestR14FalseHits(t *testing.T) {
 	const most = 1e-4
 	for _, times := range []int{1, 2, 10} {
@@ -110,7 +110,7 @@ func TestR14FalseHits(t *testing.T) {
 		w = w.add(steady(0, rate*1800, testM+1, 30*time.Minute), testM+30*minuteMS, retain)
 		planned := len(w.gens)
 		at := w.to
-		for i := range 30 { // in pages, so that the open generation is the one planned
+		for i := range 30 { // in pages, so that the open generation has the planned size
 			n := rate * times * 10
 			w = w.add(steady(1_000_000*(i+1), n, at+1, 10*time.Second), at+10_000, retain)
 			at += 10_000
@@ -138,7 +138,7 @@ func TestR14FalseHits(t *testing.T) {
 	}
 }
 
-// The worst there is: every generation as full as it may be.
+// The worst case: every generation as full as it may be.
 func TestR14FalseHitsOfFullGenerations(t *testing.T) {
 	for _, capacity := range []int{minCapacity, 100_000} {
 		g := newGeneration(capacity, testM)
@@ -196,7 +196,7 @@ func TestR14TheWindowIsNoLongerThanTheRetention(t *testing.T) {
 		t.Errorf("%d generations", len(w.gens))
 	}
 	kept := w.from
-	if again := w.add(nil, w.to, retain); again.from != kept { // a silent store: M stands, whatever clocks say
+	if again := w.add(nil, w.to, retain); again.from != kept { // a silent store: the newest position stays, whatever clocks say
 		t.Errorf("from %d, was %d", again.from, kept)
 	}
 	if later := w.add(nil, w.to+24*hourMS, retain); later.entries() != 0 || later.from != later.to-retain.Milliseconds() {
@@ -204,7 +204,7 @@ func TestR14TheWindowIsNoLongerThanTheRetention(t *testing.T) {
 	}
 }
 
-// R14: what is dropped for its size moves H0 for good.
+// R14: entries that are dropped for their size move the window start for good.
 func TestR14TheBudget(t *testing.T) {
 	w := newWindow(testM)
 	big := filterLimit / 10 * 8 / bitsPerKey
@@ -223,10 +223,10 @@ func TestR14TheBudget(t *testing.T) {
 		t.Fatal("nothing was dropped")
 	}
 	if want := testM + (dropped-1)*1000 + 999; w.from != want {
-		t.Errorf("H0 = %d, want the newest dropped, %d", w.from, want)
+		t.Errorf("window start = %d, want the newest dropped entry, %d", w.from, want)
 	}
 	if b := w.behind(&filler{gens: nil, from: testM - 1}, retain); b.from != w.from {
-		t.Errorf("H0 = %d after filling in behind, want %d", b.from, w.from)
+		t.Errorf("window start = %d after filling in older entries, want %d", b.from, w.from)
 	}
 	one := newWindow(testM)
 	one.gens = []*generation{newGeneration(filterLimit, testM)}
@@ -251,7 +251,7 @@ func TestTheRingKeepsTenMinutesAndIsBounded(t *testing.T) {
 		t.Errorf("%d entries", len(w.recent))
 	}
 	if first := w.recent[0].Position.MS; w.recentFrom > first {
-		t.Errorf("ringFrom %d is newer than what it has, %d", w.recentFrom, first)
+		t.Errorf("recentFrom %d is newer than the oldest recent entry, %d", w.recentFrom, first)
 	}
 	for i := 0; i < n; i += 101 {
 		in := i >= n-len(w.recent)
@@ -261,7 +261,7 @@ func TestTheRingKeepsTenMinutesAndIsBounded(t *testing.T) {
 	}
 }
 
-// The blocks find what a walk through the recent entries finds.
+// The blocks find the same as a walk through the recent entries.
 func TestTheRingFindsByTag(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	scopes := []revlog.Scope{revlog.ScopeSession, revlog.ScopeSubject, revlog.ScopeGroup}
@@ -289,7 +289,7 @@ func TestTheRingFindsByTag(t *testing.T) {
 		}
 	}
 	if len(w.blocks) == 0 || w.trimmed == 0 {
-		t.Errorf("%d blocks, %d trimmed: this shows little", len(w.blocks), w.trimmed)
+		t.Errorf("%d blocks, %d trimmed: this test shows little", len(w.blocks), w.trimmed)
 	}
 }
 

@@ -17,9 +17,9 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// R7, R20: a revocation that the primary has and no replica is no success, however
-// often it is repeated: not by the process that made it, not by another one on
-// another connection, and not when it changes nothing any more.
+// R7, R20: a revocation that only the primary has is not acknowledged, however often it is
+// repeated. This holds for the process that made it, for another one on another connection, and
+// when the repetition changes nothing.
 func TestR7ARepetitionWaitsForTheCopyToo(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -54,7 +54,7 @@ func TestR7ARepetitionWaitsForTheCopyToo(t *testing.T) {
 				revocation.Session(encode([16]byte{7})), revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Key("kid"), revocation.Everyone(),
 			}
 			tt.stop(primary, replica)
-			redistest.Await(t, "nobody acknowledges", func() bool {
+			redistest.Await(t, "no replica acknowledges", func() bool {
 				return tt.name == "a replica that hangs" || primary.Info("connected_slaves") == "0"
 			})
 			for range 2 {
@@ -85,8 +85,8 @@ func TestR7ARepetitionWaitsForTheCopyToo(t *testing.T) {
 	}
 }
 
-// R4: what only a quiet batch wrote is remembered from when it was said aloud, since
-// sessions were renewed until then, also if it lies among those of an earlier time.
+// R4: if a quiet revocation is appended, its retention counts from the append, because sessions
+// were renewed until then. This holds even if it is stored in an earlier epoch.
 func TestR4SaidAloudIsRememberedFromThenOn(t *testing.T) {
 	for _, closed := range []bool{false, true} {
 		s, st := volatile(t)
@@ -99,13 +99,13 @@ func TestR4SaidAloudIsRememberedFromThenOn(t *testing.T) {
 		write(t, st, revlog.Repair{Retain: 100 * time.Hour})
 		w := write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(1)}})
 		if !w.Results[0].Changed || w.Head.N == 0 {
-			t.Fatalf("said aloud: %+v", w)
+			t.Fatalf("append of a quiet revocation: %+v", w)
 		}
 		till, err := strconv.ParseInt(s.Do("PEXPIRETIME", key), 10, 64)
 		if want := w.Results[0].Position.MS + (100 * time.Hour).Milliseconds(); err != nil || till < want {
-			t.Errorf("closed %v: remembered until %v, want %v (%v)", closed, time.UnixMilli(till), time.UnixMilli(want), err)
+			t.Errorf("closed %v: kept until %v, want %v (%v)", closed, time.UnixMilli(till), time.UnixMilli(want), err)
 		}
-		// Its epoch as well: what is looked up goes by that.
+		// The epoch must be kept as long, because lookups go through it.
 		write(t, st, revlog.Append{Floor: time.Now().Add(50 * time.Hour).UnixMilli(), Assertions: []revlog.Assertion{session(3)}})
 		write(t, st, revlog.Append{Floor: time.Now().Add(90 * time.Hour).UnixMilli(), Assertions: []revlog.Assertion{session(4)}})
 		if a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(1)}); err != nil || len(a.Found) == 0 {

@@ -22,7 +22,7 @@ import (
 
 var losses = flag.Int("losses", 10, "how often TestRingAndListAgreeAfterALoss loses everything")
 
-// A member is a process of an application whose ring and list are in one Redis.
+// A member is a process of an application that keeps its ring and its list in one Redis.
 type member struct {
 	ring *rediskeys.Ring
 	st   *redisstore.Store
@@ -35,7 +35,7 @@ func testKEK(b byte) keys.KEK {
 	return keys.KEKFunc(func(context.Context) ([]byte, error) { return secret[:], nil })
 }
 
-// startProcess starts one as docs/redis.md shows it.
+// startProcess starts a process as docs/redis.md shows.
 func startProcess(ctx context.Context, addr string, kek keys.KEK, poll time.Duration, log *slog.Logger) (p *member, err error) {
 	o := &redis.UniversalOptions{Addrs: []string{addr}}
 	p = &member{}
@@ -78,8 +78,7 @@ func mustStart(t *testing.T, addr string, kek keys.KEK, poll time.Duration, log 
 	return p
 }
 
-// inStep waits until all processes follow one list: what the last one revokes, the
-// others know.
+// inStep waits until all processes follow one list: the others know what the last one revokes.
 func inStep(t *testing.T, what string, all []*member) {
 	t.Helper()
 	group := revocation.Group(what)
@@ -99,11 +98,11 @@ func inStep(t *testing.T, what string, all []*member) {
 
 const fleetPoll = 300 * time.Millisecond
 
-// Ring and list are in one Redis, which comes back with neither while one process
-// starts. Whichever process is first, all of them end with one ring and one list.
+// Ring and list are in one Redis, which comes back empty while one process starts. Whichever
+// process is first, all of them end up with one ring and one list.
 func TestRingAndListAgreeAfterALoss(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes its time")
+		t.Skip("takes long")
 	}
 	quiet := slog.New(slog.DiscardHandler)
 	s := redistest.Start(t)
@@ -112,7 +111,7 @@ func TestRingAndListAgreeAfterALoss(t *testing.T) {
 		fleet = append(fleet, mustStart(t, s.Addr, testKEK(1), fleetPoll, quiet))
 	}
 	id := fleet[0].ring.Ring().ID()
-	<-time.After(1100 * time.Millisecond) // rings know their age in seconds
+	<-time.After(1100 * time.Millisecond) // the age of a ring is kept in seconds
 	for round := range *losses {
 		s.Kill()
 		var late *member
@@ -125,22 +124,22 @@ func TestRingAndListAgreeAfterALoss(t *testing.T) {
 				t.Errorf("round %d: a process that started meanwhile: %v", round, err)
 			}
 		})
-		<-time.After(time.Duration(round%4) * 70 * time.Millisecond) // it waits, and so do they
+		<-time.After(time.Duration(round%4) * 70 * time.Millisecond) // it waits, and so do the others
 		s.Restart()
 		wg.Wait()
 		if t.Failed() {
 			return
 		}
 		if late.ring.Ring().ID() != id {
-			t.Fatalf("round %d: the process that started meanwhile has a ring of its own", round)
+			t.Fatalf("round %d: the process that started meanwhile has another ring", round)
 		}
 		inStep(t, fmt.Sprintf("round %d: all follow one list", round), append([]*member{late}, fleet...))
 		late.close()
 	}
 }
 
-// The process that made a ring used it, since those with the older ring were out of
-// touch. Once they are back, they and every process that starts have one list again.
+// A process made a new ring and used it while the processes with the older ring did not reach
+// Redis. Once these are back, they and every process that starts have one list again.
 func TestAListOfARingThatLostMakesRoom(t *testing.T) {
 	var l lines
 	s := redistest.Start(t)
@@ -151,31 +150,32 @@ func TestAListOfARingThatLostMakesRoom(t *testing.T) {
 	s.Do("FLUSHALL")
 	young := mustStart(t, s.Addr, testKEK(1), 20*time.Millisecond, slog.New(slog.NewTextHandler(&l, nil)))
 	if young.ring.Ring().ID() == old.ring.Ring().ID() {
-		t.Fatal("there is one ring only")
+		t.Fatal("both processes have the same ring")
 	}
 	proxy.Restore()
 	inStep(t, "the older ring has a list again", []*member{old})
-	inStep(t, "and a process that starts joins it", []*member{old, mustStart(t, s.Addr, testKEK(1), fleetPoll, slog.New(slog.DiscardHandler))})
+	inStep(t, "a process that starts joins it", []*member{old, mustStart(t, s.Addr, testKEK(1), fleetPoll, slog.New(slog.DiscardHandler))})
 
-	// The one with the younger ring has to be started again, and does not fight until then.
-	redistest.Await(t, "the younger is told", func() bool { return l.count("level=ERROR", "another key ring") == 1 })
+	// The process with the younger ring must be restarted. Until then it does not fight for the
+	// list.
+	redistest.Await(t, "the younger one logs an error", func() bool { return l.count("level=ERROR", "another key ring") == 1 })
 	s.Do("DEL", "{wafer}:head", "{wafer}:log")
 	for range 20 {
 		if l, err := revocation.Open(t.Context(), young.st, young.ring.Ring(), revocation.Config{}); err == nil {
 			l.Close()
-			t.Fatal("a ring that lost began a list")
+			t.Fatal("the process with the replaced ring created a list")
 		} else if !errors.Is(err, revocation.ErrWrongKey) {
 			t.Fatal(err)
 		}
 	}
-	inStep(t, "the list is begun anew", []*member{old})
+	inStep(t, "a new list is created", []*member{old})
 	if n := l.count("level=ERROR", "another key ring"); n > 2 {
-		t.Errorf("it was told %d times", n)
+		t.Errorf("it logged %d errors", n)
 	}
 }
 
-// Another application with the same prefix has an error in its log, and no list is
-// taken from anybody.
+// Another application with the same prefix logs an error. It does not take the list from the first
+// one.
 func TestANeighbourWithTheSamePrefix(t *testing.T) {
 	var l lines
 	s := redistest.Start(t)
@@ -186,24 +186,24 @@ func TestANeighbourWithTheSamePrefix(t *testing.T) {
 	}
 	<-time.After(1100 * time.Millisecond)
 	s.Do("FLUSHALL")
-	ours := keys.Generate(0) // the younger ring is first, and stays
+	ours := keys.Generate(0) // the younger ring comes first, and stays
 	var first *revocation.List
-	redistest.Await(t, "ours is first", func() bool {
+	redistest.Await(t, "the first application has its list", func() bool {
 		s.Do("DEL", "{wafer}:head", "{wafer}:log")
 		first, err = connectAs(t, s, ours, quiet)
 		return err == nil
 	})
 	list := s.Do("HGET", "{wafer}:head", "g")
-	redistest.Await(t, "the neighbour is told", func() bool { return l.count("level=ERROR", "another key ring") > 0 })
-	redistest.Await(t, "and out of touch", func() bool { return neighbour.Stats().State != "synced" })
+	redistest.Await(t, "the neighbour logs an error", func() bool { return l.count("level=ERROR", "another key ring") > 0 })
+	redistest.Await(t, "the neighbour is not in step", func() bool { return neighbour.Stats().State != "synced" })
 	if _, err := startProcess(t.Context(), s.Addr, testKEK(2), 20*time.Millisecond, quiet); !errors.Is(err, revocation.ErrWrongKey) {
-		t.Errorf("a third one with a ring in this Redis: %v", err)
+		t.Errorf("a third application with a ring in this Redis: %v", err)
 	}
 	if got := s.Do("HGET", "{wafer}:head", "g"); got != list || first.Stats().State != "synced" {
-		t.Errorf("the list was taken away: %s", first.Stats().State)
+		t.Errorf("the first application lost its list: %s", first.Stats().State)
 	}
 	if n := l.count("level=ERROR", "another key ring"); n != 1 {
-		t.Errorf("the neighbour was told %d times within seconds", n)
+		t.Errorf("the neighbour logged %d errors within seconds", n)
 	}
 }
 
@@ -217,7 +217,7 @@ func connectAs(t *testing.T, s *redistest.Server, ring *keys.Ring, log *slog.Log
 	return l, err
 }
 
-// lines collects what is logged.
+// lines collects log lines.
 type lines struct {
 	mu  sync.Mutex // owns buf
 	buf strings.Builder
@@ -229,7 +229,7 @@ func (l *lines) Write(b []byte) (int, error) {
 	return l.buf.Write(b)
 }
 
-// count returns how many lines hold all parts.
+// count returns how many lines contain all parts.
 func (l *lines) count(parts ...string) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -25,7 +25,7 @@ import (
 //
 //	go test -run '^$' -bench . -benchtime 1x ./revocation/redisstore
 
-// replicas opens n lists, each with a connection of its own as a process has.
+// replicas opens n lists, each with its own connection, like a process.
 func replicas(b *testing.B, s *redistest.Server, n int) []*revocation.List {
 	b.Helper()
 	all := make([]*revocation.List, n)
@@ -61,8 +61,8 @@ func share(all []time.Duration, of float64) float64 {
 	return float64(all[int(of*float64(len(all)-1))].Microseconds()) / 1000
 }
 
-// 300 readers, 150 revocations a second for 10 s: how long after a revocation was
-// acknowledged another replica refuses, and what a delivery costs Redis.
+// 300 readers, and 150 revocations a second for 10 s: how long after the acknowledgement another
+// replica refuses, and what a delivery costs Redis.
 func BenchmarkPropagation(b *testing.B) {
 	const readers, perSecond, seconds = 300, 150, 10
 	s := redistest.Start(b)
@@ -110,7 +110,7 @@ func BenchmarkPropagation(b *testing.B) {
 	}
 }
 
-// What Redis holds of a million revoked sessions, and what writing them costs.
+// How much memory a million revoked sessions take in Redis, and what writing them costs.
 func BenchmarkMillionEntries(b *testing.B) {
 	for b.Loop() {
 		s := redistest.Start(b)
@@ -151,7 +151,7 @@ func BenchmarkBoot(b *testing.B) {
 	s := redistest.Start(b)
 	first := replicas(b, s, 1)[0]
 	revokeMany(b, first, entries)
-	time.Sleep(6 * time.Second) // so that they are none of the last seconds, as in ten minutes almost all are
+	time.Sleep(6 * time.Second) // so that they are older than the last seconds, like almost all entries of ten minutes
 	for b.Loop() {
 		cpu, start := s.CPU(), time.Now()
 		var mu sync.Mutex
@@ -181,7 +181,7 @@ func BenchmarkBoot(b *testing.B) {
 		}
 		wg.Wait()
 		if len(took) == 0 {
-			b.Fatal("none booted")
+			b.Fatal("no replica booted")
 		}
 		for _, l := range lists {
 			for l.Stats().Entries < entries {
@@ -198,8 +198,8 @@ func BenchmarkBoot(b *testing.B) {
 	}
 }
 
-// What one poll costs Redis: one that finds nothing, and one that finds the entries of
-// a fifth of a second, by themselves or written at once.
+// What one poll costs Redis: one that finds nothing, and one that finds the entries of a fifth of a
+// second, written one by one or at once.
 func BenchmarkPoll(b *testing.B) {
 	for _, load := range []struct{ found, writes int }{{0, 0}, {30, 30}, {30, 1}} {
 		b.Run(fmt.Sprintf("%d of %d writes", load.found, load.writes), func(b *testing.B) {

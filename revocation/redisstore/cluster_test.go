@@ -12,9 +12,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
 )
 
-// A server of a Cluster dies and stays dead. Replicas of the application that ran
-// before find its successor as soon as the Cluster is whole, although nothing that
-// they can reach sends them there.
+// A server of a Cluster dies and stays dead. Running replicas of the application find its successor
+// as soon as the Cluster is whole, although no server that they reach redirects them there.
 func TestClusterNodeThatStaysDead(t *testing.T) {
 	primaries, replicas := redistest.StartReplicatedCluster(t)
 	i := redistest.Owner(t, primaries, "{wafer}:head")

@@ -22,14 +22,14 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// ofReading are the commands that READ and the registration of a replica call.
+// ofReading are the commands of reads and of the registration of a replica.
 var ofReading = []string{
 	"evalsha", "eval", "hmget", "exists", "time", "persist", "hset", "info", "xrange", "xinfo|stream",
 	"zremrangebyscore", "zadd", "pexpireat", "set", "config|resetstat", "hello", "ping",
 }
 
-// openPatient opens a list with an S of 10 s, since here a million decisions keep
-// a small machine from reading in time.
+// openPatient opens a list with an S of 10 s, because a million decisions can keep a small machine
+// from reading in time.
 func openPatient(t testing.TB, addr string) *revocation.List {
 	t.Helper()
 	st := open(t, &redis.UniversalOptions{Addrs: []string{addr}}, redisstore.Config{AllowVolatile: true})
@@ -53,8 +53,8 @@ func began(t testing.TB, l *revocation.List, name string) replica.Query {
 	return q
 }
 
-// With a complete window no decision asks Redis anything: not one command comes
-// but those of reading the log.
+// With a complete window no decision asks Redis anything. The only commands are those of reading
+// the log.
 func TestAMillionDecisionsAskNothing(t *testing.T) {
 	s := redistest.Start(t)
 	l := openPatient(t, s.Addr)
@@ -65,12 +65,12 @@ func TestAMillionDecisionsAskNothing(t *testing.T) {
 		binary.BigEndian.PutUint64(sessions[i].Session[:], uint64(i))
 		binary.BigEndian.PutUint64(sessions[i].Subject[:], uint64(i)) // a pseudonym as good as another
 	}
-	for i := range 500 { // after they began, so that the filters are looked into
+	for i := range 500 { // after they began, so that the decisions use the filters
 		if _, err := l.Revoke(t.Context(), revocation.Subject(fmt.Sprint("other", i)), revocation.Options{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	redistest.Await(t, "all is read", func() bool { return l.Stats().Entries == 500 && l.Stats().Outbox == 0 })
+	redistest.Await(t, "the log is read", func() bool { return l.Stats().Entries == 500 && l.Stats().Outbox == 0 })
 	s.Do("CONFIG", "RESETSTAT")
 	before, start := l.Stats(), time.Now()
 	for n := range 1_000_000 {
@@ -86,7 +86,7 @@ func TestAMillionDecisionsAskNothing(t *testing.T) {
 	redistest.Await(t, "the log is read meanwhile", func() bool { return l.Stats().Reads["ok"] > before.Reads["ok"] })
 	took, stats := time.Since(start), s.Do("INFO", "commandstats")
 	if after := l.Stats(); after.Confirms["store"] != before.Confirms["store"] {
-		t.Errorf("confirms: %v, before %v", after.Confirms, before.Confirms)
+		t.Errorf("questions: %v, before %v", after.Confirms, before.Confirms)
 	}
 	for _, m := range regexp.MustCompile(`cmdstat_([^:]+):calls=(\d+)`).FindAllStringSubmatch(stats, -1) {
 		if !slices.Contains(ofReading, m[1]) {
@@ -100,19 +100,18 @@ func TestAMillionDecisionsAskNothing(t *testing.T) {
 
 func parse(s string) (n int, err error) { _, err = fmt.Sscan(s, &n); return n, err }
 
-// Somebody who replays one token cannot make a replica ask more than a few times,
-// neither with one that is revoked nor with one checked so long ago that the
-// window does not reach back to it.
+// Replays of one token make a replica ask only a few times, whether the token is revoked or was
+// checked before the window began.
 func TestReplaysAskAFewTimes(t *testing.T) {
 	s := redistest.Start(t)
 	l := openPatient(t, s.Addr)
 	other := openPatient(t, s.Addr)
 	revoked, old := began(t, l, "revoked"), began(t, l, "old")
 	targets := slices.Values([]revocation.Target{revocation.Subject("revoked")})
-	if _, err := other.RevokeMany(t.Context(), targets, nil); err != nil { // in no window, and everybody is asked about
+	if _, err := other.RevokeMany(t.Context(), targets, nil); err != nil { // not in the window, so replicas ask about every session
 		t.Fatal(err)
 	}
-	redistest.Await(t, "the floor is known", func() bool { q := old; return l.Replica().Decide(&q).Outcome == replica.Ask })
+	redistest.Await(t, "the floor is read", func() bool { q := old; return l.Replica().Decide(&q).Outcome == replica.Ask })
 	for _, tt := range []struct {
 		name string
 		q    replica.Query
@@ -138,16 +137,16 @@ func TestReplaysAskAFewTimes(t *testing.T) {
 			}
 			wg.Wait()
 			if n := l.Stats().Confirms["store"] - before; n > 10 {
-				t.Errorf("%d confirms", n)
+				t.Errorf("%d questions", n)
 			} else {
-				t.Logf("%d confirms", n)
+				t.Logf("%d questions", n)
 			}
 		})
 	}
 }
 
-// R9: a poll is plain commands, and a script runs when a heartbeat is due. A server that
-// was demoted is not read all the same, nor a list that is gone.
+// R9: a poll uses plain commands, and a script runs when a heartbeat is due. Even so, a poll reads
+// neither a demoted server nor a list that is gone.
 func TestR9APollIsCheap(t *testing.T) {
 	s, st := volatile(t)
 	create(t, st, time.Hour)
@@ -158,11 +157,11 @@ func TestR9APollIsCheap(t *testing.T) {
 	first := must(read())
 	s.Do("CONFIG", "RESETSTAT")
 	began, reads := time.Now(), 0
-	redistest.Await(t, "heartbeats go on", func() bool {
+	redistest.Await(t, "heartbeats continue", func() bool {
 		reads++
 		p := must(read())
 		if len(p.Entries) != 1 || p.Oldest != last || p.Heartbeat > 10*time.Second {
-			t.Fatalf("a poll brings %+v", p)
+			t.Fatalf("a poll returns %+v", p)
 		}
 		return p.Head.MS >= first.Head.MS+2000
 	})
@@ -186,4 +185,4 @@ func TestR9APollIsCheap(t *testing.T) {
 	}
 }
 
-const heartbeat = 400 * time.Millisecond // a little less than it is: requests take time
+const heartbeat = 400 * time.Millisecond // a little less than the real time: requests take time

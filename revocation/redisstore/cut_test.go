@@ -14,9 +14,9 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// R29: a write whose answer is lost is sent again and recognizes itself: nobody is
-// told that the session was revoked that has just got a successor, and "now" is still
-// the first one.
+// R29: if the answer to a write is lost, the write is sent again, and the store recognizes it. So a
+// session that has just got a successor does not appear as revoked, and "now" keeps its first
+// value.
 func TestR29AWriteWhoseAnswerIsLost(t *testing.T) {
 	for name, ack := range map[string]revlog.Ack{
 		"stored":     {},
@@ -34,7 +34,7 @@ func TestR29AWriteWhoseAnswerIsLost(t *testing.T) {
 					List: list, Skew: 2 * time.Second, Request: revlog.Request{1, byte(n)}, Assertions: []revlog.Assertion{session(n)}, Unless: q, Then: q, Ack: ack,
 				}
 			}
-			if w := written(t, st, succession(1)); w.Refused != nil { // also where the server does not know the script
+			if w := written(t, st, succession(1)); w.Refused != nil { // even if the server does not know the script
 				t.Fatalf("Write = %+v", w)
 			}
 			p.CutAnswer()
@@ -46,7 +46,7 @@ func TestR29AWriteWhoseAnswerIsLost(t *testing.T) {
 			}
 			again := succession(2)
 			again.Request = revlog.Request{9}
-			if w := written(t, st, again); w.Refused == nil { // for whoever asks anew it is revoked
+			if w := written(t, st, again); w.Refused == nil { // a new question finds the session revoked
 				t.Errorf("another write about the same session = %+v", w)
 			}
 
@@ -56,7 +56,7 @@ func TestR29AWriteWhoseAnswerIsLost(t *testing.T) {
 			}
 			p.CutAnswer()
 			if w := written(t, st, everybody); !w.Results[0].Changed || w.Results[0].Position.N != 3 || entries() != "3" {
-				t.Errorf("until now: %+v, and %s entries", w, entries())
+				t.Errorf("append: %+v, and %s entries", w, entries())
 			}
 			if ttl, err := strconv.Atoi(s.Do("PTTL", "{wafer}:q:"+string(everybody.Request[:]))); err != nil || ttl <= 0 || ttl > 60_000 {
 				t.Errorf("its answer is kept for %d ms (%v)", ttl, err)
@@ -65,8 +65,8 @@ func TestR29AWriteWhoseAnswerIsLost(t *testing.T) {
 	}
 }
 
-// R29: a user who switches while a connection breaks has a new session, and is not
-// told that the old one was revoked.
+// R29: if the connection breaks while a user switches groups, the user gets the new session, and no
+// error that the old one is revoked.
 func TestR29SwitchWhoseAnswerIsLost(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.NewProxy(t, s.Addr)
@@ -77,7 +77,7 @@ func TestR29SwitchWhoseAnswerIsLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := range byte(10) { // a read may take the broken connection now and then
+	for n := range byte(10) { // sometimes a read takes the broken connection
 		q := replica.Query{Session: [16]byte{n}, Subject: subject, Epoch: begun.Epoch, Checked: begun.Checked, Term: begun.Term}
 		redistest.Await(t, "the store answers", func() bool { // S after the first term began
 			p.CutAnswer()

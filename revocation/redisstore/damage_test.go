@@ -13,8 +13,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// damages are what somebody, or a bug, may do to the keys of a list: the commands, and
-// what the error names.
+// damages are commands by which somebody, or a bug, may damage the keys of a list, each with a part
+// of the error.
 var damages = []struct {
 	name  string
 	do    [][]string
@@ -35,7 +35,7 @@ var damages = []struct {
 	{"no t", [][]string{{"HDEL", "{wafer}:head", "t"}}, "field t of head"},
 	{"no m", [][]string{{"HDEL", "{wafer}:head", "m"}}, "field m of head"},
 	{"no ev", [][]string{{"HDEL", "{wafer}:head", "ev"}}, "field ev of head"},
-	{"a layout that is none", [][]string{{"HSET", "{wafer}:head", "v", "garbage"}}, "field v of head"},
+	{"a layout of garbage", [][]string{{"HSET", "{wafer}:head", "v", "garbage"}}, "field v of head"},
 	{"terms of garbage", [][]string{{"HSET", "{wafer}:head", "l", "garbage"}}, "field l of head"},
 	{"terms in the future", [][]string{{"HSET", "{wafer}:head", "l", strings.Repeat("g", 16)}}, "field l of head"},
 	{"retentions of garbage", [][]string{{"HSET", "{wafer}:head", "r", "garbage"}}, "field r of head"},
@@ -59,26 +59,26 @@ var damages = []struct {
 	{"an entry far away", [][]string{{"XADD", "{wafer}:log", "9999999999999-9", "e", "x"}}, "log and head disagree"},
 	{"the newest entry is gone", [][]string{{"EVAL", drop, "1", "{wafer}:log", "1"}}, "log lacks its newest entry"},
 	{"an entry in between is gone", [][]string{{"EVAL", drop, "1", "{wafer}:log", "2"}}, "log has a gap"},
-	{"an entry of no form", [][]string{{"XADD", "{wafer}:log", "*", "foo", "bar", "foo", "bar"}}, "log and head disagree"},
+	{"an entry of another form", [][]string{{"XADD", "{wafer}:log", "*", "foo", "bar", "foo", "bar"}}, "log and head disagree"},
 	{"a watermark of garbage", [][]string{{"SET", "{wafer}:u:" + string(subjectTag[:]), "garbage"}}, "exact set"},
 	{"a watermark of another type", [][]string{{"DEL", "{wafer}:u:" + string(subjectTag[:])}, {"HSET", "{wafer}:u:" + string(subjectTag[:]), "a", "b"}}, "exact set"},
 }
 
 var subjectTag = tagOf(7)
 
-// drop deletes an entry of the log, counted from the newest.
+// drop deletes the n-th newest entry of the log.
 const drop = `local all = redis.call('XRANGE', KEYS[1], '-', '+')
 return redis.call('XDEL', KEYS[1], all[#all - ARGV[1] + 1][1])`
 
-// R1: whatever is missing, damaged or impossible in the store is a lost list, with an
-// error that names it, and a list that is begun anew is whole.
+// R1: if anything in the store is missing, damaged or impossible, the list counts as lost, and the
+// error names the damage. The new list is whole.
 func TestR1DamageIsALoss(t *testing.T) {
 	s, st := volatile(t)
 	subject := revlog.Assertion{Scope: revlog.ScopeSubject, Tag: subjectTag, When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever}
 	everyone := revlog.Assertion{Scope: revlog.ScopeEveryone, When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever}
 	all := revlog.Append{List: list, Assertions: []revlog.Assertion{session(1), subject, everyone}}
 	ask := revlog.Question{List: list, Session: tagOf(1), Subject: subjectTag}
-	// use is what replicas do all the time.
+	// use makes the calls that replicas make all the time.
 	use := func(t *testing.T) error {
 		_, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 10, Globals: true})
 		if err == nil {
@@ -99,23 +99,23 @@ func TestR1DamageIsALoss(t *testing.T) {
 				s.Do(c...)
 			}
 			if err := use(t); !errors.Is(err, revlog.ErrLost) || !strings.Contains(err.Error(), tt.names) || strings.Contains(err.Error(), "script") {
-				t.Errorf("%v, wants a loss that names %q", err, tt.names)
+				t.Errorf("%v, want a loss that names %q", err, tt.names)
 			}
 			again, err := st.Create(t.Context(), revlog.CreateOptions{ID: list, Retain: time.Hour})
 			if err != nil || again.N != 0 || again.Born < h.Born {
-				t.Fatalf("begun anew: %+v, %v", again, err)
+				t.Fatalf("new list: %+v, %v", again, err)
 			}
 			if year := time.Now().AddDate(1, 0, 0).UnixMilli(); again.MS > year {
-				t.Errorf("log time goes on from %v", time.UnixMilli(again.MS))
+				t.Errorf("log time continues from %v", time.UnixMilli(again.MS))
 			}
 			if err := use(t); err != nil {
-				t.Errorf("after it: %v", err)
+				t.Errorf("the new list: %v", err)
 			}
 		})
 	}
 }
 
-// R2: what is not damaged of the exact set stays in force when the list is begun anew.
+// R2: undamaged revocations of the exact set stay in force in the new list.
 func TestR2DamageKeepsWhatIsWhole(t *testing.T) {
 	s, st := volatile(t)
 	h := create(t, st, time.Hour)
@@ -130,12 +130,12 @@ func TestR2DamageKeepsWhatIsWhole(t *testing.T) {
 	}
 }
 
-// A list that was damaged heals by itself: replicas that run follow the new one and
-// teach it, and a process can start.
+// A damaged list is repaired without help: running replicas follow the new one and write back what
+// they know, and a process can start.
 func TestDamageHeals(t *testing.T) {
 	for _, tt := range damages {
 		if strings.Contains(tt.names, "exact set") {
-			continue // its tag is of no session here
+			continue // no session here has this tag
 		}
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -155,16 +155,16 @@ func TestDamageHeals(t *testing.T) {
 			for _, c := range tt.do {
 				s.Do(c...)
 			}
-			if !strings.Contains(tt.names, "global") { // which are looked at by those who start
+			if !strings.Contains(tt.names, "global") { // only replicas that start look at these
 				redistest.Await(t, "the loss is noticed", func() bool {
 					return a.Stats().Anomalies["lost"]+b.Stats().Anomalies["lost"] > 0
 				})
 			}
 			c := openList(t, o)
-			redistest.Await(t, "all are in step", func() bool {
+			redistest.Await(t, "all replicas are in step", func() bool {
 				return a.Stats().State == "synced" && b.Stats().State == "synced" && c.Stats().State == "synced"
 			})
-			redistest.Await(t, "the process that started knows what was revoked", func() bool {
+			redistest.Await(t, "the process that started refuses the revoked session", func() bool {
 				_, subject, err := c.Revoked(t.Context(), revocation.Subject("ada"))
 				return err == nil && subject && c.Replica().KeyRevoked("kid")
 			})
@@ -176,9 +176,9 @@ func TestDamageHeals(t *testing.T) {
 	}
 }
 
-// What cannot be carried out as a whole is not begun: while the slot of the list is on
-// its way to another node of a Cluster, a key that is not there yet cannot be read, and
-// the log stays readable.
+// A script does not start a write that it cannot finish. While the slot of the list moves to
+// another node of a Cluster, keys that are missing on both nodes cannot be read, but the log stays
+// readable.
 func TestMovingSlotLeavesNoHalfWrite(t *testing.T) {
 	nodes := redistest.StartCluster(t)
 	st := open(t, &redis.UniversalOptions{Addrs: []string{nodes[0].Addr}, IsClusterMode: true},
@@ -199,7 +199,7 @@ func TestMovingSlotLeavesNoHalfWrite(t *testing.T) {
 	} {
 		b := revlog.Append{List: list, Assertions: []revlog.Assertion{session(1), second, session(2)}}
 		if w, err := st.Write(t.Context(), b); err == nil {
-			t.Errorf("Write = %+v: this shows nothing", w)
+			t.Errorf("Write = %+v: this test shows nothing", w)
 		}
 	}
 	if now := from.Do("HGETALL", "{wafer}:head"); now != head {
@@ -216,6 +216,6 @@ func TestMovingSlotLeavesNoHalfWrite(t *testing.T) {
 	to.Do("CLUSTER", "SETSLOT", slot, "STABLE")
 	subject := revlog.Assertion{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever}
 	if w := write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(2), subject}}); w.Head.N != 3 {
-		t.Errorf("after the move was called off: %+v", w)
+		t.Errorf("after the move was canceled: %+v", w)
 	}
 }

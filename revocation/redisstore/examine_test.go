@@ -20,7 +20,7 @@ var minimalUser = strings.Fields("ACL SETUSER wafer on >secret resetkeys ~{wafer
 	"+eval +evalsha +info +time +ping +hello +wait +persist +del +exists +hset +hget +hmget +hexists +hgetall +hdel " +
 	"+xadd +xrange +xinfo|stream +set +get +pexpireat +pexpiretime +zadd +zrangebyscore +zremrangebyscore")
 
-// clusterUser adds what a client of a Cluster asks for.
+// clusterUser adds the commands of a client of a Cluster.
 var clusterUser = []string{"+command", "+cluster|slots", "+asking"}
 
 func TestOpenRefusesUnsafe(t *testing.T) {
@@ -32,17 +32,17 @@ func TestOpenRefusesUnsafe(t *testing.T) {
 		set   func()
 		o     func(o *redis.UniversalOptions)
 		c     redisstore.Config
-		wants string // in the message; "" if it opens
+		wants string // a part of the message; "" if Open succeeds
 	}{
 		{name: "volatile", wants: "appendonly"},
 		{name: "AllowVolatile", c: redisstore.Config{AllowVolatile: true}},
 		{name: "append-only file", set: aof},
 		{name: "eviction", set: func() { s.Do("CONFIG", "SET", "maxmemory-policy", "allkeys-lru") }, wants: "maxmemory-policy noeviction"},
-		{name: "eviction is refused even so", c: redisstore.Config{AllowVolatile: true, AllowSplit: true}, wants: "noeviction"},
-		{name: "eviction mended", set: func() { s.Do("CONFIG", "SET", "maxmemory-policy", "noeviction") }},
+		{name: "eviction, with every Allow", c: redisstore.Config{AllowVolatile: true, AllowSplit: true}, wants: "noeviction"},
+		{name: "eviction turned off", set: func() { s.Do("CONFIG", "SET", "maxmemory-policy", "noeviction") }},
 		{name: "reads from replicas", o: func(o *redis.UniversalOptions) { o.RouteByLatency = true }, wants: "RouteByLatency"},
 		{name: "a brace in the prefix", c: redisstore.Config{Prefix: "a}b"}, wants: "Prefix"},
-		{name: "a user that may do nothing", set: func() { s.Do("ACL", "SETUSER", "nobody", "on", ">x", "+hello") },
+		{name: "a user without permissions", set: func() { s.Do("ACL", "SETUSER", "nobody", "on", ">x", "+hello") },
 			o: func(o *redis.UniversalOptions) { o.Username, o.Password = "nobody", "x" }, wants: "+info"},
 		{name: "a user that lacks one command", set: func() { s.Do(slices.Concat(minimalUser, []string{"-xadd"})...) },
 			o: func(o *redis.UniversalOptions) { o.Username, o.Password = "wafer", "secret" }, wants: "+xadd"},
@@ -69,9 +69,9 @@ func TestOpenRefusesUnsafe(t *testing.T) {
 			case tt.wants == "" && err != nil:
 				t.Error(err)
 			case tt.wants != "" && (err == nil || !strings.Contains(err.Error(), tt.wants)):
-				t.Errorf("%v, does not name %q", err, tt.wants)
+				t.Errorf("%v, want an error that names %q", err, tt.wants)
 			case ctx.Err() != nil:
-				t.Error("tried for long what cannot succeed")
+				t.Error("Open kept trying although it cannot succeed")
 			}
 		})
 	}
@@ -101,8 +101,7 @@ func TestOpenRefusesAReplica(t *testing.T) {
 	}
 }
 
-// The replica of a primary that is gone must not be read, even by a client that
-// was connected before.
+// A demoted primary must not be read, even by a client that was connected before.
 func TestDemotedPrimaryIsNotRead(t *testing.T) {
 	s, other := redistest.Start(t), redistest.Start(t)
 	st := open(t, &redis.UniversalOptions{Addrs: []string{s.Addr}}, redisstore.Config{AllowVolatile: true})
@@ -111,10 +110,10 @@ func TestDemotedPrimaryIsNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Do("REPLICAOF", "127.0.0.1", other.Port)
-	redistest.Await(t, "it is a replica and has nothing", func() bool { return s.Info("master_link_status") == "up" })
+	redistest.Await(t, "it is an empty replica", func() bool { return s.Info("master_link_status") == "up" })
 	s.Do("REPLICAOF", "NO", "ONE")
 	if _, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 1}); !errors.Is(err, revlog.ErrLost) {
-		t.Errorf("Read of what was overwritten = %v", err)
+		t.Errorf("Read of an overwritten list = %v", err)
 	}
 	if _, err := st.Create(t.Context(), revlog.CreateOptions{ID: list, Retain: time.Hour}); err != nil {
 		t.Fatal(err)
@@ -122,10 +121,10 @@ func TestDemotedPrimaryIsNotRead(t *testing.T) {
 	other.Kill()
 	s.Do("REPLICAOF", "127.0.0.1", other.Port)
 	if _, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 1}); err == nil {
-		t.Error("a replica was read")
+		t.Error("Read of a replica returned no error")
 	}
 	if _, err := st.Confirm(t.Context(), revlog.Question{List: list}); err == nil {
-		t.Error("a replica confirmed")
+		t.Error("Confirm of a replica returned no error")
 	}
 }
 
@@ -158,7 +157,7 @@ func TestExamine(t *testing.T) {
 	}
 	for _, f := range findings {
 		if f.Check == "memory" && f.Level.String() != "warning" {
-			t.Errorf("of 2 MB there is used %s: %+v", s.Info("used_memory"), f)
+			t.Errorf("of 2 MB, %s are used: %+v", s.Info("used_memory"), f)
 		}
 	}
 	if got := s.Do("KEYS", "{wafer}*"); got != "" {
@@ -166,7 +165,7 @@ func TestExamine(t *testing.T) {
 	}
 }
 
-// byCheck returns what Examine finds of one thing, the worst first.
+// byCheck returns the worst finding of one check.
 func byCheck(t *testing.T, o *redis.UniversalOptions, check string) redisstore.Finding {
 	t.Helper()
 	findings, err := redisstore.Examine(t.Context(), o, redisstore.Config{AllowVolatile: true, AllowSplit: true})
@@ -185,12 +184,12 @@ func byCheck(t *testing.T, o *redis.UniversalOptions, check string) redisstore.F
 	return worst
 }
 
-// A server that looks well and refuses every write is found by writing.
+// A server may pass all other checks and refuse every write. Examine finds out by writing.
 func TestExamineWrites(t *testing.T) {
 	s := redistest.Start(t, "--appendonly", "yes")
 	o := &redis.UniversalOptions{Addrs: []string{s.Addr}}
 	if f := byCheck(t, o, "write"); f.Level != redisstore.Good {
-		t.Errorf("a sound server: %+v", f)
+		t.Errorf("a healthy server: %+v", f)
 	}
 	for _, tt := range []struct {
 		name        string
@@ -228,12 +227,12 @@ func TestExamineFsyncAndWait(t *testing.T) {
 	}
 }
 
-// What a failover brings counts, too: the settings of every server, and how far
+// Examine also checks what matters after a failover: the settings of every server, and how far
 // replicas are behind.
 func TestExamineReplicas(t *testing.T) {
 	g := redistest.StartSentinel(t, "--appendonly", "yes", "--min-replicas-to-write", "1", "--min-replicas-max-lag", "2")
 	o := &redis.UniversalOptions{Addrs: []string{g.Addr}, MasterName: "wafer"}
-	redistest.Await(t, "all is well", func() bool {
+	redistest.Await(t, "all servers are healthy", func() bool {
 		return byCheck(t, o, "nodes").Level == redisstore.Good && byCheck(t, o, "replication").Level == redisstore.Good
 	})
 	g.Servers[1].Do("CONFIG", "SET", "min-replicas-to-write", "0")
@@ -250,11 +249,11 @@ func TestExamineReplicas(t *testing.T) {
 	}
 	if all := strings.Join(told, "\n"); len(told) != 2 || !strings.Contains(all, g.Servers[1].Addr+": maxmemory-policy is allkeys-lru") ||
 		!strings.Contains(all, "min-replicas-to-write is 0") {
-		t.Errorf("of the replica: %q", told)
+		t.Errorf("findings about the replica: %q", told)
 	}
 	g.Servers[1].Pause()
 	defer g.Servers[1].Resume()
-	redistest.Await(t, "the lag is seen", func() bool { return byCheck(t, o, "replication").Level == redisstore.Warning })
+	redistest.Await(t, "the lag is noticed", func() bool { return byCheck(t, o, "replication").Level == redisstore.Warning })
 	redistest.Await(t, "no replica counts any more", func() bool { return byCheck(t, o, "replicas").Level == redisstore.Failing })
 }
 

@@ -19,8 +19,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// Each fault ends in the state that docs/protocol.md names, moves its metric, and while
-// it lasts no replica accepts what it knew to be revoked.
+// After each fault the list reaches the state that docs/protocol.md names, and the fault moves its
+// metric. During the fault no replica accepts a session that it knows to be revoked.
 func TestFaults(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -83,7 +83,7 @@ func TestFaults(t *testing.T) {
 			t.Parallel()
 			s := redistest.Start(t, tt.args...)
 			openList(t, &redis.UniversalOptions{Addrs: []string{s.Addr}}).Close()
-			aged(s) // before anybody follows it
+			aged(s) // before any replica follows it
 			f := newFleet(t, s.Addr, s.Addr, s.Addr)
 			tt.fault(f, s)
 			f.mended(tt.counts...)
@@ -91,18 +91,17 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A replica that boots right after FLUSHALL begins an empty list before the
-// others notice. It may not accept what they know to be revoked, and they teach
-// it (R2, R11).
+// A replica that boots right after FLUSHALL creates an empty list before the others notice. It must
+// not accept sessions that the others know to be revoked, and they write these back (R2, R11).
 func TestFaultFlushAllAndABoot(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	f := newFleet(t, s.Addr, s.Addr)
 	s.Do("FLUSHALL")
-	booted := openList(t, &redis.UniversalOptions{Addrs: []string{s.Addr}}) // not watched: sessions from before stay undecided there for a minute
+	booted := openList(t, &redis.UniversalOptions{Addrs: []string{s.Addr}}) // not watched: there, sessions from before stay undecided for a minute
 	for _, q := range slices.Concat(f.dead, f.live) {
 		if v := verdict(booted, q); v.Outcome == replica.Accept {
-			t.Errorf("the replica that booted accepts what it cannot know: %+v", v)
+			t.Errorf("the replica that booted accepts a session that it cannot decide: %+v", v)
 		}
 	}
 	f.mended("republished")
@@ -111,12 +110,12 @@ func TestFaultFlushAllAndABoot(t *testing.T) {
 	}
 	for _, q := range f.live[:5] {
 		if v := verdict(booted, q); v.Outcome == replica.Refuse {
-			t.Errorf("the replica that booted refuses a session that lives: %+v", v)
+			t.Errorf("the replica that booted refuses a living session: %+v", v)
 		}
 	}
 }
 
-// A replica that was cut off while the log was trimmed past its position.
+// A replica is cut off while the log is trimmed past its position.
 func TestFaultTrimmedPastACursor(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -131,8 +130,8 @@ func TestFaultTrimmedPastACursor(t *testing.T) {
 	f.mended("trimmed")
 }
 
-// A network that swallows packets: until G the replica decides what its window
-// can and renews nothing, then nobody is accepted, and nobody is logged out.
+// The network loses all packets. Until G the replica accepts the sessions that its window decides,
+// and renews none. Then it accepts none, and logs nobody out.
 func TestFaultBlackhole(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -151,24 +150,24 @@ func TestFaultBlackhole(t *testing.T) {
 	old := q
 	old.Checked = 0 // the window cannot decide it
 	if v := verdict(cut, old); v.Outcome == replica.Accept {
-		t.Errorf("what the window does not reach was accepted: %+v", v)
+		t.Errorf("a session from before the window was accepted: %+v", v)
 	}
 	f.mu.Lock()
 	quietly := f.live[0]
 	f.live = f.live[1:]
 	f.mu.Unlock()
 	if _, err := cut.Revoke(t.Context(), revocation.Session(encode(quietly.Session)), revocation.Options{}); err == nil {
-		t.Error("a revocation nobody heard was acknowledged")
+		t.Error("a revocation that did not reach the store was acknowledged")
 	}
 	if v := verdict(cut, quietly); v.Outcome != replica.Refuse {
-		t.Errorf("and is not refused here: %+v", v)
+		t.Errorf("the session is not refused here: %+v", v)
 	}
-	redistest.Await(t, "past G nobody is accepted", func() bool { return verdict(cut, q).Outcome == replica.Undecided })
-	if took := time.Since(began); took < grace-time.Second { // counted from the last read before
-		t.Errorf("that was after %v", took)
+	redistest.Await(t, "no session is accepted past G", func() bool { return verdict(cut, q).Outcome == replica.Undecided })
+	if took := time.Since(began); took < grace-time.Second { // measured from the last read before
+		t.Errorf("this took %v", took)
 	}
 	p.Restore()
-	redistest.Await(t, "the revocation made in the dark reaches the others", func() bool {
+	redistest.Await(t, "the revocation made while cut off reaches the others", func() bool {
 		return verdict(f.lists[0], quietly).Outcome == replica.Refuse
 	})
 	f.mended("failed")
@@ -176,8 +175,8 @@ func TestFaultBlackhole(t *testing.T) {
 
 func encode(sid [16]byte) string { return base64.RawURLEncoding.EncodeToString(sid[:]) }
 
-// A primary that dies with its replica behind it: Sentinel promotes, a line opens,
-// and what was acknowledged by the replica is there.
+// A primary dies, and Sentinel promotes its replica. A new term opens, and revocations that the
+// replica acknowledged are there.
 func TestFaultFailover(t *testing.T) {
 	t.Parallel()
 	g := redistest.StartSentinel(t)
@@ -203,8 +202,8 @@ func TestFaultFailover(t *testing.T) {
 	}
 }
 
-// A replica whose process is stopped, as by a pause of its machine, and goes on
-// as if nothing had been: the first decision already knows that its list is old.
+// The process of a replica is stopped, as when its machine pauses, and continues later. Its first
+// decision already knows that the list is old.
 func TestFaultReaderPaused(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -227,7 +226,7 @@ func TestFaultReaderPaused(t *testing.T) {
 	child.Process.Signal(syscall.SIGSTOP)
 	f.revoke(f.lists[0])
 	<-time.After(3 * within)
-	json.NewEncoder(in).Encode(q) // it lies there when the process wakes up
+	json.NewEncoder(in).Encode(q) // the question waits for the process to continue
 	child.Process.Signal(syscall.SIGCONT)
 	var v replica.Verdict
 	if !answers.Scan() || json.Unmarshal(answers.Bytes(), &v) != nil || v.Outcome == replica.Accept {
@@ -239,7 +238,7 @@ func TestFaultReaderPaused(t *testing.T) {
 	}
 }
 
-// Redis holds no id: neither in a key nor in a value, however it is written.
+// Redis holds no id, neither in a key nor in a value, in no encoding.
 func TestRedisHoldsNoIDs(t *testing.T) {
 	s := redistest.Start(t, "--dbfilename", "dump.rdb", "--rdbcompression", "no")
 	l := openList(t, &redis.UniversalOptions{Addrs: []string{s.Addr}})
@@ -260,7 +259,7 @@ func TestRedisHoldsNoIDs(t *testing.T) {
 	s.Do("SAVE")
 	dump := must(os.ReadFile(filepath.Join(s.Dir, "dump.rdb")))
 	if !strings.Contains(string(dump), "{wafer}:head") || len(s.Do("KEYS", "*")) < 50 {
-		t.Fatal("there is nothing in the dump")
+		t.Fatal("the dump is empty")
 	}
 	for _, id := range []string{string(sid[:]), encode(sid), subject, group, kid, "lovelace", "analytical"} {
 		if strings.Contains(string(dump), id) {

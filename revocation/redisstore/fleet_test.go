@@ -19,15 +19,14 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// The faults run with S = 1 s and G = 4 s in place of 2 s and 30 min: S stays
-// above the beat, which comes every 500 ms, and G is long beside it.
+// The faults run with S = 1 s and G = 4 s in place of 2 s and 30 min. S is longer than the time
+// between heartbeats, 500 ms, and G is longer than S.
 const (
 	within = time.Second
 	grace  = 4 * time.Second
 )
 
-// A fleet is some replicas of one application with sessions that live and
-// sessions that were revoked.
+// A fleet is some replicas of one application, with living and with revoked sessions.
 type fleet struct {
 	t     *testing.T
 	lists []*revocation.List
@@ -75,9 +74,9 @@ func (f *fleet) join(addr string) *revocation.List {
 	return l
 }
 
-// newFleet starts three replicas at the given addresses, with sessions, and
-// watches them: from here on no session that is revoked may be accepted by any
-// of them, whatever happens to the server, and none that lives may be refused.
+// newFleet starts three replicas at the given addresses, with sessions, and watches them. From here
+// on, none of them may accept a revoked session or refuse a living one, whatever happens to the
+// server.
 func newFleet(t *testing.T, addrs ...string) *fleet {
 	t.Helper()
 	f := &fleet{t: t, done: make(chan struct{})}
@@ -97,7 +96,7 @@ func newFleet(t *testing.T, addrs ...string) *fleet {
 	return f
 }
 
-// rest ends the watch and reports what it saw.
+// rest stops watching and reports the violations.
 func (f *fleet) rest() {
 	f.mu.Lock()
 	select {
@@ -109,7 +108,7 @@ func (f *fleet) rest() {
 	f.wg.Wait()
 	for i, w := range f.wrong {
 		if i == 5 {
-			f.t.Errorf("and %d more", len(f.wrong)-i)
+			f.t.Errorf("and %d more violations", len(f.wrong)-i)
 			break
 		}
 		f.t.Error(w)
@@ -133,7 +132,7 @@ func (f *fleet) login(name string) replica.Query {
 	return q
 }
 
-// revoke ends the oldest session that lives, by its id, for the store's answer.
+// revoke revokes the oldest living session by its id, and waits for the acknowledgement.
 func (f *fleet) revoke(by *revocation.List) {
 	f.t.Helper()
 	f.mu.Lock()
@@ -149,7 +148,7 @@ func (f *fleet) revoke(by *revocation.List) {
 	f.dead = append(f.dead, q)
 }
 
-// known waits until every replica has read what was revoked.
+// known waits until every replica has read the revocations.
 func (f *fleet) known() {
 	f.t.Helper()
 	redistest.Await(f.t, "all replicas refuse", func() bool {
@@ -184,20 +183,20 @@ func (f *fleet) watch() {
 		}
 		f.mu.Lock()
 		lists := f.lists
-		live, dead := f.live[n%len(f.live)], f.dead[n%15] // those known before the fault
+		live, dead := f.live[n%len(f.live)], f.dead[n%15] // the ones known before the fault
 		f.mu.Unlock()
 		for i, l := range lists {
 			if v := verdict(l, dead); v.Outcome == replica.Accept {
 				f.complain("replica %d (%s) accepted a revoked session: %+v", i, l.Stats().State, v)
 			}
 			if v := verdict(l, live); v.Outcome == replica.Refuse && f.lives(live) {
-				f.complain("replica %d (%s) refused a session that lives: %+v", i, l.Stats().State, v)
+				f.complain("replica %d (%s) refused a living session: %+v", i, l.Stats().State, v)
 			}
 		}
 	}
 }
 
-// lives reports whether q was not revoked while it was being decided.
+// lives reports whether q was still not revoked after the decision.
 func (f *fleet) lives(q replica.Query) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -210,9 +209,9 @@ func (f *fleet) complain(format string, args ...any) {
 	f.wrong = append(f.wrong, fmt.Sprintf(format, args...))
 }
 
-// mended waits until all replicas are in sync again, one of them has counted each
-// of the anomalies, and every session is decided as it must be; and that a new
-// revocation reaches all of them within S and a margin for a loaded machine.
+// mended waits until all replicas are in step again, one of them has counted each of the anomalies,
+// and every session is decided as it must be. It also checks that a new revocation reaches all
+// replicas within S and a margin for a loaded machine.
 func (f *fleet) mended(anomalies ...string) {
 	f.t.Helper()
 	f.state("synced", f.lists...)
@@ -226,10 +225,10 @@ func (f *fleet) mended(anomalies ...string) {
 			})
 		}
 		for _, q := range f.live {
-			redistest.Await(f.t, "a session that lives is accepted", func() bool {
+			redistest.Await(f.t, "a living session is accepted", func() bool {
 				v := verdict(l, q)
 				if v.Outcome == replica.Refuse {
-					f.t.Fatalf("replica %d refuses a session that lives: %+v", i, v)
+					f.t.Fatalf("replica %d refuses a living session: %+v", i, v)
 				}
 				return v.Outcome == replica.Accept
 			})

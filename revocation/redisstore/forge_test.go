@@ -21,7 +21,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// signed is e as a newer release signs it, which has the list key.
+// signed returns e with the proof of a newer release, which has the list key.
 func signed(e revlog.Entry) revlog.Entry {
 	key := revlogtest.Secrets(0).ListSecret("wafer list: entry mac")
 	h := hmac.New(sha256.New, key[:])
@@ -34,8 +34,8 @@ func signed(e revlog.Entry) revlog.Entry {
 type forger struct {
 	t *testing.T
 	s *redistest.Server
-	// live is a session of eve that began after her others had ended, by one watermark;
-	// gone ended with it.
+	// live is a session of eve that began after a watermark that revoked her others;
+	// gone is one of those.
 	live, gone replica.Query
 	l          *revocation.List
 	logins     byte
@@ -49,7 +49,7 @@ func six(n int64) string {
 	return string(b[2:])
 }
 
-// proof is what stands in the exact set of e.
+// proof returns the proof of e as the exact set holds it.
 func proof(e revlog.Entry) string {
 	b := e.AppendPacked(nil)
 	return string(b[:2]) + string(b[19:])
@@ -82,7 +82,7 @@ func (f *forger) eve() revlog.Key {
 	return revlog.Key{Scope: revlog.ScopeSubject, Tag: f.tag(revocation.Subject("eve"))}
 }
 
-// stored returns what the exact set holds of eve.
+// stored returns the value that the exact set holds for eve.
 func (f *forger) stored() string {
 	k := f.eve()
 	return f.s.Do("GET", "{wafer}:u:"+string(k.Tag[:]))
@@ -126,8 +126,8 @@ func (f *forger) ask(l *revocation.List) {
 	redistest.Await(f.t, "the floor is read", func() bool { q := f.live; return l.Replica().Decide(&q).Outcome != replica.Accept })
 }
 
-// R32: whatever somebody writes into Redis who has no list key, no session is refused
-// that nobody revoked, none is accepted that was revoked, and it is counted.
+// R32: whatever somebody without the list key writes to Redis, no living session is refused, and no
+// revoked session is accepted. The replicas count it.
 func TestR32ForgeriesInTheExactSet(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -135,7 +135,7 @@ func TestR32ForgeriesInTheExactSet(t *testing.T) {
 		live   replica.Outcome
 		counts string
 	}{
-		{"a session that lives", func(f *forger) {
+		{"a living session", func(f *forger) {
 			f.put(made(revlog.Key{Scope: revlog.ScopeSession, Tag: f.l.Replica().SessionTag(f.live.Session)}))
 		}, replica.Undecided, "forged"},
 		{"a subject", func(f *forger) { f.put(made(f.eve())) }, replica.Undecided, "forged"},
@@ -148,7 +148,7 @@ func TestR32ForgeriesInTheExactSet(t *testing.T) {
 			k := f.eve()
 			f.s.Do("SET", "{wafer}:u:"+string(k.Tag[:]), six(time.Now().Add(time.Hour).UnixMilli())+f.stored()[6:])
 		}, replica.Undecided, "forged"},
-		{"so is its limit", func(f *forger) {
+		{"the limit of a revocation is raised too", func(f *forger) {
 			k, held := f.eve(), f.stored()
 			far := six(time.Now().Add(time.Hour).UnixMilli())
 			f.s.Do("SET", "{wafer}:u:"+string(k.Tag[:]), far+held[6:9]+far+held[15:])
@@ -173,7 +173,7 @@ func TestR32ForgeriesInTheExactSet(t *testing.T) {
 			e.Version = 0x22
 			f.put(signed(e))
 		}, replica.Undecided, "unknown"},
-		{"what was revoked is said again", func(f *forger) {
+		{"an earlier revocation is written again", func(f *forger) {
 			k, held := f.eve(), f.stored()
 			f.s.Do("DEL", "{wafer}:u:"+string(k.Tag[:]))
 			f.s.Do("SET", "{wafer}:u:"+string(k.Tag[:]), held)
@@ -186,10 +186,10 @@ func TestR32ForgeriesInTheExactSet(t *testing.T) {
 			f.ask(f.l)
 			live, gone := f.live, f.gone
 			if v := f.l.Replica().Confirm(t.Context(), &live); v.Outcome != tt.live {
-				t.Errorf("the session that lives: %+v, want %v", v, tt.live)
+				t.Errorf("the living session: %+v, want %v", v, tt.live)
 			}
 			if v := verdict(f.l, gone); v.Outcome != replica.Refuse {
-				t.Errorf("the session that ended: %+v", v)
+				t.Errorf("the revoked session: %+v", v)
 			}
 			all := f.l.Stats().Anomalies
 			if all["forged"]+all["unknown"] != all[tt.counts] || (all[tt.counts] > 0) != (tt.counts != "") {
@@ -202,8 +202,7 @@ func TestR32ForgeriesInTheExactSet(t *testing.T) {
 	}
 }
 
-// R32: what is forged in the place of a revocation does not keep it from being made, and
-// is gone then.
+// R32: a forged entry does not prevent a revocation of the same subject, which replaces it.
 func TestR32AForgeryIsNoReasonNotToRevoke(t *testing.T) {
 	for _, target := range []revocation.Target{
 		revocation.Subject("eve"), revocation.Group("tenant"), revocation.Everyone(), revocation.Key("kid"), {},
@@ -234,7 +233,7 @@ func TestR32AForgeryIsNoReasonNotToRevoke(t *testing.T) {
 					redistest.Await(t, "every replica refuses", func() bool { return verdict(l, f.live).Outcome == replica.Refuse })
 				}
 				if err := openSoon(t, f.s); err != nil {
-					t.Errorf("one that starts now: %v", err)
+					t.Errorf("a replica that starts now: %v", err)
 				}
 			})
 		}
@@ -249,7 +248,7 @@ func openLate(t *testing.T, s *redistest.Server, not bool) []*revocation.List {
 	return []*revocation.List{openList(t, &redis.UniversalOptions{Addrs: []string{s.Addr}})}
 }
 
-// openSoon opens a list, or says why not after a while.
+// openSoon opens a list, and returns an error if that takes more than some seconds.
 func openSoon(t *testing.T, s *redistest.Server) error {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
@@ -261,8 +260,8 @@ func openSoon(t *testing.T, s *redistest.Server) error {
 	return err
 }
 
-// R32: a replica that boots does not begin without the global entries, since it could
-// know of them from nowhere else, and says what it waits for. Those that run go on.
+// R32: a replica does not start without the global entries, because it has no other way to know
+// them, and says what it waits for. Running replicas continue.
 func TestR32AForgedGlobalEntryAtBoot(t *testing.T) {
 	f := newForger(t)
 	e := made(revlog.Key{Scope: revlog.ScopeEveryone})
@@ -279,12 +278,12 @@ func TestR32AForgedGlobalEntryAtBoot(t *testing.T) {
 	}
 	f.s.Do("HDEL", "{wafer}:globals", "e"+string(e.Tag[:]))
 	if err := openSoon(t, f.s); err != nil {
-		t.Errorf("when it is gone: %v", err)
+		t.Errorf("after the forgery was deleted: %v", err)
 	}
 }
 
-// What docs/redis.md says to do after somebody wrote to Redis: the keys of the list are
-// deleted, and replicas begin it anew with what they know.
+// docs/redis.md says what to do after somebody wrote to Redis: delete the keys of the list.
+// Replicas then create a new list and write back what they know.
 func TestR32AfterAForgery(t *testing.T) {
 	f := newForger(t)
 	f.put(made(revlog.Key{Scope: revlog.ScopeEveryone}))
@@ -293,29 +292,29 @@ func TestR32AfterAForgery(t *testing.T) {
 		if string.find(name, '^{wafer}:[xulhg]') then redis.call('DEL', name) end
 	end`, "0")
 	redistest.Await(t, "a replica can start", func() bool { return openSoon(t, f.s) == nil })
-	redistest.Await(t, "the session that lives is decided", func() bool {
+	redistest.Await(t, "the living session is decided", func() bool {
 		v := verdict(f.l, f.live)
 		if v.Outcome == replica.Refuse {
-			t.Fatalf("the session that lives: %+v", v)
+			t.Fatalf("the living session: %+v", v)
 		}
 		return v.Outcome == replica.Accept
 	})
 	for _, l := range append(openLate(t, f.s, false), f.l) {
-		redistest.Await(t, "the session that ended is refused", func() bool {
+		redistest.Await(t, "the revoked session is refused", func() bool {
 			v := verdict(l, f.gone)
 			if v.Outcome == replica.Accept {
-				t.Fatalf("the session that ended: %+v", v)
+				t.Fatalf("the revoked session: %+v", v)
 			}
 			return v.Outcome == replica.Refuse
 		})
 	}
 	if f.login().Epoch == 0 {
-		t.Error("no login")
+		t.Error("a login fails")
 	}
 }
 
-// R32: a "now" that comes later than its writer allows is refused by the store, which says
-// what the time is, and is made again at once.
+// R32: the store refuses a "now" that arrives later than its writer allows, and returns the log
+// time. The replica makes the revocation again at once.
 func TestR32ALateNowIsMadeAgain(t *testing.T) {
 	f := newForger(t)
 	st := open(t, patient(&redis.UniversalOptions{Addrs: []string{f.s.Addr}}), redisstore.Config{AllowVolatile: true})
@@ -333,13 +332,13 @@ func TestR32ALateNowIsMadeAgain(t *testing.T) {
 	if !errors.As(err, &late) || late.LogTime < floor {
 		t.Fatalf("a late now: %v", err)
 	}
-	r, err := f.l.Revoke(t.Context(), revocation.Group("tenant"), revocation.Options{}) // which may have heard of the time by now
+	r, err := f.l.Revoke(t.Context(), revocation.Group("tenant"), revocation.Options{}) // it may know the log time by now
 	if err != nil || !r.Changed {
 		t.Errorf("Revoke = %+v, %v", r, err)
 	}
 }
 
-// A value of the exact set that has no form is damage, as before.
+// A malformed value of the exact set counts as damage.
 func TestR1ProofsWithoutForm(t *testing.T) {
 	e := made(revlog.Key{Scope: revlog.ScopeSubject, Tag: subjectTag})
 	good := []byte(six(e.W) + proof(e))
@@ -364,14 +363,14 @@ func TestR1ProofsWithoutForm(t *testing.T) {
 	}
 }
 
-// R12: an entry that somebody puts into the log of Redis, with a head that fits, refuses
-// nobody; whoever it may concern is asked about.
+// R12: an entry that somebody adds to the log in Redis, with a head that fits, refuses nobody.
+// Replicas ask about the sessions to which it may apply.
 func TestR12AForgedEntryInTheLog(t *testing.T) {
 	f := newForger(t)
 	tag := f.l.Replica().SessionTag(f.live.Session)
 	for name, e := range map[string]revlog.Entry{
 		"made up":             made(revlog.Key{Scope: revlog.ScopeSession, Tag: tag}),
-		"without any form":    {},
+		"malformed":           {},
 		"of a newer release":  signed(revlog.Entry{Version: 0x22, Effect: revlog.EndSessions, Scope: revlog.ScopeSession, Tag: tag}),
 		"with another effect": signed(revlog.Entry{Version: revlog.EntryVersion, Effect: 0x20, Scope: revlog.ScopeSession, Tag: tag}),
 	} {
@@ -384,19 +383,19 @@ func TestR12AForgedEntryInTheLog(t *testing.T) {
 			local ms, n = string.format('%.0f', h[1]), string.format('%.0f', h[2] + 1)
 			redis.call('XADD', KEYS[2], ms .. '-' .. n, string.format('%.0f', n - h[3] - 1), ARGV[1] .. 'newchain')
 			redis.call('HSET', KEYS[1], 'n', n, 'i', h[3] + 1, 'c', 'newchain')`, "2", "{wafer}:head", "{wafer}:log", body)
-		redistest.Await(t, name+": it is counted", func() bool {
+		redistest.Await(t, name+": the entry is counted", func() bool {
 			after := f.l.Stats().Anomalies
 			return after["forged"]+after["unknown"] > before["forged"]+before["unknown"]
 		})
 		live := f.live
 		if v := f.l.Replica().Decide(&live); v.Outcome != replica.Ask {
-			t.Errorf("%s: the session that lives: %+v", name, v)
+			t.Errorf("%s: the living session: %+v", name, v)
 		}
-		if v := verdict(f.l, f.live); v.Outcome != replica.Accept { // of the exact set, which holds nothing
-			t.Errorf("%s: the session that lives, asked about: %+v", name, v)
+		if v := verdict(f.l, f.live); v.Outcome != replica.Accept { // the exact set, which has no such entry
+			t.Errorf("%s: the living session, after a question: %+v", name, v)
 		}
 		if v := verdict(f.l, f.gone); v.Outcome != replica.Refuse {
-			t.Errorf("%s: the session that ended: %+v", name, v)
+			t.Errorf("%s: the revoked session: %+v", name, v)
 		}
 		if s := f.l.Stats(); s.State != "synced" || s.Anomalies["broken"] > 0 {
 			t.Errorf("%s: %s, %v", name, s.State, s.Anomalies)

@@ -12,8 +12,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// A reply is fuzzed as the client hands it over: text, numbers, lists and nothing, to
-// any depth. encode and decode are the two ways between that and bytes.
+// The fuzz tests use replies in the form that the client returns: text, numbers, lists and nil, to
+// any depth. encode and decode convert them to bytes and back.
 func encode(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case string:
@@ -74,7 +74,7 @@ var (
 	aRefuse = []any{int64(0), aHead, int64(3), int64(1_700_000_000_006), []any{}, aAnswer}
 )
 
-// What the fuzz targets begin with is good.
+// The seeds of the fuzz tests are valid replies.
 func TestFuzzSeedsAreReplies(t *testing.T) {
 	var d decoder
 	st := &Store{perItem: new(atomic.Int64)}
@@ -100,8 +100,8 @@ func TestFuzzSeedsAreReplies(t *testing.T) {
 	}
 }
 
-// Whatever a server answers, or somebody who speaks for it: no panic, an error that
-// says so, and nothing out of range where there is none.
+// Whatever a server replies, or somebody in its place, the decoder does not panic. A bad reply
+// gives an error, and without an error no value is out of range.
 func FuzzReplies(f *testing.F) {
 	for _, reply := range []any{
 		aHead, aPage, []any{aHead, int64(12), aLog, "", int64(5)}, []any{aHead, int64(0), int64(7), aAnswer}, aWrite, aRefuse,
@@ -123,7 +123,7 @@ func FuzzReplies(f *testing.F) {
 		if d.err == nil {
 			whole(t, p.Head, len(raw))
 			if len(p.Entries)+len(p.Globals) > len(raw) || p.Heartbeat < 0 {
-				t.Errorf("%d entries and %d global entries out of %d bytes, beat %v", len(p.Entries), len(p.Globals), len(raw), p.Heartbeat)
+				t.Errorf("%d entries and %d global entries from %d bytes, heartbeat %v", len(p.Entries), len(p.Globals), len(raw), p.Heartbeat)
 			}
 			inRange(t, clock)
 			fillUntil(p.Entries, p.Head)
@@ -184,8 +184,8 @@ func inRange(t *testing.T, all ...int64) {
 	}
 }
 
-// What is read as entries is byte for byte what was written, and what is not keeps no
-// version, so that its MAC fits nothing.
+// Parsed entries are written again byte for byte. A value that does not parse gives an entry without
+// a version, which no MAC fits.
 func FuzzEntry(f *testing.F) {
 	f.Add("1700000000003-1", []byte(aEntry))
 	f.Add("1700000000005-2", []byte(aMark))
@@ -211,7 +211,7 @@ func FuzzEntry(f *testing.F) {
 			inRange(t, e.Position.MS, e.Position.N, e.W, e.Until)
 		}
 		if !bytes.Equal(again, b) {
-			t.Errorf("%x is read as %x", b, again)
+			t.Errorf("%x is written again as %x", b, again)
 		}
 		if last := all[len(all)-1].Position; last.String() != id && id == d.position(id).String() {
 			t.Errorf("the last of %s is at %s", id, last)
@@ -219,7 +219,7 @@ func FuzzEntry(f *testing.F) {
 	})
 }
 
-// What a replica says of itself is for people, and cannot keep a reader from the rest.
+// The data of one replica in the registry cannot keep a reader from the others.
 func FuzzReplica(f *testing.F) {
 	f.Add(`1700000000000 {"id":"a","host":"h","version":"v1","state":"synced","age_ms":12,"window_ms":3600000,"position":"1-2","report":{"keys":"k"}}`)
 	f.Add("")

@@ -9,7 +9,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// Hundreds of replicas read at once, and a write of each would go to every copy.
+// R9: hundreds of replicas read at once. A write by each of them would go to every replica of the
+// server.
 func TestR9AReadWritesOnlyItsHeartbeat(t *testing.T) {
 	s, st := volatile(t)
 	create(t, st, time.Hour)
@@ -29,6 +30,6 @@ func TestR9AReadWritesOnlyItsHeartbeat(t *testing.T) {
 	}
 	due := int(time.Since(begun)/(500*time.Millisecond)) + 1
 	if n := writes() - before; n > due {
-		t.Errorf("1000 reads wrote %d times, and %d heartbeats were due", n, due)
+		t.Errorf("1000 reads made %d writes, but %d heartbeats were due", n, due)
 	}
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
 )
 
-// A journal is a log to look into.
+// A journal is a log that tests can read.
 type journal struct {
 	mu sync.Mutex // owns b
 	b  bytes.Buffer
@@ -36,7 +36,7 @@ func (j *journal) Write(b []byte) (int, error) {
 
 func (j *journal) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(j, nil)) }
 
-// has reports whether one line holds all of parts.
+// has reports whether one line contains all parts.
 func (j *journal) has(parts ...string) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -109,7 +109,7 @@ func start(t *testing.T, addr string, ring *keys.Ring, c redisstore.Config) *pro
 	return p
 }
 
-// get returns status and body of what a browser asks of p.
+// get returns the answer of p to a request of the browser, and its body.
 func (p *process) get(t *testing.T, browser http.CookieJar, path string) (*http.Response, string) {
 	t.Helper()
 	res, err := (&http.Client{Jar: browser}).Get(p.server.URL + path)
@@ -122,8 +122,8 @@ func (p *process) get(t *testing.T, browser http.CookieJar, path string) (*http.
 	return res, b.String()
 }
 
-// A replica that starts while Redis is away serves what needs no login, and all the
-// rest as soon as Redis is there, without a restart.
+// A replica that starts while Redis is down serves pages that need no login. It serves all others
+// as soon as Redis is up, without a restart.
 func TestStartWithoutStore(t *testing.T) {
 	s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	ring := keys.Generate(0)
@@ -161,18 +161,18 @@ func TestStartWithoutStore(t *testing.T) {
 			t.Errorf("%s: no Retry-After", tt.path)
 		}
 	}
-	redistest.Await(t, "both say what they wait for", func() bool {
+	redistest.Await(t, "store and list log what they wait for", func() bool {
 		return p.log.has("WARN", "redisstore: waiting for the server", "Redis at "+s.Addr, "connection refused") &&
 			p.log.has("WARN", "revocation: waiting for the store", "Redis at "+s.Addr, "connection refused")
 	})
 
 	s.Restart()
 	began = time.Now()
-	redistest.Await(t, "the browser that was logged in before is in", func() bool {
+	redistest.Await(t, "the browser that was logged in before is served", func() bool {
 		res, _ := p.get(t, browser, "/account")
 		return res.StatusCode == http.StatusOK
 	})
-	t.Logf("in %v after Redis was there", time.Since(began))
+	t.Logf("%v after Redis was up", time.Since(began))
 	if res, _ := p.get(t, other, "/login"); res.StatusCode != http.StatusOK || !p.list.Ready() {
 		t.Errorf("login: %s, Ready = %v", res.Status, p.list.Ready())
 	}
@@ -184,13 +184,13 @@ func TestStartWithoutStore(t *testing.T) {
 	}
 }
 
-// What Open refuses is refused at the first contact, too: the list does not get
+// The store also refuses an unsafe server at the first contact after Open: the list does not get
 // ready, the log says why, and nothing is written.
 func TestStartWithoutStoreExaminesLater(t *testing.T) {
 	s := redistest.Start(t)
 	o := &redis.UniversalOptions{Addrs: []string{s.Addr}}
 	if _, err := redisstore.Open(t.Context(), o, redisstore.Config{StartWithoutStore: true}); !errors.Is(err, redisstore.ErrUnsafe) {
-		t.Errorf("a server that is there is examined at once: %v", err)
+		t.Errorf("Open did not examine a server that answers: %v", err)
 	}
 	s.Kill()
 	p := start(t, s.Addr, keys.Generate(0), redisstore.Config{StartWithoutStore: true})
@@ -204,11 +204,11 @@ func TestStartWithoutStoreExaminesLater(t *testing.T) {
 	s.Do("CONFIG", "SET", "appendonly", "yes")
 	redistest.Await(t, "mended", p.list.Ready)
 	if n := strings.Count(p.log.String(), "redisstore: refused the server, so no list can be joined"); n != 1 {
-		t.Errorf("%d lines:\n%s", n, p.log.String())
+		t.Errorf("%d log lines:\n%s", n, p.log.String())
 	}
 }
 
-// An error of Open names the server and the cause, not only that time is over.
+// An error of Open names the server and the cause, not only the timeout.
 func TestOpenSaysWhatItWaitedFor(t *testing.T) {
 	s := redistest.Start(t)
 	s.Kill()
@@ -223,6 +223,6 @@ func TestOpenSaysWhatItWaitedFor(t *testing.T) {
 		t.Errorf("log:\n%s", j.String())
 	}
 	if strings.Contains(err.Error()+j.String(), "sesame") {
-		t.Error("the password is shown")
+		t.Error("the log shows the password")
 	}
 }

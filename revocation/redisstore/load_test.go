@@ -23,15 +23,15 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// The load: how many replicas, and how many revocations in the recent entries of
-// each. They are lists of one process, which has to do the work of all of them; how
-// long that takes says nothing on a machine that does other things as well.
+// The load: how many replicas, and how many revocations in the recent entries of each. The replicas
+// are lists of one process, which does the work of all of them. On a machine that does other things
+// as well, the times say nothing.
 //
 //	go test -run TestLoad -v ./revocation/redisstore -load.replicas=100 -load.entries=30000 -load.strict
 var (
 	loadReplicas = flag.Int("load.replicas", 20, "replicas of the load tests")
 	loadEntries  = flag.Int("load.entries", 5_000, "recent entries of the load tests")
-	loadStrict   = flag.Bool("load.strict", false, "fail also for what the clock says")
+	loadStrict   = flag.Bool("load.strict", false, "also fail if something takes too long")
 )
 
 // A crowd is many replicas of one list, with many recent entries.
@@ -57,8 +57,7 @@ func (c *crowd) serve(s *redistest.Server) {
 	c.address.Store(&s.Addr)
 }
 
-// loadConfig has S as it is outside of tests: what has to be done within S is the
-// point here.
+// loadConfig uses the default S, because these tests are about what must happen within S.
 var loadConfig = revocation.Config{MaxIdle: time.Hour, Logger: slog.New(slog.DiscardHandler)}
 
 func (c *crowd) join() *revocation.List {
@@ -77,11 +76,11 @@ func (c *crowd) join() *revocation.List {
 	return l
 }
 
-// newCrowd begins a list, revokes many sessions, and starts the replicas.
+// newCrowd creates a list, revokes many sessions, and starts the replicas.
 func newCrowd(t *testing.T, s *redistest.Server) *crowd {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("a large fleet takes its time")
+		t.Skip("a large fleet takes long")
 	}
 	c := &crowd{t: t}
 	c.serve(s)
@@ -97,7 +96,7 @@ func newCrowd(t *testing.T, s *redistest.Server) *crowd {
 		t.FailNow()
 	}
 	ready := time.Since(c.loaded)
-	c.await("all replicas have read what was revoked", func() bool {
+	c.await("all replicas have read the revocations", func() bool {
 		for _, l := range c.lists {
 			if l.Stats().Entries < int64(*loadEntries) {
 				return false
@@ -145,7 +144,7 @@ func (c *crowd) login(name string) replica.Query {
 	return q
 }
 
-// revoke ends every session of name, and returns when that was acknowledged.
+// revoke revokes every session of name, and returns the time of the acknowledgement.
 func (c *crowd) revoke(name string) time.Time {
 	c.t.Helper()
 	by := c.lists[mrand.IntN(len(c.lists))]
@@ -158,8 +157,8 @@ func (c *crowd) revoke(name string) time.Time {
 	return time.Now()
 }
 
-// refused waits until every replica refuses q in its own right, and returns when it
-// was last accepted by one.
+// refused waits until every replica refuses q without a question, and returns when a replica last
+// accepted it.
 func (c *crowd) refused(q replica.Query) (last time.Time) {
 	c.t.Helper()
 	in := map[int]bool{}
@@ -194,7 +193,7 @@ func (c *crowd) synced() {
 	})
 }
 
-// received returns how many bytes the server was sent.
+// received returns how many bytes the server received.
 func (c *crowd) received() int {
 	n, err := strconv.Atoi(c.server.Info("total_net_input_bytes"))
 	if err != nil {
@@ -203,10 +202,9 @@ func (c *crowd) received() int {
 	return n
 }
 
-// mends breaks the store by what is done in fault, then revokes Ada, and waits until
-// all is well. What that took is in proportion to what was lost, and not to how many
-// replicas hold it. It begins when what was revoked before is known everywhere, and
-// needs no haste.
+// mends breaks the store with fault, then revokes ada, and waits until everything works again. The
+// cost must be in proportion to what was lost, and not to the number of replicas that hold it.
+// mends starts once every replica has read the earlier revocations.
 func (c *crowd) mends(fault func()) {
 	c.t.Helper()
 	<-time.After(time.Until(c.loaded.Add(2*loadWithin + loadWithin/2)))
@@ -221,7 +219,7 @@ func (c *crowd) mends(fault func()) {
 	}
 	c.synced()
 	healed := time.Since(start)
-	// Until the server is at rest.
+	// Wait until the server is idle.
 	for quiet := 0; quiet < 2; {
 		before := c.server.CPU()
 		<-time.After(500 * time.Millisecond)
@@ -231,36 +229,36 @@ func (c *crowd) mends(fault func()) {
 			quiet = 0
 		}
 		if time.Since(start) > 3*time.Minute {
-			c.t.Fatal("the server does not come to rest")
+			c.t.Fatal("the server does not become idle")
 		}
 	}
 	took := time.Since(start)
 	cpu, received := c.server.CPU()-used, c.received()-received
-	c.t.Logf("%d replicas, %d entries: acknowledged after %v, accepted for %v, in step after %v, at rest after %v; the server: %v of a processor, %d kB received",
+	c.t.Logf("%d replicas, %d entries: acknowledged after %v, accepted for %v, in step after %v, idle after %v; the server: %v of processor time, %d kB received",
 		len(c.lists), *loadEntries, acknowledged.Sub(start).Round(time.Millisecond), late.Round(time.Millisecond),
 		healed.Round(time.Millisecond), took.Round(100*time.Millisecond), cpu.Round(time.Millisecond), received>>10)
 	for i, l := range c.lists {
 		if v := verdict(l, bob); v.Outcome == replica.Refuse {
-			c.t.Errorf("replica %d refuses a session that nobody ended: %+v", i, v)
+			c.t.Errorf("replica %d refuses a session that was not revoked: %+v", i, v)
 		}
 	}
-	// An entry is written with 39 bytes, and each replica reads five times a second.
+	// Writing an entry takes 39 bytes, and each replica reads five times a second.
 	once := 39**loadEntries + 39*500*len(c.lists)
 	polls := int(took.Seconds()*1.5+1) * 5 * 400 * len(c.lists)
 	if received > 2*once+polls {
-		c.t.Errorf("the server was sent %d bytes: more than to write back once what was lost", received)
+		c.t.Errorf("the server received %d bytes: more than writing back the lost entries once takes", received)
 	}
 	if *loadStrict && late > loadWithin {
 		c.t.Errorf("accepted for %v after the revocation was acknowledged", late)
 	}
 	if *loadStrict && cpu > 2*time.Second {
-		c.t.Errorf("the server spent %v on it", cpu)
+		c.t.Errorf("the server used %v of processor time", cpu)
 	}
 }
 
-// A failover loses one entry, which every replica has read. What is revoked right
-// after it is refused everywhere within S, however many replicas there are and
-// however much each of them holds, and the lost entry comes back (R10).
+// A failover loses one entry, which every replica has read. A revocation right after it is refused
+// everywhere within S, however many replicas there are and however much each of them holds. The
+// lost entry comes back (R10).
 func TestLoadFailover(t *testing.T) {
 	t.Parallel()
 	primary := redistest.Start(t)
@@ -279,12 +277,12 @@ func TestLoadFailover(t *testing.T) {
 		primary.Kill()
 	})
 	if v := verdict(c.join(), lost); v.Outcome != replica.Refuse {
-		t.Errorf("a replica that boots does not refuse what was lost: %+v", v)
+		t.Errorf("a replica that boots does not refuse a session whose revocation was lost: %+v", v)
 	}
 }
 
-// The same after FLUSHALL: what every replica holds is written back once, not by each
-// of them (R11).
+// The same after FLUSHALL: the entries that every replica holds are written back once, not by each
+// replica (R11).
 func TestLoadFlushAll(t *testing.T) {
 	t.Parallel()
 	c := newCrowd(t, redistest.Start(t))
@@ -293,12 +291,12 @@ func TestLoadFlushAll(t *testing.T) {
 	c.refused(old)
 	c.mends(func() { c.server.Do("FLUSHALL") })
 	if v := verdict(c.join(), old); v.Outcome != replica.Refuse {
-		t.Errorf("a replica that boots does not refuse what was revoked before: %+v", v)
+		t.Errorf("a replica that boots does not refuse a session revoked before: %+v", v)
 	}
 }
 
-// The same after a restart from a snapshot that has none of what the replicas hold: it
-// goes back into the log, so that each of them has to read it (R10).
+// The same after a restart from a snapshot without the entries that the replicas hold. They go back
+// into the log, so each replica has to read them (R10).
 func TestLoadSnapshot(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "--dbfilename", "dump.rdb")
@@ -310,11 +308,11 @@ func TestLoadSnapshot(t *testing.T) {
 	c.refused(old)
 	c.mends(func() { s.Restart() })
 	if v := verdict(c.join(), old); v.Outcome != replica.Refuse {
-		t.Errorf("a replica that boots does not refuse what was revoked before: %+v", v)
+		t.Errorf("a replica that boots does not refuse a session revoked before: %+v", v)
 	}
 }
 
-// await is redistest.Await for what may take minutes.
+// await is redistest.Await for conditions that may take minutes.
 func (c *crowd) await(what string, ok func() bool) {
 	c.t.Helper()
 	for deadline := time.Now().Add(3 * time.Minute); !ok(); {

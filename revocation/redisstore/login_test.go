@@ -9,8 +9,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
 )
 
-// A page resets the password, logs out everywhere, and logs in again, each through
-// another replica and without a pause: the login is in, at every replica.
+// R30: a page resets the password, logs out everywhere, and logs in again, each through another
+// replica and without a pause. Every replica accepts the new session.
 func TestR30LoginRightAfterALogoutEverywhere(t *testing.T) {
 	s := redistest.Start(t, "--appendonly", "yes")
 	ring := keys.Generate(0)

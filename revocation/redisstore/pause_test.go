@@ -19,10 +19,9 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// A group is revoked while a replica is stopped, and then many of its sessions wait
-// for that replica to go on. None is accepted, whether Redis was restarted meanwhile,
-// so that all it says comes from a primary that the replica has not followed yet, or
-// not.
+// A group is revoked while a replica is stopped, and then many sessions of the group wait for the
+// replica to continue. It accepts none of them. This holds even if Redis was restarted meanwhile,
+// so that every answer comes from a primary that the replica has not followed yet.
 func TestACrowdWaitsForAPausedReplica(t *testing.T) {
 	for name, meanwhile := range map[string]func(*redistest.Server){
 		"nothing else": func(*redistest.Server) {},
@@ -60,7 +59,7 @@ func TestACrowdWaitsForAPausedReplica(t *testing.T) {
 			})
 			<-time.After(2 * within)
 			const crowd = 300
-			go func() { // a pipe does not hold them all
+			go func() { // the pipe cannot hold all of them
 				for range crowd {
 					rand.Read(q.Session[:])
 					json.NewEncoder(in).Encode(q)
@@ -79,8 +78,8 @@ func TestACrowdWaitsForAPausedReplica(t *testing.T) {
 	}
 }
 
-// startChild starts a replica in a process of its own, which decides what is written
-// to in, all at once, and answers on out.
+// startChild starts a replica in its own process. It decides the queries written to in, all at
+// once, and answers on out.
 func startChild(t *testing.T, addr string) (child *exec.Cmd, in io.Writer, out io.Reader) {
 	t.Helper()
 	child = exec.Command(os.Args[0])

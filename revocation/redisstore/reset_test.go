@@ -10,8 +10,8 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// A list that was taken away is begun anew by those that read it, with what they
-// know, and what it held is still revoked.
+// After Reset, replicas create a new list and write back what they know. Revoked sessions stay
+// revoked.
 func TestReset(t *testing.T) {
 	s := redistest.Start(t)
 	o := &redis.UniversalOptions{Addrs: []string{s.Addr}}
@@ -25,7 +25,7 @@ func TestReset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, wrong := range []revlog.ListID{{1}, {}} { // another one, one that cannot be read
+	for _, wrong := range []revlog.ListID{{1}, {}} { // another id, and the zero id for an unreadable list
 		if done, err := st.Reset(t.Context(), wrong); done || err != nil {
 			t.Errorf("Reset of another list = %v, %v", done, err)
 		}
@@ -39,21 +39,21 @@ func TestReset(t *testing.T) {
 		done, err := st.Reset(t.Context(), p.Head.ID)
 		if err != nil || !done && readErr != nil {
 			now, _ := s.Try("HGET", "{wafer}:head", "g")
-			if err != nil || now == before { // the replica may have been first
+			if err != nil || now == before { // the replica may have created it already
 				t.Errorf("%v: Reset = %v, %v", damage, done, err)
 			}
 		}
-		redistest.Await(t, "the list is begun anew", func() bool {
+		redistest.Await(t, "a new list is created", func() bool {
 			now, err := s.Try("HGET", "{wafer}:head", "g")
 			return err == nil && now != "" && now != before && list.Stats().State == "synced"
 		})
 		late := openList(t, o)
-		redistest.Await(t, "what was revoked is refused by one that starts", func() bool {
+		redistest.Await(t, "a replica that starts refuses the revoked session", func() bool {
 			_, revoked, err := late.Revoked(t.Context(), revocation.Session(sid))
 			return revoked && err == nil
 		})
 	}
 	if p.Head.ID == (revlog.ListID{}) {
-		t.Error("a list without an id")
+		t.Error("Reset of a list without an id")
 	}
 }

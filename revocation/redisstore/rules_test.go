@@ -31,7 +31,7 @@ func session(n int) revlog.Assertion {
 	return revlog.Assertion{Scope: revlog.ScopeSession, Tag: tagOf(n), W: revlog.Forever, Version: revlog.EntryVersion, Effect: revlog.EndSessions}
 }
 
-// tagOf spreads as real tags do.
+// tagOf returns tags that are spread like real ones.
 func tagOf(n int) revlog.Tag {
 	sum := sha256.Sum256([]byte(strconv.Itoa(n)))
 	return revlog.Tag(sum[:16])
@@ -69,8 +69,8 @@ func volatile(t testing.TB, args ...string) (*redistest.Server, *redisstore.Stor
 	return s, open(t, patient(&redis.UniversalOptions{Addrs: []string{s.Addr}}), redisstore.Config{AllowVolatile: true})
 }
 
-// R1: a head without a log, and a log without a head, are lost lists, and a log
-// that was trimmed to nothing is not.
+// R1: a head without a log, or a log without a head, is a lost list. A log whose entries were all
+// trimmed is not.
 func TestR1LostAndEmptied(t *testing.T) {
 	s, st := volatile(t)
 	create(t, st, time.Hour)
@@ -82,7 +82,7 @@ func TestR1LostAndEmptied(t *testing.T) {
 	}
 	w := write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(2)}})
 	if w.Head.N != 2 {
-		t.Errorf("after it the log goes on at %d", w.Head.N)
+		t.Errorf("the next entry has number %d", w.Head.N)
 	}
 	for _, key := range []string{"{wafer}:log", "{wafer}:head"} {
 		old := create(t, st, time.Hour)
@@ -98,7 +98,7 @@ func TestR1LostAndEmptied(t *testing.T) {
 			t.Errorf("Confirm without %s = %v", key, err)
 		}
 		if h := create(t, st, time.Hour); h.Born < old.Born || h.N != 0 {
-			t.Errorf("begun anew: %+v", h)
+			t.Errorf("new list: %+v", h)
 		}
 	}
 	s.Do("HSET", "{wafer}:head", "v", "9")
@@ -107,7 +107,7 @@ func TestR1LostAndEmptied(t *testing.T) {
 	}
 }
 
-// What the exact set holds outlives the loss of the log alone.
+// R2: the exact set outlives a loss of the log alone.
 func TestR2ExactOutlivesTheLog(t *testing.T) {
 	s, st := volatile(t)
 	create(t, st, time.Hour)
@@ -119,7 +119,7 @@ func TestR2ExactOutlivesTheLog(t *testing.T) {
 	}
 }
 
-// R3: a line opens when another primary reigns; a beat comes twice a second.
+// R3: a new primary opens a new term. Heartbeats come twice a second.
 func TestR3LinesAndBeats(t *testing.T) {
 	g := redistest.StartSentinel(t)
 	st := open(t, &redis.UniversalOptions{Addrs: []string{g.Addr}, MasterName: "wafer"}, redisstore.Config{AllowVolatile: true, AllowSplit: true})
@@ -127,7 +127,7 @@ func TestR3LinesAndBeats(t *testing.T) {
 	read := func() (p revlog.Page, err error) {
 		return st.Read(t.Context(), revlog.Cursor{List: list, Limit: 1})
 	}
-	redistest.Await(t, "a beat moves log time", func() bool {
+	redistest.Await(t, "a heartbeat moves log time", func() bool {
 		p, err := read()
 		return err == nil && p.Head.MS >= first.MS+1000 && p.Heartbeat < time.Second
 	})
@@ -139,14 +139,14 @@ func TestR3LinesAndBeats(t *testing.T) {
 		p, err = read()
 		return err == nil && p.Head.Term() != first.Term()
 	})
-	lines := p.Head.Terms
-	if len(lines) != 2 || lines[0].ID != first.Term() || lines[1].Start < lines[0].Start || lines[1].Start > p.Head.MS || p.Head.N != 1 {
+	terms := p.Head.Terms
+	if len(terms) != 2 || terms[0].ID != first.Term() || terms[1].Start < terms[0].Start || terms[1].Start > p.Head.MS || p.Head.N != 1 {
 		t.Errorf("after the failover: %+v", p.Head)
 	}
 }
 
-// R3: what a new primary takes before anybody read it is of its own line. Otherwise
-// its log time would run on in the line of the old one, which may still be serving.
+// R3: a write that a new primary takes before any replica reads it belongs to the new term.
+// Otherwise its log time would run on in the term of the old primary, which may still be serving.
 func TestR3AWriteOpensTheLine(t *testing.T) {
 	g := redistest.StartSentinel(t)
 	st := open(t, &redis.UniversalOptions{Addrs: []string{g.Servers[0].Addr}}, redisstore.Config{AllowVolatile: true})
@@ -157,19 +157,19 @@ func TestR3AWriteOpensTheLine(t *testing.T) {
 	unless := revlog.Question{List: list, Session: tagOf(3), Checked: first.MS, Epoch: first.MS}
 	careful := revlog.Succession{List: list, Unless: unless, Assertions: []revlog.Assertion{session(3)}, Then: unless}
 	if _, err := promoted.Write(t.Context(), careful); err == nil || !strings.Contains(err.Error(), "LINE") {
-		t.Errorf("a conditional write on a primary that nobody has followed: %v", err)
+		t.Errorf("a succession at a primary that no replica has followed: %v", err)
 	}
 	w := write(t, promoted, revlog.Append{Assertions: []revlog.Assertion{session(2)}})
-	lines := w.Head.Terms
-	if len(lines) != 2 || lines[0].ID != first.Term() || lines[1].Start > lines[1].Opened || lines[1].Opened > w.Results[0].Position.MS {
-		t.Fatalf("lines %+v, written at %+v", lines, w.Results[0].Position)
+	terms := w.Head.Terms
+	if len(terms) != 2 || terms[0].ID != first.Term() || terms[1].Start > terms[1].Opened || terms[1].Opened > w.Results[0].Position.MS {
+		t.Fatalf("terms %+v, written at %+v", terms, w.Results[0].Position)
 	}
 	if again := written(t, promoted, careful); again.Refused != nil || len(again.Head.Terms) != 2 {
-		t.Errorf("once its line is open: %+v", again)
+		t.Errorf("once the term is open: %+v", again)
 	}
 }
 
-// R7: the replicas counted are those of this very write.
+// R7: Replicas counts the replicas that hold this very write.
 func TestR7Replicated(t *testing.T) {
 	g := redistest.StartSentinel(t)
 	primary, replica := g.Servers[0], g.Servers[1]
@@ -191,7 +191,7 @@ func TestR7Replicated(t *testing.T) {
 		t.Errorf("with the replica stopped: %+v", w)
 	}
 	if w := write(t, st, one); w.Replicas != 0 || w.Results[0].Changed {
-		t.Errorf("written again: %+v", w) // it is stored, and still nobody else has it
+		t.Errorf("written again: %+v", w) // it is stored, but the replica still lacks it
 	}
 	replica.Resume()
 	one.Ack.Timeout = 10 * time.Second
@@ -200,7 +200,7 @@ func TestR7Replicated(t *testing.T) {
 	}
 }
 
-// R7 in a Cluster: the node asked to wait is the one that holds the list.
+// R7 in a Cluster: WAIT goes to the node that holds the list.
 func TestR7ReplicatedInCluster(t *testing.T) {
 	nodes := redistest.StartCluster(t)
 	for i := range 3 {
@@ -211,13 +211,13 @@ func TestR7ReplicatedInCluster(t *testing.T) {
 			Assertions: []revlog.Assertion{session(1)}, Ack: revlog.Ack{Replicas: 1, Timeout: 50 * time.Millisecond},
 		})
 		if w.Replicas != 0 || !w.Results[0].Changed {
-			t.Errorf("no node has a replica, and of one it says %+v", w)
+			t.Errorf("no node has a replica, but Write returned %+v", w)
 		}
 	}
 }
 
-// R9: a server that is full is read on, its beat goes through, and a revocation
-// is refused as a whole; one that writes to no replica is read, without a beat.
+// R9: a full server can be read and makes heartbeats, and refuses a revocation as a whole. A server
+// that lacks replicas to write can be read, but makes no heartbeats.
 func TestR9ServerThatRefusesWrites(t *testing.T) {
 	s, st := volatile(t)
 	create(t, st, time.Hour)
@@ -235,20 +235,20 @@ func TestR9ServerThatRefusesWrites(t *testing.T) {
 		return p
 	}
 	before := read().Head.MS
-	redistest.Await(t, "the beat goes on", func() bool { p := read(); return p.Head.MS > before && p.Heartbeat < 600*time.Millisecond })
+	redistest.Await(t, "heartbeats continue", func() bool { p := read(); return p.Head.MS > before && p.Heartbeat < 600*time.Millisecond })
 	if p := read(); len(p.Entries) != 1 || p.Head.N != 1 {
-		t.Errorf("half of a write is there: %+v", p)
+		t.Errorf("a part of a refused write is there: %+v", p)
 	}
 	s.Do("CONFIG", "SET", "maxmemory", "0")
 	s.Do("CONFIG", "SET", "min-replicas-to-write", "1")
-	redistest.Await(t, "no beat without replicas", func() bool { return read().Heartbeat > 700*time.Millisecond })
+	redistest.Await(t, "no heartbeat without replicas", func() bool { return read().Heartbeat > 700*time.Millisecond })
 	a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(1)})
 	if err != nil || len(a.Found) == 0 || a.Heartbeat < 700*time.Millisecond {
 		t.Errorf("Confirm without replicas = %+v, %v", a, err)
 	}
 }
 
-// evict has the server evict keys of others, and be as before.
+// evict makes the server evict other keys, and restores its settings.
 func evict(t testing.TB, s *redistest.Server) {
 	t.Helper()
 	s.Do("CONFIG", "SET", "maxmemory-policy", "volatile-random")
@@ -261,15 +261,14 @@ func evict(t testing.TB, s *redistest.Server) {
 	s.Do("CONFIG", "SET", "maxmemory-policy", "noeviction")
 }
 
-// aged makes the list look as if it had begun a while ago: a new one is not
-// begun again at once.
+// aged makes the list look older than a minute. A younger list ignores evictions.
 func aged(s *redistest.Server) {
 	born := must(strconv.ParseInt(s.Do("HGET", "{wafer}:head", "b"), 10, 64))
 	s.Do("HSET", "{wafer}:head", "b", strconv.FormatInt(born-120_000, 10))
 }
 
-// An eviction nobody should have allowed is noticed: what may be incomplete
-// counts as lost. A list begun just now is left alone.
+// An eviction is noticed, although the settings should have prevented it: a list that may lack
+// something counts as lost. A list younger than a minute is left alone.
 func TestEvictionIsLoss(t *testing.T) {
 	s, st := volatile(t)
 	h := create(t, st, time.Hour)
@@ -279,7 +278,7 @@ func TestEvictionIsLoss(t *testing.T) {
 		return err
 	}
 	beat := s.Do("HGET", "{wafer}:head", "t")
-	redistest.Await(t, "a beat", func() bool {
+	redistest.Await(t, "a heartbeat", func() bool {
 		if err := read(); err != nil {
 			t.Fatal(err)
 		}
@@ -288,7 +287,7 @@ func TestEvictionIsLoss(t *testing.T) {
 	aged(s)
 	redistest.Await(t, "the loss is noticed", func() bool { return errors.Is(read(), revlog.ErrLost) })
 	if again := create(t, st, time.Hour); again.Born <= h.Born {
-		t.Errorf("begun anew: %+v", again)
+		t.Errorf("new list: %+v", again)
 	}
 	if err := read(); err != nil {
 		t.Error(err)
@@ -302,8 +301,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// Sessions stay in small hashes however many there are, epochs close, and
-// Confirm finds a session in every one of them.
+// However many sessions there are, they stay in small hashes. Epochs close, and Confirm finds
+// sessions in every epoch.
 func TestEpochs(t *testing.T) {
 	s, st := volatile(t)
 	h := create(t, st, time.Hour)
@@ -329,29 +328,29 @@ func TestEpochs(t *testing.T) {
 		}
 	}
 	if a, err := st.Confirm(t.Context(), revlog.Question{List: list, Session: tagOf(each * rounds)}); err != nil || len(a.Found) > 0 {
-		t.Errorf("a session nobody revoked: %+v, %v", a, err)
+		t.Errorf("a session that was not revoked: %+v, %v", a, err)
 	}
 	epochs := map[string]bool{}
 	for key := range strings.SplitSeq(s.Do("KEYS", "{wafer}:x:*"), "\n") {
 		epochs[strings.Split(key, ":")[2]] = true
 		if n := must(strconv.Atoi(s.Do("HLEN", key))); n > 160 {
-			t.Errorf("%s holds %d", key, n)
+			t.Errorf("%s holds %d sessions", key, n)
 		}
 		if enc := s.Do("OBJECT", "ENCODING", key); enc != "listpack" {
 			t.Errorf("%s is a %s", key, enc)
 		}
 		if ttl := must(strconv.Atoi(s.Do("PTTL", key))); ttl < int(2*time.Hour.Milliseconds())-60_000 {
-			t.Errorf("%s is forgotten in %d ms", key, ttl)
+			t.Errorf("%s expires in %d ms", key, ttl)
 		}
 	}
 	if len(epochs) < rounds {
 		t.Errorf("%d epochs", len(epochs))
 	}
-	// Long after, the list of epochs is short again.
+	// Much later, the list of epochs is short again.
 	b := revlog.Append{Floor: h.MS + 5*time.Hour.Milliseconds(), Assertions: []revlog.Assertion{session(1 << 20)}}
 	write(t, st, b)
 	if n := len(s.Do("HGET", "{wafer}:head", "x")); n > 0 {
-		t.Errorf("%d bytes of epochs that are over", n)
+		t.Errorf("%d bytes of expired epochs", n)
 	}
 	p, err := st.Read(t.Context(), revlog.Cursor{List: list, From: revlog.Position{}, Limit: 10})
 	if err != nil || p.Oldest.N == 1 {
@@ -359,7 +358,7 @@ func TestEpochs(t *testing.T) {
 	}
 }
 
-// Marks that nobody needs are dropped when another is written.
+// A write of a global entry drops expired ones.
 func TestMarksArePruned(t *testing.T) {
 	s, st := volatile(t)
 	h := create(t, st, time.Minute)
@@ -368,12 +367,12 @@ func TestMarksArePruned(t *testing.T) {
 	}
 	write(t, st, revlog.Append{Assertions: []revlog.Assertion{key(1)}})
 	write(t, st, revlog.Append{Floor: h.MS + 3*time.Hour.Milliseconds(), Assertions: []revlog.Assertion{key(2)}})
-	if n := s.Do("HLEN", "{wafer}:globals"); n != "2" { // and the field that keeps the key
+	if n := s.Do("HLEN", "{wafer}:globals"); n != "2" { // and the field v, which keeps the key
 		t.Errorf("%s fields", n)
 	}
 }
 
-// A long log is read in pages of plain XRANGE, all of it and once.
+// A long log is read in pages of plain XRANGE, each entry once.
 func TestReadLong(t *testing.T) {
 	_, st := volatile(t)
 	create(t, st, time.Hour)
@@ -410,7 +409,7 @@ func TestReadLong(t *testing.T) {
 	}
 }
 
-// A server that hangs is given up within the time of one attempt and its retry.
+// A call to a server that hangs fails within the time of one attempt and one retry.
 func TestHungServer(t *testing.T) {
 	s := redistest.Start(t)
 	st := open(t, &redis.UniversalOptions{Addrs: []string{s.Addr}}, redisstore.Config{AllowVolatile: true})
@@ -419,7 +418,7 @@ func TestHungServer(t *testing.T) {
 	defer s.Resume()
 	began := time.Now()
 	if _, err := st.Confirm(context.Background(), revlog.Question{List: list}); err == nil {
-		t.Error("it answered")
+		t.Error("a server that hangs answered")
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("gave up after %v", took)

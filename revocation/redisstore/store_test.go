@@ -34,8 +34,7 @@ type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
 
-// kit runs the kit on a server or servers that are there already, with a list of
-// its own for each test.
+// kit runs the kit on running servers, with a new list for each test.
 func kit(t *testing.T, o *redis.UniversalOptions) {
 	var n atomic.Int64
 	revlogtest.TestStore(t, func(t *testing.T) revlog.Store {
@@ -43,7 +42,7 @@ func kit(t *testing.T, o *redis.UniversalOptions) {
 	})
 }
 
-// patient returns o for a test in which a busy machine may take its time.
+// patient returns o with long timeouts, for a busy machine.
 func patient(o *redis.UniversalOptions) *redis.UniversalOptions {
 	p := *o
 	p.DialTimeout, p.ReadTimeout, p.WriteTimeout, p.PoolTimeout = time.Minute, time.Minute, time.Minute, time.Minute
@@ -60,7 +59,7 @@ func open(t testing.TB, o *redis.UniversalOptions, c redisstore.Config) *redisst
 	return s
 }
 
-// asUser makes the user of docs/redis.md, for the lists of the kit.
+// asUser creates the user of docs/redis.md, for the lists of the kit.
 func asUser(s *redistest.Server, more ...string) (name, password string) {
 	user := slices.Concat(minimalUser, more)
 	user[slices.Index(user, "~{wafer}:*")] = "~{kit*}:*"
@@ -115,23 +114,23 @@ func TestReplicas(t *testing.T) {
 		return len(all) == 1
 	})
 	if off := time.Since(all[0].Seen).Abs(); off > time.Minute {
-		t.Errorf("seen %v from now", off)
+		t.Errorf("Seen is %v from now", off)
 	}
 	all[0].Seen = time.Time{}
 	if d := cmp.Diff([]revlog.Replica{a}, all); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	// A replica of an earlier release tells no keys.
+	// A replica of an earlier release reports no keys.
 	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
 	s.Do("ZADD", "{wafer}:replicas", strconv.FormatInt(time.Now().Add(time.Minute).UnixMilli(), 10), "old")
 	s.Do("SET", "{wafer}:r:old", now+` {"id":"old","host":"h","version":"v0","state":"synced","age_ms":1,"window_ms":2,"position":"1-1"}`)
 	if all, err := st.Replicas(t.Context()); err != nil || len(all) != 2 {
-		t.Errorf("with one of an earlier release: %+v, %v", all, err)
+		t.Errorf("with a replica of an earlier release: %+v, %v", all, err)
 	}
 	if err := st.Register(t.Context(), revlog.Replica{}, time.Minute); err == nil {
 		t.Error("a replica without an id was registered")
 	}
 	if ttl := s.Do("PTTL", "{wafer}:replicas"); ttl == "-1" {
-		t.Error("the list of replicas never expires")
+		t.Error("the registry never expires")
 	}
 }

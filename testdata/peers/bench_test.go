@@ -165,8 +165,8 @@ func cookies() (inJSON, inGob *securecookie.SecureCookie) {
 }
 
 // compare times theirs, and then both in turn, and reports the ratio of the
-// processor time they took: with the garbage collector's, which runs beside whoever
-// made the garbage, and without that of other programs on a busy machine.
+// processor time they took. That includes the garbage collector, which runs beside the
+// code that made the garbage, and leaves out other programs on a busy machine.
 func compare(b *testing.B, ours func(), theirs func() error) {
 	b.ReportAllocs()
 	for b.Loop() {
