@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/wafer-sessions/wafer/internal/meter"
 	"github.com/wafer-sessions/wafer/internal/rediscluster"
 	"github.com/wafer-sessions/wafer/keys"
 )
@@ -36,12 +37,16 @@ func Open(ctx context.Context, o *redis.UniversalOptions, k keys.KEK, c Config) 
 	if err = r.first(ctx, once); err == nil && c.Create {
 		err = r.beSure(ctx, once)
 	}
+	if err == nil {
+		err = r.firstCount(ctx)
+	}
 	if err != nil {
 		r.client.Close()
 		return nil, err
 	}
 	ctx, r.stop = context.WithCancel(context.Background())
 	go r.follow(ctx)
+	go r.count(ctx)
 	return r, nil
 }
 
@@ -65,13 +70,18 @@ func connect(o *redis.UniversalOptions, k keys.KEK, c Config) (*Ring, error) {
 	if c.Poll == 0 {
 		c.Poll = defaultPoll
 	}
+	if c.counting.every == 0 {
+		c.counting.every = countEvery
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	counts := meter.NewFleet(c.counting.limits)
 	return &Ring{
 		client: redis.NewUniversalClient(ourOptions(o)), addr: address(o), kek: k, conf: c,
 		key: "{" + c.Prefix + "}:ring", replaced: "{" + c.Prefix + "}:replaced",
-		poke: make(chan struct{}, 1), done: make(chan struct{}),
+		poke: make(chan struct{}, 1), done: make(chan struct{}), counted: make(chan struct{}),
+		meter: keys.MeterOf(counts), counts: counts, seals: "{" + c.Prefix + "}:seals", uses: "{" + c.Prefix + "}:uses",
 	}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/wafer-sessions/wafer/internal/meter"
 	"github.com/wafer-sessions/wafer/keys"
 )
 
@@ -40,6 +41,8 @@ type Config struct {
 	// Logger receives a line when a ring is created, when it changes, and once when it can no
 	// longer be read. Zero: slog.Default.
 	Logger *slog.Logger
+
+	counting counting // of seals
 }
 
 const (
@@ -66,6 +69,13 @@ type Ring struct {
 	kek      keys.KEK
 	conf     Config
 
+	meter     *keys.Meter
+	counts    *meter.Meter // what meter is made of
+	seals     string       // the key with the number of seals
+	uses      string       // the key with the times of use
+	toldCount string       // the failure to count last logged; "": none; owned by count
+	counted   chan struct{}
+
 	ring   atomic.Pointer[keys.Ring]
 	looked atomic.Int64 // unix ns, when the last read began
 	poke   chan struct{}
@@ -87,10 +97,12 @@ var _ keys.Editor = (*Ring)(nil)
 // Ring implements keys.Source.
 func (r *Ring) Ring() *keys.Ring { return r.ring.Load() }
 
-// Close stops following Redis and closes the connections. The ring stays readable.
+// Close stops following Redis, tells it a last time how keys were used, in a second at most, and
+// closes the connections. The ring stays readable.
 func (r *Ring) Close() error {
 	r.once.Do(r.stop)
 	<-r.done
+	<-r.counted
 	return r.client.Close()
 }
 
