@@ -118,7 +118,7 @@ func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Du
 		return "", c.tokenTooLarge(&o.tok, now)
 	}
 	if err != nil {
-		return "", unsealed(err)
+		return "", c.unsealed(err, now)
 	}
 	c.tell(ctx, Event{Kind: EventLogin, Session: o.tok.ID.String(), Subject: id.Subject})
 	return string(value), nil
@@ -130,7 +130,7 @@ func (c *core) tokenTooLarge(t *token.Session, now time.Time) error {
 	bare.Data = nil
 	value, err := c.sealer.SealBearer(nil, &bare, now)
 	if err != nil {
-		return unsealed(err)
+		return c.unsealed(err, now)
 	}
 	return newSizeError(len(value), len(t.Data), token.MaxLength)
 }

@@ -212,7 +212,7 @@ func (c *core) sealChunk(t *token.Session, i int, h *chunk, now time.Time) (stri
 	p.Data = h.append(nil)
 	value, err := c.sealer.SealSession(nil, &p, now)
 	if err != nil {
-		return "", unsealed(err)
+		return "", c.unsealed(err, now)
 	}
 	return string(value), nil
 }

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
-	"github.com/wafer-sessions/wafer/token"
 )
 
 // Fail responds to a call of a session that returned err, with Config.Refuse: 503 and Retry-After
@@ -46,15 +44,6 @@ func statusOf(err error) int {
 		}
 	}
 	return http.StatusInternalServerError
-}
-
-// unsealed turns the reason why a token was not sealed into an error of this package. A ring
-// without a good key is not a mistake of the application.
-func unsealed(err error) error {
-	if errors.Is(err, token.ErrNoKey) || errors.Is(err, keys.ErrSpent) {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return fmt.Errorf("httpmw: %w", err)
 }
 
 // listError turns an error of the list into one of this package, which wraps it.

@@ -1,10 +1,12 @@
 package httpmw
 
 import (
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -108,6 +110,9 @@ func (r *renewals) get(c *core, next token.Renewal, lifetime int64, now time.Tim
 	}
 	if err != nil {
 		c.count.unsealed.Add(1)
+		if errors.Is(err, keys.ErrSpent) {
+			c.count.spared.Add(1)
+		}
 		if r.warned.due(now) {
 			c.cfg.Logger.Warn("sessions cannot be renewed, so they end early", "app", c.cfg.App, "error", err.Error())
 		}

@@ -2,8 +2,10 @@ package httpmw
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
+	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -19,7 +21,7 @@ func (c *core) sealSession(t *token.Session, room int, now time.Time) ([]string,
 	}
 	value, err := c.sealer.SealSession(nil, t, now)
 	if err != nil && !errors.Is(err, token.ErrTooLarge) {
-		return nil, unsealed(err)
+		return nil, c.unsealed(err, now)
 	}
 	if err == nil {
 		if line := c.cookie.line(c.cookie.nameOf(t), string(value), lifetime); len(line) <= room {
@@ -38,7 +40,7 @@ func (c *core) tooLarge(t *token.Session, lifetime int64, room int, now time.Tim
 	bare.Data = nil
 	value, err := c.sealer.SealSession(nil, &bare, now)
 	if err != nil {
-		return unsealed(err)
+		return c.unsealed(err, now)
 	}
 	return newSizeError(len(c.cookie.line(c.cookie.nameOf(t), string(value), lifetime)), len(t.Data), room)
 }
@@ -72,4 +74,19 @@ func (c *core) sealable(now time.Time) error {
 			"rotate the ring (wafer keys rotate --now)", "app", c.cfg.App, "kid", key.ID())
 	}
 	return ErrSealingKeyRevoked
+}
+
+// unsealed turns the reason why a token was not sealed into an error of this package. A ring
+// without a good key is not a mistake of the application.
+func (c *core) unsealed(err error, now time.Time) error {
+	switch {
+	case errors.Is(err, keys.ErrSpent):
+		c.count.spent.Add(1)
+		if c.count.warnedSpent.due(now) {
+			c.cfg.Logger.Error("no session can begin or change", "app", c.cfg.App, "error", err.Error())
+		}
+	case !errors.Is(err, token.ErrNoKey):
+		return fmt.Errorf("httpmw: %w", err)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }

@@ -15,17 +15,21 @@ type Stats struct {
 	Expired    uint64            // cookies expired by a logout
 	Lookups    uint64            // searches for an unknown key, or for the successor of a revoked one
 	Unsealable uint64            // tokens not sealed because the ring's sealing key is revoked: ErrSealingKeyRevoked
+	Spent      uint64            // session and bearer tokens not sealed because the key is spent: keys.ErrSpent
+	Spared     uint64            // renewals not sealed because the key is close to that; they are in Unsealed too
+	Seals      map[string]uint64 // tokens sealed, by the id of the key, for the keys of the ring
 	Early      uint64            // tokens sealed with a key before its time, because the clock of this machine is behind
 	Retagged   uint64            // sessions that named the tag of another subject; it was corrected
 }
 
 type counters struct {
-	anonymous, accepted, written, renewed, shared, unsealed, withheld, expired, lookups, retagged, unsealable, early atomic.Uint64
+	anonymous, accepted, written, renewed, shared, unsealed, withheld, expired, lookups, retagged, unsealable, spent, spared, early atomic.Uint64
 
 	refused     [len(refusals)]atomic.Uint64
 	warned      [len(refusals)]minutely
 	warnedTag   minutely
 	warnedKey   minutely
+	warnedSpent minutely
 	warnedClock minutely
 	plain       atomic.Bool // the warning about plain http was given
 }
@@ -37,7 +41,11 @@ func (m *Manager[T]) Stats() Stats {
 		Anonymous: n.anonymous.Load(), Accepted: n.accepted.Load(), Written: n.written.Load(),
 		Renewed: n.renewed.Load(), Shared: n.shared.Load(), Unsealed: n.unsealed.Load(), Withheld: n.withheld.Load(),
 		Expired: n.expired.Load(), Lookups: n.lookups.Load(), Retagged: n.retagged.Load(), Unsealable: n.unsealable.Load(), Early: n.early.Load(),
-		Refused: make(map[string]uint64, len(refusals)),
+		Spent: n.spent.Load(), Spared: n.spared.Load(),
+		Refused: make(map[string]uint64, len(refusals)), Seals: map[string]uint64{},
+	}
+	for _, k := range m.core.keys.Ring().Keys() {
+		s.Seals[k.ID()] = m.core.sealer.Seals(k.ID())
 	}
 	for i := range refusals {
 		s.Refused[refusals[i].name] = n.refused[i].Load()

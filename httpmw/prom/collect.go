@@ -20,7 +20,8 @@ var (
 	shared     = counter("renewals_shared_total", "Renewals that reused the token of an earlier request.", "app")
 	unsealed   = counter("renewals_unsealed_total", "Renewals due that no key could seal.", "app")
 	withheld   = counter("cookies_withheld_total", "Cookies not sent because the session was revoked during the request.", "app")
-	unsealable = counter("seals_refused_total", "Tokens not sealed because the ring's sealing key is revoked.", "app")
+	unsealable = counter("seals_refused_total", "Tokens not sealed because of the ring's sealing key, by reason.", "app", "reason")
+	keySeals   = counter("key_seals", "Tokens that this application sealed in this process, by key.", "app", "kid")
 	early      = counter("seals_early_total", "Tokens sealed with a key whose time has not come: the clock of this machine is behind.", "app")
 	retagged   = counter("subject_tags_corrected_total", "Sessions whose subject tag was wrong and was corrected.", "app")
 	lookups    = counter("key_lookups_total", "Lookups of an unknown key.", "app")
@@ -38,7 +39,12 @@ func collectApp(ch chan<- prometheus.Metric, app string, s httpmw.Stats) {
 	shared.send(ch, float64(s.Shared), app)
 	unsealed.send(ch, float64(s.Unsealed), app)
 	withheld.send(ch, float64(s.Withheld), app)
-	unsealable.send(ch, float64(s.Unsealable), app)
+	unsealable.send(ch, float64(s.Unsealable), app, "revoked_key")
+	unsealable.send(ch, float64(s.Spared), app, "renewals_stopped")
+	unsealable.send(ch, float64(s.Spent), app, "spent")
+	for kid, n := range s.Seals {
+		keySeals.send(ch, float64(n), app, kid)
+	}
 	early.send(ch, float64(s.Early), app)
 	retagged.send(ch, float64(s.Retagged), app)
 	lookups.send(ch, float64(s.Lookups), app)
@@ -116,12 +122,18 @@ var (
 	ringKeys     = gauge("ring_keys", "Keys of the ring by their state.", "state")
 	sealingSince = gauge("ring_sealing_since_seconds", "When the sealing key began to seal, in Unix time; 0 if there is none.")
 	sealingUntil = gauge("ring_sealing_until_seconds", "When the sealing key stops opening, in Unix time; 0 if that is not fixed or there is none.")
+	budgetLeft   = gauge("key_budget_left_ratio", "Part of the 2^32 seals of a key that is left, for keys that are not expired.", "kid")
 )
 
-func collectKeys(ch chan<- prometheus.Metric, r *keys.Ring, now time.Time) {
-	count := map[keys.State]int{}
+func collectKeys(ch chan<- prometheus.Metric, source keys.Source, now time.Time) {
+	r, count := source.Ring(), map[keys.State]int{}
+	metered, counts := source.(keys.Metered)
 	for _, k := range r.Keys() {
-		count[r.State(k, now)]++
+		state := r.State(k, now)
+		count[state]++
+		if counts && state != keys.Expired {
+			budgetLeft.send(ch, metered.Meter().Left(k.ID()), k.ID())
+		}
 	}
 	for s := keys.Pending; s <= keys.Revoked; s++ {
 		ringKeys.send(ch, float64(count[s]), s.String())

@@ -5,7 +5,8 @@
 // exist from the first scrape, with the value 0, so that rates and alerts see the first event.
 // docs/metrics.md lists the metrics.
 //
-// No label contains a user, a session or an address, so the number of series is fixed.
+// No label contains a user, a session or an address. Only the label kid, the id of a key, has values
+// that come and go, and a ring holds few keys, so the number of series is bounded.
 package prom
 
 import (
@@ -67,7 +68,7 @@ type collector struct{ Parts }
 // Describe sends the description of every metric.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	if len(c.Apps) > 0 {
-		describe(ch, anonymous, accepted, refused, cookies, shared, unsealed, withheld, lookups, retagged, unsealable, early)
+		describe(ch, anonymous, accepted, refused, cookies, shared, unsealed, withheld, lookups, retagged, unsealable, keySeals, early)
 	}
 	if len(c.Movers) > 0 {
 		describe(ch, moves)
@@ -76,7 +77,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		describe(ch, state, ready, age, window, entries, bytes, outbox, full, denied, acknowledged, writes, terms, pauses, decisions, refusals, confirms, reads, anomalies)
 	}
 	if c.Keys != nil {
-		describe(ch, ringKeys, sealingSince, sealingUntil)
+		describe(ch, ringKeys, sealingSince, sealingUntil, budgetLeft)
 	}
 }
 
@@ -98,7 +99,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		collectList(ch, c.List)
 	}
 	if c.Keys != nil {
-		collectKeys(ch, c.Keys.Ring(), time.Now())
+		collectKeys(ch, c.Keys, time.Now())
 	}
 }
 

@@ -103,7 +103,8 @@ type fake struct{}
 func (fake) Stats() httpmw.Stats {
 	s := httpmw.Stats{
 		Anonymous: 101, Accepted: 102, Written: 103, Renewed: 104, Shared: 105, Unsealed: 106, Withheld: 107, Expired: 108, Lookups: 109, Retagged: 110, Unsealable: 111, Early: 112,
-		Refused: map[string]uint64{},
+		Spared: 113, Spent: 114,
+		Refused: map[string]uint64{}, Seals: map[string]uint64{"k1": 115, "k2": 116},
 	}
 	for i, r := range reasons {
 		s.Refused[r] = uint64(i + 1)
@@ -120,18 +121,22 @@ var reasons = []string{
 
 func TestMetricsOfAnApplication(t *testing.T) {
 	want := map[string]string{
-		`wafer_requests_anonymous_total{app="shop"}`:     "101",
-		`wafer_sessions_accepted_total{app="shop"}`:      "102",
-		`wafer_cookies_total{app="shop",kind="session"}`: "103",
-		`wafer_cookies_total{app="shop",kind="seen"}`:    "104",
-		`wafer_renewals_shared_total{app="shop"}`:        "105",
-		`wafer_renewals_unsealed_total{app="shop"}`:      "106",
-		`wafer_cookies_withheld_total{app="shop"}`:       "107",
-		`wafer_cookies_total{app="shop",kind="expired"}`: "108",
-		`wafer_key_lookups_total{app="shop"}`:            "109",
-		`wafer_seals_refused_total{app="shop"}`:          "111",
-		`wafer_seals_early_total{app="shop"}`:            "112",
-		`wafer_subject_tags_corrected_total{app="shop"}`: "110",
+		`wafer_requests_anonymous_total{app="shop"}`:                      "101",
+		`wafer_sessions_accepted_total{app="shop"}`:                       "102",
+		`wafer_cookies_total{app="shop",kind="session"}`:                  "103",
+		`wafer_cookies_total{app="shop",kind="seen"}`:                     "104",
+		`wafer_renewals_shared_total{app="shop"}`:                         "105",
+		`wafer_renewals_unsealed_total{app="shop"}`:                       "106",
+		`wafer_cookies_withheld_total{app="shop"}`:                        "107",
+		`wafer_cookies_total{app="shop",kind="expired"}`:                  "108",
+		`wafer_key_lookups_total{app="shop"}`:                             "109",
+		`wafer_seals_refused_total{app="shop",reason="revoked_key"}`:      "111",
+		`wafer_seals_refused_total{app="shop",reason="renewals_stopped"}`: "113",
+		`wafer_seals_refused_total{app="shop",reason="spent"}`:            "114",
+		`wafer_key_seals{app="shop",kid="k1"}`:                            "115",
+		`wafer_key_seals{app="shop",kid="k2"}`:                            "116",
+		`wafer_seals_early_total{app="shop"}`:                             "112",
+		`wafer_subject_tags_corrected_total{app="shop"}`:                  "110",
 	}
 	for i, r := range reasons {
 		want[fmt.Sprintf(`wafer_sessions_refused_total{app="shop",reason="%s"}`, r)] = fmt.Sprint(i + 1)
@@ -150,15 +155,16 @@ func TestRealRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer list.Close()
+	source, kid := keys.Static(ring), ring.Keys()[0].ID()
 	newManager := func(app string) *httpmw.Manager[struct{}] {
-		m, err := httpmw.New[struct{}](keys.Static(ring), list, httpmw.Config{App: app, Logger: quiet()})
+		m, err := httpmw.New[struct{}](source, list, httpmw.Config{App: app, Logger: quiet()})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return m
 	}
 	m, other := newManager("shop"), newManager("desk")
-	parts := prom.Parts{Apps: map[string]prom.Manager{"shop": m, "desk": other}, List: list, Keys: keys.Static(ring)}
+	parts := prom.Parts{Apps: map[string]prom.Manager{"shop": m, "desk": other}, List: list, Keys: source}
 	before := scrape(t, parts)
 	for _, r := range reasons {
 		if v := before[fmt.Sprintf(`wafer_sessions_refused_total{app="shop",reason="%s"}`, r)]; v != "0" {
@@ -213,6 +219,9 @@ func TestRealRefusals(t *testing.T) {
 		`wafer_list_denied_total`:                                           "0",
 		`wafer_ring_keys{state="sealing"}`:                                  "1",
 		`wafer_ring_sealing_until_seconds`:                                  "0",
+		`wafer_key_seals{app="shop",kid="` + kid + `"}`:                     "1",
+		`wafer_key_seals{app="desk",kid="` + kid + `"}`:                     "0",
+		`wafer_key_budget_left_ratio{kid="` + kid + `"}`:                    fmt.Sprint(1 - 1.0/(1<<32)),
 	} {
 		if got := after[series]; got != want {
 			t.Errorf("%s is %q, want %q", series, got, want)
@@ -297,7 +306,7 @@ func TestDisabledList(t *testing.T) {
 
 func TestKeysWithoutOneThatSeals(t *testing.T) {
 	ring := keys.Generate(0)
-	if got := scrape(t, prom.Parts{Keys: keys.Static(ring)}); len(got) != 7 || got["wafer_ring_sealing_since_seconds"] == "0" {
+	if got := scrape(t, prom.Parts{Keys: keys.Static(ring)}); len(got) != 8 || got["wafer_ring_sealing_since_seconds"] == "0" {
 		t.Errorf("%v", got)
 	}
 }
