@@ -57,7 +57,7 @@ var testArrows = map[string][]string{
 	"httpmw/adopt":          {"keys", "revocation", "revocation/revlog"},
 	"httpmw/gorilla":        {"keys", "revocation", "revocation/revlog", "httpmw/wafertest"},
 	"httpmw/prom":           {"revocation/revlog"},
-	"keys/rediskeys":        {"internal/redistest"},
+	"keys/rediskeys":        {"internal/redistest", "httpmw", "revocation", "revocation/revlog"},
 	"token":                 {"internal/meter"},
 	"httpmw":                {"internal/meter"},
 	// tests start a whole application
