@@ -273,7 +273,7 @@ func TestAnonymousSessionBesideAnExpiredOne(t *testing.T) {
 	for name, do := range map[string]act{"login": loginAs("ann"), "logout": logout} {
 		t.Run(name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
-				f := newFixture(t, httpmw.Config{})
+				f := newFixture(t, short)
 				owner, thief := stolen(t, f)
 				refused := f.Stats().Refused["expired_idle"]
 				if err := f.does(owner, note("where I was")); err != nil {

@@ -31,8 +31,14 @@ func TestAProcessAlone(t *testing.T) {
 			t.Fatal("a renewal was sealed that leaves logins nothing")
 		}
 	}
-	if !seals(false) || !seals(false) || seals(false) {
-		t.Error("there are not two seals left for logins")
+	logins := 0
+	for range 5 {
+		if seals(false) {
+			logins++
+		}
+	}
+	if logins != 2 {
+		t.Errorf("%d seals were left for logins, want 2", logins)
 	}
 	if u := m.Use("a"); u.Seals != 8 || m.Left("a") != 0 {
 		t.Errorf("%+v, left %v: refused seals count", u, m.Left("a"))
