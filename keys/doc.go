@@ -4,8 +4,8 @@
 // Most programs need [OpenFile], which reads an encrypted ring from a file and follows its changes,
 // and a [KEK] to decrypt it, such as [KEKFile]. A Ring itself never changes: [Ring.Rotate],
 // [Ring.Revoke] and [Ring.Prune] return a new one, and [File.Edit] puts it in place of the old one.
-// [CreateFile], [RewrapFile], [Parse], [Ring.Merge], [Ring.PlaintextJWKSet] and [Key.AEAD] are for
-// tools and for sources of other kinds.
+// [CreateFile], [RewrapFile], [Rewrap], [KEK.Reseal], [KEK.Once], [Parse], [Ring.Merge],
+// [Ring.PlaintextJWKSet] and [Key.AEAD] are for tools and for sources of other kinds.
 //
 // # The life of a key
 //

@@ -30,7 +30,8 @@ type kek struct {
 	several []KEK         // of KEKs: at least one, and each is one KEK
 	last    *atomic.Int32 // of KEKs: which one opened a ring last
 
-	kdf *kdfState // of a passphrase
+	kdf   *kdfState // of a passphrase
+	pause *pause    // of a function; nil: it may be asked for at any time
 }
 
 type kind uint8
@@ -81,7 +82,7 @@ func KEKEnv(name string) KEK {
 // KEKFunc calls a function for the key. The function returns 32 random bytes, for instance from a
 // key management service; the examples show three. If it fails, it is not called again for 15 s.
 func KEKFunc(get func(context.Context) ([]byte, error)) KEK {
-	return KEK{&kek{kind: kindRaw, from: "function", get: patient(get)}}
+	return KEK{&kek{kind: kindRaw, from: "function", get: get, pause: new(pause)}}
 }
 
 // Passphrase derives the key from a passphrase by argon2id (RFC 9106), with random salt and the
@@ -89,7 +90,9 @@ func KEKFunc(get func(context.Context) ([]byte, error)) KEK {
 // get fails, it is not called again for 15 s. If FIPS 140 mode is enforced, the error is [ErrKEK]:
 // argon2id is not approved.
 func Passphrase(get func(context.Context) ([]byte, error)) KEK {
-	return passphrase("passphrase", patient(get))
+	k := passphrase("passphrase", get)
+	k.k.pause = new(pause)
+	return k
 }
 
 func passphrase(from string, get func(context.Context) ([]byte, error)) KEK {
@@ -164,14 +167,24 @@ func (k KEK) material(ctx context.Context) ([]byte, error) {
 	case k.k.kind == kindPassphrase && fips140.Enforced():
 		return nil, fmt.Errorf("%w: FIPS 140 mode allows no passphrase, since argon2id is not approved; use a key encryption key of 32 random bytes", ErrKEK)
 	}
-	b, err := k.k.get(ctx)
+	if err := k.k.pause.err(); err != nil {
+		return nil, err
+	}
+	b, err := k.k.ask(ctx)
+	k.k.pause.note(err)
+	return b, err
+}
+
+// ask is material without a look at what happened before.
+func (k *kek) ask(ctx context.Context) ([]byte, error) {
+	b, err := k.get(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: KEK: %w", ErrKEK, err)
 	}
 	switch {
-	case k.k.kind == kindPassphrase && len(b) == 0:
+	case k.kind == kindPassphrase && len(b) == 0:
 		return nil, fmt.Errorf("%w: the passphrase is empty", ErrKEK)
-	case k.k.kind == kindPassphrase:
+	case k.kind == kindPassphrase:
 	case len(b) != secretSize:
 		return nil, fmt.Errorf("%w: the KEK is not 32 bytes long", ErrKEK)
 	case weak([secretSize]byte(b)):

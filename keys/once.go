@@ -45,27 +45,33 @@ func once(get func(context.Context) ([]byte, error)) func(context.Context) ([]by
 	}
 }
 
-// patient returns get, but for some time after it failed it returns the same error without a call:
-// the service behind it may have a price and a quota, and be down because too many ask. A caller
-// who gave up says nothing about the service.
-func patient(get func(context.Context) ([]byte, error)) func(context.Context) ([]byte, error) {
-	var mu sync.Mutex
-	var failed error
-	var at time.Time
-	return func(ctx context.Context) ([]byte, error) {
-		mu.Lock()
-		last, since := failed, time.Since(at)
-		mu.Unlock()
-		if last != nil && since < kekAgain {
-			return nil, last
-		}
-		b, err := get(ctx)
-		mu.Lock()
-		defer mu.Unlock()
-		if failed = err; errors.Is(err, context.Canceled) {
-			failed = nil
-		}
-		at = time.Now()
-		return b, err
+// A pause keeps a KEK that failed from being asked for again at once: the service behind it may have
+// a price and a quota, and be down because too many ask. The nil pause is none.
+type pause struct {
+	mu   sync.Mutex // owns the fields below
+	last error      // nil: it did not fail
+	at   time.Time
+}
+
+// err returns why the KEK failed, for some time after it did.
+func (p *pause) err() error {
+	if p == nil {
+		return nil
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.at) >= kekAgain {
+		return nil
+	}
+	return p.last
+}
+
+// note notes the result of asking. A caller who gave up says nothing about the service.
+func (p *pause) note(err error) {
+	if p == nil || errors.Is(err, context.Canceled) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last, p.at = err, time.Now()
 }
