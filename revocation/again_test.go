@@ -229,7 +229,7 @@ func TestR20AFullOutboxSaysSo(t *testing.T) {
 
 // R20: after a bulk that did not finish, replicas know none of its revocations. If one of them is
 // revoked again without an error, every replica must learn of it.
-func TestR20WhatAnUnfinishedBulkWroteIsStillNews(t *testing.T) {
+func TestR20ARevocationOfAnUnfinishedBulkMakesAnEntry(t *testing.T) {
 	for name, target := range map[string]revocation.Target{
 		"session": revocation.Session(sid1), "subject": revocation.Subject("ada"), "group": revocation.Group("tenant:7"),
 	} {

@@ -79,7 +79,7 @@ func TestR17RevokedIsRefusedHoweverFarBehind(t *testing.T) {
 
 // R10, R17: a store that went back does not count as an answer. But it does answer, so this replica
 // is not cut off, and may not go on deciding by its old window.
-func TestR17AStoreBehindThisReplicaIsNoAnswer(t *testing.T) {
+func TestR17AStoreBehindThisReplicaDoesNotDecide(t *testing.T) {
 	for name, change := range behind {
 		if name == "no heartbeat" {
 			continue // such a store counts as silent

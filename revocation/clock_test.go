@@ -107,7 +107,7 @@ func TestR27AStoreThatForgotIsNotAsked(t *testing.T) {
 
 // R27: time that passes while the process runs is not a jump, even if the store was silent or
 // answered from a primary without heartbeats.
-func TestR27AnOutageIsNoJump(t *testing.T) {
+func TestR27AnOutageIsNotAJump(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		fault func(*revlogtest.Hooks)

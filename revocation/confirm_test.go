@@ -62,7 +62,7 @@ func TestR17Judge(t *testing.T) {
 }
 
 // The exact set decides about a filter match older than the recent entries, either way.
-func TestR17AskSettlesWhatTheFilterCannot(t *testing.T) {
+func TestR17TheExactSetDecidesWhatFiltersCannot(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
@@ -318,7 +318,7 @@ func TestR17UnknownAfterALoss(t *testing.T) {
 
 // R17: if another replica had followed a later primary of the lost list, the window of this replica
 // may end before the loss, however late its log time was.
-func TestR17AWindowOfAnotherLineSettlesNothing(t *testing.T) {
+func TestR17AWindowOfAnotherTermDecidesNothing(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)

@@ -80,7 +80,7 @@ func (s scripted) away(d time.Duration) {
 
 // R18: if more sessions come than a replica may ask about at once, it accepts none of them without
 // a question. After a pause, one read decides all of them.
-func TestR18ACrowdAfterAPauseIsSettledByOneRead(t *testing.T) {
+func TestR18OneReadDecidesACrowdAfterAPause(t *testing.T) {
 	for _, far := range []time.Duration{0, time.Millisecond, 10 * time.Millisecond, 60 * time.Millisecond} {
 		for _, early := range []bool{false, true} { // requests come before the hanging read ends
 			t.Run(far.String()+map[bool]string{true: "/early"}[early], func(t *testing.T) {

@@ -39,7 +39,7 @@ func session(q *replica.Query, n byte) *replica.Query {
 	}
 }
 
-func TestR15OlderLogIsFilledInBehind(t *testing.T) {
+func TestR15TheOlderLogIsFilledIn(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, q := longLog(t)
 		l := open(t, store)

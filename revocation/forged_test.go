@@ -169,7 +169,7 @@ func TestR12AGlobalEntryOfANewerRelease(t *testing.T) {
 // R32: if log time is past the limit of a "now" when it reaches the store, the replica makes it
 // again. It then applies to every session that began until then, even if the replica reads nothing
 // meanwhile.
-func TestR32ALateNowSparesNobody(t *testing.T) {
+func TestR32ALateNowRevokesEverySession(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Everyone()} {
 		t.Run(target.String(), func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {

@@ -90,7 +90,7 @@ func trimmedTo(s revlog.Store, n int64) func(context.Context, revlog.Cursor) (re
 }
 
 // R10: if the log was trimmed past the position of a replica, the replica does not skip the gap.
-func TestR10TrimmedMovesH0(t *testing.T) {
+func TestR10ATrimmedLogMovesTheWindowStart(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		shared := revlog.NewMemory()
 		store := scriptedOver(shared)
@@ -367,7 +367,7 @@ func TestR10TheSameSnapshotTwice(t *testing.T) {
 // R2: the replica that creates the new list may not know the old one, whose log time was ahead of
 // the clock. The first revocations in the new list must not seem older than tokens that are still
 // in use.
-func TestR2ANewListThatCountsFromBehind(t *testing.T) {
+func TestR2ANewListWithAnEarlierLogTime(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		here := open(t, store)
@@ -458,7 +458,7 @@ func TestR11AnotherAttemptDoubtsNothingNew(t *testing.T) {
 // R10: after a restart from an old snapshot, replicas that do not know the loss renew sessions
 // whose revocation the snapshot lacks. Those checks are in doubt as soon as another replica notices
 // the loss.
-func TestR10WhatWasStampedBeforeAnybodyNoticedIsInDoubt(t *testing.T) {
+func TestR10ChecksBeforeALossIsNoticedAreInDoubt(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		away := scriptedOver(store)

@@ -14,7 +14,7 @@ import (
 
 // Somebody with the key forges a session with the latest login time that a replica accepts. The
 // last replica to read the revocation seals it again under another key.
-func TestRevokeKeyReachesWhatWasWrittenAnew(t *testing.T) {
+func TestRevokeKeyReachesResealedSessions(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := revlog.NewMemory()
 		here, there := open(t, store), open(t, store)
@@ -60,7 +60,7 @@ func TestRevokeKeyReachesWhatWasWrittenAnew(t *testing.T) {
 }
 
 // The receipts show how far RevokeKey came.
-func TestRevokeKeySaysHowFarItCame(t *testing.T) {
+func TestRevokeKeyReportsHowFarItCame(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		l := open(t, revlog.NewMemory())
 		ctx, cancel := context.WithTimeout(t.Context(), l.Replica().Within())

@@ -90,7 +90,7 @@ func TestR21SinceHoldsWhileTheStoreIsSilent(t *testing.T) {
 // A store that is busy with other logins is not silent. A login above the limit fails at once: it
 // does not wait, and does not begin without an answer. Questions about sessions have a limit of
 // their own.
-func TestR21ACrowdOfLoginsIsNoReasonNotToAsk(t *testing.T) {
+func TestR21ACrowdOfLoginsDoesNotSkipTheStore(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
@@ -160,7 +160,7 @@ func TestR21AStoreBehindThisReplicaLetsNobodyIn(t *testing.T) {
 }
 
 // A login whose request was canceled does not begin without the store.
-func TestR21ALoginThatWasGivenUpIsNone(t *testing.T) {
+func TestR21ACanceledLoginDoesNotBegin(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)
@@ -180,7 +180,7 @@ func TestR21ALoginThatWasGivenUpIsNone(t *testing.T) {
 
 // A password check takes longer than the recent entries reach back. The replica keeps watermarks
 // for longer, so a revocation made meanwhile still refuses the login.
-func TestR21SinceReachesBackBehindTheRing(t *testing.T) {
+func TestR21SinceReachesPastTheRecentEntries(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7")} {
 		t.Run(target.Scope().String(), func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {

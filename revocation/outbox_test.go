@@ -173,7 +173,7 @@ func TestR20NowIsNowAfterALongSilence(t *testing.T) {
 }
 
 // R20: an acknowledged write can be lost with a primary. The replica that made it sends it again.
-func TestR20WhatAFailoverLostIsSentAgain(t *testing.T) {
+func TestR20ALostRevocationIsSentAgain(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		here, there := open(t, store), open(t, store)

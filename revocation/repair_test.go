@@ -281,7 +281,7 @@ func TestR26AnInconsistentLogHoldsNobody(t *testing.T) {
 
 // R17: a revocation from before a session began does not apply to it, even after the store lost its
 // data and a replica wrote the revocation back.
-func TestR17AnOlderRevocationIsNoReasonAfterALoss(t *testing.T) {
+func TestR17AnOlderRevocationDoesNotApplyAfterALoss(t *testing.T) {
 	for _, target := range []revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7"), revocation.Everyone()} {
 		for _, since := range []time.Duration{100 * time.Millisecond, 4 * time.Second, time.Minute} {
 			t.Run(target.Scope().String()+", logged in after "+since.String(), func(t *testing.T) {

@@ -108,7 +108,7 @@ func TestR30NowWhileTheStoreIsSilent(t *testing.T) {
 
 // R21: a login fails if its own replica can see that the session would be revoked as soon as it
 // begins.
-func TestR21ALoginIsNeverDeadOnArrival(t *testing.T) {
+func TestR21ALoginNeverBeginsRevoked(t *testing.T) {
 	for name, play := range map[string]func(t *testing.T, here, there *revocation.List, store scripted) (want error){
 		"the process was paused, and its connection broke": func(t *testing.T, here, there *revocation.List, store scripted) error {
 			resume := store.pause()

@@ -94,7 +94,7 @@ func TestR22NoSuccessorRightAfterANewPrimary(t *testing.T) {
 // R17: the log time of a deposed primary may be ahead of the start of its successor. A session that
 // began at the deposed primary, after the first watermark of the successor, does not escape that
 // watermark.
-func TestR17ASessionAheadOfASuccessorIsNotSpared(t *testing.T) {
+func TestR17ASessionAheadOfASuccessorIsRevoked(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)

@@ -48,7 +48,7 @@ func TestR28WatermarksAreKnownExactly(t *testing.T) {
 
 // R28: with Options.Before, only sessions that began until then are revoked, and the replica asks
 // no question about later ones.
-func TestR28AWatermarkInThePastSparesWhoBeganLater(t *testing.T) {
+func TestR28AWatermarkInThePastKeepsLaterSessions(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()
 		l := open(t, store)

@@ -134,7 +134,7 @@ func TestR10Follow(t *testing.T) {
 
 // R12: an entry that cannot be checked is counted and moves the window start. It is never just
 // skipped.
-func TestR12WhatCannotBeCheckedMovesH0(t *testing.T) {
+func TestR12AnUnreadableEntryMovesTheWindowStart(t *testing.T) {
 	const n = 5
 	for _, tt := range []struct {
 		name   string

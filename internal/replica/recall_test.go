@@ -9,7 +9,7 @@ import (
 // R17: a store is emptied. A replica that was cut off creates a new list from the log time that it
 // remembers, and revokes a session there. By the numbers, that is before the last check of the
 // session. Then the store is emptied again. The kept window holds the revocation, and it counts.
-func TestR17ALostListThatCountedFromBehindSettlesAllTheSame(t *testing.T) {
+func TestR17ALostListWithAnEarlierLogTimeStillDecides(t *testing.T) {
 	for _, ended := range []bool{false, true} {
 		q := someQuery()
 		l := holding(t, Config{}, nil)

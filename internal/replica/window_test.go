@@ -235,7 +235,7 @@ func TestR14TheBudget(t *testing.T) {
 	}
 }
 
-func TestTheRingKeepsTenMinutesAndIsBounded(t *testing.T) {
+func TestRecentEntriesCoverTenMinutesAndAreBounded(t *testing.T) {
 	w := newWindow(testM)
 	w = w.add(steady(0, 1200, testM+1, 20*time.Minute), testM+20*minuteMS, retain)
 	if w.recentFrom < testM+10*minuteMS-1000 || w.recentFrom > testM+10*minuteMS || len(w.recent) < 590 {
@@ -262,7 +262,7 @@ func TestTheRingKeepsTenMinutesAndIsBounded(t *testing.T) {
 }
 
 // The blocks find the same as a walk through the recent entries.
-func TestTheRingFindsByTag(t *testing.T) {
+func TestRecentEntriesAreFoundByTag(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	scopes := []revlog.Scope{revlog.ScopeSession, revlog.ScopeSubject, revlog.ScopeGroup}
 	w := newWindow(testM)
@@ -293,7 +293,7 @@ func TestTheRingFindsByTag(t *testing.T) {
 	}
 }
 
-func TestMarksMergeAndExpire(t *testing.T) {
+func TestGlobalEntriesMergeAndExpire(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	some := func() globalEntries {
 		var entries []revlog.Entry

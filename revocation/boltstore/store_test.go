@@ -166,7 +166,7 @@ func TestAcknowledgedSurvivesKill(t *testing.T) {
 }
 
 // A quiet revocation stays quiet after a restart: an append of it makes a log entry.
-func TestQuietOnesAreRemembered(t *testing.T) {
+func TestQuietRevocationsAreRemembered(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "list.db")
 	s := open(t, path)
 	h, err := s.Create(t.Context(), revlog.CreateOptions{ID: revlog.ListID{1}, Retain: time.Hour})

@@ -87,7 +87,7 @@ func TestR7ARepetitionWaitsForTheCopyToo(t *testing.T) {
 
 // R4: if a quiet revocation is appended, its retention counts from the append, because sessions
 // were renewed until then. This holds even if it is stored in an earlier epoch.
-func TestR4SaidAloudIsRememberedFromThenOn(t *testing.T) {
+func TestR4AnAppendOfAQuietRevocationRestartsItsRetention(t *testing.T) {
 	for _, closed := range []bool{false, true} {
 		s, st := volatile(t)
 		create(t, st, time.Hour)

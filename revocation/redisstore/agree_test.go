@@ -140,7 +140,7 @@ func TestRingAndListAgreeAfterALoss(t *testing.T) {
 
 // A process made a new ring and used it while the processes with the older ring did not reach
 // Redis. Once these are back, they and every process that starts have one list again.
-func TestAListOfARingThatLostMakesRoom(t *testing.T) {
+func TestAListOfAReplacedRingIsReplaced(t *testing.T) {
 	var l lines
 	s := redistest.Start(t)
 	proxy := redistest.NewProxy(t, s.Addr)

@@ -203,7 +203,7 @@ func TestR32ForgeriesInTheExactSet(t *testing.T) {
 }
 
 // R32: a forged entry does not prevent a revocation of the same subject, which replaces it.
-func TestR32AForgeryIsNoReasonNotToRevoke(t *testing.T) {
+func TestR32AForgeryDoesNotPreventARevocation(t *testing.T) {
 	for _, target := range []revocation.Target{
 		revocation.Subject("eve"), revocation.Group("tenant"), revocation.Everyone(), revocation.Key("kid"), {},
 	} {
@@ -339,7 +339,7 @@ func TestR32ALateNowIsMadeAgain(t *testing.T) {
 }
 
 // A malformed value of the exact set counts as damage.
-func TestR1ProofsWithoutForm(t *testing.T) {
+func TestR1MalformedProofs(t *testing.T) {
 	e := made(revlog.Key{Scope: revlog.ScopeSubject, Tag: subjectTag})
 	good := []byte(six(e.W) + proof(e))
 	long := bytes.Clone(good)

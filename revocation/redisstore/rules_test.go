@@ -120,7 +120,7 @@ func TestR2ExactOutlivesTheLog(t *testing.T) {
 }
 
 // R3: a new primary opens a new term. Heartbeats come twice a second.
-func TestR3LinesAndBeats(t *testing.T) {
+func TestR3TermsAndHeartbeats(t *testing.T) {
 	g := redistest.StartSentinel(t)
 	st := open(t, &redis.UniversalOptions{Addrs: []string{g.Addr}, MasterName: "wafer"}, redisstore.Config{AllowVolatile: true, AllowSplit: true})
 	first := create(t, st, time.Hour)
@@ -147,7 +147,7 @@ func TestR3LinesAndBeats(t *testing.T) {
 
 // R3: a write that a new primary takes before any replica reads it belongs to the new term.
 // Otherwise its log time would run on in the term of the old primary, which may still be serving.
-func TestR3AWriteOpensTheLine(t *testing.T) {
+func TestR3AWriteOpensTheTerm(t *testing.T) {
 	g := redistest.StartSentinel(t)
 	st := open(t, &redis.UniversalOptions{Addrs: []string{g.Servers[0].Addr}}, redisstore.Config{AllowVolatile: true})
 	first := create(t, st, time.Hour)
@@ -359,7 +359,7 @@ func TestEpochs(t *testing.T) {
 }
 
 // A write of a global entry drops expired ones.
-func TestMarksArePruned(t *testing.T) {
+func TestGlobalEntriesArePruned(t *testing.T) {
 	s, st := volatile(t)
 	h := create(t, st, time.Minute)
 	key := func(n int) revlog.Assertion {
