@@ -78,12 +78,8 @@ func openPlace(env *testscript.Env, place string, server *redistest.Server) erro
 			f.close[i]()
 		}
 	})
-	ring := keys.Generate(12 * time.Hour)
-	doc, err := os.ReadFile(filepath.Join(env.WorkDir, "ring.json"))
-	if err == nil {
-		ring, err = keys.Parse([]byte(strings.TrimSpace(string(doc))))
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	ring, err := ringOf(env)
+	if err != nil {
 		return err
 	}
 	o, err := redisstore.ParseURL("redis://" + server.Addr)
@@ -109,34 +105,44 @@ func openPlace(env *testscript.Env, place string, server *redistest.Server) erro
 	if err != nil {
 		return err
 	}
-	if place == "admin" { // its own replica does not count, since it keeps no sessions
-		url, err := f.admin(ctx)
-		if err != nil {
+	if place == "admin" {
+		if err := f.admin(ctx, env); err != nil {
 			return err
 		}
-		env.Setenv("WAFER_RING", "")
-		env.Setenv("WAFER_REDIS", "")
-		env.Setenv("WAFER_ADMIN", url)
-		env.Setenv("WAFER_ADMIN_TOKEN", "a token of the admin API, long enough")
 	}
 	return quickExit(env)
 }
 
+// ringOf returns the ring of ring.json, or a new one.
+func ringOf(env *testscript.Env) (*keys.Ring, error) {
+	doc, err := os.ReadFile(filepath.Join(env.WorkDir, "ring.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return keys.Generate(12 * time.Hour), nil
+	} else if err != nil {
+		return nil, err
+	}
+	return keys.Parse([]byte(strings.TrimSpace(string(doc))))
+}
+
 var prefixes atomic.Int64
 
-// admin starts the admin API of the application, and returns its address.
-func (f *fleet) admin(ctx context.Context) (string, error) {
+// admin starts the admin API of the application. Its own replica keeps no sessions, so it does not count.
+func (f *fleet) admin(ctx context.Context, env *testscript.Env) error {
 	ring, list, err := f.join(ctx)
 	if err != nil {
-		return "", err
+		return err
 	}
 	handler, err := admin.New(list, ring, admin.Config{Token: "a token of the admin API, long enough", Logger: quiet})
 	if err != nil {
-		return "", err
+		return err
 	}
 	server := httptest.NewServer(handler)
 	f.close = append(f.close, func() error { server.Close(); return nil })
-	return server.URL, nil
+	env.Setenv("WAFER_RING", "")
+	env.Setenv("WAFER_REDIS", "")
+	env.Setenv("WAFER_ADMIN", server.URL)
+	env.Setenv("WAFER_ADMIN_TOKEN", "a token of the admin API, long enough")
+	return nil
 }
 
 // join opens ring and list as a replica does.
