@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -47,10 +46,10 @@ func (f *keysChange) prune(cmd *cobra.Command) error {
 		return err
 	}
 	now, out, d := time.Now(), cmd.OutOrStdout(), v.Ring
-	if err := d.Prunable(now); err != nil {
+	if err := d.CheckPrune(now); err != nil {
 		return fmt.Errorf("nothing was removed: %w", err)
 	}
-	expired := d.Expired(now)
+	expired := d.Prunable()
 	if len(expired) > 0 {
 		what := "These keys expired and open nothing any more. They will be removed, and what they sealed can never be opened again:\n  " + strings.Join(used(expired, now), "\n  ")
 		if err := confirm(cmd, what, "Remove them?"); err != nil {
@@ -69,7 +68,7 @@ func (f *keysChange) prune(cmd *cobra.Command) error {
 	for _, line := range used(expired, now) {
 		fmt.Fprintf(out, "Removed %s.\n", line)
 	}
-	printKept(out, v.Ring, expired, now)
+	printKept(out, v.Ring, now)
 	return nil
 }
 
@@ -91,7 +90,7 @@ func lastUse(k adminapi.Key, now time.Time) string {
 	case k.Use == nil:
 		return ""
 	case k.Use.Sealed == nil && k.Use.Opened == nil:
-		return "; no running replica has used it"
+		return "; not used yet, as far as is known"
 	case k.Use.Sealed == nil:
 		return "; last opened " + ago(k.Use.Opened, now)
 	}
@@ -99,19 +98,22 @@ func lastUse(k adminapi.Key, now time.Time) string {
 }
 
 // printKept says until when the other keys are kept, and why.
-func printKept(out io.Writer, d adminapi.Ring, removed []adminapi.Key, now time.Time) {
+func printKept(out io.Writer, d adminapi.Ring, now time.Time) {
 	for i, k := range d.Keys {
-		if slices.ContainsFunc(removed, func(r adminapi.Key) bool { return r.ID == k.ID }) {
-			continue
-		}
 		why := ""
 		switch {
+		case k.Prunable:
+			continue
 		case k.State == keys.Pending.String():
 			why = "it begins to seal at " + from(k.NotBefore, now)
 		case k.State == keys.Sealing.String():
 			why = "it seals" + lastUse(k, now)
-		case k.Expires == nil || i == 0:
+		case i == 0 && k.Expires != nil && k.State != keys.Opening.String():
 			why = "it is the newest key"
+		case k.State == keys.Expired.String():
+			why = "it expired, but an older key that stays ends because of it"
+		case k.Expires == nil:
+			why = "no newer key takes over from it"
 		case k.Revoked != nil:
 			why = fmt.Sprintf("until %s: until then the ring must know that it is revoked", from(*k.Expires, now))
 		default:

@@ -303,7 +303,7 @@ func evidence(k adminapi.Key, unknown error, now time.Time) string {
 	case unknown != nil || k.Use == nil:
 		return "It is not known when it was last used."
 	case k.Use.Sealed == nil && k.Use.Opened == nil:
-		return "No running replica has used it."
+		return "It has not been used yet, as far as is known."
 	}
 	text := fmt.Sprintf("It last sealed %s, and last opened %s.", ago(k.Use.Sealed, now), ago(k.Use.Opened, now))
 	if h := k.Replicas; h != nil && h.Of > 0 {

@@ -62,7 +62,7 @@ func (a *api) pruneKeys(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.reported(c).Prunable(time.Now()); err != nil {
+	if err := a.reported(c).CheckPrune(time.Now()); err != nil {
 		return nil, refuse(http.StatusConflict, "in_use", sentence(err))
 	}
 	return a.change(c, "admin: keys pruned", by, asked.Change)

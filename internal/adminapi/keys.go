@@ -78,6 +78,7 @@ type Key struct {
 	NotBefore time.Time  `json:"nbf"`           // it seals from then on
 	Expires   *time.Time `json:"exp,omitempty"` // it opens until then; absent: until a newer key takes over
 	Revoked   *time.Time `json:"revoked,omitempty"`
+	Prunable  bool       `json:"prunable,omitempty"` // it expired, and a pruning removes it
 	Needed    *time.Time `json:"needed,omitempty"`   // a living session may need it until then; absent: until exp
 	Use       *Use       `json:"use,omitempty"`      // absent: not known
 	Replicas  *Holders   `json:"replicas,omitempty"` // absent: not known, or expired
@@ -86,8 +87,12 @@ type Key struct {
 // RingOf describes r as it is at now.
 func RingOf(r *keys.Ring, now time.Time) Ring {
 	d := Ring{ID: r.ID(), MaxSession: int64(r.MaxSession() / time.Second), Keys: []Key{}}
+	pruned := r.Prune(now)
 	for _, k := range r.Keys() {
-		d.Keys = append(d.Keys, KeyOf(r, k, now))
+		key := KeyOf(r, k, now)
+		_, stays := pruned.Key(k.ID())
+		key.Prunable = !stays
+		d.Keys = append(d.Keys, key)
 	}
 	return d
 }
@@ -115,10 +120,10 @@ func (d Ring) Key(kid string) (Key, bool) {
 	return Key{}, false
 }
 
-// Expired returns the keys that a pruning at now removes. The newest key always stays.
-func (d Ring) Expired(now time.Time) (all []Key) {
-	for i, k := range d.Keys {
-		if i > 0 && k.Expires != nil && !k.Expires.After(now) {
+// Prunable returns the keys that a pruning removes.
+func (d Ring) Prunable() (all []Key) {
+	for _, k := range d.Keys {
+		if k.Prunable {
 			all = append(all, k)
 		}
 	}

@@ -108,10 +108,10 @@ func latest(a, b time.Time) time.Time {
 // ErrInUse: a living session may still need a key that expired.
 var ErrInUse = errors.New("a key that expired may still be needed")
 
-// Prunable returns an [ErrInUse] if a pruning at now would remove a key that a living session may
+// CheckPrune returns an [ErrInUse] if a pruning at now would remove a key that a living session may
 // still need. That happens if a replica sealed with the key although another key had taken over.
-func (d Ring) Prunable(now time.Time) error {
-	for _, k := range d.Expired(now) {
+func (d Ring) CheckPrune(now time.Time) error {
+	for _, k := range d.Prunable() {
 		if k.Needed != nil && k.Needed.After(now) {
 			return fmt.Errorf("%w: key %s last sealed at %s, long after another key took over. A session may need it until %s. Look for a replica whose clock is wrong, or that does not follow the ring",
 				ErrInUse, k.ID, k.Use.Sealed.Format(time.RFC3339), k.Needed.Format(time.RFC3339))
