@@ -204,10 +204,10 @@ func TestR26WhatIsRevokedAgainIsNotTheRest(t *testing.T) {
 	})
 }
 
-// R26: a store is emptied, and the first replica that follows the new list had been cut off
-// before. It confirms and renews a session that another one, still cut off, had read the end
-// of. When that one is back, nobody accepts the renewed token: what it brings goes into the
-// log whatever its age, and where it cannot say exactly what it is, all that was checked
+// R26: a store is emptied, and the first replica that follows the new list was cut off before. It
+// asks the store about a session and renews it, although another replica, still cut off, has read
+// its revocation. When that replica is back, no replica accepts the renewed token. The entries that
+// it brings go into the log, whatever their age. If it does not have them exactly, every check made
 // meanwhile is in doubt.
 func TestR26WhatTheFirstToReturnHadNotRead(t *testing.T) {
 	for _, tt := range []struct {
@@ -239,9 +239,9 @@ func TestR26WhatTheFirstToReturnHadNotRead(t *testing.T) {
 				}
 				time.Sleep(3 * within)
 				v := verdict(t, behind, q)
-				wantVerdict(t, "while nobody knows", v, replica.Accept, replica.None)
+				wantVerdict(t, "before any replica notices", v, replica.Accept, replica.None)
 				if !v.Renew {
-					t.Fatal("not renewed: nothing to see here")
+					t.Fatal("not renewed: this test shows nothing")
 				}
 				renewed := *q
 				renewed.Checked, renewed.Term = v.Checked, v.Term

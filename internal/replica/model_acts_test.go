@@ -253,7 +253,7 @@ func (h *history) succeed(r *member, t *modelToken, q *Query) {
 		s.since = time.Now()
 	}
 	h.mint(r, s, start)
-	h.say("   minted %d: ep %d chk %d", s.id, start.Epoch, start.Checked)
+	h.say("   successor %d: ep %d chk %d", s.id, start.Epoch, start.Checked)
 }
 
 // revocation returns what the model notes of a revocation that by, nil for nobody here,

@@ -83,7 +83,7 @@ func TestModelStoreComesBackEmpty(t *testing.T) {
 			r.link.to = h.sim.primary
 		}
 		h.read(modelS)
-		for range 3 { // at once, when it is settled, and when nobody waits for that any more
+		for range 3 { // at once, after the repair, and after the minute of waiting
 			h.wants(ada, Accept)
 			h.wants(bob, Refuse)
 			h.read(time.Minute)
@@ -200,7 +200,7 @@ func TestModelEmptiedTwiceWithinS(t *testing.T) {
 	})
 }
 
-// A list that lived for long is no short one because the window of it begins late: behind
+// A list with a long history does not count as short because its window begins late: after
 // an entry of a newer release (R12, R17).
 func TestModelALongListWithAShortWindow(t *testing.T) {
 	written(t, func(h *history) {

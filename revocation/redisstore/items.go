@@ -6,15 +6,15 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// The log is a stream of items. An item holds the entries of one write, up to 64 of
-// them; see append in assert.lua.
+// The log is a stream of items. An item holds up to 64 entries of one write, see append in
+// assert.lua.
 
-// itemsFor returns how many items to read for at least one entry more than limit, which
-// tells whether there is more, if they hold as many as those that were read last.
+// itemsFor returns how many items to read for one entry more than limit, which tells whether there
+// are more. It assumes as many entries in an item as in the last read.
 func (s *Store) itemsFor(limit int) int { return limit/int(max(s.perItem.Load(), 1)) + 1 }
 
-// take gives p the entries of items, of which asked were asked for: those from a position
-// on, no more than limit, and none that the head of p does not know of.
+// take adds the entries of items to p: those from the position from on, at most limit of them, and
+// none that is newer than the head of p. asked is how many items the read asked for.
 func (s *Store) take(d *decoder, p *revlog.Page, items any, from revlog.Position, limit, asked int) {
 	all := d.list(items, 0)
 	p.Entries = make([]revlog.Entry, 0, len(all))
@@ -43,7 +43,7 @@ func (d *decoder) oldest(item any) revlog.Position {
 	return revlog.Position{}
 }
 
-// item reads one part of the reply to XRANGE, and appends its entries to all.
+// item reads one element of the reply to XRANGE, and appends its entries to all.
 func (d *decoder) item(all []revlog.Entry, v any) []revlog.Entry {
 	r := d.list(v, 2)
 	var value any
@@ -53,9 +53,8 @@ func (d *decoder) item(all []revlog.Entry, v any) []revlog.Entry {
 	return d.entries(all, d.text(r[0]), value)
 }
 
-// entries appends the entries of an item to all. The id is the position of the last one.
-// Anything else than entries becomes one entry without a version, so that it is never
-// just skipped.
+// entries appends the entries of an item to all. id is the position of the last one. A malformed
+// item becomes one entry without a version, so that it is never just skipped.
 func (d *decoder) entries(all []revlog.Entry, id string, v any) []revlog.Entry {
 	last := d.position(id)
 	text, _ := v.(string)
@@ -76,8 +75,8 @@ func (d *decoder) entries(all []revlog.Entry, id string, v any) []revlog.Entry {
 	return all
 }
 
-// parseEntry reads an entry of the log: as revlog packs it, W 6 and until 6 unless it is
-// of a session, chain 8.
+// parseEntry reads an entry of the log: the entry as revlog packs it, W (6 bytes) and until (6),
+// which an entry about a session does not have, and chain (8).
 func parseEntry(b []byte) (e revlog.Entry, rest []byte, ok bool) {
 	e, rest, ok = revlog.ParsePacked(b)
 	switch {
@@ -92,7 +91,7 @@ func parseEntry(b []byte) (e revlog.Entry, rest []byte, ok bool) {
 	return e, rest[copy(e.Chain[:], rest):], true
 }
 
-// unknown is the entry that stands for what cannot be read as one.
+// unknown returns the entry that takes the place of a malformed item.
 func unknown(at revlog.Position, text string) revlog.Entry {
 	e := revlog.Entry{Position: at}
 	if len(text) >= len(e.Chain) {

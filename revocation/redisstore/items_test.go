@@ -9,7 +9,7 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// several returns assertions about n sessions from number first on, and one about a
+// several returns assertions about n sessions from number first on, with one about a
 // subject after every ten.
 func several(first, n int) (all []revlog.Assertion) {
 	for i := range n {
@@ -31,7 +31,7 @@ func readAll(t testing.TB, st *redisstore.Store, from revlog.Position, limit int
 			t.Fatal(err)
 		}
 		if len(p.Entries) > limit {
-			t.Fatalf("%d entries, and the limit is %d", len(p.Entries), limit)
+			t.Fatalf("%d entries, but the limit is %d", len(p.Entries), limit)
 		}
 		all = append(all, p.Entries...)
 		if !p.More {
@@ -42,8 +42,8 @@ func readAll(t testing.TB, st *redisstore.Store, from revlog.Position, limit int
 	}
 }
 
-// The entries of a write share items of the log, and are read one by one, from any of
-// them on and in pages of any size.
+// The entries of a write share items of the log. They can be read from any of them on, and in
+// pages of any size.
 func TestEntriesOfAWriteShareItems(t *testing.T) {
 	t.Parallel()
 	s, st := volatile(t)
@@ -75,7 +75,7 @@ func TestEntriesOfAWriteShareItems(t *testing.T) {
 	}
 }
 
-// A log is trimmed by items. What it says is its oldest entry is the first that it shows.
+// A log is trimmed by items. Page.Oldest is the first entry that a read returns.
 func TestOldestOfSharedItems(t *testing.T) {
 	t.Parallel()
 	s, st := volatile(t)
@@ -95,7 +95,7 @@ func TestOldestOfSharedItems(t *testing.T) {
 	}
 }
 
-// Where an item is gone, or what it holds was changed, the log counts as lost.
+// If an item is missing or changed, the log counts as lost.
 func TestAMissingItemIsALoss(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]string{
@@ -111,7 +111,7 @@ func TestAMissingItemIsALoss(t *testing.T) {
 			write(t, st, revlog.Append{Assertions: several(1, 200)})
 			s.Do("EVAL", damage, "1", "{wafer}:log")
 			if _, err := st.Write(t.Context(), revlog.Append{List: list, Assertions: several(500, 1)}); err == nil {
-				t.Error("it takes a write")
+				t.Error("Write to a damaged log returned no error")
 			}
 		})
 	}

@@ -100,7 +100,7 @@ func (s *Store) page(ctx context.Context, c revlog.Cursor, limit int) (revlog.Pa
 	return p, d.err
 }
 
-// page reads the reply of read.lua but for the entries, and returns the clock of the server too.
+// page reads the reply of read.lua without its entries, and returns the clock of the server too.
 func (d *decoder) page(reply any) (p revlog.Page, clock int64) {
 	r := d.list(reply, 5)
 	p.Head, p.Heartbeat = d.head(r[0]), d.ms(r[1])

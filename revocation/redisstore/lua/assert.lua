@@ -22,12 +22,13 @@ local function retention(h)
   return keep
 end
 
-local SHARED = 64 -- the most entries in one item of the log
+local SHARED = 64 -- the highest number of entries in one item of the log
 
 -- append adds an entry to the log at log time at, unless the write is quiet. Entries of one write
--- and one log time share items of the log, which makes reading many entries about ten times cheaper.
--- The id of an item is that of its last entry, so that a read from any of them finds it. Its field
--- is its surplus: how many entries there are up to it beyond one in each item.
+-- and one log time share items of the log, which makes reading many entries about ten times
+-- cheaper. The id of an item is that of its last entry, so a read from any of its entries finds it.
+-- Its field is its surplus: the number of entries up to and including this item, minus the number
+-- of items.
 local function append(p, a, at, v, till)
   if p.quiet then return end
   local h = p.h
