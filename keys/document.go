@@ -46,7 +46,7 @@ func (r *Ring) PlaintextJWKSet() []byte {
 	set := jwkSet{r.id, r.iat, r.maxSession, encode(listKey[:]), make([]jwk, len(r.keys))}
 	for i, k := range r.keys {
 		b := k.secret.bytes()
-		set.Keys[i] = jwk{ktyOct, algorithm, k.id, encode(b[:]), k.iat, k.nbf, k.exp, k.revoked, 0}
+		set.Keys[i] = jwk{ktyOct, algorithm, k.id, encode(b[:]), k.iat, k.nbf, k.end, k.revoked, 0}
 		if k.max != r.maxSession {
 			set.Keys[i].MaxSession = k.max
 		}
@@ -91,7 +91,9 @@ func Parse(doc []byte) (*Ring, error) {
 		}
 		kids[k.Kid] = true
 	}
-	return newRing(id, set.MaxSession, keys), nil
+	r := newRing(id, set.MaxSession, keys)
+	r.derive()
+	return r, nil
 }
 
 func parseKey(k jwk) (Key, error) {

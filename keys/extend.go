@@ -28,24 +28,24 @@ func (r *Ring) Extend(now time.Time, maxSession time.Duration) (*Ring, error) {
 	case longest == r.maxSession:
 		return r, nil
 	}
-	extended := newRing(r.identity, longest, r.fit(now, longest))
-	return newRing(r.identity, longest, extended.settled()), nil
+	return newRing(r.identity, longest, r.fit(now, longest)), nil
 }
 
 // ahead is how far the clock of the machine that made a key may be ahead of ours, in seconds.
 const ahead = 60
 
-// fit returns the keys, with those that may seal now extended to sessions of that length, and the
-// ends of the others written down.
+// fit returns the keys, with those that may seal now extended to sessions of that length.
 func (r *Ring) fit(now time.Time, longest int64) []Key {
 	keys := slices.Clone(r.keys)
 	for i := range keys {
+		k := &keys[i]
+		if k.max < longest {
+			k.max, k.exp = longest, 0
+		}
 		// A key that another key took over from seals nothing more, except on a machine whose clock
 		// is behind. The sessions it sealed were no longer than before.
-		if keys[i].max < longest && (i == 0 || keys[i-1].nbf+ahead > now.Unix()) {
-			keys[i].max, keys[i].exp = longest, 0
-		} else {
-			keys[i].exp = keys[i].end
+		if !k.cancelled() && k.nbf+ahead <= now.Unix() {
+			break // the older ones
 		}
 	}
 	return keys

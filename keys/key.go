@@ -18,8 +18,8 @@ const (
 type Key struct {
 	id       string
 	iat, nbf int64 // s
-	exp      int64 // s, as in the document; 0: not there
-	end      int64 // s, in force in this ring: exp, or earlier because of the next key; 0: none
+	exp      int64 // s, an end of its own, which no key of this package has; 0: none
+	end      int64 // s, in force in this ring: exp, or earlier because of the key that takes over; 0: none
 	revoked  int64 // s; 0: not revoked
 	max      int64 // s, the longest session that the key seals
 	secret   *secret
@@ -65,6 +65,10 @@ func (k Key) Revoked() (time.Time, bool) { return seconds(k.revoked), k.revoked 
 // 2^32 times in all processes together (RFC 7518 §8.4); AEAD does not count. The result is safe for
 // concurrent use and the same at every call.
 func (k Key) AEAD() cipher.AEAD { return k.secret.aead() }
+
+// cancelled reports whether the key was revoked before its time. It never sealed, so it takes over
+// from no key. A key that was revoked later has sealed, and the key before it had stopped.
+func (k *Key) cancelled() bool { return k.revoked != 0 && k.revoked < k.nbf }
 
 // before reports whether k comes before other in the order in which keys seal. The order depends
 // only on values that never change, so that all copies of a ring agree.

@@ -92,20 +92,35 @@ func newRing(id identity, maxSession int64, keys []Key) *Ring {
 		}
 		return 1
 	})
+	var next *Key // the key that takes over from k; nil: none
 	for i := range keys {
 		k := &keys[i]
 		k.end = k.exp
-		if i > 0 {
-			// A key seals until the nbf of the next one, even if the next one was revoked.
-			// Otherwise a key that was pruned elsewhere, and brought back by an old copy, would
-			// open again.
-			if end := keys[i-1].nbf + k.opens(); k.end == 0 || k.end > end {
-				k.end = end
-			}
+		if next != nil {
+			k.end = earliest(k.exp, next.nbf+k.opens())
+		}
+		if !k.cancelled() {
+			next = k
 		}
 		r.byID[k.id] = i
 	}
 	return r
+}
+
+// derive forgets the ends that follow from the ring's own keys, after the ring was read. They are
+// in the document for other readers. Kept, they would outlast the reason for them: a key that is
+// waiting ends the key before it, and may be cancelled in another copy.
+func (r *Ring) derive() {
+	var next *Key
+	for i := range r.keys {
+		k := &r.keys[i]
+		if next != nil && k.exp == next.nbf+k.opens() {
+			k.exp = 0
+		}
+		if !k.cancelled() {
+			next = k
+		}
+	}
 }
 
 // opens is how long a key opens after another one took over, in seconds.

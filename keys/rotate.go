@@ -71,27 +71,31 @@ func (r *Ring) Revoke(now time.Time, kid string) (*Ring, error) {
 		if i > 0 {
 			break // another key takes over later
 		}
-		// The key that seals now has an end because of the key that is revoked here. It needs
-		// another key to take over before that end.
 		return revoked.with(now, max(now.Add(defaultAfter).Unix(), k.nbf))
 	}
 	return revoked, nil
 }
 
 // Prune returns the ring without expired keys. Revoked keys stay until they expire, since only the
-// ring knows that they are revoked. The newest key always stays. If no key expired, Prune returns r
+// ring knows that they are revoked. A key stays as long as an older one does, which ends because of
+// it, and the newest key that was not cancelled always stays. If no key goes, Prune returns r
 // itself.
 func (r *Ring) Prune(now time.Time) *Ring {
-	t := now.Unix()
-	keys := r.settled()
-	newest := keys[0].id
-	keys = slices.DeleteFunc(keys, func(k Key) bool {
-		return k.id != newest && k.end != 0 && k.end <= t
-	})
-	if len(keys) == len(r.keys) {
+	var opens int64 // the longest that a key older than the one at hand opens after it seals no more
+	keep := len(r.keys)
+	for i := len(r.keys) - 1; i >= 0; i-- { // oldest first
+		k := &r.keys[i]
+		// Every older key ends by then, also when an old copy brings it back without the keys that
+		// ended it before.
+		if !k.cancelled() && k.nbf+opens <= now.Unix() {
+			keep = i + 1
+		}
+		opens = max(opens, k.opens())
+	}
+	if keep == len(r.keys) {
 		return r
 	}
-	return newRing(r.identity, r.maxSession, keys)
+	return newRing(r.identity, r.maxSession, slices.Clone(r.keys[:keep]))
 }
 
 // with returns the ring with one more key, made now.
@@ -107,15 +111,5 @@ func (r *Ring) with(now time.Time, nbf int64) (*Ring, error) {
 	}
 	// The key that seals may come from a copy that was not extended, and may have sealed longer
 	// sessions since that copy was merged here.
-	r = newRing(r.identity, r.maxSession, append(r.fit(now, r.maxSession), newKey(iat, nbf, r.maxSession)))
-	return newRing(r.identity, r.maxSession, r.settled()), nil
-}
-
-// settled returns the keys with their ends written down, so that the document contains them.
-func (r *Ring) settled() []Key {
-	keys := slices.Clone(r.keys)
-	for i := range keys {
-		keys[i].exp = keys[i].end
-	}
-	return keys
+	return newRing(r.identity, r.maxSession, append(r.fit(now, r.maxSession), newKey(iat, nbf, r.maxSession))), nil
 }
