@@ -14,6 +14,12 @@
 // may live, and expired after that. So rotation logs nobody out. Revoke a key that may have leaked:
 // every session it sealed is refused from then on.
 //
+// While a key is pending, [Ring.Cancel] takes it back, and the key before it goes on. The cancelled
+// key is then revoked, since before its nbf, and takes over from no key. It stays in the ring until
+// a later key has taken over and every older key has expired.
+//
+// [Ring.RotateIfOlder] rotates by a timer. Among any number of replicas, one makes the new key.
+//
 // # Copies of a ring
 //
 // Replicas read, keep and write copies of one ring, and any copy may be old. [Ring.Merge] returns
@@ -35,7 +41,8 @@
 // ring is the id of the ring, iat is when it was made, max_session is the longest life of a session
 // in seconds, and list_key is the secret that the revocation list hides ids with. The list key
 // outlives every other key. Times are whole seconds since 1970. A key without exp opens until a
-// newer key takes over and its sessions have ended. A key has a max_session of its own if the ring
+// newer key takes over and its sessions have ended. Wafer writes exp for other readers only; it
+// follows from the newer key. A key has a max_session of its own if the ring
 // was extended after the key had stopped sealing. Members may come in any order. Unknown and
 // repeated members, other spellings and weak keys are refused: a ring that was understood in part
 // would be written back in part.
