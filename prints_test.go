@@ -250,6 +250,8 @@ func guardedValues(t *testing.T, secrets *finder) map[string]guarded {
 	secrets.add("Redis password", []byte(password))
 	secrets.add("old key", []byte(oldKey))
 
+	kept := kek.Once()
+	sure(kept.Seal(ctx, ring))
 	request := httptest.NewRequest("GET", "/", nil)
 	all := map[string]guarded{
 		"keys.Ring":                {value: ring},
@@ -257,6 +259,8 @@ func guardedValues(t *testing.T, secrets *finder) map[string]guarded {
 		"keys.Key":                 {value: ring.Keys()[0]},
 		"keys.KEK":                 {value: kek},
 		"keys.KEK of a passphrase": {value: keys.Passphrase(func(context.Context) ([]byte, error) { return []byte(oldKey), nil })},
+		"keys.KEK of several":      {value: keys.KEKs(kek, keys.Passphrase(func(context.Context) ([]byte, error) { return []byte(oldKey), nil }))},
+		"keys.KEK that is kept":    {value: kept},
 		"keys.File":                {value: file},
 		"keys.Static":              {value: keys.Static(ring)},
 		"rediskeys.Ring":           {value: shared},

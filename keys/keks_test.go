@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -185,6 +186,67 @@ func TestKEKThatFailsIsLeftAlone(t *testing.T) {
 			t.Errorf("after somebody gave up: %v", err)
 		}
 	})
+}
+
+// A function that does not answer in time has failed, too.
+func TestKEKThatHangsIsLeftAlone(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		var down atomic.Bool
+		kek := keys.KEKFunc(func(ctx context.Context) ([]byte, error) {
+			if asked.Add(1); down.Load() {
+				<-ctx.Done()
+			}
+			return goldenKEK, ctx.Err()
+		})
+		r := keys.Generate(0)
+		path := create(t, kek, r)
+		f := open(t, path, kek, keys.FileConfig{PollOnly: true, Poll: time.Second})
+		defer f.Close()
+		asked.Store(0)
+		down.Store(true)
+		r = must(rotate(r))
+		write(t, path, must(kekOf(goldenKEK).Seal(t.Context(), r)))
+		time.Sleep(5 * time.Minute)
+		if n := asked.Load(); n < 5 || n > 7 { // it waits 30 s for an answer, and 15 s until it asks again
+			t.Errorf("asked %d times in five minutes", n)
+		}
+		down.Store(false)
+		time.Sleep(time.Minute)
+		if doc(f.Ring()) != doc(r) {
+			t.Error("not read when the KEK was there again")
+		}
+	})
+}
+
+// Each passphrase costs one run of the KDF for each new salt, which takes 64 MiB. While the salt
+// stays the same, opening and sealing cost none.
+func TestSeveralPassphrasesCostBoundedWork(t *testing.T) {
+	one, two := passphraseOf(goldenPassphrase), passphraseOf([]byte("correct horse battery stable"))
+	needs(t, one)
+	r := keys.Generate(0)
+	sealed := must(two.Seal(t.Context(), r))
+	runs := func(do func()) float64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		do()
+		runtime.ReadMemStats(&after)
+		return float64(after.TotalAlloc-before.TotalAlloc) / (64 << 20)
+	}
+	both := keys.KEKs(one, passphraseOf([]byte("correct horse battery stable")))
+	if n := runs(func() { must(both.Open(t.Context(), sealed)) }); n < 1.9 || n > 2.5 {
+		t.Errorf("the first time it took %.1f runs", n)
+	}
+	n := runs(func() {
+		for range 20 {
+			sealed = must(both.Reseal(t.Context(), r, sealed))
+			must(both.Open(t.Context(), sealed))
+			both.Open(t.Context(), alter(sealed))
+		}
+	})
+	if n > 0.5 {
+		t.Errorf("later it took %.1f runs", n)
+	}
 }
 
 // While the KEK changes, each process is at a step of its own. All open the ring and edit it at any
