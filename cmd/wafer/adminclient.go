@@ -93,7 +93,7 @@ func (e apiError) Error() string {
 
 // ringErrors are the errors of package keys that the admin API names.
 var ringErrors = map[string]error{
-	"no_key": keys.ErrUnknownKey, "pending": keys.ErrPending, "full": keys.ErrFull, "shorter": keys.ErrShorter,
+	"no_key": keys.ErrUnknownKey, "pending": keys.ErrPending, "no_pending": keys.ErrNothingPending, "full": keys.ErrFull, "shorter": keys.ErrShorter,
 	"in_use": adminapi.ErrInUse,
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,7 +22,7 @@ const (
 type keyRotate struct {
 	keysChange
 	after, ifOlder, wait days
-	now                  bool
+	now, cancel          bool
 }
 
 func keysRotate() *cobra.Command {
@@ -40,6 +41,10 @@ With --wait the command returns when every running replica has the new key. If
 some do not have it in time, it names them, and the exit status is 1. Then take
 the key back with --cancel, before it seals.
 
+With --cancel the key that is waiting never seals, the key that seals now goes on,
+and nobody is logged out. A key that begins to seal within a minute cannot be
+taken back, because a replica may not learn of it in time.
+
 With --if-older-than the command is good for a timer: while the newest key is
 younger, or a new key is waiting already, it changes nothing, and the exit status
 is 0.`,
@@ -53,6 +58,7 @@ is 0.`,
 	flags.Var(&f.after, "after", "how long the new key waits (default 10m)")
 	flags.BoolVar(&f.now, "now", false, "let the new key seal at once")
 	flags.Var(&f.ifOlder, "if-older-than", "do nothing while the newest key is younger, as 30d")
+	flags.BoolVar(&f.cancel, "cancel", false, "take back the key that is waiting")
 	flags.Var(&f.wait, "wait", "wait until every replica has the new key, for so long at the\nmost")
 	flags.Lookup("wait").NoOptDefVal = defaultWait
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return f.run(cmd) }
@@ -63,6 +69,8 @@ func (f *keyRotate) check() error {
 	switch {
 	case f.now && f.after != 0:
 		return usagef("give one of --now and --after")
+	case f.cancel && (f.now || f.after != 0 || f.ifOlder != 0):
+		return usagef("--cancel takes a rotation back; it does not go with --now, --after and --if-older-than")
 	case time.Duration(max(f.after, f.ifOlder)) > longestAfter:
 		return usagef("--after and --if-older-than are at most %s", span(longestAfter))
 	case f.wait != 0 && f.admin.url == "" && f.redis == "":
@@ -80,30 +88,53 @@ func (f *keyRotate) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer p.Close()
-	now := time.Now()
-	before, after, err := f.change(cmd, p, "/keys/rotate", "keys rotated", adminapi.Rotation{
-		After: whole(f.after), Immediate: f.now, IfOlderThan: whole(f.ifOlder), Reason: f.reason, Actor: f.actor,
-	})
+	now, out := time.Now(), cmd.OutOrStdout()
+	before, after, err := f.rotate(cmd, p)
 	if err != nil {
 		return rotateError(err, before, now)
 	}
 	if !*f.json {
-		f.print(cmd.OutOrStdout(), before, after, now)
+		f.print(out, before, after, now)
 	}
 	if f.wait != 0 {
-		kid := after.Keys[0].ID // if nothing was added
-		if added := after.Without(before); len(added) > 0 {
-			kid = added[0]
-		}
+		kid := changed(before, after)
 		after, err = f.waitFor(cmd, p, after, kid)
 		if k, _ := after.Key(kid); err == nil && !*f.json {
-			fmt.Fprintf(cmd.OutOrStdout(), "Every replica has key %s: %d of %[2]d.\n", safe(kid), k.Replicas.Of)
+			fmt.Fprintf(out, "Every replica %s: %d of %[2]d.\n", knows(k), k.Replicas.Of)
 		}
 	}
 	if *f.json {
-		err = errors.Join(printJSON(cmd.OutOrStdout(), after), err)
+		err = errors.Join(printJSON(out, after), err)
 	}
 	return err
+}
+
+// rotate adds a key, or takes back the one that waits.
+func (f *keyRotate) rotate(cmd *cobra.Command, p ringPlace) (before, after adminapi.Ring, err error) {
+	if f.cancel {
+		return f.change(cmd, p, "/keys/cancel", "rotation cancelled", adminapi.Cancellation{Reason: f.reason, Actor: f.actor})
+	}
+	return f.change(cmd, p, "/keys/rotate", "keys rotated", adminapi.Rotation{
+		After: whole(f.after), Immediate: f.now, IfOlderThan: whole(f.ifOlder), Reason: f.reason, Actor: f.actor,
+	})
+}
+
+// changed returns the key that was added or taken back, or the newest if nothing had to change.
+func changed(before, after adminapi.Ring) string {
+	for _, kids := range [][]string{after.Without(before), after.RevokedSince(before)} {
+		if len(kids) > 0 {
+			return kids[0]
+		}
+	}
+	return after.Keys[0].ID
+}
+
+// knows says what a replica has of a key that it has.
+func knows(k adminapi.Key) string {
+	if k.Revoked != nil {
+		return "knows that key " + safe(k.ID) + " is taken back"
+	}
+	return "has key " + safe(k.ID)
 }
 
 // whole returns d in seconds, rounded up.
@@ -116,6 +147,11 @@ func rotateError(err error, d adminapi.Ring, now time.Time) error {
 	switch {
 	case errors.Is(err, keys.ErrPending) && len(d.Keys) > 0 && d.Keys[0].NotBefore.After(now):
 		return fmt.Errorf("key %s is waiting already, and begins to seal at %s. If that is too late, use --now", safe(d.Keys[0].ID), from(d.Keys[0].NotBefore, now))
+	case errors.Is(err, keys.ErrNothingPending):
+		if i := slices.IndexFunc(d.Keys, func(k adminapi.Key) bool { return k.State == keys.Pending.String() }); i >= 0 {
+			return fmt.Errorf("key %s begins to seal at %s, and a replica may not learn in time that it must not. To replace it, rotate again with --now", safe(d.Keys[i].ID), from(d.Keys[i].NotBefore, now))
+		}
+		return errors.New("no new key is waiting; there is nothing to take back")
 	case errors.Is(err, keys.ErrFull):
 		return errors.New("the ring is full; 'wafer keys prune' removes the expired keys")
 	}
@@ -123,14 +159,43 @@ func rotateError(err error, d adminapi.Ring, now time.Time) error {
 }
 
 func (f *keyRotate) print(out io.Writer, before, after adminapi.Ring, now time.Time) {
+	if f.cancel {
+		printCancelled(out, before, after)
+		return
+	}
 	if len(after.Without(before)) == 0 {
-		printYounger(out, after.Keys[0], now)
+		printYounger(out, youngest(after), now)
 		return
 	}
 	printRotated(out, before, after, now)
 	if f.now {
 		fmt.Fprintln(out, "Until a replica has loaded the new key, it treats sessions sealed with it as logged out.")
 	}
+}
+
+// printCancelled says which keys never seal, and which one goes on.
+func printCancelled(out io.Writer, before, after adminapi.Ring) {
+	for _, kid := range after.RevokedSince(before) {
+		fmt.Fprintf(out, "Key %s is taken back: it never seals.\n", safe(kid))
+	}
+	if kid := sealing(after); kid != "" {
+		fmt.Fprintf(out, "Key %s goes on sealing. Nobody is logged out.\n", safe(kid))
+	}
+}
+
+// youngest returns the key that keeps --if-older-than from rotating: one that waits, or the one that was
+// made last.
+func youngest(d adminapi.Ring) adminapi.Key {
+	last := d.Keys[0]
+	for _, k := range d.Keys {
+		if k.State == keys.Pending.String() {
+			return k
+		}
+		if k.IssuedAt.After(last.IssuedAt) {
+			last = k
+		}
+	}
+	return last
 }
 
 // printYounger says why --if-older-than did nothing.

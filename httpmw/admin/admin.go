@@ -11,6 +11,7 @@
 //	GET  /replicas             every replica that reads the list
 //	GET  /keys                 the ring, without secrets, and which replicas have and use each key
 //	POST /keys/rotate          {"after"?, "immediate"?, "if_older_than"?, "reason"?, "actor"?}  add a key
+//	POST /keys/cancel          {"reason"?, "actor"?}                                take back the key that is waiting
 //	POST /keys/prune           {"reason"?, "actor"?}                                remove the keys that expired
 //	POST /keys/extend          {"max_session", "reason"?, "actor"?}                 allow longer sessions
 //	POST /keys/{kid}/revoke    {"key_only"?, "reason"?, "actor"?}                   refuse what a key sealed
@@ -35,6 +36,7 @@
 //	no_key        404  the ring has no such key
 //	method        405  the path does not have this method
 //	pending       409  a new key is waiting already
+//	no_pending    409  no new key is waiting, or it begins to seal within a minute
 //	full          409  the ring holds as many keys as it can
 //	shorter       409  the ring allows longer sessions already
 //	in_use        409  a living session may still need a key that expired

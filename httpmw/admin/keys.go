@@ -53,6 +53,18 @@ func (a *api) rotateKeys(c *call) (any, error) {
 	return a.change(c, "admin: keys rotated", by, asked.Change, slog.Bool("immediate", asked.Immediate))
 }
 
+func (a *api) cancelRotation(c *call) (any, error) {
+	var asked adminapi.Cancellation
+	if err := c.read(&asked); err != nil {
+		return nil, err
+	}
+	by, err := c.by(asked.Actor, asked.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return a.change(c, "admin: rotation cancelled", by, asked.Change)
+}
+
 func (a *api) pruneKeys(c *call) (any, error) {
 	var asked adminapi.Pruning
 	if err := c.read(&asked); err != nil {
@@ -165,7 +177,7 @@ func (a *api) edit(c *call, change func(*keys.Ring, time.Time) (*keys.Ring, erro
 		return keys.ErrReadOnly
 	}
 	err := editor.Edit(c.Context(), func(r *keys.Ring) (*keys.Ring, error) { return change(r, time.Now()) })
-	for _, known := range []error{nil, keys.ErrReadOnly, keys.ErrPending, keys.ErrFull, keys.ErrUnknownKey, keys.ErrShorter} {
+	for _, known := range []error{nil, keys.ErrReadOnly, keys.ErrPending, keys.ErrFull, keys.ErrUnknownKey, keys.ErrShorter, keys.ErrNothingPending} {
 		if errors.Is(err, known) {
 			return err
 		}

@@ -121,6 +121,26 @@ func TestRotateIfOlder(t *testing.T) {
 	}
 }
 
+func TestCancelARotation(t *testing.T) {
+	f := start(t)
+	old := f.keys.Ring().Keys()[0].ID()
+	f.post("/keys/cancel", "").want(t, http.StatusConflict, "no_pending")
+	f.post("/keys/rotate", "").want(t, http.StatusOK, "")
+	f.post("/keys/cancel", `{"reason":"a replica is broken"}`).want(t, http.StatusOK, "")
+	if states := f.states(); len(states) != 2 || states[old] != keys.Sealing.String() {
+		t.Errorf("states %v", states)
+	}
+	if k, _ := f.keys.Ring().Key(old); !k.Expires().IsZero() {
+		t.Errorf("the key that goes on sealing ends at %v", k.Expires())
+	}
+	entries := f.log.entries(t)
+	if last := entries[len(entries)-1]; last["msg"] != "admin: rotation cancelled" || last["reason"] != "a replica is broken" || last["revoked"] == nil {
+		t.Errorf("the audit line is %v", last)
+	}
+	f.post("/keys/rotate", `{"after":30}`).want(t, http.StatusOK, "")
+	f.post("/keys/cancel", "").want(t, http.StatusConflict, "no_pending") // too late
+}
+
 func TestExtend(t *testing.T) {
 	f := start(t)
 	for _, body := range []string{``, `{"max_session":0}`, `{"max_session":-1}`, `{"max_session":315360001}`} {

@@ -50,7 +50,7 @@ func TestTheDocumentDescribesEveryDocument(t *testing.T) {
 	types := map[string]any{}
 	for _, v := range []any{
 		adminapi.Revocation{}, adminapi.Receipt{}, adminapi.Question{}, adminapi.Finding{}, adminapi.Rotation{}, adminapi.KeyRevocation{},
-		adminapi.Pruning{}, adminapi.Extension{}, adminapi.Ring{}, adminapi.Key{}, adminapi.Use{}, adminapi.Holders{}, adminapi.Holder{},
+		adminapi.Cancellation{}, adminapi.Pruning{}, adminapi.Extension{}, adminapi.Ring{}, adminapi.Key{}, adminapi.Use{}, adminapi.Holders{}, adminapi.Holder{},
 		adminapi.Status{}, adminapi.Promise{}, adminapi.Counters{}, adminapi.Replicas{}, adminapi.Replica{}, adminapi.KeyUse{},
 		adminapi.Problem{},
 	} {

@@ -18,6 +18,7 @@ var routes = []route{
 	{http.MethodGet, "/replicas", (*api).replicas},
 	{http.MethodGet, "/keys", (*api).listKeys},
 	{http.MethodPost, "/keys/rotate", (*api).rotateKeys},
+	{http.MethodPost, "/keys/cancel", (*api).cancelRotation},
 	{http.MethodPost, "/keys/prune", (*api).pruneKeys},
 	{http.MethodPost, "/keys/extend", (*api).extendRing},
 	{http.MethodPost, "/keys/{kid}/revoke", (*api).revokeKey},

@@ -16,6 +16,12 @@ type Rotation struct {
 	Actor       string `json:"actor,omitempty"`
 }
 
+// A Cancellation is the body of POST /keys/cancel.
+type Cancellation struct {
+	Reason string `json:"reason,omitempty"`
+	Actor  string `json:"actor,omitempty"`
+}
+
 // A Pruning is the body of POST /keys/prune.
 type Pruning struct {
 	Reason string `json:"reason,omitempty"`
@@ -42,16 +48,11 @@ func (a Rotation) Change(r *keys.Ring, now time.Time) (*keys.Ring, error) {
 	if a.IfOlderThan == 0 {
 		return r.Rotate(now, how)
 	}
-	return rotateIfOlder(r, now, seconds(a.IfOlderThan), how)
+	return r.RotateIfOlder(now, seconds(a.IfOlderThan), how)
 }
 
-func rotateIfOlder(r *keys.Ring, now time.Time, age time.Duration, how keys.Rotation) (*keys.Ring, error) {
-	newest := r.Keys()[0]
-	if r.State(newest, now) == keys.Pending || r.State(newest, now) == keys.Sealing && now.Sub(newest.NotBefore()) < age {
-		return r, nil
-	}
-	return r.Rotate(now, how)
-}
+// Change takes back the rotation whose new key is waiting.
+func (Cancellation) Change(r *keys.Ring, now time.Time) (*keys.Ring, error) { return r.Cancel(now) }
 
 // Change removes the expired keys from r.
 func (Pruning) Change(r *keys.Ring, now time.Time) (*keys.Ring, error) { return r.Prune(now), nil }
