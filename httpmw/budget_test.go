@@ -122,6 +122,42 @@ func TestABudgetThatRunsOut(t *testing.T) {
 	})
 }
 
+// A key that has sealed half as often as it may is told in one line, unless another one is due to
+// take over, as it is where the ring rotates by itself.
+func TestATiredKeyIsTold(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		var out logs
+		f, ring := newMetered(t, meter.Limits{Tired: 2}, httpmw.Config{Logger: out.logger(slog.LevelInfo)})
+		logins := func(n int, every time.Duration) {
+			for range n {
+				f.login(t, newBrowser(), httpmw.Identity{Subject: "ann"})
+				time.Sleep(every)
+			}
+		}
+		told := func() int { return out.count("level=WARN", "wafer keys rotate", f.ring.Keys()[0].ID()) }
+		logins(10, time.Second)
+		if told() != 0 {
+			t.Error("told before the ring could rotate")
+		}
+		waiting := must(f.ring.Rotate(time.Now(), keys.Rotation{After: time.Hour}))
+		ring.ring.Store(waiting)
+		logins(10, time.Minute)
+		if told() != 0 {
+			t.Error("told although another key is due")
+		}
+		ring.ring.Store(f.ring)
+		logins(10, time.Hour)
+		if told() != 1 {
+			t.Errorf("told %d times", told())
+		}
+		ring.ring.Store(must(f.ring.Rotate(time.Now(), keys.Rotation{Immediate: true})))
+		logins(2, time.Hour)
+		if n := out.count("level=WARN", "wafer keys rotate"); n != 1 {
+			t.Errorf("%d lines, with one about a fresh key", n)
+		}
+	})
+}
+
 // Everything that is sealed is counted once: sessions, renewals, bearer tokens, and each cookie of a
 // session that is spread over several.
 func TestEverySealIsCounted(t *testing.T) {

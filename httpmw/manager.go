@@ -44,6 +44,7 @@ type core struct {
 	tags     subjectTags
 	kept     keptGroups
 	look     lookup
+	tired    tired
 	count    counters
 }
 

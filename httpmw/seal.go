@@ -64,6 +64,7 @@ func (c *core) sealable(now time.Time) error {
 				"app", c.cfg.App, "kid", key.ID(), "seals_in", early.Round(time.Second))
 		}
 	}
+	c.warnTired(key, now)
 	if !c.replica.KeyRevoked(key.ID()) {
 		return nil
 	}
