@@ -250,9 +250,9 @@ func TestR5BeforeSaysThatClocksDiffer(t *testing.T) {
 		}
 		leap(t, store, 14*time.Minute)
 		time.Sleep(time.Second)
-		spared := login(t, l, 1, "ada")
+		session := login(t, l, 1, "ada")
 		r, err := l.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{Before: time.Now()})
-		if d := verdict(t, l, spared); err != nil || d.Outcome != replica.Accept {
+		if d := verdict(t, l, session); err != nil || d.Outcome != replica.Accept {
 			t.Fatalf("Decide = %v, %v", d.Outcome, err)
 		}
 		if r.Ahead < 13*time.Minute || r.Ahead > 14*time.Minute {

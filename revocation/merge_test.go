@@ -155,25 +155,25 @@ func TestR5JoinIsASemilattice(t *testing.T) {
 // R5, R16, R17: scopes combine by OR. A watermark of one scope, older or newer, written before or
 // after, never hides one of another scope, wherever the decision is made.
 func TestR5NoScopeMasksAnother(t *testing.T) {
-	type mark int
+	type watermark int
 	const (
-		none  mark = iota
-		older      // sessions that began before it
-		meant      // this session too
+		none  watermark = iota
+		older           // sessions that began before it
+		meant           // this session too
 	)
 	for _, where := range []string{"outbox", "window", "exact set"} {
 		for _, backwards := range []bool{false, true} {
 			t.Run(fmt.Sprint(where, " backwards ", backwards), func(t *testing.T) {
 				bubble.Test(t, func(t *testing.T) {
 					for combination := range 2 * 2 * 3 * 3 * 3 * 3 {
-						m := map[string]mark{}
+						m := map[string]watermark{}
 						n := combination
 						for _, s := range []string{"subject", "group one", "group two", "everyone"} {
-							m[s] = mark(n % 3)
+							m[s] = watermark(n % 3)
 							n /= 3
 						}
 						for _, s := range []string{"session", "key"} {
-							m[s] = mark(n % 2 * int(meant))
+							m[s] = watermark(n % 2 * int(meant))
 							n /= 2
 						}
 						store := script()

@@ -36,7 +36,7 @@ func TestR20RevocationsWorkASecondAfterTheStoreReturns(t *testing.T) {
 					time.Sleep(10 * time.Second)
 					fail(store, tt.fails)
 					time.Sleep(outage)
-					go lists[1].Revoke(t.Context(), revocation.Session(sid(1)), revocation.Options{}) // for nobody's answer
+					go lists[1].Revoke(t.Context(), revocation.Session(sid(1)), revocation.Options{}) // its answer is not needed
 					time.Sleep(outage)
 					store.Recover()
 					time.Sleep(time.Second)
