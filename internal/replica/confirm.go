@@ -193,7 +193,7 @@ func (l *Replica) recall(q *Query, v *view, h revlog.Head) finding {
 	}
 	worst := l.since(q, v.now)
 	for w := v.kept; w != nil; w = w.earlier {
-		if w.covers(q.Checked) && w.term == q.Term {
+		if w.covers(q.Checked) && termIn(w.list, w.term) == q.Term {
 			s, _ := l.look(q, w)
 			return max(worst, s)
 		}
@@ -233,7 +233,7 @@ func (w *window) complete(h revlog.Head, within time.Duration) bool {
 // ended, without a gap.
 func (v *view) lost(joined bool, within time.Duration) *window {
 	w := *v.now
-	w.term, w.joined = v.head.Term(), joined
+	w.list, w.term, w.joined = v.head.ID, v.head.Term(), joined
 	w.earlier = v.kept.newest(mostKept)
 	w.alone = w.gap || !v.kept.complete(v.head, within)
 	w.brief = !w.alone && v.m.MS-min(w.from, v.head.Born) <= within.Milliseconds()

@@ -37,7 +37,7 @@ const (
 func viewAt(entries ...revlog.Entry) *view {
 	retain := Config{}.retain()
 	head := revlog.Head{
-		Layout: revlog.Layout, ID: revlog.ListID{1}, Born: testM - 10*hourMS, MS: testM, N: int64(len(entries)),
+		Layout: revlog.Layout, ID: revlog.ListID{15: 1}, Born: testM - 10*hourMS, MS: testM, N: int64(len(entries)),
 		Terms:      []revlog.Term{{ID: testTerm, Start: testM - 10*hourMS}},
 		Retentions: []revlog.Retention{{Retain: retain}},
 	}
@@ -145,6 +145,7 @@ func TestR16Decide(t *testing.T) {
 		{name: "chk at the floor", view: func(v *view) { v.head.Floor = testM - minuteMS }, want: Accept},
 		{name: "chk before the floor", view: func(v *view) { v.head.Floor = testM - minuteMS + 1 }, want: Ask},
 		{name: "unknown term", query: func(q *Query) { q.Term = 8 }, want: Ask},
+		{name: "checked in another list of the same server", query: func(q *Query) { q.Term = termIn(revlog.ListID{1}, testTerm) }, want: Ask},
 		{name: "no terms known", view: func(v *view) { v.head.Terms = nil }, want: Ask},
 		{name: "chk before the end of its term", view: func(v *view) {
 			v.head.Terms = append(v.head.Terms, revlog.Term{ID: 8, Start: testM - minuteMS + 1})

@@ -110,7 +110,7 @@ func (l *Replica) askToBegin(ctx context.Context, b Login) (a revlog.Answer, v *
 // that another replica has made meanwhile, nor of one that was made while the password was
 // checked. Its checked position lies before every entry that such a login time may need.
 func (l *Replica) beginSilent(b Login, v *view) Start {
-	s := Start{Epoch: v.m.MS, Term: v.head.Term()}
+	s := Start{Epoch: v.m.MS, Term: termIn(v.head.ID, v.head.Term())}
 	if b.Since != 0 {
 		s.Epoch = min(s.Epoch, b.Since)
 	}

@@ -317,7 +317,7 @@ type checkedTo struct {
 // list with the head h (R19). It is 1 ms less, because more entries may come in that
 // millisecond.
 func checkedAt(ms int64, h revlog.Head) checkedTo {
-	return checkedTo{max(ms-1, h.Born), h.Term()}
+	return checkedTo{max(ms-1, h.Born), termIn(h.ID, h.Term())}
 }
 
 func (v *view) checked() checkedTo { return checkedAt(v.m.MS, v.head) }

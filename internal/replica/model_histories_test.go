@@ -269,3 +269,25 @@ func TestModelAGroupIsForgottenBehindAJump(t *testing.T) {
 		}
 	})
 }
+
+// The store loses its data and the time, and the replica that creates the list anew knows a
+// log time from before a session was last checked. The session is revoked at once, which
+// seems earlier than that check. The check was in another list, so it says nothing (R16).
+func TestModelCheckedInAListThatIsLost(t *testing.T) {
+	written(t, func(h *history) {
+		here, ahead := h.members[0], h.members[1]
+		h.read(modelS)
+		here.link.to = nil
+		h.read(time.Second)
+		bob := h.enters(ahead, "bob")
+		h.members = h.members[:1]
+		h.sim.primary.offset, h.clocks = -time.Hour, true
+		h.sim.primary.flush(false)
+		h.upset = time.Now()
+		here.link.to = h.sim.primary
+		h.read(200 * time.Millisecond)
+		h.revoke(here, revlog.ScopeSession, fmt.Sprint(bob.s.id), Revocation{})
+		h.read(time.Minute)
+		h.wants(bob, Refuse)
+	})
+}

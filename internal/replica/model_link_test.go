@@ -78,6 +78,8 @@ func (l *link) Create(ctx context.Context, f revlog.CreateOptions) (revlog.Head,
 	}
 	if n.list == (revlog.ListID{}) {
 		n.now()
+		l.sim.lists++
+		f.ID = revlog.ListID{1: l.sim.lists} // the same each time a history is played
 		if _, err := n.memory.Create(ctx, f); err != nil {
 			return revlog.Head{}, err
 		}

@@ -17,6 +17,7 @@ type sim struct {
 	weak    *weakness
 	primary *server
 	servers uint32
+	lists   byte
 	hidden  map[revlog.Key]revlog.Entry // what somebody overwrote in the exact set of any server
 	clock   int                         // counts what happened, so that two moments are never the same
 	// changed is called after a server may have got or lost a revocation.

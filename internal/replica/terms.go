@@ -1,18 +1,26 @@
 package replica
 
 import (
+	"encoding/binary"
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// stillHolds reports whether a check at chk, in the term with this id, still holds: the
-// term is known and ended after chk, or has not ended. If two primaries served at once, a
-// check by one says nothing about what the other took (R16).
-func stillHolds(terms []revlog.Term, id uint32, chk int64) bool {
-	for i := len(terms) - 1; i >= 0; i-- {
-		if terms[i].ID == id {
-			return i == len(terms)-1 || chk < terms[i+1].Start
+// termIn returns what tokens say of the term with this id in a list. One server has the
+// same id in every list, but a check in one list says nothing about another, whose log time
+// may be behind (R16).
+func termIn(list revlog.ListID, id uint32) uint32 {
+	return id ^ binary.BigEndian.Uint32(list[:])
+}
+
+// stillHolds reports whether a check at chk, in a term that a token names, still holds in
+// the list with the head h: the term is known and ended after chk, or has not ended. If two
+// primaries served at once, a check by one says nothing about what the other took (R16).
+func stillHolds(h revlog.Head, term uint32, chk int64) bool {
+	for i := len(h.Terms) - 1; i >= 0; i-- {
+		if termIn(h.ID, h.Terms[i].ID) == term {
+			return i == len(h.Terms)-1 || chk < h.Terms[i+1].Start
 		}
 	}
 	return false
@@ -34,7 +42,7 @@ func (v *view) newPrimary(within time.Duration) bool {
 func (v *view) began(q *Query, within time.Duration) int64 {
 	terms := v.head.Terms
 	for i := len(terms) - 2; i >= 0; i-- {
-		if terms[i].ID == q.Term {
+		if termIn(v.head.ID, terms[i].ID) == q.Term {
 			return min(q.Epoch, terms[i+1].Opened+within.Milliseconds()) // what its first W reaches
 		}
 	}

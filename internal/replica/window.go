@@ -44,8 +44,9 @@ type window struct {
 	// and now.
 	gap bool
 
-	// Of a kept window: the primary term in which it ended, whether the next window begins
-	// where it ended, and the kept window before it.
+	// Of a kept window: the list it is of and the primary term in which it ended, whether
+	// the next window begins where it ended, and the kept window before it.
+	list    revlog.ListID
 	term    uint32
 	joined  bool
 	earlier *window
