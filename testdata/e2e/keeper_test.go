@@ -18,20 +18,23 @@ import (
 	"github.com/wafer-sessions/wafer/keys/rediskeys"
 )
 
-// A keeper looks after the ring, as operators do.
+// A keeper looks after the ring, as operators do: by the command.
 type keeper struct {
-	t     *testing.T
-	redis *redistest.Server
-	url   string // of Redis
-	dir   string // of the KEKs
-	ring  *rediskeys.Ring
+	t       *testing.T
+	redis   *redistest.Server
+	url     string // of Redis
+	dir     string // of the KEKs
+	command string
+	kek     string          // the name of that which the ring is under
+	ring    *rediskeys.Ring // to look at
 	// kids of keys that expire; each prune removes the next
 	expires []string
 }
 
 // newKeeper starts a Redis and puts a ring into it.
 func newKeeper(t *testing.T) *keeper {
-	k := &keeper{t: t, redis: redistest.Start(t, "--appendonly", "yes"), dir: t.TempDir()}
+	k := &keeper{t: t, redis: redistest.Start(t, "--appendonly", "yes"), dir: t.TempDir(), kek: "old"}
+	k.command = build(t)
 	k.url = "redis://" + k.redis.Addr
 	for _, name := range []string{"old", "new"} {
 		if err := os.WriteFile(k.file(name), []byte(random(32)), 0o600); err != nil {
@@ -48,28 +51,33 @@ func newKeeper(t *testing.T) *keeper {
 }
 
 // usedRing returns a ring that has been in use for a month. Beside the key that seals it has one
-// that expired long ago, and one that expires during the test.
+// that expired long ago, and one that expires during the test: a key expires when the next one has
+// sealed for as long as the longest session and a day.
 func (k *keeper) usedRing() *keys.Ring {
+	r := keys.Generate(0)
+	opens := r.MaxSession() + 24*time.Hour
 	var doc map[string]any
-	if err := json.Unmarshal(keys.Generate(0).PlaintextJWKSet(), &doc); err != nil {
+	if err := json.Unmarshal(r.PlaintextJWKSet(), &doc); err != nil {
 		k.t.Fatal(err)
 	}
 	now := time.Now()
 	began := now.AddDate(0, -1, 0)
-	for i, end := range []time.Time{now.Add(-time.Hour), now.Add(40 * time.Second)} {
+	sealing := doc["keys"].([]any)[0].(map[string]any)
+	all := []any{sealing}
+	for i, begins := range []time.Time{began, began.Add(time.Hour)} {
 		k.expires = append(k.expires, "e"+random(8)[1:])
-		begins := began.Add(time.Duration(i) * time.Hour).Unix()
-		doc["keys"] = append(doc["keys"].([]any), map[string]any{
-			"kty": "oct", "alg": "A256GCM", "kid": k.expires[i], "k": random(32), "iat": begins, "nbf": begins, "exp": end.Unix(),
+		all = append(all, map[string]any{
+			"kty": "oct", "alg": "A256GCM", "kid": k.expires[i], "k": random(32), "iat": begins.Unix(), "nbf": begins.Unix(),
 		})
 	}
-	doc["iat"] = began.Unix()
+	takesOver := now.Add(40*time.Second - opens).Unix()
+	sealing["iat"], sealing["nbf"] = takesOver, takesOver
+	doc["iat"], doc["keys"] = began.Unix(), all
 	changed, err := json.Marshal(doc)
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	r, err := keys.Parse(changed)
-	if err != nil {
+	if r, err = keys.Parse(changed); err != nil {
 		k.t.Fatal(err)
 	}
 	return r
@@ -97,7 +105,8 @@ func (k *keeper) settings(keks ...string) settings { return settings{k.url, k.fi
 // open opens the ring with these KEKs.
 func (k *keeper) open(keks ...string) *rediskeys.Ring {
 	k.t.Helper()
-	r, err := rediskeys.Open(k.t.Context(), k.options(), kekOf(k.files(keks)), rediskeys.Config{Poll: ringPoll, Logger: slog.New(slog.DiscardHandler)})
+	o := &redis.UniversalOptions{Addrs: []string{k.redis.Addr}}
+	r, err := rediskeys.Open(k.t.Context(), o, kekOf(k.files(keks)), rediskeys.Config{Poll: ringPoll, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -105,19 +114,22 @@ func (k *keeper) open(keks ...string) *rediskeys.Ring {
 	return r
 }
 
-func (k *keeper) options() *redis.UniversalOptions {
-	return &redis.UniversalOptions{Addrs: []string{k.redis.Addr}}
+// wafer runs the command on the ring.
+func (k *keeper) wafer(args ...string) {
+	k.t.Helper()
+	cmd := exec.Command(k.command, append([]string{"keys"}, args...)...)
+	cmd.Env = append(os.Environ(), "WAFER_REDIS="+k.url, "WAFER_KEK_FILE="+k.file(k.kek))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		k.t.Fatalf("wafer keys %s: %v: %s", args[0], err, out)
+	}
 }
 
 // rotate adds a key, and returns its kid.
-func (k *keeper) rotate() string {
+func (k *keeper) rotate(flags ...string) string {
 	k.t.Helper()
-	err := k.ring.Edit(k.t.Context(), func(r *keys.Ring) (*keys.Ring, error) {
-		return r.Rotate(time.Now(), keys.Rotation{After: waits})
-	})
-	if err != nil {
-		k.t.Fatal(err)
-	}
+	before := k.ring.Ring().Keys()[0].ID()
+	k.wafer(append([]string{"rotate", "--after", waits.String()}, flags...)...)
+	redistest.Await(k.t, "the new key is there", func() bool { return k.ring.Ring().Keys()[0].ID() != before })
 	return k.ring.Ring().Keys()[0].ID()
 }
 
@@ -140,31 +152,30 @@ func (k *keeper) prune() {
 		k.t.Fatalf("the key %s is gone already", kid)
 	}
 	<-time.After(time.Until(key.Expires()))
-	err := k.ring.Edit(k.t.Context(), func(r *keys.Ring) (*keys.Ring, error) { return r.Prune(time.Now()), nil })
-	if _, there := k.ring.Ring().Key(kid); err != nil || there {
-		k.t.Errorf("pruned %s: %v, and it is there: %v", kid, err, there)
+	k.wafer("prune", "--yes")
+	if _, there := k.open(k.kek).Ring().Key(kid); there {
+		k.t.Errorf("the key %s is not pruned", kid)
 	}
 }
 
 // rewrap changes the KEK of the ring.
-func (k *keeper) rewrap(from, to string) {
+func (k *keeper) rewrap(to string) {
 	k.t.Helper()
-	if err := rediskeys.Rewrap(k.t.Context(), k.options(), "", keys.KEKFile(k.file(from)), keys.KEKFile(k.file(to))); err != nil {
-		k.t.Fatal(err)
-	}
+	k.wafer("rewrap", "--new-kek-file", k.file(to))
+	k.kek = to
 }
 
-// check checks under which KEK the ring is.
-func (k *keeper) check(name string) {
+// check checks that the ring is under the KEK that it should be under.
+func (k *keeper) check() {
 	k.t.Helper()
 	doc := []byte(k.redis.Do("GET", "{wafer}:ring"))
-	if _, err := keys.KEKFile(k.file(name)).Open(k.t.Context(), doc); err != nil {
-		k.t.Errorf("the ring is not under the %s KEK: %v", name, err)
+	if _, err := keys.KEKFile(k.file(k.kek)).Open(k.t.Context(), doc); err != nil {
+		k.t.Errorf("the ring is not under the %s KEK: %v", k.kek, err)
 	}
 }
 
-// command builds the wafer command and returns its path.
-func command(t *testing.T) string {
+// build builds the command and returns its path.
+func build(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "wafer")
 	if out, err := exec.Command("go", "build", "-C", filepath.Join("..", ".."), "-o", path, "./cmd/wafer").CombinedOutput(); err != nil {
