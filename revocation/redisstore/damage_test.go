@@ -177,8 +177,8 @@ func TestDamageHeals(t *testing.T) {
 }
 
 // A script does not start a write that it cannot finish. While the slot of the list moves to
-// another node of a Cluster, keys that are missing on both nodes cannot be read, but the log stays
-// readable.
+// another node of a Cluster, a script cannot read a key that its node does not hold, such as a new
+// bucket. The log stays readable.
 func TestMovingSlotLeavesNoHalfWrite(t *testing.T) {
 	nodes := redistest.StartCluster(t)
 	st := open(t, &redis.UniversalOptions{Addrs: []string{nodes[0].Addr}, IsClusterMode: true},
