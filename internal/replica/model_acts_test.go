@@ -31,7 +31,7 @@ func (h *history) login(r *member) {
 	}
 	b := h.identity(r, s)
 	sure := h.since(r, s, &b)
-	r.link.failed = false
+	r.link.failed, r.link.answered = false, false
 	start, err := r.l.Begin(background, b)
 	if err != nil {
 		h.say("%s does not log %s in since %d: %v", r.name, s.user, b.Since, err)
@@ -45,7 +45,7 @@ func (h *history) login(r *member) {
 	if h.weak.rule == "R21" {
 		start.Epoch += 2 * modelS.Milliseconds()
 	}
-	s.alone = r.link.failed || !h.inStep(r) || r.last.term != h.sim.primary.head().Term()
+	s.alone = r.link.failed || !r.link.answered || !h.inStep(r) || r.last.term != h.sim.primary.head().Term()
 	h.mint(r, s, start)
 	h.say("%s logs %s in as %d: ep %d chk %d", r.name, s.user, s.id, start.Epoch, start.Checked)
 }

@@ -17,12 +17,13 @@ type link struct {
 	to   *server // nil: silent
 	loss int     // of 100 answers, how many are lost after the work was done
 
-	failed bool                 // some call was not answered since this was last looked at
-	ended  bool                 // some read since then reached the end of the log
-	asOf   time.Time            // and what that said was true then
-	brings map[revlog.Key]int64 // revocations that answered reads brought since then, with their W
-	heard  int64                // highest log time that arrived
-	said   revlog.Finding       // what the last answer that arrived says
+	failed   bool                 // some call was not answered since this was last looked at
+	answered bool                 // some question was answered since this was last looked at
+	ended    bool                 // some read since then reached the end of the log
+	asOf     time.Time            // and what that said was true then
+	brings   map[revlog.Key]int64 // revocations that answered reads brought since then, with their W
+	heard    int64                // highest log time that arrived
+	said     revlog.Finding       // what the last answer that arrived says
 
 	// Of weak stores: what was answered first about a session, and the head that this
 	// replica takes for the one it follows.
@@ -157,6 +158,7 @@ func (l *link) Confirm(ctx context.Context, q revlog.Question) (revlog.Answer, e
 	sure := a
 	sure.Found = slices.DeleteFunc(slices.Clone(a.Found), func(e revlog.Entry) bool { return !genuine(e) })
 	l.said, _ = sure.Judge(q)
+	l.answered = true
 	return a, nil
 }
 
