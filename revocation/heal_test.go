@@ -391,6 +391,38 @@ func TestR2ANewListWithAnEarlierLogTime(t *testing.T) {
 	})
 }
 
+// R2: a replica that creates a list on a store whose clock is behind starts it past all that the list
+// before it may have come to, which other replicas have heard of and this one has not.
+func TestR2ANewListStartsPastWhatOthersHaveHeard(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		shared := revlog.NewMemory()
+		store := scriptedOver(shared)
+		here, there := open(t, store), open(t, shared)
+		time.Sleep(time.Minute)
+		store.Hook(silenceReads)
+		time.Sleep(300 * time.Millisecond)
+		dead, alive := login(t, there, 1, "ada"), login(t, there, 2, "bob")
+		if err := there.Close(); err != nil {
+			t.Error(err)
+		}
+		store.Recover()
+		behind := revlog.NewMemory()
+		behind.SetClock(func() time.Time { return time.Now().Add(-time.Hour) })
+		store.Replace(behind)
+		time.Sleep(within)
+		revoke(t, here, revocation.Session(sid(1)))
+		time.Sleep(within)
+		for name, l := range map[string]*revocation.List{"here": here, "booted": open(t, store)} {
+			if v := verdict(t, l, new(*dead)); v.Outcome != replica.Refuse {
+				t.Errorf("%s: %v %v", name, v.Outcome, v.Reason)
+			}
+			if v := verdict(t, l, new(*alive)); v.Outcome == replica.Accept {
+				t.Errorf("%s: the new list answers for a session that only the old one knows", name)
+			}
+		}
+	})
+}
+
 // R10: if the store loses a raised Born, a replica raises it again, and follows the list.
 func TestR10ALostRaiseIsMadeAgain(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {

@@ -83,7 +83,7 @@ const bootFor = time.Second
 func (l *Replica) boot(ctx context.Context, now time.Time) error {
 	l.reading.Lock()
 	defer l.reading.Unlock()
-	head, err := l.create(ctx)
+	head, err := l.create(ctx, l.clock.highest())
 	if err != nil {
 		return err
 	}
@@ -102,10 +102,12 @@ func (l *Replica) boot(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-func (l *Replica) create(ctx context.Context) (revlog.Head, error) {
+// create creates a list that starts at log time floor at the earliest, or returns the head
+// of the one that there is.
+func (l *Replica) create(ctx context.Context, floor int64) (revlog.Head, error) {
 	var f revlog.CreateOptions
 	rand.Read(f.ID[:]) // never fails
-	f.Check, f.Floor, f.Retain = l.tags.check, l.clock.highest(), l.config.retain()
+	f.Check, f.Floor, f.Retain = l.tags.check, floor, l.config.retain()
 	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
 	defer cancel()
 	head, err := l.store.Create(ctx, f)

@@ -57,12 +57,18 @@ func (l *Replica) adopt(ctx context.Context, v *view, why error, now time.Time) 
 	if l.left != v.head.ID { // only once: what the replica hears later is of the new list
 		l.left, l.leftAt = v.head.ID, l.clock.highest()
 	}
-	head, err := l.create(ctx)
+	floor := l.clock.present(time.Now())
+	head, err := l.create(ctx, floor)
 	if err != nil {
 		l.seldom(slog.LevelError, "revocation: the list is gone and cannot be begun anew", "store", l.where(), "error", err)
 		return err
 	}
 	l.seldom(slog.LevelWarn, "revocation: following a new list, the old one is lost", "known_up_to", v.m.String(), "because", why)
+	if floor > 0 && head.Born == floor {
+		// The store's clock is behind. The old list may have come a little further than this
+		// replica has heard, and tokens may say so.
+		l.leftAt = max(l.leftAt, floor+l.Within().Milliseconds())
+	}
 	known, term := v.reached(l.Within())
 	if v = l.credible(v, head.MS); !plausible(known, now) {
 		known = l.LogTime()
