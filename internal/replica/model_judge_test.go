@@ -53,10 +53,12 @@ type modelRevocation struct {
 	acked  time.Time // zero: never acknowledged
 	before time.Time // zero: all that began until then
 	by     *member
-	// held is when the primary got what it has held ever since, zero if it lacks it.
-	held int
-	at   int64 // log time when it was acknowledged
-	lost bool  // no replica alive and no primary knew of it any more
+	// held is since when the primary, holder, holds it: when it got it or became the primary.
+	// Zero: it lacks it.
+	held   int
+	holder *server
+	at     int64 // log time when it was acknowledged
+	lost   bool  // no replica alive and no primary knew of it any more
 	// apart: it was taken at a server that was not the primary, or just after a change.
 	apart bool
 	// timeless: when it was taken, log time was before what some replica had read.
@@ -218,12 +220,13 @@ func knows(r *member, rev *modelRevocation) bool { return rev.by == r || r.read[
 // track notes which revocations the primary holds, and those that nobody knows of any
 // more: acknowledged writes that died with their only witnesses.
 func (h *history) track() {
+	defer func() { h.sim.clock++ }() // what begins now comes later
 	for _, rev := range h.revoked {
 		switch {
 		case rev.acked.IsZero():
 		case h.sim.primary.has(rev):
-			if rev.held == 0 {
-				rev.held = h.sim.clock
+			if rev.held == 0 || rev.holder != h.sim.primary { // one that was deposed may have got it late
+				rev.held, rev.holder = h.sim.clock, h.sim.primary
 			}
 		default:
 			rev.held = 0

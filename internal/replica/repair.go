@@ -57,7 +57,7 @@ func (l *Replica) adopt(ctx context.Context, v *view, why error, now time.Time) 
 	if l.left != v.head.ID { // only once: what the replica hears later is of the new list
 		l.left, l.leftAt = v.head.ID, l.clock.highest()
 	}
-	floor := l.clock.present(time.Now())
+	floor := max(l.clock.highest(), l.clock.present(time.Now())-1) // a clock that goes right is past that
 	head, err := l.create(ctx, floor)
 	if err != nil {
 		l.seldom(slog.LevelError, "revocation: the list is gone and cannot be begun anew", "store", l.where(), "error", err)
