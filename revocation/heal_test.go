@@ -161,27 +161,33 @@ func TestR10GlobalEntriesOfATrimmedGapAreRead(t *testing.T) {
 }
 
 // R10: the log was trimmed past the last entry that a replica read, and it is another log. The
-// replica keeps the entries that it read from the first one.
+// replica keeps the entries that it read from the first one, also if log time jumped by more than
+// the retention (R27): sessions do not age by that.
 func TestR10WhatWasReadOutlivesATrimmedLog(t *testing.T) {
-	bubble.Test(t, func(t *testing.T) {
-		log := revlog.NewMemory()
-		store := scriptedOver(log)
-		l := open(t, store)
-		q, kept := login(t, l, 1, "ada"), login(t, l, 2, "bob")
-		was := log.State()
-		revoke(t, l, revocation.Session(sid(1)))
-		time.Sleep(time.Second)
-		was.Head.N, was.Head.Chain, was.Head.MS = 7, [8]byte{7}, time.Now().UnixMilli()
-		store.Replace(revlog.Restore(was, func(revlog.Change) error { return nil }))
-		time.Sleep(within)
-		if n := l.Stats().Anomalies["trimmed"]; n != 1 {
-			t.Errorf("trimmed = %d: this test shows nothing", n)
-		}
-		for name, l := range map[string]*revocation.List{"a replica that read it": l, "a replica that boots": open(t, store)} {
-			wantVerdict(t, name, verdict(t, l, new(*q)), replica.Refuse, replica.RevokedSession)
-			wantVerdict(t, name+", another session", verdict(t, l, new(*kept)), replica.Accept, replica.None)
-		}
-	})
+	for _, jump := range []time.Duration{0, 3 * time.Hour} {
+		bubble.Test(t, func(t *testing.T) {
+			log := revlog.NewMemory()
+			store := scriptedOver(log)
+			l := open(t, store)
+			q, kept := login(t, l, 1, "ada"), login(t, l, 2, "bob")
+			was := log.State()
+			revoke(t, l, revocation.Session(sid(1)))
+			time.Sleep(time.Second)
+			was.Head.N, was.Head.Chain, was.Head.MS = 7, [8]byte{7}, time.Now().Add(jump).UnixMilli()
+			store.Replace(revlog.Restore(was, func(revlog.Change) error { return nil }))
+			time.Sleep(within)
+			if n := l.Stats().Anomalies["trimmed"]; n != 1 {
+				t.Errorf("trimmed = %d: this test shows nothing", n)
+			}
+			booted := open(t, store)
+			wantVerdict(t, "a replica that read it", verdict(t, l, new(*q)), replica.Refuse, replica.RevokedSession)
+			wantVerdict(t, "another session", verdict(t, l, new(*kept)), replica.Accept, replica.None)
+			if jump == 0 { // else all sessions of before expire there
+				wantVerdict(t, "a replica that boots", verdict(t, booted, new(*q)), replica.Refuse, replica.RevokedSession)
+				wantVerdict(t, "another session", verdict(t, booted, new(*kept)), replica.Accept, replica.None)
+			}
+		})
+	}
 }
 
 // R10: after a failover that lost the end of the log, a replica that read those entries writes them

@@ -211,7 +211,7 @@ type leap struct {
 // age, the larger of both clocks counts.
 func (l *Replica) leapt(v *view, ms int64) []leap {
 	all := v.leaps
-	if by := ms - v.head.MS - since(v.sent, time.Now()).Milliseconds(); !v.sent.IsZero() && by > leapFrom.Milliseconds() {
+	if by := v.leapTo(ms); by > 0 {
 		all = append(slices.Clone(all), leap{v.head.MS, by})
 		l.counters.anomalies.add("clock")
 		l.seldom(slog.LevelError, "revocation: the store's clock jumped ahead: sessions that this process knows do not age by it",
@@ -231,6 +231,15 @@ func leapsAfter(all []leap, ms int64) (sum int64) {
 		}
 	}
 	return sum
+}
+
+// leapTo returns the leap that brings v to log time ms now, 0 if it is none.
+func (v *view) leapTo(ms int64) int64 {
+	by := ms - v.head.MS - since(v.sent, time.Now()).Milliseconds()
+	if v.sent.IsZero() || by <= leapFrom.Milliseconds() {
+		return 0
+	}
+	return by
 }
 
 // memory is how far back from its newest position v must know everything: the retention

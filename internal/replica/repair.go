@@ -92,7 +92,7 @@ func (v *view) owes(list revlog.ListID, common int64) *repair {
 		r.owed = inOrder(v.tail.recent, r.owed)
 	}
 	for w := v.kept; w != nil; w = w.earlier { // written back quietly, so no log has it since
-		old := v.m.MS - v.head.Retain().Milliseconds()
+		old := v.m.MS - v.memory().Milliseconds()
 		alive := sort.Search(len(w.recent), func(i int) bool { return w.recent[i].Position.MS > old })
 		r.owed = inOrder(w.recent[alive:], r.owed)
 	}
@@ -108,7 +108,7 @@ func (v *view) owes(list revlog.ListID, common int64) *repair {
 // may have been another one than v followed.
 func (l *Replica) sayAgain(ctx context.Context, v *view, h revlog.Head) error {
 	r := v.owes(v.head.ID, 0) // the list does not say that it lacks anything
-	kept := h.MS - h.Retain().Milliseconds()
+	kept := h.MS - v.leapTo(h.MS) - v.memory().Milliseconds()
 	r.owed = r.owed[sort.Search(len(r.owed), func(i int) bool { return r.owed[i].Position.MS > kept }):]
 	if len(r.owed) == 0 {
 		return nil
