@@ -52,6 +52,7 @@ var arrows = map[string][]string{
 // testArrows adds what the tests of a package may import.
 var testArrows = map[string][]string{
 	"revocation/boltstore": {"revocation"},
+	"internal/adminapi":    {"internal/meter"},
 	// tests start a whole replica
 	"revocation/redisstore": {"revocation", "internal/replica", "internal/redistest", "httpmw", "keys", "keys/rediskeys"},
 	"httpmw/adopt":          {"keys", "revocation", "revocation/revlog"},

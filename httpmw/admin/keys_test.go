@@ -11,6 +11,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/admin"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 func (f *fixture) states() map[string]string {
@@ -194,6 +195,27 @@ func TestPrune(t *testing.T) {
 	entries := f.log.entries(t)
 	if len(entries) != 1 || entries[0]["msg"] != "admin: keys pruned" || mustJSON(t, map[string]any{"": entries[0]["removed"]}) != `{"":["gbG68j47-e4","TTO6DSRqwEw"]}` {
 		t.Errorf("audit lines: %s", f.log)
+	}
+}
+
+// A replica that does not follow the ring may seal with a key that has expired.
+func TestPruneKeepsWhatALivingSessionMayNeed(t *testing.T) {
+	f := start(t)
+	f.serve(f.threeKeys())
+	stuck := revlog.Replica{ID: "stuck", Host: "web-3", Keys: []revlog.KeyUse{{ID: "gbG68j47-e4", Seals: 1, Sealed: time.Now()}}}
+	if err := f.store.Register(t.Context(), stuck, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	got := f.post("/keys/prune", "")
+	got.want(t, http.StatusConflict, "in_use")
+	if detail, _ := got.body["detail"].(string); !strings.Contains(detail, "key gbG68j47-e4 last sealed at ") || !strings.Contains(detail, "may need it until ") {
+		t.Errorf("detail %q", detail)
+	}
+	if n := len(f.states()); n != 3 {
+		t.Errorf("%d keys are left, want 3", n)
+	}
+	if log := f.log.String(); log != "" {
+		t.Errorf("an audit line of nothing: %s", log)
 	}
 }
 
