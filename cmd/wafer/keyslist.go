@@ -117,20 +117,33 @@ func printUse(w io.Writer, v ringView) {
 		fmt.Fprintf(w, "It is not known which replicas have the keys: %s.\n", plain(v.unknown))
 		return
 	}
+	behind := false
 	for _, k := range v.Keys {
 		if h := k.Replicas; h != nil && h.Have < h.Of {
-			fmt.Fprintf(w, "Key %s is missing on %s.\n", safe(k.ID), holders(h.Missing))
+			behind = true
+			fmt.Fprintf(w, "Key %s %s on %s.\n", safe(k.ID), lacking(k), holders(h.Missing))
 		}
+	}
+	if behind {
+		fmt.Fprintln(w, "Replicas report every 5 s.")
 	}
 	i := slices.IndexFunc(v.Keys, func(k adminapi.Key) bool { return k.Use != nil })
 	switch {
 	case i < 0:
 		fmt.Fprintln(w, "No running replica reports keys now.")
 	case v.Keys[i].Use.Counted == adminapi.CountedFleet:
-		fmt.Fprintln(w, "SEALS counts all replicas since the key was made.")
+		fmt.Fprintln(w, "SEALS counts all replicas since the key was made, and what they have reserved.")
 	default:
 		fmt.Fprintln(w, "SEALS counts the running replicas, since each of them started.")
 	}
+}
+
+// lacking says what a replica does not have of a key.
+func lacking(k adminapi.Key) string {
+	if k.Revoked != nil {
+		return "is not revoked yet"
+	}
+	return "is missing"
 }
 
 // holders names replicas, but not hundreds of them.

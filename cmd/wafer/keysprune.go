@@ -112,6 +112,8 @@ func printKept(out io.Writer, d adminapi.Ring, now time.Time) {
 			why = "it is the newest key"
 		case k.State == keys.Expired.String():
 			why = "it expired, but an older key that stays ends because of it"
+		case k.Revoked != nil && k.Expires == nil:
+			why = "the ring must know that it is revoked"
 		case k.Expires == nil:
 			why = "no newer key takes over from it"
 		case k.Revoked != nil:

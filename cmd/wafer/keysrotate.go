@@ -267,6 +267,6 @@ func (f *keyRotate) late(d adminapi.Ring, v ringView, kid string) error {
 	case h == nil || h.Of == 0:
 		return fmt.Errorf("after %s no running replica reports keys. Is this the list of the application?", after)
 	default:
-		return fmt.Errorf("after %s key %s is missing on %s of %d: %s", after, safe(kid), counted(len(h.Missing), "replica"), h.Of, holders(h.Missing))
+		return fmt.Errorf("after %s key %s %s on %s of %d: %s", after, safe(kid), lacking(k), counted(len(h.Missing), "replica"), h.Of, holders(h.Missing))
 	}
 }
