@@ -62,6 +62,7 @@ var harmless = map[string]string{
 	"keys.Metered":         "an interface",
 	"keys.Purpose":         "a number",
 	"keys.Rotation":        "settings",
+	"keys.Rotator":         "settings and a source",
 	"keys.Source":          "an interface",
 	"keys.State":           "a number",
 	"keys.Use":             "counters",

@@ -18,7 +18,9 @@
 // key is then revoked, since before its nbf, and takes over from no key. It stays in the ring until
 // a later key has taken over and every older key has expired.
 //
-// [Ring.RotateIfOlder] rotates by a timer. Among any number of replicas, one makes the new key.
+// With RotateEvery of [FileConfig] or of rediskeys.Config, the ring rotates by itself, every day
+// with [Daily]. Of all replicas, one makes the new key. [Ring.RotateIfOlder] does so for a timer
+// elsewhere, and a [Rotator] for a source of another kind.
 //
 // # Copies of a ring
 //

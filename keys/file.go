@@ -36,6 +36,11 @@ type FileConfig struct {
 	// PollOnly turns notifications of the system off. It is for file systems that send none, and
 	// for systems with few watches. Zero: the system is asked to report changes.
 	PollOnly bool
+	// RotateEvery is how old the newest key is when the ring is rotated by itself, and expired keys
+	// are pruned: [Daily], or at least an hour and eight times Poll. Of all processes that follow
+	// the file with RotateEvery, one makes the new key. Their clocks should agree. Zero: the ring
+	// is not rotated by itself.
+	RotateEvery time.Duration
 	// Logger receives a line when a ring is created, when it changes, and once when it can no
 	// longer be read. Zero: [slog.Default].
 	Logger *slog.Logger
@@ -95,6 +100,10 @@ func OpenFile(ctx context.Context, path string, k KEK, c FileConfig) (*File, err
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	rotator := Rotator{Every: c.RotateEvery, Poll: c.Poll, Logger: c.Logger}
+	if err := rotator.Check(); c.RotateEvery != 0 && err != nil {
+		return nil, err
+	}
 	f := &File{
 		path: path, kek: k, conf: c, meter: NewMeter(),
 		opened: time.Now(), poke: make(chan struct{}, 1),
@@ -115,9 +124,21 @@ func OpenFile(ctx context.Context, path string, k KEK, c FileConfig) (*File, err
 		return nil, err
 	}
 	ctx, f.stop = context.WithCancel(context.Background())
-	w := newWatcher(path, c)
-	go f.follow(ctx, w)
+	f.run(ctx, newWatcher(path, c), rotator)
 	return f, nil
+}
+
+// run follows the file in the background, and rotates the ring if that is wanted.
+func (f *File) run(ctx context.Context, w *watcher, rotator Rotator) {
+	var all sync.WaitGroup
+	all.Go(func() { f.follow(ctx, w) })
+	if rotator.Editor = f; rotator.Every != 0 {
+		all.Go(func() { rotator.Run(ctx) })
+	}
+	go func() {
+		all.Wait()
+		close(f.done)
+	}()
 }
 
 // Ring implements [Source].

@@ -29,7 +29,6 @@ func (f *File) Refresh(ctx context.Context) error {
 
 // follow reads the file when the system reports a change, when Refresh asks, and from time to time.
 func (f *File) follow(ctx context.Context, w *watcher) {
-	defer close(f.done)
 	defer w.close()
 	poll := time.NewTicker(f.conf.Poll)
 	defer poll.Stop()

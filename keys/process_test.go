@@ -96,9 +96,9 @@ func start(job string, args ...string) (cmd *exec.Cmd, in io.WriteCloser, out *b
 }
 
 func TestProcessesCreateOneRing(t *testing.T) {
-	for range 3 {
+	for range 2 {
 		path := filepath.Join(t.TempDir(), "ring.jwe")
-		const n = 6
+		const n = 20
 		results := make([]string, n)
 		var ready, all sync.WaitGroup
 		begin := make(chan bool)

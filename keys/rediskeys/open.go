@@ -47,6 +47,7 @@ func Open(ctx context.Context, o *redis.UniversalOptions, k keys.KEK, c Config) 
 	ctx, r.stop = context.WithCancel(context.Background())
 	go r.follow(ctx)
 	go r.count(ctx)
+	go r.rotate(ctx)
 	return r, nil
 }
 
@@ -76,11 +77,16 @@ func connect(o *redis.UniversalOptions, k keys.KEK, c Config) (*Ring, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	if rotator := (keys.Rotator{Every: c.RotateEvery, Poll: c.Poll}); c.RotateEvery != 0 {
+		if err := rotator.Check(); err != nil {
+			return nil, err
+		}
+	}
 	counts := meter.NewFleet(c.counting.limits)
 	return &Ring{
 		client: redis.NewUniversalClient(ourOptions(o)), addr: address(o), kek: k, conf: c,
 		key: "{" + c.Prefix + "}:ring", replaced: "{" + c.Prefix + "}:replaced",
-		poke: make(chan struct{}, 1), done: make(chan struct{}), counted: make(chan struct{}),
+		poke: make(chan struct{}, 1), done: make(chan struct{}), counted: make(chan struct{}), rotated: make(chan struct{}),
 		meter: keys.MeterOf(counts), counts: counts, seals: "{" + c.Prefix + "}:seals", uses: "{" + c.Prefix + "}:uses",
 	}, nil
 }

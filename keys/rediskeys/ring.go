@@ -38,6 +38,11 @@ type Config struct {
 	// Poll is how often Redis is asked whether the ring changed. It should be the same in all
 	// processes. Zero: 5 s.
 	Poll time.Duration
+	// RotateEvery is how old the newest key is when the ring is rotated by itself, and expired keys
+	// are pruned: keys.Daily, or at least an hour and eight times Poll. Of all processes with
+	// RotateEvery, one makes the new key. The clock of the Redis server counts. Zero: the ring is
+	// not rotated by itself.
+	RotateEvery time.Duration
 	// Logger receives a line when a ring is created, when it changes, and once when it can no
 	// longer be read. Zero: slog.Default.
 	Logger *slog.Logger
@@ -75,6 +80,7 @@ type Ring struct {
 	uses      string       // the key with the times of use
 	toldCount string       // the failure to count last logged; "": none; owned by count
 	counted   chan struct{}
+	rotated   chan struct{}
 
 	ring   atomic.Pointer[keys.Ring]
 	looked atomic.Int64 // unix ns, when the last read began
@@ -103,6 +109,7 @@ func (r *Ring) Close() error {
 	r.once.Do(r.stop)
 	<-r.done
 	<-r.counted
+	<-r.rotated
 	return r.client.Close()
 }
 

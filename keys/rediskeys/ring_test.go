@@ -69,7 +69,7 @@ func TestShared(t *testing.T) {
 	if _, err := rediskeys.Open(t.Context(), o, kek(1), strict); !errors.Is(err, rediskeys.ErrMissing) || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Open without a ring = %v", err)
 	}
-	var all [4]*rediskeys.Ring
+	var all [20]*rediskeys.Ring
 	var wg sync.WaitGroup
 	for i := range all {
 		wg.Go(func() {
@@ -94,7 +94,7 @@ func TestShared(t *testing.T) {
 	if err := all[0].Edit(t.Context(), rotate); err != nil {
 		t.Fatal(err)
 	}
-	redistest.Await(t, "a rotation reaches the others", func() bool { return same(all[1], all[0]) && same(all[3], all[0]) && len(kids(all[3])) == 2 })
+	redistest.Await(t, "a rotation reaches the others", func() bool { return same(all[1], all[0]) && same(all[19], all[0]) && len(kids(all[19])) == 2 })
 	before := all[1].Ring()
 	if err := all[1].Refresh(t.Context()); err != nil || all[1].Ring() != before {
 		t.Errorf("Refresh of what did not change = %v", err)
