@@ -11,8 +11,11 @@ const Daily = 24 * time.Hour
 
 // RotateIfOlder is [Ring.Rotate] if the newest key was made at least that long ago, and no key is
 // waiting. Otherwise it returns r itself. It is for rotating by a timer: of many replicas that call
-// it at the same time through [Editor.Edit], one rotates. If no key can seal now, it rotates at
-// once.
+// it at the same time through [Editor.Edit], one rotates.
+//
+// It rotates whatever the age if no key is left to seal, or only one that a newer key took over
+// from, so that what it seals now would outlive it. Copies that were edited apart can come to that:
+// one cancelled a new key, and another had not heard and revoked the key before it.
 //
 // A clock that is ahead cannot make a series of keys: the key it makes is new by that clock, and
 // waits by all others.
@@ -20,9 +23,10 @@ func (r *Ring) RotateIfOlder(now time.Time, age time.Duration, how Rotation) (*R
 	if age <= 0 {
 		return nil, errors.New("keys: RotateIfOlder: the age must be positive")
 	}
-	_, sealing := r.Sealing(now)
+	k, sealing := r.Sealing(now)
+	lasts := k.end == 0 || k.end-k.opens() > now.Unix()
 	for _, k := range r.keys {
-		if sealing && (r.State(k, now) == Pending || now.Sub(k.IssuedAt()) < age) {
+		if sealing && (r.State(k, now) == Pending || lasts && now.Sub(k.IssuedAt()) < age) {
 			return r, nil
 		}
 	}

@@ -69,6 +69,24 @@ func TestRotateIfOlderWhenNothingSeals(t *testing.T) {
 	wantStates(t, must(r.RotateIfOlder(late, day, keys.Rotation{})), late, keys.Sealing, keys.Revoked, keys.Revoked)
 }
 
+// The same with an older key, which seals again although it ends soon.
+func TestRotateIfOlderWhenAnOldKeySeals(t *testing.T) {
+	first := keys.Generate(0)
+	now := first.IssuedAt().Add(time.Hour)
+	one := must(first.Rotate(now, keys.Rotation{Immediate: true}))
+	rotated := must(one.Rotate(now.Add(time.Hour), keys.Rotation{}))
+	late := now.Add(2 * time.Hour)
+	r := must(cancel(rotated, now.Add(time.Hour)).Merge(must(rotated.Revoke(late, one.Keys()[0].ID()))))
+	if k := sealing(t, r, late); k.ID() != first.Keys()[0].ID() || k.Expires().IsZero() {
+		t.Fatalf("%v seals until %v", k, k.Expires())
+	}
+	next := must(r.RotateIfOlder(late, day, keys.Rotation{}))
+	wantStates(t, next, late, keys.Pending, keys.Revoked, keys.Revoked, keys.Sealing)
+	if again := must(next.RotateIfOlder(late, day, keys.Rotation{})); again != next {
+		t.Error("rotated twice")
+	}
+}
+
 // A machine whose clock is ahead makes one key. By its clock that key is young, and by the others'
 // it waits, so none of them makes another.
 func TestRotateIfOlderWithAClockThatIsAhead(t *testing.T) {

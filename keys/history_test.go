@@ -71,7 +71,11 @@ func (f *fleet) step(t *testing.T) {
 	i := f.rnd.IntN(len(f.copies))
 	r, now := f.copies[i], f.now.Add(f.clocks[i])
 	if k, ok := r.Sealing(now); ok {
-		f.sealed = append(f.sealed, session{k.ID(), now.Add(r.MaxSession())})
+		until := now.Add(r.MaxSession())
+		if end := k.Expires(); !end.IsZero() && end.Before(until) {
+			until = end // a newer key took over from it, and is revoked
+		}
+		f.sealed = append(f.sealed, session{k.ID(), until})
 	}
 	switch f.rnd.IntN(8) {
 	case 0, 1:
