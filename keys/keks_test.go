@@ -249,59 +249,69 @@ func TestSeveralPassphrasesCostBoundedWork(t *testing.T) {
 	}
 }
 
+// changing is a fleet that shares a ring in a file while its KEK changes.
+type changing struct {
+	t     *testing.T
+	path  string
+	all   [5]*keys.File
+	under keys.KEK // what the ring is under
+}
+
+// start puts a process with another KEK in the place of one.
+func (c *changing) start(i int, k keys.KEK) {
+	if c.all[i] != nil {
+		c.all[i].Close()
+	}
+	c.all[i] = open(c.t, c.path, k, keys.FileConfig{PollOnly: true, Poll: 5 * time.Millisecond})
+}
+
+// check lets each process edit the ring, some after the file was lost, and checks that all see it.
+func (c *changing) check(step string) {
+	c.t.Helper()
+	for i, f := range c.all {
+		if i%2 == 1 {
+			os.Remove(c.path) // and the edit writes it back
+		}
+		if err := f.Edit(c.t.Context(), rotate); err != nil {
+			c.t.Fatalf("%s: process %d: %v", step, i, err)
+		}
+		if !opens(c.under, read(c.t, c.path)) {
+			c.t.Fatalf("%s: process %d changed the KEK", step, i)
+		}
+		await(c.t, step+": all see it", func() bool {
+			for _, other := range c.all {
+				if doc(other.Ring()) != doc(f.Ring()) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+}
+
 // While the KEK changes, each process is at a step of its own. All open the ring and edit it at any
 // time, and what they write is under the KEK that the ring is under.
 func TestKEKChangesProcessByProcess(t *testing.T) {
 	old, _ := counted(1)
 	next, _ := counted(2)
-	path := create(t, old, keys.Generate(0))
-	var all [5]*keys.File
-	start := func(i int, k keys.KEK) {
-		if all[i] != nil {
-			all[i].Close()
-		}
-		all[i] = open(t, path, k, keys.FileConfig{PollOnly: true, Poll: 5 * time.Millisecond})
+	c := changing{t: t, path: create(t, old, keys.Generate(0)), under: old}
+	for i := range c.all {
+		c.start(i, old)
 	}
-	under := old
-	check := func(step string) {
-		t.Helper()
-		for i, f := range all {
-			if i%2 == 1 {
-				os.Remove(path) // and the edit writes it back
-			}
-			if err := f.Edit(t.Context(), rotate); err != nil {
-				t.Fatalf("%s: process %d: %v", step, i, err)
-			}
-			if !opens(under, read(t, path)) {
-				t.Fatalf("%s: process %d changed the KEK", step, i)
-			}
-			await(t, step+": all see it", func() bool {
-				for _, other := range all {
-					if doc(other.Ring()) != doc(f.Ring()) {
-						return false
-					}
-				}
-				return true
-			})
-		}
+	c.check("before")
+	for i := range c.all {
+		c.start(i, keys.KEKs(old, next))
+		c.check(fmt.Sprint("both, up to process ", i))
 	}
-	for i := range all {
-		start(i, old)
-	}
-	check("before")
-	for i := range all {
-		start(i, keys.KEKs(old, next))
-		check(fmt.Sprint("both, up to process ", i))
-	}
-	if err := keys.RewrapFile(t.Context(), path, old, next); err != nil {
+	if err := keys.RewrapFile(t.Context(), c.path, old, next); err != nil {
 		t.Fatal(err)
 	}
-	if under = next; !opens(next, read(t, path)) {
+	if c.under = next; !opens(next, read(t, c.path)) {
 		t.Fatal("not rewrapped")
 	}
-	check("rewrapped")
-	for i := range all {
-		start(i, next)
-		check(fmt.Sprint("the new one, up to process ", i))
+	c.check("rewrapped")
+	for i := range c.all {
+		c.start(i, next)
+		c.check(fmt.Sprint("the new one, up to process ", i))
 	}
 }

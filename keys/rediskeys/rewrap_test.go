@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -61,70 +60,76 @@ func TestRewrap(t *testing.T) {
 	}
 }
 
+// changing is a fleet that shares a ring while its KEK changes.
+type changing struct {
+	t     *testing.T
+	s     *redistest.Server
+	conf  rediskeys.Config
+	all   [5]*rediskeys.Ring
+	under keys.KEK // what the ring is under
+}
+
+// start puts a process with another KEK in the place of one.
+func (c *changing) start(i int, k keys.KEK) {
+	c.t.Helper()
+	if c.all[i] != nil {
+		c.all[i].Close()
+	}
+	r, err := rediskeys.Open(c.t.Context(), &redis.UniversalOptions{Addrs: []string{c.s.Addr}}, k, c.conf)
+	if err != nil {
+		c.t.Fatalf("process %d: %v", i, err)
+	}
+	c.t.Cleanup(func() { r.Close() })
+	c.all[i] = r
+	c.conf.Create = false
+}
+
+// check lets each process edit the ring, and checks that all see it. Then Redis loses the ring.
+func (c *changing) check(step string) {
+	c.t.Helper()
+	for i, r := range c.all {
+		if err := r.Edit(c.t.Context(), rotate); err != nil {
+			c.t.Fatalf("%s: process %d: %v", step, i, err)
+		}
+		redistest.Await(c.t, step+": all see it", func() bool {
+			for _, other := range c.all {
+				if !same(r, other) {
+					return false
+				}
+			}
+			return true
+		})
+		if !opens(c.s, c.under) {
+			c.t.Fatalf("%s: process %d changed the KEK", step, i)
+		}
+	}
+	c.s.Do("FLUSHALL")
+	redistest.Await(c.t, step+": it is back", func() bool { return c.s.Do("EXISTS", "{wafer}:ring") == "1" })
+	if !opens(c.s, c.under) {
+		c.t.Fatalf("%s: it came back under another KEK", step)
+	}
+}
+
 // While the KEK changes, each process is at a step of its own. All open the ring, edit it, and
 // write it back when it is lost, and what they write is under the KEK that the ring is under.
 func TestKEKChangesProcessByProcess(t *testing.T) {
-	s := redistest.Start(t)
-	var all [5]*rediskeys.Ring
-	conf := config()
-	conf.Poll = 10 * time.Millisecond
-	start := func(i int, k keys.KEK) {
-		t.Helper()
-		if all[i] != nil {
-			all[i].Close()
-		}
-		r, err := rediskeys.Open(t.Context(), &redis.UniversalOptions{Addrs: []string{s.Addr}}, k, conf)
-		if err != nil {
-			t.Fatalf("process %d: %v", i, err)
-		}
-		t.Cleanup(func() { r.Close() })
-		all[i] = r
-		conf.Create = false
+	c := changing{t: t, s: redistest.Start(t), conf: config(), under: kek(1)}
+	for i := range c.all {
+		c.start(i, kek(1))
 	}
-	under, step := kek(1), ""
-	check := func() {
-		t.Helper()
-		for i, r := range all {
-			if err := r.Edit(t.Context(), rotate); err != nil {
-				t.Fatalf("%s: process %d: %v", step, i, err)
-			}
-			redistest.Await(t, step+": all see it", func() bool {
-				for _, other := range all {
-					if !same(r, other) {
-						return false
-					}
-				}
-				return true
-			})
-			if !opens(s, under) {
-				t.Fatalf("%s: process %d changed the KEK", step, i)
-			}
-		}
-		s.Do("FLUSHALL")
-		redistest.Await(t, step+": it is back", func() bool { return s.Do("EXISTS", "{wafer}:ring") == "1" })
-		if !opens(s, under) {
-			t.Fatalf("%s: it came back under another KEK", step)
-		}
+	c.check("before")
+	for i := range c.all {
+		c.start(i, keys.KEKs(kek(1), kek(2)))
+		c.check(fmt.Sprint("both, up to process ", i))
 	}
-	for i := range all {
-		start(i, kek(1))
-	}
-	step = "before"
-	check()
-	for i := range all {
-		step = fmt.Sprint("both, up to process ", i)
-		start(i, keys.KEKs(kek(1), kek(2)))
-		check()
-	}
-	if err := rediskeys.Rewrap(t.Context(), &redis.UniversalOptions{Addrs: []string{s.Addr}}, "", kek(1), kek(2)); err != nil {
+	if err := rediskeys.Rewrap(t.Context(), &redis.UniversalOptions{Addrs: []string{c.s.Addr}}, "", kek(1), kek(2)); err != nil {
 		t.Fatal(err)
 	}
-	under, step = kek(2), "rewrapped"
-	check()
-	for i := range all {
-		step = fmt.Sprint("the new one, up to process ", i)
-		start(i, kek(2))
-		check()
+	c.under = kek(2)
+	c.check("rewrapped")
+	for i := range c.all {
+		c.start(i, kek(2))
+		c.check(fmt.Sprint("the new one, up to process ", i))
 	}
 }
 
