@@ -58,6 +58,7 @@ var harmless = map[string]string{
 	"prom.Mover":           "an interface",
 	"keys.Editor":          "an interface",
 	"keys.FileConfig":      "settings",
+	"keys.Count":           "counters",
 	"keys.Meter":           "counters",
 	"keys.Metered":         "an interface",
 	"keys.Purpose":         "a number",

@@ -52,7 +52,7 @@ var (
 )
 
 // A Meter counts how often each key of a ring seals, and notes when it last sealed and last opened.
-// It is safe for concurrent use. Counting takes no lock and allocates nothing.
+// It is safe for concurrent use.
 type Meter struct{ in *meter.Meter }
 
 // NewMeter returns a Meter for this process.
@@ -69,11 +69,20 @@ func MeterFor(s Source) *Meter {
 	return NewMeter()
 }
 
-// Seal counts a seal by the key with that id. The error is [ErrSpent], for a [Renewal] sooner than
-// for a [Login]; the key must not seal then.
-func (m *Meter) Seal(kid string, p Purpose, now time.Time) error {
+// Count returns the count of the key with that id, which is the same at every call while the ring
+// holds the key. Ask for it once, and only for keys of the ring: a meter that is asked for ids from
+// tokens fills up.
+func (m *Meter) Count(kid string) Count { return Count{m.in.Count(kid)} }
+
+// A Count counts what one key seals, and when it last sealed and opened. It is a small value that may
+// be copied, and is safe for concurrent use. Counting takes no lock and allocates nothing.
+type Count struct{ in *meter.Count }
+
+// Seal counts a seal by the key. The error is [ErrSpent], for a [Renewal] sooner than for a [Login];
+// the key must not seal then.
+func (c Count) Seal(p Purpose, now time.Time) error {
 	switch {
-	case m.in.Seal(kid, p == Renewal, now):
+	case c.in.Seal(p == Renewal, now):
 		return nil
 	case p == Renewal:
 		return errSparing
@@ -81,9 +90,8 @@ func (m *Meter) Seal(kid string, p Purpose, now time.Time) error {
 	return ErrSpent
 }
 
-// Opened notes that the key with that id opened a token. Call it only when a token did open, so that
-// nobody can fill the meter with ids of keys that do not exist.
-func (m *Meter) Opened(kid string, now time.Time) { m.in.Opened(kid, now) }
+// Opened notes that the key opened a token.
+func (c Count) Opened(now time.Time) { c.in.Opened(now) }
 
 // Use returns what is known of the use of a key.
 func (m *Meter) Use(kid string) Use {
@@ -100,6 +108,9 @@ func (m *Meter) Left(kid string) float64 { return m.in.Left(kid) }
 
 // Format implements [fmt.Formatter]: every verb prints the name of the type.
 func (m *Meter) Format(f fmt.State, _ rune) { io.WriteString(f, "keys.Meter") }
+
+// Format implements [fmt.Formatter]: every verb prints the name of the type.
+func (c Count) Format(f fmt.State, _ rune) { io.WriteString(f, "keys.Count") }
 
 // Meter implements [Metered]. It counts this process.
 func (f *File) Meter() *Meter { return f.meter }

@@ -23,10 +23,10 @@ func TestSourcesCountThisProcess(t *testing.T) {
 		}
 		now := time.Now()
 		kid := s.Ring().Keys()[0].ID()
-		if err := m.Seal(kid, keys.Renewal, now); err != nil {
+		if err := m.Count(kid).Seal(keys.Renewal, now); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		m.Opened(kid, now.Add(time.Second))
+		m.Count(kid).Opened(now.Add(time.Second))
 		at := now.UTC().Truncate(time.Second)
 		if want := (keys.Use{Seals: 1, Sealed: at, Opened: at.Add(time.Second)}); m.Use(kid) != want {
 			t.Errorf("%s: %+v, want %+v", name, m.Use(kid), want)

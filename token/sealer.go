@@ -63,7 +63,7 @@ func (s *Sealer) current() *table {
 	if old != nil && old.ring == ring {
 		return old
 	}
-	t := newTable(ring, old)
+	t := newTable(ring, old, s.meter)
 	s.table.Store(t)
 	return t
 }
@@ -91,7 +91,7 @@ func (s *Sealer) sealClaims(dst []byte, k kind, c *Session, now time.Time) ([]by
 		return dst, err
 	}
 	grown, room := jwe.Room(dst, e.header, n)
-	return s.seal(e, grown, appendSession(room, c), keys.Login, now)
+	return e.seal(grown, appendSession(room, c), keys.Login, now)
 }
 
 // SealRenewal appends to dst a token with the claims c, as [Sealer.SealSession] does. It returns
@@ -105,21 +105,7 @@ func (s *Sealer) SealRenewal(dst []byte, c *Renewal, now time.Time) ([]byte, err
 		return dst, err
 	}
 	grown, room := jwe.Room(dst, e.header, maxRenewal)
-	return s.seal(e, grown, appendRenewal(room, c), keys.Renewal, now)
-}
-
-// seal seals plaintext, which lies in the spare capacity of dst.
-func (s *Sealer) seal(e *entry, dst, plaintext []byte, p keys.Purpose, now time.Time) ([]byte, error) {
-	err := ErrTooLarge
-	if jwe.Len(e.header, len(plaintext)) <= MaxLength {
-		err = s.meter.Seal(e.kid, p, now)
-	}
-	if err != nil {
-		clear(plaintext)
-		return dst, err
-	}
-	e.seals.Add(1)
-	return jwe.SealRoom(dst, e.aead, e.header, plaintext), nil
+	return e.seal(grown, appendRenewal(room, c), keys.Renewal, now)
 }
 
 // OpenSession opens a session token and stores its claims in c. buf is scratch space and is
@@ -193,6 +179,6 @@ func (s *Sealer) open(buf []byte, compact string, k kind, now time.Time) ([]byte
 		}
 		return nil, nil, ErrMalformed
 	}
-	s.meter.Opened(e.kid, now)
+	e.count.Opened(now)
 	return plaintext, e, nil
 }

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/jwe"
 	"github.com/wafer-sessions/wafer/keys"
 )
 
@@ -42,6 +43,7 @@ type entry struct {
 	aead    cipher.AEAD
 	revoked bool
 	expires time.Time      // zero: never
+	count   keys.Count     // by the meter
 	seals   *atomic.Uint64 // how often this Sealer sealed with the key, counting all kinds
 }
 
@@ -56,6 +58,20 @@ func (e *entry) usable(now time.Time) error {
 	return nil
 }
 
+// seal seals plaintext, which lies in the spare capacity of dst.
+func (e *entry) seal(dst, plaintext []byte, p keys.Purpose, now time.Time) ([]byte, error) {
+	err := ErrTooLarge
+	if jwe.Len(e.header, len(plaintext)) <= MaxLength {
+		err = e.count.Seal(p, now)
+	}
+	if err != nil {
+		clear(plaintext)
+		return dst, err
+	}
+	e.seals.Add(1)
+	return jwe.SealRoom(dst, e.aead, e.header, plaintext), nil
+}
+
 // A table is a ring prepared for lookups. Only its counts of seals change.
 type table struct {
 	ring    *keys.Ring
@@ -64,7 +80,7 @@ type table struct {
 }
 
 // newTable makes the table of ring. Counts of seals continue from old.
-func newTable(ring *keys.Ring, old *table) *table {
+func newTable(ring *keys.Ring, old *table, m *keys.Meter) *table {
 	t := &table{
 		ring:    ring,
 		headers: make(map[string]*entry),
@@ -85,6 +101,7 @@ func newTable(ring *keys.Ring, old *table) *table {
 				aead:    k.AEAD(),
 				revoked: revoked,
 				expires: k.Expires(),
+				count:   m.Count(kid),
 				seals:   seals,
 			}
 			t.headers[uses[kind].header] = &uses[kind]

@@ -57,7 +57,7 @@ func (m *Meter) Told(kid string, total uint64, sealed, opened int64) {
 func (m *Meter) Keep(kept func(kid string) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	next := map[string]*count{}
+	next := map[string]*Count{}
 	for kid, c := range *m.counts.Load() {
 		if kept(kid) {
 			next[kid] = c

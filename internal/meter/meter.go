@@ -46,13 +46,13 @@ type Meter struct {
 	limits Limits
 	wake   chan struct{} // tells a Fleet that a block is wanted; nil: this process counts alone
 	mu     sync.Mutex    // held while counts is replaced and while a count's limits change
-	counts atomic.Pointer[map[string]*count]
+	counts atomic.Pointer[map[string]*Count]
 }
 
 // New returns a Meter that counts the seals of this process.
 func New(l Limits) *Meter {
 	m := &Meter{limits: l.withDefaults()}
-	m.counts.Store(&map[string]*count{})
+	m.counts.Store(&map[string]*Count{})
 	return m
 }
 
@@ -66,8 +66,10 @@ func NewFleet(l Limits) *Meter {
 // Fleet reports whether the Meter counts over a fleet.
 func (m *Meter) Fleet() bool { return m.wake != nil }
 
-// A count is that of one key.
-type count struct {
+// A Count is that of one key.
+type Count struct {
+	wake chan struct{} // that of the Meter
+
 	// What every seal writes.
 	seals  atomic.Uint64 // of this process
 	sealed atomic.Int64  // Unix second of the last one
@@ -89,8 +91,9 @@ type count struct {
 	opened atomic.Int64 // Unix second when this process last opened with it
 }
 
-// of returns the count of a key, and begins it if there is none.
-func (m *Meter) of(kid string) *count {
+// Count returns the count of a key, and begins it if there is none. It stays the same as long as
+// Keep keeps the key.
+func (m *Meter) Count(kid string) *Count {
 	if c := (*m.counts.Load())[kid]; c != nil {
 		return c
 	}
@@ -100,12 +103,12 @@ func (m *Meter) of(kid string) *count {
 }
 
 // begin returns the count of a key. The caller holds mu.
-func (m *Meter) begin(kid string) *count {
+func (m *Meter) begin(kid string) *Count {
 	have := *m.counts.Load()
 	if c := have[kid]; c != nil {
 		return c
 	}
-	c := new(count)
+	c := &Count{wake: m.wake}
 	m.limit(c)
 	next := maps.Clone(have)
 	next[kid] = c
@@ -114,7 +117,7 @@ func (m *Meter) begin(kid string) *count {
 }
 
 // limit computes what a count is compared with. The caller holds mu.
-func (m *Meter) limit(c *count) {
+func (m *Meter) limit(c *Count) {
 	l := m.limits
 	if m.wake == nil {
 		c.all.Store(l.All)
@@ -141,17 +144,16 @@ func (m *Meter) block(reserved uint64) uint64 {
 	return min(max(reserved, m.limits.First), m.limits.Block)
 }
 
-// Seal counts a seal of a key at now, and reports whether it may be made. A renewal may be made
+// Seal counts a seal of the key at now, and reports whether it may be made. A renewal may be made
 // less often than something that must not be lost.
-func (m *Meter) Seal(kid string, renewal bool, now time.Time) bool {
-	c := m.of(kid)
+func (c *Count) Seal(renewal bool, now time.Time) bool {
 	most := &c.all
 	if renewal {
 		most = &c.renewals
 	}
 	n := c.seals.Add(1)
 	if n > c.ask.Load() {
-		m.want(c)
+		c.want()
 	}
 	if n > most.Load() {
 		c.seals.Add(^uint64(0))
@@ -162,16 +164,16 @@ func (m *Meter) Seal(kid string, renewal bool, now time.Time) bool {
 }
 
 // want asks for a block.
-func (m *Meter) want(c *count) {
+func (c *Count) want() {
 	c.wanted.Store(true)
 	select {
-	case m.wake <- struct{}{}:
+	case c.wake <- struct{}{}:
 	default: // it was asked for already
 	}
 }
 
-// Opened notes that a key opened a token at now.
-func (m *Meter) Opened(kid string, now time.Time) { later(&m.of(kid).opened, now.Unix()) }
+// Opened notes that the key opened a token at now.
+func (c *Count) Opened(now time.Time) { later(&c.opened, now.Unix()) }
 
 // later raises a time to s. Within a second it only reads.
 func later(t *atomic.Int64, s int64) {

@@ -15,7 +15,7 @@ var (
 
 func TestAProcessAlone(t *testing.T) {
 	m := meter.New(few)
-	seals := func(renewal bool) bool { return m.Seal("a", renewal, start) }
+	seals := func(renewal bool) bool { return m.Count("a").Seal(renewal, start) }
 	for range 4 {
 		if m.Tired("a") || !seals(true) {
 			t.Fatalf("refused, or tired already: %+v", m.Use("a"))
@@ -43,7 +43,7 @@ func TestAProcessAlone(t *testing.T) {
 	if u := m.Use("a"); u.Seals != 8 || m.Left("a") != 0 {
 		t.Errorf("%+v, left %v: refused seals count", u, m.Left("a"))
 	}
-	if !m.Seal("b", true, start) || m.Use("c") != (meter.Use{}) || m.Left("c") != 1 {
+	if !m.Count("b").Seal(true, start) || m.Use("c") != (meter.Use{}) || m.Left("c") != 1 {
 		t.Error("keys are not counted apart")
 	}
 	if m.Fleet() || m.Wake() != nil {
@@ -59,10 +59,10 @@ func TestNoRaceSealsMore(t *testing.T) {
 	for i := range sealed {
 		done.Go(func() {
 			for n := range 1000 {
-				if m.Seal("a", n%2 == 0, start.Add(time.Duration(n)*time.Second)) {
+				if m.Count("a").Seal(n%2 == 0, start.Add(time.Duration(n)*time.Second)) {
 					sealed[i]++
 				}
-				m.Opened("a", start)
+				m.Count("a").Opened(start)
 			}
 		})
 	}
@@ -79,8 +79,8 @@ func TestNoRaceSealsMore(t *testing.T) {
 func TestTimesNeverGoBack(t *testing.T) {
 	m := meter.New(meter.Limits{})
 	for _, d := range []time.Duration{time.Hour, 0, time.Minute} {
-		m.Seal("a", true, start.Add(d))
-		m.Opened("a", start.Add(2*d))
+		m.Count("a").Seal(true, start.Add(d))
+		m.Count("a").Opened(start.Add(2 * d))
 	}
 	if u := m.Use("a"); u.Sealed != start.Add(time.Hour).Unix() || u.Opened != start.Add(2*time.Hour).Unix() {
 		t.Errorf("%+v", u)
@@ -92,8 +92,8 @@ func TestCountingAllocatesNothing(t *testing.T) {
 		now := start
 		if n := testing.AllocsPerRun(1000, func() {
 			now = now.Add(400 * time.Millisecond)
-			m.Seal("Qm9vaDEyMzQ", true, now)
-			m.Opened("Qm9vaDEyMzQ", now)
+			m.Count("Qm9vaDEyMzQ").Seal(true, now)
+			m.Count("Qm9vaDEyMzQ").Opened(now)
 		}); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
@@ -102,11 +102,12 @@ func TestCountingAllocatesNothing(t *testing.T) {
 
 func BenchmarkSealAndOpen(b *testing.B) {
 	m := meter.NewFleet(meter.Limits{})
+	c := m.Count("Qm9vaDEyMzQ")
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			m.Seal("Qm9vaDEyMzQ", true, start)
-			m.Opened("Qm9vaDEyMzQ", start)
+			c.Seal(true, start)
+			c.Opened(start)
 		}
 	})
 }

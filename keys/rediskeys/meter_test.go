@@ -45,7 +45,7 @@ func TestSealsOfAFleetAreCounted(t *testing.T) {
 	for i, r := range fleet {
 		wg.Go(func() {
 			for range 500 * i { // the first one seals nothing
-				if err := r.Meter().Seal(kid, keys.Login, time.Now()); err != nil {
+				if err := r.Meter().Count(kid).Seal(keys.Login, time.Now()); err != nil {
 					t.Errorf("Seal: %v", err)
 				}
 			}
@@ -61,7 +61,7 @@ func TestSealsOfAFleetAreCounted(t *testing.T) {
 		return u.Seals >= 3000 && u.Fleet && time.Since(u.Sealed) < time.Minute && u.Opened.IsZero()
 	})
 	opened := time.Now().Add(time.Minute)
-	fleet[0].Meter().Opened(kid, opened)
+	fleet[0].Meter().Count(kid).Opened(opened)
 	redistest.Await(t, "another one knows that a key opened", func() bool { return fleet[3].Meter().Use(kid).Opened.Unix() == opened.Unix() })
 	late := open(t, s, config().Counting(meter.Limits{}, time.Hour))
 	if u := late.Meter().Use(kid); u.Seals < 3000 || u.Opened.Unix() != opened.Unix() {
@@ -74,7 +74,7 @@ func TestCloseTellsUses(t *testing.T) {
 	s := redistest.Start(t)
 	r := open(t, s, config().Counting(meter.Limits{}, time.Hour))
 	kid := sealing(t, r)
-	r.Meter().Opened(kid, time.Unix(2_000_000_000, 0))
+	r.Meter().Count(kid).Opened(time.Unix(2_000_000_000, 0))
 	r.Close()
 	if uses := s.Do("HGET", "{wafer}:uses", kid); uses != "0 2000000000" {
 		t.Errorf("uses: %q", uses)
@@ -87,7 +87,7 @@ func TestTheCountOutlivesFLUSHALL(t *testing.T) {
 	a := open(t, s, config().Counting(l, often))
 	kid := sealing(t, a)
 	for range 900 {
-		a.Meter().Seal(kid, keys.Login, time.Now())
+		a.Meter().Count(kid).Seal(keys.Login, time.Now())
 	}
 	redistest.Await(t, "seals are counted", func() bool { return total(s, kid) >= 900 })
 	b := open(t, s, config().Counting(l, often))
@@ -96,7 +96,7 @@ func TestTheCountOutlivesFLUSHALL(t *testing.T) {
 	s.Do("FLUSHALL")
 	redistest.Await(t, "the count is put back", func() bool { return total(s, kid) >= before })
 	redistest.Await(t, "and the uses", func() bool { return s.Do("HGET", "{wafer}:uses", kid) != "" })
-	b.Meter().Seal(kid, keys.Login, time.Now())
+	b.Meter().Count(kid).Seal(keys.Login, time.Now())
 	redistest.Await(t, "and the next block comes on top", func() bool { return total(s, kid) > before })
 }
 
@@ -111,7 +111,7 @@ func TestSealingWithoutRedis(t *testing.T) {
 	kid := sealing(t, r)
 	s.Kill()
 	sealed := uint64(0)
-	for r.Meter().Seal(kid, keys.Login, time.Now()) == nil {
+	for r.Meter().Count(kid).Seal(keys.Login, time.Now()) == nil {
 		if sealed++; sealed > 2000 {
 			break
 		}
@@ -119,13 +119,13 @@ func TestSealingWithoutRedis(t *testing.T) {
 	if sealed != 1000 {
 		t.Errorf("%d sealed without Redis, want a 64th of 64,000", sealed)
 	}
-	if err := r.Meter().Seal(kid, keys.Login, time.Now()); !errors.Is(err, keys.ErrSpent) {
+	if err := r.Meter().Count(kid).Seal(keys.Login, time.Now()); !errors.Is(err, keys.ErrSpent) {
 		t.Errorf("then: %v", err)
 	}
 	redistest.Await(t, "the log says so", func() bool { return out.lines("cannot count seals over the fleet") > 0 })
 	s.Restart()
 	redistest.Await(t, "it is counted, and sealing goes on", func() bool {
-		return r.Meter().Seal(kid, keys.Login, time.Now()) == nil && total(s, kid) > sealed
+		return r.Meter().Count(kid).Seal(keys.Login, time.Now()) == nil && total(s, kid) > sealed
 	})
 	redistest.Await(t, "the log says that, too", func() bool { return out.lines("counted over the fleet again") > 0 })
 	if n := out.lines("cannot count seals"); n > 3 {
@@ -145,7 +145,7 @@ func TestCountsOfGoneKeysAreDropped(t *testing.T) {
 	s.Do("HSET", "{wafer}:seals", "unused11111", "77")
 	r := open(t, s, config().Counting(meter.Limits{}, often))
 	kid := sealing(t, r)
-	r.Meter().Seal(kid, keys.Login, time.Now())
+	r.Meter().Count(kid).Seal(keys.Login, time.Now())
 	redistest.Await(t, "ours is counted", func() bool { return total(s, kid) > 0 })
 	redistest.Await(t, "others are gone", func() bool {
 		return s.Do("HLEN", "{wafer}:seals") == "2" && s.Do("HLEN", "{wafer}:uses") == "2"
@@ -163,7 +163,7 @@ func TestDamagedCounts(t *testing.T) {
 	kid := sealing(t, r)
 	seal := func() {
 		t.Helper()
-		if err := r.Meter().Seal(kid, keys.Login, time.Now()); err != nil {
+		if err := r.Meter().Count(kid).Seal(keys.Login, time.Now()); err != nil {
 			t.Error(err)
 		}
 	}
@@ -215,6 +215,6 @@ func TestSealsAreCountedInACluster(t *testing.T) {
 	t.Cleanup(func() { r.Close() })
 	owner := nodes[redistest.Owner(t, nodes, "{wafer}:seals")]
 	kid := sealing(t, r)
-	r.Meter().Seal(kid, keys.Login, time.Now())
+	r.Meter().Count(kid).Seal(keys.Login, time.Now())
 	redistest.Await(t, "the seal is counted", func() bool { return total(owner, kid) == 17 })
 }
