@@ -91,7 +91,7 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 	if q.Epoch > v.logTime(now, l.Within())+skew ||
 		q.Checked > v.m.MS+skew ||
 		q.Checked < max(v.now.from, v.head.Born, v.head.Floor) ||
-		!stillHolds(v.head, q.Term, q.Checked) {
+		!stillHolds(&v.head, q.Term, q.Checked) {
 		// The replica goes on refusing what it knows to be revoked: the store may have lost
 		// it.
 		if r := l.known(q, v); r != None {

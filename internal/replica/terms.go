@@ -17,7 +17,7 @@ func termIn(list revlog.ListID, id uint32) uint32 {
 // stillHolds reports whether a check at chk, in a term that a token names, still holds in
 // the list with the head h: the term is known and ended after chk, or has not ended. If two
 // primaries served at once, a check by one says nothing about what the other took (R16).
-func stillHolds(h revlog.Head, term uint32, chk int64) bool {
+func stillHolds(h *revlog.Head, term uint32, chk int64) bool {
 	for i := len(h.Terms) - 1; i >= 0; i-- {
 		if termIn(h.ID, h.Terms[i].ID) == term {
 			return i == len(h.Terms)-1 || chk < h.Terms[i+1].Start
