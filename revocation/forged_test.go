@@ -255,3 +255,39 @@ func TestR32WriteBackKeepsTheProof(t *testing.T) {
 		}
 	})
 }
+
+// R32: a replica that skipped a part of the log may lack a revocation of everyone that a forged
+// entry hides. It is out of step until it has read the real one.
+func TestR32AForgeryAboutEveryoneBehindASkippedPart(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		memory := revlog.NewMemory()
+		store := scriptedOver(memory)
+		there := open(t, store)
+		login(t, there, 1, "ada")
+		revoke(t, there, revocation.Session(sid(1)))
+		time.Sleep(time.Second)
+		before := memory.State()
+		revoke(t, there, revocation.Session(sid(2)))
+		now := there.Replica().Anonymous()
+		anonymous := &replica.Query{Epoch: now.Epoch, Checked: now.Checked, Term: now.Term}
+		time.Sleep(20 * time.Minute) // no recent entry shows where the logs part
+		store.silence()
+		other := revlog.Restore(before, func(revlog.Change) error { return nil })
+		here := open(t, other)
+		time.Sleep(time.Second)
+		revoke(t, here, revocation.Everyone())
+		revoke(t, here, revocation.Session(sid(3)))
+		time.Sleep(time.Minute)
+		real := other.State()
+		store.Recover()
+		store.Replace(other)
+		store.puts(forgery(here, revocation.Everyone()))
+		time.Sleep(2 * within)
+		if v := verdict(t, there, anonymous); v.Outcome == replica.Accept && v.Fresh {
+			t.Errorf("accepted: %+v", v)
+		}
+		store.Replace(revlog.Restore(real, func(revlog.Change) error { return nil }))
+		time.Sleep(2 * within)
+		wantVerdict(t, "once the real one is there", verdict(t, there, anonymous), replica.Refuse, replica.RevokedEveryone)
+	})
+}

@@ -281,10 +281,12 @@ func after(v *view, h revlog.Head) (from int64, joined bool) {
 // kept window. joined says that there is no gap between that window and the new one.
 func (l *Replica) resume(ctx context.Context, v *view, head revlog.Head, from int64, joined bool, now time.Time) (*view, error) {
 	n, _, err := l.begin(ctx, head, from, now)
-	if err != nil && !errors.Is(err, errForged) { // v holds the global entries so far
+	hidden := errors.Is(err, errForged)
+	if err != nil && !hidden {
 		return nil, err
 	}
-	n.globals = n.globals.merge(v.globals)
+	// Where nothing was skipped, v holds the global entries so far, whatever the store has now.
+	n.globals, n.lacksGlobals = n.globals.merge(v.globals), n.lacksGlobals || hidden && !joined
 	n.leaps, n.past = l.leapt(v, n.head.MS), v.past
 	floor := v.head.Floor
 	if n.head.ID != v.head.ID {
