@@ -7,8 +7,9 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 )
 
-// tiredFor is how long a ring that rotates by itself has to do so before the log asks an operator.
-const tiredFor = time.Minute
+// tiredFor is how long a ring that rotates by itself has to do so before the log asks an operator. It
+// looks about once a minute.
+const tiredFor = 5 * time.Minute
 
 // tired remembers which key is tired: it has sealed half as often as it may.
 type tired struct {

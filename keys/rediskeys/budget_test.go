@@ -138,3 +138,32 @@ func TestAFleetUsesUpAKey(t *testing.T) {
 		redistest.Await(t, "a new key seals", func() bool { return r.issue(t.Context()) == nil })
 	}
 }
+
+// A tired key is replaced early, by one process of the fleet and with the usual wait.
+func TestATiredKeyIsReplaced(t *testing.T) {
+	s := redistest.Start(t)
+	c := config().Counting(meter.Limits{First: 16, Block: 16, Tired: 100}, often)
+	c.RotateEvery, c.Poll = keys.Daily, 50*time.Millisecond
+	var fleet [4]*rediskeys.Ring
+	for i := range fleet {
+		fleet[i] = open(t, s, c)
+	}
+	kid := sealing(t, fleet[0])
+	for range 120 {
+		if err := fleet[1].Meter().Count(kid).Seal(keys.Login, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, r := range fleet {
+		redistest.Await(t, "there is another key", func() bool { return len(kids(r)) == 2 })
+	}
+	for _, r := range fleet {
+		redistest.Await(t, "every process knows that the key is tired", func() bool { return r.Meter().Tired(kid) })
+	}
+	<-time.After(3 * time.Second) // each of them looks about every 0.6 s
+	for _, r := range fleet {
+		if ring := r.Ring(); len(kids(r)) != 2 || ring.State(ring.Keys()[0], time.Now()) != keys.Pending || sealing(t, r) != kid {
+			t.Errorf("%d keys, the newest is %v", len(kids(r)), ring.State(ring.Keys()[0], time.Now()))
+		}
+	}
+}
