@@ -30,8 +30,8 @@ func TestTheCommandsOfTheKeysPageWork(t *testing.T) {
 	commands := regexp.MustCompile(`(?m)^ {4,}wafer (keys [^#\n]+)`).FindAllStringSubmatch(string(page), -1)
 	for _, m := range commands {
 		line := m[1]
-		if strings.Contains(line, "KID") {
-			line = strings.Replace(line, "KID", sealingKey(t, address.Replace(line)), 1)
+		if before, after, found := strings.Cut(line, "KID"); found {
+			line = before + sealingKey(t, address.Replace(after)) + after
 		}
 		if out, code := wafer(t, address.Replace(line)+" --yes"); code != 0 {
 			t.Fatalf("wafer %s: exit status %d: %s", line, code, out)
@@ -61,10 +61,9 @@ func wafer(t *testing.T, line string) (out string, code int) {
 	return both.String(), code
 }
 
-// sealingKey returns the key that seals in the place that a command names.
-func sealingKey(t *testing.T, line string) string {
+// sealingKey returns the key that seals in the place that these flags name.
+func sealingKey(t *testing.T, flags string) string {
 	t.Helper()
-	_, flags, _ := strings.Cut(line, "KID")
 	flags, _, _ = strings.Cut(flags, "--reason")
 	out, code := wafer(t, "keys list --json "+flags)
 	var ring adminapi.Ring
