@@ -1,11 +1,26 @@
 package keys
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 )
+
+var errTooLarge = errors.New("too large")
+
+// readSealed reads the file of a ring.
+func readSealed(path string) ([]byte, error) {
+	b, err := readSecretFile(path, maxAtRest)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
+	case err == nil, errors.Is(err, ErrExposed):
+		return b, err
+	}
+	return nil, fmt.Errorf("keys: %w", err)
+}
 
 // readSecretFile reads a file of at most limit bytes that only its owner can read.
 func readSecretFile(path string, limit int64) ([]byte, error) {
@@ -36,7 +51,7 @@ func readSecretFile(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("%s has more than %d bytes", path, limit)
+		return nil, fmt.Errorf("%s is %w: it has more than %d bytes", path, errTooLarge, limit)
 	}
 	return b, nil
 }

@@ -114,12 +114,9 @@ func (f *File) load(ctx context.Context, k KEK) error {
 // read returns the ring in the file and the bytes of the file. The ring is nil if the bytes are
 // those that the ring in memory was read from.
 func (f *File) read(ctx context.Context, k KEK) (*Ring, []byte, error) {
-	doc, err := readSecretFile(f.path, maxAtRest)
-	if errors.Is(err, ErrExposed) {
-		return nil, nil, err
-	}
+	doc, err := readSealed(f.path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("keys: %w", err)
+		return nil, nil, err
 	}
 	if f.ring.Load() != nil && bytes.Equal(doc, f.good) {
 		return nil, doc, nil

@@ -146,6 +146,15 @@ func TestFileThatCannotBeRead(t *testing.T) {
 		{"another ring", func(t *testing.T, path string) {
 			write(t, path, must(kekOf(goldenKEK).Seal(t.Context(), keys.Generate(0))))
 		}, keys.ErrForeign},
+		{"open to others", func(t *testing.T, path string) { chmod(t, path, 0o644) }, keys.ErrExposed},
+		{"oversized", func(t *testing.T, path string) { write(t, path, bytes.Repeat([]byte("a"), 4<<20)) }, keys.ErrDocument},
+		{"hostile argon2", func(t *testing.T, path string) {
+			write(t, path, reseal(`{"alg":"dir","enc":"A256GCM","cty":"jwk-set+json","kdf":"argon2id","salt":"jiHTZQ-bR8oSeO9WkKs0zQ","t":13,"m":8192,"p":1}`))
+		}, keys.ErrDocument},
+		{"a link to nothing", func(t *testing.T, path string) {
+			os.Remove(path)
+			os.Symlink(path+".gone", path)
+		}, fs.ErrNotExist},
 		{"a folder", func(t *testing.T, path string) {
 			os.Remove(path)
 			os.Mkdir(path, 0o700)

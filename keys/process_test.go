@@ -75,6 +75,14 @@ func child(job string, args []string) error {
 		fmt.Println("error:", err)
 		_, err = pass.Open(ctx, must(os.ReadFile(filepath.Join("testdata", "ring-passphrase.jwe"))))
 		return err
+	case "make": // without opening it
+		return keys.CreateFile(ctx, path, kek, keys.Generate(0))
+	case "rewrap":
+		return keys.RewrapFile(ctx, path, kek, keys.KEKFile(filepath.Join(filepath.Dir(path), "kek2")))
+	case "full disk": // a tmpfs that only this process sees
+		return fullDisk(path)
+	case "small files":
+		return smallFiles(path)
 	case "read-only mount": // of a tmpfs that only this process sees
 		return readOnlyMount(path)
 	}

@@ -21,11 +21,9 @@ func RewrapFile(ctx context.Context, path string, from, to KEK) error {
 		return err
 	}
 	defer done()
-	old, err := readSecretFile(path, maxAtRest)
-	if errors.Is(err, ErrExposed) {
+	old, err := readSealed(path)
+	if err != nil {
 		return err
-	} else if err != nil {
-		return fmt.Errorf("keys: %w", err)
 	}
 	sealed, err := Rewrap(ctx, old, from, to)
 	if err != nil {
