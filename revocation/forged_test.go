@@ -291,3 +291,28 @@ func TestR32AForgeryAboutEveryoneBehindASkippedPart(t *testing.T) {
 		wantVerdict(t, "once the real one is there", verdict(t, there, anonymous), replica.Refuse, replica.RevokedEveryone)
 	})
 }
+
+// R32: a forged entry about everyone is replaced by a revocation that reaches less far than the one
+// that it overwrote. Both are in force then, for a replica that knows the first one puts it back.
+func TestR32WhatAForgeryOverwroteIsPutBack(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		time.Sleep(time.Minute)
+		began := time.Now().UnixMilli()
+		revoke(t, l, revocation.Everyone())
+		time.Sleep(time.Second)
+		store.puts(forgery(l, revocation.Everyone()))
+		if _, err := l.Revoke(t.Context(), revocation.Everyone(), revocation.Options{Before: time.Now().Add(-30 * time.Second)}); err != nil {
+			t.Fatal(err)
+		}
+		head, err := store.Create(t.Context(), revlog.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := store.Confirm(t.Context(), revlog.Question{List: head.ID, Session: revlog.Tag{1}})
+		if w := a.W(revlog.Key{Scope: revlog.ScopeEveryone}); err != nil || w < began {
+			t.Errorf("everyone is revoked up to %d, %v, want at least %d", w, err, began)
+		}
+	})
+}

@@ -162,6 +162,11 @@ func (l *Replica) instead(w revlog.Write, results []revlog.Result) (again revlog
 	if all == nil {
 		return nil, nil
 	}
+	for _, a := range all { // of a global entry, what was overwritten may have reached further
+		if known, ok := l.view.Load().globals[a.Entry().Key()]; ok {
+			all = append(all, known.Again())
+		}
+	}
 	switch w := w.(type) {
 	case revlog.Append:
 		w.Assertions, w.Request = all, newRequest()
