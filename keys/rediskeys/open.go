@@ -109,7 +109,8 @@ func (r *Ring) first(ctx context.Context, k keys.KEK) error {
 	var last error // the last error that did not come from ctx
 	for {
 		err := r.tryOpen(ctx, k)
-		if err == nil || permanent(err) {
+		lost := r.conf.Create && errors.Is(err, ErrMissing) // since it was created
+		if err == nil || permanent(err) && !lost {
 			return err
 		}
 		if ctx.Err() == nil {
