@@ -36,17 +36,7 @@ func TestFilesKeepTheirRing(t *testing.T) {
 				t.Fatal(err)
 			}
 			seals := sealing(t, fleet[0].Ring(), time.Now()).ID()
-			whole := func() bool {
-				for _, f := range fleet {
-					r, now := f.Ring(), time.Now()
-					k, _ := r.Key(seals)
-					old, _ := r.Key(leaked)
-					if s := r.State(k, now); s != keys.Sealing && s != keys.Opening || r.State(old, now) != keys.Revoked {
-						return false
-					}
-				}
-				return true
-			}
+			whole := func() bool { return haveBoth(fleet, seals, leaked) }
 			await(t, "all heard of the revocation", whole)
 			good := read(t, path)
 			c.fault(path, backup)
@@ -67,4 +57,17 @@ func TestFilesKeepTheirRing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// haveBoth reports whether all open what one key sealed, and know that another is revoked.
+func haveBoth(fleet []*keys.File, opens, revoked string) bool {
+	for _, f := range fleet {
+		r, now := f.Ring(), time.Now()
+		k, _ := r.Key(opens)
+		old, _ := r.Key(revoked)
+		if s := r.State(k, now); s != keys.Sealing && s != keys.Opening || r.State(old, now) != keys.Revoked {
+			return false
+		}
+	}
+	return true
 }
