@@ -200,6 +200,38 @@ func TestR20ALostRevocationIsSentAgain(t *testing.T) {
 	})
 }
 
+// R20: if the view of the replica that made a revocation begins after its entry, only the outbox
+// knows it when the store loses it.
+func TestR20WhatAViewSkipsStaysInTheOutbox(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		memory := revlog.NewMemory()
+		store := scriptedOver(memory)
+		here := open(t, store)
+		login(t, here, 1, "ada")
+		revoke(t, here, revocation.Session(sid(1)))
+		time.Sleep(time.Second)
+		before := memory.State()
+		revoke(t, here, revocation.Session(sid(2)))
+		time.Sleep(20 * time.Minute) // no recent entry shows where the logs part
+		restart := func() {
+			store.Replace(revlog.Restore(before, func(revlog.Change) error { return nil }))
+		}
+		restart()
+		revoke(t, here, revocation.Session(sid(3)))
+		time.Sleep(2 * within)
+		restart()
+		time.Sleep(2 * within)
+		there := open(t, store)
+		if _, revoked, err := there.Revoked(t.Context(), revocation.Session(sid(3))); !revoked || err != nil {
+			t.Errorf("another replica: %v, %v", revoked, err)
+		}
+		time.Sleep(4 * time.Hour)
+		if n := here.Stats().Outbox; n != 0 {
+			t.Errorf("Outbox = %d", n)
+		}
+	})
+}
+
 // R20: Close writes everything in the outbox, however much it is.
 func TestR20CloseDrains(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {

@@ -33,6 +33,10 @@ type sending struct {
 	subject  revlog.Tag // of a session, if the caller said whose it is
 	missed   bool       // the store was asked, and did not acknowledge it
 	at       place      // once the store acknowledged it; zero before
+	made     bool       // it is this replica that made the entry in the store
+	// skipped is when a view first went past that entry without showing it: the view began
+	// after it, or the log lost it. Zero: no view did.
+	skipped time.Time
 }
 
 // A place is the state of a log right after a write.
@@ -59,7 +63,7 @@ func (s *sending) acknowledged() bool { return !s.at.heard.IsZero() }
 
 // unacknowledged returns s as a revocation to be sent again.
 func (s *sending) unacknowledged() *sending {
-	return &sending{w: s.w, until: s.until, subject: s.subject, missed: true}
+	return &sending{w: s.w, until: s.until, subject: s.subject, missed: true, made: s.made, skipped: s.skipped}
 }
 
 // sees looks for k in the revocations that this replica made itself.
@@ -79,7 +83,8 @@ func (o *outbox) put(k revlog.Key, s sending) (mine, before *sending, err error)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if before = o.get(k); before != nil {
-		s.w, s.until, s.missed = max(s.w, before.w), max(s.until, before.until), before.missed
+		s.w, s.until, s.missed, s.skipped = max(s.w, before.w), max(s.until, before.until), before.missed, before.skipped
+		s.made = before.made
 	} else if o.n.Load() >= outboxLimit {
 		return nil, nil, ErrOutboxFull
 	}
@@ -122,7 +127,10 @@ func (o *outbox) miss(k revlog.Key, mine *sending) {
 func (o *outbox) acknowledge(k revlog.Key, mine *sending, at place, r revlog.Result) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	s := &sending{w: r.W, until: mine.until, subject: mine.subject, missed: at.heard.IsZero(), at: at}
+	s := &sending{w: r.W, until: mine.until, subject: mine.subject, missed: at.heard.IsZero(), made: mine.made || r.Changed, at: at}
+	if !r.Changed { // else there is an entry, which views will show
+		s.skipped = mine.skipped
+	}
 	switch now := o.get(k); {
 	case now == mine:
 		if r.W < mine.w {
@@ -152,7 +160,9 @@ func (o *outbox) withdraw(k revlog.Key, mine, before *sending) {
 }
 
 // seen drops everything that v shows. What a list acknowledged that is gone, or a primary
-// that lost its newest entries, must be sent again: writing it twice changes nothing.
+// that lost its newest entries, must be sent again: writing it twice changes nothing. If the
+// store has it all the same, the view began after its entry, and only the outbox knows it if
+// the store loses it later.
 func (o *outbox) seen(v *view) {
 	if o.n.Load() == 0 {
 		return
@@ -166,10 +176,14 @@ func (o *outbox) seen(v *view) {
 		case s.at.list == v.head.ID && v.m.N < s.at.n && !v.sent.After(s.at.heard):
 			// It was not read yet. But a view that was read later and is still behind
 			// follows a log that lost the entry, however far its log time is.
-		case v.shows(s.at):
+		case !v.shows(s.at), s.made && s.skipped.IsZero() && v.last.MS == 0:
+			again := s.unacknowledged()
+			if again.skipped.IsZero() {
+				again.skipped = time.Now()
+			}
+			o.set(k, again)
+		case !s.made || s.skipped.IsZero() || v.has(k, s.w) || time.Since(s.skipped) > v.memory():
 			o.drop(k)
-		default:
-			o.set(k, s.unacknowledged())
 		}
 		return true
 	})

@@ -52,6 +52,17 @@ func (v *view) shows(p place) bool {
 	return i < len(recent) && recent[i].Position.N == p.n && recent[i].Chain == p.chain
 }
 
+// has reports whether v holds a revocation of k up to w.
+func (v *view) has(k revlog.Key, w int64) bool {
+	switch {
+	case k.Scope.Global():
+		return v.globals[k].W >= w
+	case k.Scope == revlog.ScopeSession:
+		return v.now.hit(k.Tag, v.now.from)
+	}
+	return v.now.watermarks.of(k) >= w
+}
+
 // Why a page does not continue the log (R10).
 var (
 	errTrimmed = errors.New("trimmed past this replica's position")
