@@ -136,7 +136,7 @@ func (r *Rotator) tell(err error) {
 	case errors.Is(err, ErrReadOnly):
 		text = "keys: RotateEvery is set, but this process may not write the ring; rotate it where it is written (wafer keys rotate --if-older-than), or set RotateEvery to zero"
 	case errors.Is(err, errFarOff):
-		text = "keys: the ring is not rotated until then; if the key was made by a wrong clock, cancel it (wafer keys cancel)"
+		text = "keys: the ring is not rotated until then; if the key was made by a wrong clock, cancel it (wafer keys rotate --cancel)"
 	}
 	r.Logger.Warn(text, "ring", r.Editor.Ring().id, "error", err)
 }
