@@ -83,12 +83,9 @@ func (l *Replica) read(ctx context.Context, now time.Time) error {
 			globals = true // those of the gap are no longer in the log
 			continue
 		case errors.Is(err, errTrimmed):
-			l.counters.anomalies.add("trimmed")
-			if err := l.sayAgain(ctx, v, p.Head); err != nil {
+			if v, err = l.passGap(ctx, v, p, entries); err != nil {
 				return err
 			}
-			v = v.pastGap(p, entries)
-			l.filler = nil
 		}
 		if globals {
 			v, globals = l.withGlobals(v, p), false
@@ -118,6 +115,17 @@ func (v *view) cursor() revlog.Position {
 		return v.last
 	}
 	return revlog.Position{MS: v.m.MS, N: v.last.N + 1}
+}
+
+// passGap returns v for a log that was trimmed past its last entry, and writes back what v
+// holds.
+func (l *Replica) passGap(ctx context.Context, v *view, p revlog.Page, entries []revlog.Entry) (*view, error) {
+	l.counters.anomalies.add("trimmed")
+	if err := l.sayAgain(ctx, v, p.Head); err != nil {
+		return nil, err
+	}
+	l.filler = nil
+	return v.pastGap(p, entries), nil
 }
 
 // pastGap returns v for a log that was trimmed past the last entry of v. It goes on with

@@ -62,14 +62,13 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 	s := sending{w: a.W, until: a.Until, subject: o.Owner}
 	mine, before, full := l.outbox.put(k, s)
 	switch {
-	case full == nil:
-		a.Until = mine.until // at least as long as the revocation that still waits in its place
-	case v == nil:
+	case v == nil && full != nil:
 		l.counters.full.Add(1)
 		return Receipt{}, full
-	}
-	if v == nil {
+	case v == nil:
 		return Receipt{}, errBooting
+	case full == nil:
+		a.Until = mine.until // at least as long as the revocation that still waits in its place
 	}
 	w, err := l.append(ctx, v.head.ID, a, now)
 	switch {
