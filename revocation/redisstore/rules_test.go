@@ -156,7 +156,7 @@ func TestR3AWriteOpensTheTerm(t *testing.T) {
 	promoted := open(t, &redis.UniversalOptions{Addrs: []string{g.Servers[1].Addr}}, redisstore.Config{AllowVolatile: true})
 	unless := revlog.Question{List: list, Session: tagOf(3), Checked: first.MS, Epoch: first.MS}
 	careful := revlog.Succession{List: list, Unless: unless, Assertions: []revlog.Assertion{session(3)}, Then: unless}
-	if _, err := promoted.Write(t.Context(), careful); err == nil || !strings.Contains(err.Error(), "LINE") {
+	if _, err := promoted.Write(t.Context(), careful); err == nil || !strings.Contains(err.Error(), "TERM") {
 		t.Errorf("a succession at a primary that no replica has followed: %v", err)
 	}
 	w := write(t, promoted, revlog.Append{Assertions: []revlog.Assertion{session(2)}})
