@@ -149,20 +149,26 @@ func (r *Rotator) next(ring *Ring, now time.Time) (*Ring, error) {
 	if k, ok := ring.Sealing(now); ok && meter.Tired(k.id) {
 		every = 1
 	}
-	next, err := ring.RotateIfOlder(now, every, Rotation{After: max(defaultAfter, 4*r.Poll)})
+	pruned := r.pruned(ring, now) // before rotating: a full ring takes no key
+	next, err := pruned.RotateIfOlder(now, every, Rotation{After: max(defaultAfter, 4*r.Poll)})
 	switch k := ring.keys[0]; {
 	case err != nil:
 		return nil, err
-	case next == ring && ring.State(k, now) == Pending && k.NotBefore().Sub(now) > r.Every:
+	case next == pruned && ring.State(k, now) == Pending && k.NotBefore().Sub(now) > r.Every:
 		return nil, fmt.Errorf("%w: until %s", errFarOff, k.NotBefore().Format(time.RFC3339))
-	case next == ring:
+	case next == pruned:
 		return ring, nil
 	}
-	pruned := next.Prune(now)
-	for _, k := range next.keys[len(pruned.keys):] {
-		if Needed(next, k, meter.Use(k.id)).After(now) {
-			return next, nil
+	return next, nil
+}
+
+// pruned returns the ring without expired keys, or the ring itself if a session may still need one.
+func (r *Rotator) pruned(ring *Ring, now time.Time) *Ring {
+	meter, pruned := MeterFor(r.Editor), ring.Prune(now)
+	for _, k := range ring.keys[len(pruned.keys):] {
+		if Needed(ring, k, meter.Use(k.id)).After(now) {
+			return ring
 		}
 	}
-	return pruned, nil
+	return pruned
 }

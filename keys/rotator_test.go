@@ -169,7 +169,7 @@ func TestClockThatJumped(t *testing.T) {
 			t.Fatalf("a clock that is ahead rotated %d times in a day", p.made)
 		}
 		run(t, p, nil, &l, 10*day)
-		if p.made != 1 || l.lines("level=WARN") != 1 || l.lines("cancel it") != 1 {
+		if p.made != 1 || l.lines("level=WARN") != 1 || l.lines("wafer keys rotate --cancel") != 1 {
 			t.Errorf("%d rotations, and the log says\n%s", p.made, l.buf.String())
 		}
 		p.ring = cancel(p.ring, time.Now())
@@ -255,6 +255,27 @@ func TestCloseEndsTheRotator(t *testing.T) {
 		synctest.Wait()
 		if n := len(f.Ring().Keys()); n != 1 {
 			t.Errorf("%d keys after Close", n)
+		}
+	})
+}
+
+// A ring that is full takes no key, so the Rotator prunes before it rotates.
+func TestRotateEveryOfAFullRing(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		var l logs
+		r := keys.Generate(0)
+		for err := error(nil); err == nil; time.Sleep(time.Second) {
+			var next *keys.Ring
+			if next, err = r.Rotate(time.Now(), keys.Rotation{Immediate: true}); err == nil {
+				r = next
+			}
+		}
+		path := create(t, kekOf(goldenKEK), r)
+		time.Sleep(4 * day)
+		f := open(t, path, kekOf(goldenKEK), keys.FileConfig{RotateEvery: keys.Daily, PollOnly: true, Logger: l.logger()})
+		time.Sleep(time.Hour)
+		if n := l.lines("rotated the ring"); n != 1 || len(f.Ring().Keys()) != 2 {
+			t.Errorf("rotated %d times, to %d keys:\n%s", n, len(f.Ring().Keys()), l.buf.String())
 		}
 	})
 }
