@@ -61,6 +61,7 @@ var testArrows = map[string][]string{
 	"keys/rediskeys":        {"internal/redistest", "httpmw", "revocation", "revocation/revlog"},
 	"token":                 {"internal/meter"},
 	"httpmw":                {"internal/meter"},
+	"httpmw/admin":          {"internal/meter"},
 	// tests start a whole application
 	"internal/faults":    {"keys", "keys/rediskeys", "revocation", "revocation/redisstore", "httpmw", "internal/redistest"},
 	"httpmw/backchannel": {"keys", "revocation/revlog"}, // the rings of its test replicas

@@ -21,13 +21,17 @@ func (a *api) listKeys(c *call) (any, error) { return a.reported(c), nil }
 
 func (a *api) ring() adminapi.Ring { return adminapi.RingOf(a.keys.Ring(), time.Now()) }
 
-// reported is ring with what the replicas report of the keys, if the store answers.
+// reported is ring with what is known of the use of the keys: what the source counts over the fleet,
+// and what the replicas report, if the store answers.
 func (a *api) reported(c *call) adminapi.Ring {
 	running, err := a.list.Replicas(c.Context())
+	d := adminapi.ReportedRing(a.keys.Ring(), time.Now(), running, keys.MeterFor(a.keys))
 	if err != nil {
-		return a.ring()
+		for i := range d.Keys {
+			d.Keys[i].Replicas = nil // not known
+		}
 	}
-	return adminapi.ReportedRing(a.keys.Ring(), time.Now(), running, keys.MeterFor(a.keys))
+	return d
 }
 
 func (a *api) rotateKeys(c *call) (any, error) {

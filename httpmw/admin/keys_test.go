@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw/admin"
+	"github.com/wafer-sessions/wafer/internal/meter"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -220,6 +221,29 @@ func TestPruneKeepsWhatALivingSessionMayNeed(t *testing.T) {
 }
 
 // R25: the ring decides, the list announces, and everyone goes too unless that is declined.
+// metered is a source that counts over a fleet.
+type metered struct {
+	*keys.File
+	meter *keys.Meter
+}
+
+func (m metered) Meter() *keys.Meter { return m.meter }
+
+// What the source knows of the fleet counts while the store is silent, too.
+func TestPruneKeepsWhatTheSourceSaysIsNeeded(t *testing.T) {
+	f := start(t)
+	f.store.Fail()
+	counts := meter.NewFleet(meter.Limits{})
+	counts.Told("gbG68j47-e4", 1, time.Now().Unix(), 0)
+	f.serve(metered{f.threeKeys(), keys.MeterOf(counts)})
+	f.post("/keys/prune", "").want(t, http.StatusConflict, "in_use")
+	got := f.request(http.MethodGet, "/keys", "")
+	got.want(t, http.StatusOK, "")
+	if text := mustJSON(t, got.body); strings.Contains(text, `"replicas"`) || !strings.Contains(text, `"counted":"fleet"`) {
+		t.Errorf("keys while the store is silent: %s", text)
+	}
+}
+
 func TestRevokeKey(t *testing.T) {
 	for _, row := range []struct {
 		name, body string
