@@ -131,7 +131,7 @@ func TestRotatorsAskOneClock(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		server := func(context.Context) (time.Time, error) { return time.Now().Add(-5 * day), nil } // ours are ahead
-		for range 50 {
+		for range 20 {
 			r := keys.Rotator{Editor: p, Every: keys.Daily, Now: server, Logger: l.logger()}
 			all.Go(func() { r.Run(ctx) })
 		}

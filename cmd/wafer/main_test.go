@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "8") // most scripts wait: for replicas that report every five seconds, for a store that is away
 	testscript.Main(m, map[string]func(){"wafer": main, "mint": mint})
 }
 
