@@ -36,13 +36,19 @@ end
 return redis.call('HGETALL', KEYS[1])`
 
 // use raises the times at which keys last sealed and last opened in the hash KEYS[1], and returns
-// the hash. ARGV has three values for each key: its kid and the two times.
-const use = `for i = 1, #ARGV, 3 do
+// the hash. ARGV has three values for each key: its kid and the two times. No time stays that is
+// more than an hour ahead of the server's clock, if the user may read that: one wrong clock would
+// keep a key from ever being pruned.
+const use = `local t = redis.pcall('TIME')
+local latest = t.err and 2^53 or tonumber(t[1]) + 3600
+local function later(was, new)
+	was = tonumber(was or 0)
+	return math.min(math.max(was <= latest and was or 0, tonumber(new)), latest)
+end
+for i = 1, #ARGV, 3 do
 	local was = redis.call('HGET', KEYS[1], ARGV[i]) or ''
 	local s, o = string.match(was, '^(%d+) (%d+)$')
-	local sealed = math.max(tonumber(s or 0), tonumber(ARGV[i+1]))
-	local opened = math.max(tonumber(o or 0), tonumber(ARGV[i+2]))
-	local now = string.format('%.0f %.0f', sealed, opened)
+	local now = string.format('%.0f %.0f', later(s, ARGV[i+1]), later(o, ARGV[i+2]))
 	if now ~= was then redis.call('HSET', KEYS[1], ARGV[i], now) end
 end
 return redis.call('HGETALL', KEYS[1])`

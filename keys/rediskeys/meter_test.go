@@ -74,9 +74,9 @@ func TestCloseTellsUses(t *testing.T) {
 	s := redistest.Start(t)
 	r := open(t, s, config().Counting(meter.Limits{}, time.Hour))
 	kid := sealing(t, r)
-	r.Meter().Count(kid).Opened(time.Unix(2_000_000_000, 0))
+	r.Meter().Count(kid).Opened(time.Unix(1_700_000_000, 0))
 	r.Close()
-	if uses := s.Do("HGET", "{wafer}:uses", kid); uses != "0 2000000000" {
+	if uses := s.Do("HGET", "{wafer}:uses", kid); uses != "0 1700000000" {
 		t.Errorf("uses: %q", uses)
 	}
 }
@@ -153,6 +153,32 @@ func TestCountsOfGoneKeysAreDropped(t *testing.T) {
 	if total(s, "newer111111") != 77 {
 		t.Error("the count of a key that somebody just used was dropped")
 	}
+}
+
+// One wrong clock does not keep a key from being pruned for years.
+func TestUsesFromTheFutureDoNotStay(t *testing.T) {
+	s := redistest.Start(t)
+	r := open(t, s, config().Counting(meter.Limits{}, often))
+	kid := sealing(t, r)
+	far := time.Now().AddDate(9, 0, 0)
+	s.Do("HSET", "{wafer}:uses", kid, fmt.Sprintf("%d %d", far.Unix(), far.Unix()))
+	if err := r.Meter().Count(kid).Seal(keys.Login, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	soon := func() bool {
+		var sealed, opened int64
+		fmt.Sscan(s.Do("HGET", "{wafer}:uses", kid), &sealed, &opened)
+		return sealed > 0 && sealed < time.Now().Add(2*time.Hour).Unix() && opened == 0
+	}
+	redistest.Await(t, "the true time is there", soon)
+	if err := r.Meter().Count(kid).Seal(keys.Login, far); err != nil { // a clock that is ahead
+		t.Fatal(err)
+	}
+	redistest.Await(t, "it is told as the latest that may stay", func() bool {
+		var sealed, opened int64
+		fmt.Sscan(s.Do("HGET", "{wafer}:uses", kid), &sealed, &opened)
+		return sealed > time.Now().Add(50*time.Minute).Unix() && sealed < time.Now().Add(2*time.Hour).Unix()
+	})
 }
 
 // What is no count is none, and the fleet's is put in its place. Another type of key is told to the
