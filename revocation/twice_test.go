@@ -258,3 +258,36 @@ func TestR26WhatTheFirstToReturnHadNotRead(t *testing.T) {
 		})
 	}
 }
+
+// R17: a replica reads a new list from its beginning, although the list says by then that it is
+// complete from a later time on. Otherwise its window lacks what the new list took first, and
+// answers for it after another loss.
+func TestR17ANewListIsReadFromItsBeginning(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		near := scriptedOver(store)
+		here, there := open(t, near), open(t, store)
+		q := login(t, here, 3, "ada")
+		time.Sleep(time.Second)
+		near.silence()
+		store.flush()
+		time.Sleep(within)
+		revoke(t, there, revocation.Session(sid(3)))
+		time.Sleep(time.Second)
+		h, err := store.Create(t.Context(), revlog.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		raise := revlog.Repair{List: h.ID, Known: h.Known, KnownTerm: h.KnownTerm, Born: h.MS + within.Milliseconds()}
+		if _, err := store.Write(t.Context(), raise); err != nil {
+			t.Fatal(err)
+		}
+		near.Recover()
+		time.Sleep(20 * time.Minute) // no replica holds the entry itself any more
+		store.flush()
+		time.Sleep(2 * within)
+		if v := verdict(t, here, q); v.Outcome == replica.Accept {
+			t.Errorf("accepted: %+v", v)
+		}
+	})
+}

@@ -80,7 +80,8 @@ func (l *Replica) adopt(ctx context.Context, v *view, why error, now time.Time) 
 	if _, err := l.begins(ctx, v.owes(head.ID, d.common), loss, v.globals); err != nil {
 		return err
 	}
-	_, err = l.resume(ctx, v, head, head.Born, true, now)
+	// From its beginning: Born may have been raised since, past entries of the new list.
+	_, err = l.resume(ctx, v, head, 0, true, now)
 	return err
 }
 
