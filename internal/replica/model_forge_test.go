@@ -49,6 +49,7 @@ func (h *history) forge() {
 			h.sim.hidden[e.Key()] = old
 		}
 		e.Until = max(e.Until, st.Exact[at].Until) // else that is a deletion
+		e.Quiet = genuine(e) && st.Exact[at].Quiet // else it is hidden from the log, which is a deletion, too
 		st.Exact[at] = e
 	})
 	h.track()
