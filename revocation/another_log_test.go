@@ -111,3 +111,29 @@ func TestR10GlobalEntriesOfAnInconsistentLogAreRead(t *testing.T) {
 		wantVerdict(t, "an anonymous session of before", here.Replica().Decide(q), replica.Refuse, replica.RevokedEveryone)
 	})
 }
+
+// R15: if all of the log was trimmed, a replica that begins to follow it knows nothing of what was
+// revoked before.
+func TestR15ALogThatWasTrimmedWhollyShowsNothing(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := scriptedOver(revlog.NewMemory())
+		here := open(t, store)
+		time.Sleep(time.Second)
+		store.silence()
+		another := revlog.NewMemory()
+		there := open(t, another)
+		q := login(t, there, 1, "ada")
+		time.Sleep(time.Second)
+		revoke(t, there, revocation.Session(sid(1)))
+		time.Sleep(time.Second)
+		state := another.State()
+		state.Entries = nil
+		trimmed := func() *revlog.Memory { return revlog.Restore(state, func(revlog.Change) error { return nil }) }
+		booted := open(t, trimmed())
+		store.Recover()
+		store.Replace(trimmed())
+		time.Sleep(2 * within)
+		wantVerdict(t, "at a replica that booted since", verdict(t, booted, q), replica.Refuse, replica.RevokedSession)
+		wantVerdict(t, "at one that came from another list", verdict(t, here, q), replica.Refuse, replica.RevokedSession)
+	})
+}

@@ -189,9 +189,16 @@ func (j *joining) first(p revlog.Page, globals []revlog.Entry) {
 		v.last.N, v.chain = p.Head.N, p.Head.Chain
 	}
 	j.before = v.last.N
-	if p.Oldest.N > 1 && p.Oldest.MS > start {
-		start, v.now.gap = p.Oldest.MS, true
+	trimmed := true
+	switch {
+	case p.Oldest.N > 1 && p.Oldest.MS > start:
+		start = p.Oldest.MS
+	case p.Oldest.N == 0 && p.Head.N > 0: // all of it was trimmed
+		start = p.Head.MS
+	default:
+		trimmed = false
 	}
+	v.now.gap, v.lacksGlobals = trimmed, trimmed && j.forged != nil
 	v.now.from = max(start, p.Head.Born)
 	v.now.recentFrom = v.now.from
 	v.globals = v.globals.with(globals, 0)

@@ -288,6 +288,9 @@ func (l *Replica) resume(ctx context.Context, v *view, head revlog.Head, from in
 	}
 	// Where nothing was skipped, v holds the global entries so far, whatever the store has now.
 	n.globals, n.lacksGlobals = n.globals.merge(v.globals), n.lacksGlobals || hidden && !joined
+	if n.lacksGlobals {
+		n.sent = v.sent // not in step
+	}
 	n.leaps, n.past = l.leapt(v, n.head.MS), v.past
 	floor := v.head.Floor
 	if n.head.ID != v.head.ID {
