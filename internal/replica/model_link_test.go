@@ -22,6 +22,7 @@ type link struct {
 	ended    bool                 // some read since then reached the end of the log
 	asOf     time.Time            // and what that said was true then
 	brings   map[revlog.Key]int64 // revocations that answered reads brought since then, with their W
+	end      revlog.Position      // where a replica reads on that took the last page
 	heard    int64                // highest log time that arrived
 	said     revlog.Finding       // what the last answer that arrived says
 
@@ -125,15 +126,22 @@ func (l *link) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
 	return p, nil
 }
 
-// bring notes what a page brings that a replica asked for. One that reads the end of the
-// log a second time threw the first page away, which did not go on where it had stopped.
-// One entry is only looked at, to find where two logs part.
+// bring notes what a page brings that a replica asked for. One that does not read on
+// at the end of that page threw it away. One entry is only looked at, to find where two logs
+// part.
 func (l *link) bring(c revlog.Cursor, p revlog.Page) {
 	switch c.Limit {
 	case 1:
 		return
 	case 10_000:
-		clear(l.brings)
+		if c.From != l.end { // it does not read on
+			clear(l.brings)
+		}
+		if n := len(p.Entries); n > 0 {
+			l.end = p.Entries[n-1].Position
+		} else {
+			l.end = revlog.Position{MS: p.Head.MS, N: p.Head.N + 1}
+		}
 	}
 	for _, e := range slices.Concat(p.Entries, p.Globals) {
 		if e.Understood() && genuine(e) { // else it cannot be read
