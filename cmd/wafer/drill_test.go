@@ -16,6 +16,9 @@ import (
 
 // TestDrill runs each script with a demo of its own.
 func TestDrill(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for replicas and servers")
+	}
 	lax := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) // accepts everybody
 	t.Cleanup(lax.Close)
 	testscript.Run(t, testscript.Params{

@@ -18,6 +18,9 @@ import (
 // The commands of docs/keys.md work, one after the other, in an empty folder and on an empty Redis. As
 // soon as the page has made a ring in Redis, a demo runs on it.
 func TestTheCommandsOfTheKeysPageWork(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for replicas and servers")
+	}
 	page, err := os.ReadFile("../../docs/keys.md")
 	if err != nil {
 		t.Fatal(err)

@@ -34,6 +34,9 @@ import (
 //
 // If a script has a ring.json, that is the ring.
 func TestKeysInEveryPlace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for replicas and servers")
+	}
 	server := redistest.Start(t, "--appendonly", "yes")
 	for _, place := range []string{"file", "redis", "admin"} {
 		t.Run(place, func(t *testing.T) {

@@ -25,6 +25,9 @@ import (
 // TestRedisScripts runs the commands that need a Redis, or an application with an admin API. Each script
 // has a prefix of its own.
 func TestRedisScripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for replicas and servers")
+	}
 	h := &house{t: t, redis: redistest.Start(t, "--appendonly", "yes"), log: &records{}, kek: sha256.Sum256([]byte(t.Name()))}
 	unsafe := redistest.Start(t, "--maxmemory-policy", "allkeys-lru")
 	variables, writeCertificates := h.applications()

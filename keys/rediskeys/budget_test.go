@@ -79,6 +79,9 @@ func (r replica) get(t *testing.T, cookies []*http.Cookie) []*http.Cookie {
 // A fleet uses up a key: it gets tired, then renewals stop everywhere, then logins, and never more
 // was sealed than may. A new key ends all that.
 func TestAFleetUsesUpAKey(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	s := redistest.Start(t)
 	store := revlog.NewMemory()
 	l := meter.Limits{First: 4, Block: 16, Shares: 64, Tired: 150, Renewals: 300, All: 600}
@@ -141,6 +144,9 @@ func TestAFleetUsesUpAKey(t *testing.T) {
 
 // A tired key is replaced early, by one process of the fleet and with the usual wait.
 func TestATiredKeyIsReplaced(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	s := redistest.Start(t)
 	c := config().Counting(meter.Limits{First: 16, Block: 16, Tired: 100}, often)
 	c.RotateEvery, c.Poll = keys.Daily, 50*time.Millisecond

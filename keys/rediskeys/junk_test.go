@@ -38,6 +38,9 @@ func commands(t *testing.T, s *redistest.Server) (sum int) {
 // A flood of tokens with unknown kids asks for no KEK, sends Redis no more commands than time alone
 // allows, writes a few lines to the log, and leaves nothing in memory.
 func TestAFloodOfUnknownKids(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	const flood = 100_000
 	s := redistest.Start(t)
 	var asked atomic.Int64

@@ -175,6 +175,9 @@ func TestLossIsMended(t *testing.T) {
 // A process that started between FLUSHALL and the write-back created its own ring. The fleet's ring
 // is older and wins.
 func TestTheOlderRingWins(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	s := redistest.Start(t)
 	lazy := config()
 	lazy.Poll = time.Hour

@@ -37,6 +37,9 @@ func aged(t *testing.T, s *redistest.Server, d time.Duration) *keys.Ring {
 
 // Of 20 processes that find the newest key too old, one makes a new key.
 func TestOneOfManyRotates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	s := redistest.Start(t)
 	for range 3 {
 		s.Do("FLUSHALL")
