@@ -54,6 +54,9 @@ var steps = []string{"openat", "write", "fsync", "close", "linkat", "unlinkat", 
 // A process that creates a ring and the key of its KEKFile is killed at each step. The next process
 // is not kept waiting, and finds or makes a whole ring.
 func TestKilledWhileItCreates(t *testing.T) {
+	if racing {
+		t.Skip("it starts a hundred processes; make test runs it without the race detector, too")
+	}
 	dir := t.TempDir()
 	path, kek := filepath.Join(dir, "ring.jwe"), keys.KEKFile(filepath.Join(dir, "kek"))
 	names := []string{"ring.jwe", "ring.jwe.new", "ring.jwe.lock", "kek"}
@@ -87,6 +90,9 @@ func TestKilledWhileItCreates(t *testing.T) {
 // A process that changes the KEK is killed at each step. The ring is under the old KEK or the new
 // one, and the change can be made again.
 func TestKilledWhileItRewraps(t *testing.T) {
+	if racing {
+		t.Skip("it starts a hundred processes; make test runs it without the race detector, too")
+	}
 	dir := t.TempDir()
 	path, kek, kek2 := filepath.Join(dir, "ring.jwe"), keys.KEKFile(filepath.Join(dir, "kek")), keys.KEKFile(filepath.Join(dir, "kek2"))
 	if err := keys.CreateFile(t.Context(), path, kek, keys.Generate(0)); err != nil {

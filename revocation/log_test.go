@@ -142,7 +142,7 @@ func TestLogIsNotFlooded(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		n, times := 0, 0
 		for _, line := range j.lines(t) {
-			if rest, ok := strings.CutPrefix(line, "ERROR the list is gone and cannot be begun anew; the store; "+revocation.ErrWrongKey.Error()); ok {
+			if rest, ok := strings.CutPrefix(line, "ERROR the list is gone and no new one can be created; the store; "+revocation.ErrWrongKey.Error()); ok {
 				n++
 				var here int
 				fmt.Sscanf(rest, "; %d times", &here)

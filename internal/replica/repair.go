@@ -21,7 +21,7 @@ func (l *Replica) mend(ctx context.Context, v *view, p revlog.Page, now time.Tim
 	if v.adrift {
 		return l.leave(v, p.Head), nil // there is nothing more of v to doubt
 	}
-	l.seldom(slog.LevelWarn, "revocation: the store's log is not the one followed: mending it", "at", v.m.String())
+	l.seldom(slog.LevelWarn, "revocation: the store's log is not the one that this replica followed: writing back what it lost", "at", v.m.String())
 	at, found, err := l.newestCommon(ctx, v, p.Head)
 	if err != nil {
 		return nil, err
@@ -60,10 +60,10 @@ func (l *Replica) adopt(ctx context.Context, v *view, why error, now time.Time) 
 	floor := max(l.clock.highest(), l.clock.present(time.Now())-1) // a clock that goes right is past that
 	head, err := l.create(ctx, floor)
 	if err != nil {
-		l.seldom(slog.LevelError, "revocation: the list is gone and cannot be begun anew", "store", l.where(), "error", err)
+		l.seldom(slog.LevelError, "revocation: the list is gone and no new one can be created", "store", l.where(), "error", err)
 		return err
 	}
-	l.seldom(slog.LevelWarn, "revocation: following a new list, the old one is lost", "known_up_to", v.m.String(), "because", why)
+	l.seldom(slog.LevelWarn, "revocation: the store lost the list: following a new one", "known_up_to", v.m.String(), "because", why)
 	if floor > 0 && head.Born == floor {
 		// The store's clock is behind. The old list may have come a little further than this
 		// replica has heard, and tokens may say so.

@@ -47,7 +47,7 @@ func (l *Replica) tell(now time.Time) {
 		return
 	}
 	age := v.age(now)
-	rank, level, msg := 1, slog.LevelWarn, "revocation: the list is stale: sessions are accepted only after asking the store, and no cookie is checked anew"
+	rank, level, msg := 1, slog.LevelWarn, "revocation: the list is stale: sessions are accepted only after asking the store, and no session is renewed"
 	switch {
 	case age > l.Grace():
 		rank, level, msg = 3, slog.LevelError, "revocation: the list is out of touch for longer than its grace: no session is accepted that the store is not asked about"
