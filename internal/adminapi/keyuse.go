@@ -52,22 +52,20 @@ func ReportedRing(r *keys.Ring, now time.Time, running []revlog.Replica, m *keys
 	d := RingOf(r, now)
 	for i, k := range r.Keys() {
 		use, holders := useOf(k, running)
-		if fleet := m.Use(k.ID()); fleet.Fleet {
-			fleet.Sealed, fleet.Opened = latest(fleet.Sealed, use.Sealed), latest(fleet.Opened, use.Opened)
-			use = fleet
+		counted, fleet := CountedReplicas, m.Use(k.ID())
+		if fleet.Fleet {
+			counted, use = CountedFleet, use.With(revlog.KeyUse{Sealed: fleet.Sealed, Opened: fleet.Opened})
+			use.Seals = fleet.Seals
 		}
 		key := &d.Keys[i]
 		if r.State(k, now) != keys.Expired {
 			key.Replicas = &holders
 		}
-		if len(running) == 0 && !use.Fleet {
+		if len(running) == 0 && !fleet.Fleet {
 			continue
 		}
-		key.Use = &Use{Seals: use.Seals, Counted: CountedReplicas, Sealed: moment(use.Sealed), Opened: moment(use.Opened)}
-		if use.Fleet {
-			key.Use.Counted = CountedFleet
-		}
-		if at := keys.Needed(r, k, use); at.After(k.Expires()) {
+		key.Use = &Use{Seals: use.Seals, Counted: counted, Sealed: moment(use.Sealed), Opened: moment(use.Opened)}
+		if at := keys.Needed(r, k, keys.Use{Sealed: use.Sealed}); at.After(k.Expires()) {
 			key.Needed = moment(at)
 		}
 	}
@@ -75,7 +73,7 @@ func ReportedRing(r *keys.Ring, now time.Time, running []revlog.Replica, m *keys
 }
 
 // useOf returns what the replicas report of a key.
-func useOf(k keys.Key, running []revlog.Replica) (use keys.Use, h Holders) {
+func useOf(k keys.Key, running []revlog.Replica) (use revlog.KeyUse, h Holders) {
 	h.Of = len(running)
 	_, revoked := k.Revoked()
 	for _, r := range running {
@@ -92,17 +90,9 @@ func useOf(k keys.Key, running []revlog.Replica) (use keys.Use, h Holders) {
 		if own.Seals > 0 {
 			h.Sealed++
 		}
-		use.Seals += own.Seals
-		use.Sealed, use.Opened = latest(use.Sealed, own.Sealed), latest(use.Opened, own.Opened)
+		use = use.With(own)
 	}
 	return use, h
-}
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
 
 // ErrInUse: a living session may still need a key that expired.

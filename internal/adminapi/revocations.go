@@ -60,13 +60,11 @@ func FindingOf(l *revocation.List, t revocation.Target, since time.Time, revoked
 	if !revoked || since.IsZero() {
 		return f
 	}
-	since = since.UTC()
-	f.Since = &since
+	f.Since = moment(since)
 	// The list remembers it for so long from when it was asked for, which is never sooner than this.
 	r := l.Replica()
 	if kept := r.RemembersAt(since.UnixMilli()); kept > 0 {
-		until := since.Add(kept - r.Within())
-		f.Until = &until
+		f.Until = moment(since.Add(kept - r.Within()))
 	}
 	return f
 }

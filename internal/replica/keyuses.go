@@ -36,19 +36,9 @@ func (u *keyUses) all(now time.Time) (out []revlog.KeyUse) {
 				out = append(out, k)
 				continue
 			}
-			have := &out[i]
-			have.Revoked = have.Revoked || k.Revoked
-			have.Seals += k.Seals
-			have.Sealed, have.Opened = latest(have.Sealed, k.Sealed), latest(have.Opened, k.Opened)
+			out[i] = out[i].With(k)
 		}
 	}
 	slices.SortFunc(out, func(a, b revlog.KeyUse) int { return strings.Compare(a.ID, b.ID) })
 	return out
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
 }

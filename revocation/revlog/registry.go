@@ -31,6 +31,19 @@ type KeyUse struct {
 	Sealed, Opened time.Time
 }
 
+// With returns what u and o, of one key, say together: the seals of both, and the later times.
+func (u KeyUse) With(o KeyUse) KeyUse {
+	u.Revoked = u.Revoked || o.Revoked
+	u.Seals += o.Seals
+	if o.Sealed.After(u.Sealed) {
+		u.Sealed = o.Sealed
+	}
+	if o.Opened.After(u.Opened) {
+		u.Opened = o.Opened
+	}
+	return u
+}
+
 // A Registrar is a [Store] that also keeps a list of the replicas that read it. The list is for
 // people: no decision uses it.
 type Registrar interface {
