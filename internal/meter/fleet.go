@@ -17,7 +17,8 @@ func (m *Meter) Wanted() []Want {
 	defer m.mu.Unlock()
 	var out []Want
 	for kid, c := range *m.counts.Load() {
-		w := Want{KID: kid, Told: c.total.Load(), Sealed: max(c.sealed.Load(), c.lastSeal.Load()), Opened: max(c.opened.Load(), c.lastOpen.Load())}
+		u := c.use()
+		w := Want{KID: kid, Told: c.total.Load(), Sealed: u.Sealed, Opened: u.Opened}
 		if n := c.seals.Load(); c.wanted.Load() {
 			// what was sealed without a block, and one block more
 			w.Block = n - min(n, c.reserved) + m.block(c.reserved)

@@ -44,7 +44,7 @@ func (l Limits) withDefaults() Limits {
 // A Meter counts for one process. It is safe for concurrent use.
 type Meter struct {
 	limits Limits
-	wake   chan struct{} // tells a Fleet that a block is wanted; nil: this process counts alone
+	wake   chan struct{} // tells the owner that a block is wanted; nil: this process counts alone
 	mu     sync.Mutex    // held while counts is replaced and while a count's limits change
 	counts atomic.Pointer[map[string]*Count]
 }
@@ -197,6 +197,10 @@ func (m *Meter) Use(kid string) Use {
 	if c == nil {
 		return Use{}
 	}
+	return c.use()
+}
+
+func (c *Count) use() Use {
 	return Use{
 		Seals:  max(c.seals.Load(), c.total.Load()),
 		Sealed: max(c.sealed.Load(), c.lastSeal.Load()), Opened: max(c.opened.Load(), c.lastOpen.Load()),
