@@ -206,11 +206,7 @@ func (f *listFlags) open(ctx context.Context, maxIdle time.Duration, begin bool)
 
 // readRing reads the ring from --file, or from the Redis that has the list.
 func (f *listFlags) readRing(ctx context.Context) (*keys.Ring, error) {
-	store, err := f.ringStore()
-	if err != nil {
-		return nil, err
-	}
-	opened, err := store.open(ctx)
+	opened, err := f.openRing(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -115,11 +115,7 @@ type editorPlace struct {
 }
 
 func (f *placeFlags) editor(ctx context.Context) (ringPlace, error) {
-	store, err := f.ringStore()
-	if err != nil {
-		return nil, err
-	}
-	opened, err := store.open(ctx)
+	opened, err := f.openRing(ctx)
 	if err != nil {
 		return nil, err
 	}

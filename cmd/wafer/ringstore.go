@@ -49,6 +49,15 @@ func (f *listFlags) ringStore() (ringStore, error) {
 	return redisRing{f.redis, f.prefix, kek, f.ring.kekFile, f.allowVolatile}, nil
 }
 
+// openRing opens the ring in --file, or in the Redis of --redis.
+func (f *listFlags) openRing(ctx context.Context) (openedRing, error) {
+	store, err := f.ringStore()
+	if err != nil {
+		return nil, err
+	}
+	return store.open(ctx)
+}
+
 // A fileRing is a ring in a file.
 type fileRing struct {
 	path    string
