@@ -61,7 +61,7 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 	for i, a := range b.Assertions {
 		l.keep(revlog.Key{Scope: a.Scope, Tag: a.Tag}, placeOf(w.Head), w.Results[i])
 	}
-	if err := v.doubts(max(q.Checked, d.Checked), w.Head); err != nil {
+	if err := v.mayMiss(max(q.Checked, d.Checked), w.Head); err != nil {
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	start, err := l.successor(ctx, s.Login, b.Then, w.Then)
@@ -71,9 +71,9 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 	return start, err
 }
 
-// doubts says why the "not revoked" of a store with the head h means nothing, if so,
+// mayMiss says why the "not revoked" of a store with the head h means nothing, if so,
 // about a session that was checked at chk.
-func (v *view) doubts(chk int64, h revlog.Head) error {
+func (v *view) mayMiss(chk int64, h revlog.Head) error {
 	switch {
 	case v.knowsMore(h):
 		return errBehind
