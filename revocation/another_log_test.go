@@ -24,7 +24,7 @@ func TestR10AReplicaThatJustBootedSeesAnotherLog(t *testing.T) {
 		l := open(t, store)
 		time.Sleep(time.Second)
 
-		another := revlog.Restore(was, func(revlog.Change) error { return nil })
+		another := memoryOf(was)
 		there := open(t, another)
 		q := login(t, there, 1, "ada")
 		time.Sleep(time.Second)
@@ -37,18 +37,26 @@ func TestR10AReplicaThatJustBootedSeesAnotherLog(t *testing.T) {
 	})
 }
 
+// partedLogs returns a replica of a store, and one of another store, whose log went another way from
+// the beginning on and ended the session q.
+func partedLogs(t *testing.T) (store scripted, l *revocation.List, another *revlog.Memory, there *revocation.List, q *replica.Query) {
+	t.Helper()
+	log := revlog.NewMemory()
+	store = scriptedOver(log)
+	l = open(t, store)
+	another = memoryOf(log.State())
+	there = open(t, another)
+	q = login(t, there, 1, "ada")
+	time.Sleep(time.Second)
+	revoke(t, there, revocation.Session(sid(1)))
+	return store, l, another, there, q
+}
+
 // R10: it notices this even if it has read no entry. If a log has all its entries from the first
 // one on, and some of them are older than the log time of this replica, then it is another log.
 func TestR10AReplicaThatReadNoEntrySeesAnotherLog(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		log := revlog.NewMemory()
-		store := scriptedOver(log)
-		l := open(t, store)
-		another := revlog.Restore(log.State(), func(revlog.Change) error { return nil })
-		there := open(t, another)
-		q := login(t, there, 1, "ada")
-		time.Sleep(time.Second)
-		revoke(t, there, revocation.Session(sid(1)))
+		store, l, another, there, q := partedLogs(t)
 		time.Sleep(time.Minute)
 		store.Replace(another)
 		revoke(t, there, revocation.Session(sid(2)))
@@ -64,14 +72,7 @@ func TestR10AReplicaThatReadNoEntrySeesAnotherLog(t *testing.T) {
 // the list is complete.
 func TestR10AnotherLogIsReadFromItsBeginning(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		log := revlog.NewMemory()
-		store := scriptedOver(log)
-		l := open(t, store)
-		another := revlog.Restore(log.State(), func(revlog.Change) error { return nil })
-		there := open(t, another)
-		q := login(t, there, 1, "ada")
-		time.Sleep(time.Second)
-		revoke(t, there, revocation.Session(sid(1)))
+		store, l, another, _, q := partedLogs(t)
 		time.Sleep(time.Second)
 		tellKnown(t, store, 77) // complete from now on
 		time.Sleep(time.Minute)
@@ -101,7 +102,7 @@ func TestR10GlobalEntriesOfAnInconsistentLogAreRead(t *testing.T) {
 		state := shared.State()
 		state.Entries = slices.Delete(state.Entries, 1, 2)
 		store.Recover()
-		store.Replace(revlog.Restore(state, func(revlog.Change) error { return nil }))
+		store.Replace(memoryOf(state))
 		time.Sleep(within)
 		if s := here.Stats(); s.State != "synced" || s.Anomalies["inconsistent"] != 1 {
 			t.Errorf("State = %q, inconsistent %d times", s.State, s.Anomalies["inconsistent"])
@@ -128,7 +129,7 @@ func TestR15ALogThatWasTrimmedWhollyShowsNothing(t *testing.T) {
 		time.Sleep(time.Second)
 		state := another.State()
 		state.Entries = nil
-		trimmed := func() *revlog.Memory { return revlog.Restore(state, func(revlog.Change) error { return nil }) }
+		trimmed := func() *revlog.Memory { return memoryOf(state) }
 		booted := open(t, trimmed())
 		store.Recover()
 		store.Replace(trimmed())

@@ -21,7 +21,7 @@ func (s scripted) puts(all ...revlog.Entry) {
 	s.Hook(func(s *revlogtest.Hooks) {
 		st := s.Store.(*revlog.Memory).State()
 		st.Exact = append(st.Exact, all...)
-		s.Store = revlog.Restore(st, func(revlog.Change) error { return nil })
+		s.Store = memoryOf(st)
 	})
 }
 
@@ -256,6 +256,27 @@ func TestR32WriteBackKeepsTheProof(t *testing.T) {
 	})
 }
 
+// anonymousAt returns an anonymous session that begins now.
+func anonymousAt(l *revocation.List) *replica.Query {
+	now := l.Replica().Anonymous()
+	return &replica.Query{Epoch: now.Epoch, Checked: now.Checked, Term: now.Term}
+}
+
+// wantHidden fails the test if l, in step, accepts q while a forged entry may hide what ended it, or
+// does not refuse it once the real entry is there.
+func wantHidden(t *testing.T, l *revocation.List, q *replica.Query, show func()) {
+	t.Helper()
+	for range 200 {
+		time.Sleep(within / 100)
+		if v := verdict(t, l, q); v.Outcome == replica.Accept && v.Fresh {
+			t.Fatalf("accepted: %+v", v)
+		}
+	}
+	show()
+	time.Sleep(2 * within)
+	wantVerdict(t, "once the real one is there", verdict(t, l, q), replica.Refuse, replica.RevokedEveryone)
+}
+
 // R32: a replica that skipped a part of the log may lack a revocation of everyone that a forged
 // entry hides. It is out of step until it has read the real one.
 func TestR32AForgeryAboutEveryoneBehindASkippedPart(t *testing.T) {
@@ -268,11 +289,10 @@ func TestR32AForgeryAboutEveryoneBehindASkippedPart(t *testing.T) {
 		time.Sleep(time.Second)
 		before := memory.State()
 		revoke(t, there, revocation.Session(sid(2)))
-		now := there.Replica().Anonymous()
-		anonymous := &replica.Query{Epoch: now.Epoch, Checked: now.Checked, Term: now.Term}
+		anonymous := anonymousAt(there)
 		time.Sleep(20 * time.Minute) // no recent entry shows where the logs part
 		store.silence()
-		other := revlog.Restore(before, func(revlog.Change) error { return nil })
+		other := memoryOf(before)
 		here := open(t, other)
 		time.Sleep(time.Second)
 		revoke(t, here, revocation.Everyone())
@@ -282,15 +302,7 @@ func TestR32AForgeryAboutEveryoneBehindASkippedPart(t *testing.T) {
 		store.Recover()
 		store.Replace(other)
 		store.puts(forgery(here, revocation.Everyone()))
-		for range 200 {
-			time.Sleep(within / 100)
-			if v := verdict(t, there, anonymous); v.Outcome == replica.Accept && v.Fresh {
-				t.Fatalf("accepted: %+v", v)
-			}
-		}
-		store.Replace(revlog.Restore(real, func(revlog.Change) error { return nil }))
-		time.Sleep(2 * within)
-		wantVerdict(t, "once the real one is there", verdict(t, there, anonymous), replica.Refuse, replica.RevokedEveryone)
+		wantHidden(t, there, anonymous, func() { store.Replace(memoryOf(real)) })
 	})
 }
 
@@ -300,8 +312,7 @@ func TestR32AForgeryAboutEveryoneInANewListThatWasTrimmed(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := scriptedOver(revlog.NewMemory())
 		there := open(t, store)
-		now := there.Replica().Anonymous()
-		anonymous := &replica.Query{Epoch: now.Epoch, Checked: now.Checked, Term: now.Term}
+		anonymous := anonymousAt(there)
 		time.Sleep(time.Second)
 		store.silence()
 		other := revlog.NewMemory()
@@ -314,17 +325,9 @@ func TestR32AForgeryAboutEveryoneInANewListThatWasTrimmed(t *testing.T) {
 		trimmed := other.State()
 		trimmed.Entries = trimmed.Entries[1:]
 		store.Recover()
-		store.Replace(revlog.Restore(trimmed, func(revlog.Change) error { return nil }))
+		store.Replace(memoryOf(trimmed))
 		store.puts(forgery(here, revocation.Everyone()))
-		for range 200 {
-			time.Sleep(within / 100)
-			if v := verdict(t, there, anonymous); v.Outcome == replica.Accept && v.Fresh {
-				t.Fatalf("accepted: %+v", v)
-			}
-		}
-		store.Replace(revlog.Restore(trimmed, func(revlog.Change) error { return nil }))
-		time.Sleep(2 * within)
-		wantVerdict(t, "once the real one is there", verdict(t, there, anonymous), replica.Refuse, replica.RevokedEveryone)
+		wantHidden(t, there, anonymous, func() { store.Replace(memoryOf(trimmed)) })
 	})
 }
 

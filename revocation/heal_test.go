@@ -174,7 +174,7 @@ func TestR10WhatWasReadOutlivesATrimmedLog(t *testing.T) {
 			revoke(t, l, revocation.Session(sid(1)))
 			time.Sleep(time.Second)
 			was.Head.N, was.Head.Chain, was.Head.MS = 7, [8]byte{7}, time.Now().Add(jump).UnixMilli()
-			store.Replace(revlog.Restore(was, func(revlog.Change) error { return nil }))
+			store.Replace(memoryOf(was))
 			time.Sleep(within)
 			if n := l.Stats().Anomalies["trimmed"]; n != 1 {
 				t.Errorf("trimmed = %d: this test shows nothing", n)
@@ -219,7 +219,7 @@ func TestR10ALostTailIsWrittenAgain(t *testing.T) {
 		}
 		revoke(t, here, revocation.Session(sid(1)))
 		time.Sleep(time.Second)
-		promoted := revlog.Restore(state, func(revlog.Change) error { return nil })
+		promoted := memoryOf(state)
 		store.Replace(promoted)
 		time.Sleep(within)
 		if n := here.Stats().Anomalies["broken"]; n != 1 {
@@ -241,7 +241,7 @@ func snapshot(t *testing.T, s revlog.Store) revlog.Store {
 	e, h := entries(t, s)
 	state := revlog.State{Head: h, Entries: e}
 	state.Exact = append(state.Exact, e...)
-	return revlog.Restore(state, func(revlog.Change) error { return nil })
+	return memoryOf(state)
 }
 
 // R10, R11: a list that may lack something says so to a replica that boots and has no other

@@ -214,7 +214,7 @@ func TestR20WhatAViewSkipsStaysInTheOutbox(t *testing.T) {
 		revoke(t, here, revocation.Session(sid(2)))
 		time.Sleep(20 * time.Minute) // no recent entry shows where the logs part
 		restart := func() {
-			store.Replace(revlog.Restore(before, func(revlog.Change) error { return nil }))
+			store.Replace(memoryOf(before))
 		}
 		restart()
 		revoke(t, here, revocation.Session(sid(3)))

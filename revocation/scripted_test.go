@@ -19,6 +19,11 @@ func script() scripted { return scriptedOver(revlog.NewMemory()) }
 
 func scriptedOver(s revlog.Store) scripted { return scripted{revlogtest.NewFaulty(s)} }
 
+// memoryOf returns a store that holds st.
+func memoryOf(st revlog.State) *revlog.Memory {
+	return revlog.Restore(st, func(revlog.Change) error { return nil })
+}
+
 // silence makes every call fail, except Turn. Recover ends this and every other fault.
 func (s scripted) silence() {
 	s.Hook(func(h *revlogtest.Hooks) {

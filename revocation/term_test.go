@@ -22,7 +22,7 @@ func promote(t *testing.T, s scripted) revlog.Term {
 	state.Head.Terms = append(slices.Clone(h.Terms), opened)
 	state.Exact = append(state.Exact, e...)
 	s.Hook(func(s *revlogtest.Hooks) {
-		s.Store = revlog.Restore(state, func(revlog.Change) error { return nil })
+		s.Store = memoryOf(state)
 	})
 	return opened
 }
