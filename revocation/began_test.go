@@ -1,11 +1,13 @@
 package revocation_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
@@ -58,4 +60,37 @@ func TestBegan(t *testing.T) {
 	if !at.IsZero() || lost {
 		t.Errorf("disabled: %v, %v", at, lost)
 	}
+}
+
+// R11: a list that another replica created may happen to be complete from the very time that this
+// one would have given it. That says nothing about the store's clock.
+func TestR11AListOfAnotherReplicaSaysNothingOfTheClock(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		time.Sleep(time.Minute)
+		memory := revlog.NewMemory()
+		store.Replace(memory)
+		store.Hook(func(h *revlogtest.Hooks) {
+			h.Create = func(ctx context.Context, f revlog.CreateOptions) (revlog.Head, error) {
+				other := f
+				other.ID = revlog.ListID{7}
+				memory.SetClock(func() time.Time { return time.UnixMilli(f.Floor) })
+				if _, err := memory.Create(ctx, other); err != nil {
+					return revlog.Head{}, err
+				}
+				memory.SetClock(time.Now)
+				head, err := memory.Create(ctx, f)
+				if err == nil && head.Born != f.Floor {
+					t.Errorf("complete from %d, and the floor is %d", head.Born, f.Floor)
+				}
+				return head, err
+			}
+		})
+		emptied := time.Now()
+		time.Sleep(time.Second)
+		if at, _ := l.Replica().Began(); at.Before(emptied) || at.Sub(emptied) > time.Second {
+			t.Errorf("began %v after the loss", at.Sub(emptied))
+		}
+	})
 }

@@ -83,7 +83,7 @@ const bootFor = time.Second
 func (l *Replica) boot(ctx context.Context, now time.Time) error {
 	l.reading.Lock()
 	defer l.reading.Unlock()
-	head, err := l.create(ctx, l.clock.highest())
+	head, _, err := l.create(ctx, l.clock.highest())
 	if err != nil {
 		return err
 	}
@@ -103,8 +103,8 @@ func (l *Replica) boot(ctx context.Context, now time.Time) error {
 }
 
 // create creates a list that starts at log time floor at the earliest, or returns the head
-// of the one that there is.
-func (l *Replica) create(ctx context.Context, floor int64) (revlog.Head, error) {
+// of the one that there is. ours says which of the two it did.
+func (l *Replica) create(ctx context.Context, floor int64) (_ revlog.Head, ours bool, _ error) {
 	var f revlog.CreateOptions
 	rand.Read(f.ID[:]) // never fails
 	f.Check, f.Floor, f.Retain = l.tags.check, floor, l.config.retain()
@@ -113,13 +113,13 @@ func (l *Replica) create(ctx context.Context, floor int64) (revlog.Head, error) 
 	head, err := l.store.Create(ctx, f)
 	switch {
 	case err != nil:
-		return revlog.Head{}, err
+		return revlog.Head{}, false, err
 	case head.Layout != revlog.Layout:
-		return revlog.Head{}, fmt.Errorf("%w: %d", revlog.ErrLayout, head.Layout)
+		return revlog.Head{}, false, fmt.Errorf("%w: %d", revlog.ErrLayout, head.Layout)
 	case head.Check != l.tags.check:
-		return revlog.Head{}, revlog.ErrWrongKey
+		return revlog.Head{}, false, revlog.ErrWrongKey
 	}
-	return head, nil
+	return head, head.ID == f.ID, nil
 }
 
 // A joining is a view that is not complete yet, with what was read of the log so far. It is

@@ -58,13 +58,13 @@ func (l *Replica) adopt(ctx context.Context, v *view, why error, now time.Time) 
 		l.left, l.leftAt = v.head.ID, l.clock.highest()
 	}
 	floor := max(l.clock.highest(), l.clock.present(time.Now())-1) // a clock that goes right is past that
-	head, err := l.create(ctx, floor)
+	head, ours, err := l.create(ctx, floor)
 	if err != nil {
 		l.seldom(slog.LevelError, "revocation: the list is gone and no new one can be created", "store", l.where(), "error", err)
 		return err
 	}
 	l.seldom(slog.LevelWarn, "revocation: the store lost the list: following a new one", "known_up_to", v.m.String(), "because", why)
-	if floor > 0 && head.Born == floor {
+	if ours && floor > 0 && head.Born == floor {
 		// The store's clock is behind. The old list may have come a little further than this
 		// replica has heard, and tokens may say so.
 		l.leftAt = max(l.leftAt, floor+l.Within().Milliseconds())
