@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"internal/bubble":              {},
 	"internal/foreign":             {"token", "keys", "internal/replica"},
 	"internal/lograte":             {},
+	"internal/apptest":             {},
 	"internal/adminapi":            {"keys", "revocation", "revocation/revlog", "internal/audit"},
 	"internal/audit":               {"revocation"},
 	"internal/rediscluster":        {},
@@ -63,7 +64,7 @@ var testArrows = map[string][]string{
 	"httpmw":                {"internal/meter"},
 	"httpmw/admin":          {"internal/meter"},
 	// tests start a whole application
-	"internal/faults":    {"keys", "keys/rediskeys", "revocation", "revocation/redisstore", "httpmw", "internal/redistest"},
+	"internal/faults":    {"keys", "keys/rediskeys", "revocation", "revocation/redisstore", "httpmw", "internal/redistest", "internal/apptest"},
 	"httpmw/backchannel": {"keys", "revocation/revlog"}, // the rings of its test replicas
 }
 

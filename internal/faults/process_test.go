@@ -1,21 +1,20 @@
 package faults
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wafer-sessions/wafer/internal/apptest"
 )
 
 // patience is how long a client waits for an answer: longer than any process is stopped.
@@ -47,40 +46,15 @@ func newProcess(t testing.TB, number int, set settings) *process {
 
 // launch starts the process and returns once it answers.
 func (p *process) launch() error {
-	encoded, err := json.Marshal(p.set)
+	started, err := apptest.Start(appEnv, p.set, p.log, 2*patience)
 	if err != nil {
-		return err
+		return fmt.Errorf("process %d: %w", p.number, err)
 	}
-	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), appEnv+"="+string(encoded))
-	cmd.Stderr = log
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	giveUp := time.AfterFunc(2*patience, func() { cmd.Process.Kill() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	giveUp.Stop()
 	gone := make(chan struct{})
-	go func() { cmd.Wait(); close(gone) }()
+	go func() { started.Cmd.Wait(); close(gone) }()
 	p.mu.Lock()
-	p.cmd, p.stdin, p.gone, p.addr = cmd, stdin, gone, strings.TrimSpace(line)
+	p.cmd, p.stdin, p.gone, p.addr = started.Cmd, started.Stdin, gone, started.Addr
 	p.mu.Unlock()
-	if err != nil {
-		return fmt.Errorf("process %d: %w: %s", p.number, err, p.tail())
-	}
 	return nil
 }
 
@@ -107,12 +81,6 @@ func (p *process) end() {
 // pause stops the process until resume.
 func (p *process) pause()  { p.cmd.Process.Signal(syscall.SIGSTOP) }
 func (p *process) resume() { p.cmd.Process.Signal(syscall.SIGCONT) }
-
-// tail returns the end of its log.
-func (p *process) tail() string {
-	b, _ := os.ReadFile(p.log)
-	return string(b[max(0, len(b)-2000):])
-}
 
 // Values that call returns in place of a status.
 const (

@@ -1,19 +1,17 @@
 package e2e
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/wafer-sessions/wafer/internal/apptest"
 )
 
 // patience is how long anything may take on a machine with much else to do.
@@ -24,9 +22,7 @@ type process struct {
 	n     int
 	log   string       // path of its log
 	using sync.RWMutex // held for reading by each request, and for writing while it is replaced
-	cmd   *exec.Cmd
-	stdin io.Closer
-	addr  string
+	*apptest.Process
 }
 
 // A fleet is some processes behind a load balancer.
@@ -43,7 +39,7 @@ func newFleet(t *testing.T, n int, s settings) *fleet {
 		t.Cleanup(p.kill)
 		t.Cleanup(func() {
 			if t.Failed() {
-				t.Logf("log of process %d:\n%s", p.n, p.tail())
+				t.Logf("log of process %d:\n%s", p.n, apptest.Tail(p.log))
 			}
 		})
 		if err := p.launch(s); err != nil {
@@ -56,52 +52,20 @@ func newFleet(t *testing.T, n int, s settings) *fleet {
 
 // launch starts the process and returns when it serves.
 func (p *process) launch(s settings) error {
-	encoded, err := json.Marshal(s)
+	started, err := apptest.Start(appEnv, s, p.log, 2*patience)
 	if err != nil {
-		return err
+		return fmt.Errorf("process %d: %w", p.n, err)
 	}
-	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), appEnv+"="+string(encoded))
-	cmd.Stderr = log
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	giveUp := time.AfterFunc(2*patience, func() { cmd.Process.Kill() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	giveUp.Stop()
-	p.cmd, p.stdin, p.addr = cmd, stdin, strings.TrimSpace(line)
-	if err != nil {
-		p.kill()
-		return fmt.Errorf("process %d does not start: %w: %s", p.n, err, p.tail())
-	}
+	p.Process = started
 	return nil
 }
 
 // kill ends the process if it still runs.
 func (p *process) kill() {
-	if p.cmd != nil && p.cmd.ProcessState == nil {
-		p.cmd.Process.Kill()
-		p.cmd.Wait()
+	if p.Process != nil && p.Cmd.ProcessState == nil {
+		p.Cmd.Process.Kill()
+		p.Cmd.Wait()
 	}
-}
-
-// tail returns the end of its log.
-func (p *process) tail() string {
-	b, _ := os.ReadFile(p.log)
-	return string(b[max(0, len(b)-4000):])
 }
 
 // deploy replaces the processes one by one by processes with other settings. As behind a load
@@ -109,14 +73,14 @@ func (p *process) tail() string {
 func (f *fleet) deploy(s settings) {
 	for _, p := range f.all {
 		p.using.Lock()
-		p.stdin.Close()
-		err := p.cmd.Wait()
+		p.Stdin.Close()
+		err := p.Cmd.Wait()
 		if err == nil {
 			err = p.launch(s)
 		}
 		p.using.Unlock()
 		if err != nil {
-			f.t.Errorf("process %d: %v: %s", p.n, err, p.tail())
+			f.t.Errorf("process %d: %v: %s", p.n, err, apptest.Tail(p.log))
 		}
 	}
 }
@@ -135,7 +99,7 @@ func (f *fleet) send(method, path string, b cookies) (int, reply, error) {
 
 // sendTo sends a request to that process. It keeps the cookies of the answer.
 func (f *fleet) sendTo(p *process, method, path string, b cookies) (int, reply, error) {
-	r, err := http.NewRequest(method, "http://"+p.addr+path, nil)
+	r, err := http.NewRequest(method, "http://"+p.Addr+path, nil)
 	if err != nil {
 		return 0, reply{}, err
 	}
