@@ -80,7 +80,7 @@ func TestR1DamageIsALoss(t *testing.T) {
 	ask := revlog.Question{List: list, Session: tagOf(1), Subject: subjectTag}
 	// use makes the calls that replicas make all the time.
 	use := func(t *testing.T) error {
-		_, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 10, Globals: true})
+		_, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 10})
 		if err == nil {
 			_, err = st.Confirm(t.Context(), ask)
 		}
@@ -100,6 +100,11 @@ func TestR1DamageIsALoss(t *testing.T) {
 			}
 			if err := use(t); !errors.Is(err, revlog.ErrLost) || !strings.Contains(err.Error(), tt.names) || strings.Contains(err.Error(), "script") {
 				t.Errorf("%v, want a loss that names %q", err, tt.names)
+			}
+			// Replicas replace a list when they read of its loss. So the next read with a heartbeat, as when
+			// a floor is ahead, must find the damage as well.
+			if _, err := st.Read(t.Context(), revlog.Cursor{List: list, Limit: 10, Floor: time.Now().Add(time.Second).UnixMilli()}); !errors.Is(err, revlog.ErrLost) {
+				t.Errorf("a read after that: %v, want a loss", err)
 			}
 			again, err := st.Create(t.Context(), revlog.CreateOptions{ID: list, Retain: time.Hour})
 			if err != nil || again.N != 0 || again.Born < h.Born {

@@ -105,7 +105,7 @@ local function isGlobal(a) return a.scope == 'e' or a.scope == 'k' end
 
 local function keepGlobal(p, a, v)
   local all, wrong = globals()
-  if wrong then lost(wrong) end
+  if wrong then broken(KEYS[3], wrong) end
   for i = 1, #all, 2 do
     local name = all[i]
     if name ~= 'v' and not seen[name] then -- entries of this write stay

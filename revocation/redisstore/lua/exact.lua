@@ -5,10 +5,11 @@ local LATE = 3600000 -- an entry is kept for one more hour after its until
 local MINBITS, MAXBITS = 4, 24
 local base = string.sub(KEYS[1], 1, -5)
 
--- broken drops a damaged key of the exact set, and the list with it, which now lacks something.
-local function broken(key)
+-- broken drops a damaged key, and the log with it: the list now lacks something, and the replicas
+-- that read the log are the ones that replace it.
+local function broken(key, what)
   redis.pcall('DEL', key, KEYS[2])
-  lost('a key of the exact set is damaged')
+  lost(what or 'a key of the exact set is damaged')
 end
 
 local function bucket(epoch, tag)
@@ -75,7 +76,7 @@ end
 
 local function readGlobal(scope, tag)
   local v = looked('HGET', KEYS[3], scope .. tag)
-  if v == nil or v and proofEnd(v, 13, 6) ~= #v then lost('the global entries are damaged') end
+  if v == nil or v and proofEnd(v, 13, 6) ~= #v then broken(KEYS[3], 'the global entries are damaged') end
   if not v then return end
   local s = {proof = string.sub(v, 13), mac = string.sub(v, -8)}
   s.w, s.till = struct.unpack('>I6I6', v)
