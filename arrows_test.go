@@ -84,7 +84,7 @@ var outside = map[string][]string{
 	"github.com/gorilla/securecookie":     {"httpmw/gorilla", ""}, // "": the tests of this folder
 	"github.com/hashicorp/golang-lru/v2":  {"internal/replica"},
 	"github.com/lestrrat-go/jwx/v3":       {"httpmw/backchannel"},
-	"github.com/prometheus/client_golang": {"httpmw/prom"},
+	"github.com/prometheus/client_golang": {"httpmw/prom", "cmd/wafer/internal/demo"},
 	"github.com/prometheus/client_model":  {"httpmw/prom"},
 	"github.com/redis/go-redis/v9":        {"keys/rediskeys", "revocation/redisstore", "internal/rediscluster", "internal/redislog", ""},
 	"github.com/spf13/cobra":              {"cmd/wafer"},

@@ -33,7 +33,7 @@ in WAFER_KEK. Without that variable the demo makes a key and prints it once, for
 the next demo.
 
 The demo takes the token of the admin API under /admin/ from WAFER_ADMIN_TOKEN, or
-makes one and prints it.`,
+makes one and prints it. It serves metrics for Prometheus at /metrics.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if c.Replicas < 1 || c.Replicas > demo.MaxReplicas {
@@ -81,10 +81,11 @@ func runDemo(ctx context.Context, c demo.Config, out io.Writer) error {
   page         %[2]s/
   admin API    %[2]s/admin/
   admin token  %s
+  metrics      %[2]s/metrics
   folder       %s
 
 This is plain http, so the cookies lack "Secure" and the prefix "__Host-Http-". That is good enough on this machine only.
-The admin API shares the port of the application here. In production give it a listener of its own. Stop with Ctrl-C.
+The admin API and the metrics share the port of the application here. In production give them a listener of their own. Stop with Ctrl-C.
 `, d.Replicas(), d.URL(), tokenLine(c.AdminToken, d.AdminToken()), dir)
 	return errors.Join(d.Serve(ctx), d.Close())
 }

@@ -129,7 +129,11 @@ func (d *Demo) start(ctx context.Context, c Config) (err error) {
 		}
 		d.replicas = append(d.replicas, r)
 	}
-	front := newFront(d.replicas, d.state, "http://"+reachable(d.listener.Addr()))
+	metrics, err := newMetrics(d.replicas, d.state)
+	if err != nil {
+		return err
+	}
+	front := newFront(d.replicas, d.state, metrics, "http://"+reachable(d.listener.Addr()))
 	d.server = &http.Server{
 		Handler:           front,
 		ReadHeaderTimeout: 5 * time.Second,

@@ -19,7 +19,7 @@ type front struct {
 	mux      *http.ServeMux
 }
 
-func newFront(replicas []*replica, s *state, url string) *front {
+func newFront(replicas []*replica, s *state, metrics http.Handler, url string) *front {
 	f := &front{replicas: replicas, state: s, stage: newStage(url), mux: http.NewServeMux()}
 	f.last.Store(-1)
 	f.mux.HandleFunc("/", f.spread)
@@ -27,6 +27,7 @@ func newFront(replicas []*replica, s *state, url string) *front {
 	f.mux.HandleFunc("GET /app.js", file("app.js", "text/javascript; charset=utf-8"))
 	f.mux.HandleFunc("GET /style.css", file("style.css", "text/css; charset=utf-8"))
 	f.mux.HandleFunc("GET /wafer.svg", file("wafer.svg", "image/svg+xml"))
+	f.mux.Handle("GET /metrics", metrics)
 	f.mux.HandleFunc("GET /api/replicas", f.listReplicas)
 	f.mux.Handle("POST /stage/store", forms(http.HandlerFunc(f.stopStore)))
 	f.mux.Handle("POST /stage/rotate", forms(http.HandlerFunc(f.rotate)))
