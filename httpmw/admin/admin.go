@@ -16,13 +16,25 @@
 //	POST /keys/extend          {"max_session", "reason"?, "actor"?}                 allow longer sessions
 //	POST /keys/{kid}/revoke    {"key_only"?, "reason"?, "actor"?}                   refuse what a key sealed
 //	GET  /openapi.json         a description of all of this, for programs
+//	GET  /livez, /readyz       whether this process runs, and is ready for requests
 //
 // # Authentication
 //
-// Every request, whatever its path and method, needs the bearer token or the consent of
+// Every request but those for /livez and /readyz, whatever its path and method, needs the bearer token or the consent of
 // [Config.Authorize]. It must also name one of [Config.Hosts]: a page whose name was made to resolve
 // to this machine (DNS rebinding) cannot do that. And it must not come from a page of another origin
 // ([http.CrossOriginProtection]). Bodies are application/json, small, and have no unknown members.
+//
+// # Health
+//
+// GET /livez and GET /readyz need no token and no name in the Host header: a load balancer or a
+// kubelet has neither. They tell one word, and cost no I/O. /livez answers 200 for as long as this
+// process serves requests. /readyz answers 503 until this replica has read the list for the first
+// time, and again as soon as it shuts down.
+//
+// A replica that loses the store later stays ready. Every replica loses it at the same moment, so
+// readiness would turn an outage of the store into an outage of the site. Until then sessions that the
+// replica can check from memory keep working; GET /status and the metrics show the state.
 //
 // # Answers
 //
@@ -188,6 +200,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 
+	if a.probed(w, r) {
+		return
+	}
 	actor, refused := a.guard(r)
 	if refused != nil {
 		refused.write(w)

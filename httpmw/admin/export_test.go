@@ -1,10 +1,23 @@
 package admin
 
+import (
+	"maps"
+	"slices"
+)
+
 // Routes lists "METHOD path" of every route, for the tests that walk them all.
 func Routes() []string {
 	var list []string
 	for _, r := range routes {
 		list = append(list, r.method+" "+r.path)
+	}
+	return list
+}
+
+// Probes lists "METHOD path" of every probe, in order.
+func Probes() (list []string) {
+	for _, path := range slices.Sorted(maps.Keys(probes)) {
+		list = append(list, "GET "+path)
 	}
 	return list
 }

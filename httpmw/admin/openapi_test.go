@@ -34,7 +34,7 @@ func TestTheDocumentNamesEveryRoute(t *testing.T) {
 			documented = append(documented, strings.ToUpper(method)+" "+path)
 		}
 	}
-	routes := admin.Routes()
+	routes := append(admin.Routes(), admin.Probes()...)
 	slices.Sort(routes)
 	slices.Sort(documented)
 	if diff := cmp.Diff(routes, documented); diff != "" {
@@ -52,7 +52,7 @@ func TestTheDocumentDescribesEveryDocument(t *testing.T) {
 		adminapi.Revocation{}, adminapi.Receipt{}, adminapi.Question{}, adminapi.Finding{}, adminapi.Rotation{}, adminapi.KeyRevocation{},
 		adminapi.Cancellation{}, adminapi.Pruning{}, adminapi.Extension{}, adminapi.Ring{}, adminapi.Key{}, adminapi.Use{}, adminapi.Holders{}, adminapi.Holder{},
 		adminapi.Status{}, adminapi.Promise{}, adminapi.Counters{}, adminapi.Replicas{}, adminapi.Replica{}, adminapi.KeyUse{},
-		adminapi.Problem{},
+		adminapi.Problem{}, adminapi.Health{},
 	} {
 		types[reflect.TypeOf(v).Name()] = v
 	}

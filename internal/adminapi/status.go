@@ -128,3 +128,8 @@ func ReplicasOf(all []revlog.Replica) Replicas {
 	}
 	return d
 }
+
+// Health is the answer of a probe, which anybody may read.
+type Health struct {
+	Status string `json:"status"` // live, ready
+}
