@@ -9,6 +9,7 @@ import (
 	mrand "math/rand/v2"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -309,6 +310,54 @@ func TestLoadSnapshot(t *testing.T) {
 	c.mends(func() { s.Restart() })
 	if v := verdict(c.join(), old); v.Outcome != replica.Refuse {
 		t.Errorf("a replica that boots does not refuse a session revoked before: %+v", v)
+	}
+}
+
+// A server that follows another one is promoted while the replicas write back what both have lost.
+// What they had written by then is lost with the first server, as far as the second has not copied
+// it, and is written again (R26).
+func TestLoadFailoverDuringARepair(t *testing.T) {
+	t.Parallel()
+	primary := redistest.Start(t)
+	c := newCrowd(t, primary)
+	follower := redistest.Start(t, "--replicaof", "127.0.0.1 "+primary.Port)
+	redistest.Await(t, "the replica follows", func() bool { return follower.Info("master_link_status") == "up" })
+	<-time.After(time.Until(c.loaded.Add(2*loadWithin + loadWithin/2)))
+	ada, bob := c.login("ada"), c.login("bob")
+	primary.Do("FLUSHALL")
+	redistest.Await(t, "the replicas write back", func() bool {
+		n, _ := strconv.Atoi(primary.Do("DBSIZE"))
+		return n > 8 // keys of the list itself, and some of the exact set
+	})
+	follower.Do("REPLICAOF", "NO", "ONE")
+	held := 0
+	for key := range strings.FieldsSeq(follower.Do("KEYS", "{wafer}:x:*")) {
+		n, _ := strconv.Atoi(follower.Do("HLEN", key))
+		held += n
+	}
+	t.Logf("promoted with %d of %d sessions", held, *loadEntries)
+	c.serve(follower)
+	primary.Kill()
+	c.revoke("ada")
+	c.refused(ada)
+	c.synced()
+	l := c.join()
+	refused := 0
+	c.await("a replica that boots refuses everything that was revoked", func() bool {
+		for refused < *loadEntries {
+			revoked := bob
+			copy(revoked.Session[:], fmt.Appendf(nil, "revoked %08d", refused))
+			if verdict(l, revoked).Outcome != replica.Refuse {
+				return false
+			}
+			refused++
+		}
+		return true
+	})
+	for i, l := range c.lists {
+		if v := verdict(l, bob); v.Outcome == replica.Refuse {
+			t.Errorf("replica %d refuses a session that was not revoked: %+v", i, v)
+		}
 	}
 }
 
