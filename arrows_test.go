@@ -20,6 +20,7 @@ const module = "github.com/wafer-sessions/wafer"
 // testArrows adds some. Every new package needs an entry here.
 var arrows = map[string][]string{
 	"internal/faults":              {}, // tests only
+	"internal/ops":                 {}, // tests only
 	"internal/jwe":                 {},
 	"internal/meter":               {},
 	"internal/strictjson":          {},
@@ -65,6 +66,7 @@ var testArrows = map[string][]string{
 	"httpmw":                {"internal/meter"},
 	"httpmw/admin":          {"internal/meter"},
 	// tests start a whole application
+	"internal/ops":       {"httpmw", "httpmw/adopt", "httpmw/prom", "keys", "revocation", "revocation/revlog"},
 	"internal/faults":    {"keys", "keys/rediskeys", "revocation", "revocation/redisstore", "httpmw", "internal/redistest", "internal/apptest"},
 	"httpmw/backchannel": {"keys", "revocation/revlog"}, // the rings of its test replicas
 }
@@ -84,7 +86,7 @@ var outside = map[string][]string{
 	"github.com/gorilla/securecookie":     {"httpmw/gorilla", ""}, // "": the tests of this folder
 	"github.com/hashicorp/golang-lru/v2":  {"internal/replica"},
 	"github.com/lestrrat-go/jwx/v3":       {"httpmw/backchannel"},
-	"github.com/prometheus/client_golang": {"httpmw/prom", "cmd/wafer/internal/demo"},
+	"github.com/prometheus/client_golang": {"httpmw/prom", "cmd/wafer/internal/demo", "internal/ops"},
 	"github.com/prometheus/client_model":  {"httpmw/prom"},
 	"github.com/redis/go-redis/v9":        {"keys/rediskeys", "revocation/redisstore", "internal/rediscluster", "internal/redislog", ""},
 	"github.com/spf13/cobra":              {"cmd/wafer"},

@@ -86,7 +86,7 @@ var (
 	states       = []string{"booting", "synced", "stale", "cut_off", "closed", "disabled"}
 	confirmNames = []string{"store", "cached", "failed", "crowded"}
 	readNames    = []string{"ok", "failed"}
-	anomalyNames = []string{"trimmed", "broken", "other_list", "lost", "forged", "unknown", "late", "settled_hit", "settled_miss", "republished", "clock", "denied"}
+	anomalyNames = []string{"trimmed", "broken", "inconsistent", "other_list", "lost", "forged", "unknown", "late", "settled_hit", "settled_miss", "republished", "clock", "denied"}
 )
 
 func collectList(ch chan<- prometheus.Metric, l *revocation.List) {
