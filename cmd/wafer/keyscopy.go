@@ -240,15 +240,22 @@ func (f *keysCopy) merge(cmd *cobra.Command, store ringStore, ring openedRing, r
 	} else if err != nil {
 		return err
 	}
-	before, after := adminapi.RingOf(there, now), adminapi.RingOf(merged, now)
-	if ended := after.RevokedSince(before); len(ended) > 0 {
+	if ended := adminapi.RingOf(merged, now).RevokedSince(adminapi.RingOf(there, now)); len(ended) > 0 {
 		if err := confirm(cmd, fmt.Sprintf("The copy says that %s revoked. Everybody whose session was sealed with it is logged out.", are(ended)), "Import it?"); err != nil {
 			return err
 		}
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), lockTime)
 	defer cancel()
-	if err := ring.Edit(ctx, func(base *keys.Ring) (*keys.Ring, error) { return base.Merge(r) }); err != nil {
+	var before, after adminapi.Ring // what was merged may be newer than what was asked about
+	err = ring.Edit(ctx, func(base *keys.Ring) (*keys.Ring, error) {
+		merged, err := base.Merge(r)
+		if err == nil {
+			before, after = adminapi.RingOf(base, now), adminapi.RingOf(merged, now)
+		}
+		return merged, err
+	})
+	if err != nil {
 		return err
 	}
 	changes, out := adminapi.Changes(before, after), cmd.OutOrStdout()

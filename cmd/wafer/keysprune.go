@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,30 +48,49 @@ func (f *keysChange) prune(cmd *cobra.Command) error {
 		return err
 	}
 	now, out, d := time.Now(), cmd.OutOrStdout(), v.Ring
-	if err := d.CheckPrune(now); err != nil {
+	if err := v.CheckPrune(now); err != nil {
 		return fmt.Errorf("nothing was removed: %w", err)
 	}
-	expired := d.Prunable()
-	if len(expired) > 0 {
+	var removed []adminapi.Key
+	if expired := v.Prunable(); len(expired) > 0 {
 		what := "These keys expired and open nothing any more. They will be removed, and what they sealed can never be opened again:\n  " + strings.Join(used(expired, now), "\n  ")
 		if err := confirm(cmd, what, "Remove them?"); err != nil {
 			return err
 		}
-		if _, d, err = f.change(cmd, p, "/keys/prune", "keys pruned", adminapi.Pruning{Reason: f.reason, Actor: f.actor}); err != nil {
+		before, after, err := f.change(cmd, p, "/keys/prune", "keys pruned", adminapi.Pruning{Reason: f.reason, Actor: f.actor})
+		if errors.Is(err, adminapi.ErrInUse) { // in between
+			err = fmt.Errorf("nothing was removed: %w", err)
+		}
+		if err != nil {
 			return err
 		}
+		d = after
+		gone := before.Without(after)
+		removed, v.Keys = split(v.Keys, func(k adminapi.Key) bool { return slices.Contains(gone, k.ID) })
 	}
 	if *f.json {
 		return printJSON(out, d)
 	}
-	if len(expired) == 0 {
+	if len(removed) == 0 {
 		fmt.Fprintln(out, "No key has expired; nothing to remove.")
 	}
-	for _, line := range used(expired, now) {
+	for _, line := range used(removed, now) {
 		fmt.Fprintf(out, "Removed %s.\n", line)
 	}
 	printKept(out, v.Ring, now)
 	return nil
+}
+
+// split returns the keys for which is returns true, and the others.
+func split(all []adminapi.Key, is func(adminapi.Key) bool) (those, others []adminapi.Key) {
+	for _, k := range all {
+		if is(k) {
+			those = append(those, k)
+		} else {
+			others = append(others, k)
+		}
+	}
+	return those, others
 }
 
 // used says of each key how it was used.

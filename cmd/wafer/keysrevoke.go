@@ -119,7 +119,7 @@ func (f *keyRevoke) run(cmd *cobra.Command, kid string) error {
 	if !ok {
 		return fmt.Errorf("the ring holds no key %s; 'wafer keys list' shows the keys it holds", safe(kid))
 	}
-	if err := confirm(cmd, f.consequences(k, v.unknown, time.Now()), "Revoke it?"); err != nil {
+	if err := confirm(cmd, f.consequences(k, time.Now()), "Revoke it?"); err != nil {
 		return err
 	}
 	if f.admin.url != "" {
@@ -145,7 +145,7 @@ func (f *keyRevoke) run(cmd *cobra.Command, kid string) error {
 // revokedKey is the change of a ring that revokes a key.
 type revokedKey string
 
-func (k revokedKey) Change(r *keys.Ring, now time.Time) (*keys.Ring, error) {
+func (k revokedKey) Change(r *keys.Ring, now time.Time, _ adminapi.Report) (*keys.Ring, error) {
 	return r.Revoke(now, string(k))
 }
 
@@ -278,14 +278,13 @@ func (f *keyRevoke) otherwise() string {
 	return ""
 }
 
-// consequences says what is about to happen to the key. unknown is why it is not known how the key was
-// used.
-func (f *keyRevoke) consequences(k adminapi.Key, unknown error, now time.Time) string {
+// consequences says what is about to happen to the key.
+func (f *keyRevoke) consequences(k adminapi.Key, now time.Time) string {
 	what := fmt.Sprintf("The key %s is %s.", safe(k.ID), safe(k.State))
 	if k.State == keys.Sealing.String() {
 		what += fmt.Sprintf(" It has sealed every session since %s. A new key takes over at once.", utc(k.NotBefore))
 	}
-	what += "\n" + evidence(k, unknown, now)
+	what += "\n" + evidence(k, now)
 	switch {
 	case !f.keyOnly && !f.ringOnly:
 		what += "\nEverybody is logged out, whichever key sealed their session."
@@ -298,9 +297,9 @@ func (f *keyRevoke) consequences(k adminapi.Key, unknown error, now time.Time) s
 }
 
 // evidence says when a key was last used, and by how many of the running replicas.
-func evidence(k adminapi.Key, unknown error, now time.Time) string {
+func evidence(k adminapi.Key, now time.Time) string {
 	switch {
-	case unknown != nil || k.Use == nil:
+	case k.Use == nil:
 		return "It is not known when it was last used."
 	case k.Use.Sealed == nil && k.Use.Opened == nil:
 		return "It has not been used yet, as far as is known."

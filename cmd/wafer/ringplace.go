@@ -34,7 +34,7 @@ type ringView struct {
 
 // A ringChange is a document of the admin API that asks for a change of the ring.
 type ringChange interface {
-	Change(r *keys.Ring, now time.Time) (*keys.Ring, error)
+	Change(r *keys.Ring, now time.Time, report adminapi.Report) (*keys.Ring, error)
 }
 
 // placeFlags say where the ring is, and which list of revocations knows the replicas that have it.
@@ -123,12 +123,17 @@ func (f *placeFlags) editor(ctx context.Context) (ringPlace, error) {
 }
 
 func (p *editorPlace) ring(ctx context.Context) (ringView, error) {
+	return p.view(ctx, p.opened.Ring(), time.Now()), nil
+}
+
+// view describes r with what is known of the use of its keys.
+func (p *editorPlace) view(ctx context.Context, r *keys.Ring, now time.Time) ringView {
 	running, err := p.replicas(ctx)
-	r, now := p.opened.Ring(), time.Now()
+	d := adminapi.ReportedRing(r, now, running, keys.MeterFor(p.opened))
 	if err != nil {
-		return ringView{adminapi.RingOf(r, now), err}, nil
+		d = d.WithoutReplicas()
 	}
-	return ringView{Ring: adminapi.ReportedRing(r, now, running, keys.MeterFor(p.opened))}, nil
+	return ringView{d, err}
 }
 
 var errNoRegistry = errors.New("name the list of revocations with --redis URL, or ask an application with --admin URL")
@@ -152,12 +157,16 @@ func (p *editorPlace) replicas(ctx context.Context) ([]revlog.Replica, error) {
 func (p *editorPlace) change(ctx context.Context, _ string, asked ringChange) (before, after adminapi.Ring, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lockTime)
 	defer cancel()
-	now := time.Now()
 	err = p.opened.Edit(ctx, func(r *keys.Ring) (*keys.Ring, error) {
+		now := time.Now()
 		before = adminapi.RingOf(r, now)
-		return asked.Change(r, now)
+		next, err := asked.Change(r, now, func(r *keys.Ring, now time.Time) adminapi.Ring { return p.view(ctx, r, now).Ring })
+		if err == nil {
+			after = adminapi.RingOf(next, now)
+		}
+		return next, err
 	})
-	return before, adminapi.RingOf(p.opened.Ring(), now), err
+	return before, after, err
 }
 
 func (p *editorPlace) Close() (err error) {

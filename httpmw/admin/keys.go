@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,21 +18,19 @@ import (
 // longestWait is how long a new key may wait at most, and how old one may have to be.
 const longestWait = 366 * 24 * time.Hour
 
-func (a *api) listKeys(c *call) (any, error) { return a.reported(c), nil }
+func (a *api) listKeys(c *call) (any, error) { return a.report(c)(a.keys.Ring(), time.Now()), nil }
 
-func (a *api) ring() adminapi.Ring { return adminapi.RingOf(a.keys.Ring(), time.Now()) }
-
-// reported is ring with what is known of the use of the keys: what the source counts over the fleet,
-// and what the replicas report, if the store answers.
-func (a *api) reported(c *call) adminapi.Ring {
-	running, err := a.list.Replicas(c.Context())
-	d := adminapi.ReportedRing(a.keys.Ring(), time.Now(), running, keys.MeterFor(a.keys))
-	if err != nil {
-		for i := range d.Keys {
-			d.Keys[i].Replicas = nil // not known
+// report tells of the use of the keys what the source counts over the fleet, and what the replicas
+// report, if there is a list and its store answers.
+func (a *api) report(c *call) adminapi.Report {
+	return func(r *keys.Ring, now time.Time) adminapi.Ring {
+		running, err := a.list.Replicas(c.Context())
+		d := adminapi.ReportedRing(r, now, running, keys.MeterFor(a.keys))
+		if err != nil || !a.list.Replica().Enabled() {
+			d = d.WithoutReplicas()
 		}
+		return d
 	}
-	return d
 }
 
 func (a *api) rotateKeys(c *call) (any, error) {
@@ -78,9 +77,6 @@ func (a *api) pruneKeys(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.reported(c).CheckPrune(time.Now()); err != nil {
-		return nil, refuse(http.StatusConflict, "in_use", sentence(err))
-	}
 	return a.change(c, "admin: keys pruned", by, asked.Change)
 }
 
@@ -101,19 +97,23 @@ func (a *api) extendRing(c *call) (any, error) {
 
 // change changes the ring, and writes the audit line unless nothing had to change. It answers with the
 // ring.
-func (a *api) change(c *call, what string, by audit.By, change func(*keys.Ring, time.Time) (*keys.Ring, error), attrs ...slog.Attr) (any, error) {
-	before := a.ring()
+func (a *api) change(c *call, what string, by audit.By, change func(*keys.Ring, time.Time, adminapi.Report) (*keys.Ring, error), attrs ...slog.Attr) (any, error) {
+	var changes []slog.Attr
 	err := a.edit(c, func(r *keys.Ring, now time.Time) (*keys.Ring, error) {
-		before = adminapi.RingOf(r, now)
-		return change(r, now)
+		next, err := change(r, now, a.report(c))
+		if err == nil {
+			changes = adminapi.Changes(adminapi.RingOf(r, now), adminapi.RingOf(next, now))
+		}
+		return next, err
 	})
-	if changes := adminapi.Changes(before, a.ring()); err != nil || len(changes) > 0 {
-		audit.Log(c.Context(), a.log, what, by, err, append(attrs, changes...)...)
-	}
 	if err != nil {
+		audit.Log(c.Context(), a.log, what, by, err, attrs...)
 		return nil, err
 	}
-	return a.ring(), nil
+	if len(changes) > 0 {
+		audit.Log(c.Context(), a.log, what, by, nil, append(attrs, changes...)...)
+	}
+	return adminapi.RingOf(a.keys.Ring(), time.Now()), nil
 }
 
 // revokeKey marks the key in the ring, which decides for good. Then it announces the key in the list,
@@ -128,9 +128,12 @@ func (a *api) revokeKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !isKeyID(c.kid) {
+		return nil, keys.ErrUnknownKey // the path may hold anything, and goes into no audit line
+	}
 	err = a.markKey(c)
 	if errors.Is(err, keys.ErrUnknownKey) {
-		return nil, err // nothing was done, so there is nothing to audit, and the path may hold anything
+		return nil, err // nothing was done, so there is nothing to audit
 	}
 	attrs := []slog.Attr{slog.String("kid", c.kid), slog.Bool("key_only", asked.KeyOnly)}
 	var got revocation.Receipt
@@ -150,6 +153,12 @@ func (a *api) revokeKey(c *call) (any, error) {
 			"The key is revoked in the ring. This application has no revocation list, so nothing more can be done.")
 	}
 	return nil, unavailable("unavailable", "The key is revoked in the ring, but the store did not acknowledge it for the list. Ask again.")
+}
+
+// isKeyID reports whether s has the form of the id of a key: 64 bits in base64url.
+func isKeyID(s string) bool {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	return err == nil && len(b) == 8 && len(s) == base64.RawURLEncoding.EncodedLen(len(b))
 }
 
 // markKey revokes the key in the ring. A ring that this replica cannot change is left alone if the
@@ -181,7 +190,7 @@ func (a *api) edit(c *call, change func(*keys.Ring, time.Time) (*keys.Ring, erro
 		return keys.ErrReadOnly
 	}
 	err := editor.Edit(c.Context(), func(r *keys.Ring) (*keys.Ring, error) { return change(r, time.Now()) })
-	for _, known := range []error{nil, keys.ErrReadOnly, keys.ErrPending, keys.ErrFull, keys.ErrUnknownKey, keys.ErrShorter, keys.ErrNothingPending} {
+	for _, known := range []error{nil, keys.ErrReadOnly, keys.ErrPending, keys.ErrFull, keys.ErrUnknownKey, keys.ErrShorter, keys.ErrNothingPending, adminapi.ErrInUse} {
 		if errors.Is(err, known) {
 			return err
 		}

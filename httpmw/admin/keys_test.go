@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"context"
 	"net/http"
 	"path/filepath"
 	"regexp"
@@ -215,12 +216,63 @@ func TestPruneKeepsWhatALivingSessionMayNeed(t *testing.T) {
 	if n := len(f.states()); n != 3 {
 		t.Errorf("%d keys are left, want 3", n)
 	}
-	if log := f.log.String(); log != "" {
-		t.Errorf("an audit line of nothing: %s", log)
+	if entries := f.log.entries(t); len(entries) != 1 || entries[0]["msg"] != "admin: keys pruned" || entries[0]["error"] == nil || entries[0]["removed"] != nil {
+		t.Errorf("audit lines of a refused pruning: %s", f.log)
 	}
 }
 
-// R25: the ring decides, the list announces, and everyone goes too unless that is declined.
+// meanwhile is a source in which something happens right before each edit.
+type meanwhile struct {
+	*keys.File
+	happens func()
+}
+
+func (m meanwhile) Edit(ctx context.Context, edit func(*keys.Ring) (*keys.Ring, error)) error {
+	m.happens()
+	return m.File.Edit(ctx, edit)
+}
+
+// A replica that seals with an expired key at the last moment is heard too.
+func TestPruneChecksWhatIsNeededWhileItEdits(t *testing.T) {
+	f := start(t)
+	f.serve(meanwhile{f.threeKeys(), func() {
+		stuck := revlog.Replica{ID: "stuck", Host: "web-3", Keys: []revlog.KeyUse{{ID: "gbG68j47-e4", Seals: 1, Sealed: time.Now()}}}
+		if err := f.store.Register(t.Context(), stuck, time.Hour); err != nil {
+			t.Error(err)
+		}
+	}})
+	f.post("/keys/prune", "").want(t, http.StatusConflict, "in_use")
+	if n := len(f.states()); n != 3 {
+		t.Errorf("%d keys are left, want 3", n)
+	}
+}
+
+// An audit line says what its own change did, and not what others did meanwhile.
+func TestAuditOfAChangeThatOthersInterrupt(t *testing.T) {
+	f := start(t)
+	file := f.threeKeys()
+	extend := func() {
+		file.Edit(t.Context(), func(r *keys.Ring) (*keys.Ring, error) { return r.Extend(time.Now(), 48*time.Hour) })
+	}
+	f.serve(interrupted{file, extend})
+	f.post("/keys/rotate", "").want(t, http.StatusOK, "")
+	entries := f.log.entries(t)
+	if len(entries) != 1 || entries[0]["added"] == nil || entries[0]["max_session"] != nil {
+		t.Errorf("audit lines: %s", f.log)
+	}
+}
+
+// interrupted is a source in which something happens right after each edit.
+type interrupted struct {
+	*keys.File
+	happens func()
+}
+
+func (m interrupted) Edit(ctx context.Context, edit func(*keys.Ring) (*keys.Ring, error)) error {
+	defer m.happens()
+	return m.File.Edit(ctx, edit)
+}
+
 // metered is a source that counts over a fleet.
 type metered struct {
 	*keys.File
@@ -244,6 +296,7 @@ func TestPruneKeepsWhatTheSourceSaysIsNeeded(t *testing.T) {
 	}
 }
 
+// R25: the ring decides, the list announces, and everyone goes too unless that is declined.
 func TestRevokeKey(t *testing.T) {
 	for _, row := range []struct {
 		name, body string
@@ -279,6 +332,27 @@ func TestRevokeKeyThatIsNone(t *testing.T) {
 	f.post("/keys/AAAAAAAAAAA/revoke", "").want(t, http.StatusNotFound, "no_key")
 	if _, ok, err := f.list.Revoked(t.Context(), revocation.Everyone()); ok || err != nil {
 		t.Errorf("everyone revoked: %v, %v", ok, err)
+	}
+}
+
+// The path may hold anything. An audit line holds the id of a key, or there is none.
+func TestRevokeKeyAuditsOnlyIDsOfKeys(t *testing.T) {
+	f := start(t)
+	for _, source := range []keys.Source{f.keys, keys.Static(f.keys.Ring())} {
+		f.serve(source)
+		for _, kid := range []string{
+			"a%20key%20that%20is%20none", "AAAAAAAAAAA%0Amsg=forged", "AAAAAAAAAAAA", "AAAAAAAAAA", "AAAAAAAAAAB",
+			"AAAAAAAAAA%0A", strings.Repeat("A", 8000),
+		} {
+			f.post("/keys/"+kid+"/revoke", "").want(t, http.StatusNotFound, "no_key")
+		}
+	}
+	if log := f.log.String(); log != "" {
+		t.Errorf("audit lines: %s", log)
+	}
+	f.post("/keys/AAAAAAAAAAA/revoke", "").want(t, http.StatusNotImplemented, "read_only")
+	if entries := f.log.entries(t); len(entries) != 1 || entries[0]["kid"] != "AAAAAAAAAAA" {
+		t.Errorf("audit lines: %s", f.log)
 	}
 }
 
@@ -350,6 +424,13 @@ func TestWithoutAList(t *testing.T) {
 	f.serve(f.keys)
 	f.post("/revocations", `{"scope":"everyone"}`).want(t, http.StatusNotImplemented, "disabled")
 	f.request(http.MethodGet, "/status", "").want(t, http.StatusOK, "")
+
+	// Nothing is known of its replicas.
+	got := f.request(http.MethodGet, "/keys", "")
+	got.want(t, http.StatusOK, "")
+	if text := mustJSON(t, got.body); strings.Contains(text, `"replicas"`) {
+		t.Errorf("keys without a list: %s", text)
+	}
 }
 
 // The audit log says who, what and why, and names no user, token or key.

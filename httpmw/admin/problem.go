@@ -68,6 +68,8 @@ func problemOf(err error) *problem {
 		return refuse(http.StatusConflict, "shorter", "The ring allows longer sessions already. The limit cannot be lowered.")
 	case errors.Is(err, keys.ErrNothingPending):
 		return refuse(http.StatusConflict, "no_pending", "No new key is waiting, or it begins to seal within a minute: a replica may not learn in time that it must not.")
+	case errors.Is(err, adminapi.ErrInUse):
+		return refuse(http.StatusConflict, "in_use", sentence(err))
 	case errors.Is(err, keys.ErrFull):
 		return refuse(http.StatusConflict, "full", "The ring is full. POST /keys/prune removes the keys that expired.")
 	case errors.Is(err, revocation.ErrClosed):

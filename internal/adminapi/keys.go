@@ -42,8 +42,11 @@ type KeyRevocation struct {
 	Actor   string `json:"actor,omitempty"`
 }
 
+// A Report describes a ring with what is known of the use of its keys, as [ReportedRing] does.
+type Report func(r *keys.Ring, now time.Time) Ring
+
 // Change adds a key to r.
-func (a Rotation) Change(r *keys.Ring, now time.Time) (*keys.Ring, error) {
+func (a Rotation) Change(r *keys.Ring, now time.Time, _ Report) (*keys.Ring, error) {
 	how := keys.Rotation{After: seconds(a.After), Immediate: a.Immediate}
 	if a.IfOlderThan == 0 {
 		return r.Rotate(now, how)
@@ -52,13 +55,21 @@ func (a Rotation) Change(r *keys.Ring, now time.Time) (*keys.Ring, error) {
 }
 
 // Change takes back the rotation whose new key is waiting.
-func (Cancellation) Change(r *keys.Ring, now time.Time) (*keys.Ring, error) { return r.Cancel(now) }
+func (Cancellation) Change(r *keys.Ring, now time.Time, _ Report) (*keys.Ring, error) {
+	return r.Cancel(now)
+}
 
-// Change removes the expired keys from r.
-func (Pruning) Change(r *keys.Ring, now time.Time) (*keys.Ring, error) { return r.Prune(now), nil }
+// Change removes the expired keys from r. If a living session may still need one of them, the error
+// is an [ErrInUse].
+func (Pruning) Change(r *keys.Ring, now time.Time, report Report) (*keys.Ring, error) {
+	if err := report(r, now).CheckPrune(now); err != nil {
+		return nil, err
+	}
+	return r.Prune(now), nil
+}
 
 // Change makes r a ring for longer sessions.
-func (a Extension) Change(r *keys.Ring, now time.Time) (*keys.Ring, error) {
+func (a Extension) Change(r *keys.Ring, now time.Time, _ Report) (*keys.Ring, error) {
 	return r.Extend(now, seconds(a.MaxSession))
 }
 
@@ -82,7 +93,7 @@ type Key struct {
 	Prunable  bool       `json:"prunable,omitempty"` // it expired, and a pruning removes it
 	Needed    *time.Time `json:"needed,omitempty"`   // a living session may need it until then; absent: until exp
 	Use       *Use       `json:"use,omitempty"`      // absent: not known
-	Replicas  *Holders   `json:"replicas,omitempty"` // absent: not known, or expired
+	Replicas  *Holders   `json:"replicas,omitempty"` // absent: no list, the store does not answer, or expired
 }
 
 // RingOf describes r as it is at now.

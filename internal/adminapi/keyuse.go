@@ -72,6 +72,15 @@ func ReportedRing(r *keys.Ring, now time.Time, running []revlog.Replica, m *keys
 	return d
 }
 
+// WithoutReplicas returns d if it is not known which replicas have the keys.
+func (d Ring) WithoutReplicas() Ring {
+	d.Keys = slices.Clone(d.Keys)
+	for i := range d.Keys {
+		d.Keys[i].Replicas = nil
+	}
+	return d
+}
+
 // useOf returns what the replicas report of a key.
 func useOf(k keys.Key, running []revlog.Replica) (use revlog.KeyUse, h Holders) {
 	h.Of = len(running)
