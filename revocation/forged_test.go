@@ -355,3 +355,29 @@ func TestR32WhatAForgeryOverwroteIsPutBack(t *testing.T) {
 		}
 	})
 }
+
+// R32: the same by a replica that has not read the first revocation yet. It reads before it
+// overwrites. Otherwise a session could begin that the first one ends a moment later.
+func TestR32WhatAForgeryHidesIsReadBeforeItIsOverwritten(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		here, there := open(t, store), open(t, store)
+		time.Sleep(time.Minute)
+		revoke(t, there, revocation.Everyone()) // which the other one has not read
+		store.puts(forgery(here, revocation.Everyone()))
+		if _, err := here.Revoke(t.Context(), revocation.Everyone(), revocation.Options{Before: time.Now().Add(-30 * time.Second)}); err != nil {
+			t.Fatal(err)
+		}
+		s, err := here.Replica().Begin(t.Context(), replica.Login{Subject: here.Tag(revocation.Subject("ada"))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := token(here, 1, s, "ada")
+		for range 20 {
+			for _, l := range []*revocation.List{here, there} {
+				wantVerdict(t, "a login after it", verdict(t, l, q), replica.Accept, replica.None)
+			}
+			time.Sleep(within / 10)
+		}
+	})
+}

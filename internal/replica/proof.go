@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -13,6 +14,9 @@ import (
 // errForged says that the store holds an unverified entry. What it stands in the place of
 // is not known, so the answer decides nothing (R32).
 var errForged = errors.New("revocation: a revocation in the store has a wrong proof, or a kind that needs a newer release (the log says which)")
+
+// errUnread is an errForged about a global entry that may hide one that this replica has not read.
+var errUnread = fmt.Errorf("%w: it may hide what this process has not read yet", errForged)
 
 // errHidden is an errForged about global entries alone, in the answer for a session that is
 // about to begin.
@@ -73,17 +77,26 @@ func (l *Replica) believe(q revlog.Question, a *revlog.Answer) (err error) {
 // unhide adds to a the entry about everyone from a view that has read as far as a. With
 // errHidden, a lacks it, because a forged one stands in its place.
 func (l *Replica) unhide(ctx context.Context, a *revlog.Answer) error {
-	read := func() bool {
-		v := l.view.Load()
-		return v.head.ID == a.Head.ID && v.last.N >= a.Head.N && l.fresh(time.Now())
-	}
-	if !read() && !l.await(ctx, 2, read) { // a read that is under way may have been sent before
+	if !l.reads(ctx, a.Head) {
 		return errForged
 	}
 	if e, ok := l.view.Load().globals[revlog.Key{Scope: revlog.ScopeEveryone}]; ok {
 		a.Found = append(a.Found, e)
 	}
 	return nil
+}
+
+// hasRead reports whether the view is in step and has read as far as the head h.
+func (l *Replica) hasRead(h revlog.Head) bool {
+	v := l.view.Load()
+	return v.head.ID == h.ID && v.last.N >= h.N && l.fresh(time.Now())
+}
+
+// reads waits until hasRead(h), for at most two turns, and reports whether it came to that. A read
+// that is under way may have been sent before h.
+func (l *Replica) reads(ctx context.Context, h revlog.Head) bool {
+	read := func() bool { return l.hasRead(h) }
+	return read() || l.await(ctx, 2, read)
 }
 
 // followed reports whether there is a view and it is in step.
@@ -181,7 +194,8 @@ func (l *Replica) instead(w revlog.Write, results []revlog.Result) (again revlog
 }
 
 // overForgeries completes the write w, which the store answered with out: it repeats what
-// an unverified entry kept from being written.
+// an unverified entry kept from being written. If that entry is a global one, it fails with
+// errUnread until the view holds everything that the entry may hide.
 func (l *Replica) overForgeries(ctx context.Context, w revlog.Write, out revlog.Written) (revlog.Written, error) {
 	was := w.Asserts()
 	for i, r := range out.Results {
@@ -192,6 +206,10 @@ func (l *Replica) overForgeries(ctx context.Context, w revlog.Write, out revlog.
 	again, places := l.instead(w, out.Results)
 	if again == nil {
 		return out, nil
+	}
+	over := func(i int) bool { return was[i].Scope.Global() }
+	if slices.ContainsFunc(places, over) && !l.hasRead(out.Head) {
+		return out, errUnread
 	}
 	more, err := l.store.Write(ctx, again)
 	if err != nil {

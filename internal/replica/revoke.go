@@ -90,11 +90,18 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 	return l.receipt(w, !o.Before.IsZero())
 }
 
-// append sends one revocation to the store.
+// append sends one revocation to the store. If a forged entry stands in its place that may hide
+// what this replica has not read, append reads first.
 func (l *Replica) append(ctx context.Context, list revlog.ListID, a revlog.Assertion, now time.Time) (revlog.Written, error) {
-	w, err := l.send(ctx, revlog.Append{
-		List: list, Floor: l.clock.present(now), Skew: l.Within(), Assertions: []revlog.Assertion{a}, Request: newRequest(), Ack: l.config.Ack,
-	})
+	send := func() (revlog.Written, error) {
+		return l.send(ctx, revlog.Append{
+			List: list, Floor: l.clock.present(now), Skew: l.Within(), Assertions: []revlog.Assertion{a}, Request: newRequest(), Ack: l.config.Ack,
+		})
+	}
+	w, err := send()
+	if err == errUnread && l.reads(ctx, w.Head) {
+		w, err = send()
+	}
 	if err == nil {
 		l.clock.heard(w.Head.MS, true)
 	}
