@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -9,7 +10,7 @@ import (
 
 // variables are the environment variables that stand for flags that are not given. The key encryption
 // key and the token of the admin API have variables and no flags: a flag shows in the list of
-// processes.
+// processes. For a flag that may be given several times, a variable holds a list as PATH does.
 var variables = map[string]string{
 	"redis": "WAFER_REDIS", "prefix": "WAFER_PREFIX",
 	"file": "WAFER_RING", "kek-file": "WAFER_KEK_FILE",
@@ -44,8 +45,14 @@ func readEnvironment(cmd *cobra.Command) error {
 		if _, ok := f.Annotations[hasVariable]; !ok || excluded(cmd, name) {
 			continue
 		}
-		if err := f.Value.Set(os.Getenv(variable)); err != nil {
-			return usagef("%s: %w", variable, err)
+		values := []string{os.Getenv(variable)}
+		if _, several := f.Value.(interface{ GetSlice() []string }); several {
+			values = filepath.SplitList(values[0])
+		}
+		for _, v := range values {
+			if err := f.Value.Set(v); err != nil {
+				return usagef("%s: %w", variable, err)
+			}
 		}
 	}
 	return nil

@@ -114,7 +114,7 @@ func useCells(k adminapi.Key, now time.Time) []cell {
 func printUse(w io.Writer, v ringView) {
 	fmt.Fprintln(w)
 	if v.unknown != nil {
-		fmt.Fprintf(w, "It is not known which replicas have the keys: %s.\n", plain(v.unknown))
+		fmt.Fprintf(w, "It is not known which replicas have the keys: %s.\n", withoutPackages(v.unknown))
 		return
 	}
 	behind := false
@@ -157,9 +157,4 @@ func holders(all []adminapi.Holder) string {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(names, ", ")
-}
-
-// plain returns the text of an error without the package that it comes from.
-func plain(err error) string {
-	return strings.TrimPrefix(packageNames.ReplaceAllString(": "+err.Error(), ": "), ": ")
 }

@@ -71,14 +71,14 @@ func (f *placeFlags) create(cmd *cobra.Command, r *keys.Ring, asJSON bool) (ring
 	if err != nil {
 		return nil, err
 	}
-	makes := isMissing(f.ring.kekFile)
+	makes := isMissing(f.ring.firstKEKFile())
 	ctx, cancel := context.WithTimeout(cmd.Context(), lockTime)
 	defer cancel()
 	if err := store.create(ctx, r); err != nil {
 		return store, err
 	}
 	if makes {
-		fmt.Fprintf(notes(cmd, asJSON), keepApart, f.ring.kekFile)
+		fmt.Fprintf(notes(cmd, asJSON), keepApart, f.ring.firstKEKFile())
 	}
 	if f.ring.plaintext {
 		fmt.Fprintf(cmd.ErrOrStderr(), "The ring is in plain text: anybody who reads %s can forge every session.\n", f.reads())

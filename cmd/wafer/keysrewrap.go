@@ -26,7 +26,8 @@ KEK file does not exist, the command makes it.
 Replicas that run with both KEKs (keys.KEKs) follow by themselves. Those that run
 with the old KEK alone keep the ring that they have, and see no change of it until
 you restart them with the new KEK. So give all replicas both KEKs first, then
-rewrap the ring, and then take the old KEK away.`,
+rewrap the ring, and then take the old KEK away. Meanwhile, give --kek-file twice
+to other commands: they open the ring with either KEK.`,
 		Example: `  wafer keys rewrap --file ring.jwe --kek-file kek --new-kek-file kek2
   wafer keys rewrap --redis redis://localhost:6379 --kek-file kek --new-kek-file kek2
   wafer keys rewrap --file ring.json --insecure-plaintext --new-kek-file kek`,

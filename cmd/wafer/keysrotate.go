@@ -263,7 +263,7 @@ func (f *keyRotate) late(d adminapi.Ring, v ringView, kid string) error {
 	k, _ := d.Key(kid)
 	switch h := k.Replicas; {
 	case h == nil && v.unknown != nil:
-		return fmt.Errorf("after %s it is not known which replicas have key %s: %s", after, safe(kid), plain(v.unknown))
+		return fmt.Errorf("after %s it is not known which replicas have key %s: %s", after, safe(kid), withoutPackages(v.unknown))
 	case h == nil || h.Of == 0:
 		return fmt.Errorf("after %s no running replica reports keys. Is this the list of the application?", after)
 	default:

@@ -138,7 +138,7 @@ var errNoList = errors.New("there is no list there; start an application, or beg
 
 // ringIfGiven is readRing for commands that can do without a ring. It returns nil if none is given.
 func (f *listFlags) ringIfGiven(ctx context.Context) (*keys.Ring, error) {
-	if f.ring.file == "" && (f.redis == "" || f.ring == (ringFlags{}) && os.Getenv(kekVariable) == "") {
+	if f.ring.file == "" && (f.redis == "" || !f.ring.namesKEK() && os.Getenv(kekVariable) == "") {
 		return nil, nil
 	}
 	ring, err := f.readRing(ctx)

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,16 +25,16 @@ const (
 
 // ringFlags say which file a ring is in, and what the ring is encrypted with, wherever it is.
 type ringFlags struct {
-	file                    string
-	kekFile, passphraseFile string
-	plaintext               bool
+	file                      string
+	kekFiles, passphraseFiles []string // several while the KEK changes
+	plaintext                 bool
 }
 
 func (f *ringFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.file, "file", "", "`FILE` with the ring")
-	flags.StringVar(&f.kekFile, "kek-file", "", "`FILE` with the key encryption key: 32 bytes, raw or in unpadded\nbase64url; "+kekVariable+" may hold the key itself")
-	flags.StringVar(&f.passphraseFile, "passphrase-file", "", "`FILE` with a passphrase, in place of the key encryption key")
+	flags.StringArrayVar(&f.kekFiles, "kek-file", nil, "`FILE` with the key encryption key: 32 bytes, raw or in unpadded\nbase64url; give the flag twice while the key changes; "+kekVariable+" may\nhold the key itself, or several with commas")
+	flags.StringArrayVar(&f.passphraseFiles, "passphrase-file", nil, "`FILE` with a passphrase, in place of the key encryption key")
 	flags.BoolVar(&f.plaintext, "insecure-plaintext", false, "the ring is not encrypted: anybody who reads it can forge every\nsession")
 	orVariable(cmd, "file", "kek-file")
 	for _, name := range []string{"file", "kek-file", "passphrase-file"} {
@@ -38,16 +42,67 @@ func (f *ringFlags) add(cmd *cobra.Command) {
 	}
 }
 
+// kek returns the KEK of the ring. If several are named, the ring may be under any of them, and a new
+// ring is encrypted with the first.
 func (f *ringFlags) kek() (keys.KEK, error) {
-	n := namedKEK{file: f.kekFile, passphraseFile: f.passphraseFile, plaintext: f.plaintext, variable: kekVariable}
-	kek, _, err := n.kek("what is the ring encrypted with? Give --kek-file FILE ('wafer keys new' makes the file), --passphrase-file FILE, or set " + kekVariable)
-	return kek, err
+	var all []keys.KEK
+	for _, path := range f.kekFiles {
+		all = append(all, keys.KEKFile(path))
+	}
+	for _, path := range f.passphraseFiles {
+		all = append(all, keys.PassphraseFile(path))
+	}
+	switch {
+	case f.plaintext && len(all) > 0:
+		return keys.KEK{}, usagef("give one of --kek-file, --passphrase-file and --insecure-plaintext")
+	case f.plaintext:
+		return keys.InsecurePlaintext(), nil
+	case len(all) == 0 && os.Getenv(kekVariable) != "":
+		all = variableKEKs(kekVariable)
+	case len(all) == 0:
+		return keys.KEK{}, usagef("what is the ring encrypted with? Give --kek-file FILE ('wafer keys new' makes the file), --passphrase-file FILE, or set %s", kekVariable)
+	}
+	if len(all) == 1 {
+		return all[0], nil
+	}
+	return keys.KEKs(all[0], all[1:]...), nil
 }
 
-// A namedKEK is a key encryption key, as flags with a common prefix name it: --new-kek-file,
-// --new-passphrase-file, --new-insecure-plaintext.
+// namesKEK reports whether flags say what the ring is encrypted with.
+func (f *ringFlags) namesKEK() bool {
+	return len(f.kekFiles)+len(f.passphraseFiles) > 0 || f.plaintext
+}
+
+// firstKEKFile returns the file of the KEK that a new ring is encrypted with, "" if that is in no file.
+func (f *ringFlags) firstKEKFile() string {
+	if len(f.kekFiles) == 0 {
+		return ""
+	}
+	return f.kekFiles[0]
+}
+
+// variableKEKs returns the KEKs that a variable holds, with commas between them.
+func variableKEKs(name string) (all []keys.KEK) {
+	values := strings.Split(os.Getenv(name), ",")
+	if len(values) == 1 {
+		return []keys.KEK{keys.KEKEnv(name)}
+	}
+	for i, text := range values {
+		all = append(all, keys.KEKFunc(func(context.Context) ([]byte, error) {
+			b, err := base64.RawURLEncoding.Strict().DecodeString(strings.TrimSpace(text))
+			if err != nil || len(b) != 32 {
+				return nil, fmt.Errorf("value %d of %s is not 32 bytes in unpadded base64url", i+1, name)
+			}
+			return b, nil
+		}))
+	}
+	return all
+}
+
+// A namedKEK is one key encryption key, as flags with a common prefix name it: --to-kek-file,
+// --to-passphrase-file, --to-insecure-plaintext.
 type namedKEK struct {
-	prefix               string // of the flags: "", "new-"
+	prefix               string // of the flags: "new-", "to-", "from-"
 	variable             string // of the environment, which may hold the key itself
 	file, passphraseFile string
 	plaintext            bool

@@ -41,12 +41,12 @@ func (f *listFlags) ringStore() (ringStore, error) {
 		return nil, err
 	}
 	if f.ring.file != "" {
-		return fileRing{f.ring.file, kek, f.ring.kekFile}, nil
+		return fileRing{f.ring.file, kek}, nil
 	}
 	if _, err := redisstore.ParseURL(f.redis); err != nil {
 		return nil, usageError{err}
 	}
-	return redisRing{f.redis, f.prefix, kek, f.ring.kekFile, f.allowVolatile}, nil
+	return redisRing{f.redis, f.prefix, kek, f.ring.firstKEKFile(), f.allowVolatile}, nil
 }
 
 // openRing opens the ring in --file, or in the Redis of --redis.
@@ -60,9 +60,8 @@ func (f *listFlags) openRing(ctx context.Context) (openedRing, error) {
 
 // A fileRing is a ring in a file.
 type fileRing struct {
-	path    string
-	kek     keys.KEK
-	kekFile string
+	path string
+	kek  keys.KEK
 }
 
 func (f fileRing) String() string { return f.path }
@@ -98,7 +97,7 @@ type redisRing struct {
 	url           string // that ParseURL reads
 	prefix        string
 	kek           keys.KEK
-	kekFile       string
+	kekFile       string // that create creates; "": none
 	allowVolatile bool
 }
 

@@ -108,7 +108,13 @@ func (e usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-var packageNames = regexp.MustCompile(`(: (boltstore|keys|rediskeys|redisstore|revocation))+: `)
+var packageNames = regexp.MustCompile(`([:;])( (boltstore|keys|rediskeys|redisstore|revocation):)+ `)
+
+// withoutPackages returns the text of an error without the packages that it comes from, which a reader
+// does not care about.
+func withoutPackages(err error) string {
+	return strings.TrimPrefix(packageNames.ReplaceAllString(": "+err.Error(), "$1 "), ": ")
+}
 
 // run executes root, says what went wrong, and returns the exit status.
 func run(ctx context.Context, root *cobra.Command, args []string) int {
@@ -117,9 +123,7 @@ func run(ctx context.Context, root *cobra.Command, args []string) int {
 	if err == nil {
 		return 0
 	}
-	// The reader does not care which package an error comes from.
-	text := packageNames.ReplaceAllString(": "+err.Error(), ": ")
-	fmt.Fprintf(cmd.ErrOrStderr(), "wafer%s\n", text)
+	fmt.Fprintf(cmd.ErrOrStderr(), "wafer: %s\n", withoutPackages(err))
 	if errors.As(err, new(usageError)) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "See '%s --help'.\n", cmd.CommandPath())
 		return exitUsage
