@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,8 +28,8 @@ If the file of --kek-file does not exist, the command makes it too. Keep it apar
 from the ring and from its backups: anybody who has both can forge every session.
 WAFER_KEK holds the key itself: 32 random bytes in unpadded base64url.
 
-If a Redis lost its ring while replicas run, they write the old ring back within
-seconds, in place of the new one.`,
+If a Redis lost its ring while replicas run, they write the old ring back. So in
+Redis the command takes some seconds, and fails if the old ring comes back.`,
 		Example: `  wafer keys new --file ring.jwe --kek-file kek
   wafer keys new --redis redis://localhost:6379 --kek-file kek
   WAFER_KEK=$(openssl rand 32 | basenc --base64url | tr -d '=\n') wafer keys new --file ring.jwe`,
@@ -44,6 +43,9 @@ seconds, in place of the new one.`,
 			return usagef("--max-session is at most %s", span(keys.LongestSession))
 		}
 		r := keys.Generate(time.Duration(maxSession))
+		if f.ring.file == "" && f.redis != "" && isTerminal(cmd.ErrOrStderr()) {
+			fmt.Fprintln(cmd.ErrOrStderr(), "Making the ring, and waiting for some seconds, in case a replica has one that this Redis lost …")
+		}
 		store, err := f.create(cmd, r, *asJSON)
 		if errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("there is a ring %s already. A new ring in its place would log everybody out; 'wafer keys rotate' replaces the key", store)
@@ -72,9 +74,7 @@ func (f *placeFlags) create(cmd *cobra.Command, r *keys.Ring, asJSON bool) (ring
 		return nil, err
 	}
 	makes := isMissing(f.ring.firstKEKFile())
-	ctx, cancel := context.WithTimeout(cmd.Context(), lockTime)
-	defer cancel()
-	if err := store.create(ctx, r); err != nil {
+	if err := store.create(cmd.Context(), r); err != nil {
 		return store, err
 	}
 	if makes {

@@ -20,7 +20,8 @@ const (
 	newKEKVariable  = "WAFER_NEW_KEK"
 	copyKEKVariable = "WAFER_COPY_KEK"
 
-	lockTime = 10 * time.Second // to wait for another process that writes
+	lockTime   = 10 * time.Second // to wait for another process that writes
+	createTime = 30 * time.Second // to make a ring in Redis, which may be busy
 )
 
 // ringFlags say which file a ring is in, and what the ring is encrypted with, wherever it is.

@@ -77,6 +77,8 @@ func (f fileRing) open(ctx context.Context) (openedRing, error) {
 }
 
 func (f fileRing) create(ctx context.Context, r *keys.Ring) error {
+	ctx, cancel := context.WithTimeout(ctx, lockTime)
+	defer cancel()
 	return keys.CreateFile(ctx, f.path, f.kek, r)
 }
 
@@ -123,6 +125,8 @@ func (r redisRing) open(ctx context.Context) (openedRing, error) {
 
 // create creates the file of the KEK, too, if that does not exist.
 func (r redisRing) create(ctx context.Context, ring *keys.Ring) error {
+	ctx, cancel := context.WithTimeout(ctx, createTime)
+	defer cancel()
 	there, err := r.open(ctx) // before a key is made that no ring needs
 	if err == nil {
 		there.Close()
@@ -140,9 +144,9 @@ func (r redisRing) create(ctx context.Context, ring *keys.Ring) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, openTime)
-	defer cancel()
-	return r.failed(rediskeys.Create(ctx, o, r.kek, ring, r.config()))
+	c := r.config()
+	c.Poll = 0 // what replicas have that may put back a ring that Redis lost
+	return r.failed(rediskeys.Create(ctx, o, r.kek, ring, c))
 }
 
 func (r redisRing) rewrap(ctx context.Context, to keys.KEK) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"time"
@@ -105,10 +106,15 @@ func address(o *redis.UniversalOptions) string {
 
 // first reads the ring, or creates it.
 func (r *Ring) first(ctx context.Context, k keys.KEK) error {
+	return r.retry(ctx, func() error { return r.tryOpen(ctx, k) })
+}
+
+// retry tries again and again while Redis does not answer.
+func (r *Ring) retry(ctx context.Context, try func() error) error {
 	var said time.Time
 	var last error // the last error that did not come from ctx
 	for {
-		err := r.tryOpen(ctx, k)
+		err := try()
 		lost := r.conf.Create && errors.Is(err, ErrMissing) // since it was created
 		if err == nil || permanent(err) && !lost {
 			return err
@@ -117,7 +123,7 @@ func (r *Ring) first(ctx context.Context, k keys.KEK) error {
 			last = err
 			if time.Since(said) >= sayEvery {
 				said = time.Now()
-				r.conf.Logger.Warn("rediskeys: waiting for Redis to read the ring", "address", r.addr, "error", err)
+				r.conf.Logger.Warn("rediskeys: waiting for Redis", "address", r.addr, "error", err)
 			}
 		}
 		select {
@@ -174,7 +180,7 @@ func (r *Ring) beSure(ctx context.Context, k keys.KEK) error {
 
 // permanent reports whether retrying is useless.
 func permanent(err error) bool {
-	for _, known := range []error{ErrUnsafe, ErrMissing, keys.ErrKEK, keys.ErrDocument} {
+	for _, known := range []error{ErrUnsafe, ErrMissing, keys.ErrKEK, keys.ErrDocument, fs.ErrExist} {
 		if errors.Is(err, known) {
 			return true
 		}
