@@ -31,17 +31,18 @@ type Promise struct {
 
 // Counters count since the process began.
 type Counters struct {
-	Decisions    map[string]uint64 `json:"decisions"` // by outcome
-	Refusals     map[string]uint64 `json:"refusals"`  // by reason
-	Confirms     map[string]uint64 `json:"confirms"`  // questions about a hit, by how they were answered
-	Reads        map[string]uint64 `json:"reads"`
-	Writes       map[string]uint64 `json:"writes"`
-	Anomalies    map[string]uint64 `json:"anomalies"`
-	Denied       uint64            `json:"denied"`       // filter hits that the store denied
-	Acknowledged uint64            `json:"acknowledged"` // revocations of this replica that the store took
-	Full         uint64            `json:"full"`         // revocations that could not even wait for the store
-	Terms        uint64            `json:"terms"`        // new primaries of the store
-	Pauses       uint64            `json:"pauses"`       // of this process
+	// Decisions are by how a session was decided ("memory", "frozen", "cache", "store"), and then by outcome.
+	Decisions    map[string]map[string]uint64 `json:"decisions"`
+	Refusals     map[string]uint64            `json:"refusals"` // by reason
+	Confirms     map[string]uint64            `json:"confirms"` // questions about a hit, by how they were answered
+	Reads        map[string]uint64            `json:"reads"`
+	Writes       map[string]uint64            `json:"writes"`
+	Anomalies    map[string]uint64            `json:"anomalies"`
+	Denied       uint64                       `json:"denied"`       // filter hits that the store denied
+	Acknowledged uint64                       `json:"acknowledged"` // revocations of this replica that the store took
+	Full         uint64                       `json:"full"`         // revocations that could not even wait for the store
+	Terms        uint64                       `json:"terms"`        // new primaries of the store
+	Pauses       uint64                       `json:"pauses"`       // of this process
 }
 
 // StatusOf describes l.
@@ -58,7 +59,7 @@ func StatusOf(l *revocation.List) Status {
 
 func countersOf(s revocation.Stats) Counters {
 	return Counters{
-		Decisions: counted(s.Decisions), Refusals: counted(s.Refusals), Confirms: counted(s.Confirms),
+		Decisions: s.Decisions, Refusals: counted(s.Refusals), Confirms: counted(s.Confirms),
 		Reads: counted(s.Reads), Writes: counted(s.Writes), Anomalies: counted(s.Anomalies),
 		Denied: s.Denied, Acknowledged: s.Acknowledged, Full: s.Full, Terms: s.Terms, Pauses: s.Pauses,
 	}

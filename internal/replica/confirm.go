@@ -48,44 +48,59 @@ var (
 // reaches back. It returns [Undecided] if the window does not reach back far enough, or if
 // the store's answer cannot be used yet.
 func (l *Replica) Confirm(ctx context.Context, q *Query) Verdict {
-	v := l.confirm(ctx, q, time.Now())
+	began := time.Now()
+	v, by := l.confirm(ctx, q, began)
+	l.counters.confirm.Observe(time.Since(began))
+	l.counters.confirmed[by][v.Outcome].Add(1)
 	if v.Outcome == Refuse {
 		l.counters.refused[v.Reason].Add(1)
 	}
 	return v
 }
 
-func (l *Replica) confirm(ctx context.Context, q *Query, now time.Time) Verdict {
+// confirm decides, and says how.
+func (l *Replica) confirm(ctx context.Context, q *Query, now time.Time) (Verdict, path) {
 	d := l.decide(q, now)
 	if d.Outcome != Ask {
-		return d
+		return d, fromMemory(d)
 	}
 	if l.overslept(now) && l.await(ctx, 2, func() bool { return l.fresh(time.Now()) }) { // the first may have slept as well
 		now = time.Now()
 		if d = l.decide(q, now); d.Outcome != Ask {
-			return d
+			return d, fromMemory(d)
 		}
 	}
 	v := l.view.Load()
-	d, err := l.consult(ctx, q, v, now)
+	d, by, err := l.consult(ctx, q, v, now)
 	// A replica that is behind catches up soon: after a failover, with the next read.
 	if errors.Is(err, errBehind) && l.await(ctx, 1, func() bool { return l.view.Load() != v }) {
 		now = time.Now()
-		if d = l.decide(q, now); d.Outcome == Ask {
-			d, _ = l.consult(ctx, q, l.view.Load(), now)
+		if d = l.decide(q, now); d.Outcome != Ask {
+			return d, fromMemory(d)
 		}
+		d, by, _ = l.consult(ctx, q, l.view.Load(), now)
 	}
-	return d
+	return d, by
 }
 
 // consult decides about q from earlier answers or, if they do not decide, by asking the
-// store. With errBehind it has not decided, because the store does not agree with v (R17).
-func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time) (Verdict, error) {
+// store, and says which. With errBehind it has not decided, because the store does not agree
+// with v (R17).
+func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time) (Verdict, path, error) {
 	key := l.tags.clearKey(q)
 	if d := l.askedBefore(q, v, key, now); d.Outcome != Ask {
 		l.counters.confirms.add("cached")
-		return d, nil
+		return d, byCache, nil
 	}
+	d, err := l.answer(ctx, q, v, key, now)
+	if d.Outcome != Undecided && !d.Fresh { // the store did not answer
+		return d, byFrozen, err
+	}
+	return d, byStore, err
+}
+
+// answer decides about q by asking the store. See consult.
+func (l *Replica) answer(ctx context.Context, q *Query, v *view, key clearKey, now time.Time) (Verdict, error) {
 	question := l.question(q, v)
 	a, err := l.ask(ctx, question)
 	// This comes before everything else: nothing is ever un-revoked, so "revoked" is true
@@ -94,6 +109,9 @@ func (l *Replica) consult(ctx context.Context, q *Query, v *view, now time.Time)
 	switch {
 	case found == revlog.FoundRevoked:
 		l.remember(a)
+		if l.doubtful(q, v) {
+			l.counters.hit.Add(1)
+		}
 		return Verdict{Outcome: Refuse, Reason: revokedBy(scope), Fresh: true}, nil
 	case errors.Is(err, errForged):
 		return Verdict{Reason: Silent}, nil

@@ -13,11 +13,9 @@ import (
 // A filter match alone never refuses a session. If Decide accepts a session, no revocation
 // that this replica has read or was asked to make applies to it.
 func (l *Replica) Decide(q *Query) Verdict {
-	v := l.decide(q, time.Now())
-	l.counters.of(q).n[v.Outcome].Add(1)
-	if v.Outcome == Refuse {
-		l.counters.refused[v.Reason].Add(1)
-	}
+	now := time.Now()
+	v := l.decide(q, now)
+	l.counters.decidedFor(q, &v, now)
 	return v
 }
 
@@ -99,7 +97,7 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 		}
 		return v.doubt(q)
 	}
-	switch s, r := l.look(q, v.now); s {
+	switch s, r := l.lookCounting(q, v.now); s {
 	case revoked:
 		return Verdict{Outcome: Refuse, Reason: r}
 	case maybe:
@@ -138,6 +136,24 @@ func (l *Replica) globallyRevoked(q *Query, v *view) Reason {
 // look looks for q in the entries of w that are newer than q.Checked.
 func (l *Replica) look(q *Query, w *window) (finding, Reason) {
 	return l.match(q, listed, func(k revlog.Key) finding { return w.sees(k, q.Checked, q.Epoch) })
+}
+
+// lookCounting is look for a decision: it counts whether the filters were right, as far as w
+// itself can tell.
+func (l *Replica) lookCounting(q *Query, w *window) (finding, Reason) {
+	return l.match(q, listed, func(k revlog.Key) finding {
+		if k.Scope != revlog.ScopeSession {
+			return w.sees(k, q.Checked, q.Epoch)
+		}
+		f, hit := w.seesSession(k.Tag, q.Checked)
+		switch {
+		case hit && f == revoked:
+			l.counters.hit.Add(1)
+		case hit && f == miss:
+			l.counters.wrongHit.Add(1)
+		}
+		return f
+	})
 }
 
 // known looks for q in what v holds exactly, whatever its checked position.

@@ -21,12 +21,20 @@ type deniedWatch struct {
 // now and then. But if they are wrong too often, somebody may have deleted entries from the
 // exact set.
 func (l *Replica) denied(q *Query, v *view) {
-	if !v.now.covers(q.Checked) {
-		return
-	}
-	if s, _ := l.look(q, v.now); s == maybe {
+	if l.doubtful(q, v) {
 		l.counters.denied.Add(1)
+		l.counters.wrongHit.Add(1)
 	}
+}
+
+// doubtful reports whether a filter of v matches q, and nothing else in v says whether that
+// is true.
+func (l *Replica) doubtful(q *Query, v *view) bool {
+	if !v.now.covers(q.Checked) {
+		return false
+	}
+	s, _ := l.look(q, v.now)
+	return s == maybe
 }
 
 // watchDenied looks once a minute whether the store denied more matches than filters get

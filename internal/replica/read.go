@@ -44,6 +44,7 @@ func (l *Replica) step(ctx context.Context, now time.Time) {
 		l.view.Store(l.fillBehind(ctx, l.view.Load(), time.Now().Add(fillFor)))
 	}
 	l.register(ctx, now)
+	l.measure(ctx, now)
 	l.watchDenied(now)
 }
 
@@ -156,7 +157,7 @@ func (v *view) cut(at int64) *view {
 func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent time.Time) *view {
 	n := *v
 	n.head, n.leaps = p.Head, l.leapt(v, p.Head.MS)
-	n.m, n.got = p.Head.Position(), time.Now()
+	n.m, n.got, n.logged = p.Head.Position(), time.Now(), logged(p)
 	if len(entries) > 0 {
 		last := entries[len(entries)-1]
 		n.last, n.chain, n.adrift = last.Position, last.Chain, false
@@ -183,6 +184,14 @@ func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent t
 		l.incredible(n.m.MS)
 	}
 	return &n
+}
+
+// logged returns how many entries the log has.
+func logged(p revlog.Page) int64 {
+	if p.Oldest.N == 0 {
+		return 0
+	}
+	return p.Head.N - p.Oldest.N + 1
 }
 
 // verify returns the verified entries, and the newest log time of the others. Those are

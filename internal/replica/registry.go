@@ -57,7 +57,7 @@ func (i *identity) names() (id, host string) {
 func (l *Replica) describe(now time.Time) revlog.Replica {
 	s := l.Stats()
 	r := revlog.Replica{
-		Version: moduleVersion(), State: s.State, Age: s.Age, Window: s.Window, Position: s.Position, Seen: now,
+		Version: ModuleVersion(), State: s.State, Age: s.Age, Window: s.Window, Position: s.Position, Seen: now,
 	}
 	r.ID, r.Host = l.identity.names()
 	r.Keys = l.keyUses.all(now)
@@ -81,9 +81,9 @@ func (l *Replica) register(ctx context.Context, now time.Time) {
 	}
 }
 
-// moduleVersion is the version of Wafer in this program, or "devel" if it was not built
+// ModuleVersion is the version of Wafer in this program, or "devel" if it was not built
 // from a release.
-func moduleVersion() string {
+func ModuleVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "devel"

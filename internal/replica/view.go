@@ -17,6 +17,7 @@ type view struct {
 	m       revlog.Position // newest position applied: nothing at or before it is missing
 	sent    time.Time       // when the read was sent that brought the view up to date
 	got     time.Time       // when the answer came that m is of
+	logged  int64           // entries in the log then
 	now     *window
 	globals globalEntries
 	leaps   []leap // of log time, oldest first

@@ -63,15 +63,22 @@ func (w *window) sees(k revlog.Key, chk, epoch int64) finding {
 	if k.Scope != revlog.ScopeSession {
 		return upTo(w.watermarks.of(k), epoch)
 	}
+	f, _ := w.seesSession(k.Tag, chk)
+	return f
+}
+
+// seesSession looks for an entry about a session that is newer than chk. It also reports
+// whether a filter matched.
+func (w *window) seesSession(tag revlog.Tag, chk int64) (f finding, hit bool) {
 	switch {
-	case !w.hit(k.Tag, chk):
-		return miss
-	case w.holds(k.Tag, chk):
-		return revoked
+	case !w.hit(tag, chk):
+		return miss, false
+	case w.holds(tag, chk):
+		return revoked, true
 	case chk >= w.recentFrom:
-		return miss // the recent entries hold everything newer, so the filter was wrong
+		return miss, true // the recent entries hold everything newer, so the filter was wrong
 	}
-	return maybe
+	return maybe, true
 }
 
 // knows looks for an entry about k in what w holds exactly, however old. k names a session,

@@ -10,6 +10,7 @@ package boltstore
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -33,7 +34,10 @@ type Store struct {
 	db *bolt.DB
 }
 
-var _ revlog.Store = (*Store)(nil)
+var (
+	_ revlog.Store    = (*Store)(nil)
+	_ revlog.Measurer = (*Store)(nil)
+)
 
 var (
 	headBucket  = []byte("head")  // "head" → the head as JSON
@@ -70,6 +74,15 @@ func Open(path string) (*Store, error) {
 // Close closes the file and releases its lock. Close the lists that use the store first: their
 // calls fail afterwards.
 func (s *Store) Close() error { return s.db.Close() }
+
+// Usage implements [revlog.Measurer]: the size of the file. It has no limit but that of the disk.
+func (s *Store) Usage(context.Context) (u revlog.Usage, err error) {
+	err = s.db.View(func(tx *bolt.Tx) error {
+		u.Bytes = tx.Size()
+		return nil
+	})
+	return u, err
+}
 
 func (s *Store) load() (state revlog.State, err error) {
 	err = s.db.Update(func(tx *bolt.Tx) error {

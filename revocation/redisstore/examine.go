@@ -112,6 +112,16 @@ func (i info) int(name string) int64 {
 	return n
 }
 
+func parseInfo(text string) info {
+	i := info{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			i[name] = value
+		}
+	}
+	return i
+}
+
 // inspect makes the checks that take no time, which are those of Open.
 func (s *Store) inspect(ctx context.Context, o *redis.UniversalOptions, c Config) ([]Finding, error) {
 	node, err := s.primary(ctx)
@@ -142,12 +152,7 @@ func (s *Store) ask(ctx context.Context, node *redis.Client) (info, error) {
 	if err != nil {
 		return nil, s.mapped(err)
 	}
-	i := info{}
-	for line := range strings.Lines(text) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
-			i[name] = value
-		}
-	}
+	i := parseInfo(text)
 	for _, name := range []string{"min-replicas-to-write", "min-replicas-max-lag", "appendfsync"} {
 		got, err := node.ConfigGet(ctx, name).Result()
 		if err != nil {
