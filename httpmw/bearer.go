@@ -120,6 +120,8 @@ func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Du
 	if err != nil {
 		return "", c.unsealed(err, now)
 	}
+	c.count.logins.Add(1)
+	c.count.sizes[bearerToken].Record(float64(len(value)))
 	c.tell(ctx, Event{Kind: EventLogin, Session: o.tok.ID.String(), Subject: id.Subject})
 	return string(value), nil
 }

@@ -62,11 +62,13 @@ func (s *state) leaving() []string {
 		if s.out != 0 {
 			n.expired.Add(1)
 		}
+		n.send(sessionToken, s.lines, now)
 		return append(s.lines, s.besides(s.lines)...)
 	case v.Extend:
 		if line := s.renew(v, now); line != "" {
 			n.renewed.Add(1)
 			lines := []string{line}
+			n.send(renewalToken, lines, now)
 			if listed(&s.tok) {
 				lines = append(lines, s.expireAnonymous(len(line))...)
 			}

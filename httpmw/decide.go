@@ -52,4 +52,7 @@ func (c *core) judge(ctx context.Context, o *opened, renewalKey string, now time
 		o.describe([2]string{o.tok.KeyID, renewalKey})
 		c.decide(ctx, o)
 	}
+	if o.why != nil {
+		c.ended.refused(&o.tok, o.why, now)
+	}
 }

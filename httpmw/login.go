@@ -59,6 +59,7 @@ func (s *state) login(ctx context.Context, id Identity) ([]Event, error) {
 	if err := s.succeeded(&next, start, now); err != nil {
 		return nil, err
 	}
+	s.core.count.logins.Add(1)
 	// What the other cookies opened ends as well. Without the store that waits: an outage keeps
 	// nobody from logging in.
 	ended, _ := s.endAllBut(ctx, s.tok.ID)

@@ -58,7 +58,9 @@ func (s *state) logoutEverywhere(ctx context.Context) ([]Event, error) {
 	e := s.event(EventLogoutEverywhere, "")
 	if e.Err = s.revoke(ctx, revocation.Subject(e.Subject), "", e.Kind); e.Err == nil {
 		s.endedOne(s.tok.ID)
+		s.core.ended.add(s.tok.ID, endedByLogout, s.age())
 	}
+	s.core.count.logout(e.Kind, e.Err)
 	return s.logout(ctx, s.tok.ID, []Event{e}, e.Err)
 }
 
@@ -75,6 +77,7 @@ func (s *state) logoutOthers(ctx context.Context) ([]Event, error) {
 	}
 	next := s.opened
 	last, err := s.succeed(ctx, &next, replica.Others, EventLogoutOthers)
+	s.core.count.logout(EventLogoutOthers, err)
 	return append(events, last...), err
 }
 
@@ -109,6 +112,7 @@ func (s *state) logout(ctx context.Context, spare token.ID, events []Event, err 
 type ending struct {
 	id      token.ID
 	subject []byte
+	epoch   int64 // when it began, ms of log time; 0: not known
 }
 
 // listed reports whether the list can name a session. An anonymous one cannot be revoked by itself.
@@ -120,7 +124,7 @@ func listed(t *token.Session) bool { return len(t.Subject) > 0 || t.Groups > 0 }
 // another clock may be behind.
 func (s *state) mayEnd(o *opened, now time.Time) {
 	if o.tok.ID != (token.ID{}) && listed(&o.tok) && now.Unix() < o.tok.End+seconds(token.ClockSlack) {
-		s.addEnding(ending{o.tok.ID, o.tok.Subject})
+		s.addEnding(ending{o.tok.ID, o.tok.Subject, o.tok.Epoch})
 	}
 }
 
@@ -131,7 +135,7 @@ func (s *state) addEnding(e ending) {
 	for i := range s.ends {
 		if have := &s.ends[i]; have.id == e.id {
 			if have.subject == nil {
-				have.subject = e.subject
+				have.subject, have.epoch = e.subject, e.epoch
 			}
 			return
 		}
@@ -157,6 +161,7 @@ func (s *state) endAllBut(ctx context.Context, spare token.ID) (events []Event, 
 			continue
 		}
 		failed := s.revoke(ctx, revocation.Session(e.id.String()), string(e.subject), EventLogout)
+		s.core.count.logout(EventLogout, failed)
 		events = append(events, Event{
 			Kind: EventLogout, Session: e.id.String(), Subject: string(e.subject), Err: failed, Request: s.request,
 		})
@@ -165,6 +170,10 @@ func (s *state) endAllBut(ctx context.Context, spare token.ID) (events []Event, 
 			if err == nil {
 				err = failed
 			}
+			continue
+		}
+		if e.epoch != 0 {
+			s.core.ended.add(e.id, endedByLogout, since(e.epoch))
 		}
 	}
 	s.ends = waiting

@@ -41,6 +41,7 @@ type core struct {
 	sealer   *token.Sealer
 	cookie   cookieStyle
 	renewals *renewals // cookies are in it: two pointers away from what fmt can reach
+	ended    *ended    // session ids are in it
 	tags     subjectTags
 	kept     keptGroups
 	look     lookup
@@ -49,7 +50,7 @@ type core struct {
 }
 
 func newCore(k keys.Source, l *revocation.List, c Config) *core {
-	return &core{cfg: c, keys: k, list: l, replica: l.Replica(), sealer: token.New(k), cookie: newCookieStyle(c), renewals: new(renewals)}
+	return &core{cfg: c, keys: k, list: l, replica: l.Replica(), sealer: token.New(k), cookie: newCookieStyle(c), renewals: new(renewals), ended: new(ended)}
 }
 
 // Handler opens the session of every request and writes cookies when the headers leave. It refuses

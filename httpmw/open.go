@@ -21,7 +21,7 @@ func (c *core) enter(ctx context.Context, s *state, fields []string, now time.Ti
 	s.bulk = f.session.size() + f.chunks.size(c.cookie.session)
 	c.pick(ctx, s, &s.opened, &f.session, &f, now)
 	if s.status == alive { // which leaves nothing to look for, nor to tell
-		c.count.accepted.Add(1)
+		c.count.accept(now)
 		return
 	}
 	refused := s.refusal()
@@ -65,7 +65,7 @@ func (s *state) refusal() (e Event) {
 func (c *core) report(ctx context.Context, s *state, refused Event, now time.Time) {
 	switch {
 	case s.status == alive:
-		c.count.accepted.Add(1)
+		c.count.accept(now)
 	case refused.Kind == "":
 		c.count.anonymous.Add(1)
 	}

@@ -103,6 +103,15 @@ func (s *state) changeable() error {
 	return nil
 }
 
+// age returns how long ago the session began.
+func (s *state) age() time.Duration { return since(s.tok.Epoch) }
+
+// since returns how long ago a moment of log time was, ms. It is for metrics: log time is that of
+// another machine.
+func since(ms int64) time.Duration {
+	return time.Duration(time.Now().UnixMilli()-ms) * time.Millisecond
+}
+
 func (s *state) loggedIn() bool { return s.status == alive && len(s.tok.Subject) > 0 }
 
 // noLogin returns why nobody is logged in, nil if somebody is.

@@ -75,11 +75,22 @@ func (s *state) follow(ctx context.Context, next *opened, how replica.Succession
 	start, err := s.core.replica.Succeed(ctx, &s.query, how)
 	switch {
 	case err == nil:
-		s.endedOne(s.tok.ID)
+		s.succeededBy(how.Kind)
 	case errors.Is(err, revocation.ErrRevoked):
 		s.refused(ErrRevokedSession)
 	}
 	return start, listError(err)
+}
+
+// succeededBy notes that another session has taken the place of this one: of a new login, or the
+// same session under another id.
+func (s *state) succeededBy(kind replica.Kind) {
+	s.endedOne(s.tok.ID)
+	if kind == replica.Relogin {
+		s.core.ended.add(s.tok.ID, endedByLogin, s.age())
+		return
+	}
+	s.core.ended.first(s.tok.ID) // requests that are late with the old id are no end
 }
 
 // succeeded makes next the session, unless what is known by now refuses it already.

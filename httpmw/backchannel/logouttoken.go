@@ -41,6 +41,12 @@ const (
 	reasonSignature  reason = "signature"   // the signature is wrong
 )
 
+// reasons are all of them.
+var reasons = []reason{
+	reasonRequest, reasonMalformed, reasonAlgorithm, reasonType, reasonIssuer, reasonAudience, reasonExpired, reasonTime,
+	reasonEvent, reasonNonce, reasonSubject, reasonJTI, reasonReused, reasonUnknownKey, reasonSignature,
+}
+
 func (r reason) Error() string { return "backchannel: token refused: " + string(r) }
 
 // A logoutToken passed every check except that of its signature.

@@ -36,7 +36,7 @@ type provider struct {
 	client       *http.Client
 	log          *slog.Logger
 
-	fetches, failures atomic.Uint64
+	successes, failures atomic.Uint64 // of fetches
 
 	mu      sync.Mutex // owns the fields below; not held during network calls
 	keys    []key      // immutable
@@ -138,8 +138,9 @@ func (p *provider) refresh(ctx context.Context) error {
 	// The fetch continues if this caller goes away, since others wait for it.
 	fetching, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 	defer cancel()
-	p.fetches.Add(1)
-	if keys, err = p.fetch(fetching); err != nil {
+	if keys, err = p.fetch(fetching); err == nil {
+		p.successes.Add(1)
+	} else {
 		p.failures.Add(1)
 		p.log.LogAttrs(ctx, slog.LevelWarn, "backchannel: cannot fetch the provider's keys",
 			slog.String("issuer", p.issuer), slog.String("error", err.Error()))

@@ -42,16 +42,17 @@ type Stats struct {
 	Repeated    uint64            // tokens that came again and did nothing
 	Refused     map[string]uint64 // requests refused, by reason
 	Unavailable uint64            // requests answered with 503: no acknowledgement, or no keys
-	Fetches     uint64            // attempts to fetch the provider's keys
+	Fetches     uint64            // attempts to fetch the provider's keys that have ended
 	FetchErrors uint64            // of these, failed ones
 }
 
 // Stats returns the current counters. The reasons are request, malformed, algorithm, type, issuer,
 // audience, expired, time, event, nonce, subject, jti, jti_reused, unknown_key and signature.
 func (r *Receiver) Stats() Stats {
+	failed := r.provider.failures.Load()
 	s := Stats{
 		Ended: r.ended.Load(), Repeated: r.repeated.Load(), Unavailable: r.unavailable.Load(),
-		Fetches: r.provider.fetches.Load(), FetchErrors: r.provider.failures.Load(),
+		Fetches: r.provider.successes.Load() + failed, FetchErrors: failed,
 		Refused: map[string]uint64{},
 	}
 	r.mu.Lock()
@@ -60,6 +61,18 @@ func (r *Receiver) Stats() Stats {
 		s.Refused[string(why)] = n
 	}
 	return s
+}
+
+// Counts returns the counters of Stats by result, for packages prom and otel: of requests "ended",
+// "repeated", "unavailable" and the reasons of refusals, and of fetches of the provider's keys "ok"
+// and "failed". Each result is there from the start.
+func (r *Receiver) Counts() (requests, fetches map[string]uint64) {
+	s := r.Stats()
+	requests = map[string]uint64{"ended": s.Ended, "repeated": s.Repeated, "unavailable": s.Unavailable}
+	for _, why := range reasons {
+		requests[string(why)] = s.Refused[string(why)]
+	}
+	return requests, map[string]uint64{"ok": s.Fetches - s.FetchErrors, "failed": s.FetchErrors}
 }
 
 // ServeHTTP answers one logout request (sections 2.5 and 2.8).
