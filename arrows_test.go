@@ -48,7 +48,8 @@ var arrows = map[string][]string{
 	"httpmw/admin":                 {"keys", "revocation", "revocation/revlog", "internal/adminapi", "internal/audit"},
 	"httpmw/backchannel":           {"httpmw", "revocation", "internal/strictjson"},
 	"httpmw/gorilla":               {"httpmw", "httpmw/adopt", "internal/lograte"},
-	"httpmw/prom":                  {"httpmw", "httpmw/adopt", "token", "keys", "revocation", "internal/histogram", "internal/replica"},
+	"httpmw/prom":                  {"keys", "revocation", "internal/histogram", "internal/metrics"},
+	"internal/metrics":             {"httpmw", "httpmw/adopt", "keys", "revocation", "internal/histogram", "internal/replica"},
 	"httpmw/wafertest":             {"httpmw", "token", "keys", "revocation", "revocation/revlog", "revocation/revlog/revlogtest"},
 }
 
@@ -60,7 +61,8 @@ var testArrows = map[string][]string{
 	"revocation/redisstore": {"revocation", "internal/replica", "internal/redistest", "httpmw", "keys", "keys/rediskeys"},
 	"httpmw/adopt":          {"keys", "revocation", "revocation/revlog"},
 	"httpmw/gorilla":        {"keys", "revocation", "revocation/revlog", "httpmw/wafertest"},
-	"httpmw/prom":           {"revocation/revlog"},
+	"httpmw/prom":           {"httpmw", "httpmw/adopt", "httpmw/backchannel", "revocation/revlog", "internal/promtool"},
+	"internal/metrics":      {"revocation/revlog"},
 	"keys/rediskeys":        {"internal/redistest", "httpmw", "revocation", "revocation/revlog"},
 	"token":                 {"internal/meter"},
 	"httpmw":                {"internal/meter"},

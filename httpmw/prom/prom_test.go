@@ -13,13 +13,17 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/adopt"
+	"github.com/wafer-sessions/wafer/httpmw/backchannel"
 	"github.com/wafer-sessions/wafer/httpmw/prom"
+	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/metrics"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -68,8 +72,22 @@ func Example() {
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// scrape returns Wafer's series by name and labels.
+// scrape returns Wafer's series by name and labels, without the buckets of histograms and without
+// the one of the process.
 func scrape(t *testing.T, p prom.Parts) map[string]string {
+	t.Helper()
+	series := map[string]string{}
+	for line := range strings.Lines(exposition(t, p)) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if ok && name != "#" && !strings.Contains(name, "_bucket{") && !strings.HasPrefix(name, "wafer_build_info{") {
+			series[name] = value
+		}
+	}
+	return series
+}
+
+// exposition returns what Prometheus reads.
+func exposition(t *testing.T, p prom.Parts) string {
 	t.Helper()
 	c, err := prom.New(p)
 	if err != nil {
@@ -88,13 +106,7 @@ func scrape(t *testing.T, p prom.Parts) map[string]string {
 	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("%d %s %v", resp.StatusCode, body, err)
 	}
-	series := map[string]string{}
-	for line := range strings.Lines(string(body)) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok && name != "#" {
-			series[name] = value
-		}
-	}
-	return series
+	return string(body)
 }
 
 // fake returns a different number for each counter, so that swapped ones show.
@@ -105,6 +117,10 @@ func (fake) Stats() httpmw.Stats {
 		Anonymous: 101, Accepted: 102, Written: 103, Renewed: 104, Shared: 105, Unsealed: 106, Withheld: 107, Expired: 108, Lookups: 109, Retagged: 110, Unsealable: 111, Early: 112,
 		Spared: 113, Spent: 114,
 		Refused: map[string]uint64{}, Seals: map[string]uint64{"k1": 115, "k2": 116},
+		Logins: 117, Logouts: map[string]uint64{"logout": 118}, LogoutsFailed: 119,
+		Ended: map[string]revocation.Histogram{"login": {Count: 120, Sum: 121}},
+		Sizes: map[string]revocation.Histogram{"seen": {Count: 122, Sum: 123}},
+		Open:  revocation.Histogram{Count: 124, Sum: 125}, Commit: revocation.Histogram{Count: 126, Sum: 127},
 	}
 	for i, r := range reasons {
 		s.Refused[r] = uint64(i + 1)
@@ -123,18 +139,29 @@ func TestMetricsOfAnApplication(t *testing.T) {
 	want := map[string]string{
 		`wafer_requests_anonymous_total{app="shop"}`:                      "101",
 		`wafer_sessions_accepted_total{app="shop"}`:                       "102",
-		`wafer_cookies_total{app="shop",kind="session"}`:                  "103",
-		`wafer_cookies_total{app="shop",kind="seen"}`:                     "104",
+		`wafer_cookies_sent_total{app="shop",kind="session"}`:             "103",
+		`wafer_cookies_sent_total{app="shop",kind="seen"}`:                "104",
 		`wafer_renewals_shared_total{app="shop"}`:                         "105",
 		`wafer_renewals_unsealed_total{app="shop"}`:                       "106",
 		`wafer_cookies_withheld_total{app="shop"}`:                        "107",
-		`wafer_cookies_total{app="shop",kind="expired"}`:                  "108",
+		`wafer_cookies_sent_total{app="shop",kind="expired"}`:             "108",
 		`wafer_key_lookups_total{app="shop"}`:                             "109",
 		`wafer_seals_refused_total{app="shop",reason="revoked_key"}`:      "111",
 		`wafer_seals_refused_total{app="shop",reason="renewals_stopped"}`: "113",
 		`wafer_seals_refused_total{app="shop",reason="spent"}`:            "114",
-		`wafer_key_seals{app="shop",kid="k1"}`:                            "115",
-		`wafer_key_seals{app="shop",kid="k2"}`:                            "116",
+		`wafer_key_seals_total{app="shop",kid="k1"}`:                      "115",
+		`wafer_key_seals_total{app="shop",kid="k2"}`:                      "116",
+		`wafer_logins_total{app="shop"}`:                                  "117",
+		`wafer_logouts_total{app="shop",kind="logout"}`:                   "118",
+		`wafer_logouts_failed_total{app="shop"}`:                          "119",
+		`wafer_session_duration_seconds_count{app="shop",reason="login"}`: "120",
+		`wafer_session_duration_seconds_sum{app="shop",reason="login"}`:   "121",
+		`wafer_token_size_bytes_count{app="shop",kind="seen"}`:            "122",
+		`wafer_token_size_bytes_sum{app="shop",kind="seen"}`:              "123",
+		`wafer_open_seconds_count{app="shop"}`:                            "124",
+		`wafer_open_seconds_sum{app="shop"}`:                              "125",
+		`wafer_commit_seconds_count{app="shop"}`:                          "126",
+		`wafer_commit_seconds_sum{app="shop"}`:                            "127",
 		`wafer_seals_early_total{app="shop"}`:                             "112",
 		`wafer_subject_tags_corrected_total{app="shop"}`:                  "110",
 	}
@@ -143,6 +170,11 @@ func TestMetricsOfAnApplication(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, scrape(t, prom.Parts{Apps: map[string]prom.Manager{"shop": fake{}}})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for f, v := range reflect.ValueOf(fake{}.Stats()).Fields() {
+		if v.IsZero() {
+			t.Errorf("Stats.%s is not in this test", f.Name)
+		}
 	}
 }
 
@@ -197,31 +229,40 @@ func TestRealRefusals(t *testing.T) {
 
 	after := scrape(t, parts)
 	for series, want := range map[string]string{
-		`wafer_sessions_accepted_total{app="shop"}`:                         "1",
-		`wafer_sessions_refused_total{app="shop",reason="tampered"}`:        "1",
-		`wafer_sessions_refused_total{app="shop",reason="malformed"}`:       "1",
-		`wafer_sessions_refused_total{app="desk",reason="wrong_audience"}`:  "1",
-		`wafer_sessions_refused_total{app="shop",reason="wrong_audience"}`:  "0",
-		`wafer_sessions_refused_total{app="shop",reason="revoked_subject"}`: "1",
-		`wafer_list_refusals_total{reason="revoked_subject"}`:               "1",
-		`wafer_list_refusals_total{reason="revoked_group"}`:                 "0",
-		`wafer_list_state{state="synced"}`:                                  "1",
-		`wafer_list_state{state="cut_off"}`:                                 "0",
-		`wafer_list_ready`:                                                  "1",
-		`wafer_list_reads_total{result="failed"}`:                           "0",
-		`wafer_list_anomalies_total{kind="forged"}`:                         "0",
-		`wafer_list_confirms_total{result="failed"}`:                        "0",
-		`wafer_list_acknowledged_total`:                                     "1",
-		`wafer_list_writes_total{result="ok"}`:                              "1",
-		`wafer_list_writes_total{result="failed"}`:                          "0",
-		`wafer_list_terms_total`:                                            "0",
-		`wafer_list_outbox_full_total`:                                      "0",
-		`wafer_list_denied_total`:                                           "0",
-		`wafer_ring_keys{state="sealing"}`:                                  "1",
-		`wafer_ring_sealing_until_seconds`:                                  "0",
-		`wafer_key_seals{app="shop",kid="` + kid + `"}`:                     "1",
-		`wafer_key_seals{app="desk",kid="` + kid + `"}`:                     "0",
-		`wafer_key_budget_left_ratio{kid="` + kid + `"}`:                    fmt.Sprint(1 - 1.0/(1<<32)),
+		`wafer_sessions_accepted_total{app="shop"}`:                                 "1",
+		`wafer_sessions_refused_total{app="shop",reason="tampered"}`:                "1",
+		`wafer_sessions_refused_total{app="shop",reason="malformed"}`:               "1",
+		`wafer_sessions_refused_total{app="desk",reason="wrong_audience"}`:          "1",
+		`wafer_sessions_refused_total{app="shop",reason="wrong_audience"}`:          "0",
+		`wafer_sessions_refused_total{app="shop",reason="revoked_subject"}`:         "1",
+		`wafer_list_refusals_total{reason="revoked_subject"}`:                       "1",
+		`wafer_list_refusals_total{reason="revoked_group"}`:                         "0",
+		`wafer_list_state{state="synced"}`:                                          "1",
+		`wafer_list_state{state="cut_off"}`:                                         "0",
+		`wafer_list_ready`:                                                          "1",
+		`wafer_list_reads_total{result="failed"}`:                                   "0",
+		`wafer_list_anomalies_total{kind="forged"}`:                                 "0",
+		`wafer_list_confirms_total{result="failed"}`:                                "0",
+		`wafer_list_acknowledged_total`:                                             "1",
+		`wafer_list_writes_total{result="ok"}`:                                      "1",
+		`wafer_list_writes_total{result="failed"}`:                                  "0",
+		`wafer_list_terms_total`:                                                    "0",
+		`wafer_list_outbox_full_total`:                                              "0",
+		`wafer_list_denied_total`:                                                   "0",
+		`wafer_ring_keys{state="sealing"}`:                                          "1",
+		`wafer_ring_sealing_until_seconds`:                                          "0",
+		`wafer_key_seals_total{app="shop",kid="` + kid + `"}`:                       "1",
+		`wafer_key_seals_total{app="desk",kid="` + kid + `"}`:                       "0",
+		`wafer_list_decisions_total{outcome="accept",path="memory"}`:                "2", // at Issue and Check
+		`wafer_list_decisions_total{outcome="refuse",path="memory"}`:                "1",
+		`wafer_list_decisions_total{outcome="accept",path="store"}`:                 "0",
+		`wafer_logins_total{app="shop"}`:                                            "1",
+		`wafer_open_seconds_count{app="shop"}`:                                      "1", // the first
+		`wafer_decide_seconds_count`:                                                "2", // the first of each outcome
+		`wafer_token_size_bytes_count{app="shop",kind="bearer"}`:                    "1",
+		`wafer_session_duration_seconds_count{app="shop",reason="revoked_subject"}`: "1",
+		`wafer_session_duration_seconds_count{app="shop",reason="logout"}`:          "0",
+		`wafer_key_budget_left_ratio{kid="` + kid + `"}`:                            fmt.Sprint(1 - 1.0/(1<<32)),
 	} {
 		if got := after[series]; got != want {
 			t.Errorf("%s is %q, want %q", series, got, want)
@@ -253,10 +294,12 @@ func TestEveryCounterIsExported(t *testing.T) {
 	series := scrape(t, prom.Parts{List: list})
 	shown := map[string]string{
 		"State": `list_state{state="synced"}`, "Age": "list_age_seconds", "Window": "list_window_seconds", "Position": "", // for people
-		"Entries": "list_window_entries", "Bytes": "list_window_bytes", "Outbox": "list_outbox", "Full": "list_outbox_full_total",
+		"Entries": "list_entries", "Bytes": "list_filter_bytes", "Outbox": "list_outbox", "Full": "list_outbox_full_total",
+		"LogEntries": "list_log_entries", "StoreUsed": "", "StoreLimit": "", // not of every store: see TestStoreUsage
+		"Decide": "decide_seconds_count", "Confirm": "confirm_seconds_count", "Hits": `list_filter_hits_total{result="false"}`,
 		"Denied":       "list_denied_total",
 		"Acknowledged": "list_acknowledged_total", "Terms": "list_terms_total", "Pauses": "list_pauses_total",
-		"Decisions": `list_decisions_total{outcome="accept"}`, "Refusals": `list_refusals_total{reason="revoked_session"}`,
+		"Decisions": `list_decisions_total{outcome="accept",path="frozen"}`, "Refusals": `list_refusals_total{reason="revoked_session"}`,
 		"Confirms": `list_confirms_total{result="store"}`, "Reads": `list_reads_total{result="ok"}`, "Writes": `list_writes_total{result="ok"}`,
 		"Anomalies": `list_anomalies_total{kind="lost"}`,
 	}
@@ -324,28 +367,76 @@ func TestNothingToCollect(t *testing.T) {
 	}
 }
 
-// The page lists every metric, and no other.
+type receiver struct{}
+
+func (receiver) Counts() (requests, fetches map[string]uint64) {
+	return map[string]uint64{"ended": 301, "issuer": 302}, map[string]uint64{"failed": 303}
+}
+
+func TestMetricsOfAReceiver(t *testing.T) {
+	want := map[string]string{
+		`wafer_backchannel_requests_total{provider="idp",result="ended"}`:     "301",
+		`wafer_backchannel_requests_total{provider="idp",result="issuer"}`:    "302",
+		`wafer_backchannel_key_fetches_total{provider="idp",result="failed"}`: "303",
+		`wafer_backchannel_key_fetches_total{provider="idp",result="ok"}`:     "0",
+	}
+	if diff := cmp.Diff(want, scrape(t, prom.Parts{Receivers: map[string]prom.Receiver{"idp": receiver{}}})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	var _ prom.Receiver = (*backchannel.Receiver)(nil)
+}
+
+// measured is a store that says how much room it takes.
+type measured struct{ revlog.Store }
+
+func (measured) Usage(context.Context) (revlog.Usage, error) {
+	return revlog.Usage{Bytes: 1000, Limit: 4000}, nil
+}
+
+func TestStoreUsage(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		list, err := revocation.Open(t.Context(), measured{revlog.NewMemory()}, keys.Generate(0), revocation.Config{Logger: quiet()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer list.Close()
+		if _, err := list.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second) // a read
+		if s := list.Stats(); s.StoreUsed != 1000 || s.StoreLimit != 4000 || s.LogEntries != 1 {
+			t.Errorf("%d of %d used, %d entries in the log", s.StoreUsed, s.StoreLimit, s.LogEntries)
+		}
+	})
+}
+
+func TestBuildInfo(t *testing.T) {
+	for line := range strings.Lines(exposition(t, prom.Parts{Keys: keys.Static(keys.Generate(0))})) {
+		if strings.HasPrefix(line, `wafer_build_info{`) {
+			if !strings.Contains(line, `goversion="go1.`) || !strings.Contains(line, `version="`) || !strings.HasSuffix(line, " 1\n") {
+				t.Error(line)
+			}
+			return
+		}
+	}
+	t.Error("there is no wafer_build_info")
+}
+
+// A reader of docs/metrics.md finds every metric there, with its labels, and no other.
 func TestPageListsTheMetrics(t *testing.T) {
 	page, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := os.ReadFile("collect.go")
-	if err != nil {
-		t.Fatal(err)
+	shown := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(wafer_[a-z_]+)` \\|([^|]*)\\| [^|]{20,}").FindAllStringSubmatch(string(page), -1) {
+		shown[row[1]] = strings.NewReplacer("`", "", " ", "").Replace(row[2])
 	}
-	names := func(text []byte, pattern string) map[string]bool {
-		found := map[string]bool{}
-		for _, m := range regexp.MustCompile(pattern).FindAllSubmatch(text, -1) {
-			found[string(m[1])] = true
-		}
-		return found
+	declared := map[string]string{}
+	for _, m := range metrics.All() {
+		declared[m.Prometheus()] = strings.Join(m.Labels, ",")
 	}
-	inCode := names(source, `(?:counter|gauge)\("([a-z_]+)"`)
-	if len(inCode) < 20 {
-		t.Fatalf("only %d metrics found", len(inCode))
-	}
-	if diff := cmp.Diff(inCode, names(page, "(?m)^\\| `wafer_([a-z_]+)`")); diff != "" {
+	if diff := cmp.Diff(declared, shown); diff != "" {
 		t.Errorf("(-code +page):\n%s", diff)
 	}
 }
