@@ -46,6 +46,9 @@ var (
 	// until this process has loaded the rotated ring. It wraps ErrUnavailable.
 	ErrSealingKeyRevoked = fmt.Errorf("%w: the ring's sealing key is revoked: rotate the ring (wafer keys rotate --now)", ErrUnavailable)
 
+	// ErrShutdown: this process is shutting down. It is the cause with which streams end then.
+	ErrShutdown = errors.New("httpmw: shutting down")
+
 	// ErrIdentity: Login, SetGroups or Issue was given something that a session cannot hold.
 	ErrIdentity = errors.New("httpmw: unusable identity")
 )

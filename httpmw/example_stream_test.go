@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -22,13 +23,12 @@ import (
 	"github.com/wafer-sessions/wafer/internal/bubble"
 )
 
-// events serves server-sent events to who is logged in, until the session ends, the client leaves or stopping does.
-// A server's Shutdown waits for handlers without telling them: let stopping end by http.Server.RegisterOnShutdown.
-func events[T any](sessions *httpmw.Manager[T], stopping context.Context, news <-chan string) http.Handler {
+// events serves server-sent events to who is logged in, until the session ends, the client leaves or httpmw.Shutdown
+// begins.
+func events[T any](sessions *httpmw.Manager[T], news <-chan string) http.Handler {
 	return sessions.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := sessions.From(r.Context()).Watch(r.Context())
 		defer cancel()
-		defer context.AfterFunc(stopping, cancel)()
 		w.Header().Set("Content-Type", "text/event-stream")
 		control := http.NewResponseController(w)
 		for {
@@ -61,7 +61,7 @@ var oneField = strings.NewReplacer("\r\n", "\ndata: ", "\n", "\ndata: ", "\r", "
 
 // socket serves a WebSocket (RFC 6455) to who is logged in, as events does. It shows what to do around a library: look
 // at Origin, watch the session, and let the 101 carry what Header holds.
-func socket[T any](sessions *httpmw.Manager[T], stopping context.Context, news <-chan string) http.Handler {
+func socket[T any](sessions *httpmw.Manager[T], news <-chan string) http.Handler {
 	return sessions.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The handshake is a GET, which CrossOriginProtection lets pass, and browsers send cookies with those of
 		// neighbouring hosts.
@@ -71,7 +71,6 @@ func socket[T any](sessions *httpmw.Manager[T], stopping context.Context, news <
 		}
 		ctx, cancel := sessions.From(r.Context()).Watch(r.Context())
 		defer cancel()
-		defer context.AfterFunc(stopping, cancel)()
 
 		var accept [sha1.Size]byte
 		fips140.WithoutEnforcement(func() { // the protocol wants SHA-1, and nothing rests on it
@@ -133,12 +132,13 @@ type streaming struct {
 	news   chan string
 }
 
-func newStreaming(t *testing.T) *streaming {
-	s := &streaming{fixture: newFixture(t, httpmw.Config{InsecureHTTP: true}), news: make(chan string)}
-	stopping, stop := context.WithCancel(t.Context())
+func newStreaming(t *testing.T) *streaming { return newStreamingWith(t, quiet()) }
+
+func newStreamingWith(t *testing.T, logger *slog.Logger) *streaming {
+	s := &streaming{fixture: newFixture(t, httpmw.Config{InsecureHTTP: true, Logger: logger}), news: make(chan string)}
 	mux := http.NewServeMux()
-	mux.Handle("/events", events(s.Manager, stopping, s.news))
-	mux.Handle("/socket", socket(s.Manager, stopping, s.news))
+	mux.Handle("/events", events(s.Manager, s.news))
+	mux.Handle("/socket", socket(s.Manager, s.news))
 	mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
 		if err := s.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: "ann"}); err != nil {
 			t.Error(err)
@@ -149,9 +149,7 @@ func newStreaming(t *testing.T) *streaming {
 			t.Error(err)
 		}
 	})
-	s.server = httptest.NewUnstartedServer(s.Handler(mux))
-	s.server.Config.RegisterOnShutdown(stop)
-	s.server.Start()
+	s.server = httptest.NewServer(s.Handler(mux))
 	t.Cleanup(s.server.Close)
 	s.client = s.server.Client()
 	s.client.Jar = must(newJar())
@@ -176,10 +174,10 @@ func (s *streaming) get(t *testing.T, path string, header http.Header) *http.Res
 }
 
 func (s *streaming) shutdown(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := s.server.Config.Shutdown(ctx); err != nil {
-		t.Errorf("a shutdown waited for the stream: %v", err)
+	if err := httpmw.Shutdown(ctx, s.list, 0, s.server.Config); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -220,7 +218,7 @@ func TestServerSentEventsExpire(t *testing.T) {
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		start := time.Now()
 		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
-		events(f.Manager, t.Context(), nil).ServeHTTP(w, b.request())
+		events(f.Manager, nil).ServeHTTP(w, b.request())
 		ended := time.Since(start)
 		if ended < time.Hour || ended > time.Hour+within || w.Body.String() != "event: logout\ndata:\n\n" {
 			t.Errorf("after %v: %q", ended, w.Body)

@@ -51,7 +51,7 @@ func newReplica(t testing.TB, ring *keys.Ring, s revlog.Store, c httpmw.Config) 
 		c.Logger = quiet()
 	}
 	store := revlogtest.NewFaulty(s)
-	list, err := revocation.Open(t.Context(), store, ring, revocation.Config{Logger: quiet()})
+	list, err := revocation.Open(t.Context(), store, ring, revocation.Config{Logger: c.Logger})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,26 +11,28 @@ import (
 // server-sent events, WebSockets, downloads. It ends at most one and a quarter times the list's
 // Within after a revocation was acknowledged, at the session's deadlines, and when the list could
 // not be read for longer than its Grace. context.Cause is then the error that Session.Err would
-// return. It also ends with ctx, and when the returned function is called, which the caller must
-// do.
+// return. When Shutdown begins, or the list is closed, it ends with ErrShutdown. It also ends with
+// ctx, and when the returned function is called. The caller must call it when the response has
+// ended: Shutdown waits for that.
 //
 // Watching does not count as use: the idle deadline is the one from when the headers left. A client
 // that connects again brings the cookies that its other requests renewed meanwhile.
 //
 // Without a session the context has already ended, with the error of Err, or ErrNoLogin, as its
 // cause.
-//
-// The Shutdown of a server waits for handlers and does not end their contexts: derive ctx from one
-// that http.Server.RegisterOnShutdown ends.
 func (s *Session[T]) Watch(ctx context.Context) (context.Context, context.CancelFunc) {
 	watched, cancel := context.WithCancelCause(ctx)
 	w, err := s.st.watch()
 	if err != nil {
 		cancel(err)
-	} else {
-		go w.run(watched, cancel)
+		return watched, func() {}
 	}
-	return watched, func() { cancel(context.Canceled) }
+	over, done := w.st.core.replica.BeginStream()
+	go w.run(watched, cancel, over)
+	return watched, func() {
+		cancel(context.Canceled)
+		done()
+	}
 }
 
 // watch is one session that is checked again and again.
@@ -54,7 +56,7 @@ func (s *state) watch() (*watch, error) {
 
 // run checks often enough to notice a revocation a quarter of the list's Within after the list has
 // it.
-func (w *watch) run(ctx context.Context, cancel context.CancelCauseFunc) {
+func (w *watch) run(ctx context.Context, cancel context.CancelCauseFunc, over <-chan struct{}) {
 	ticker := time.NewTicker(max(w.st.core.replica.Within()/4, time.Millisecond))
 	defer ticker.Stop()
 	for {
@@ -64,6 +66,9 @@ func (w *watch) run(ctx context.Context, cancel context.CancelCauseFunc) {
 		}
 		select {
 		case <-ctx.Done():
+			return
+		case <-over:
+			cancel(ErrShutdown)
 			return
 		case <-ticker.C:
 		}

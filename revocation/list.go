@@ -42,12 +42,17 @@ func Open(ctx context.Context, s revlog.Store, k Secrets, c Config) (*List, erro
 // in its code that a logout only clears the cookie. Revoke returns [ErrDisabled].
 func Disabled(k Secrets) *List { return &List{replica.Disabled(k)} }
 
-// Close stops reading the store, and tries once more to write the revocations that the store has
-// not acknowledged. It returns an error if some are left. They are lost, except in the log of this
-// process.
-func (l *List) Close() error { return l.replica.Close() }
+// Close stops reading the store, and sends the revocations that the store has not acknowledged, for
+// at most [Config.Within]. It returns an error if some are left: no other replica will learn of
+// those, and the log of this process has the tags of the first 100. A process that serves HTTP calls
+// httpmw.Shutdown in place of Close, which closes the list when no request can revoke any more.
+func (l *List) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), l.replica.Within())
+	defer cancel()
+	return l.replica.Close(ctx)
+}
 
-// Ready reports whether this replica has joined the list and has not closed it. A replica that
+// Ready reports whether this replica has joined the list and is not shutting down. A replica that
 // loses the store later stays ready: taking every replica out of service would turn an outage of
 // the store into an outage of the site.
 func (l *List) Ready() bool { return l.replica.Ready() }

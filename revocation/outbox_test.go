@@ -256,6 +256,33 @@ func TestR20CloseDrains(t *testing.T) {
 	})
 }
 
+// Close tries more than once, and follows a list that took the place of the one it knew.
+func TestR20CloseSendsWhatWaitsOnceTheStoreReturns(t *testing.T) {
+	for _, row := range []struct {
+		name     string
+		comeBack func(scripted)
+	}{
+		{"as it was", func(s scripted) { s.Recover() }},
+		{"with nothing in it", func(s scripted) { s.flush(); s.Recover() }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				store := script()
+				here := open(t, store)
+				store.silence()
+				here.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{})
+				time.AfterFunc(within/2, func() { row.comeBack(store) })
+				if err := here.Close(); err != nil {
+					t.Errorf("Close = %v", err)
+				}
+				if _, ok, err := open(t, store).Revoked(t.Context(), revocation.Subject("ada")); !ok || err != nil {
+					t.Errorf("Revoked = %v, %v", ok, err)
+				}
+			})
+		})
+	}
+}
+
 func TestR20CloseSaysWhatIsLost(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store := script()

@@ -321,7 +321,7 @@ func TestDisabledAcceptsEverybody(t *testing.T) {
 	if _, err := l.Revoked(t.Context(), revlog.Key{Scope: revlog.ScopeEveryone}); err != ErrDisabled {
 		t.Errorf("Revoked = %v", err)
 	}
-	if err := l.Close(); err != nil {
+	if err := l.Close(t.Context()); err != nil {
 		t.Errorf("Close = %v", err)
 	}
 }

@@ -42,7 +42,7 @@ func TestInspect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer l.Close(t.Context())
 	for n := range byte(5) {
 		o := replica.Revocation{Scope: revlog.ScopeSession, Tag: revlog.Tag{n + 1}}
 		if _, err := l.Revoke(t.Context(), o); err != nil {

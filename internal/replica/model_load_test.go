@@ -183,7 +183,7 @@ func newCrowd(t *testing.T, seed uint64) *crowd {
 
 func (c *crowd) end() {
 	for _, l := range c.lists {
-		l.Close()
+		l.Close(c.t.Context())
 	}
 	close(c.queue.quit)
 	time.Sleep(time.Second) // until it has seen that

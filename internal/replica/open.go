@@ -70,6 +70,8 @@ type Replica struct {
 	stopped  chan struct{}
 	closed   atomic.Bool
 
+	departure *departure
+
 	// Every decision writes the counters, on any core. What decisions read is on other
 	// cache lines.
 	_        [64]byte
@@ -115,7 +117,7 @@ func newList(s revlog.Store, k Secrets, c Config) (*Replica, error) {
 	return &Replica{
 		config: c, log: c.logger(), store: s, tags: tags,
 		asking: semaphore.NewWeighted(askers), logins: semaphore.NewWeighted(askers), cleared: cleared,
-		randomN: mrand.IntN, stopped: make(chan struct{}), clock: logClock{begun: time.Now()},
+		randomN: mrand.IntN, stopped: make(chan struct{}), departure: newDeparture(), clock: logClock{begun: time.Now()},
 	}, nil
 }
 
@@ -162,30 +164,10 @@ func (l *Replica) run(ctx context.Context) {
 	}
 }
 
-// Close is revocation.List.Close.
-func (l *Replica) Close() error {
-	if l.closed.Swap(true) || l.store == nil {
-		return nil
-	}
-	l.stop()
-	<-l.stopped
-	ctx, cancel := context.WithTimeout(context.Background(), l.Within())
-	defer cancel()
-	for more := true; more; {
-		var err error
-		if more, err = l.flush(ctx); err != nil {
-			l.log.Error("revocation: closing with revocations that the store does not have", "error", err)
-			break
-		}
-	}
-	if n := len(l.outbox.unsent(outboxLimit)); n > 0 {
-		return fmt.Errorf("%w: %d revocations were not acknowledged before closing", ErrUnavailable, n)
-	}
-	return nil
-}
-
 // Ready is revocation.List.Ready.
-func (l *Replica) Ready() bool { return !l.closed.Load() && (l.store == nil || l.view.Load() != nil) }
+func (l *Replica) Ready() bool {
+	return !l.closed.Load() && !l.departure.announced.Load() && (l.store == nil || l.view.Load() != nil)
+}
 
 // MaxIdle returns the longest idle limit the list remembers for.
 func (l *Replica) MaxIdle() time.Duration { return l.config.maxIdle() }
