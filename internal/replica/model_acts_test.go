@@ -308,6 +308,9 @@ func (h *history) taken(rev *modelRevocation, r *member) {
 		rev.w = rev.before.UnixMilli()
 	}
 	rev.at = r.link.to.head().MS
+	if r.link.to.holds(rev.key).Quiet { // one of many: everybody checked up to there asks
+		rev.at = r.link.to.head().Floor
+	}
 	rev.apart = r.link.to != h.sim.primary || time.Since(h.upset) < 2*modelS
 	for _, other := range h.members {
 		if rev.before.IsZero() && rev.w < other.link.heard {

@@ -234,6 +234,9 @@ func (h *history) track() {
 				rev.lost = true
 				h.say("nobody knows of the end of %v %s %d any more", rev.key.Scope, rev.name, rev.number)
 			}
+			if rev.lost && h.sim.primary.holds(rev.key).W < rev.w {
+				rev.at = h.sim.primary.head().MS // up to now the answer was "not revoked"
+			}
 		}
 	}
 }
