@@ -194,8 +194,8 @@ func (l *Replica) instead(w revlog.Write, results []revlog.Result) (again revlog
 }
 
 // overForgeries completes the write w, which the store answered with out: it repeats what
-// an unverified entry kept from being written. If that entry is a global one, it fails with
-// errUnread until the view holds everything that the entry may hide.
+// an unverified entry kept from being written. If that entry is a global one, a revocation fails
+// with errUnread until the view holds everything that the entry may hide.
 func (l *Replica) overForgeries(ctx context.Context, w revlog.Write, out revlog.Written) (revlog.Written, error) {
 	was := w.Asserts()
 	for i, r := range out.Results {
@@ -207,8 +207,9 @@ func (l *Replica) overForgeries(ctx context.Context, w revlog.Write, out revlog.
 	if again == nil {
 		return out, nil
 	}
+	_, repair := w.(revlog.Repair) // which cannot wait: the reader reads on only after it
 	over := func(i int) bool { return was[i].Scope.Global() }
-	if slices.ContainsFunc(places, over) && !l.hasRead(out.Head) {
+	if !repair && slices.ContainsFunc(places, over) && !l.hasRead(out.Head) {
 		return out, errUnread
 	}
 	more, err := l.store.Write(ctx, again)
