@@ -28,6 +28,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/adopt"
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
 	"github.com/wafer-sessions/wafer/httpmw/gorilla"
+	"github.com/wafer-sessions/wafer/httpmw/oauth"
 	"github.com/wafer-sessions/wafer/httpmw/prom"
 	"github.com/wafer-sessions/wafer/httpmw/wafertest"
 	"github.com/wafer-sessions/wafer/internal/redistest"
@@ -293,6 +294,8 @@ func guardedValues(t *testing.T, secrets *finder) map[string]guarded {
 		"backchannel.Logout":       {value: backchannel.Logout{Issuer: "https://provider.example", Session: person, Subject: person}, open: true},
 		"backchannel.Receiver":     {value: receiver},
 		"admin.Config":             {value: admin.Config{Token: adminToken}, open: true},
+		"oauth.Config":             {value: oauth.Config{Clients: map[string]string{"gateway": adminToken}}, open: true},
+		"oauth.Endpoints":          {value: sure(oauth.New(manager, oauth.Config{Clients: map[string]string{"gateway": adminToken}}))},
 		"admin.New":                {value: sure(admin.New(list, file, admin.Config{Token: adminToken, Logger: quiet}))},
 		"prom.Parts":               {value: prom.Parts{Apps: map[string]prom.Manager{"app": manager}, List: list, Keys: file}},
 		"prom.New":                 {value: sure(prom.New(prom.Parts{Apps: map[string]prom.Manager{"app": manager}, List: list, Keys: file}))},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -26,22 +27,67 @@ func (m *Manager[T]) Check(ctx context.Context, token string) (*Session[T], erro
 	return m.checked(ctx, st, now)
 }
 
-// CheckCookies is Check for the values of the session cookie and the renewal cookie that came over
-// another transport than HTTP. renewal may be "". It accepts no bearer token. The error is
-// ErrNoLogin for the marker of a logout, and ErrIncomplete for one of several cookies over which a
-// large session is spread.
-func (m *Manager[T]) CheckCookies(ctx context.Context, session, renewal string) (*Session[T], error) {
+// CheckCookies is Check for the values of cookies that came over another transport than HTTP: that
+// of the session cookie and, in any order, those of the renewal cookie and of the further cookies of
+// a large session (Config.MaxCookies). Empty ones count as missing. It accepts no bearer token. The
+// error is ErrNoLogin for the marker of a logout, and ErrIncomplete if not all cookies of a large
+// session came.
+func (m *Manager[T]) CheckCookies(ctx context.Context, session string, others ...string) (*Session[T], error) {
 	if _, out := parseMarker(session); out || session == "" {
 		return nil, ErrNoLogin
 	}
-	var f found
-	if renewal != "" {
-		f.renewal.add(renewal)
-	}
 	now := time.Now()
 	st := &state{core: m.core, committed: true}
-	m.core.open(ctx, &st.opened, session, m.core.cookie.session, &f, now)
+	m.core.openCookies(ctx, &st.opened, session, others, now)
 	return m.checked(ctx, st, now)
+}
+
+// openCookies opens a session token with whatever others belong to it. What each of the others is,
+// its token says.
+func (c *core) openCookies(ctx context.Context, o *opened, session string, others []string, now time.Time) {
+	var f found
+	for _, value := range others {
+		if value == "" {
+			continue
+		}
+		f.renewal.add(value)
+		for i := 1; i < maxCookies; i++ {
+			f.chunks = append(f.chunks, chunkName(c.cookie.session, i)+"="+value)
+		}
+	}
+	c.open(ctx, o, session, c.cookie.session, &f, now)
+}
+
+// Revoke ends the session of a bearer token from Issue. It also ends one that expired or is refused
+// here, because another clock or another replica may accept it. Package oauth serves it (RFC 7009). No
+// error means that the store has the revocation. Errors are those of Session.Logout,
+// revocation.ErrDisabled if there is no list, and ErrInvalid or ErrRevokedKey if the token does not
+// open, when nothing was done.
+func (m *Manager[T]) Revoke(ctx context.Context, token string) error {
+	return m.core.end(ctx, func(o *opened, now time.Time) { m.core.openBearer(ctx, o, token, now) })
+}
+
+// RevokeCookies is Revoke for the values of cookies, see CheckCookies. The session cookie alone is
+// enough. ErrNoLogin means that the session is anonymous: the list cannot end it.
+func (m *Manager[T]) RevokeCookies(ctx context.Context, session string, others ...string) error {
+	return m.core.end(ctx, func(o *opened, now time.Time) { m.core.openCookies(ctx, o, session, others, now) })
+}
+
+// end ends the session that open opens.
+func (c *core) end(ctx context.Context, open func(*opened, time.Time)) error {
+	if !c.replica.Enabled() {
+		return fmt.Errorf("httpmw: %s: %w", EventLogout, revocation.ErrDisabled)
+	}
+	now := time.Now()
+	st := &state{core: c, committed: true}
+	switch open(&st.opened, now); {
+	case st.tok.ID == (token.ID{}):
+		return st.err()
+	case !listed(&st.tok):
+		return ErrNoLogin
+	}
+	st.record(&st.opened, now)
+	return st.exclusively(ctx, func() ([]Event, error) { return st.endAllBut(ctx, token.ID{}) })
 }
 
 // checked counts the outcome of a check and returns the session if somebody is logged in.

@@ -51,7 +51,7 @@ func (s *Session[T]) meets(need Requirements, r *http.Request, now time.Time) er
 			return err
 		}
 		return ErrNoLogin
-	case need.FreshList && !s.fresh():
+	case need.FreshList && !s.Fresh():
 		return ErrUndecided
 	case need.LoginWithin > 0 && now.Sub(s.LoginTime()) > need.LoginWithin:
 		return ErrLoginTooOld

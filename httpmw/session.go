@@ -101,8 +101,9 @@ func (s *Session[T]) Err() error {
 	return s.st.err()
 }
 
-// fresh reports whether the session was checked against a list no older than its Within.
-func (s *Session[T]) fresh() bool {
+// Fresh reports whether the session was checked against a list no older than its Within.
+// Requirements.FreshList asks for that.
+func (s *Session[T]) Fresh() bool {
 	s.st.read()
 	defer s.st.mu.Unlock()
 	return s.st.verdict.Fresh

@@ -1,0 +1,52 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/wafer-sessions/wafer/httpmw"
+)
+
+// Revoke ends the session of a token: RFC 7009.
+func (e *Endpoints) Revoke(w http.ResponseWriter, r *http.Request) {
+	begin(w)
+	client, t, refused := e.receive(w, r)
+	if refused != nil {
+		refused.write(w)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	defer cancel()
+	err := e.end(ctx, t)
+	switch {
+	case err == nil:
+		e.config.Logger.LogAttrs(ctx, slog.LevelInfo, "oauth: session revoked", slog.String("client", client))
+		w.WriteHeader(http.StatusOK)
+	case errors.Is(err, errUnsupported), errors.Is(err, httpmw.ErrNoLogin):
+		unsupported("This endpoint cannot revoke tokens of this kind.").write(w)
+	case errors.Is(err, httpmw.ErrInvalid), errors.Is(err, httpmw.ErrRevoked):
+		w.WriteHeader(http.StatusOK) // nobody accepts it (RFC 7009 section 2.2)
+	default:
+		e.config.Logger.LogAttrs(ctx, slog.LevelError, "oauth: revocation not acknowledged", slog.String("client", client), slog.Any("error", err))
+		unavailable("The revocation is not confirmed yet. Send it again.").write(w)
+	}
+}
+
+var errUnsupported = errors.New("oauth: tokens of this kind are not revoked here")
+
+// end returns nil once the store has the revocation of the token's session.
+func (e *Endpoints) end(ctx context.Context, t token) error {
+	return e.withKey(ctx, func() error {
+		switch {
+		case t.kind == bearer:
+			return e.of.revoke(ctx, t.first)
+		case t.kind == cookies && e.config.Cookies:
+			return e.of.revokeCookies(ctx, t.first, t.others...)
+		case t.kind != unknown:
+			return errUnsupported
+		}
+		return httpmw.ErrInvalid
+	})
+}
