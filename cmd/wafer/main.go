@@ -1,6 +1,6 @@
 // Wafer makes, rotates and revokes the keys that seal sessions, ends sessions, looks up revocations,
-// follows the list of them, checks a Redis, explains tokens, and runs a demo of sessions that need no
-// store and can be revoked all the same.
+// follows the list of them, checks a Redis, explains tokens, estimates capacity, and runs a demo of
+// sessions that need no store and can be revoked all the same.
 package main
 
 import (
