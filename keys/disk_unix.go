@@ -22,19 +22,24 @@ const (
 // exposed reports whether others can read or write a file that must be secret.
 func exposed(path string, info fs.FileInfo) bool {
 	open := info.Mode().Perm() & 0o077
-	return open != 0 && (open != 0o040 || !givenByGroup(path, info))
+	return open != 0 && (open != 0o040 || !given(path, info))
 }
 
-// givenByGroup reports whether we can read the file only through its group: the group is one of
-// ours, and the file belongs to another user or lies on a read-only file system. Kubernetes mounts
-// secrets so (0440) where a pod has an fsGroup, and nothing in the pod can change it.
-func givenByGroup(path string, info fs.FileInfo) bool {
+// given reports whether a file that its group may read is one that the system gave us: it belongs
+// to another user or lies on a read-only file system, and the group is
+//   - one of ours. Kubernetes mounts secrets so (0440) where a pod has an fsGroup, and nothing in the
+//     pod can change it.
+//   - root's, as the user is. So systemd hands a credential to a service that has a user of its own:
+//     an access control list lets that user read, and in the mode its bits stand in place of the
+//     group's.
+func given(path string, info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return false
 	}
 	groups, _ := os.Getgroups()
-	if int(stat.Gid) != os.Getegid() && !slices.Contains(groups, int(stat.Gid)) {
+	ours := int(stat.Gid) == os.Getegid() || slices.Contains(groups, int(stat.Gid))
+	if roots := stat.Uid == 0 && stat.Gid == 0; !ours && !roots {
 		return false
 	}
 	return int(stat.Uid) != os.Geteuid() || onReadOnly(path)

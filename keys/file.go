@@ -84,9 +84,10 @@ var _ Editor = (*File)(nil)
 // [File.Close]. ctx bounds opening only.
 //
 // The file must have mode 0600 or 0400. A file that others can read or write is refused with
-// [ErrExposed]. There is one exception, for secrets that Kubernetes mounts with an fsGroup: the
-// group may read (mode 0440) if the group is one of ours and the file belongs to another user or is
-// on a read-only file system. Windows has no such modes, and nothing is checked there.
+// [ErrExposed]. There is one exception, for secrets that Kubernetes mounts with an fsGroup and for
+// credentials of systemd: the group may read (mode 0440) if the file belongs to another user or is on
+// a read-only file system, and the group is one of ours, or user and group are root. Windows has no
+// such modes, and nothing is checked there.
 func OpenFile(ctx context.Context, path string, k KEK, c FileConfig) (*File, error) {
 	if err := checkMaxSession(c.MaxSession); err != nil {
 		return nil, err

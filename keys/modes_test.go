@@ -4,6 +4,7 @@ package keys_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -142,6 +143,46 @@ func TestReadOnlyFolder(t *testing.T) {
 	t.Cleanup(func() { os.Chmod(dir, 0o755) })
 	if out := runAs(t, 65534, dir, path); !readOnly.MatchString(out) {
 		t.Errorf("%s\nwant a ring id, and then that it is read-only", out)
+	}
+}
+
+// systemd hands a credential to a service as a file of root's that an access control list lets the
+// user of the service read. Then the bits of the group in its mode are those of the list: 0440.
+func TestCredentialsOfSystemd(t *testing.T) {
+	needRoot(t)
+	const user = 65534
+	dir := t.TempDir()
+	path, kek := filepath.Join(dir, "ring.jwe"), filepath.Join(dir, "kek")
+	open(t, path, keys.KEKFile(kek), keys.FileConfig{Create: true}).Close()
+	os.Remove(path + ".lock")
+	for _, name := range []string{path, kek} {
+		letRead(t, name, user)
+	}
+	chmod(t, dir, 0o555)
+	t.Cleanup(func() { os.Chmod(dir, 0o755) })
+	if out := runAs(t, user, dir, path); !readOnly.MatchString(out) {
+		t.Errorf("%s\nwant a ring id, and then that it is read-only", out)
+	}
+}
+
+// letRead lets a user read a file, by an access control list, and nobody else but its owner.
+func letRead(t *testing.T, path string, uid uint32) {
+	t.Helper()
+	const version, owner, user, group, mask, others, none, read = 2, 1, 2, 4, 16, 32, ^uint32(0), 4
+	acl := binary.LittleEndian.AppendUint32(nil, version)
+	for _, e := range []struct {
+		tag, may uint16
+		id       uint32
+	}{{owner, read, none}, {user, read, uid}, {group, 0, none}, {mask, read, none}, {others, 0, none}} {
+		acl = binary.LittleEndian.AppendUint16(acl, e.tag)
+		acl = binary.LittleEndian.AppendUint16(acl, e.may)
+		acl = binary.LittleEndian.AppendUint32(acl, e.id)
+	}
+	if err := syscall.Setxattr(path, "system.posix_acl_access", acl, 0); err != nil {
+		t.Skip("no access control lists here: ", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o440 {
+		t.Fatalf("%v, %v", info.Mode(), err)
 	}
 }
 
