@@ -12,27 +12,16 @@ import (
 )
 
 // newMetrics serves the metrics of all replicas. The label "replica" says whose they are, because a
-// Prometheus takes this process for one replica. The ring is that of the process.
+// Prometheus takes this process for one replica.
 func newMetrics(replicas []*replica, s *state) (http.Handler, error) {
 	registry := prometheus.NewRegistry()
-	register := func(to prometheus.Registerer, p prom.Parts) error {
-		c, err := prom.New(p)
+	for _, r := range replicas {
+		c, err := prom.New(prom.Parts{Apps: map[string]prom.Manager{app: r.sessions}, List: r.list, Keys: s.ring})
 		if err == nil {
-			err = to.Register(c)
+			err = prometheus.WrapRegistererWith(prometheus.Labels{"replica": strconv.Itoa(r.number)}, registry).Register(c)
 		}
 		if err != nil {
-			return fmt.Errorf("demo: metrics: %w", err)
-		}
-		return nil
-	}
-	if err := register(registry, prom.Parts{Keys: s.ring}); err != nil {
-		return nil, err
-	}
-	for _, r := range replicas {
-		labels := prometheus.Labels{"replica": strconv.Itoa(r.number)}
-		parts := prom.Parts{Apps: map[string]prom.Manager{app: r.sessions}, List: r.list}
-		if err := register(prometheus.WrapRegistererWith(labels, registry), parts); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("demo: metrics: %w", err)
 		}
 	}
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), nil
