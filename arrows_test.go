@@ -70,7 +70,7 @@ var testArrows = map[string][]string{
 	"httpmw":                {"internal/meter"},
 	"httpmw/admin":          {"internal/meter"},
 	// tests start a whole application
-	"internal/ops":       {"httpmw", "httpmw/adopt", "httpmw/prom", "keys", "revocation", "revocation/revlog"},
+	"internal/ops":       {"httpmw", "httpmw/adopt", "httpmw/prom", "internal/metrics", "keys", "revocation", "revocation/revlog"},
 	"internal/faults":    {"keys", "keys/rediskeys", "revocation", "revocation/redisstore", "httpmw", "internal/redistest", "internal/apptest"},
 	"httpmw/backchannel": {"keys", "revocation/revlog"}, // the rings of its test replicas
 }
