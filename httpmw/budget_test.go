@@ -145,7 +145,7 @@ func TestATiredKeyIsTold(t *testing.T) {
 		if told() != 0 {
 			t.Error("told although another key is due")
 		}
-		ring.ring.Store(f.ring)
+		ring.ring.Store(must(waiting.Cancel(time.Now())))
 		logins(10, time.Hour)
 		if told() != 1 {
 			t.Errorf("told %d times", told())

@@ -19,6 +19,12 @@ type tired struct {
 	said  bool
 }
 
+// lastsWithoutEnd reports whether no newer key is due to take over from key.
+func (c *core) lastsWithoutEnd(key keys.Key) bool {
+	own, ok := c.keys.Ring().Key(key.ID())
+	return ok && own.Expires().IsZero()
+}
+
 // warnTired says in one line that the key that seals is tired and that no other is due to take over.
 func (c *core) warnTired(key keys.Key, now time.Time) {
 	if !c.sealer.Meter().Tired(key.ID()) {
@@ -30,7 +36,7 @@ func (c *core) warnTired(key keys.Key, now time.Time) {
 	switch {
 	case t.kid != key.ID():
 		t.kid, t.since, t.said = key.ID(), now, false
-	case !t.said && now.Sub(t.since) >= tiredFor && c.keys.Ring().Keys()[0] == key:
+	case !t.said && now.Sub(t.since) >= tiredFor && c.lastsWithoutEnd(key):
 		t.said = true
 		c.cfg.Logger.Warn("the sealing key has sealed half as often as it may: rotate the ring (wafer keys rotate)",
 			"app", c.cfg.App, "kid", key.ID(), "left", c.sealer.Meter().Left(key.ID()))

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -25,10 +26,9 @@ func (r *Ring) RotateIfOlder(now time.Time, age time.Duration, how Rotation) (*R
 	}
 	k, sealing := r.Sealing(now)
 	lasts := k.end == 0 || k.end-k.opens() > now.Unix()
-	for _, k := range r.keys {
-		if sealing && (r.State(k, now) == Pending || lasts && now.Sub(k.IssuedAt()) < age) {
-			return r, nil
-		}
+	_, waits := r.waiting(now)
+	if sealing && (waits || lasts && slices.ContainsFunc(r.keys, func(k Key) bool { return now.Sub(k.IssuedAt()) < age })) {
+		return r, nil
 	}
 	return r.Rotate(now, how)
 }

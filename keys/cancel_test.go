@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 )
 
@@ -167,4 +168,30 @@ func TestExtendReachesTheKeyThatGoesOn(t *testing.T) {
 	if end, want := must2(r.Key(one.Keys()[0].ID())).Expires(), late.Add(31*day); !end.Equal(want) {
 		t.Errorf("the key that sealed longer sessions ends %v, want %v", end, want)
 	}
+}
+
+// A cancelled key whose time would have come last does not hide one that waits.
+func TestRotateWhileOneWaitsBesideACancelledOne(t *testing.T) {
+	r := keys.Generate(0)
+	now := r.IssuedAt()
+	r = cancel(must(r.Rotate(now, keys.Rotation{After: 2 * time.Hour})), now)
+	r = must(r.Rotate(now, keys.Rotation{After: time.Hour}))
+	if again, err := r.Rotate(now, keys.Rotation{}); !errors.Is(err, keys.ErrPending) {
+		t.Errorf("another key was added, to %v: %v", states(again, now), err)
+	}
+}
+
+// Nor does it hide one that waits for too long.
+func TestRotatorTellsOfAFarKeyBesideACancelledOne(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		r := keys.Generate(0)
+		r = cancel(must(r.Rotate(time.Now(), keys.Rotation{After: 300 * day})), time.Now())
+		p := &place{ring: must(r.Rotate(time.Now(), keys.Rotation{After: 200 * day}))}
+		var l logs
+		time.Sleep(2 * day)
+		run(t, p, nil, &l, 10*day)
+		if p.made != 0 || l.lines("level=WARN") != 1 || l.lines("wafer keys rotate --cancel") != 1 {
+			t.Errorf("%d rotations, and the log says\n%s", p.made, l.buf.String())
+		}
+	})
 }

@@ -40,13 +40,23 @@ func (r *Ring) Rotate(now time.Time, how Rotation) (*Ring, error) {
 	if how.Immediate || !ok {
 		return r.with(now, max(now.Unix(), old.nbf))
 	}
-	if k := r.keys[0]; k.revoked == 0 && r.State(k, now) == Pending {
+	if k, waits := r.waiting(now); waits {
 		return nil, fmt.Errorf("%w: it begins to seal at %s", ErrPending, k.NotBefore().Format(time.RFC3339))
 	}
 	if how.After == 0 {
 		how.After = defaultAfter
 	}
 	return r.with(now, max(now.Add(how.After).Unix(), old.nbf))
+}
+
+// waiting returns the newest key that is pending.
+func (r *Ring) waiting(now time.Time) (Key, bool) {
+	for _, k := range r.keys { // newest first
+		if r.State(k, now) == Pending {
+			return k, true
+		}
+	}
+	return Key{}, false
 }
 
 // Revoke returns the ring with that key revoked: every replica that has this ring refuses what the

@@ -126,7 +126,7 @@ func changed(before, after adminapi.Ring) string {
 			return kids[0]
 		}
 	}
-	return after.Keys[0].ID
+	return youngest(after).ID
 }
 
 // knows says what a replica has of a key that it has.
@@ -144,13 +144,13 @@ func whole(d days) int64 {
 
 // rotateError says what to do about a ring that cannot take a key.
 func rotateError(err error, d adminapi.Ring, now time.Time) error {
+	i := slices.IndexFunc(d.Keys, func(k adminapi.Key) bool { return k.State == keys.Pending.String() })
 	switch {
-	case errors.Is(err, keys.ErrPending) && len(d.Keys) > 0 && d.Keys[0].NotBefore.After(now):
-		return fmt.Errorf("key %s is waiting already, and begins to seal at %s. If that is too late, use --now", safe(d.Keys[0].ID), from(d.Keys[0].NotBefore, now))
+	case errors.Is(err, keys.ErrPending) && i >= 0:
+		return fmt.Errorf("key %s is waiting already, and begins to seal at %s. If that is too late, use --now", safe(d.Keys[i].ID), from(d.Keys[i].NotBefore, now))
+	case errors.Is(err, keys.ErrNothingPending) && i >= 0:
+		return fmt.Errorf("key %s begins to seal at %s, and a replica may not learn in time that it must not. To replace it, rotate again with --now", safe(d.Keys[i].ID), from(d.Keys[i].NotBefore, now))
 	case errors.Is(err, keys.ErrNothingPending):
-		if i := slices.IndexFunc(d.Keys, func(k adminapi.Key) bool { return k.State == keys.Pending.String() }); i >= 0 {
-			return fmt.Errorf("key %s begins to seal at %s, and a replica may not learn in time that it must not. To replace it, rotate again with --now", safe(d.Keys[i].ID), from(d.Keys[i].NotBefore, now))
-		}
 		return errors.New("no new key is waiting; there is nothing to take back")
 	case errors.Is(err, keys.ErrFull):
 		return errors.New("the ring is full; 'wafer keys prune' removes the expired keys")
