@@ -38,8 +38,8 @@ type FileConfig struct {
 	PollOnly bool
 	// RotateEvery is how old the newest key is when the ring is rotated by itself, and expired keys
 	// are pruned: [Daily], or at least an hour and eight times Poll. Of all processes that follow
-	// the file with RotateEvery, one makes the new key. Their clocks should agree. Zero: the ring
-	// is not rotated by itself.
+	// the file with RotateEvery, one makes the new key. A machine whose clock is ahead of that of
+	// the file system goes by the latter. Zero: the ring is not rotated by itself.
 	RotateEvery time.Duration
 	// Logger receives a line when a ring is created, when it changes, and once when it can no
 	// longer be read. Zero: [slog.Default].
@@ -63,6 +63,7 @@ type File struct {
 	looked atomic.Int64 // when the last read began, in ns since opened; 0: none
 	opened time.Time
 	poke   chan struct{} // asks the background to read soon
+	fast   bool          // our clock is ahead of the file system's; owned by the Rotator
 
 	turn   chan struct{} // held while reading or editing; owns the fields below
 	good   []byte        // the bytes that the ring was last read from or written to
@@ -133,7 +134,7 @@ func OpenFile(ctx context.Context, path string, k KEK, c FileConfig) (*File, err
 func (f *File) run(ctx context.Context, w *watcher, rotator Rotator) {
 	var all sync.WaitGroup
 	all.Go(func() { f.follow(ctx, w) })
-	if rotator.Editor = f; rotator.Every != 0 {
+	if rotator.Editor, rotator.Now = f, f.clock; rotator.Every != 0 {
 		all.Go(func() { rotator.Run(ctx) })
 	}
 	go func() {

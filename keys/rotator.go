@@ -52,7 +52,7 @@ func (r *Rotator) Check() error {
 
 // Run rotates until ctx ends. Its processes look at their rings at moments of their own, about once
 // a minute, so that not all of them try at once. A rotation that fails is tried again, less and less
-// often, and logged once.
+// often, and logged once. So is one that a clock which is ahead thinks due, but it is not logged.
 func (r *Rotator) Run(ctx context.Context) {
 	if r.Poll == 0 {
 		r.Poll = defaultPoll
@@ -73,7 +73,7 @@ func (r *Rotator) Run(ctx context.Context) {
 			return
 		}
 		r.tell(err)
-		if err == nil {
+		if err == nil { // also if it was not time to
 			failed = 0
 		} else {
 			failed = min(look+2*failed, longestPause)
@@ -111,11 +111,16 @@ func (r *Rotator) try(ctx context.Context) error {
 		return err
 	}
 	r.told = ""
-	if is != was {
-		r.log(was, is)
+	if is == was {
+		return errEarly
 	}
+	r.log(was, is)
 	return nil
 }
+
+// errEarly: it was time by our own clock, and it is not by the clock that counts, or another process
+// has rotated already.
+var errEarly = errors.New("keys: not yet time to rotate")
 
 func (r *Rotator) log(was, is *Ring) {
 	for _, k := range is.keys {
@@ -127,7 +132,7 @@ func (r *Rotator) log(was, is *Ring) {
 
 // tell logs a failure, unless it was logged last.
 func (r *Rotator) tell(err error) {
-	if err == nil || r.told == err.Error() {
+	if err == nil || err == errEarly || r.told == err.Error() {
 		return
 	}
 	r.told = err.Error()
@@ -151,10 +156,10 @@ func (r *Rotator) next(ring *Ring, now time.Time) (*Ring, error) {
 	}
 	pruned := r.pruned(ring, now) // before rotating: a full ring takes no key
 	next, err := pruned.RotateIfOlder(now, every, Rotation{After: max(defaultAfter, 4*r.Poll)})
-	switch k := ring.keys[0]; {
+	switch k, waits := ring.waiting(now); {
 	case err != nil:
 		return nil, err
-	case next == pruned && ring.State(k, now) == Pending && k.NotBefore().Sub(now) > r.Every:
+	case next == pruned && waits && k.NotBefore().Sub(now) > r.Every:
 		return nil, fmt.Errorf("%w: until %s", errFarOff, k.NotBefore().Format(time.RFC3339))
 	case next == pruned:
 		return ring, nil
