@@ -29,6 +29,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
 	"github.com/wafer-sessions/wafer/httpmw/gorilla"
 	"github.com/wafer-sessions/wafer/httpmw/oauth"
+	"github.com/wafer-sessions/wafer/httpmw/otel"
 	"github.com/wafer-sessions/wafer/httpmw/prom"
 	"github.com/wafer-sessions/wafer/httpmw/wafertest"
 	"github.com/wafer-sessions/wafer/internal/redistest"
@@ -58,6 +59,9 @@ var harmless = map[string]string{
 	"prom.Manager":         "an interface",
 	"prom.Mover":           "an interface",
 	"prom.Receiver":        "an interface",
+	"otel.Manager":         "an interface",
+	"otel.Mover":           "an interface",
+	"otel.Receiver":        "an interface",
 	"keys.Editor":          "an interface",
 	"keys.FileConfig":      "settings",
 	"keys.Count":           "counters",
@@ -297,6 +301,7 @@ func guardedValues(t *testing.T, secrets *finder) map[string]guarded {
 		"oauth.Config":             {value: oauth.Config{Clients: map[string]string{"gateway": adminToken}}, open: true},
 		"oauth.Endpoints":          {value: sure(oauth.New(manager, oauth.Config{Clients: map[string]string{"gateway": adminToken}}))},
 		"admin.New":                {value: sure(admin.New(list, file, admin.Config{Token: adminToken, Logger: quiet}))},
+		"otel.Parts":               {value: otel.Parts{Apps: map[string]otel.Manager{"app": manager}, List: list, Keys: file}},
 		"prom.Parts":               {value: prom.Parts{Apps: map[string]prom.Manager{"app": manager}, List: list, Keys: file}},
 		"prom.New":                 {value: sure(prom.New(prom.Parts{Apps: map[string]prom.Manager{"app": manager}, List: list, Keys: file}))},
 		"wafertest.Kit":            {value: kit},
