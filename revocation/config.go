@@ -26,6 +26,14 @@ type Config struct {
 	// it joins the list by itself. If that list belongs to another key ring, this one logs an
 	// error and never gets ready. Zero: Open waits for the store.
 	StartWithoutStore bool
+	// NoCanary keeps this replica from writing canaries. One replica of all writes an entry about
+	// a subject that nobody has, every 10 s, so that each of them can measure how soon a
+	// revocation takes effect (Stats.Enforced). Zero: this replica takes part.
+	NoCanary bool
+	// Observer says that this process serves no requests, like a command that an operator runs.
+	// It is not registered with the store, nobody waits for it, and it writes no canary. Zero:
+	// this process is a replica of the application.
+	Observer bool
 	// Report adds to what this replica tells the store about itself, such as the version of the
 	// application. Zero: it adds nothing.
 	Report func() map[string]string

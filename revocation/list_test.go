@@ -3,7 +3,6 @@ package revocation_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -16,12 +15,7 @@ import (
 
 func open(t *testing.T, s revlog.Store) *revocation.List {
 	t.Helper()
-	l, err := revocation.Open(t.Context(), s, revlogtest.Secrets(1), revocation.Config{Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return l
+	return openWith(t, s, revocation.Config{})
 }
 
 const sid1 = "AAAAAAAAAAAAAAAAAAAAAQ"

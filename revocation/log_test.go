@@ -178,7 +178,9 @@ func TestWritesThatFailAreTold(t *testing.T) {
 			t.Fatal("Revoke returned no error although the store takes no writes")
 		}
 		time.Sleep(30 * time.Second)
-		wantLines(t, j, "writes are refused", "WARN revocations of this replica wait for the store, which does not take them; Redis at 10.0.0.1; OOM command not allowed")
+		wantLines(t, j, "writes are refused",
+			"WARN revocations of this replica wait for the store, which does not take them; Redis at 10.0.0.1; OOM command not allowed",
+			"WARN the store does not take the canary that measures how soon revocations take effect; Redis at 10.0.0.1; OOM command not allowed")
 		if s := l.Stats(); s.Acknowledged != 1 || s.Writes["failed"] < 100 {
 			t.Errorf("while it waits: %+v", s)
 		}

@@ -194,7 +194,7 @@ func (f *listFlags) open(ctx context.Context, maxIdle time.Duration, begin bool)
 	defer cancel()
 	o.List, err = revocation.Open(opening, s, ring, revocation.Config{
 		MaxIdle: maxIdle, Logger: slog.New(slog.DiscardHandler),
-		Report: func() map[string]string { return map[string]string{"program": "wafer command"} },
+		Observer: true,
 	})
 	if err != nil {
 		o.Close()

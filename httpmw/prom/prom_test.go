@@ -297,7 +297,7 @@ func TestEveryCounterIsExported(t *testing.T) {
 		"Entries": "list_entries", "Bytes": "list_filter_bytes", "Outbox": "list_outbox", "Full": "list_outbox_full_total",
 		"LogEntries": "list_log_entries", "StoreUsed": "", "StoreLimit": "", // not of every store: see TestStoreUsage
 		"Decide": "decide_seconds_count", "Confirm": "confirm_seconds_count", "Hits": `list_filter_hits_total{result="false"}`,
-		"Denied":       "list_denied_total",
+		"Denied": "list_denied_total", "Enforced": "enforce_seconds_count",
 		"Acknowledged": "list_acknowledged_total", "Terms": "list_terms_total", "Pauses": "list_pauses_total",
 		"Decisions": `list_decisions_total{outcome="accept",path="frozen"}`, "Refusals": `list_refusals_total{reason="revoked_session"}`,
 		"Confirms": `list_confirms_total{result="store"}`, "Reads": `list_reads_total{result="ok"}`, "Writes": `list_writes_total{result="ok"}`,

@@ -16,6 +16,7 @@ var (
 	hits         = counter("list.filter_hits", "{hit}", "Sessions that a filter reported as revoked, by whether that was true.", "result")
 	decide       = histogramOf("decide", seconds, "Time of a decision from memory, one in 64 of them.", -24, -4, 2)
 	confirm      = histogramOf("confirm", seconds, "Time of a decision for which the store or an earlier answer of it was needed.", -18, 0, 1)
+	enforced     = histogramOf("enforce", seconds, "Time from when the store took a canary until this replica refused it.", -10, 6, 1)
 	decisions    = counter("list.decisions", "{decision}", "Decisions about sessions, by outcome and by what decided.", "outcome", "path")
 	refusals     = counter("list.refusals", "{session}", "Sessions refused or undecided by the list.", "reason")
 	confirms     = counter("list.confirms", "{question}", "Questions to the exact set, by who answered.", "result")
@@ -34,7 +35,7 @@ var (
 )
 
 var ofList = []*Metric{
-	state, ready, age, window, entries, filters, hits, decide, confirm, decisions, refusals, confirms, denied,
+	state, ready, age, window, entries, filters, hits, decide, confirm, enforced, decisions, refusals, confirms, denied,
 	outbox, full, acknowledged, writes, reads, terms, pauses, anomalies, logEntries, storeUsed, storeLimit,
 }
 
@@ -47,7 +48,7 @@ var (
 	results  = []string{"ok", "failed"}
 	kinds    = []string{
 		"trimmed", "broken", "inconsistent", "other_list", "lost", "forged", "unknown", "late", "settled_hit", "settled_miss",
-		"republished", "clock", "denied",
+		"republished", "clock", "denied", "canary",
 	}
 )
 
@@ -80,6 +81,7 @@ func collectList(s Sink, l *revocation.List) {
 	counts(s, anomalies, n.Anomalies, kinds)
 	s.Histogram(decide, n.Decide)
 	s.Histogram(confirm, n.Confirm)
+	s.Histogram(enforced, n.Enforced)
 	collectStore(s, n)
 }
 

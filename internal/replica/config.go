@@ -14,6 +14,8 @@ type Config struct {
 	Grace             time.Duration
 	Ack               revlog.Ack
 	StartWithoutStore bool
+	NoCanary          bool
+	Observer          bool
 	Report            func() map[string]string
 	Logger            *slog.Logger
 }

@@ -77,6 +77,7 @@ var invisible = map[string]string{
 	"R14": "it is about the size of filters",
 	"R28": "without it the store is asked: that costs questions, and breaks no promise",
 	"R31": "it is about the key ring beside the list",
+	"R33": "it measures, and decides nothing; the replicas here do write canaries, which no rule may mind",
 }
 
 func claimsAll(_ *server, b *batch) bool {

@@ -51,6 +51,7 @@ type Replica struct {
 	silent atomic.Bool
 	clock  logClock
 
+	canaries    canaries
 	identity    identity // what it calls itself among the readers of the store
 	keyUses     keyUses  // what it tells them of its keys
 	told        told     // of its state, to the log

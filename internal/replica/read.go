@@ -45,6 +45,7 @@ func (l *Replica) step(ctx context.Context, now time.Time) {
 	}
 	l.register(ctx, now)
 	l.measure(ctx, now)
+	l.sing(ctx, now)
 	l.watchDenied(now)
 }
 
@@ -78,6 +79,7 @@ func (l *Replica) read(ctx context.Context, now time.Time) error {
 				return err
 			}
 			l.publish(v) // so that this result is not lost if the next page fails
+			l.canaries.looked = time.Time{}
 			mended = true
 			continue
 		case errors.Is(err, errTrimmed) && !globals:
@@ -93,7 +95,9 @@ func (l *Replica) read(ctx context.Context, now time.Time) error {
 		}
 		v = l.advance(v, p, entries, now)
 		l.publish(v)
+		l.heeds(v, p, entries)
 		if !p.More {
+			l.canaries.looked = now
 			return l.keepRetain(ctx, p.Head)
 		}
 	}
@@ -122,6 +126,7 @@ func (v *view) cursor() revlog.Position {
 // holds.
 func (l *Replica) passGap(ctx context.Context, v *view, p revlog.Page, entries []revlog.Entry) (*view, error) {
 	l.counters.anomalies.add("trimmed")
+	l.canaries.looked = time.Time{}
 	if err := l.sayAgain(ctx, v, p.Head); err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func (i *identity) names() (id, host string) {
 func (l *Replica) describe(now time.Time) revlog.Replica {
 	s := l.Stats()
 	r := revlog.Replica{
-		Version: ModuleVersion(), State: s.State, Age: s.Age, Window: s.Window, Position: s.Position, Seen: now,
+		Version: ModuleVersion(), State: s.State, Age: s.Age, Window: s.Window, List: l.ListID(), Position: s.Position, Seen: now,
 	}
 	r.ID, r.Host = l.identity.names()
 	r.Keys = l.keyUses.all(now)
@@ -70,7 +70,7 @@ func (l *Replica) describe(now time.Time) revlog.Replica {
 // register tells the store at intervals that this replica runs.
 func (l *Replica) register(ctx context.Context, now time.Time) {
 	r, ok := l.store.(revlog.Registrar)
-	if !ok || now.Sub(l.identity.last) < registerEvery {
+	if !ok || l.config.Observer || now.Sub(l.identity.last) < registerEvery {
 		return
 	}
 	l.identity.last = now

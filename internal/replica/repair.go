@@ -97,11 +97,16 @@ func (v *view) owes(list revlog.ListID, common int64) *repair {
 		alive := sort.Search(len(w.recent), func(i int) bool { return w.recent[i].Position.MS > old })
 		r.owed = inOrder(w.recent[alive:], r.owed)
 	}
-	global := func(e revlog.Entry) bool { return e.Scope.Global() }
-	if slices.ContainsFunc(r.owed, global) {
-		r.owed = slices.DeleteFunc(slices.Clone(r.owed), global)
-	}
+	r.owed = without(r.owed, func(e revlog.Entry) bool { return e.Scope.Global() || e.Canary() })
 	return r
+}
+
+// without returns entries without those that drop names. It does not change entries.
+func without(entries []revlog.Entry, drop func(revlog.Entry) bool) []revlog.Entry {
+	if !slices.ContainsFunc(entries, drop) {
+		return entries
+	}
+	return slices.DeleteFunc(slices.Clone(entries), drop)
 }
 
 // sayAgain writes back what v holds exactly, to a log that was trimmed past the last entry
@@ -251,7 +256,7 @@ func (v *view) backTo(at int, p revlog.Page) *view {
 			n.m.MS = min(n.m.MS, w.recent[0].Position.MS)
 		}
 	}
-	if lost := w.recent[at+1:]; len(lost) > 0 {
+	if lost := without(w.recent[at+1:], revlog.Entry.Canary); len(lost) > 0 { // a canary revokes nothing (R33)
 		n.tail = &window{gens: w.gens, watermarks: w.watermarks, recent: lost}
 		if v.tail != nil {
 			n.tail.recent = inOrder(v.tail.recent, lost)

@@ -24,6 +24,7 @@ type Stats struct {
 	Full         uint64
 	Denied       uint64
 	Acknowledged uint64
+	Enforced     histogram.Snapshot
 	Terms        uint64
 	Pauses       uint64
 	Decide       histogram.Snapshot
@@ -172,6 +173,7 @@ func (l *Replica) Stats() Stats {
 		Terms:        l.counters.terms.Load(),
 		Pauses:       l.counters.pauses.Load(),
 		Denied:       l.counters.denied.Load(),
+		Enforced:     l.canaries.enforced.Snapshot(),
 	}
 	for r := range l.counters.refused {
 		if n := l.counters.refused[r].Load(); n > 0 {
@@ -188,6 +190,9 @@ func (l *Replica) Stats() Stats {
 		s.Window = time.Duration(v.m.MS-v.now.from) * time.Millisecond
 		s.Position, s.LogEntries = v.m.String(), v.logged
 		s.Entries, s.Bytes = v.now.entries()+int64(len(v.globals)), v.now.bytes()
+		if v.now.watermarks.of(l.tags.canaryOf(v.head.ID)) > 0 {
+			s.Entries-- // the canary revokes nobody
+		}
 	}
 	return s
 }

@@ -68,7 +68,7 @@ var (
 	aHeld   = string(aGlobal.AppendPacked(append(append6(nil, 1_700_000_000_003), 1)))
 	aLog    = []any{[]any{"1700000000003-1", []any{"0", aEntry}}, []any{"1700000000005-3", []any{"1", aMark + aMark}}}
 	aAnswer = []any{string(aSigned.AppendPacked(append(append6(nil, maxNumber), 0))), aHeld}
-	aPage   = []any{aHead, int64(12), aLog, aLog[0], int64(1_700_000_000_010), []any{"e" + strings.Repeat("\x00", 16), aField}}
+	aPage   = []any{aHead, int64(12), aLog, aLog[0], int64(1_700_000_000_010), int64(4), []any{"e" + strings.Repeat("\x00", 16), aField}}
 	aField  = string(append6(append6(nil, 5), 9)) + aHeld[7:9] + aHeld[26:]
 	aWrite  = []any{int64(1), aHead, int64(3), int64(1_700_000_000_006), []any{int64(1_700_000_000_005), int64(2), int64(0), int64(maxNumber), aHeld}, aAnswer}
 	aRefuse = []any{int64(0), aHead, int64(3), int64(1_700_000_000_006), []any{}, aAnswer}
@@ -78,9 +78,9 @@ var (
 func TestFuzzSeedsAreReplies(t *testing.T) {
 	var d decoder
 	st := &Store{perItem: new(atomic.Int64)}
-	p, clock := d.page(aPage)
+	p := d.page(aPage)
 	st.take(&d, &p, aLog, p.Oldest, 10, 10)
-	if clock == 0 || d.err != nil || len(p.Entries) != 3 || p.More || p.Oldest.N != 1 || len(p.Globals) != 1 || p.Entries[2].W == 0 || p.Globals[0].MAC != aGlobal.MAC {
+	if p.Clock == 0 || p.Roll != 4 || d.err != nil || len(p.Entries) != 3 || p.More || p.Oldest.N != 1 || len(p.Globals) != 1 || p.Entries[2].W == 0 || p.Globals[0].MAC != aGlobal.MAC {
 		t.Errorf("page: %+v, %v", p, d.err)
 	}
 	if a := d.confirmed([]any{aHead, int64(0), int64(1_700_000_000_003), aAnswer}); d.err != nil || len(a.Found) != 2 || a.Found[1].Params != "later" {
@@ -104,7 +104,7 @@ func TestFuzzSeedsAreReplies(t *testing.T) {
 // gives an error, and without an error no value is out of range.
 func FuzzReplies(f *testing.F) {
 	for _, reply := range []any{
-		aHead, aPage, []any{aHead, int64(12), aLog, "", int64(5)}, []any{aHead, int64(0), int64(7), aAnswer}, aWrite, aRefuse,
+		aHead, aPage, []any{aHead, int64(12), aLog, "", int64(5), int64(0)}, []any{aHead, int64(0), int64(7), aAnswer}, aWrite, aRefuse,
 		nil, "", "OK", int64(-1), []any{}, []any{aHead}, []any{aHead[:5], "x", nil, nil}, []any{aHead, "-1", aLog, "1-2-3"},
 		[]any{aHead, strings.Repeat("9", 40), []any{"1-1"}, "x"}, []any{aHead, int64(0), []any{[]any{"1-1", []any{"e"}}}, "1-"},
 		[]any{aHead, int64(12), []any{[]any{"5-2", []any{"0", aEntry + aEntry + aEntry}}}, "", int64(5)},
@@ -114,7 +114,7 @@ func FuzzReplies(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		reply, _ := decode(raw, 0)
 		var d decoder
-		p, clock := d.page(reply)
+		p := d.page(reply)
 		if d.err == nil {
 			st := &Store{perItem: new(atomic.Int64)}
 			st.take(&d, &p, reply.([]any)[2], p.Oldest, 10, 10)
@@ -125,7 +125,7 @@ func FuzzReplies(f *testing.F) {
 			if len(p.Entries)+len(p.Globals) > len(raw) || p.Heartbeat < 0 {
 				t.Errorf("%d entries and %d global entries from %d bytes, heartbeat %v", len(p.Entries), len(p.Globals), len(raw), p.Heartbeat)
 			}
-			inRange(t, clock)
+			inRange(t, p.Clock, p.Roll)
 			fillUntil(p.Entries, p.Head)
 			for _, e := range append(p.Entries, p.Globals...) {
 				inRange(t, e.Position.MS, e.Position.N, e.W)

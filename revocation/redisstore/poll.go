@@ -14,8 +14,8 @@ import (
 const heartbeatDue = 500 * time.Millisecond
 
 // pollFields are the fields of the head that told in common.lua returns, and the time of the last
-// heartbeat.
-var pollFields = []string{"v", "g", "k", "b", "n", "ms", "c", "f", "l", "r", "kn", "t"}
+// heartbeat, and the roll.
+var pollFields = []string{"v", "g", "k", "b", "n", "ms", "c", "f", "l", "r", "kn", "t", "rc"}
 
 // A serverClock estimates the clock of the server, so a poll need not ask for it.
 type serverClock struct {
@@ -28,20 +28,31 @@ type serverTime struct {
 }
 
 // set notes that the clock of the server showed ms at sent or later.
-func (c *serverClock) set(ms int64, sent time.Time) { c.last.Store(&serverTime{ms, sent}) }
+func (c *serverClock) set(ms int64, sent time.Time) *serverTime {
+	t := &serverTime{ms, sent}
+	c.last.Store(t)
+	return t
+}
 
 // since returns how long ago the clock of the server showed ms, or a little more. It returns false
-// if it does not know, or if that clock was set back in between. The wall clock or the monotonic
-// clock of this machine may have stood still, so the later of the two counts.
+// if it does not know, or if that clock was set back in between.
 func (c *serverClock) since(ms int64, now time.Time) (time.Duration, bool) {
 	last := c.last.Load()
 	if last == nil {
 		return 0, false
 	}
-	passed := max(now.Sub(last.seen), now.Round(0).Sub(last.seen.Round(0)))
-	age := time.Duration(last.ms-ms)*time.Millisecond + passed
+	age := time.Duration(last.ms-ms)*time.Millisecond + last.passed(now)
 	return age, age >= 0
 }
+
+// passed returns the time since t. The wall clock or the monotonic clock of this machine may have
+// stood still, so the later of the two counts.
+func (t *serverTime) passed(now time.Time) time.Duration {
+	return max(now.Sub(t.seen), now.Round(0).Sub(t.seen.Round(0)))
+}
+
+// at returns what the clock of the server shows at now, or a little more.
+func (t *serverTime) at(now time.Time) int64 { return t.ms + t.passed(now).Milliseconds() }
 
 // poll is a Read without a script, because plain commands cost the server half as much. It is
 // enough as long as nothing has to be written: the last entry of the caller is there, everything
@@ -75,8 +86,13 @@ func (s *Store) poll(ctx context.Context, c revlog.Cursor, limit int) (p revlog.
 		return p, false, nil
 	}
 	p.Oldest = d.oldest(d.list(oldest.Val(), 1)[0])
+	if head[12] != nil {
+		p.Roll = d.int(head[12])
+	}
 	var known bool
-	p.Heartbeat, known = s.clock.since(heartbeat, time.Now())
+	now := time.Now()
+	p.Heartbeat, known = s.clock.since(heartbeat, now)
+	p.Clock = s.clock.last.Load().at(now)
 	ok = d.err == nil && known && p.Heartbeat < heartbeatDue && p.Head.Layout == revlog.Layout && p.Head.ID == c.List && p.Head.MS >= c.Floor
 	fillUntil(p.Entries, p.Head)
 	return p, ok, nil

@@ -21,6 +21,7 @@ type wireReplica struct {
 	State    string            `json:"state"`
 	AgeMS    int64             `json:"age_ms"`
 	WindowMS int64             `json:"window_ms"`
+	List     []byte            `json:"list,omitempty"`
 	Position string            `json:"position"`
 	Keys     []wireKeyUse      `json:"keys,omitempty"`
 	Report   map[string]string `json:"report,omitempty"`
@@ -41,7 +42,7 @@ func (s *Store) Register(ctx context.Context, r revlog.Replica, keep time.Durati
 		return errors.New("redisstore: Register: the ID must have 1 to 64 bytes, and keep must be at least one millisecond")
 	}
 	doc, err := json.Marshal(wireReplica{
-		r.ID, r.Host, r.Version, r.State, r.Age.Milliseconds(), r.Window.Milliseconds(), r.Position, keyUses(r.Keys), r.Report,
+		r.ID, r.Host, r.Version, r.State, r.Age.Milliseconds(), r.Window.Milliseconds(), r.List[:], r.Position, keyUses(r.Keys), r.Report,
 	})
 	if err != nil {
 		return err
@@ -64,6 +65,12 @@ func (s *Store) Replicas(ctx context.Context) (out []revlog.Replica, _ error) {
 	return out, nil
 }
 
+// CallRoll implements [revlog.Registrar].
+func (s *Store) CallRoll(ctx context.Context, list revlog.ListID) error {
+	_, err := s.run(ctx, s.scripts.roll, list[:])
+	return err
+}
+
 // replica reads one replica: the time when the store received it, ms, and JSON. Other text means
 // that it expired between two commands, or that a later version wrote it.
 func replica(text string) (revlog.Replica, bool) {
@@ -82,10 +89,12 @@ func replica(text string) (revlog.Replica, bool) {
 	for _, k := range r.Keys {
 		uses = append(uses, revlog.KeyUse{ID: k.ID, Revoked: k.Revoked, Seals: k.Seals, Sealed: moment(k.Sealed), Opened: moment(k.Opened)})
 	}
+	var list revlog.ListID
+	copy(list[:], r.List)
 	return revlog.Replica{
 		ID: r.ID, Host: r.Host, Version: r.Version, State: r.State,
 		Age: age, Window: window,
-		Position: r.Position, Keys: uses, Report: r.Report, Seen: time.UnixMilli(ms),
+		List: list, Position: r.Position, Keys: uses, Report: r.Report, Seen: time.UnixMilli(ms),
 	}, true
 }
 

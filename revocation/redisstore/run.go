@@ -66,12 +66,15 @@ var registerLua string
 //go:embed lua/replicas.lua
 var replicasLua string
 
+//go:embed lua/roll.lua
+var rollLua string
+
 //go:embed lua/turn.lua
 var turnLua string
 
 // scripts are the steps of the store. Most of them begin with the same helpers.
 type scripts struct {
-	create, read, confirm, append, succeed, repair, bulk, probe, reset, register, replicas, turn *redis.Script
+	create, read, confirm, append, succeed, repair, bulk, probe, reset, register, replicas, roll, turn *redis.Script
 }
 
 func newScripts() (s scripts) {
@@ -90,6 +93,7 @@ func newScripts() (s scripts) {
 			probe:   redis.NewScript(probeLua),
 
 			reset:    redis.NewScript(commonLua + globalsLua + resetLua),
+			roll:     redis.NewScript(commonLua + rollLua),
 			turn:     redis.NewScript(turnLua),
 			register: redis.NewScript(registerLua),
 			replicas: redis.NewScript(replicasLua),

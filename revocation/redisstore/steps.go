@@ -67,12 +67,12 @@ func (s *Store) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) 
 		return revlog.Page{}, s.mapped(err)
 	}
 	d := decoder{}
-	p, clock := d.page(reply)
+	p := d.page(reply)
 	s.take(&d, &p, items, c.From, limit, count)
 	if d.err != nil {
 		return revlog.Page{}, d.err
 	}
-	s.clock.set(clock, sent)
+	p.Clock = s.clock.set(p.Clock, sent).at(time.Now())
 	end := c.From.N - 1
 	if n := len(p.Entries); n > 0 {
 		end = p.Entries[n-1].Position.N
@@ -89,28 +89,31 @@ const atomicLimit = 512 // the highest number of entries that one script returns
 // page reads head and entries in one step.
 func (s *Store) page(ctx context.Context, c revlog.Cursor, limit int) (revlog.Page, error) {
 	count := s.itemsFor(limit)
+	sent := time.Now()
 	reply, err := s.run(ctx, s.scripts.read, named(c.List), c.Floor, c.From.String(), count, flag(c.Globals))
 	if err != nil {
 		return revlog.Page{}, err
 	}
 	d := decoder{}
-	p, _ := d.page(reply)
-	s.take(&d, &p, d.list(reply, 5)[2], c.From, limit, count)
+	p := d.page(reply)
+	s.take(&d, &p, d.list(reply, 6)[2], c.From, limit, count)
 	fillUntil(p.Entries, p.Head)
+	p.Clock = s.clock.set(p.Clock, sent).at(time.Now())
 	return p, d.err
 }
 
-// page reads the reply of read.lua without its entries, and returns the clock of the server too.
-func (d *decoder) page(reply any) (p revlog.Page, clock int64) {
-	r := d.list(reply, 5)
+// page reads the reply of read.lua without its entries. Clock is that of the server when it replied.
+func (d *decoder) page(reply any) (p revlog.Page) {
+	r := d.list(reply, 6)
 	p.Head, p.Heartbeat = d.head(r[0]), d.ms(r[1])
 	if r[3] != "" {
 		p.Oldest = d.oldest(r[3])
 	}
-	if len(r) > 5 {
-		p.Globals = d.globals(r[5])
+	p.Clock, p.Roll = d.int(r[4]), d.int(r[5])
+	if len(r) > 6 {
+		p.Globals = d.globals(r[6])
 	}
-	return p, d.int(r[4])
+	return p
 }
 
 // Write implements [revlog.Store].

@@ -12,6 +12,8 @@ const (
 	EndSessions byte = 0x10
 	// MaxParams is the highest number of bytes of an entry's parameters.
 	MaxParams = 64
+	// CanaryParams are the parameters of a canary, see [Entry.Canary].
+	CanaryParams = "canary"
 
 	reader = 1 // the version of this release as a reader
 )
@@ -34,6 +36,10 @@ type Entry struct {
 
 // Key returns the scope and tag of e.
 func (e Entry) Key() Key { return Key{e.Scope, e.Tag} }
+
+// Canary reports whether e only measures how long a revocation takes. It revokes a subject that
+// nobody has, and is otherwise like every other entry.
+func (e Entry) Canary() bool { return e.Scope == ScopeSubject && e.Params == CanaryParams }
 
 // Understood reports whether this release knows what e means.
 func (e Entry) Understood() bool {

@@ -36,6 +36,7 @@ type Memory struct {
 	sampled   time.Time
 	sampledMS int64
 	turn      turn
+	roll      int64 // calls of the roll
 }
 
 // An exactValue is an [Entry] of the exact set without its key.
@@ -173,7 +174,7 @@ func (m *Memory) Read(ctx context.Context, c Cursor) (Page, error) {
 	m.tick(c.Floor)
 	from := sort.Search(len(m.log), func(i int) bool { return !m.log[i].Position.Before(c.From) })
 	to := min(len(m.log), from+c.Limit)
-	p := Page{Head: m.head, Entries: slices.Clone(m.log[from:to]), More: to < len(m.log)}
+	p := Page{Head: m.head, Entries: slices.Clone(m.log[from:to]), More: to < len(m.log), Clock: m.clock().UnixMilli(), Roll: m.roll}
 	if len(m.log) > 0 {
 		p.Oldest = m.log[0].Position
 	}
@@ -361,13 +362,14 @@ func (m *Memory) forgettable(h Head) (out []Entry) {
 }
 
 // oldest returns where the log begins after w. The log is kept for the retention or 24 h, whichever
-// is shorter.
+// is shorter, and never ends before the newest entry of before w: after a jump of log time, replicas
+// that have read that entry read on from it.
 func (m *Memory) oldest(w *writing) Position {
 	limit := w.head.MS - min(w.head.Retain(), LogKept).Milliseconds()
 	i := sort.Search(len(m.log), func(i int) bool { return m.log[i].Position.MS >= limit })
 	switch {
-	case i < len(m.log):
-		return m.log[i].Position
+	case len(m.log) > 0:
+		return m.log[min(i, len(m.log)-1)].Position
 	case len(w.entries) > 0:
 		return w.entries[0].Position
 	}

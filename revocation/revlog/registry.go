@@ -14,6 +14,7 @@ type Replica struct {
 	State    string // as in Stats
 	Age      time.Duration
 	Window   time.Duration
+	List     ListID // that it follows
 	Position string
 	Keys     []KeyUse          // of its ring, those that are not expired
 	Report   map[string]string // from Config.Report
@@ -51,6 +52,9 @@ type Registrar interface {
 	Register(ctx context.Context, r Replica, keep time.Duration) error
 	// Replicas returns the registered replicas, in no order.
 	Replicas(ctx context.Context) ([]Replica, error)
+	// CallRoll asks every replica that reads the list to register at once: it raises Page.Roll,
+	// which replicas read anyway.
+	CallRoll(ctx context.Context, list ListID) error
 }
 
 // registry is the [Registrar] of a Memory.
@@ -90,4 +94,15 @@ func (m *Memory) Replicas(ctx context.Context) (out []Replica, _ error) {
 		out = append(out, r.Replica)
 	}
 	return out, nil
+}
+
+// CallRoll implements [Registrar].
+func (m *Memory) CallRoll(ctx context.Context, list ListID) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.guard(list); err != nil {
+		return err
+	}
+	m.roll++
+	return nil
 }

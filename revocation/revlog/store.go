@@ -152,4 +152,10 @@ type Page struct {
 	Oldest    Position      // of the oldest entry in the log; zero if the log is empty
 	Heartbeat time.Duration // age of the last heartbeat; 0 for a store with one server, which has no heartbeat
 	Globals   []Entry       // if the cursor asks for them; they have no positions
+	// Clock is the clock of the store when the page arrived, as exactly as the store knows it: never
+	// earlier, and later by no more than the read took. It measures and decides nothing. ms; 0: not
+	// known.
+	Clock int64
+	// Roll counts the calls of Registrar.CallRoll. 0 for a store that is not a Registrar.
+	Roll int64
 }

@@ -8,8 +8,9 @@
 --   t clock and m log time of the last heartbeat, ev evictions that the server had counted then
 --   e open epoch: id 4, bits 1, until 6, count 4, opened 6
 --   x closed epochs: id 4, bits 1, until 6 each
+--   rc roll: how often the replicas were asked to register at once; absent: never
 -- A script ends with an error by raising a table.
-local FIELDS = {'v', 'g', 'k', 'b', 'n', 'i', 'ms', 'c', 'f', 'l', 'r', 'kn', 't', 'm', 'ev', 'e', 'x'}
+local FIELDS = {'v', 'g', 'k', 'b', 'n', 'i', 'ms', 'c', 'f', 'l', 'r', 'kn', 't', 'm', 'ev', 'e', 'x', 'rc'}
 local FOREVER = 281474976710655
 local YEAR = 31622400000
 
@@ -101,7 +102,7 @@ local function head()
   local h = {}
   for i, name in ipairs(FIELDS) do h[name] = raw[i] end
   for _, name in ipairs(NUMBERS) do h[name] = number(h[name]) end
-  h.l, h.r, h.x = h.l or '', h.r or '', h.x or ''
+  h.l, h.r, h.x, h.rc = h.l or '', h.r or '', h.x or '', number(h.rc) or 0
   if not h.g and not h.v then return h, 'head is gone' end
   if number(h.v) and h.v ~= '1' then return h, nil end
   local field = h.v ~= '1' and 'v' or damage(h)

@@ -31,10 +31,10 @@ local oldest = looked('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)
 if not oldest then lost('log is not a stream') end
 local entries = {}
 if ARGV[4] ~= '0' then entries = redis.call('XRANGE', KEYS[2], ARGV[3], '+', 'COUNT', ARGV[4]) end
-local out = {told(h), math.abs(now - h.t), entries, oldest[1] or '', now}
+local out = {told(h), math.abs(now - h.t), entries, oldest[1] or '', now, h.rc}
 if ARGV[5] == '1' then
   local all, wrong = globals()
   if wrong then lost(wrong) end
-  out[6] = all
+  out[7] = all
 end
 return out

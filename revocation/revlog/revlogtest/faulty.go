@@ -31,7 +31,9 @@ type Hooks struct {
 	Write    func(context.Context, revlog.Write) (revlog.Written, error)
 	Confirm  func(context.Context, revlog.Question) (revlog.Answer, error)
 	Turn     func(ctx context.Context, holder string, keep time.Duration) (bool, error)
+	Register func(ctx context.Context, r revlog.Replica, keep time.Duration) error
 	Replicas func(context.Context) ([]revlog.Replica, error)
+	CallRoll func(context.Context, revlog.ListID) error
 }
 
 var (
@@ -52,7 +54,9 @@ func (f *Faulty) Fail() {
 			Write:    func(context.Context, revlog.Write) (revlog.Written, error) { return revlog.Written{}, ErrFault },
 			Confirm:  func(context.Context, revlog.Question) (revlog.Answer, error) { return revlog.Answer{}, ErrFault },
 			Turn:     func(context.Context, string, time.Duration) (bool, error) { return false, ErrFault },
+			Register: func(context.Context, revlog.Replica, time.Duration) error { return ErrFault },
 			Replicas: func(context.Context) ([]revlog.Replica, error) { return nil, ErrFault },
+			CallRoll: func(context.Context, revlog.ListID) error { return ErrFault },
 		}
 	})
 }
@@ -157,6 +161,9 @@ func (f *Faulty) Turn(ctx context.Context, holder string, keep time.Duration) (b
 // Register implements [revlog.Registrar]. It does nothing if the store is not a Registrar.
 func (f *Faulty) Register(ctx context.Context, r revlog.Replica, keep time.Duration) error {
 	h := f.call(func() {})
+	if h.Register != nil {
+		return h.Register(ctx, r, keep)
+	}
 	if to, ok := h.Store.(revlog.Registrar); ok {
 		return to.Register(ctx, r, keep)
 	}
@@ -173,4 +180,16 @@ func (f *Faulty) Replicas(ctx context.Context) ([]revlog.Replica, error) {
 		return from.Replicas(ctx)
 	}
 	return nil, nil
+}
+
+// CallRoll implements [revlog.Registrar]. It does nothing if the store is not a Registrar.
+func (f *Faulty) CallRoll(ctx context.Context, list revlog.ListID) error {
+	h := f.call(func() {})
+	if h.CallRoll != nil {
+		return h.CallRoll(ctx, list)
+	}
+	if to, ok := h.Store.(revlog.Registrar); ok {
+		return to.CallRoll(ctx, list)
+	}
+	return nil
 }
