@@ -13,45 +13,96 @@ import (
 )
 
 func doctorCommand() *cobra.Command {
-	var f listFlags
+	var f doctor
 	cmd := &cobra.Command{
-		Use:   "doctor --redis URL",
-		Short: "Check that a Redis is configured safely for a list of revocations",
-		Long: `Checks a Redis as an application does when it opens its list. It also checks the
-replicas of that Redis, the other servers of a Cluster, and the list. It writes,
-reads back and deletes a key of its own.
+		Use:   "doctor [--redis URL] [--url URL]",
+		Short: "Check a Redis with a list of revocations, and the cookies of a live site",
+		Long: `With --redis, checks a Redis as an application does when it opens its list. It
+also checks the replicas of that Redis, the other servers of a Cluster, and the
+list. It writes, reads back and deletes a key of its own. With --file, or with
+WAFER_KEK and a ring in this Redis, it also says whether the list belongs to that
+ring, and whether every replica of the application has the keys of it.
+
+With --url, checks a live site from outside: the cookies of a session, with prefix,
+attributes and size; https and HSTS; and whether caches may keep what is one user's.
+--url must answer with the cookies, so it usually is the page that logs in, and
+--form-file has its form. With --page, it also checks that the site accepts the
+cookies that it set. It asks only these two pages, and follows no redirect.
 
 The levels are ok, warning (it will not always work), failing (it does not work
 now) and refused (it keeps the application from starting). Below each finding
-stands what to do about it.
-
-With --file, or with WAFER_KEK and a ring in this Redis, it also says whether the
-list belongs to that ring. The exit status is 1 if something fails or is refused.`,
+stands what to do about it. The exit status is 1 if something fails or is refused.`,
+		Example: `  wafer doctor --redis redis://localhost:6379
+  wafer doctor --url https://shop.example/login --form-file form --page https://shop.example/account`,
 		Args: cobra.NoArgs,
 	}
-	f.addRedis(cmd)
-	f.ring.add(cmd)
+	f.list.addRedis(cmd)
+	f.list.ring.add(cmd)
+	f.site.add(cmd)
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if f.redis == "" {
-			return usagef("which Redis? Give --redis URL")
-		}
-		o, err := redisstore.ParseURL(f.redis)
+		findings, err := f.examine(cmd)
 		if err != nil {
-			return usageError{err}
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), openTime)
-		defer cancel()
-		findings, err := redisstore.Examine(ctx, o, f.config())
-		if err != nil {
-			return withoutTLS(o.TLSConfig, o.Addrs, err)
-		}
-		if !hasRefused(findings) {
-			findings = append(findings, f.examineList(ctx)...)
+			return err
 		}
 		return printFindings(cmd, findings, *asJSON)
 	}
 	return cmd
+}
+
+type doctor struct {
+	list listFlags
+	site siteFlags
+}
+
+func (f *doctor) examine(cmd *cobra.Command) (all []redisstore.Finding, _ error) {
+	switch {
+	case f.site.url == "" && f.site != (siteFlags{}):
+		return nil, usagef("which site? Give --url URL")
+	case f.site.url == "" && f.list.redis == "":
+		return nil, usagef("which Redis, or which site? Give --redis URL, --url URL or both")
+	}
+	// With --url, WAFER_REDIS alone does not ask for a check of that Redis.
+	ofList := f.site.url == "" || cmd.Flags().Changed("redis")
+	ctx, cancel := context.WithTimeout(cmd.Context(), 2*openTime)
+	defer cancel()
+	if ofList {
+		findings, err := f.list.examine(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, findings...)
+	}
+	if f.site.url != "" {
+		s, err := f.site.site()
+		if err != nil {
+			return nil, err
+		}
+		findings, err := s.examine(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, findings...)
+	}
+	return all, nil
+}
+
+// examine checks the Redis, and the list in it.
+func (f *listFlags) examine(ctx context.Context) ([]redisstore.Finding, error) {
+	o, err := redisstore.ParseURL(f.redis)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	findings, err := redisstore.Examine(ctx, o, f.config())
+	if err != nil {
+		return nil, withoutTLS(o.TLSConfig, o.Addrs, err)
+	}
+	if !hasRefused(findings) {
+		findings = append(findings, f.examineList(ctx)...)
+	}
+	return findings, nil
 }
 
 func hasRefused(findings []redisstore.Finding) bool {
@@ -100,30 +151,10 @@ func (f *listFlags) examineList(ctx context.Context) (out []redisstore.Finding) 
 	case ring != nil:
 		found(redisstore.Good, "ring", "the list belongs to the ring", "")
 	}
-	return append(out, examineReaders(ctx, s.(revlog.Registrar)))
-}
-
-// examineReaders checks the replicas of the application.
-func examineReaders(ctx context.Context, s revlog.Registrar) redisstore.Finding {
-	all, err := s.Replicas(ctx)
-	if err != nil {
-		return redisstore.Finding{Level: redisstore.Warning, Check: "readers", Message: "the replicas are not known: " + err.Error(), Fix: "try again"}
+	if i.OtherRing {
+		ring = nil
 	}
-	var late []string
-	for _, r := range all {
-		if r.State != "synced" {
-			late = append(late, fmt.Sprintf("%s on %s is %s", r.ID, r.Host, r.State))
-		}
-	}
-	switch {
-	case len(all) == 0:
-		return redisstore.Finding{Check: "readers", Message: "no replica of an application reads the list now"}
-	case len(late) == 0:
-		return redisstore.Finding{Check: "readers", Message: counted(len(all), "replica") + " of the application, all synced"}
-	}
-	return redisstore.Finding{Level: redisstore.Warning, Check: "readers",
-		Message: fmt.Sprintf("of %s of the application, %s", counted(len(all), "replica"), strings.Join(late, ", ")),
-		Fix:     "see the log of that process, and check its connection to Redis"}
+	return append(out, examineReaders(ctx, s.(revlog.Registrar), ring)...)
 }
 
 // findingJSON is a finding as --json prints it.
