@@ -58,7 +58,9 @@ nested:
 		(cd "$$module" && $(GO) vet ./... && $(GO) test ./...); \
 	done
 
-e2e: tools
+e2e:
+	@.ci/tools e2e
+	$(GO) test -count=1 -run TestPromtool ./httpmw/prom
 	cd testdata/e2e && $(GO) vet ./... && $(GO) test -v -count=1 -timeout 10m ./...
 
 soak: tools

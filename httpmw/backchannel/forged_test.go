@@ -247,6 +247,9 @@ func TestForgedTokensAreRefused(t *testing.T) {
 			if diff := cmp.Diff(map[string]uint64{row.reason: 1}, r.Stats().Refused); diff != "" {
 				t.Errorf("reasons (-want +got):\n%s", diff)
 			}
+			if requests, _ := r.Counts(); requests[row.reason] != 1 || len(requests) != 18 { // all are there from the start
+				t.Errorf("Counts: %v", requests)
+			}
 			if needsKey := row.reason == "unknown_key" || row.reason == "signature"; needsKey != (p.hits.Load() == 1) {
 				t.Errorf("the provider was asked %d times", p.hits.Load())
 			}

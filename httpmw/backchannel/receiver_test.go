@@ -73,6 +73,10 @@ func TestGoodTokens(t *testing.T) {
 			if diff := cmp.Diff(want, r.Stats()); diff != "" {
 				t.Errorf("stats (-want +got):\n%s", diff)
 			}
+			requests, fetches := r.Counts()
+			if diff := cmp.Diff(map[string]uint64{"ok": 1, "failed": 0}, fetches); diff != "" || requests["ended"] != 1 {
+				t.Errorf("Counts: %v %v", requests, fetches)
+			}
 		})
 	}
 }
