@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"internal/histogram":           {},
 	"internal/foreign":             {"token", "keys", "internal/replica"},
 	"internal/lograte":             {},
+	"internal/sketch":              {},
 	"internal/apptest":             {},
 	"internal/adminapi":            {"keys", "revocation", "revocation/revlog", "internal/audit"},
 	"internal/audit":               {"revocation"},
@@ -37,7 +38,7 @@ var arrows = map[string][]string{
 	"keys":                         {"internal/jwe", "internal/meter", "internal/strictjson"},
 	"keys/rediskeys":               {"keys", "internal/meter", "internal/jwe", "internal/rediscluster", "internal/redislog"},
 	"token":                        {"keys", "revocation/revlog", "internal/jwe", "internal/strictjson"},
-	"internal/replica":             {"revocation/revlog", "internal/histogram", "internal/lograte"},
+	"internal/replica":             {"revocation/revlog", "internal/histogram", "internal/lograte", "internal/sketch"},
 	"revocation":                   {"revocation/revlog", "internal/histogram", "internal/replica"},
 	"revocation/revlog":            {},
 	"revocation/boltstore":         {"revocation/revlog"},
@@ -51,7 +52,7 @@ var arrows = map[string][]string{
 	"httpmw/oauth":                 {"httpmw", "revocation", "internal/foreign", "internal/lograte"},
 	"httpmw/prom":                  {"keys", "revocation", "internal/histogram", "internal/metrics"},
 	"httpmw/otel":                  {"keys", "revocation", "internal/histogram", "internal/metrics"},
-	"internal/metrics":             {"httpmw", "httpmw/adopt", "keys", "revocation", "internal/histogram", "internal/replica"},
+	"internal/metrics":             {"httpmw", "httpmw/adopt", "keys", "revocation", "revocation/revlog", "internal/histogram", "internal/replica"},
 	"httpmw/wafertest":             {"httpmw", "token", "keys", "revocation", "revocation/revlog", "revocation/revlog/revlogtest"},
 }
 

@@ -108,6 +108,8 @@ var harmless = map[string]string{
 	"revlog.Result":        "a position",
 	"revlog.Scope":         "a word",
 	"revocation.Secrets":   "an interface",
+	"revlog.SignedIn":      "numbers",
+	"revlog.Sketcher":      "an interface",
 	"revlog.State":         "pseudonyms",
 	"revocation.Histogram": "numbers",
 	"revocation.Stats":     "counters",

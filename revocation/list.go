@@ -67,6 +67,15 @@ func (l *List) Replicas(ctx context.Context) ([]revlog.Replica, error) {
 	return l.replica.Replicas(ctx)
 }
 
+// SignedIn returns about how many are signed in, at all replicas. It takes the best of the estimates
+// that the replicas registered with the store, which are up to a minute old. No replica stores who is
+// signed in: see revlog.SignedIn for what is counted. If the At of the answer is zero, no replica has
+// counted yet. If the store does not answer, SignedIn returns what this replica knows and
+// [ErrLookup].
+func (l *List) SignedIn(ctx context.Context) (revlog.SignedIn, error) {
+	return l.replica.SignedIn(ctx)
+}
+
 // An Instant is a moment of log time, from [List.Now]. The zero Instant stands for no moment.
 type Instant struct{ ms int64 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/histogram"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // A Histogram counts values by size, in buckets each of which is 2^(1/8) times as wide as the one
@@ -41,5 +42,8 @@ type Stats struct {
 	Confirms  map[string]uint64 // "store", "cached", "failed", "crowded"
 	Reads     map[string]uint64 // "ok", "failed"
 	Writes    map[string]uint64 // "ok", "failed"
-	Anomalies map[string]uint64 // "trimmed", "broken", "other_list", "lost", "forged", "unknown", "late", "settled_hit", "settled_miss", "republished", "denied", "clock", "canary"
+	Anomalies map[string]uint64 // "trimmed", "broken", "other_list", "lost", "forged", "unknown", "late", "settled_hit", "settled_miss", "republished", "denied", "clock", "canary", "sketch"
+	// SignedIn says about how many are signed in at all replicas, as of the last minute. See
+	// List.SignedIn.
+	SignedIn revlog.SignedIn
 }

@@ -301,7 +301,7 @@ func TestEveryCounterIsExported(t *testing.T) {
 		"Acknowledged": "list_acknowledged_total", "Terms": "list_terms_total", "Pauses": "list_pauses_total",
 		"Decisions": `list_decisions_total{outcome="accept",path="frozen"}`, "Refusals": `list_refusals_total{reason="revoked_session"}`,
 		"Confirms": `list_confirms_total{result="store"}`, "Reads": `list_reads_total{result="ok"}`, "Writes": `list_writes_total{result="ok"}`,
-		"Anomalies": `list_anomalies_total{kind="lost"}`,
+		"Anomalies": `list_anomalies_total{kind="lost"}`, "SignedIn": "signed_in_sessions",
 	}
 	for f := range reflect.TypeFor[revocation.Stats]().Fields() {
 		name, known := shown[f.Name]

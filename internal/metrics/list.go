@@ -48,7 +48,7 @@ var (
 	results  = []string{"ok", "failed"}
 	kinds    = []string{
 		"trimmed", "broken", "inconsistent", "other_list", "lost", "forged", "unknown", "late", "settled_hit", "settled_miss",
-		"republished", "clock", "denied", "canary",
+		"republished", "clock", "denied", "canary", "sketch",
 	}
 )
 
@@ -83,6 +83,7 @@ func collectList(s Sink, l *revocation.List) {
 	s.Histogram(confirm, n.Confirm)
 	s.Histogram(enforced, n.Enforced)
 	collectStore(s, n)
+	collectSignedIn(s, n.SignedIn)
 }
 
 // collectStore sends what the store keeps, as far as it is known.

@@ -80,7 +80,7 @@ func (p Parts) Metrics() []*Metric {
 		all = append(all, ofReceivers...)
 	}
 	if p.List != nil {
-		all = append(all, ofList...)
+		all = append(append(all, ofList...), ofSignedIn...)
 	}
 	if p.Keys != nil {
 		all = append(all, ofRing...)
@@ -90,7 +90,7 @@ func (p Parts) Metrics() []*Metric {
 
 // All returns every metric.
 func All() []*Metric {
-	return slices.Concat(ofProcess, ofApps, ofMovers, ofReceivers, ofList, ofRing)
+	return slices.Concat(ofProcess, ofApps, ofMovers, ofReceivers, ofList, ofSignedIn, ofRing)
 }
 
 // Collect gives s the present values of all metrics of p. It reads memory only.

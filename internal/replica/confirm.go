@@ -52,7 +52,10 @@ func (l *Replica) Confirm(ctx context.Context, q *Query) Verdict {
 	v, by := l.confirm(ctx, q, began)
 	l.counters.confirm.Observe(time.Since(began))
 	l.counters.confirmed[by][v.Outcome].Add(1)
-	if v.Outcome == Refuse {
+	switch v.Outcome {
+	case Accept:
+		l.census.saw(q)
+	case Refuse:
 		l.counters.refused[v.Reason].Add(1)
 	}
 	return v

@@ -16,6 +16,9 @@ func (l *Replica) Decide(q *Query) Verdict {
 	now := time.Now()
 	v := l.decide(q, now)
 	l.counters.decidedFor(q, &v, now)
+	if v.Outcome == Accept {
+		l.census.saw(q)
+	}
 	return v
 }
 

@@ -54,6 +54,7 @@ type Replica struct {
 	canaries    canaries
 	identity    identity // what it calls itself among the readers of the store
 	keyUses     keyUses  // what it tells them of its keys
+	census      census   // and of who is signed in
 	told        told     // of its state, to the log
 	deniedWatch deniedWatch
 	usage       atomic.Pointer[revlog.Usage] // of the store; nil: not known

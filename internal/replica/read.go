@@ -43,6 +43,7 @@ func (l *Replica) step(ctx context.Context, now time.Time) {
 	if l.filler != nil {
 		l.view.Store(l.fillBehind(ctx, l.view.Load(), time.Now().Add(fillFor)))
 	}
+	l.count(ctx, now)
 	l.register(ctx, now)
 	l.measure(ctx, now)
 	l.sing(ctx, now)

@@ -57,7 +57,7 @@ func (i *identity) names() (id, host string) {
 func (l *Replica) describe(now time.Time) revlog.Replica {
 	s := l.Stats()
 	r := revlog.Replica{
-		Version: ModuleVersion(), State: s.State, Age: s.Age, Window: s.Window, List: l.ListID(), Position: s.Position, Seen: now,
+		Version: ModuleVersion(), State: s.State, Age: s.Age, Window: s.Window, List: l.ListID(), Position: s.Position, SignedIn: s.SignedIn, Seen: now,
 	}
 	r.ID, r.Host = l.identity.names()
 	r.Keys = l.keyUses.all(now)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/histogram"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // Stats is revocation.Stats, which documents its fields.
@@ -36,6 +37,7 @@ type Stats struct {
 	Reads        map[string]uint64
 	Writes       map[string]uint64
 	Anomalies    map[string]uint64
+	SignedIn     revlog.SignedIn
 }
 
 // counters are the counters of one Replica. Decisions are counted without a lock, in
@@ -179,6 +181,9 @@ func (l *Replica) Stats() Stats {
 		if n := l.counters.refused[r].Load(); n > 0 {
 			s.Refusals[Reason(r).String()] = n
 		}
+	}
+	if e := l.census.estimate.Load(); e != nil {
+		s.SignedIn = *e
 	}
 	if u := l.usage.Load(); u != nil {
 		s.StoreUsed, s.StoreLimit = u.Bytes, u.Limit

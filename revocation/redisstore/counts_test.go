@@ -22,11 +22,15 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// ofReading are the commands of reads and of the registration of a replica.
+// ofReading are the commands of reads, of the registration of a replica, and of the count of who is
+// signed in.
 var ofReading = []string{
 	"evalsha", "eval", "hmget", "exists", "time", "persist", "hset", "info", "xrange", "xinfo|stream",
-	"zremrangebyscore", "zadd", "pexpireat", "set", "config|resetstat", "hello", "ping",
+	"zremrangebyscore", "zadd", "pexpireat", "set", "get", "config|resetstat", "hello", "ping",
 }
+
+// sketches is how many sketches a replica reads when it first counts who is signed in.
+const sketches = 15
 
 // openPatient opens a list with an S of 10 s, because a million decisions can keep a small machine
 // from reading in time.
@@ -94,6 +98,9 @@ func TestAMillionDecisionsAskNothing(t *testing.T) {
 		}
 		if most := 6*(took.Seconds()+1) + 10; m[1] == "evalsha" && float64(must(parse(m[2]))) > most {
 			t.Errorf("%s scripts in %v", m[2], took)
+		}
+		if m[1] == "get" && must(parse(m[2])) > sketches*(1+int(took.Minutes())) {
+			t.Errorf("%s gets in %v", m[2], took)
 		}
 	}
 }

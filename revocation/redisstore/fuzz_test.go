@@ -222,13 +222,19 @@ func FuzzEntry(f *testing.F) {
 // The data of one replica in the registry cannot keep a reader from the others.
 func FuzzReplica(f *testing.F) {
 	f.Add(`1700000000000 {"id":"a","host":"h","version":"v1","state":"synced","age_ms":12,"window_ms":3600000,"position":"1-2","report":{"keys":"k"}}`)
+	f.Add(`1700000000000 {"id":"a","signed_in":{"sessions":5,"subjects":4,"window_ms":7200000,"active_sessions":2,"active_subjects":1,"at":1700000000}}`)
+	f.Add(`1700000000000 {"id":"a","signed_in":{"sessions":-5,"window_ms":9223372036854775807}}`)
 	f.Add("")
 	f.Add("1 {}")
 	f.Add("x {}")
 	f.Add("1 []")
 	f.Fuzz(func(t *testing.T, text string) {
-		if r, ok := replica(text); ok && r.Seen.Before(time.UnixMilli(0)) {
+		r, ok := replica(text)
+		if ok && r.Seen.Before(time.UnixMilli(0)) {
 			t.Errorf("seen %v", r.Seen)
+		}
+		if s := r.SignedIn; s.Sessions < 0 || s.Subjects < 0 || s.Window < 0 || s.ActiveSessions < 0 || s.ActiveSubjects < 0 {
+			t.Errorf("signed in: %+v", s)
 		}
 	})
 }

@@ -24,6 +24,7 @@ type wireReplica struct {
 	List     []byte            `json:"list,omitempty"`
 	Position string            `json:"position"`
 	Keys     []wireKeyUse      `json:"keys,omitempty"`
+	SignedIn *wireSignedIn     `json:"signed_in,omitempty"`
 	Report   map[string]string `json:"report,omitempty"`
 }
 
@@ -36,13 +37,23 @@ type wireKeyUse struct {
 	Opened  int64  `json:"opened,omitempty"` // Unix seconds
 }
 
+// A wireSignedIn is a revlog.SignedIn in Redis.
+type wireSignedIn struct {
+	Sessions       int64 `json:"sessions"`
+	Subjects       int64 `json:"subjects"`
+	WindowMS       int64 `json:"window_ms"`
+	ActiveSessions int64 `json:"active_sessions"`
+	ActiveSubjects int64 `json:"active_subjects"`
+	At             int64 `json:"at"` // Unix seconds
+}
+
 // Register implements [revlog.Registrar].
 func (s *Store) Register(ctx context.Context, r revlog.Replica, keep time.Duration) error {
 	if r.ID == "" || len(r.ID) > 64 || keep < time.Millisecond {
 		return errors.New("redisstore: Register: the ID must have 1 to 64 bytes, and keep must be at least one millisecond")
 	}
 	doc, err := json.Marshal(wireReplica{
-		r.ID, r.Host, r.Version, r.State, r.Age.Milliseconds(), r.Window.Milliseconds(), r.List[:], r.Position, keyUses(r.Keys), r.Report,
+		r.ID, r.Host, r.Version, r.State, r.Age.Milliseconds(), r.Window.Milliseconds(), r.List[:], r.Position, keyUses(r.Keys), signedIn(r.SignedIn), r.Report,
 	})
 	if err != nil {
 		return err
@@ -82,6 +93,7 @@ func replica(text string) (revlog.Replica, bool) {
 	}
 	var d decoder
 	age, window := d.ms(r.AgeMS), d.ms(r.WindowMS)
+	in := r.SignedIn.read(&d)
 	if d.int(ms); d.err != nil {
 		return revlog.Replica{}, false
 	}
@@ -94,8 +106,25 @@ func replica(text string) (revlog.Replica, bool) {
 	return revlog.Replica{
 		ID: r.ID, Host: r.Host, Version: r.Version, State: r.State,
 		Age: age, Window: window,
-		List: list, Position: r.Position, Keys: uses, Report: r.Report, Seen: time.UnixMilli(ms),
+		List: list, Position: r.Position, Keys: uses, SignedIn: in, Report: r.Report, Seen: time.UnixMilli(ms),
 	}, true
+}
+
+func signedIn(s revlog.SignedIn) *wireSignedIn {
+	if s.At.IsZero() {
+		return nil
+	}
+	return &wireSignedIn{s.Sessions, s.Subjects, s.Window.Milliseconds(), s.ActiveSessions, s.ActiveSubjects, unix(s.At)}
+}
+
+func (w *wireSignedIn) read(d *decoder) revlog.SignedIn {
+	if w == nil {
+		return revlog.SignedIn{}
+	}
+	return revlog.SignedIn{
+		Sessions: d.int(w.Sessions), Subjects: d.int(w.Subjects), Window: d.ms(w.WindowMS),
+		ActiveSessions: d.int(w.ActiveSessions), ActiveSubjects: d.int(w.ActiveSubjects), At: moment(w.At),
+	}
 }
 
 func keyUses(all []revlog.KeyUse) (out []wireKeyUse) {

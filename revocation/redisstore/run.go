@@ -69,12 +69,15 @@ var replicasLua string
 //go:embed lua/roll.lua
 var rollLua string
 
+//go:embed lua/sketches.lua
+var sketchesLua string
+
 //go:embed lua/turn.lua
 var turnLua string
 
 // scripts are the steps of the store. Most of them begin with the same helpers.
 type scripts struct {
-	create, read, confirm, append, succeed, repair, bulk, probe, reset, register, replicas, roll, turn *redis.Script
+	create, read, confirm, append, succeed, repair, bulk, probe, reset, register, replicas, roll, sketches, turn *redis.Script
 }
 
 func newScripts() (s scripts) {
@@ -97,6 +100,7 @@ func newScripts() (s scripts) {
 			turn:     redis.NewScript(turnLua),
 			register: redis.NewScript(registerLua),
 			replicas: redis.NewScript(replicasLua),
+			sketches: redis.NewScript(sketchesLua),
 		}
 	})
 	return s

@@ -98,6 +98,9 @@ func TestReplicas(t *testing.T) {
 			{ID: "k1", Seals: 1 << 33, Sealed: time.Unix(1<<40, 0).UTC(), Opened: time.Unix(1<<31, 0).UTC()},
 			{ID: "k2", Revoked: true},
 		},
+		SignedIn: revlog.SignedIn{
+			Sessions: 52_300, Subjects: 41_000, Window: 2 * time.Hour, ActiveSessions: 7000, ActiveSubjects: 6500, At: time.Unix(1<<31, 0).UTC(),
+		},
 	}
 	if err := st.Register(t.Context(), a, time.Minute); err != nil {
 		t.Fatal(err)

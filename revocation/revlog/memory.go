@@ -23,6 +23,7 @@ const ForgetLate = time.Hour
 type Memory struct {
 	commit   func(Change) error
 	replicas registry
+	sketches sketches
 
 	mu       sync.Mutex       // owns everything below
 	clock    func() time.Time // time.Now, except in tests

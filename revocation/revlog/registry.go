@@ -17,6 +17,7 @@ type Replica struct {
 	List     ListID // that it follows
 	Position string
 	Keys     []KeyUse          // of its ring, those that are not expired
+	SignedIn SignedIn          // as this replica knows it
 	Report   map[string]string // from Config.Report
 	Seen     time.Time         // when the store received this, by the store's clock
 }

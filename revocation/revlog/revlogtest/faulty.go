@@ -34,11 +34,13 @@ type Hooks struct {
 	Register func(ctx context.Context, r revlog.Replica, keep time.Duration) error
 	Replicas func(context.Context) ([]revlog.Replica, error)
 	CallRoll func(context.Context, revlog.ListID) error
+	Sketches func(ctx context.Context, names []string) ([][]byte, error)
 }
 
 var (
 	_ revlog.Store     = (*Faulty)(nil)
 	_ revlog.Registrar = (*Faulty)(nil)
+	_ revlog.Sketcher  = (*Faulty)(nil)
 )
 
 // NewFaulty returns a Faulty that passes calls on to s.
@@ -57,6 +59,7 @@ func (f *Faulty) Fail() {
 			Register: func(context.Context, revlog.Replica, time.Duration) error { return ErrFault },
 			Replicas: func(context.Context) ([]revlog.Replica, error) { return nil, ErrFault },
 			CallRoll: func(context.Context, revlog.ListID) error { return ErrFault },
+			Sketches: func(context.Context, []string) ([][]byte, error) { return nil, ErrFault },
 		}
 	})
 }
@@ -190,6 +193,27 @@ func (f *Faulty) CallRoll(ctx context.Context, list revlog.ListID) error {
 	}
 	if to, ok := h.Store.(revlog.Registrar); ok {
 		return to.CallRoll(ctx, list)
+	}
+	return nil
+}
+
+// Sketches implements [revlog.Sketcher]. It returns nothing if the store is not a Sketcher.
+func (f *Faulty) Sketches(ctx context.Context, names []string) ([][]byte, error) {
+	h := f.call(func() {})
+	if h.Sketches != nil {
+		return h.Sketches(ctx, names)
+	}
+	if from, ok := h.Store.(revlog.Sketcher); ok {
+		return from.Sketches(ctx, names)
+	}
+	return make([][]byte, len(names)), nil
+}
+
+// KeepSketch implements [revlog.Sketcher]. It does nothing if the store is not a Sketcher.
+func (f *Faulty) KeepSketch(ctx context.Context, name string, sketch []byte, keep time.Duration) error {
+	h := f.call(func() {})
+	if to, ok := h.Store.(revlog.Sketcher); ok {
+		return to.KeepSketch(ctx, name, sketch, keep)
 	}
 	return nil
 }

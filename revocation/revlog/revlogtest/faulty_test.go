@@ -25,6 +25,7 @@ func TestFaulty(t *testing.T) {
 		"Confirm":  func() error { _, err := f.Confirm(t.Context(), revlog.Question{}); return err },
 		"Turn":     func() error { _, err := f.Turn(t.Context(), "a", time.Second); return err },
 		"Replicas": func() error { _, err := f.Replicas(t.Context()); return err },
+		"Sketches": func() error { _, err := f.Sketches(t.Context(), nil); return err },
 	}
 	f.Fail()
 	for name, call := range calls {

@@ -69,6 +69,20 @@ func (o *outage) Replicas(ctx context.Context) ([]revlog.Replica, error) {
 	return o.store.Replicas(ctx)
 }
 
+func (o *outage) Sketches(ctx context.Context, names []string) ([][]byte, error) {
+	if err := o.up(); err != nil {
+		return nil, err
+	}
+	return o.store.Sketches(ctx, names)
+}
+
+func (o *outage) KeepSketch(ctx context.Context, name string, sketch []byte, keep time.Duration) error {
+	if err := o.up(); err != nil {
+		return err
+	}
+	return o.store.KeepSketch(ctx, name, sketch, keep)
+}
+
 // stopStore stops the store, or starts it again.
 func (f *front) stopStore(w http.ResponseWriter, r *http.Request) {
 	stop := r.PostFormValue("stopped") == "true"

@@ -33,6 +33,7 @@ type ring interface {
 type store interface {
 	revlog.Store
 	revlog.Registrar
+	revlog.Sketcher
 	Close() error
 }
 
