@@ -80,9 +80,9 @@ func runDemo(ctx context.Context, c demo.Config, out io.Writer) error {
 	fmt.Fprintf(out, `Wafer demo: %d replicas behind %s
   page         %[2]s/
   admin API    %[2]s/admin/
-  admin token  %s
+  admin token  %[3]s
   metrics      %[2]s/metrics
-  folder       %s
+  folder       %[4]s
 
 This is plain http, so the cookies lack "Secure" and the prefix "__Host-Http-". That is good enough on this machine only.
 The admin API and the metrics share the port of the application here. In production give them a listener of their own. Stop with Ctrl-C.
