@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -68,4 +69,18 @@ func loginAt(address string) *http.Request {
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return r
+}
+
+// Browsers and curl write the name of the Cookie header in different ways.
+func TestDrillReadsACookieHeader(t *testing.T) {
+	for _, text := range []string{"Cookie: a=b:c; d=e", "cookie: a=b:c; d=e", "a=b:c; d=e\n"} {
+		file := filepath.Join(t.TempDir(), "cookie")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := newDrillSession(&keyDrill{cookieFile: file, urls: []string{"http://127.0.0.1:1"}})
+		if err != nil || s.cookie != "a=b:c; d=e" {
+			t.Errorf("%q: %q, %v", text, s.cookie, err)
+		}
+	}
 }

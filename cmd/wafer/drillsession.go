@@ -60,6 +60,12 @@ func newDrillSession(f *keyDrill) (*drillSession, error) {
 		return nil, err
 	}
 	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	transport.Proxy = func(r *http.Request) (*url.URL, error) {
+		if r.URL.Scheme == "http" { // a proxy would read the session
+			return nil, nil
+		}
+		return http.ProxyFromEnvironment(r)
+	}
 	s.client.Transport, s.client.Timeout = transport, openTime
 	s.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if f.cookieFile != "" {
@@ -67,7 +73,10 @@ func newDrillSession(f *keyDrill) (*drillSession, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.cookie = strings.TrimSpace(strings.TrimPrefix(text, "Cookie:"))
+		if name, value, ok := strings.Cut(text, ":"); ok && strings.EqualFold(name, "cookie") {
+			text = strings.TrimSpace(value)
+		}
+		s.cookie = text
 	}
 	return s, nil
 }
@@ -99,6 +108,7 @@ func (s *drillSession) begin(ctx context.Context) error {
 				return fmt.Errorf("%s does not accept the session: it answered %d", u, status)
 			}
 			s.note(name, true, true, status, time.Now(), time.Now())
+			time.Sleep(askEvery) // the demo chooses the replica
 		}
 	}
 	return nil
@@ -121,6 +131,9 @@ func (s *drillSession) signIn(ctx context.Context) error {
 		if c.Value != "" {
 			cookies = append(cookies, c.Name+"="+c.Value)
 		}
+	}
+	if answer.StatusCode >= http.StatusInternalServerError {
+		return fmt.Errorf("%s answered %s to a login; run the drill again when it signs in", s.urls[0], answer.Status)
 	}
 	if len(cookies) == 0 {
 		return fmt.Errorf("%s answered %s to a login and set no cookie. It is not a demo; for another application give --cookie-file", s.urls[0], answer.Status)
