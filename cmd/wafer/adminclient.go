@@ -21,6 +21,10 @@ type adminClient struct {
 	http        http.Client
 }
 
+// maxAnswer bounds what is read of an answer, in bytes. Some hundred replicas that report some dozen
+// keys each take a few MiB.
+const maxAnswer = 64 << 20
+
 // call sends body as JSON, or sends a GET request if body is nil, and reads the answer into to.
 func (c *adminClient) call(ctx context.Context, path string, body, to any) error {
 	method, content := http.MethodGet, []byte(nil)
@@ -46,7 +50,7 @@ func (c *adminClient) call(ctx context.Context, path string, body, to any) error
 		return aboutTLS(err)
 	}
 	defer answer.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	b, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if err != nil {
 		return err
 	}

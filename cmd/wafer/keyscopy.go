@@ -191,7 +191,10 @@ func (f *keysCopy) importCopy(cmd *cobra.Command) error {
 	if _, missing := errors.AsType[noRing](err); !missing {
 		return err
 	}
-	if _, err := f.create(cmd, r, *f.json); err != nil {
+	_, err = f.create(cmd, r, *f.json)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("another process has just put a ring %s; run the command again", store)
+	} else if err != nil {
 		return err
 	}
 	f.auditFlags.print(cmd, *f.json, "ring imported", nil, slog.String("ring", r.ID()))

@@ -127,10 +127,12 @@ func printUse(w io.Writer, v ringView) {
 	if behind {
 		fmt.Fprintln(w, "Replicas report every 5 s.")
 	}
+	if !slices.ContainsFunc(v.Keys, func(k adminapi.Key) bool { return k.Replicas != nil && k.Replicas.Of > 0 }) {
+		fmt.Fprintln(w, "No running replica reports keys now.")
+	}
 	i := slices.IndexFunc(v.Keys, func(k adminapi.Key) bool { return k.Use != nil })
 	switch {
 	case i < 0:
-		fmt.Fprintln(w, "No running replica reports keys now.")
 	case v.Keys[i].Use.Counted == adminapi.CountedFleet:
 		fmt.Fprintln(w, "SEALS counts all replicas since the key was made, and what they have reserved.")
 	default:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ import (
 func keysNew() *cobra.Command {
 	var (
 		f          placeFlags
+		by         auditFlags
 		maxSession days
 	)
 	cmd := &cobra.Command{
@@ -29,18 +31,24 @@ from the ring and from its backups: anybody who has both can forge every session
 WAFER_KEK holds the key itself: 32 random bytes in unpadded base64url.
 
 If a Redis lost its ring while replicas run, they write the old ring back. So in
-Redis the command takes some seconds, and fails if the old ring comes back.`,
+Redis the command takes some seconds, and fails if the old ring comes back.
+
+The new ring is one audit line, which this command prints to standard error.`,
 		Example: `  wafer keys new --file ring.jwe --kek-file kek
   wafer keys new --redis redis://localhost:6379 --kek-file kek
   WAFER_KEK=$(openssl rand 32 | basenc --base64url | tr -d '=\n') wafer keys new --file ring.jwe`,
 		Args: cobra.NoArgs,
 	}
 	f.addStore(cmd)
+	by.add(cmd)
 	cmd.Flags().Var(&maxSession, "max-session", "longest life of a session, such as 12h or 30d (default 1d)")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if time.Duration(maxSession) > keys.LongestSession {
 			return usagef("--max-session is at most %s", span(keys.LongestSession))
+		}
+		if err := by.check(); err != nil {
+			return err
 		}
 		r := keys.Generate(time.Duration(maxSession))
 		if f.ring.file == "" && f.redis != "" && isTerminal(cmd.ErrOrStderr()) {
@@ -52,6 +60,7 @@ Redis the command takes some seconds, and fails if the old ring comes back.`,
 		} else if err != nil {
 			return err
 		}
+		by.print(cmd, *asJSON, "ring made", nil, slog.String("ring", r.ID()))
 		now, out := time.Now(), cmd.OutOrStdout()
 		d := adminapi.RingOf(r, now)
 		if *asJSON {

@@ -66,7 +66,7 @@ all of it. If something fails, run the command again: it does the rest.
 	f.auditFlags.add(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&f.keyOnly, "key-only", false, "do not log everybody out: a session that was forged with the\nkey and renewed under another one lives on")
-	flags.BoolVar(&f.ringOnly, "ring-only", false, "change the ring alone and leave the list out, for applications\nwithout one")
+	flags.BoolVar(&f.ringOnly, "ring-only", false, "change the ring alone, in --file or --redis, and leave the list\nout, for applications without one")
 	f.json = jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) }
 	return cmd
@@ -85,8 +85,8 @@ type keyRevokedJSON struct {
 func (f *keyRevoke) check(cmd *cobra.Command) error {
 	named := f.redis != "" || f.bolt != "" || f.admin.url != ""
 	switch {
-	case f.ringOnly && (named || f.keyOnly):
-		return usagef("--ring-only leaves the list out; it does not go with --redis, --bolt, --admin and --key-only")
+	case f.ringOnly && (f.bolt != "" || f.admin.url != "" || f.keyOnly):
+		return usagef("--ring-only leaves the list out; it does not go with --bolt, --admin and --key-only")
 	case f.ringOnly:
 		return f.auditFlags.check()
 	case !named:
@@ -123,7 +123,7 @@ func (f *keyRevoke) run(cmd *cobra.Command, kid string) error {
 		return err
 	}
 	if f.admin.url != "" {
-		return f.byAdmin(cmd, kid)
+		return f.byAdmin(cmd, p, v.Ring, kid)
 	}
 	if err := f.inRing(cmd, p, kid); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
@@ -199,7 +199,7 @@ func (d *keyRevokedJSON) says(r adminapi.Receipt) {
 }
 
 // byAdmin lets the application revoke the key.
-func (f *keyRevoke) byAdmin(cmd *cobra.Command, kid string) error {
+func (f *keyRevoke) byAdmin(cmd *cobra.Command, p ringPlace, before adminapi.Ring, kid string) error {
 	c, err := f.admin.client()
 	if err != nil {
 		return err
@@ -224,7 +224,11 @@ func (f *keyRevoke) byAdmin(cmd *cobra.Command, kid string) error {
 		return fmt.Errorf("the application did not answer, so it is not known what was done; run the command again: %w", err)
 	}
 	if !*f.json {
-		fmt.Fprintf(cmd.OutOrStdout(), "The key %s is revoked in the ring.\n", kid)
+		after := before
+		if v, err := p.ring(cmd.Context()); err == nil {
+			after = v.Ring
+		}
+		printKeyRevoked(cmd.OutOrStdout(), kid, before, after, time.Now())
 	}
 	return f.report(cmd, done, err)
 }
@@ -251,7 +255,7 @@ func (f *keyRevoke) report(cmd *cobra.Command, done keyRevokedJSON, err error) e
 		return fmt.Errorf("it is only half done: %w\nNot done yet:\n  %s\nTo finish, run the same command again%s", err, strings.Join(left, "\n  "), f.otherwise())
 	case len(left) == 0 || *f.json:
 	case f.ringOnly:
-		fmt.Fprintf(out, "Not done, because of --ring-only:\n  %s\nTo do it: 'wafer keys revoke %s' with --redis, --bolt or --admin.\n", strings.Join(left, "\n  "), done.KID)
+		fmt.Fprintf(out, "Not done, because of --ring-only:\n  %s\nTo do it: 'wafer keys revoke %s' without --ring-only, and with --redis, --bolt or --admin.\n", strings.Join(left, "\n  "), done.KID)
 	default:
 		fmt.Fprintf(out, "Not done, because of --key-only:\n  %s\nTo do it: 'wafer revoke everyone'.\n", left[0])
 	}

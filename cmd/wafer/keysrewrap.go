@@ -2,16 +2,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/wafer-sessions/wafer/internal/adminapi"
 	"github.com/wafer-sessions/wafer/keys"
 )
 
 func keysRewrap() *cobra.Command {
-	var f placeFlags
+	var f keysRewrapping
 	to := namedKEK{prefix: "new-", variable: newKEKVariable}
 	cmd := &cobra.Command{
 		Use:   "rewrap",
@@ -27,13 +29,17 @@ Replicas that run with both KEKs (keys.KEKs) follow by themselves. Those that ru
 with the old KEK alone keep the ring that they have, and see no change of it until
 you restart them with the new KEK. So give all replicas both KEKs first, then
 rewrap the ring, and then take the old KEK away. Meanwhile, give --kek-file twice
-to other commands: they open the ring with either KEK.`,
+to other commands: they open the ring with either KEK.
+
+The rewrap is one audit line, which this command prints to standard error.`,
 		Example: `  wafer keys rewrap --file ring.jwe --kek-file kek --new-kek-file kek2
   wafer keys rewrap --redis redis://localhost:6379 --kek-file kek --new-kek-file kek2
   wafer keys rewrap --file ring.json --insecure-plaintext --new-kek-file kek`,
 		Args: cobra.NoArgs,
 	}
 	f.addStore(cmd)
+	f.auditFlags.add(cmd)
+	f.json = jsonFlag(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&to.file, "new-kek-file", "", "`FILE` with the new key encryption key, made if it does not exist;\n"+newKEKVariable+" may hold the key itself")
 	flags.StringVar(&to.passphraseFile, "new-passphrase-file", "", "`FILE` with the new passphrase")
@@ -43,7 +49,17 @@ to other commands: they open the ring with either KEK.`,
 	return cmd
 }
 
-func (f *placeFlags) rewrap(cmd *cobra.Command, to namedKEK) error {
+// keysRewrapping encrypts a ring under another KEK.
+type keysRewrapping struct {
+	placeFlags
+	auditFlags
+	json *bool
+}
+
+func (f *keysRewrapping) rewrap(cmd *cobra.Command, to namedKEK) error {
+	if err := f.auditFlags.check(); err != nil {
+		return err
+	}
 	store, err := f.store()
 	if err != nil {
 		return err
@@ -55,12 +71,12 @@ func (f *placeFlags) rewrap(cmd *cobra.Command, to namedKEK) error {
 	makes := isMissing(to.file)
 	ctx, cancel := context.WithTimeout(cmd.Context(), lockTime)
 	defer cancel()
+	r, err := f.read(ctx, store, kek, makes)
+	if err != nil {
+		return err
+	}
 	if makes { // only if the old KEK opens the ring
-		opened, err := store.open(ctx)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(opened.Close(), keys.CreateKEK(to.file)); err != nil {
+		if err := keys.CreateKEK(to.file); err != nil {
 			return err
 		}
 	}
@@ -69,8 +85,24 @@ func (f *placeFlags) rewrap(cmd *cobra.Command, to namedKEK) error {
 	}
 	out := cmd.OutOrStdout()
 	if makes {
-		fmt.Fprintf(out, keepApart, to.file)
+		fmt.Fprintf(notes(cmd, *f.json), keepApart, to.file)
+	}
+	f.auditFlags.print(cmd, *f.json, "ring rewrapped", nil, slog.String("ring", r.ID()), slog.String("kek", what))
+	if *f.json {
+		return printJSON(out, adminapi.RingOf(r, time.Now()))
 	}
 	fmt.Fprintf(out, "The ring %s is encrypted with %s. Nobody is logged out.\nReplicas that have only the old key or passphrase see no change of the ring until they are restarted with the new one.\n", store, what)
 	return nil
+}
+
+// read returns the ring, which may be under the new KEK already unless that is still to be made.
+func (f *keysRewrapping) read(ctx context.Context, store ringStore, kek keys.KEK, makes bool) (*keys.Ring, error) {
+	if !makes {
+		store = store.or(kek)
+	}
+	opened, err := store.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return opened.Ring(), opened.Close()
 }

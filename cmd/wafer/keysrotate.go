@@ -51,7 +51,12 @@ is 0.`,
 		Example: `  wafer keys rotate --file ring.jwe --kek-file kek
   wafer keys rotate --redis redis://localhost:6379 --after 1h --wait
   wafer keys rotate --admin https://shop.internal:8443/admin --if-older-than 30d`,
-		Args: cobra.NoArgs,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 && given(cmd, "wait") {
+				return fmt.Errorf("what is %q? If --wait should wait for so long, write --wait=%[1]s", args[0])
+			}
+			return cobra.NoArgs(cmd, args)
+		},
 	}
 	f.add(cmd)
 	flags := cmd.Flags()
@@ -135,6 +140,14 @@ func knows(k adminapi.Key) string {
 		return "knows that key " + safe(k.ID) + " is taken back"
 	}
 	return "has key " + safe(k.ID)
+}
+
+// know is knows for several replicas.
+func know(k adminapi.Key) string {
+	if k.Revoked != nil {
+		return "know that the key is taken back"
+	}
+	return "have the key"
 }
 
 // whole returns d in seconds, rounded up.
@@ -238,11 +251,11 @@ func (f *keyRotate) waitFor(cmd *cobra.Command, p ringPlace, d adminapi.Ring, ki
 		v, err := p.ring(ctx)
 		k, _ := v.Key(kid) // the application may have another replica that answers, without the key
 		switch h := k.Replicas; {
-		case err != nil && ctx.Err() == nil:
-			return d, err
-		case err == nil && h != nil:
+		case err != nil: // as while the application is deployed
+			v.unknown = err
+		case h != nil:
 			d = v.Ring
-			show.say(fmt.Sprintf("%d of %d replicas have the key", h.Have, h.Of))
+			show.say(fmt.Sprintf("%d of %d replicas %s", h.Have, h.Of, know(k)))
 			if h.Of > 0 && h.Have == h.Of {
 				return d, nil
 			}

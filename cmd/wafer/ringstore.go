@@ -21,6 +21,8 @@ type ringStore interface {
 	open(ctx context.Context) (openedRing, error)
 	// create stores a ring where there is none. If there is one, the error is [fs.ErrExist].
 	create(ctx context.Context, r *keys.Ring) error
+	// or returns the store of a ring that may also be under that KEK.
+	or(kek keys.KEK) ringStore
 	// rewrap encrypts the ring under another KEK.
 	rewrap(ctx context.Context, to keys.KEK) error
 }
@@ -80,6 +82,11 @@ func (f fileRing) create(ctx context.Context, r *keys.Ring) error {
 	ctx, cancel := context.WithTimeout(ctx, lockTime)
 	defer cancel()
 	return keys.CreateFile(ctx, f.path, f.kek, r)
+}
+
+func (f fileRing) or(kek keys.KEK) ringStore {
+	f.kek = keys.KEKs(f.kek, kek)
+	return f
 }
 
 func (f fileRing) rewrap(ctx context.Context, to keys.KEK) error {
@@ -147,6 +154,11 @@ func (r redisRing) create(ctx context.Context, ring *keys.Ring) error {
 	c := r.config()
 	c.Poll = 0 // what replicas have that may put back a ring that Redis lost
 	return r.failed(rediskeys.Create(ctx, o, r.kek, ring, c))
+}
+
+func (r redisRing) or(kek keys.KEK) ringStore {
+	r.kek = keys.KEKs(r.kek, kek)
+	return r
 }
 
 func (r redisRing) rewrap(ctx context.Context, to keys.KEK) error {
