@@ -58,7 +58,9 @@
 //
 // [Session.Watch] ends a stream when its session ends. [Manager.Issue] makes bearer tokens for
 // programs, which are revoked like any session, and [Manager.Check] checks them.
-// [Manager.CheckCookies] checks the cookies of a browser that came over another transport.
+// [Manager.CheckCookies] checks the cookies of a browser that came over another transport. Package
+// oauth lets other programs ask about tokens, and revoke them. [Shutdown] takes a process out of
+// service without losing a revocation.
 //
 // # How much fits
 //

@@ -81,11 +81,19 @@ func TestAReplicaIsNotReadyBeforeItHasReadTheList(t *testing.T) {
 	f.probe("/readyz").want(t, http.StatusOK, "")
 }
 
-func TestAClosedReplicaIsNotReady(t *testing.T) {
-	f := start(t)
-	f.list.Close()
-	f.probe("/readyz").want(t, http.StatusServiceUnavailable, "closed")
-	f.probe("/livez").want(t, http.StatusOK, "")
+// A replica that goes out of service says so before it refuses anything, so that nobody is sent here.
+func TestAReplicaThatShutsDownIsNotReady(t *testing.T) {
+	for name, leave := range map[string]func(*fixture){
+		"announced": func(f *fixture) { f.list.Replica().Announce() },
+		"closed":    func(f *fixture) { f.list.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t)
+			leave(f)
+			f.probe("/readyz").want(t, http.StatusServiceUnavailable, "closed")
+			f.probe("/livez").want(t, http.StatusOK, "")
+		})
+	}
 }
 
 // The document says of the probes, and of nothing else, that they need no token.

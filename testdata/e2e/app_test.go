@@ -87,7 +87,9 @@ func serveApp(encoded string) error {
 	go server.Serve(listener)
 	fmt.Println(listener.Addr())
 	io.Copy(io.Discard, os.Stdin)
-	return server.Shutdown(ctx)
+	ending, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return httpmw.Shutdown(ending, list, 0, server)
 }
 
 // kekOf returns the KEK of some files.
