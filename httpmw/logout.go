@@ -183,7 +183,11 @@ func (s *state) endAllBut(ctx context.Context, spare token.ID) (events []Event, 
 // revoke writes to the list. of is the subject of the session. Without a list a logout only expires
 // the cookies, as revocation.Disabled says.
 func (s *state) revoke(ctx context.Context, t revocation.Target, of string, why EventKind) error {
-	_, err := s.core.list.Revoke(ctx, t, revocation.Options{Subject: of})
+	whose := of
+	if whose == "" {
+		whose = string(s.tok.Subject)
+	}
+	_, err := s.core.list.Revoke(s.by(ctx, s.tagOf(whose), why), t, revocation.Options{Subject: of})
 	if err == nil || why == EventLogout && errors.Is(err, revocation.ErrDisabled) {
 		return nil
 	}

@@ -72,7 +72,7 @@ func (s *state) follow(ctx context.Context, next *opened, how replica.Succession
 	if _, err := s.core.sealSession(&trial, maxLines, now); err != nil {
 		return replica.Start{}, err
 	}
-	start, err := s.core.replica.Succeed(ctx, &s.query, how)
+	start, err := s.core.replica.Succeed(s.by(ctx, how.Login.Subject, reasons[how.Kind]), &s.query, how)
 	switch {
 	case err == nil:
 		s.succeededBy(how.Kind)

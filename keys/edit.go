@@ -53,6 +53,7 @@ func (f *File) Edit(ctx context.Context, edit func(*Ring) (*Ring, error)) error 
 		return err
 	}
 	f.publish(next, doc)
+	Audit(ctx, f.conf.Audit, base, next)
 	return nil
 }
 

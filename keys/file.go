@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/wafer-sessions/wafer/audit"
 )
 
 const (
@@ -44,6 +46,9 @@ type FileConfig struct {
 	// Logger receives a line when a ring is created, when it changes, and once when it can no
 	// longer be read. Zero: [slog.Default].
 	Logger *slog.Logger
+	// Audit receives a record of each change that this process makes (package audit). Zero: the
+	// handler of Logger.
+	Audit slog.Handler
 }
 
 // A File is a ring in a file. It follows the file: keys and revocations that are added to the file
@@ -102,6 +107,7 @@ func OpenFile(ctx context.Context, path string, k KEK, c FileConfig) (*File, err
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	c.Audit = audit.Handler(c.Audit, c.Logger)
 	rotator := Rotator{Every: c.RotateEvery, Poll: c.Poll, Logger: c.Logger}
 	if err := rotator.Check(); c.RotateEvery != 0 && err != nil {
 		return nil, err
@@ -117,6 +123,7 @@ func OpenFile(ctx context.Context, path string, k KEK, c FileConfig) (*File, err
 		made := Generate(c.MaxSession)
 		if err = CreateFile(ctx, path, k, made); err == nil {
 			c.Logger.Warn("keys: created a ring, because there was none; sessions of an earlier ring no longer open", "ring", made.ID(), "file", path)
+			Audit(ctx, c.Audit, nil, made)
 		}
 		if err == nil || errors.Is(err, fs.ErrExist) {
 			err = f.load(ctx, once)

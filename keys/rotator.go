@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"github.com/wafer-sessions/wafer/audit"
 )
 
 const (
@@ -87,7 +89,7 @@ func around(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 
 // try rotates if it is time to.
 func (r *Rotator) try(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, rotateFor)
+	ctx, cancel := context.WithTimeout(audit.With(ctx, audit.By{Actor: "RotateEvery", Reason: "it was time to"}), rotateFor)
 	defer cancel()
 	// Asking costs something where the clock is elsewhere, so our own clock is looked at first.
 	known := r.Editor.Ring()

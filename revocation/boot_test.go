@@ -2,6 +2,7 @@ package revocation_test
 
 import (
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ func TestStartWithoutStore(t *testing.T) {
 		revoke(t, there, revocation.Subject("eve"))
 		store.silence()
 		began := time.Now()
-		l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{StartWithoutStore: true, Logger: j.logger()})
+		l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{StartWithoutStore: true, Logger: j.logger(), Audit: slog.DiscardHandler})
 		if err != nil || time.Since(began) > within/2 {
 			t.Fatalf("Open = %v after %v", err, time.Since(began))
 		}
@@ -105,7 +106,7 @@ func TestStartWithoutStoreAndWithTheWrongKey(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, j := at{script()}, new(journal)
 		open(t, store)
-		config := revocation.Config{StartWithoutStore: true, Logger: j.logger()}
+		config := revocation.Config{StartWithoutStore: true, Logger: j.logger(), Audit: slog.DiscardHandler}
 		if _, err := revocation.Open(t.Context(), store, revlogtest.Secrets(2), config); !errors.Is(err, revocation.ErrWrongKey) {
 			t.Errorf("Open = %v", err)
 		}

@@ -39,4 +39,7 @@ type Config struct {
 	Report func() map[string]string
 	// Logger gets the messages for operators. Zero: slog.Default().
 	Logger *slog.Logger
+	// Audit gets one record for each revocation that this process makes (package audit). Zero: the
+	// handler of Logger. slog.DiscardHandler keeps no records.
+	Audit slog.Handler
 }

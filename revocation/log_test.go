@@ -88,7 +88,7 @@ func (at) Where() string { return "Redis at 10.0.0.1" }
 func TestLogOfAnOutage(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, j := at{script()}, new(journal)
-		l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{Logger: j.logger()})
+		l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{Logger: j.logger(), Audit: slog.DiscardHandler})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestLogOfAnOutage(t *testing.T) {
 func TestLogIsNotFlooded(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, j := script(), &journal{times: true}
-		l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{Logger: j.logger()})
+		l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{Logger: j.logger(), Audit: slog.DiscardHandler})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +159,7 @@ func TestLogIsNotFlooded(t *testing.T) {
 func TestWritesThatFailAreTold(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, j := at{script()}, new(journal)
-		l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{Logger: j.logger()})
+		l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{Logger: j.logger(), Audit: slog.DiscardHandler})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,7 +196,7 @@ func TestWritesThatFailAreTold(t *testing.T) {
 func TestANewPrimaryIsTold(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		store, j := at{script()}, new(journal)
-		l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{Logger: j.logger()})
+		l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{Logger: j.logger(), Audit: slog.DiscardHandler})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +223,7 @@ func TestOpenSaysWhatItWaitsFor(t *testing.T) {
 		store, j := at{script()}, new(journal)
 		store.silence()
 		open := func(ctx context.Context) (*revocation.List, error) {
-			return revocation.Open(ctx, store, revlogtest.Secrets(1), revocation.Config{Logger: j.logger()})
+			return revocation.Open(ctx, store, revlogtest.Secrets(1), revocation.Config{Logger: j.logger(), Audit: slog.DiscardHandler})
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
 		defer cancel()

@@ -24,7 +24,7 @@ func (h *house) applications() (variables map[string]string, writeCertificates f
 	site := h.serve(h.list(revlog.NewMemory(), ring), keys.Static(ring))
 	keeper := h.serve(h.list(revlog.NewMemory(), file.Ring()), file)
 	outage, leakyOutage := revlogtest.NewFaulty(revlog.NewMemory()), revlogtest.NewFaulty(revlog.NewMemory())
-	mutual, writeCertificates := serveTLS(h.t, h.list(revlog.NewMemory(), ring), keys.Static(ring), h.logger())
+	mutual, writeCertificates := serveTLS(h.t, h.list(revlog.NewMemory(), ring), keys.Static(ring), h.records())
 	variables = map[string]string{
 		"SITE": site, "ADMIN": site + "/admin", "STATICKEY": keyOf(ring), // it cannot change its ring
 		"KEEPER": keeper + "/admin", "KEEPERKEY": keyOf(file.Ring()), // it can
@@ -40,14 +40,14 @@ func (h *house) applications() (variables map[string]string, writeCertificates f
 	return variables, writeCertificates
 }
 
-func (h *house) logger() *slog.Logger { return slog.New(slog.NewTextHandler(h.log, nil)) }
+func (h *house) records() slog.Handler { return slog.NewTextHandler(h.log, nil) }
 
 func keyOf(r *keys.Ring) string { return r.Keys()[0].ID() }
 
 // list opens the list in s.
 func (h *house) list(s revlog.Store, ring *keys.Ring) *revocation.List {
 	h.t.Helper()
-	l, err := revocation.Open(h.t.Context(), s, ring, revocation.Config{Logger: quiet})
+	l, err := revocation.Open(h.t.Context(), s, ring, revocation.Config{Logger: quiet, Audit: h.records()})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func (h *house) list(s revlog.Store, ring *keys.Ring) *revocation.List {
 // serve starts an application with an admin API over this list and this ring.
 func (h *house) serve(list *revocation.List, source keys.Source) (url string) {
 	h.t.Helper()
-	handler, err := admin.New(list, source, admin.Config{Token: "a token of the admin API, long enough", Logger: h.logger()})
+	handler, err := admin.New(list, source, admin.Config{Token: "a token of the admin API, long enough", Audit: h.records()})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -1,31 +1,41 @@
 package main
 
 import (
-	"io"
+	"context"
 	"log/slog"
+	"os"
 	"os/user"
 
 	"github.com/spf13/cobra"
 
-	"github.com/wafer-sessions/wafer/internal/audit"
+	"github.com/wafer-sessions/wafer/audit"
 )
 
-// auditFlags say who makes a change, and why.
-type auditFlags struct{ reason, actor string }
+// auditFlags say who makes a change and why, and where its audit record goes.
+type auditFlags struct {
+	reason, actor, auditFile string
+	records                  slog.Handler // check sets it
+}
 
 func (f *auditFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.reason, "reason", "", "`TEXT` for the audit line: why")
-	flags.StringVar(&f.actor, "actor", "", "`NAME` for the audit line: who (default: your user name on this\nmachine)")
+	flags.StringVar(&f.reason, "reason", "", "`TEXT` for the audit record: why")
+	flags.StringVar(&f.actor, "actor", "", "`NAME` for the audit record: who (default: your user name on\nthis machine)")
+	flags.StringVar(&f.auditFile, "audit", "", "`FILE` to which the audit record is appended, in place of\nstandard error")
+	orVariable(cmd, "audit")
+	cmd.MarkFlagFilename("audit")
 }
 
-// auditHelp says where the audit line goes.
-const auditHelp = `The change is one audit line: who, why, what and when. With --admin the
-application logs it. Without, this command prints it to standard error; keep it.`
+// auditHelp says where the audit record goes.
+const auditHelp = `The change is one audit record, a line of JSON: who, why, what and when. With
+--admin the application writes it. Without, this command appends it to the file
+of --audit, or prints it to standard error; keep it.`
 
-const auditTag = " The line has a tag in place of the id: see 'wafer tag'."
+const auditTag = " The record has a tag in place\nof the id: see 'wafer tag'."
 
-func (f *auditFlags) check() error {
+// check checks the flags and opens the file of the records: a change whose record cannot be kept is not
+// made.
+func (f *auditFlags) check(cmd *cobra.Command) error {
 	if f.actor == "" {
 		if u, err := user.Current(); err == nil {
 			f.actor = u.Username
@@ -34,18 +44,24 @@ func (f *auditFlags) check() error {
 	if err := (audit.By{Claimed: f.actor, Reason: f.reason}).Check(); err != nil {
 		return usageError{err}
 	}
+	to := cmd.ErrOrStderr()
+	if f.auditFile != "" {
+		file, err := os.OpenFile(f.auditFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) // closed by the end of the command
+		if err != nil {
+			return err
+		}
+		to = file
+	}
+	f.records = slog.NewJSONHandler(to, nil)
 	return nil
 }
 
-// print writes the audit line of a change that this command made itself: as text, or as JSON where the
-// output is JSON.
-func (f *auditFlags) print(cmd *cobra.Command, asJSON bool, what string, err error, attrs ...slog.Attr) {
-	audit.Log(cmd.Context(), slog.New(auditHandler(cmd.ErrOrStderr(), asJSON)), "wafer: "+what, audit.By{Actor: f.actor, Reason: f.reason}, err, attrs...)
+// by returns the context of a change that this command makes itself.
+func (f *auditFlags) by(ctx context.Context) context.Context {
+	return audit.With(ctx, audit.By{Actor: f.actor, Reason: f.reason, Via: audit.ViaCommand})
 }
 
-func auditHandler(w io.Writer, asJSON bool) slog.Handler {
-	if asJSON {
-		return slog.NewJSONHandler(w, nil)
-	}
-	return slog.NewTextHandler(w, nil)
+// changed writes the record of a change of a ring that this command made itself.
+func (f *auditFlags) changed(cmd *cobra.Command, c audit.Change) {
+	audit.Record{Action: audit.Keys, Ring: c}.Write(f.by(cmd.Context()), f.records)
 }

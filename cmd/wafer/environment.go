@@ -13,7 +13,8 @@ import (
 // processes. For a flag that may be given several times, a variable holds a list as PATH does.
 var variables = map[string]string{
 	"redis": "WAFER_REDIS", "prefix": "WAFER_PREFIX",
-	"file": "WAFER_RING", "kek-file": "WAFER_KEK_FILE",
+	"audit": "WAFER_AUDIT",
+	"file":  "WAFER_RING", "kek-file": "WAFER_KEK_FILE",
 	"admin": "WAFER_ADMIN", "admin-ca": "WAFER_ADMIN_CA", "admin-cert": "WAFER_ADMIN_CERT", "admin-key": "WAFER_ADMIN_KEY",
 }
 

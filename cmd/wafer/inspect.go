@@ -231,7 +231,7 @@ func printMembers(w io.Writer, object json.RawMessage, remark func(name, value s
 	table(w, "  ", rows)
 }
 
-// hexTags returns the tags in value in the spelling that audit lines have.
+// hexTags returns the tags in value in the spelling that audit records have.
 func hexTags(value string) (out string) {
 	for _, text := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(`[]",`, r) }) {
 		if b, err := base64.RawURLEncoding.DecodeString(text); err == nil {

@@ -1,10 +1,11 @@
 package main
 
 import (
-	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/internal/adminapi"
 )
 
@@ -48,18 +49,21 @@ func (f *keysChange) add(cmd *cobra.Command) {
 
 // open checks the flags and opens the place of the ring.
 func (f *keysChange) open(cmd *cobra.Command) (ringPlace, error) {
-	if err := f.auditFlags.check(); err != nil {
+	if err := f.auditFlags.check(cmd); err != nil {
 		return nil, err
 	}
 	return f.place(cmd)
 }
 
-// change changes the ring. If this process did so itself, it prints the audit line. If nothing had to
+// change changes the ring. If this process did so itself, it writes the audit record. If nothing had to
 // change, there is none.
-func (f *keysChange) change(cmd *cobra.Command, p ringPlace, path, what string, asked ringChange) (before, after adminapi.Ring, err error) {
+func (f *keysChange) change(cmd *cobra.Command, p ringPlace, path string, asked ringChange) (before, after adminapi.Ring, err error) {
 	before, after, err = p.change(cmd.Context(), path, asked)
-	if changes := adminapi.Changes(before, after); err == nil && f.admin.url == "" && len(changes) > 0 {
-		f.auditFlags.print(cmd, *f.json, what, nil, append([]slog.Attr{slog.String("ring", after.ID)}, changes...)...)
+	if err != nil || f.admin.url != "" {
+		return before, after, err
+	}
+	if c := (audit.Change{What: strings.TrimPrefix(path, "/keys/")}); adminapi.Changes(&c, before, after) {
+		f.changed(cmd, c)
 	}
 	return before, after, err
 }

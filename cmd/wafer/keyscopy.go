@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/internal/adminapi"
 	"github.com/wafer-sessions/wafer/keys"
 )
@@ -57,7 +57,8 @@ Keep the copy and its KEK apart: anybody who has both can forge every session. A
 copy does not learn of later changes. If a key is revoked after a leak, replace
 the copies as well.
 
-The export is one audit line, which this command prints to standard error.`,
+The export is one audit record, which this command prints to standard error, or
+appends to the file of --audit.`,
 		Example: `  wafer keys export --file ring.jwe --kek-file kek --to backup.jwe --to-kek-file backup.kek
   wafer keys export --redis redis://localhost:6379 --kek-file kek --to - --to-kek-file kek > ring.jwe`,
 		Args: cobra.NoArgs,
@@ -90,7 +91,11 @@ func (f *keysCopy) export(cmd *cobra.Command) error {
 	if f.kek.plaintext {
 		fmt.Fprintln(cmd.ErrOrStderr(), "The copy is in plain text: anybody who reads it can forge every session.")
 	}
-	f.auditFlags.print(cmd, *f.json, "ring exported", nil, slog.String("ring", r.ID()), slog.String("to", f.file), slog.Bool("plaintext", f.kek.plaintext))
+	options := "to " + f.file
+	if f.kek.plaintext {
+		options += ", in plain text"
+	}
+	f.changed(cmd, audit.Change{What: "export", ID: r.ID(), Options: options})
 	if *f.json {
 		return printJSON(cmd.OutOrStdout(), adminapi.RingOf(r, time.Now()))
 	}
@@ -104,7 +109,7 @@ func (f *keysCopy) export(cmd *cobra.Command) error {
 
 // read returns the ring, and the key encryption key of the copy with what to call it.
 func (f *keysCopy) read(cmd *cobra.Command, way string) (kek keys.KEK, what string, r *keys.Ring, _ error) {
-	if err := f.auditFlags.check(); err != nil {
+	if err := f.auditFlags.check(cmd); err != nil {
 		return kek, "", nil, err
 	}
 	store, err := f.store()
@@ -161,7 +166,8 @@ copy of the same ring, the two are merged: the ring gets the keys and revocation
 that it lacks, and loses none. Another ring is refused, because it would log
 everybody out.
 
-The import is one audit line, which this command prints to standard error.`,
+The import is one audit record, which this command prints to standard error, or
+appends to the file of --audit.`,
 		Example: `  wafer keys import --from backup.jwe --from-kek-file backup.kek --redis redis://localhost:6379 --kek-file kek
   kubectl get secret ring -o jsonpath='{.data.ring}' | base64 -d | wafer keys import --from - --from-kek-file kek --file ring.jwe --kek-file kek`,
 		Args: cobra.NoArgs,
@@ -172,7 +178,7 @@ The import is one audit line, which this command prints to standard error.`,
 }
 
 func (f *keysCopy) importCopy(cmd *cobra.Command) error {
-	if err := f.auditFlags.check(); err != nil {
+	if err := f.auditFlags.check(cmd); err != nil {
 		return err
 	}
 	store, err := f.store()
@@ -197,7 +203,7 @@ func (f *keysCopy) importCopy(cmd *cobra.Command) error {
 	} else if err != nil {
 		return err
 	}
-	f.auditFlags.print(cmd, *f.json, "ring imported", nil, slog.String("ring", r.ID()))
+	f.changed(cmd, audit.Change{What: "import", ID: r.ID(), Added: adminapi.RingOf(r, time.Now()).Without(adminapi.Ring{})})
 	now, out := time.Now(), cmd.OutOrStdout()
 	if *f.json {
 		return printJSON(out, adminapi.RingOf(r, now))
@@ -251,7 +257,7 @@ func (f *keysCopy) merge(cmd *cobra.Command, store ringStore, ring openedRing, r
 	ctx, cancel := context.WithTimeout(cmd.Context(), lockTime)
 	defer cancel()
 	var before, after adminapi.Ring // what was merged may be newer than what was asked about
-	err = ring.Edit(ctx, func(base *keys.Ring) (*keys.Ring, error) {
+	err = ring.Edit(audit.Recorded(ctx), func(base *keys.Ring) (*keys.Ring, error) {
 		merged, err := base.Merge(r)
 		if err == nil {
 			before, after = adminapi.RingOf(base, now), adminapi.RingOf(merged, now)
@@ -261,14 +267,15 @@ func (f *keysCopy) merge(cmd *cobra.Command, store ringStore, ring openedRing, r
 	if err != nil {
 		return err
 	}
-	changes, out := adminapi.Changes(before, after), cmd.OutOrStdout()
-	if len(changes) > 0 {
-		f.auditFlags.print(cmd, *f.json, "ring imported", nil, append([]slog.Attr{slog.String("ring", r.ID())}, changes...)...)
+	c, out := audit.Change{What: "import"}, cmd.OutOrStdout()
+	changed := adminapi.Changes(&c, before, after)
+	if changed {
+		f.changed(cmd, c)
 	}
 	switch {
 	case *f.json:
 		return printJSON(out, after)
-	case len(changes) == 0:
+	case !changed:
 		fmt.Fprintf(out, "The ring %s knows all of it already; nothing was changed.\n", store)
 	default:
 		printMerged(out, store, before, after)

@@ -10,7 +10,7 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 )
 
-// The audit line and the answer of an import say what the merge did, even if the ring changed after it
+// The audit record and the answer of an import say what the merge did, even if the ring changed after it
 // was looked at.
 func TestImportSaysWhatItDid(t *testing.T) {
 	file := openThreeKeys(t)

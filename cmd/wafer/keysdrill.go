@@ -79,7 +79,7 @@ type drillReplica struct {
 }
 
 func (f *keyDrill) run(cmd *cobra.Command) error {
-	if err := f.check(); err != nil {
+	if err := f.check(cmd); err != nil {
 		return err
 	}
 	c, err := f.admin.client()
@@ -104,14 +104,14 @@ func (f *keyDrill) run(cmd *cobra.Command) error {
 	return err
 }
 
-func (f *keyDrill) check() error {
+func (f *keyDrill) check(cmd *cobra.Command) error {
 	switch {
 	case f.admin.url == "":
 		return usagef("which application? Give its admin API with --admin URL")
 	case len(f.urls) == 0:
 		return usagef("which replicas? Give --url URL, several times for several replicas")
 	}
-	return f.auditFlags.check()
+	return f.auditFlags.check(cmd)
 }
 
 func (f *keyDrill) consequences() string {

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/internal/adminapi"
 	"github.com/wafer-sessions/wafer/keys"
 )
@@ -33,7 +33,8 @@ WAFER_KEK holds the key itself: 32 random bytes in unpadded base64url.
 If a Redis lost its ring while replicas run, they write the old ring back. So in
 Redis the command takes some seconds, and fails if the old ring comes back.
 
-The new ring is one audit line, which this command prints to standard error.`,
+The new ring is one audit record, which this command prints to standard error,
+or appends to the file of --audit.`,
 		Example: `  wafer keys new --file ring.jwe --kek-file kek
   wafer keys new --redis redis://localhost:6379 --kek-file kek
   WAFER_KEK=$(openssl rand 32 | basenc --base64url | tr -d '=\n') wafer keys new --file ring.jwe`,
@@ -47,7 +48,7 @@ The new ring is one audit line, which this command prints to standard error.`,
 		if time.Duration(maxSession) > keys.LongestSession {
 			return usagef("--max-session is at most %s", span(keys.LongestSession))
 		}
-		if err := by.check(); err != nil {
+		if err := by.check(cmd); err != nil {
 			return err
 		}
 		r := keys.Generate(time.Duration(maxSession))
@@ -60,7 +61,7 @@ The new ring is one audit line, which this command prints to standard error.`,
 		} else if err != nil {
 			return err
 		}
-		by.print(cmd, *asJSON, "ring made", nil, slog.String("ring", r.ID()))
+		by.changed(cmd, audit.Change{What: "new", ID: r.ID(), Added: adminapi.RingOf(r, time.Now()).Without(adminapi.Ring{})})
 		now, out := time.Now(), cmd.OutOrStdout()
 		d := adminapi.RingOf(r, now)
 		if *asJSON {

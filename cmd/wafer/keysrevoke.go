@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/internal/adminapi"
-	"github.com/wafer-sessions/wafer/internal/audit"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
@@ -88,7 +87,7 @@ func (f *keyRevoke) check(cmd *cobra.Command) error {
 	case f.ringOnly && (f.bolt != "" || f.admin.url != "" || f.keyOnly):
 		return usagef("--ring-only leaves the list out; it does not go with --bolt, --admin and --key-only")
 	case f.ringOnly:
-		return f.auditFlags.check()
+		return f.auditFlags.check(cmd)
 	case !named:
 		return usagef("where is the list of revocations? Give one of --redis URL, --bolt FILE and --admin URL. For an application without a list, give --ring-only")
 	case f.admin.url != "" && given(cmd, "file"):
@@ -99,13 +98,14 @@ func (f *keyRevoke) check(cmd *cobra.Command) error {
 			return usageError{err}
 		}
 	}
-	return errors.Join(f.one(), f.auditFlags.check())
+	return errors.Join(f.one(), f.auditFlags.check(cmd))
 }
 
 func (f *keyRevoke) run(cmd *cobra.Command, kid string) error {
 	if err := f.check(cmd); err != nil {
 		return err
 	}
+	f.listFlags.audit = f.records
 	p, err := f.place(cmd)
 	if err != nil {
 		return err
@@ -130,15 +130,12 @@ func (f *keyRevoke) run(cmd *cobra.Command, kid string) error {
 	}
 	done := keyRevokedJSON{KID: kid, Ring: true}
 	if f.ringOnly {
-		f.auditFlags.print(cmd, *f.json, "key revoked", nil, slog.String("kid", kid), slog.Bool("ring_only", true))
 		return f.report(cmd, done, nil)
 	}
 	if !*f.json && !f.keyOnly && isTerminal(cmd.ErrOrStderr()) {
 		fmt.Fprintln(cmd.ErrOrStderr(), "Telling the list, and waiting until every replica refuses the key …")
 	}
-	last, err := f.announce(cmd.Context(), kid, &done)
-	attrs := append([]slog.Attr{slog.String("kid", kid), slog.Bool("key_only", f.keyOnly)}, audit.Receipt(last)...)
-	f.auditFlags.print(cmd, *f.json, "key revoked", err, attrs...)
+	err = f.announce(f.by(cmd.Context()), kid, &done)
 	return f.report(cmd, done, err)
 }
 
@@ -149,13 +146,29 @@ func (k revokedKey) Change(r *keys.Ring, now time.Time, _ adminapi.Report) (*key
 	return r.Revoke(now, string(k))
 }
 
-// inRing revokes the key in the ring and says so.
+// inRing revokes the key in the ring, writes the audit record and says so.
 func (f *keyRevoke) inRing(cmd *cobra.Command, p ringPlace, kid string) error {
 	before, after, err := p.change(cmd.Context(), "", revokedKey(kid))
+	if err == nil {
+		c := audit.Change{What: "revoke", KID: kid, Options: f.options()}
+		adminapi.Changes(&c, before, after)
+		f.changed(cmd, c)
+	}
 	if err == nil && !*f.json {
 		printKeyRevoked(cmd.OutOrStdout(), kid, before, after, time.Now())
 	}
 	return err
+}
+
+// options says for the audit record what is left out.
+func (f *keyRevoke) options() string {
+	switch {
+	case f.keyOnly:
+		return "key_only"
+	case f.ringOnly:
+		return "ring_only"
+	}
+	return ""
 }
 
 // printKeyRevoked says what changed in the ring.
@@ -168,11 +181,11 @@ func printKeyRevoked(out io.Writer, kid string, before, after adminapi.Ring, now
 	printAdded(out, before, after, now)
 }
 
-// announce revokes the key in the list, and everyone after it. It returns the last receipt.
-func (f *keyRevoke) announce(ctx context.Context, kid string, done *keyRevokedJSON) (last revocation.Receipt, err error) {
+// announce revokes the key in the list, and everyone after it.
+func (f *keyRevoke) announce(ctx context.Context, kid string, done *keyRevokedJSON) error {
 	l, err := f.listFlags.open(ctx, time.Second, false)
 	if err != nil {
-		return last, err
+		return err
 	}
 	defer l.Close()
 	ctx, cancel := context.WithTimeout(ctx, leakTime)
@@ -184,14 +197,14 @@ func (f *keyRevoke) announce(ctx context.Context, kid string, done *keyRevokedJS
 		key, everyone, err = l.RevokeKey(ctx, kid, revocation.Options{})
 	}
 	if key.Position != "" {
-		done.List, last = true, key
+		done.List = true
 		done.says(adminapi.ReceiptOf(key))
 	}
 	if everyone.Position != "" {
-		done.Everyone, last = true, everyone
+		done.Everyone = true
 		done.says(adminapi.ReceiptOf(everyone))
 	}
-	return last, err
+	return err
 }
 
 func (d *keyRevokedJSON) says(r adminapi.Receipt) {

@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/internal/adminapi"
 	"github.com/wafer-sessions/wafer/keys"
 )
@@ -31,7 +31,8 @@ you restart them with the new KEK. So give all replicas both KEKs first, then
 rewrap the ring, and then take the old KEK away. Meanwhile, give --kek-file twice
 to other commands: they open the ring with either KEK.
 
-The rewrap is one audit line, which this command prints to standard error.`,
+The rewrap is one audit record, which this command prints to standard error,
+or appends to the file of --audit.`,
 		Example: `  wafer keys rewrap --file ring.jwe --kek-file kek --new-kek-file kek2
   wafer keys rewrap --redis redis://localhost:6379 --kek-file kek --new-kek-file kek2
   wafer keys rewrap --file ring.json --insecure-plaintext --new-kek-file kek`,
@@ -57,7 +58,7 @@ type keysRewrapping struct {
 }
 
 func (f *keysRewrapping) rewrap(cmd *cobra.Command, to namedKEK) error {
-	if err := f.auditFlags.check(); err != nil {
+	if err := f.auditFlags.check(cmd); err != nil {
 		return err
 	}
 	store, err := f.store()
@@ -87,7 +88,7 @@ func (f *keysRewrapping) rewrap(cmd *cobra.Command, to namedKEK) error {
 	if makes {
 		fmt.Fprintf(notes(cmd, *f.json), keepApart, to.file)
 	}
-	f.auditFlags.print(cmd, *f.json, "ring rewrapped", nil, slog.String("ring", r.ID()), slog.String("kek", what))
+	f.changed(cmd, audit.Change{What: "rewrap", ID: r.ID(), Options: "under " + what})
 	if *f.json {
 		return printJSON(out, adminapi.RingOf(r, time.Now()))
 	}

@@ -33,6 +33,7 @@ type listFlags struct {
 	bolt                 string
 	admin                adminFlags
 	allowVolatile, split bool
+	audit                slog.Handler // of records of revocations; nil: the command makes none
 }
 
 func (f *listFlags) add(cmd *cobra.Command) {
@@ -193,7 +194,7 @@ func (f *listFlags) open(ctx context.Context, maxIdle time.Duration, begin bool)
 	opening, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
 	o.List, err = revocation.Open(opening, s, ring, revocation.Config{
-		MaxIdle: maxIdle, Logger: slog.New(slog.DiscardHandler),
+		MaxIdle: maxIdle, Logger: slog.New(slog.DiscardHandler), Audit: f.audit,
 		Observer: true,
 	})
 	if err != nil {

@@ -21,7 +21,7 @@ func lookupCommand() *cobra.Command {
 		Short: "Show whether something is revoked, since when and until when",
 		Long: `Shows whether a session, a subject, a group, a key or everyone is revoked: which
 sessions that ends, when it was revoked if that was in the last day, and how
-long the list remembers it. It also prints the tag, with which audit lines tell
+long the list remembers it. It also prints the tag, with which audit records tell
 who revoked it and why.
 
 With --admin the application answers. With --redis and --bolt this command reads
@@ -146,7 +146,7 @@ func printFound(w io.Writer, scope revlog.Scope, found foundJSON, now time.Time)
 	case scope == revlog.ScopeKey:
 		ends = "all sessions that it sealed"
 	}
-	at, until := "not known; see the audit lines with this tag", "not known"
+	at, until := "not known; see the audit records with this tag", "not known"
 	if found.At != nil {
 		at = from(*found.At, now)
 	}

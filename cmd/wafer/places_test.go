@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -135,7 +136,7 @@ func (f *fleet) admin(ctx context.Context, env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	handler, err := admin.New(list, ring, admin.Config{Token: "a token of the admin API, long enough", Logger: quiet})
+	handler, err := admin.New(list, ring, admin.Config{Token: "a token of the admin API, long enough", Audit: slog.DiscardHandler})
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func TestRedisScripts(t *testing.T) {
 type house struct {
 	t     *testing.T
 	redis *redistest.Server
-	log   *records // audit lines of the applications
+	log   *records // audit records of the applications
 	kek   [sha256.Size]byte
 }
 
@@ -77,7 +77,7 @@ func (h *house) shared(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(r.Close())
 }
 
-// audited TEXT wants the text in an audit line of an application.
+// audited TEXT wants the text in an audit record of an application.
 func (h *house) audited(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 || !strings.Contains(h.log.String(), args[0]) {
 		ts.Fatalf("%q is not in the audit log:\n%s", args, h.log)

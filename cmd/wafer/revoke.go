@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wafer-sessions/wafer/internal/adminapi"
-	"github.com/wafer-sessions/wafer/internal/audit"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
@@ -85,9 +83,10 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 	if err := f.one(); err != nil {
 		return err
 	}
-	if err := f.auditFlags.check(); err != nil {
+	if err := f.auditFlags.check(cmd); err != nil {
 		return err
 	}
+	f.listFlags.audit = f.records
 	var options revocation.Options
 	if given(cmd, "before") { // an empty time too, which must not mean all that began until now
 		at, err := time.Parse(time.RFC3339, f.before)
@@ -134,14 +133,9 @@ func (f *revokeFlags) revoke(cmd *cobra.Command, id string, o revocation.Options
 		return adminapi.Receipt{}, err
 	}
 	defer l.Close()
-	ctx, cancel := context.WithTimeout(cmd.Context(), openTime)
+	ctx, cancel := context.WithTimeout(f.by(cmd.Context()), openTime)
 	defer cancel()
-	target := revocation.TargetOf(f.scope, id)
-	r, err := l.Revoke(ctx, target, o)
-	if !nothingAsked(err) {
-		attrs := append([]slog.Attr{audit.Target(l.List, target)}, audit.Receipt(r)...)
-		f.auditFlags.print(cmd, *f.json, "revoked", err, attrs...)
-	}
+	r, err := l.Revoke(ctx, revocation.TargetOf(f.scope, id), o)
 	return adminapi.ReceiptOf(r), err
 }
 

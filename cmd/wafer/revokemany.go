@@ -3,9 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wafer-sessions/wafer/internal/adminapi"
-	"github.com/wafer-sessions/wafer/internal/audit"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
@@ -51,7 +48,7 @@ func (f *revokeFlags) manyDirect(cmd *cobra.Command, ids []string, p *progress) 
 		return adminapi.Receipt{}, err
 	}
 	defer l.Close()
-	r, err := l.RevokeMany(cmd.Context(), func(yield func(revocation.Target) bool) {
+	r, err := l.RevokeMany(f.by(cmd.Context()), func(yield func(revocation.Target) bool) {
 		for _, id := range ids {
 			if !yield(revocation.TargetOf(f.scope, id)) {
 				return
@@ -59,12 +56,6 @@ func (f *revokeFlags) manyDirect(cmd *cobra.Command, ids []string, p *progress) 
 		}
 	}, p.at)
 	p.end()
-	if !nothingAsked(err) {
-		for _, id := range ids {
-			attrs := append([]slog.Attr{audit.Target(l.List, revocation.TargetOf(f.scope, id))}, audit.Receipt(r)...)
-			f.auditFlags.print(cmd, *f.json, "revoked", err, attrs...)
-		}
-	}
 	return adminapi.ReceiptOf(r), err
 }
 
@@ -120,9 +111,4 @@ func (f *revokeFlags) ids(cmd *cobra.Command) ([]string, error) {
 		return nil, fmt.Errorf("%s holds no id", f.from)
 	}
 	return ids, nil
-}
-
-// nothingAsked reports whether err says that a revocation was refused before anything was done.
-func nothingAsked(err error) bool {
-	return errors.Is(err, revocation.ErrTarget) || errors.Is(err, revocation.ErrFuture)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/internal/adminapi"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
@@ -157,7 +158,7 @@ func (p *editorPlace) replicas(ctx context.Context) ([]revlog.Replica, error) {
 func (p *editorPlace) change(ctx context.Context, _ string, asked ringChange) (before, after adminapi.Ring, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lockTime)
 	defer cancel()
-	err = p.opened.Edit(ctx, func(r *keys.Ring) (*keys.Ring, error) {
+	err = p.opened.Edit(audit.Recorded(ctx), func(r *keys.Ring) (*keys.Ring, error) {
 		now := time.Now()
 		before = adminapi.RingOf(r, now)
 		next, err := asked.Change(r, now, func(r *keys.Ring, now time.Time) adminapi.Ring { return p.view(ctx, r, now).Ring })

@@ -32,6 +32,7 @@ Environment variables stand for flags that are not given:
   WAFER_RING, WAFER_KEK_FILE   --file, --kek-file; WAFER_KEK holds the key itself
   WAFER_ADMIN                  --admin; WAFER_ADMIN_TOKEN holds the token
   WAFER_ADMIN_CA, WAFER_ADMIN_CERT, WAFER_ADMIN_KEY
+  WAFER_AUDIT                  --audit
 
 Durations are such as 30d, 1d12h or 10m.
 Exit status: 0 success, 1 failure, 2 usage error.`,
@@ -41,7 +42,7 @@ Exit status: 0 success, 1 failure, 2 usage error.`,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.PersistentFlags().Bool("yes", false, "answer yes to every question")
-	root.AddCommand(capacityCommand(), demoCommand(), doctorCommand(), keysCommand(), lookupCommand(), revocationsCommand(), revokeCommand(),
+	root.AddCommand(adminCommand(), capacityCommand(), demoCommand(), doctorCommand(), keysCommand(), lookupCommand(), revocationsCommand(), revokeCommand(),
 		tagCommand(), tokenCommand(), versionCommand())
 	// A command that only groups others has a RunE too, but the help does not offer to run it.
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/wafer-sessions/wafer/internal/audit"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
@@ -16,12 +15,12 @@ func tagCommand() *cobra.Command {
 	var f listFlags
 	cmd := &cobra.Command{
 		Use:   "tag session|subject|group|key ID",
-		Short: "Print the tag that stands for an id in audit lines and in the list",
+		Short: "Print the tag that stands for an id in audit records and in the list",
 		Long: `Prints the tag that stands for a session, a subject, a group or a key. Audit
-lines and the list have tags and no ids. Only a holder of the ring can compute
+records and the list have tags and no ids. Only a holder of the ring can compute
 the tag of an id.
 
-With it, grep finds in the audit lines who ended the sessions of ada, when and
+With it, grep finds in the audit records who ended the sessions of ada, when and
 why. A session that was revoked by its own id is found by the tag of that id.`,
 		Example: `  grep "$(wafer tag subject ada --file ring.jwe --kek-file kek)" /var/log/shop.log`,
 		Args:    cobra.ArbitraryArgs,
@@ -45,7 +44,7 @@ why. A session that was revoked by its own id is found by the tag of that id.`,
 		if _, _, err := list.Revoked(cmd.Context(), target); errors.Is(err, revocation.ErrTarget) {
 			return usageError{err}
 		}
-		_, err = fmt.Fprintln(cmd.OutOrStdout(), audit.Tag(list, target))
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), list.Tag(target))
 		return err
 	}
 	return cmd

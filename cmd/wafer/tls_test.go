@@ -74,11 +74,13 @@ func (a *authority) issue(name string, usage x509.ExtKeyUsage) tls.Certificate {
 
 // serveTLS starts an application whose admin API wants a client certificate, and returns what writes
 // the files that a client needs.
-func serveTLS(t *testing.T, list *revocation.List, source keys.Source, log *slog.Logger) (url string, write func(dir string) error) {
+func serveTLS(t *testing.T, list *revocation.List, source keys.Source, records slog.Handler) (url string, write func(dir string) error) {
 	t.Helper()
 	handler, err := admin.New(list, source, admin.Config{
-		Authorize: func(r *http.Request) (string, error) { return r.TLS.PeerCertificates[0].Subject.CommonName, nil },
-		Logger:    log,
+		Authorize: func(r *http.Request) (admin.Caller, error) {
+			return admin.Caller{Name: r.TLS.PeerCertificates[0].Subject.CommonName, Roles: []admin.Role{admin.RoleRevoke, admin.RoleKeys}}, nil
+		},
+		Audit: records,
 	})
 	if err != nil {
 		t.Fatal(err)

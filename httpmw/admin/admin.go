@@ -20,9 +20,11 @@
 //
 // # Authentication
 //
-// Every request but those for /livez and /readyz, whatever its path and method, needs the bearer token or the consent of
-// [Config.Authorize]. It must also name one of [Config.Hosts]: a page whose name was made to resolve
-// to this machine (DNS rebinding) cannot do that. And it must not come from a page of another origin
+// Every request but those for /livez and /readyz, whatever its path and method, needs a bearer token
+// or the consent of [Config.Authorize]. The caller must have the role that the path needs: "revoke"
+// for POST /revocations, "keys" for POST below /keys, and any role for the rest. A request must also
+// name one of [Config.Hosts]: a page whose name was made to resolve to this machine (DNS rebinding)
+// cannot do that. And it must not come from a page of another origin
 // ([http.CrossOriginProtection]). Bodies are application/json, small, and have no unknown members.
 //
 // # Health
@@ -44,6 +46,7 @@
 //	body          400  the body is not one JSON object of known members; the detail names the member
 //	unauthorized  401  the token is missing or wrong
 //	cross_origin  403  a browser sent the request for a page of another origin
+//	role          403  the caller does not have the role that the path needs
 //	not_found     404  the API has no such path
 //	no_key        404  the ring has no such key
 //	method        405  the path does not have this method
@@ -75,13 +78,17 @@
 //
 // # Audit
 //
-// Each change and each refused authentication is one log line, with actor and reason. "actor" is the
-// authenticated caller. If the body names an actor, the line has it as "claimed_actor", which nobody
-// checked. A line names what was revoked by its tag, never by the id of a user. Only a holder of the
-// ring can compute the tag of an id: "wafer tag" does.
+// Each revocation, each change of the ring and each refused call is one record (package audit). The
+// list writes those of revocations, to revocation.Config.Audit, and the API the others, to
+// [Config.Audit]. The actor is the name of the token, or what [Config.Authorize] returned. If the body
+// names an actor, the record has it as "claimed_actor", which nobody checked.
+//
+// Of refused calls, ten at once and then one a second have a record, and each record says how many
+// before it had none.
 package admin
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -89,8 +96,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 )
@@ -105,27 +114,32 @@ const minDistinct = 8
 // timeout is how long one request may wait for the store or the ring.
 const timeout = 10 * time.Second
 
-// Config configures New. Exactly one of Token and Authorize is required.
+// Config configures New. Exactly one of Tokens, Token and Authorize is required.
 type Config struct {
-	// Token is what callers send as "Authorization: Bearer <Token>". Make it from random bytes. It
-	// needs at least MinToken bytes, 8 of them different. It is compared in constant time. Zero:
+	// Tokens are what callers send as "Authorization: Bearer <token>", each with a name and roles. "wafer
+	// admin token" and [NewToken] make one, and [ParseTokens] reads them from a file. Zero: Token or
 	// Authorize decides.
+	Tokens []Token
+
+	// Token is one token that may do everything, in plain text. Make it from random bytes. It needs at
+	// least MinToken bytes, 8 of them different. Zero: Tokens or Authorize decides.
 	Token string `json:"-"`
 
-	// Actor is the name of the holder of Token in the audit log. Zero: "admin".
+	// Actor is the name of the holder of Token in the audit records. Zero: "admin".
 	Actor string
 
-	// Authorize authenticates callers in place of Token: by client certificate, by a proxy in front,
-	// by your own sessions. It returns the caller's name for the audit log. An error is answered with
-	// 401 and logged. Authorize must not change the request. Zero: Token decides.
-	Authorize func(*http.Request) (actor string, err error)
+	// Authorize authenticates callers in place of tokens: by client certificate, by a proxy in front,
+	// by your own sessions. An error is answered with 401. Authorize must not change the request. Zero:
+	// Tokens or Token decides.
+	Authorize func(*http.Request) (Caller, error)
 
 	// Hosts are the names, without port, that the Host header of a request may have. Zero: localhost
 	// and loopback addresses.
 	Hosts []string
 
-	// Logger receives the audit log. Zero: slog.Default().
-	Logger *slog.Logger
+	// Audit receives the records of changes of the ring and of refused calls (package audit). Those of
+	// revocations go to revocation.Config.Audit. Zero: the handler of slog.Default().
+	Audit slog.Handler
 }
 
 // Format implements [fmt.Formatter]: every verb prints the name of the type.
@@ -138,24 +152,23 @@ func New(l *revocation.List, k keys.Source, c Config) (http.Handler, error) {
 	switch {
 	case l == nil || k == nil:
 		return nil, errors.New("admin: New: the list and the source of keys must not be nil (revocation.Disabled makes a list that revokes nothing)")
-	case c.Token == "" && c.Authorize == nil:
-		return nil, errors.New("admin: Config needs Token or Authorize: refusing to serve without authentication")
-	case c.Token != "" && c.Authorize != nil:
-		return nil, errors.New("admin: Config.Token and Config.Authorize are both set; choose one")
+	case c.Token == "" && len(c.Tokens) == 0 && c.Authorize == nil:
+		return nil, errors.New("admin: Config needs Tokens, Token or Authorize: refusing to serve without authentication")
+	case c.Token != "" && len(c.Tokens) > 0 || c.Authorize != nil && (c.Token != "" || len(c.Tokens) > 0):
+		return nil, errors.New("admin: Config has two of Tokens, Token and Authorize; choose one")
 	case c.Token != "" && len(c.Token) < MinToken:
 		return nil, fmt.Errorf("admin: Config.Token has %d bytes and needs at least %d", len(c.Token), MinToken)
 	case c.Token != "" && distinct(c.Token) < minDistinct:
 		return nil, fmt.Errorf("admin: Config.Token has fewer than %d different bytes; make it from random bytes", minDistinct)
 	}
-	a := &api{list: l, keys: k, actor: c.Actor, authorize: c.Authorize, hosts: hostSet(c.Hosts), log: c.Logger}
-	if a.actor == "" {
-		a.actor = "admin"
-	}
-	if a.log == nil {
-		a.log = slog.Default()
-	}
-	if c.Token != "" {
-		a.token = sha256.Sum256([]byte(c.Token))
+	a := &api{list: l, keys: k, authorize: c.Authorize, hosts: hostSet(c.Hosts), audit: audit.Handler(c.Audit, nil)}
+	if a.authorize == nil {
+		if a.tokens = slices.Clone(c.Tokens); c.Token != "" {
+			a.tokens = []Token{{cmp.Or(c.Actor, "admin"), allRoles, sha256.Sum256([]byte(c.Token))}}
+		}
+		if err := checkTokens(a.tokens); err != nil {
+			return nil, err
+		}
 		a.authorize = a.byToken
 	}
 	return a, nil
@@ -175,13 +188,13 @@ func distinct(s string) (n int) {
 type api struct {
 	list      *revocation.List
 	keys      keys.Source
-	token     [sha256.Size]byte
-	actor     string
-	authorize func(*http.Request) (string, error)
+	tokens    []Token
+	authorize func(*http.Request) (Caller, error)
 	hosts     map[string]bool // nil: loopback
 	csrf      http.CrossOriginProtection
-	refusals  limiter
-	log       *slog.Logger
+	audit     slog.Handler
+	strangers limiter // of records of refused strangers
+	denials   limiter // of records of callers who lack a role
 }
 
 // Format implements [fmt.Formatter]: every verb prints the name of the package.
@@ -190,9 +203,9 @@ func (a *api) Format(f fmt.State, _ rune) { io.WriteString(f, "admin API") }
 // call is one authenticated request.
 type call struct {
 	*http.Request
-	w     http.ResponseWriter
-	actor string
-	kid   string
+	w      http.ResponseWriter
+	caller Caller
+	kid    string
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -203,19 +216,22 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.probed(w, r) {
 		return
 	}
-	actor, refused := a.guard(r)
+	caller, refused := a.guard(r)
 	if refused != nil {
 		refused.write(w)
 		return
 	}
 	rt, kid, refused := find(r)
+	if refused == nil {
+		refused = a.permit(r, caller, rt)
+	}
 	if refused != nil {
 		refused.write(w)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
-	answer, err := rt.serve(a, &call{Request: r.WithContext(ctx), w: w, actor: actor, kid: kid})
+	answer, err := rt.serve(a, &call{Request: r.WithContext(ctx), w: w, caller: caller, kid: kid})
 	if err != nil {
 		problemOf(err).write(w)
 		return

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/httpmw/admin"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
@@ -46,7 +47,7 @@ func start(t *testing.T, change ...func(*admin.Config)) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.keys.Close() })
-	f.list, err = revocation.Open(t.Context(), f.store, f.keys.Ring(), revocation.Config{Logger: quiet})
+	f.list, err = revocation.Open(t.Context(), f.store, f.keys.Ring(), revocation.Config{Logger: quiet, Audit: slog.NewJSONHandler(f.log, nil)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +59,7 @@ func start(t *testing.T, change ...func(*admin.Config)) *fixture {
 // serve starts a server over the fixture's list and the given source of keys.
 func (f *fixture) serve(k keys.Source, change ...func(*admin.Config)) {
 	f.t.Helper()
-	c := admin.Config{Token: secret, Logger: slog.New(slog.NewJSONHandler(f.log, nil))}
+	c := admin.Config{Token: secret, Audit: slog.NewJSONHandler(f.log, nil)}
 	for _, ch := range change {
 		ch(&c)
 	}
@@ -91,18 +92,17 @@ func (l *lines) String() string {
 	return l.buf.String()
 }
 
-// entries parses the log.
-func (l *lines) entries(t *testing.T) []map[string]any {
+// records parses the audit records.
+func (l *lines) records(t *testing.T) (all []audit.Record) {
 	t.Helper()
-	var list []map[string]any
 	for line := range strings.Lines(l.String()) {
-		var m map[string]any
-		if err := json.Unmarshal([]byte(line), &m); err != nil {
-			t.Fatalf("log line %q: %v", line, err)
+		r, err := audit.Parse([]byte(line))
+		if err != nil {
+			t.Fatalf("record %q: %v", line, err)
 		}
-		list = append(list, m)
+		all = append(all, r)
 	}
-	return list
+	return all
 }
 
 // answer is what came back.
@@ -174,7 +174,7 @@ func (a answer) want(t *testing.T, status int, code string) {
 func TestNewRefusesAnAPIForEverybody(t *testing.T) {
 	ring := keys.Generate(0)
 	list, source := revocation.Disabled(ring), keys.Static(ring)
-	authorize := func(*http.Request) (string, error) { return "me", nil }
+	authorize := func(*http.Request) (admin.Caller, error) { return admin.Caller{Name: "me"}, nil }
 	for _, row := range []struct {
 		name string
 		list *revocation.List

@@ -22,6 +22,15 @@ func Probes() (list []string) {
 	return list
 }
 
+// Roles maps the routes to the role that each needs.
+func Roles() map[string]Role {
+	all := map[string]Role{}
+	for _, r := range routes {
+		all[r.method+" "+r.path] = r.role
+	}
+	return all
+}
+
 // Parse is the parser of bodies.
 var Parse = parse
 

@@ -1,57 +1,93 @@
 package admin
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/wafer-sessions/wafer/audit"
 )
 
 var errToken = errors.New("admin: no token, or a wrong one")
 
 // guard returns who calls, or the refusal. It runs before anything looks at the path and the body.
-func (a *api) guard(r *http.Request) (actor string, refused *problem) {
+func (a *api) guard(r *http.Request) (Caller, *problem) {
 	if !a.hostAllowed(r.Host) {
-		return "", refuse(http.StatusMisdirectedRequest, "host", "This API does not serve the name in the Host header. The application lists the names that it serves.")
+		refused := refuse(http.StatusMisdirectedRequest, "host", "This API does not serve the name in the Host header. The application lists the names that it serves.")
+		a.record(r, &a.strangers, audit.By{}, refused)
+		return Caller{}, refused
 	}
 	if a.csrf.Check(r) != nil {
-		return "", refuse(http.StatusForbidden, "cross_origin", "A browser sent this request for a page of another origin.")
+		refused := refuse(http.StatusForbidden, "cross_origin", "A browser sent this request for a page of another origin.")
+		a.record(r, &a.strangers, audit.By{}, refused)
+		return Caller{}, refused
 	}
-	actor, err := a.authorize(r)
+	caller, err := a.authorize(r)
 	if err == nil {
-		return actor, nil
+		return caller, nil
 	}
-	// Only refused requests count, so a flood of wrong tokens does not keep the right one out. The
-	// limit protects the audit log; the length of the token protects against guessing.
-	logged, more := a.refusals.take(time.Now())
-	if !logged {
-		return "", refuse(http.StatusTooManyRequests, "limited", "Too many requests were refused.").with("Retry-After", "1")
-	}
-	a.log.LogAttrs(r.Context(), slog.LevelWarn, "admin: authentication refused",
-		slog.String("method", r.Method), slog.String("remote", r.RemoteAddr), slog.Int("unlogged", more))
-	return "", refuse(http.StatusUnauthorized, "unauthorized", "The request is not authenticated.").
+	refused := refuse(http.StatusUnauthorized, "unauthorized", "The request is not authenticated.").
 		with("Www-Authenticate", `Bearer realm="wafer"`)
+	// Only refused requests count, so a flood of wrong tokens does not keep the right one out. The
+	// limit protects the audit log; the length of the tokens protects against guessing.
+	if !a.record(r, &a.strangers, audit.By{}, refused) {
+		refused = refuse(http.StatusTooManyRequests, "limited", "Too many requests were refused.").with("Retry-After", "1")
+	}
+	return Caller{}, refused
 }
 
-// byToken authenticates by bearer token (RFC 6750 §2.1: one header, scheme in any case). It compares
-// digests, so that the time shows neither a common prefix nor the length.
-func (a *api) byToken(r *http.Request) (string, error) {
+// permit returns a refusal unless the caller has the role that rt needs.
+func (a *api) permit(r *http.Request, caller Caller, rt route) *problem {
+	if caller.may(rt.role) {
+		return nil
+	}
+	refused := refuse(http.StatusForbidden, "role", "The caller does not have the role "+string(rt.role)+", which this path needs.")
+	a.record(r, &a.denials, audit.By{Actor: caller.Name}, refused)
+	return refused
+}
+
+// record writes the record of a refused request, and reports whether the limit allowed it.
+func (a *api) record(r *http.Request, l *limiter, by audit.By, refused *problem) bool {
+	logged, more := l.take(time.Now())
+	if !logged {
+		return false
+	}
+	call := audit.Call{Code: refused.Code, Method: methodName(r.Method), Unlogged: more}
+	for _, rt := range routes { // any other path could be a secret in the wrong place
+		if _, ok := rt.match(r.URL.Path); ok {
+			call.Path = rt.path
+		}
+	}
+	by.Via, by.Address = audit.ViaAdmin, r.RemoteAddr
+	audit.Record{Action: audit.Refused, Call: call}.Write(audit.With(r.Context(), by), a.audit)
+	return true
+}
+
+// methodName returns a method that HTTP knows, and "other" for what else a stranger sends.
+func methodName(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return m
+	}
+	return "other"
+}
+
+// byToken authenticates by bearer token (RFC 6750 §2.1: one header, scheme in any case).
+func (a *api) byToken(r *http.Request) (Caller, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) != 1 {
-		return "", errToken
+		return Caller{}, errToken
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
-	sum := sha256.Sum256([]byte(token))
-	if subtle.ConstantTimeCompare(sum[:], a.token[:]) != 1 || !strings.EqualFold(scheme, "Bearer") {
-		return "", errToken
+	caller, ok := holder(a.tokens, token)
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return Caller{}, errToken
 	}
-	return a.actor, nil
+	return caller, nil
 }
 
 // hostAllowed guards against DNS rebinding: a page cannot choose the Host header, which is the name
@@ -86,7 +122,7 @@ func hostSet(hosts []string) map[string]bool {
 	return set
 }
 
-// limiter allows a burst of log lines, and then one a second.
+// limiter allows a burst of records, and then one a second.
 type limiter struct {
 	mu      sync.Mutex // guards the fields below
 	spent   float64    // of burst

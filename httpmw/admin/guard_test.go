@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/httpmw/admin"
 )
 
@@ -82,12 +83,12 @@ func TestBadTokensAreLimitedAndRightOnesAreNot(t *testing.T) {
 		}
 		f.request(http.MethodGet, "/status", "").want(t, http.StatusOK, "")
 	}
-	entries := f.log.entries(t)
+	entries := f.log.records(t)
 	if limited < 100 || len(entries) < admin.Burst || len(entries) > 200-limited {
 		t.Errorf("%d of 200 limited, %d log lines", limited, len(entries))
 	}
 	for _, e := range entries {
-		if e["level"] != "WARN" || e["msg"] != "admin: authentication refused" || e["remote"] == "" {
+		if e.Action != audit.Refused || e.Call.Code != "unauthorized" || e.Call.Path != "/status" || e.Address == "" || e.Via != audit.ViaAdmin {
 			t.Errorf("log line %v", e)
 		}
 	}
@@ -99,20 +100,20 @@ func TestBadTokensAreLimitedAndRightOnesAreNot(t *testing.T) {
 func TestOwnAuthorization(t *testing.T) {
 	f := start(t, func(c *admin.Config) {
 		c.Token = ""
-		c.Authorize = func(r *http.Request) (string, error) {
+		c.Authorize = func(r *http.Request) (admin.Caller, error) {
 			if r.Header.Get("X-Operator") != "grace" {
-				return "", errors.New("who are you")
+				return admin.Caller{}, errors.New("who are you")
 			}
-			return "grace", nil
+			return admin.Caller{Name: "grace", Roles: []admin.Role{admin.RoleRevoke}}, nil
 		}
 	})
 	f.request(http.MethodGet, "/status", "").want(t, http.StatusUnauthorized, "unauthorized")
 	f.request(http.MethodPost, "/revocations", `{"scope":"everyone"}`, func(r *http.Request) {
 		r.Header.Set("X-Operator", "grace")
 	}).want(t, http.StatusOK, "")
-	entries := f.log.entries(t)
-	if last := entries[len(entries)-1]; last["actor"] != "grace" {
-		t.Errorf("log line %v", last)
+	entries := f.log.records(t)
+	if last := entries[len(entries)-1]; last.Actor != "grace" || last.Action != audit.Revoke {
+		t.Errorf("record %+v", last)
 	}
 }
 

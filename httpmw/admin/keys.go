@@ -5,12 +5,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"time"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/internal/adminapi"
-	"github.com/wafer-sessions/wafer/internal/audit"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 )
@@ -18,13 +17,15 @@ import (
 // longestWait is how long a new key may wait at most, and how old one may have to be.
 const longestWait = 366 * 24 * time.Hour
 
-func (a *api) listKeys(c *call) (any, error) { return a.report(c)(a.keys.Ring(), time.Now()), nil }
+func (a *api) listKeys(c *call) (any, error) {
+	return a.report(c.Context())(a.keys.Ring(), time.Now()), nil
+}
 
 // report tells of the use of the keys what the source counts over the fleet, and what the replicas
 // report, if there is a list and its store answers.
-func (a *api) report(c *call) adminapi.Report {
+func (a *api) report(ctx context.Context) adminapi.Report {
 	return func(r *keys.Ring, now time.Time) adminapi.Ring {
-		running, err := a.list.Replicas(c.Context())
+		running, err := a.list.Replicas(ctx)
 		d := adminapi.ReportedRing(r, now, running, keys.MeterFor(a.keys))
 		if err != nil || !a.list.Replica().Enabled() {
 			d = d.WithoutReplicas()
@@ -49,11 +50,15 @@ func (a *api) rotateKeys(c *call) (any, error) {
 	if asked.Immediate && asked.After != 0 {
 		return nil, invalid(`Send "immediate" or "after", not both.`)
 	}
-	by, err := c.by(asked.Actor, asked.Reason)
+	ctx, err := c.by(asked.Actor, asked.Reason)
 	if err != nil {
 		return nil, err
 	}
-	return a.change(c, "admin: keys rotated", by, asked.Change, slog.Bool("immediate", asked.Immediate))
+	options := ""
+	if asked.Immediate {
+		options = "immediate"
+	}
+	return a.change(ctx, audit.Change{What: "rotate", Options: options}, asked.Change)
 }
 
 func (a *api) cancelRotation(c *call) (any, error) {
@@ -61,11 +66,11 @@ func (a *api) cancelRotation(c *call) (any, error) {
 	if err := c.read(&asked); err != nil {
 		return nil, err
 	}
-	by, err := c.by(asked.Actor, asked.Reason)
+	ctx, err := c.by(asked.Actor, asked.Reason)
 	if err != nil {
 		return nil, err
 	}
-	return a.change(c, "admin: rotation cancelled", by, asked.Change)
+	return a.change(ctx, audit.Change{What: "cancel"}, asked.Change)
 }
 
 func (a *api) pruneKeys(c *call) (any, error) {
@@ -73,11 +78,11 @@ func (a *api) pruneKeys(c *call) (any, error) {
 	if err := c.read(&asked); err != nil {
 		return nil, err
 	}
-	by, err := c.by(asked.Actor, asked.Reason)
+	ctx, err := c.by(asked.Actor, asked.Reason)
 	if err != nil {
 		return nil, err
 	}
-	return a.change(c, "admin: keys pruned", by, asked.Change)
+	return a.change(ctx, audit.Change{What: "prune"}, asked.Change)
 }
 
 func (a *api) extendRing(c *call) (any, error) {
@@ -88,30 +93,34 @@ func (a *api) extendRing(c *call) (any, error) {
 	if longest := int64(keys.LongestSession / time.Second); asked.MaxSession < 1 || asked.MaxSession > longest {
 		return nil, invalid(fmt.Sprintf(`"max_session" must be a number of seconds from 1 to %d, which is 3650 days.`, longest))
 	}
-	by, err := c.by(asked.Actor, asked.Reason)
+	ctx, err := c.by(asked.Actor, asked.Reason)
 	if err != nil {
 		return nil, err
 	}
-	return a.change(c, "admin: ring extended", by, asked.Change)
+	return a.change(ctx, audit.Change{What: "extend"}, asked.Change)
 }
 
-// change changes the ring, and writes the audit line unless nothing had to change. It answers with the
-// ring.
-func (a *api) change(c *call, what string, by audit.By, change func(*keys.Ring, time.Time, adminapi.Report) (*keys.Ring, error), attrs ...slog.Attr) (any, error) {
-	var changes []slog.Attr
-	err := a.edit(c, func(r *keys.Ring, now time.Time) (*keys.Ring, error) {
-		next, err := change(r, now, a.report(c))
+// change changes the ring as asked, and writes the audit record unless nothing had to change. It
+// answers with the ring.
+func (a *api) change(ctx context.Context, what audit.Change, change func(*keys.Ring, time.Time, adminapi.Report) (*keys.Ring, error)) (any, error) {
+	r := audit.Record{Action: audit.Keys, Ring: what}
+	r.Ring.ID = a.keys.Ring().ID()
+	changed := false
+	err := a.edit(ctx, func(ring *keys.Ring, now time.Time) (*keys.Ring, error) {
+		next, err := change(ring, now, a.report(ctx))
 		if err == nil {
-			changes = adminapi.Changes(adminapi.RingOf(r, now), adminapi.RingOf(next, now))
+			changed = adminapi.Changes(&r.Ring, adminapi.RingOf(ring, now), adminapi.RingOf(next, now))
 		}
 		return next, err
 	})
 	if err != nil {
-		audit.Log(c.Context(), a.log, what, by, err, attrs...)
-		return nil, err
+		r.Error = err.Error()
 	}
-	if len(changes) > 0 {
-		audit.Log(c.Context(), a.log, what, by, nil, append(attrs, changes...)...)
+	if err != nil || changed {
+		r.Write(ctx, a.audit)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return adminapi.RingOf(a.keys.Ring(), time.Now()), nil
 }
@@ -124,30 +133,34 @@ func (a *api) revokeKey(c *call) (any, error) {
 	if err := c.read(&asked); err != nil {
 		return nil, err
 	}
-	by, err := c.by(asked.Actor, asked.Reason)
+	ctx, err := c.by(asked.Actor, asked.Reason)
 	if err != nil {
 		return nil, err
 	}
 	if !isKeyID(c.kid) {
-		return nil, keys.ErrUnknownKey // the path may hold anything, and goes into no audit line
+		return nil, keys.ErrUnknownKey // the path may hold anything, and goes into no audit record
 	}
-	err = a.markKey(c)
+	before := a.keys.Ring()
+	err = a.markKey(ctx, c.kid)
 	if errors.Is(err, keys.ErrUnknownKey) {
 		return nil, err // nothing was done, so there is nothing to audit
 	}
-	attrs := []slog.Attr{slog.String("kid", c.kid), slog.Bool("key_only", asked.KeyOnly)}
-	var got revocation.Receipt
-	marked := err == nil
-	if marked {
-		got, err = a.announce(c, asked.KeyOnly)
-		attrs = append(attrs, audit.Receipt(got)...)
+	r := audit.Record{Action: audit.Keys, Ring: audit.Change{What: "revoke", ID: a.keys.Ring().ID(), KID: c.kid}}
+	if asked.KeyOnly {
+		r.Ring.Options = "key_only"
 	}
-	audit.Log(c.Context(), a.log, "admin: key revoked", by, err, attrs...)
+	if err != nil {
+		r.Error = err.Error()
+		r.Write(ctx, a.audit)
+		return nil, err
+	}
+	now := time.Now()
+	adminapi.Changes(&r.Ring, adminapi.RingOf(before, now), adminapi.RingOf(a.keys.Ring(), now))
+	r.Write(ctx, a.audit)
+	got, err := a.announce(ctx, c.kid, asked.KeyOnly)
 	switch {
 	case err == nil:
 		return adminapi.ReceiptOf(got), nil
-	case !marked:
-		return nil, err
 	case errors.Is(err, revocation.ErrDisabled):
 		return nil, refuse(http.StatusNotImplemented, "disabled",
 			"The key is revoked in the ring. This application has no revocation list, so nothing more can be done.")
@@ -163,9 +176,9 @@ func isKeyID(s string) bool {
 
 // markKey revokes the key in the ring. A ring that this replica cannot change is left alone if the
 // key is revoked in it already.
-func (a *api) markKey(c *call) error {
-	err := a.edit(c, func(r *keys.Ring, now time.Time) (*keys.Ring, error) { return r.Revoke(now, c.kid) })
-	if key, ok := a.keys.Ring().Key(c.kid); ok && errors.Is(err, keys.ErrReadOnly) {
+func (a *api) markKey(ctx context.Context, kid string) error {
+	err := a.edit(ctx, func(r *keys.Ring, now time.Time) (*keys.Ring, error) { return r.Revoke(now, kid) })
+	if key, ok := a.keys.Ring().Key(kid); ok && errors.Is(err, keys.ErrReadOnly) {
 		if _, revoked := key.Revoked(); revoked {
 			return nil
 		}
@@ -174,22 +187,22 @@ func (a *api) markKey(c *call) error {
 }
 
 // announce revokes the key in the list.
-func (a *api) announce(c *call, keyOnly bool) (revocation.Receipt, error) {
+func (a *api) announce(ctx context.Context, kid string, keyOnly bool) (revocation.Receipt, error) {
 	if keyOnly {
-		return a.list.Revoke(c.Context(), revocation.Key(c.kid), revocation.Options{})
+		return a.list.Revoke(ctx, revocation.Key(kid), revocation.Options{})
 	}
 	// It takes some seconds, and must not stop half way because the caller hung up.
-	_, everyone, err := a.list.RevokeKey(context.WithoutCancel(c.Context()), c.kid, revocation.Options{})
+	_, everyone, err := a.list.RevokeKey(context.WithoutCancel(ctx), kid, revocation.Options{})
 	return everyone, err
 }
 
-// edit changes the ring where it is kept. Errors that a caller can act on are returned as they are.
-func (a *api) edit(c *call, change func(*keys.Ring, time.Time) (*keys.Ring, error)) error {
+// edit changes the ring where it is kept. The caller writes the audit record. Errors that a caller can act on are returned as they are.
+func (a *api) edit(ctx context.Context, change func(*keys.Ring, time.Time) (*keys.Ring, error)) error {
 	editor, ok := a.keys.(keys.Editor)
 	if !ok {
 		return keys.ErrReadOnly
 	}
-	err := editor.Edit(c.Context(), func(r *keys.Ring) (*keys.Ring, error) { return change(r, time.Now()) })
+	err := editor.Edit(audit.Recorded(ctx), func(r *keys.Ring) (*keys.Ring, error) { return change(r, time.Now()) })
 	for _, known := range []error{nil, keys.ErrReadOnly, keys.ErrPending, keys.ErrFull, keys.ErrUnknownKey, keys.ErrShorter, keys.ErrNothingPending, adminapi.ErrInUse} {
 		if errors.Is(err, known) {
 			return err

@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/httpmw/admin"
 	"github.com/wafer-sessions/wafer/internal/meter"
 	"github.com/wafer-sessions/wafer/keys"
@@ -119,8 +121,8 @@ func TestRotateIfOlder(t *testing.T) {
 			t.Errorf("%d keys after a rotation of an old ring, want 4", n)
 		}
 	}
-	if n := len(f.log.entries(t)); n != 1 {
-		t.Errorf("%d audit lines for one key: %s", n, f.log)
+	if n := len(f.log.records(t)); n != 1 {
+		t.Errorf("%d audit records for one key: %s", n, f.log)
 	}
 }
 
@@ -136,9 +138,9 @@ func TestCancelARotation(t *testing.T) {
 	if k, _ := f.keys.Ring().Key(old); !k.Expires().IsZero() {
 		t.Errorf("the key that goes on sealing ends at %v", k.Expires())
 	}
-	entries := f.log.entries(t)
-	if last := entries[len(entries)-1]; last["msg"] != "admin: rotation cancelled" || last["reason"] != "a replica is broken" || last["revoked"] == nil {
-		t.Errorf("the audit line is %v", last)
+	entries := f.log.records(t)
+	if last := entries[len(entries)-1]; last.Ring.What != "cancel" || last.Reason != "a replica is broken" || last.Ring.Revoked == nil {
+		t.Errorf("the audit record is %v", last)
 	}
 	f.post("/keys/rotate", `{"after":30}`).want(t, http.StatusOK, "")
 	f.post("/keys/cancel", "").want(t, http.StatusConflict, "no_pending") // too late
@@ -156,10 +158,10 @@ func TestExtend(t *testing.T) {
 		t.Errorf("max_session %v in the ring, %v in the answer", f.keys.Ring().MaxSession(), got.body["max_session"])
 	}
 	f.post("/keys/extend", `{"max_session":2592000}`).want(t, http.StatusOK, "")
-	entries := f.log.entries(t)
-	if len(entries) != 2 || entries[0]["error"] == nil || entries[1]["msg"] != "admin: ring extended" ||
-		entries[1]["reason"] != "remember me" || entries[1]["max_session"] != 2592000.0 {
-		t.Errorf("audit lines, of a refused and of a done extension: %s", f.log)
+	entries := f.log.records(t)
+	if len(entries) != 2 || entries[0].Error == "" || entries[1].Ring.What != "extend" ||
+		entries[1].Reason != "remember me" || entries[1].Ring.MaxSession != 2592000 {
+		t.Errorf("audit records, of a refused and of a done extension: %s", f.log)
 	}
 }
 
@@ -194,9 +196,9 @@ func TestPrune(t *testing.T) {
 	if states := f.states(); len(states) != 1 || states["9fefK0k0r4c"] != keys.Sealing.String() {
 		t.Errorf("states %v", states)
 	}
-	entries := f.log.entries(t)
-	if len(entries) != 1 || entries[0]["msg"] != "admin: keys pruned" || mustJSON(t, map[string]any{"": entries[0]["removed"]}) != `{"":["gbG68j47-e4","TTO6DSRqwEw"]}` {
-		t.Errorf("audit lines: %s", f.log)
+	entries := f.log.records(t)
+	if len(entries) != 1 || entries[0].Ring.What != "prune" || !slices.Equal(entries[0].Ring.Removed, []string{"gbG68j47-e4", "TTO6DSRqwEw"}) {
+		t.Errorf("audit records: %s", f.log)
 	}
 }
 
@@ -216,8 +218,8 @@ func TestPruneKeepsWhatALivingSessionMayNeed(t *testing.T) {
 	if n := len(f.states()); n != 3 {
 		t.Errorf("%d keys are left, want 3", n)
 	}
-	if entries := f.log.entries(t); len(entries) != 1 || entries[0]["msg"] != "admin: keys pruned" || entries[0]["error"] == nil || entries[0]["removed"] != nil {
-		t.Errorf("audit lines of a refused pruning: %s", f.log)
+	if entries := f.log.records(t); len(entries) != 1 || entries[0].Ring.What != "prune" || entries[0].Error == "" || entries[0].Ring.Removed != nil {
+		t.Errorf("audit records of a refused pruning: %s", f.log)
 	}
 }
 
@@ -247,7 +249,7 @@ func TestPruneChecksWhatIsNeededWhileItEdits(t *testing.T) {
 	}
 }
 
-// An audit line says what its own change did, and not what others did meanwhile.
+// An audit record says what its own change did, and not what others did meanwhile.
 func TestAuditOfAChangeThatOthersInterrupt(t *testing.T) {
 	f := start(t)
 	file := f.threeKeys()
@@ -256,9 +258,9 @@ func TestAuditOfAChangeThatOthersInterrupt(t *testing.T) {
 	}
 	f.serve(interrupted{file, extend})
 	f.post("/keys/rotate", "").want(t, http.StatusOK, "")
-	entries := f.log.entries(t)
-	if len(entries) != 1 || entries[0]["added"] == nil || entries[0]["max_session"] != nil {
-		t.Errorf("audit lines: %s", f.log)
+	entries := f.log.records(t)
+	if len(entries) != 1 || entries[0].Ring.Added == nil || entries[0].Ring.MaxSession != 0 {
+		t.Errorf("audit records: %s", f.log)
 	}
 }
 
@@ -335,7 +337,7 @@ func TestRevokeKeyThatIsNone(t *testing.T) {
 	}
 }
 
-// The path may hold anything. An audit line holds the id of a key, or there is none.
+// The path may hold anything. An audit record holds the id of a key, or there is none.
 func TestRevokeKeyAuditsOnlyIDsOfKeys(t *testing.T) {
 	f := start(t)
 	for _, source := range []keys.Source{f.keys, keys.Static(f.keys.Ring())} {
@@ -348,11 +350,11 @@ func TestRevokeKeyAuditsOnlyIDsOfKeys(t *testing.T) {
 		}
 	}
 	if log := f.log.String(); log != "" {
-		t.Errorf("audit lines: %s", log)
+		t.Errorf("audit records: %s", log)
 	}
 	f.post("/keys/AAAAAAAAAAA/revoke", "").want(t, http.StatusNotImplemented, "read_only")
-	if entries := f.log.entries(t); len(entries) != 1 || entries[0]["kid"] != "AAAAAAAAAAA" {
-		t.Errorf("audit lines: %s", f.log)
+	if entries := f.log.records(t); len(entries) != 1 || entries[0].Ring.KID != "AAAAAAAAAAA" || entries[0].Error == "" {
+		t.Errorf("audit records: %s", f.log)
 	}
 }
 
@@ -442,25 +444,22 @@ func TestAuditLog(t *testing.T) {
 	f.post("/keys/"+kid+"/revoke", `{"reason":"leaked"}`).want(t, http.StatusOK, "")
 	f.post("/revocations/lookup", `{"scope":"subject","id":"ada@example.com"}`).want(t, http.StatusOK, "")
 
-	entries := f.log.entries(t)
-	want := []struct{ msg, reason string }{
-		{"admin: revoked", "laptop stolen"}, {"admin: keys rotated", "yearly"}, {"admin: key revoked", "leaked"},
+	entries := f.log.records(t)
+	want := []struct{ action, what, reason string }{
+		{audit.Revoke, "subject", "laptop stolen"}, {audit.Keys, "rotate", "yearly"},
+		{audit.Keys, "revoke", "leaked"}, {audit.Revoke, "key", "leaked"}, {audit.Revoke, "everyone", "leaked"},
 	}
 	if len(entries) != len(want) {
 		t.Fatalf("%d lines: %s", len(entries), f.log)
 	}
 	for i, w := range want {
 		e := entries[i]
-		if e["msg"] != w.msg || e["reason"] != w.reason || e["actor"] != "on-call" || e["level"] != "INFO" {
-			t.Errorf("line %d is %v, want %v", i, e, w)
+		if e.Action != w.action || e.Ring.What+e.Target.Scope != w.what || e.Reason != w.reason || e.Actor != "on-call" || e.Via != audit.ViaAdmin || e.Address == "" || e.Error != "" {
+			t.Errorf("record %d is %+v, want %v", i, e, w)
 		}
 	}
-	target, _ := entries[0]["target"].(map[string]any)
-	if tag, _ := target["tag"].(string); target["scope"] != "subject" || len(tag) != 32 {
-		t.Errorf("target %v", target)
-	}
-	if found := f.post("/revocations/lookup", `{"scope":"subject","id":"ada@example.com"}`); found.body["tag"] != target["tag"] {
-		t.Errorf("the tag is %v in the audit log, and %v in the answer to a question", target["tag"], found.body["tag"])
+	if found := f.post("/revocations/lookup", `{"scope":"subject","id":"ada@example.com"}`); found.body["tag"] != entries[0].Target.Tag {
+		t.Errorf("the tag is %v in the record, and %v in the answer to a question", entries[0].Target.Tag, found.body["tag"])
 	}
 	for _, leak := range append(secretsOf(t, f.keys.Ring()), "ada@example.com", secret) {
 		if strings.Contains(f.log.String(), leak) {
@@ -477,14 +476,13 @@ func TestAuditLogHasWhatTheCallerClaims(t *testing.T) {
 	f.post("/keys/rotate", `{"actor":"grace"}`).want(t, http.StatusOK, "")
 	f.post("/keys/"+kid+"/revoke", `{"actor":"grace","key_only":true}`).want(t, http.StatusOK, "")
 	f.post("/revocations", `{"scope":"subject","id":"ada"}`).want(t, http.StatusOK, "")
-	entries := f.log.entries(t)
-	if len(entries) != 4 {
+	entries := f.log.records(t)
+	if len(entries) != 5 { // two of the key: in the ring and in the list
 		t.Fatalf("%d lines: %s", len(entries), f.log)
 	}
 	for i, e := range entries {
-		claimed, ok := e["claimed_actor"]
-		if e["actor"] != "on-call" || i < 3 && claimed != "grace" || i == 3 && ok {
-			t.Errorf("line %d is %v", i, e)
+		if e.Actor != "on-call" || (e.Claimed == "grace") != (i < 4) {
+			t.Errorf("record %d is %+v", i, e)
 		}
 	}
 	for _, bad := range []string{`a\nb`, strings.Repeat("x", 201)} {

@@ -1,12 +1,12 @@
 package admin
 
 import (
+	"context"
 	"errors"
-	"log/slog"
 	"time"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/internal/adminapi"
-	"github.com/wafer-sessions/wafer/internal/audit"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
@@ -20,7 +20,7 @@ func (a *api) revoke(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	by, err := c.by(asked.Actor, asked.Reason)
+	ctx, err := c.by(asked.Actor, asked.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -33,12 +33,7 @@ func (a *api) revoke(c *call) (any, error) {
 			return nil, err
 		}
 	}
-	got, err := a.list.Revoke(c.Context(), target, options)
-	if errors.Is(err, revocation.ErrTarget) || errors.Is(err, revocation.ErrFuture) {
-		return nil, err // nothing was done, so there is nothing to audit
-	}
-	attrs := append([]slog.Attr{audit.Target(a.list, target)}, audit.Receipt(got)...)
-	audit.Log(c.Context(), a.log, "admin: revoked", by, err, attrs...)
+	got, err := a.list.Revoke(ctx, target, options)
 	if err != nil {
 		return nil, err
 	}
@@ -83,11 +78,12 @@ func targetOf(scope, id string) (revocation.Target, error) {
 	return revocation.TargetOf(s, id), nil
 }
 
-// by says who makes a change and why, from the caller and from what stands in the body.
-func (c *call) by(claimed, reason string) (audit.By, error) {
-	by := audit.By{Actor: c.actor, Claimed: claimed, Reason: reason}
+// by returns the context of a change, with who makes it and why: from the caller and from what stands
+// in the body.
+func (c *call) by(claimed, reason string) (context.Context, error) {
+	by := audit.By{Actor: c.caller.Name, Claimed: claimed, Reason: reason, Address: c.RemoteAddr, Via: audit.ViaAdmin}
 	if err := by.Check(); err != nil {
-		return by, invalid(sentence(err))
+		return nil, invalid(sentence(err))
 	}
-	return by, nil
+	return audit.With(c.Context(), by), nil
 }

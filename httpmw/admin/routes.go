@@ -8,21 +8,22 @@ import (
 // route is one method of one path. A path has at most one variable part, {kid}.
 type route struct {
 	method, path string
+	role         Role
 	serve        func(*api, *call) (any, error)
 }
 
 var routes = []route{
-	{http.MethodPost, "/revocations", (*api).revoke},
-	{http.MethodPost, "/revocations/lookup", (*api).lookup},
-	{http.MethodGet, "/status", (*api).status},
-	{http.MethodGet, "/replicas", (*api).replicas},
-	{http.MethodGet, "/keys", (*api).listKeys},
-	{http.MethodPost, "/keys/rotate", (*api).rotateKeys},
-	{http.MethodPost, "/keys/cancel", (*api).cancelRotation},
-	{http.MethodPost, "/keys/prune", (*api).pruneKeys},
-	{http.MethodPost, "/keys/extend", (*api).extendRing},
-	{http.MethodPost, "/keys/{kid}/revoke", (*api).revokeKey},
-	{http.MethodGet, "/openapi.json", (*api).openAPI},
+	{http.MethodPost, "/revocations", RoleRevoke, (*api).revoke},
+	{http.MethodPost, "/revocations/lookup", RoleRead, (*api).lookup},
+	{http.MethodGet, "/status", RoleRead, (*api).status},
+	{http.MethodGet, "/replicas", RoleRead, (*api).replicas},
+	{http.MethodGet, "/keys", RoleRead, (*api).listKeys},
+	{http.MethodPost, "/keys/rotate", RoleKeys, (*api).rotateKeys},
+	{http.MethodPost, "/keys/cancel", RoleKeys, (*api).cancelRotation},
+	{http.MethodPost, "/keys/prune", RoleKeys, (*api).pruneKeys},
+	{http.MethodPost, "/keys/extend", RoleKeys, (*api).extendRing},
+	{http.MethodPost, "/keys/{kid}/revoke", RoleKeys, (*api).revokeKey},
+	{http.MethodGet, "/openapi.json", RoleRead, (*api).openAPI},
 }
 
 // find returns the route of a request and the kid in its path, or 404, or 405 with the methods that

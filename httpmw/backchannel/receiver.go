@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -132,11 +133,11 @@ func (r *Receiver) receive(ctx context.Context, w http.ResponseWriter, req *http
 	if err := t.verify(k); err != nil {
 		return err
 	}
-	return r.end(ctx, t, now)
+	return r.end(ctx, t, req.RemoteAddr, now)
 }
 
 // end revokes what a verified token names, unless that was done before.
-func (r *Receiver) end(ctx context.Context, t *logoutToken, now time.Time) error {
+func (r *Receiver) end(ctx context.Context, t *logoutToken, address string, now time.Time) error {
 	jti, logout := t.digests()
 	if before, known := r.used.find(jti, now); known {
 		if before != logout {
@@ -153,6 +154,7 @@ func (r *Receiver) end(ctx context.Context, t *logoutToken, now time.Time) error
 		r.repeated.Add(1)
 		return nil
 	}
+	ctx = audit.With(ctx, audit.By{Actor: r.config.Issuer, Reason: "back-channel logout", Address: address})
 	var o revocation.Options
 	var failed error
 	for _, target := range t.targets() {

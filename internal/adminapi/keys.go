@@ -1,9 +1,9 @@
 package adminapi
 
 import (
-	"log/slog"
 	"time"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/keys"
 )
 
@@ -142,21 +142,13 @@ func (d Ring) Prunable() (all []Key) {
 	return all
 }
 
-// Changes says for the audit log what a change made of before. It returns nothing if that is after.
-func Changes(before, after Ring) (attrs []slog.Attr) {
-	if added := after.Without(before); len(added) > 0 {
-		attrs = append(attrs, slog.Any("added", added))
-	}
-	if removed := before.Without(after); len(removed) > 0 {
-		attrs = append(attrs, slog.Any("removed", removed))
-	}
-	if revoked := after.RevokedSince(before); len(revoked) > 0 {
-		attrs = append(attrs, slog.Any("revoked", revoked))
-	}
+// Changes puts into c what a change made of before. It reports whether it made anything.
+func Changes(c *audit.Change, before, after Ring) bool {
+	c.ID, c.Added, c.Removed, c.Revoked = after.ID, after.Without(before), before.Without(after), after.RevokedSince(before)
 	if after.MaxSession != before.MaxSession {
-		attrs = append(attrs, slog.Int64("max_session", after.MaxSession))
+		c.MaxSession = after.MaxSession
 	}
-	return attrs
+	return !c.Empty()
 }
 
 // RevokedSince returns the ids of the keys that are revoked in d and were not in before.

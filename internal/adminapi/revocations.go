@@ -3,7 +3,6 @@ package adminapi
 import (
 	"time"
 
-	"github.com/wafer-sessions/wafer/internal/audit"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -12,8 +11,8 @@ type Revocation struct {
 	Scope  string  `json:"scope"` // session, subject, group or everyone
 	ID     string  `json:"id,omitempty"`
 	Before *string `json:"before,omitempty"` // RFC 3339; nil: all sessions that began until now
-	Reason string  `json:"reason,omitempty"` // for the audit log
-	Actor  string  `json:"actor,omitempty"`  // who asks, as the caller says; for the audit log
+	Reason string  `json:"reason,omitempty"` // for the audit records
+	Actor  string  `json:"actor,omitempty"`  // who asks, as the caller says; for the audit records
 }
 
 // A Receipt is the answer to a revocation.
@@ -44,7 +43,7 @@ type Question struct {
 // A Finding is the answer to a Question.
 type Finding struct {
 	Revoked bool   `json:"revoked"`
-	Tag     string `json:"tag"` // what stands for the id in audit lines and in the list, in hexadecimal
+	Tag     string `json:"tag"` // what stands for the id in audit records and in the list, in hexadecimal
 	// Since: sessions that began at or before it are refused. Absent for a session and a key, which are
 	// refused whenever they began.
 	Since *time.Time `json:"since,omitempty"`
@@ -56,7 +55,7 @@ type Finding struct {
 
 // FindingOf says what List.Revoked returned for t. partial: the store did not answer.
 func FindingOf(l *revocation.List, t revocation.Target, since time.Time, revoked, partial bool) Finding {
-	f := Finding{Revoked: revoked, Tag: audit.Tag(l, t), Partial: partial}
+	f := Finding{Revoked: revoked, Tag: l.Tag(t).String(), Partial: partial}
 	if !revoked || since.IsZero() {
 		return f
 	}

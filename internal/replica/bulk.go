@@ -22,27 +22,34 @@ func (l *Replica) RevokeMany(ctx context.Context, all iter.Seq[Revocation], prog
 		return Receipt{}, ErrNotReady
 	}
 	b := &bulk{Replica: l, ctx: ctx, list: v.head.ID, progress: progress}
-	var batch []Revocation
-	for o := range all {
-		if batch = append(batch, o); len(batch) == joinBatch {
-			if err := b.write(revlog.Bulk{Assertions: b.part(batch)}); err != nil {
-				return Receipt{}, err
-			}
-			batch = batch[:0]
-		}
-	}
-	if len(batch) > 0 {
-		if err := b.write(revlog.Bulk{Assertions: b.part(batch)}); err != nil {
-			return Receipt{}, err
-		}
-	}
-	if err := b.write(revlog.Bulk{Recheck: true}); err != nil {
+	err := b.all(all)
+	l.audit.many(ctx, b.n, b.out.Changed, b.head, err)
+	if err != nil {
 		return Receipt{}, err
 	}
 	receipt := b.out
 	done := time.Now()
 	receipt.Effective, receipt.WorstCase = done.Add(l.Within()), done.Add(l.Grace())
 	return receipt, nil
+}
+
+// all writes all revocations, and then lets replicas know.
+func (b *bulk) all(all iter.Seq[Revocation]) error {
+	var batch []Revocation
+	for o := range all {
+		if batch = append(batch, o); len(batch) == joinBatch {
+			if err := b.write(revlog.Bulk{Assertions: b.part(batch)}); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+	}
+	if len(batch) > 0 {
+		if err := b.write(revlog.Bulk{Assertions: b.part(batch)}); err != nil {
+			return err
+		}
+	}
+	return b.write(revlog.Bulk{Recheck: true})
 }
 
 // A bulk is a RevokeMany in progress.
@@ -52,8 +59,9 @@ type bulk struct {
 	list     revlog.ListID
 	progress func(n int)
 
-	out Receipt
-	n   int // revocations written
+	out  Receipt
+	head revlog.Head // after the newest write
+	n    int         // revocations written
 }
 
 // part returns what to write for one part. The caller must send it at once, because "now"
@@ -80,6 +88,8 @@ func (b *bulk) write(w revlog.Bulk) error {
 		return fmt.Errorf("%w: after %d of them: %d of %d replicas acknowledged", ErrUnavailable, b.n, written.Replicas, w.Ack.Replicas)
 	}
 	b.clock.heard(written.Head.MS, true)
+	b.head = written.Head
+	b.audit.revoked(b.ctx, recorded{w.Assertions, written, true}, nil)
 	for _, r := range written.Results {
 		b.out.Changed = b.out.Changed || r.Changed
 	}

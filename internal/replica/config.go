@@ -18,6 +18,7 @@ type Config struct {
 	Observer          bool
 	Report            func() map[string]string
 	Logger            *slog.Logger
+	Audit             slog.Handler
 }
 
 func (c Config) maxIdle() time.Duration { return orDefault(c.MaxIdle, 2*time.Hour) }

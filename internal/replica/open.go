@@ -11,6 +11,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/internal/lograte"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"golang.org/x/sync/semaphore"
@@ -60,6 +61,7 @@ type Replica struct {
 	usage       atomic.Pointer[revlog.Usage] // of the store; nil: not known
 	measured    time.Time                    // when the store was last asked about that; owned by reading
 	rate        lograte.Limiter
+	audit       auditor
 
 	kids     kidTags
 	flights  singleflight.Group
@@ -117,7 +119,7 @@ func newList(s revlog.Store, k Secrets, c Config) (*Replica, error) {
 		return nil, err
 	}
 	return &Replica{
-		config: c, log: c.logger(), store: s, tags: tags,
+		config: c, log: c.logger(), store: s, tags: tags, audit: auditor{handler: audit.Handler(c.Audit, c.Logger)},
 		asking: semaphore.NewWeighted(askers), logins: semaphore.NewWeighted(askers), cleared: cleared,
 		randomN: mrand.IntN, stopped: make(chan struct{}), departure: newDeparture(), clock: logClock{begun: time.Now()},
 	}, nil

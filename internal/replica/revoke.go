@@ -38,12 +38,20 @@ type Receipt struct {
 	Ahead     time.Duration
 }
 
-// Revoke is revocation.List.Revoke.
+// Revoke is revocation.List.Revoke. It writes the audit record.
 func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
-	switch {
-	case l.store == nil:
+	if l.store == nil {
 		return Receipt{}, ErrDisabled
-	case l.closed.Load():
+	}
+	done := recorded{all: []revlog.Assertion{{Scope: o.Scope, Tag: o.Tag}}}
+	receipt, err := l.revoke(ctx, o, &done)
+	l.audit.revoked(ctx, done, err)
+	return receipt, err
+}
+
+// revoke is Revoke without the audit record. It puts into done what belongs there.
+func (l *Replica) revoke(ctx context.Context, o Revocation, done *recorded) (Receipt, error) {
+	if l.closed.Load() {
 		return Receipt{}, ErrClosed
 	}
 	now := time.Now()
@@ -59,6 +67,7 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
+	done.all = []revlog.Assertion{a}
 	s := sending{w: a.W, until: a.Until, subject: o.Owner}
 	mine, before, full := l.outbox.put(k, s)
 	switch {
@@ -82,6 +91,7 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 		l.outbox.miss(k, mine)
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
+	done.written = w
 	if full == nil {
 		l.outbox.acknowledge(k, mine, placed(w, l.config.Ack), w.Results[0])
 	} else {

@@ -48,6 +48,7 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 	}
 	b := l.succession(q, s, v, unless, now)
 	w, err := l.send(ctx, b)
+	l.audit.succeeded(ctx, b, w, err)
 	switch {
 	case err != nil:
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)

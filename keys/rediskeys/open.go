@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/internal/meter"
 	"github.com/wafer-sessions/wafer/internal/rediscluster"
 	"github.com/wafer-sessions/wafer/keys"
@@ -78,6 +79,7 @@ func connect(o *redis.UniversalOptions, k keys.KEK, c Config) (*Ring, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	c.Audit = audit.Handler(c.Audit, c.Logger)
 	if rotator := (keys.Rotator{Every: c.RotateEvery, Poll: c.Poll}); c.RotateEvery != 0 {
 		if err := rotator.Check(); err != nil {
 			return nil, err
@@ -210,6 +212,7 @@ func (r *Ring) create(ctx context.Context, k keys.KEK) error {
 	if err == nil && done {
 		r.conf.Logger.Warn("rediskeys: created a ring, because Redis had none; sessions of an earlier ring no longer open",
 			"ring", made.ID(), "key", r.key, "address", r.addr)
+		keys.Audit(ctx, r.conf.Audit, nil, made)
 	}
 	return err
 }

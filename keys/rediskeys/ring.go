@@ -46,6 +46,9 @@ type Config struct {
 	// Logger receives a line when a ring is created, when it changes, and once when it can no
 	// longer be read. Zero: slog.Default.
 	Logger *slog.Logger
+	// Audit receives a record of each change that this process makes (package audit). Zero: the
+	// handler of Logger.
+	Audit slog.Handler
 
 	counting counting // of seals
 }
@@ -135,7 +138,11 @@ func (r *Ring) Edit(ctx context.Context, edit func(*keys.Ring) (*keys.Ring, erro
 		if next, err = next.Merge(base.Prune(time.Now())); err != nil {
 			return err
 		}
-		if done, err := r.put(ctx, kek, doc, next, nil); done || err != nil {
+		done, err := r.put(ctx, kek, doc, next, nil)
+		if done && err == nil {
+			keys.Audit(ctx, r.conf.Audit, base, next)
+		}
+		if done || err != nil {
 			return err
 		}
 	}

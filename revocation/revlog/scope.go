@@ -1,6 +1,9 @@
 package revlog
 
-import "fmt"
+import (
+	"encoding/hex"
+	"fmt"
+)
 
 // A Scope says what kind of thing a revocation names. Its value is the byte in the log.
 type Scope byte
@@ -51,3 +54,6 @@ func (s Scope) Global() bool { return s == ScopeKey || s == ScopeEveryone }
 // pseudonym: the store learns no ids, and nobody can choose an id whose filter bits collide with
 // those of another.
 type Tag [16]byte
+
+// String returns t in hexadecimal, as audit records have it.
+func (t Tag) String() string { return hex.EncodeToString(t[:]) }

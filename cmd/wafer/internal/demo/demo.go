@@ -121,7 +121,7 @@ func (d *Demo) start(ctx context.Context, c Config) (err error) {
 	if d.state, err = openState(ctx, c); err != nil {
 		return err
 	}
-	adminConfig := admin.Config{Token: c.AdminToken, Actor: "demo", Logger: c.Logger}
+	adminConfig := admin.Config{Token: c.AdminToken, Actor: "demo"}
 	for i := range c.Replicas {
 		r, err := newReplica(ctx, i+1, d.state, adminConfig, c.Logger)
 		if err != nil {

@@ -60,7 +60,7 @@ func newReplica(ctx context.Context, number int, s *state, ac admin.Config, log 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("demo: replica %d: %w", number, err), r.list.Close())
 	}
-	ac.Logger = log
+	ac.Audit = log.Handler()
 	adminAPI, err := admin.New(r.list, s.ring, ac)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("demo: %w", err), r.list.Close())
