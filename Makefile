@@ -21,7 +21,7 @@ FAULTS    ?= 3
 KIND      ?=
 
 # These are separate modules, so that users of Wafer do not depend on modules that only tests need.
-NESTED := testdata/peers testdata/frameworks testdata/migrate testdata/bench testdata/otel
+NESTED := testdata/peers testdata/frameworks testdata/migrate testdata/bench testdata/otel testdata/kubernetes
 
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
