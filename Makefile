@@ -60,7 +60,7 @@ nested:
 
 e2e:
 	@.ci/tools e2e
-	$(GO) test -count=1 -run TestPromtool ./httpmw/prom
+	$(GO) test -count=1 -run "TestProm(tool|etheus)" ./httpmw/prom
 	cd testdata/e2e && $(GO) vet ./... && $(GO) test -v -count=1 -timeout 10m ./...
 
 soak: tools
