@@ -5,8 +5,8 @@
 // exist from the first scrape, with the value 0, so that rates and alerts see the first event.
 // docs/metrics.md lists the metrics. Package otel sends the same ones through OpenTelemetry.
 //
-// Each histogram is sent as classic buckets and as a native histogram. A Prometheus with
-// scrape_native_histograms keeps the native one, which is exact to 9 %; any other keeps the buckets.
+// Each histogram is sent as classic buckets and as a native histogram, which is exact to 9 %. A
+// Prometheus that scrapes native histograms keeps that one, any other keeps the buckets.
 //
 // No label contains a user, a session or an address. Only the label kid, the id of a key, has values
 // that come and go, and a ring holds few keys, so the number of series is bounded.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -420,6 +421,41 @@ func TestBuildInfo(t *testing.T) {
 		}
 	}
 	t.Error("there is no wafer_build_info")
+}
+
+// The page names every value of a label that does not come from the application or from the ring.
+func TestPageNamesEveryLabelValue(t *testing.T) {
+	page, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := revocation.Open(t.Context(), revlog.NewMemory(), keys.Generate(0), revocation.Config{Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Close()
+	ring := keys.Static(keys.Generate(0))
+	m, err := httpmw.New[struct{}](ring, revocation.Disabled(ring.Ring()), httpmw.Config{App: "shop", Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := []string{"app", "from", "provider", "kid", "version", "goversion", "fips", "le"}
+	n := 0
+	for _, label := range regexp.MustCompile(`([a-z]+)="([^"]*)"`).FindAllStringSubmatch(exposition(t, prom.Parts{
+		Apps: map[string]prom.Manager{"shop": m}, Movers: map[string]prom.Mover{"gorilla": fakeMover{}},
+		Receivers: map[string]prom.Receiver{"idp": receiver{}}, List: list, Keys: ring,
+	}), -1) {
+		if slices.Contains(free, label[1]) {
+			continue
+		}
+		n++
+		if !strings.Contains(string(page), "`"+label[2]+"`") {
+			t.Errorf("the page does not name %s", label[0])
+		}
+	}
+	if n < 100 {
+		t.Errorf("only %d labels found", n)
+	}
 }
 
 // A reader of docs/metrics.md finds every metric there, with its labels, and no other.
