@@ -128,7 +128,7 @@ func TestShutdownKeepsTimeForTheStore(t *testing.T) {
 	}()
 	<-hangs
 	s.revokeUnsent(t, "bob")
-	result := s.down(t, 12*time.Second, 0)
+	result := s.down(t, 8*time.Second, 0)
 	await(t, "only the outbox is left", func() bool { return s.list.Stats().State == "closed" })
 	s.store.Recover()
 	err := <-result
@@ -248,4 +248,36 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+func TestShutdownEndsStreamsOverBothProtocols(t *testing.T) {
+	protocols(t, func(t *testing.T, http2 bool) {
+		f := newFixture(t, httpmw.Config{})
+		mux := http.NewServeMux()
+		mux.Handle("/events", events(f.Manager, nil))
+		mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
+			if err := f.From(r.Context()).Login(r.Context(), httpmw.Identity{Subject: "ann"}); err != nil {
+				t.Error(err)
+			}
+		})
+		server, client := serve(t, f.Handler(mux), http2)
+		for _, path := range []string{"/login", "/events"} {
+			res, err := client.Get(server.URL + path)
+			if err != nil || res.StatusCode != http.StatusOK {
+				t.Fatal(res, err)
+			}
+			defer res.Body.Close()
+			if path == "/login" {
+				continue
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if err := httpmw.Shutdown(ctx, f.list, 0, server.Config); err != nil {
+				t.Errorf("Shutdown = %v", err)
+			}
+			if rest, err := io.ReadAll(res.Body); len(rest) > 0 || err != nil {
+				t.Errorf("the stream ended with %q, %v", rest, err)
+			}
+		}
+	})
 }
