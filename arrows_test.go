@@ -49,7 +49,7 @@ var arrows = map[string][]string{
 	"httpmw/admin":                 {"audit", "keys", "revocation", "revocation/revlog", "internal/adminapi"},
 	"httpmw/backchannel":           {"audit", "httpmw", "revocation", "internal/strictjson"},
 	"httpmw/gorilla":               {"httpmw", "httpmw/adopt", "internal/lograte"},
-	"httpmw/oauth":                 {"httpmw", "revocation", "internal/foreign", "internal/lograte"},
+	"httpmw/oauth":                 {"audit", "httpmw", "revocation", "internal/foreign", "internal/lograte"},
 	"httpmw/prom":                  {"keys", "revocation", "internal/histogram", "internal/metrics"},
 	"httpmw/otel":                  {"keys", "revocation", "internal/histogram", "internal/metrics"},
 	"internal/metrics":             {"httpmw", "httpmw/adopt", "keys", "revocation", "revocation/revlog", "internal/histogram", "internal/replica"},

@@ -48,6 +48,8 @@
 // trying, but other replicas may not know of it, so the caller sends the same request again after
 // Retry-After.
 //
+// Each revocation has an audit record, which names the caller as "client:" and its id (package audit).
+//
 // # Errors
 //
 // They are those of RFC 6749 section 5.2 and RFC 7009 section 2.2.1, as a JSON object of "error" and

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +36,7 @@ type fixture struct {
 	ring  *keys.Ring
 	store *revlogtest.Faulty
 	list  *revocation.List
+	audit *lines
 }
 
 // all are settings with which every kind of token is accepted and described.
@@ -51,9 +53,9 @@ func join(t testing.TB, ring *keys.Ring, s revlog.Store, change ...func(*oauth.C
 
 func joinWith(t testing.TB, k keys.Source, s revlog.Store, hc httpmw.Config, change ...func(*oauth.Config)) *fixture {
 	t.Helper()
-	f := &fixture{ring: k.Ring(), store: revlogtest.NewFaulty(s)}
+	f := &fixture{ring: k.Ring(), store: revlogtest.NewFaulty(s), audit: new(lines)}
 	var err error
-	if f.list, err = revocation.Open(t.Context(), f.store, f.ring, revocation.Config{Logger: quiet}); err != nil {
+	if f.list, err = revocation.Open(t.Context(), f.store, f.ring, revocation.Config{Logger: quiet, Audit: slog.NewJSONHandler(f.audit, nil)}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.list.Close() })
@@ -179,4 +181,22 @@ func (a answer) fails(t testing.TB, status int, code string) {
 	if after := a.header.Get("Retry-After"); (status == http.StatusServiceUnavailable) != (after != "") {
 		t.Errorf("Retry-After: %q", after)
 	}
+}
+
+// lines is a log that several goroutines write.
+type lines struct {
+	mu  sync.Mutex
+	buf strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
 }

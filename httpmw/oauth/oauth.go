@@ -30,7 +30,7 @@ type Config struct {
 	Clients map[string]string `json:"-"`
 
 	// Authenticate authenticates callers in place of Clients: by client certificate, by a proxy in
-	// front, by a bearer token. It returns the caller's name for the log. An error is answered with
+	// front, by a bearer token. It returns the caller's name, for audit records. An error is answered with
 	// 401. It must not read the body. Zero: Clients decides.
 	Authenticate func(*http.Request) (client string, err error)
 
@@ -47,8 +47,9 @@ type Config struct {
 	// cut off decides as the application does.
 	FreshList bool
 
-	// Logger receives one line for each revocation, and refused authentications at most once a
-	// minute. It never receives a token, a secret or a subject. Zero: the logger of the Manager.
+	// Logger receives refused authentications and revocations that are not acknowledged, one line a
+	// minute of each. It never receives a token, a secret or a subject. Zero: the logger of the
+	// Manager.
 	Logger *slog.Logger
 }
 

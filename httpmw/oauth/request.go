@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -28,10 +29,7 @@ func (e *Endpoints) receive(w http.ResponseWriter, r *http.Request) (client stri
 	}
 	client, err := e.config.Authenticate(r)
 	if err != nil {
-		if times, due := e.rate.Count("authentication"); due {
-			e.config.Logger.LogAttrs(r.Context(), slog.LevelWarn, "oauth: authentication refused",
-				slog.String("remote", r.RemoteAddr), slog.Int("times", times))
-		}
+		e.warn(r.Context(), "oauth: authentication refused", slog.String("remote", r.RemoteAddr))
 		w.Header().Set("WWW-Authenticate", e.scheme)
 		return "", t, &failure{http.StatusUnauthorized, "invalid_client", "The client is not authenticated."}
 	}
@@ -48,6 +46,13 @@ func (e *Endpoints) receive(w http.ResponseWriter, r *http.Request) (client stri
 	}
 	t, refused = parse(string(body))
 	return client, t, refused
+}
+
+// warn logs a failure, each kind at most once a minute: callers decide how many there are.
+func (e *Endpoints) warn(ctx context.Context, message string, attrs ...slog.Attr) {
+	if times, due := e.rate.Count(message); due {
+		e.config.Logger.LogAttrs(ctx, slog.LevelWarn, message, append(attrs, slog.Int("times", times))...)
+	}
 }
 
 func isForm(contentType string) bool {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/oauth"
 	"github.com/wafer-sessions/wafer/keys"
@@ -134,9 +135,14 @@ func TestAuthenticate(t *testing.T) {
 		send(t, f.Endpoints.Revoke, form(url.Values{"token": {bearer}}))
 	}
 	s := log.String()
-	if !strings.Contains(s, `client="the gateway"`) || strings.Count(s, "authentication refused") != 1 {
+	if strings.Count(s, "authentication refused") != 1 {
 		t.Errorf("log:\n%s", s)
 	}
+	record, err := audit.Parse([]byte(f.audit.String()))
+	if err != nil || record.By.Actor != "client:the gateway" || record.By.Reason != "token revocation" || record.By.Address != r.RemoteAddr {
+		t.Errorf("%v, audit record %+v", err, record)
+	}
+	s += f.audit.String()
 	for _, secret := range []string{bearer, "ann", "nobody"} {
 		if strings.Contains(s, secret) {
 			t.Errorf("the log has %.20q:\n%s", secret, s)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/httpmw"
 )
 
@@ -19,17 +20,17 @@ func (e *Endpoints) Revoke(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
-	err := e.end(ctx, t)
+	by := audit.By{Actor: "client:" + client, Address: r.RemoteAddr, Reason: "token revocation"}
+	err := e.end(audit.With(ctx, by), t)
 	switch {
 	case err == nil:
-		e.config.Logger.LogAttrs(ctx, slog.LevelInfo, "oauth: session revoked", slog.String("client", client))
 		w.WriteHeader(http.StatusOK)
 	case errors.Is(err, errUnsupported), errors.Is(err, httpmw.ErrNoLogin):
 		unsupported("This endpoint cannot revoke tokens of this kind.").write(w)
 	case errors.Is(err, httpmw.ErrInvalid), errors.Is(err, httpmw.ErrRevoked):
 		w.WriteHeader(http.StatusOK) // nobody accepts it (RFC 7009 section 2.2)
 	default:
-		e.config.Logger.LogAttrs(ctx, slog.LevelError, "oauth: revocation not acknowledged", slog.String("client", client), slog.Any("error", err))
+		e.warn(ctx, "oauth: revocation not acknowledged", slog.String("client", client), slog.Any("error", err))
 		unavailable("The revocation is not confirmed yet. Send it again.").write(w)
 	}
 }
