@@ -36,6 +36,12 @@ func confirm(cmd *cobra.Command, what, question string) error {
 	return errDeclined
 }
 
+// asks reports whether confirm would ask.
+func asks(cmd *cobra.Command) bool {
+	yes, _ := cmd.Flags().GetBool("yes")
+	return !yes && isTerminal(cmd.InOrStdin())
+}
+
 // isTerminal reports whether f is a terminal or another character device, except the null device.
 func isTerminal(f any) bool {
 	file, ok := f.(*os.File)

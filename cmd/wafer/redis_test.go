@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,11 +16,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/wafer-sessions/wafer/internal/redistest"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/keys/rediskeys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/boltstore"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // TestRedisScripts runs the commands that need a Redis, or an application with an admin API. Each script
@@ -36,7 +39,7 @@ func TestRedisScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "kid": kid, "lines": ids, "latin1": latin1, "bolt": bolt, "found": found,
-			"shared": h.shared, "audited": h.audited, "lose": h.lose,
+			"shared": h.shared, "audited": h.audited, "lose": h.lose, "signin": h.signin,
 			// redis ARGS sends a command, for a fault.
 			"redis": func(_ *testscript.TestScript, _ bool, args []string) { h.redis.Do(args...) },
 		},
@@ -89,6 +92,40 @@ func (h *house) lose(_ *testscript.TestScript, _ bool, args []string) {
 	log := "{" + args[0] + "}:log"
 	id, _, _ := strings.Cut(h.redis.Do("XREVRANGE", log, "+", "-", "COUNT", "1"), "\n")
 	h.redis.Do("XDEL", log, id)
+}
+
+// signin PREFIX N starts a replica with the ring of ring.jwe, where N sessions of N/2 people are in
+// use, and waits until it has told.
+func (h *house) signin(ts *testscript.TestScript, _ bool, args []string) {
+	ctx := h.t.Context()
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	kek := keys.KEKFunc(func(context.Context) ([]byte, error) { return h.kek[:], nil })
+	ring, err := keys.OpenFile(ctx, ts.MkAbs("ring.jwe"), kek, keys.FileConfig{PollOnly: true, Logger: quiet})
+	ts.Check(err)
+	o, err := redisstore.ParseURL("redis://" + h.redis.Addr)
+	ts.Check(err)
+	s, err := redisstore.Open(ctx, o, redisstore.Config{Prefix: args[0]})
+	ts.Check(err)
+	l, err := revocation.Open(ctx, s, ring.Ring(), revocation.Config{Logger: quiet})
+	ts.Check(err)
+	ts.Defer(func() { l.Close(); s.Close(); ring.Close() })
+	for i := range n {
+		start := l.Replica().Anonymous()
+		q := replica.Query{Subject: l.Replica().Tag(revlog.ScopeSubject, strconv.Itoa(i/2)), Epoch: start.Epoch, Checked: start.Checked, Term: start.Term}
+		binary.BigEndian.PutUint64(q.Session[:], uint64(i))
+		redistest.Await(h.t, "the session is accepted", func() bool { return l.Replica().Decide(&q).Outcome == replica.Accept })
+	}
+	told := func() bool {
+		all, err := s.Replicas(ctx)
+		ts.Check(err)
+		return len(all) == 1 && all[0].SignedIn.Sessions > int64(n)*9/10
+	}
+	for deadline := time.Now().Add(3 * time.Minute); !told(); time.Sleep(50 * time.Millisecond) { // some may be counted a minute later
+		if time.Now().After(deadline) {
+			ts.Fatalf("the replica does not tell who is signed in: %+v", l.Stats())
+		}
+	}
 }
 
 // found FILE OTHER wants the word in one file to be in the other.

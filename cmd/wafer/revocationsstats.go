@@ -67,6 +67,8 @@ func (f *listFlags) stats(ctx context.Context) (s statsJSON, err error) {
 	}
 	defer l.Close()
 	s.Status = adminapi.StatusOf(l.List)
+	in, _ := l.SignedIn(ctx) // without the store the replicas are not known either
+	s.SignedIn = adminapi.SignedInOf(in)
 	all, err := l.Replicas(ctx)
 	s.Replicas = adminapi.ReplicasOf(all)
 	return s, err
@@ -78,6 +80,7 @@ func printStats(w io.Writer, s statsJSON, now time.Time) {
 	if s.Outbox > 0 {
 		fmt.Fprintf(w, "Outbox    %s that the store has not acknowledged\n", counted(s.Outbox, "revocation"))
 	}
+	printSignedIn(w, s.SignedIn)
 	fmt.Fprintln(w)
 	if s.Replicas.Replicas == nil {
 		fmt.Fprintln(w, "The store does not answer, so the replicas are not known.")

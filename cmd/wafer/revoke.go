@@ -26,7 +26,8 @@ Name the list with --redis or --bolt together with the ring of the application
 (--file; with --redis also the ring in that Redis), or with --admin.
 
 Wafer keeps no record of who is logged in. So it cannot say how many sessions a
-revocation ends, and an id or a name that nobody has is not an error.
+revocation ends, and an id or a name that nobody has is not an error. Only
+'wafer revoke everyone' says before it asks about how many people that is.
 
 ` + auditHelp + auditTag,
 	}
@@ -101,7 +102,11 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 	id := ""
 	switch {
 	case f.scope == revlog.ScopeEveryone:
-		if err := confirm(cmd, "Everybody is logged out, and it cannot be undone.", "Revoke everyone?"); err != nil {
+		who, err := f.everybody(cmd)
+		if err != nil {
+			return err
+		}
+		if err := confirm(cmd, who, "Revoke everyone?"); err != nil {
 			return err
 		}
 	case f.from != "" && len(args) == 1, f.from == "" && len(args) == 0:

@@ -51,7 +51,7 @@ func TestTheDocumentDescribesEveryDocument(t *testing.T) {
 	for _, v := range []any{
 		adminapi.Revocation{}, adminapi.Receipt{}, adminapi.Question{}, adminapi.Finding{}, adminapi.Rotation{}, adminapi.KeyRevocation{},
 		adminapi.Cancellation{}, adminapi.Pruning{}, adminapi.Extension{}, adminapi.Ring{}, adminapi.Key{}, adminapi.Use{}, adminapi.Holders{}, adminapi.Holder{},
-		adminapi.Status{}, adminapi.Promise{}, adminapi.Counters{}, adminapi.Replicas{}, adminapi.Replica{}, adminapi.KeyUse{},
+		adminapi.Status{}, adminapi.SignedIn{}, adminapi.Promise{}, adminapi.Counters{}, adminapi.Replicas{}, adminapi.Replica{}, adminapi.KeyUse{},
 		adminapi.Problem{}, adminapi.Health{},
 	} {
 		types[reflect.TypeOf(v).Name()] = v

@@ -9,17 +9,39 @@ import (
 
 // A Status is the list as one replica sees it.
 type Status struct {
-	Ready    bool      `json:"ready"`
-	State    string    `json:"state"`  // booting, synced, stale, cut_off, closed, disabled
-	Age      float64   `json:"age"`    // of the view, seconds
-	Window   float64   `json:"window"` // how far back the view reaches, seconds
-	Position string    `json:"position"`
-	Entries  int64     `json:"entries"` // in the window
-	Bytes    int64     `json:"bytes"`   // that the window takes in memory
-	Outbox   int       `json:"outbox"`  // revocations that the store has not acknowledged yet
+	Ready    bool    `json:"ready"`
+	State    string  `json:"state"`  // booting, synced, stale, cut_off, closed, disabled
+	Age      float64 `json:"age"`    // of the view, seconds
+	Window   float64 `json:"window"` // how far back the view reaches, seconds
+	Position string  `json:"position"`
+	Entries  int64   `json:"entries"` // in the window
+	Bytes    int64   `json:"bytes"`   // that the window takes in memory
+	Outbox   int     `json:"outbox"`  // revocations that the store has not acknowledged yet
+	// SignedIn is about how many are signed in at all replicas. Absent: not known, because the replica
+	// that answers has accepted no session.
+	SignedIn *SignedIn `json:"signed_in,omitempty"`
 	Promise  Promise   `json:"promise"`
 	Counters Counters  `json:"counters"`
 	Now      time.Time `json:"now"`
+}
+
+// A SignedIn says about how many are signed in: those who were here within the window. A revocation of
+// everyone ends their sessions.
+type SignedIn struct {
+	Sessions       int64     `json:"sessions"`
+	Subjects       int64     `json:"subjects"` // people
+	Window         float64   `json:"window"`   // seconds
+	ActiveSessions int64     `json:"active_sessions"`
+	ActiveSubjects int64     `json:"active_subjects"` // in the last 5 to 10 minutes
+	At             time.Time `json:"at"`              // when the replica last heard what the others counted
+}
+
+// SignedInOf returns s as a document, nil if nothing is known.
+func SignedInOf(s revlog.SignedIn) *SignedIn {
+	if s.At.IsZero() {
+		return nil
+	}
+	return &SignedIn{s.Sessions, s.Subjects, s.Window.Seconds(), s.ActiveSessions, s.ActiveSubjects, s.At.UTC()}
 }
 
 // A Promise is what the list is configured to keep, in seconds.
@@ -51,6 +73,7 @@ func StatusOf(l *revocation.List) Status {
 	return Status{
 		Ready: l.Ready(), State: s.State, Age: s.Age.Seconds(), Window: s.Window.Seconds(),
 		Position: s.Position, Entries: s.Entries, Bytes: s.Bytes, Outbox: s.Outbox,
+		SignedIn: SignedInOf(s.SignedIn),
 		Promise:  Promise{Within: r.Within().Seconds(), Grace: r.Grace().Seconds(), MaxIdle: r.MaxIdle().Seconds()},
 		Counters: countersOf(s),
 		Now:      time.Now().UTC(),

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wafer-sessions/wafer/internal/adminapi"
+)
+
+// signedIn returns about how many are signed in, nil if that is not known.
+func (f *listFlags) signedIn(ctx context.Context) (*adminapi.SignedIn, error) {
+	if f.admin.url != "" {
+		c, err := f.admin.client()
+		if err != nil {
+			return nil, err
+		}
+		var s adminapi.Status
+		err = c.call(ctx, "/status", nil, &s)
+		return s.SignedIn, err
+	}
+	l, err := f.open(ctx, time.Second, false)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	s, err := l.SignedIn(ctx)
+	return adminapi.SignedInOf(s), err
+}
+
+// everybody says whom a revocation of everyone logs out. It asks the list only if somebody is there to
+// read it.
+func (f *revokeFlags) everybody(cmd *cobra.Command) (string, error) {
+	if !asks(cmd) {
+		return "", nil
+	}
+	s, err := f.signedIn(cmd.Context())
+	if err != nil {
+		return "", err // the revocation would fail, too
+	}
+	if s == nil {
+		return "Everybody is logged out, and it cannot be undone. How many that is, is not known: no replica has counted.", nil
+	}
+	atMost := ""
+	if f.before != "" {
+		atMost = " at most"
+	}
+	return fmt.Sprintf("This will sign out%s about %s, who were here in the last %s (about %s). It cannot be undone.",
+		atMost, about(s.Subjects, "person", "people"), span(seconds(s.Window)), about(s.Sessions, "session", "sessions")), nil
+}
+
+func printSignedIn(w io.Writer, s *adminapi.SignedIn) {
+	if s == nil {
+		fmt.Fprintln(w, "Signed in not known: no replica has counted")
+		return
+	}
+	fmt.Fprintf(w, "Signed in about %s in the last %s, in about %s; about %s in the last 10 min\n",
+		about(s.Subjects, "person", "people"), span(seconds(s.Window)), about(s.Sessions, "session", "sessions"), about(s.ActiveSubjects, "person", "people"))
+}
+
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
+
+// about prints an estimate that is good to 2 %, with two or three digits that count: "41,000 people".
+func about(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	unit := int64(1)
+	for n/unit >= 1000 {
+		unit *= 10
+	}
+	digits := strconv.FormatInt((n+unit/2)/unit*unit, 10)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits + " " + many
+}
