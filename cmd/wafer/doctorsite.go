@@ -62,7 +62,7 @@ func (f *siteFlags) site() (*site, error) {
 	}
 	secret := f.formFile != "" || f.cookieFile != ""
 	if secret && s.url.Scheme == "http" && !loopback(s.url.Hostname()) {
-		return nil, usagef("--url %s: without https the login crosses the network in the clear", s.url)
+		return nil, usagef("--url %s: without https the login crosses the network in the clear", withoutQuery(s.url))
 	}
 	if f.formFile != "" {
 		if s.form, err = readPrivate(f.formFile, "a form"); err != nil {
@@ -106,6 +106,9 @@ func pageURL(flag, raw string) (*url.URL, error) {
 	return u, nil
 }
 
+// withoutQuery returns u for a message. A query may hold a secret.
+func withoutQuery(u *url.URL) string { return u.Scheme + "://" + u.Host + u.EscapedPath() }
+
 func (s *site) found(l redisstore.Level, check, message, fix string) {
 	s.findings = append(s.findings, redisstore.Finding{Level: l, Check: check, Message: message, Fix: fix})
 }
@@ -148,9 +151,9 @@ func (s *site) ask(ctx context.Context, method string, u *url.URL, form, cookie 
 	answer, err := s.client.Do(r)
 	if err != nil {
 		if e, ok := errors.AsType[*url.Error](err); ok {
-			err = e.Err // which does not repeat the query
+			err = e.Err // which does not repeat the URL
 		}
-		return nil, fmt.Errorf("%s does not answer: %w", u.Redacted(), err)
+		return nil, fmt.Errorf("%s does not answer: %w", withoutQuery(u), err)
 	}
 	defer answer.Body.Close()
 	_, err = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<20))
