@@ -87,7 +87,7 @@ func (c *core) end(ctx context.Context, open func(*opened, time.Time)) error {
 		return ErrNoLogin
 	}
 	st.record(&st.opened, now)
-	return st.exclusively(ctx, func() ([]Event, error) { return st.endAllBut(ctx, token.ID{}) })
+	return st.exclusively(ctx, func() ([]Event, error) { return st.logOutAllBut(ctx, token.ID{}) })
 }
 
 // checked counts the outcome of a check and returns the session if somebody is logged in.

@@ -67,6 +67,11 @@ func TestEndedSessionsAreCountedOnce(t *testing.T) {
 				f.login(t, b, httpmw.Identity{Subject: "sue"})
 				f.look(old)
 			}, map[string][2]float64{"login": {1, 1}}},
+			{"a login after the end", func(t *testing.T, b *browser) {
+				f.login(t, b, httpmw.Identity{Subject: "tom"})
+				time.Sleep(3 * time.Hour)
+				f.login(t, b, httpmw.Identity{Subject: "tom"})
+			}, map[string][2]float64{"expired_idle": {1, 2}}},
 			{"logout", func(t *testing.T, b *browser) {
 				f.login(t, b, httpmw.Identity{Subject: "joe"})
 				old := b.copy()
@@ -161,11 +166,17 @@ func TestLoginsAndLogoutsAreCounted(t *testing.T) {
 		if err := act(logout); err == nil {
 			t.Error("a logout succeeded without the store")
 		}
+		f.store.Recover()
+		time.Sleep(time.Minute)
+		other := newBrowser()
+		f.login(t, other, httpmw.Identity{Subject: "ann"})
+		time.Sleep(3 * time.Hour)
+		f.login(t, other, httpmw.Identity{Subject: "ann"}) // ends the session that has expired, which is no logout
 		s := f.Stats()
 		if diff := cmp.Diff(map[string]uint64{"logout": 1, "logout_others": 1, "logout_everywhere": 1}, s.Logouts); diff != "" {
 			t.Errorf("logouts (-want +got):\n%s", diff)
 		}
-		if s.Logins != 3 || s.LogoutsFailed != 1 {
+		if s.Logins != 5 || s.LogoutsFailed != 1 {
 			t.Errorf("%d logins, %d failed logouts", s.Logins, s.LogoutsFailed)
 		}
 	})

@@ -62,6 +62,6 @@ func (s *state) login(ctx context.Context, id Identity) ([]Event, error) {
 	s.core.count.logins.Add(1)
 	// What the other cookies opened ends as well. Without the store that waits: an outage keeps
 	// nobody from logging in.
-	ended, _ := s.endAllBut(ctx, s.tok.ID)
+	ended, _ := s.endAllBut(ctx, s.tok.ID, endedByLogin)
 	return append(ended, s.event(EventLogin, previous)), nil
 }

@@ -71,7 +71,7 @@ func (s *state) logoutOthers(ctx context.Context) ([]Event, error) {
 	if !s.core.replica.Enabled() {
 		return nil, fmt.Errorf("httpmw: %s: %w", EventLogoutOthers, revocation.ErrDisabled)
 	}
-	events, err := s.endAllBut(ctx, s.tok.ID)
+	events, err := s.endAllBut(ctx, s.tok.ID, endedByLogout)
 	if err != nil {
 		return events, listError(err)
 	}
@@ -87,7 +87,7 @@ func (s *state) logout(ctx context.Context, spare token.ID, events []Event, err 
 	if s.status == alive && !listed(&s.tok) {
 		events = append(events, s.event(EventLogout, "")) // of an anonymous session, which the list cannot name
 	}
-	each, failed := s.endAllBut(ctx, spare)
+	each, failed := s.logOutAllBut(ctx, spare)
 	events = append(events, each...)
 	switch {
 	case failed != nil && err != nil:
@@ -151,9 +151,18 @@ func (s *state) endedOne(id token.ID) {
 	s.ends = slices.DeleteFunc(s.ends, func(e ending) bool { return e.id == id })
 }
 
+// logOutAllBut is endAllBut for a logout, and counts it.
+func (s *state) logOutAllBut(ctx context.Context, spare token.ID) ([]Event, error) {
+	events, err := s.endAllBut(ctx, spare, endedByLogout)
+	for _, e := range events {
+		s.core.count.logout(e.Kind, e.Err)
+	}
+	return events, err
+}
+
 // endAllBut revokes all sessions that Logout has to end, except one. It tries each, forgets those
-// that the store has acknowledged, and returns the first error.
-func (s *state) endAllBut(ctx context.Context, spare token.ID) (events []Event, err error) {
+// that the store has acknowledged, and returns the first error. why is one of endings.
+func (s *state) endAllBut(ctx context.Context, spare token.ID, why string) (events []Event, err error) {
 	waiting := s.ends[:0]
 	for _, e := range s.ends {
 		if e.id == spare {
@@ -161,7 +170,6 @@ func (s *state) endAllBut(ctx context.Context, spare token.ID) (events []Event, 
 			continue
 		}
 		failed := s.revoke(ctx, revocation.Session(e.id.String()), string(e.subject), EventLogout)
-		s.core.count.logout(EventLogout, failed)
 		events = append(events, Event{
 			Kind: EventLogout, Session: e.id.String(), Subject: string(e.subject), Err: failed, Request: s.request,
 		})
@@ -173,7 +181,7 @@ func (s *state) endAllBut(ctx context.Context, spare token.ID) (events []Event, 
 			continue
 		}
 		if e.epoch != 0 {
-			s.core.ended.add(e.id, endedByLogout, since(e.epoch))
+			s.core.ended.add(e.id, why, since(e.epoch))
 		}
 	}
 	s.ends = waiting

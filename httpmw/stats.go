@@ -15,7 +15,7 @@ type Stats struct {
 	Accepted  uint64            // sessions accepted
 	Refused   map[string]uint64 // sessions refused or undecided, by the name that Reason returns
 	Logins    uint64            // sessions that Login or Issue began
-	Logouts   map[string]uint64 // sessions that a logout ended, by kind: "logout", "logout_others", "logout_everywhere"
+	Logouts   map[string]uint64 // sessions that Logout or Revoke ended, and calls of the others, by kind: "logout", "logout_others", "logout_everywhere"
 	// LogoutsFailed are logouts that the store did not acknowledge while the caller waited.
 	LogoutsFailed uint64
 	// Ended are the sessions that ended, by why: how long each had lasted, in seconds. Why is
