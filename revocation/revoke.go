@@ -63,14 +63,14 @@ type Receipt struct {
 // [ErrOutboxFull] and [ErrNotReady], which wrap ErrUnavailable, mean that nothing was done: this
 // replica does not refuse the sessions and will not send the revocation. Call Revoke again later.
 func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error) {
-	if err := t.check(); err != nil {
+	if err := t.Check(); err != nil {
 		return Receipt{}, err
 	}
 	if !o.Before.IsZero() && o.Before.UnixMilli() < 0 {
 		return Receipt{}, fmt.Errorf("%w: Options.Before lies before 1970", ErrTarget)
 	}
 	r := replica.Revocation{Scope: t.scope, Tag: l.Tag(t), Before: o.Before, Until: o.Until}
-	if whose := Subject(o.Subject); t.scope == revlog.ScopeSession && whose.check() == nil {
+	if whose := Subject(o.Subject); t.scope == revlog.ScopeSession && whose.Check() == nil {
 		r.Owner = l.Tag(whose)
 	}
 	receipt, err := l.replica.Revoke(ctx, r)
@@ -90,7 +90,7 @@ func (l *List) RevokeMany(ctx context.Context, targets iter.Seq[Target], progres
 		if t.scope.Global() {
 			return Receipt{}, fmt.Errorf("%w: RevokeMany takes sessions, subjects and groups, not %v: call Revoke", ErrTarget, t.scope)
 		}
-		if err := t.check(); err != nil {
+		if err := t.Check(); err != nil {
 			return Receipt{}, err
 		}
 	}
@@ -111,7 +111,7 @@ func (l *List) RevokeMany(ctx context.Context, targets iter.Seq[Target], progres
 // the revocations of the last minutes, those it made itself, and all of keys and of everyone. If ok
 // is true, t is revoked. If ok is false, t may still be revoked.
 func (l *List) Revoked(ctx context.Context, t Target) (since time.Time, ok bool, err error) {
-	if err := t.check(); err != nil {
+	if err := t.Check(); err != nil {
 		return time.Time{}, false, err
 	}
 	w, err := l.replica.Revoked(ctx, revlog.Key{Scope: t.scope, Tag: l.Tag(t)})

@@ -64,7 +64,8 @@ func (t Target) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 const maxID = 256 // bytes of a subject, group or key id
 
-func (t Target) check() error {
+// Check returns an [ErrTarget] that says why t cannot be revoked, or nil.
+func (t Target) Check() error {
 	switch t.scope {
 	case revlog.ScopeSession:
 		if _, ok := parseSessionID(t.name()); !ok {

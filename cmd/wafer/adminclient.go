@@ -27,14 +27,21 @@ const maxAnswer = 64 << 20
 
 // call sends body as JSON, or sends a GET request if body is nil, and reads the answer into to.
 func (c *adminClient) call(ctx context.Context, path string, body, to any) error {
-	method, content := http.MethodGet, []byte(nil)
-	if body != nil {
-		var err error
-		if content, err = json.Marshal(body); err != nil {
-			return err
-		}
-		method = http.MethodPost
+	if body == nil {
+		return c.send(ctx, http.MethodGet, path, "", nil, to)
 	}
+	content, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return c.post(ctx, path, "application/json", content, to)
+}
+
+func (c *adminClient) post(ctx context.Context, path, contentType string, content []byte, to any) error {
+	return c.send(ctx, http.MethodPost, path, contentType, content, to)
+}
+
+func (c *adminClient) send(ctx context.Context, method, path, contentType string, content []byte, to any) error {
 	r, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(content))
 	if err != nil {
 		return usageError{err}
@@ -42,8 +49,8 @@ func (c *adminClient) call(ctx context.Context, path string, body, to any) error
 	if c.token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
 	}
 	answer, err := c.http.Do(r)
 	if err != nil {
@@ -92,7 +99,11 @@ func (e apiError) Error() string {
 	case "unauthorized":
 		return fmt.Sprintf("the admin API answered %s: its token is not the one in %s or --admin-token-file", e.status, adminTokenVariable)
 	}
-	return fmt.Sprintf("the admin API answered %s: %s", e.status, safe(e.Detail))
+	text := fmt.Sprintf("the admin API answered %s: %s", e.status, safe(e.Detail))
+	for _, l := range e.Lines { // the first line of the body is not of the file
+		text += fmt.Sprintf("\n  line %d: %s", l.Line-1, safe(l.Detail))
+	}
+	return text
 }
 
 // ringErrors are the errors of package keys that the admin API names.

@@ -9,6 +9,6 @@ func revocationsCommand() *cobra.Command {
 		Use:   "revocations",
 		Short: "Show the list of revocations, follow it, begin it, or begin it anew",
 	}
-	cmd.AddCommand(revocationsStats(), revocationsWatch(), revocationsInit(), revocationsInspect(), revocationsReset())
+	cmd.AddCommand(revocationsStats(), revocationsList(), revocationsWatch(), revocationsInit(), revocationsInspect(), revocationsReset())
 	return cmd
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -15,6 +17,9 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
+
+// bulkTime is how long an application may take for very many revocations.
+const bulkTime = 10 * time.Minute
 
 // many revokes the ids in a file.
 func (f *revokeFlags) many(cmd *cobra.Command) error {
@@ -29,12 +34,11 @@ func (f *revokeFlags) many(cmd *cobra.Command) error {
 	if err := confirm(cmd, what, "Revoke them?"); err != nil {
 		return err
 	}
-	p := newProgress(cmd.ErrOrStderr(), len(ids))
 	var receipt adminapi.Receipt
 	if f.admin.url != "" {
-		receipt, err = f.manyByAdmin(cmd.Context(), ids, p)
+		receipt, err = f.manyByAdmin(cmd.Context(), ids)
 	} else {
-		receipt, err = f.manyDirect(cmd, ids, p)
+		receipt, err = f.manyDirect(cmd, ids, newProgress(cmd.ErrOrStderr(), len(ids)))
 	}
 	if err != nil {
 		return err
@@ -59,24 +63,26 @@ func (f *revokeFlags) manyDirect(cmd *cobra.Command, ids []string, p *progress) 
 	return adminapi.ReceiptOf(r), err
 }
 
-// manyByAdmin revokes one id after the other: a request to the API has one.
-func (f *revokeFlags) manyByAdmin(ctx context.Context, ids []string, p *progress) (adminapi.Receipt, error) {
-	var all adminapi.Receipt
+// manyByAdmin sends all ids in one request.
+func (f *revokeFlags) manyByAdmin(ctx context.Context, ids []string) (adminapi.Receipt, error) {
 	c, err := f.admin.client()
 	if err != nil {
-		return all, err
+		return adminapi.Receipt{}, err
 	}
-	defer p.end()
-	for i, id := range ids {
-		one, err := c.revoke(ctx, f.asked(id))
-		if err != nil {
-			return all, fmt.Errorf("after %d of %d: %w", i, len(ids), err)
+	c.http.Timeout = bulkTime
+	var body bytes.Buffer
+	lines := json.NewEncoder(&body) // a line for each value
+	if err := lines.Encode(adminapi.Many{Scope: f.scope.String(), Reason: f.reason, Actor: f.actor}); err != nil {
+		return adminapi.Receipt{}, err
+	}
+	for _, id := range ids {
+		if err := lines.Encode(id); err != nil {
+			return adminapi.Receipt{}, err
 		}
-		one.Changed = one.Changed || all.Changed
-		all = one
-		p.at(i + 1)
 	}
-	return all, nil
+	var r adminapi.ManyReceipt
+	err = c.post(ctx, "/revocations/many", "application/x-ndjson", body.Bytes(), &r)
+	return adminapi.Receipt{Position: r.Position, Changed: r.Changed, Effective: r.Effective, WorstCase: r.WorstCase}, err
 }
 
 // ids reads one id a line, and skips empty lines.

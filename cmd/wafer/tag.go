@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -40,11 +39,10 @@ why. A session that was revoked by its own id is found by the tag of that id.`,
 		if err != nil {
 			return err
 		}
-		list := revocation.Disabled(ring) // it has no store, and computes tags
-		if _, _, err := list.Revoked(cmd.Context(), target); errors.Is(err, revocation.ErrTarget) {
+		if err := target.Check(); err != nil {
 			return usageError{err}
 		}
-		_, err = fmt.Fprintln(cmd.OutOrStdout(), list.Tag(target))
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), revocation.Disabled(ring).Tag(target)) // it has no store, and computes tags
 		return err
 	}
 	return cmd

@@ -6,6 +6,8 @@
 // everybody out.
 //
 //	POST /revocations          {"scope", "id", "before"?, "reason"?, "actor"?}      revoke
+//	GET  /revocations          ?limit, before, scope                                the log, newest first
+//	POST /revocations/many     {"scope", "reason"?, "actor"?}, then a line for each id  revoke up to a million past the log
 //	POST /revocations/lookup   {"scope", "id"}                                      is it revoked, since and until when
 //	GET  /status               the list as this replica sees it
 //	GET  /replicas             every replica that reads the list
@@ -22,10 +24,11 @@
 //
 // Every request but those for /livez and /readyz, whatever its path and method, needs a bearer token
 // or the consent of [Config.Authorize]. The caller must have the role that the path needs: "revoke"
-// for POST /revocations, "keys" for POST below /keys, and any role for the rest. A request must also
+// for POST /revocations and /revocations/many, "keys" for POST below /keys, and any role for the rest. A request must also
 // name one of [Config.Hosts]: a page whose name was made to resolve to this machine (DNS rebinding)
 // cannot do that. And it must not come from a page of another origin
-// ([http.CrossOriginProtection]). Bodies are application/json, small, and have no unknown members.
+// ([http.CrossOriginProtection]). Bodies are application/json, small, and have no unknown
+// members. That of POST /revocations/many is application/x-ndjson, of at most 64 MiB.
 //
 // # Health
 //
@@ -50,6 +53,7 @@
 //	not_found     404  the API has no such path
 //	no_key        404  the ring has no such key
 //	method        405  the path does not have this method
+//	busy          409  this replica revokes many already
 //	pending       409  a new key is waiting already
 //	no_pending    409  no new key is waiting, or it begins to seal within a minute
 //	full          409  the ring holds as many keys as it can
@@ -57,6 +61,7 @@
 //	in_use        409  a living session may still need a key that expired
 //	too_large     413  the body is too long
 //	media_type    415  the body is not application/json
+//	lines         422  some lines of the body are no ids; "lines" says which
 //	invalid       422  a member has a value that is not allowed
 //	future        422  "before" is in the future
 //	host          421  the API does not serve the name in the Host header
@@ -97,6 +102,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/wafer-sessions/wafer/audit"
@@ -193,8 +199,9 @@ type api struct {
 	hosts     map[string]bool // nil: loopback
 	csrf      http.CrossOriginProtection
 	audit     slog.Handler
-	strangers limiter // of records of refused strangers
-	denials   limiter // of records of callers who lack a role
+	bulk      sync.Mutex // held by the one call of revokeMany
+	strangers limiter    // of records of refused strangers
+	denials   limiter    // of records of callers who lack a role
 }
 
 // Format implements [fmt.Formatter]: every verb prints the name of the package.

@@ -1,6 +1,11 @@
 package admin
 
 import (
+	"bytes"
+	"encoding/binary"
+)
+
+import (
 	"maps"
 	"slices"
 )
@@ -36,3 +41,16 @@ var Parse = parse
 
 // Burst is how many refusals are logged at once.
 const Burst = burst
+
+// ReadMany reads a body of many revocations.
+func ReadMany(body []byte) (scope string, all []string, err error) {
+	asked, ids, err := readMany(bytes.NewReader(body))
+	if err != nil {
+		return "", nil, err
+	}
+	for rest := ids.ids; len(rest) > 0; {
+		n := binary.BigEndian.Uint16(rest)
+		all, rest = append(all, string(rest[2:2+n])), rest[2+n:]
+	}
+	return asked.Scope, all, nil
+}

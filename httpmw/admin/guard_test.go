@@ -189,8 +189,8 @@ func TestPathsAndMethods(t *testing.T) {
 		{"POST", "/keys/a/b/revoke", 404, ""},
 		{"GET", "/revocations/../status", 404, ""},
 		{"DELETE", "/status", 405, "GET"},
-		{"OPTIONS", "/revocations", 405, "POST"},
-		{"GET", "/revocations", 405, "POST"},
+		{"OPTIONS", "/revocations", 405, "POST, GET"},
+		{"PUT", "/revocations", 405, "POST, GET"},
 		{"HEAD", "/keys/rotate", 405, "POST"},
 		{"GET", "/keys/AAAAAAAAAAA/revoke", 405, "POST"},
 	} {

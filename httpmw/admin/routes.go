@@ -14,6 +14,8 @@ type route struct {
 
 var routes = []route{
 	{http.MethodPost, "/revocations", RoleRevoke, (*api).revoke},
+	{http.MethodGet, "/revocations", RoleRead, (*api).listRevocations},
+	{http.MethodPost, "/revocations/many", RoleRevoke, (*api).revokeMany},
 	{http.MethodPost, "/revocations/lookup", RoleRead, (*api).lookup},
 	{http.MethodGet, "/status", RoleRead, (*api).status},
 	{http.MethodGet, "/replicas", RoleRead, (*api).replicas},
@@ -43,7 +45,7 @@ func find(r *http.Request) (rt route, kid string, refused *problem) {
 	if allow == nil {
 		return route{}, "", refuse(http.StatusNotFound, "not_found", "The API has no such path.")
 	}
-	return route{}, "", refuse(http.StatusMethodNotAllowed, "method", "This path does not have this method.").with("Allow", allow...)
+	return route{}, "", refuse(http.StatusMethodNotAllowed, "method", "This path does not have this method.").with("Allow", strings.Join(allow, ", "))
 }
 
 func (rt route) match(path string) (kid string, ok bool) {

@@ -11,4 +11,12 @@ type Problem struct {
 	Status int    `json:"status"`
 	Code   string `json:"code"`             // for programs
 	Detail string `json:"detail,omitempty"` // for people
+	// Lines says what is wrong with lines of the body of POST /revocations/many, at most 100.
+	Lines []Fault `json:"lines,omitempty"`
+}
+
+// A Fault is what is wrong with a line of a body.
+type Fault struct {
+	Line   int    `json:"line"` // from 1
+	Detail string `json:"detail"`
 }

@@ -1,9 +1,11 @@
 package adminapi
 
 import (
+	"context"
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // A Revocation is the body of POST /revocations.
@@ -66,4 +68,74 @@ func FindingOf(l *revocation.List, t revocation.Target, since time.Time, revoked
 		f.Until = moment(since.Add(kept - r.Within()))
 	}
 	return f
+}
+
+// Revocations is the answer to GET /revocations: a page of the revocations in the log, newest first.
+type Revocations struct {
+	Revocations []Listed `json:"revocations"`
+	Next        string   `json:"next,omitempty"` // "before" for the next page; absent: this is the last one
+}
+
+// A Listed is a revocation in the log.
+type Listed struct {
+	Position string    `json:"position"`
+	At       time.Time `json:"at"` // when the list took it
+	Scope    string    `json:"scope"`
+	Tag      string    `json:"tag"` // what stands for the id, in hexadecimal
+	// Since: sessions that began at or before it are refused. Absent for a session and a key.
+	Since *time.Time `json:"since,omitempty"`
+	Until time.Time  `json:"until"` // the list remembers it at least until then
+	// Actor, ClaimedActor and Reason are known for the newest 1024 that this replica made itself, other
+	// than for users. The audit records have them for all.
+	Actor        string `json:"actor,omitempty"`
+	ClaimedActor string `json:"claimed_actor,omitempty"`
+	Reason       string `json:"reason,omitempty"`
+}
+
+// MaxPage is the most revocations in one page.
+const MaxPage = 1000
+
+// RevocationsOf returns a page of the log of l, of one scope or, if that is zero, of all.
+func RevocationsOf(ctx context.Context, l *revocation.List, before revlog.Position, limit int, scope revlog.Scope) (Revocations, error) {
+	page := Revocations{Revocations: []Listed{}}
+	found, next, err := l.Replica().Newest(ctx, before, limit, func(e revlog.Entry) bool { return scope == 0 || e.Scope == scope })
+	if err != nil {
+		return page, err
+	}
+	for _, e := range found {
+		r := Listed{
+			Position: e.Position.String(), At: time.UnixMilli(e.Position.MS).UTC(), Scope: e.Scope.String(), Tag: e.Tag.String(),
+			Until: time.UnixMilli(e.Until).UTC(), Actor: e.By.Actor, ClaimedActor: e.By.Claimed, Reason: e.By.Reason,
+		}
+		if e.Scope != revlog.ScopeSession && e.Scope != revlog.ScopeKey {
+			r.Since = moment(time.UnixMilli(e.W))
+		}
+		page.Revocations = append(page.Revocations, r)
+	}
+	if next != (revlog.Position{}) {
+		page.Next = next.String()
+	}
+	return page, nil
+}
+
+// Many is the first line of the body of POST /revocations/many. Each other line is an id, as a JSON
+// string.
+type Many struct {
+	Scope  string `json:"scope"` // session, subject or group
+	Reason string `json:"reason,omitempty"`
+	Actor  string `json:"actor,omitempty"`
+}
+
+// A ManyReceipt is the answer to POST /revocations/many.
+type ManyReceipt struct {
+	Position  string    `json:"position"`   // of the newest entry in the log, which has none of these
+	Count     int       `json:"count"`      // ids in the body
+	Changed   bool      `json:"changed"`    // false: all were revoked already
+	Effective time.Time `json:"effective"`  // every replica that reaches the store refuses from then on
+	WorstCase time.Time `json:"worst_case"` // every other replica refuses from then on
+}
+
+// ManyReceiptOf returns r, of n revocations, as a document.
+func ManyReceiptOf(r revocation.Receipt, n int) ManyReceipt {
+	return ManyReceipt{Position: r.Position, Count: n, Changed: r.Changed, Effective: r.Effective.UTC(), WorstCase: r.WorstCase.UTC()}
 }

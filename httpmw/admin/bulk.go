@@ -1,0 +1,155 @@
+package admin
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+	"unicode/utf8"
+
+	"github.com/wafer-sessions/wafer/internal/adminapi"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+const (
+	maxBulk     = 64 << 20 // bytes of a body
+	maxBulkIDs  = 1_000_000
+	maxBulkLine = 4 << 10
+	maxFaults   = 100 // lines that an answer says something about
+	bulkTime    = 10 * time.Minute
+)
+
+// revokeMany revokes the ids in a body past the log, see [revocation.List.RevokeMany]. The first line of
+// the body is an object, as for POST /revocations without an id, and each other line is an id as a
+// JSON string. The body is read line by line and kept as one piece of memory, of which there is one at
+// a time. Nothing is revoked if a line is wrong.
+func (a *api) revokeMany(c *call) (any, error) {
+	if !a.bulk.TryLock() {
+		return nil, refuse(http.StatusConflict, "busy", "This replica revokes many already. Ask again when it is done.")
+	}
+	defer a.bulk.Unlock()
+	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err != nil || kind != "application/x-ndjson" {
+		return nil, refuse(http.StatusUnsupportedMediaType, "media_type", "The body must be application/x-ndjson.")
+	}
+	until := time.Now().Add(bulkTime) // a server's own limits are for small bodies
+	conn := http.NewResponseController(c.w)
+	_, _ = conn.SetReadDeadline(until), conn.SetWriteDeadline(until)
+	asked, ids, err := readMany(http.MaxBytesReader(c.w, c.Body, maxBulk))
+	if err != nil {
+		return nil, err
+	}
+	ctx, err := c.by(asked.Actor, asked.Reason)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bulkTime)
+	defer cancel()
+	got, err := a.list.RevokeMany(ctx, ids.targets, nil)
+	switch {
+	case err == nil:
+		return adminapi.ManyReceiptOf(got, ids.n), nil
+	case errors.Is(err, revocation.ErrUnavailable) && !errors.Is(err, revocation.ErrNotReady):
+		return nil, unavailable("unavailable", "The store did not acknowledge all of them, and other replicas may know none. Send the same body again.")
+	}
+	return nil, err
+}
+
+// many are the ids of a body.
+type many struct {
+	scope revlog.Scope
+	ids   []byte // the length of each in 2 bytes, and the id
+	n     int
+}
+
+// targets ranges over the ids.
+func (m *many) targets(yield func(revocation.Target) bool) {
+	for rest := m.ids; len(rest) > 0; {
+		n := binary.BigEndian.Uint16(rest)
+		if !yield(revocation.TargetOf(m.scope, string(rest[2:2+n]))) {
+			return
+		}
+		rest = rest[2+n:]
+	}
+}
+
+// readMany reads a body of many revocations.
+func readMany(body io.Reader) (asked adminapi.Many, ids *many, err error) {
+	lines := bufio.NewScanner(body)
+	lines.Buffer(make([]byte, 0, maxBulkLine), maxBulkLine)
+	if !lines.Scan() {
+		return asked, nil, brokenOff(lines.Err(), 1)
+	}
+	if err := parse(lines.Bytes(), members(&asked)); err != nil {
+		return asked, nil, err
+	}
+	scope, ok := revlog.ParseScope(asked.Scope)
+	if !ok || scope.Global() {
+		return asked, nil, invalid(`"scope" must be session, subject or group.`)
+	}
+	ids = &many{scope: scope}
+	var faults []adminapi.Fault
+	n := 1
+	for lines.Scan() {
+		n++
+		line := bytes.TrimSpace(lines.Bytes())
+		if len(line) == 0 {
+			continue
+		}
+		if why := ids.add(line); why != "" {
+			if len(faults) < maxFaults {
+				faults = append(faults, adminapi.Fault{Line: n, Detail: why})
+			}
+			continue
+		}
+		if ids.n > maxBulkIDs {
+			return asked, nil, refuse(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("The body has more than %d ids.", maxBulkIDs))
+		}
+	}
+	switch err := lines.Err(); {
+	case err != nil:
+		return asked, nil, brokenOff(err, n+1)
+	case len(faults) > 0:
+		refused := refuse(http.StatusUnprocessableEntity, "lines", "Some lines are no ids. Nothing was revoked.")
+		refused.Lines = faults
+		return asked, nil, refused
+	case ids.n == 0:
+		return asked, nil, invalid("The body has no ids.")
+	}
+	return asked, ids, nil
+}
+
+// add adds the id in a line, or says what is wrong with it.
+func (m *many) add(line []byte) (why string) {
+	var id string
+	if line[0] != '"' || !utf8.Valid(line) || halved(line) || json.Unmarshal(line, &id) != nil {
+		return "The line is not a JSON string."
+	}
+	if err := revocation.TargetOf(m.scope, id).Check(); err != nil {
+		return problemOf(err).Detail
+	}
+	m.ids = append(binary.BigEndian.AppendUint16(m.ids, uint16(len(id))), id...)
+	m.n++
+	return ""
+}
+
+// brokenOff says why the body ended before line n.
+func brokenOff(err error, n int) error {
+	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
+		return refuse(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("The body is longer than %d bytes.", maxBulk))
+	}
+	switch {
+	case errors.Is(err, bufio.ErrTooLong):
+		return refuse(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("Line %d is longer than %d bytes.", n, maxBulkLine))
+	case err != nil:
+		return malformed("The body did not arrive.")
+	}
+	return malformed("The body is empty. Its first line is an object, and each other line an id.")
+}
