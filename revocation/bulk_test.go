@@ -95,7 +95,7 @@ func TestReplicas(t *testing.T) {
 		if all, err = a.Replicas(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		return len(all) == 2
+		return len(all) == 2 && all[0].State != "booting" && all[1].State != "booting"
 	})
 	reports := 0
 	for _, r := range all {

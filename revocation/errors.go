@@ -35,6 +35,10 @@ var (
 	ErrWrongKey = revlog.ErrWrongKey
 	// ErrLayout: the store holds a list in a layout that this release does not know.
 	ErrLayout = revlog.ErrLayout
+	// ErrBehind: the store has the revocation, but Options.Wait ended before every replica had
+	// confirmed that it refuses what the revocation ends. The receipt is valid, and Receipt.Behind
+	// names them.
+	ErrBehind = replica.ErrBehind
 	// ErrDisabled: the list was made by Disabled.
 	ErrDisabled = replica.ErrDisabled
 	// ErrClosed: the list was closed.

@@ -16,8 +16,9 @@ import (
 // revoke everyone, everyone is zero. While the store is silent both revocations wait to be sent
 // again, as with [List.Revoke]. Before this replica has joined the list, see
 // [Config.StartWithoutStore], only the one of the key waits. Call RevokeKey again to be sure of
-// both. To revoke the key alone, call [List.Revoke].
+// both. To revoke the key alone, call [List.Revoke]. Options.Wait is ignored.
 func (l *List) RevokeKey(ctx context.Context, kid string, o Options) (key, everyone Receipt, err error) {
+	o.Wait = 0
 	if key, err = l.Revoke(ctx, Key(kid), o); err != nil {
 		if errors.Is(err, ErrUnavailable) {
 			l.Revoke(ctx, Everyone(), o) // waits with the key until the store is back

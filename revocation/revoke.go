@@ -26,6 +26,12 @@ type Options struct {
 	// instead: all its sessions that began until now, in one entry. Zero: the subject is unknown,
 	// and each session waits for itself.
 	Subject string `json:"-"`
+	// Wait is how long Revoke waits, once the store has the revocation, until every replica that
+	// is registered with the store has read it and so refuses. If one has not by then, Revoke
+	// returns the receipt with [ErrBehind]. A replica that crashed stays registered for 15 s. One
+	// that has not reached the store for longer is not known: see Receipt.WorstCase. Zero: Revoke
+	// does not wait.
+	Wait time.Duration
 }
 
 // Format implements [fmt.Formatter]: every verb prints the name of the type.
@@ -46,6 +52,12 @@ type Receipt struct {
 	// this machine, may not be revoked. If it is negative, sessions that began less than this
 	// after Options.Before may be revoked too.
 	Ahead time.Duration
+	// With Options.Wait: how many replicas refuse, this one among them, how long after the
+	// acknowledgement the last of them did, and those that have not confirmed it. The latter are
+	// as they reported last; those that have closed or crashed meanwhile are among them.
+	Fleet  int
+	Took   time.Duration
+	Behind []revlog.Replica
 }
 
 // Revoke ends every session that t names, as o says. This replica refuses them from the call on. If
@@ -69,7 +81,7 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 	if !o.Before.IsZero() && o.Before.UnixMilli() < 0 {
 		return Receipt{}, fmt.Errorf("%w: Options.Before lies before 1970", ErrTarget)
 	}
-	r := replica.Revocation{Scope: t.scope, Tag: l.Tag(t), Before: o.Before, Until: o.Until}
+	r := replica.Revocation{Scope: t.scope, Tag: l.Tag(t), Before: o.Before, Until: o.Until, Wait: o.Wait}
 	if whose := Subject(o.Subject); t.scope == revlog.ScopeSession && whose.Check() == nil {
 		r.Owner = l.Tag(whose)
 	}

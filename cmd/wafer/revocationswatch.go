@@ -86,10 +86,13 @@ func watch(ctx context.Context, l *openedList, all bool, count int, each func(re
 			return err
 		}
 		for _, e := range p.Entries {
+			from = revlog.Position{MS: e.Position.MS, N: e.Position.N + 1}
+			if e.Canary() {
+				continue // it revokes nobody
+			}
 			if err := each(e); err != nil {
 				return err
 			}
-			from = revlog.Position{MS: e.Position.MS, N: e.Position.N + 1}
 			if count--; count == 0 {
 				return nil
 			}

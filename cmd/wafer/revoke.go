@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -50,8 +51,12 @@ type revokeFlags struct {
 	scope  revlog.Scope
 	before string
 	from   string
+	wait   bool
 	json   *bool
 }
+
+// fleetWait is how long --wait waits. A replica that crashed stays registered for 15 s.
+const fleetWait = 20 * time.Second
 
 func revokeScope(scope revlog.Scope, use, short, long string) *cobra.Command {
 	f := &revokeFlags{scope: scope}
@@ -71,6 +76,7 @@ func revokeScope(scope revlog.Scope, use, short, long string) *cobra.Command {
 		flags.StringVar(&f.from, "from", "", "`FILE` with one id a line, - for standard input; afterwards the\nstore is asked once about every session there is")
 		cmd.MarkFlagFilename("from")
 	}
+	flags.BoolVar(&f.wait, "wait", false, "wait until every replica has confirmed that it refuses, up to\n20 s, and name those that have not")
 	f.json = jsonFlag(cmd)
 	cmd.RunE = f.run
 	return cmd
@@ -111,6 +117,8 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 		}
 	case f.from != "" && len(args) == 1, f.from == "" && len(args) == 0:
 		return usagef("which %v? Give one id, or a file of ids with --from FILE", f.scope)
+	case f.from != "" && f.wait:
+		return usagef("--wait goes with one id, not with a file")
 	case f.from != "":
 		return f.many(cmd)
 	case !utf8.ValidString(args[0]):
@@ -122,7 +130,13 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return f.print(cmd.OutOrStdout(), receipt, "Revoked")
+	if err := f.print(cmd.OutOrStdout(), receipt, "Revoked"); err != nil {
+		return err
+	}
+	if f.wait && !receipt.Fleet.Complete {
+		return errors.New("the store has the revocation, and not every replica has confirmed that it refuses")
+	}
+	return nil
 }
 
 func (f *revokeFlags) revoke(cmd *cobra.Command, id string, o revocation.Options) (adminapi.Receipt, error) {
@@ -138,10 +152,23 @@ func (f *revokeFlags) revoke(cmd *cobra.Command, id string, o revocation.Options
 		return adminapi.Receipt{}, err
 	}
 	defer l.Close()
-	ctx, cancel := context.WithTimeout(f.by(cmd.Context()), openTime)
+	patience := openTime
+	if f.wait {
+		o.Wait = fleetWait
+		patience += fleetWait
+	}
+	ctx, cancel := context.WithTimeout(f.by(cmd.Context()), patience)
 	defer cancel()
 	r, err := l.Revoke(ctx, revocation.TargetOf(f.scope, id), o)
-	return adminapi.ReceiptOf(r), err
+	behind := errors.Is(err, revocation.ErrBehind)
+	if behind {
+		err = nil // the revocation was made
+	}
+	receipt := adminapi.ReceiptOf(r)
+	if f.wait {
+		receipt.Fleet = adminapi.FleetOf(r, !behind)
+	}
+	return receipt, err
 }
 
 // asked is what the admin API is asked for.
@@ -149,6 +176,9 @@ func (f *revokeFlags) asked(id string) adminapi.Revocation {
 	r := adminapi.Revocation{Scope: f.scope.String(), ID: id, Reason: f.reason, Actor: f.actor}
 	if f.before != "" {
 		r.Before = &f.before
+	}
+	if f.wait {
+		r.Wait = adminapi.WaitFleet
 	}
 	return r
 }
@@ -166,6 +196,9 @@ func (f *revokeFlags) print(w io.Writer, r adminapi.Receipt, what string) error 
 	}
 	_, err := fmt.Fprintf(w, "%s. Every replica that reaches the store refuses from %s on, every other one from %s on.\n",
 		what, utc(r.Effective), utc(r.WorstCase))
+	if err == nil && r.Fleet != nil {
+		err = printFleet(w, r.Fleet)
+	}
 	switch ahead := time.Duration(r.AheadMS) * time.Millisecond; {
 	case err == nil && ahead > 0:
 		_, err = fmt.Fprintf(w, "Log time, which --before is compared with, is %v ahead of the clock: sessions that began in the %v before it may live on.\n", ahead, ahead)
@@ -176,4 +209,26 @@ func (f *revokeFlags) print(w io.Writer, r adminapi.Receipt, what string) error 
 		_, err = fmt.Fprintf(w, "Wafer keeps no record of who is logged in, so check the spelling: a %v that nobody has is revoked like any other.\n", f.scope)
 	}
 	return err
+}
+
+// printFleet says which replicas refuse.
+func printFleet(w io.Writer, f *adminapi.Fleet) error {
+	took := time.Duration(f.TookMS) * time.Millisecond
+	if f.Complete && f.Refusing == 0 {
+		_, err := fmt.Fprintln(w, "No replica is registered with the store.")
+		return err
+	}
+	if f.Complete {
+		_, err := fmt.Fprintf(w, "All %s refuse, %v after the store took it.\n", counted(f.Refusing, "replica"), took)
+		return err
+	}
+	if _, err := fmt.Fprintf(w, "%s confirmed in %v that they refuse. Not confirmed:\n", counted(f.Refusing, "replica"), took); err != nil {
+		return err
+	}
+	for _, r := range f.Behind {
+		if _, err := fmt.Fprintf(w, "  %s on %s, %s, last heard of at %s\n", safe(r.ID), safe(r.Host), safe(r.State), utc(r.Seen)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -5,7 +5,7 @@
 // network, not on the origin of the application: anybody who reaches it with the token can log
 // everybody out.
 //
-//	POST /revocations          {"scope", "id", "before"?, "reason"?, "actor"?}      revoke
+//	POST /revocations          {"scope", "id", "before"?, "wait"?, "reason"?, "actor"?}  revoke
 //	GET  /revocations          ?limit, before, scope                                the log, newest first
 //	POST /revocations/many     {"scope", "reason"?, "actor"?}, then a line for each id  revoke up to a million past the log
 //	POST /revocations/lookup   {"scope", "id"}                                      is it revoked, since and until when
@@ -77,6 +77,11 @@
 // "unavailable" for a revocation means that this replica enforces it already and keeps trying to store
 // it. Other replicas may not know of it yet, so ask again. For a question it means only that there is
 // no answer. GET /status answers without the store.
+//
+// With "wait": "fleet" a revocation is answered when every replica that is registered with the store
+// has read it, or after 8 s. The member "fleet" of the answer says how many refuse, after how many
+// milliseconds, and names those that have not confirmed it. The status is 200 in both cases, because
+// the revocation is made; look at "complete".
 //
 // Revoking a key changes the ring first. After "unavailable" or "disabled" the key is revoked in the
 // ring all the same.

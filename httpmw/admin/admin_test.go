@@ -250,6 +250,32 @@ func TestRevokeAndLookUp(t *testing.T) {
 	}
 }
 
+// A revocation may wait for every replica, and names those that have not confirmed it.
+func TestRevokeWaitsForTheFleet(t *testing.T) {
+	f := start(t)
+	got := f.request(http.MethodPost, "/revocations", `{"scope":"subject","id":"ada","wait":"fleet"}`)
+	got.want(t, http.StatusOK, "")
+	fleet, _ := got.body["fleet"].(map[string]any)
+	if fleet["complete"] != true || fleet["refusing"] != 1.0 || len(fleet["behind"].([]any)) != 0 {
+		t.Errorf("fleet = %v", fleet)
+	}
+	stuck := revlog.Replica{ID: "stuck", Host: "far", State: "synced", Position: "1-0"}
+	if err := f.store.Register(t.Context(), stuck, 500*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	got = f.request(http.MethodPost, "/revocations", `{"scope":"subject","id":"ada","wait":"fleet"}`)
+	got.want(t, http.StatusOK, "")
+	fleet, _ = got.body["fleet"].(map[string]any)
+	behind, _ := fleet["behind"].([]any)
+	if fleet["complete"] != false || fleet["refusing"] != 1.0 || len(behind) != 1 || behind[0].(map[string]any)["id"] != "stuck" {
+		t.Errorf("fleet = %v", fleet)
+	}
+	f.request(http.MethodPost, "/revocations", `{"scope":"subject","id":"ada","wait":"all"}`).want(t, http.StatusUnprocessableEntity, "invalid")
+	if got := f.request(http.MethodPost, "/revocations", `{"scope":"subject","id":"ada"}`); got.body["fleet"] != nil {
+		t.Errorf("nobody waited: %v", got.body)
+	}
+}
+
 func TestRevokeBefore(t *testing.T) {
 	f := start(t)
 	at := time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond)

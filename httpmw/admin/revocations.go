@@ -11,6 +11,9 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
+// fleetWait is how long a revocation waits for every replica. It ends before timeout.
+const fleetWait = timeout - 2*time.Second
+
 func (a *api) revoke(c *call) (any, error) {
 	var asked adminapi.Revocation
 	if err := c.read(&asked); err != nil {
@@ -33,11 +36,26 @@ func (a *api) revoke(c *call) (any, error) {
 			return nil, err
 		}
 	}
+	switch asked.Wait {
+	case "":
+	case adminapi.WaitFleet:
+		options.Wait = fleetWait
+	default:
+		return nil, invalid(`"wait" must be fleet, or left out.`)
+	}
 	got, err := a.list.Revoke(ctx, target, options)
+	behind := errors.Is(err, revocation.ErrBehind)
+	if behind {
+		err = nil // the revocation was made
+	}
 	if err != nil {
 		return nil, err
 	}
-	return adminapi.ReceiptOf(got), nil
+	answer := adminapi.ReceiptOf(got)
+	if asked.Wait != "" {
+		answer.Fleet = adminapi.FleetOf(got, !behind)
+	}
+	return answer, nil
 }
 
 func parseBefore(text string, scope revlog.Scope) (time.Time, error) {

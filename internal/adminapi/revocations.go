@@ -13,6 +13,7 @@ type Revocation struct {
 	Scope  string  `json:"scope"` // session, subject, group or everyone
 	ID     string  `json:"id,omitempty"`
 	Before *string `json:"before,omitempty"` // RFC 3339; nil: all sessions that began until now
+	Wait   string  `json:"wait,omitempty"`   // "fleet": answer when every replica refuses; "": at once
 	Reason string  `json:"reason,omitempty"` // for the audit records
 	Actor  string  `json:"actor,omitempty"`  // who asks, as the caller says; for the audit records
 }
@@ -25,7 +26,24 @@ type Receipt struct {
 	WorstCase time.Time `json:"worst_case"` // every other replica refuses from then on
 	// AheadMS, with Before: how far log time is ahead of the clock, in ms, or behind it if negative.
 	// Zero: not by much.
-	AheadMS int64 `json:"ahead_ms,omitempty"`
+	AheadMS int64  `json:"ahead_ms,omitempty"`
+	Fleet   *Fleet `json:"fleet,omitempty"` // with Wait
+}
+
+// WaitFleet is the value of Revocation.Wait.
+const WaitFleet = "fleet"
+
+// A Fleet says which replicas refuse what a revocation ends.
+type Fleet struct {
+	Complete bool      `json:"complete"` // every registered replica has confirmed it
+	Refusing int       `json:"refusing"` // replicas that have
+	TookMS   int64     `json:"took_ms"`  // from the acknowledgement until the last of them had
+	Behind   []Replica `json:"behind"`   // replicas that have not, as they reported last
+}
+
+// FleetOf returns what r says of the replicas. complete: Revoke returned no error.
+func FleetOf(r revocation.Receipt, complete bool) *Fleet {
+	return &Fleet{complete, r.Fleet, r.Took.Milliseconds(), ReplicasOf(r.Behind).Replicas}
 }
 
 // ReceiptOf returns r as a document.

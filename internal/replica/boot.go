@@ -90,6 +90,8 @@ func (l *Replica) boot(ctx context.Context, now time.Time) error {
 	if err := l.keepRetain(ctx, head); err != nil { // before the first seal
 		return err
 	}
+	// Before it reads, so that no call of the roll misses a replica that has a view (R34).
+	l.enlist(ctx, now, registerKeep)
 	v, before, err := l.begin(ctx, head, head.MS-2*l.Within().Milliseconds(), now)
 	if err != nil {
 		return err
@@ -99,6 +101,7 @@ func (l *Replica) boot(ctx context.Context, now time.Time) error {
 		v = l.fillBehind(ctx, v, now.Add(bootFor))
 	}
 	l.view.Store(v)
+	l.register(ctx, time.Now())
 	return nil
 }
 

@@ -12,6 +12,7 @@ var (
 	ErrNotReady    = fmt.Errorf("%w since this process started, so nothing was done", ErrUnavailable)
 	ErrLookup      = fmt.Errorf("%w, so only what this process knows was looked up", ErrUnavailable)
 	ErrRevoked     = errors.New("revocation: revoked")
+	ErrBehind      = errors.New("revocation: the store has the revocation, and not every replica has confirmed that it refuses what it ends")
 	ErrDisabled    = errors.New("revocation: disabled")
 	ErrClosed      = errors.New("revocation: closed")
 )

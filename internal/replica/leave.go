@@ -65,6 +65,7 @@ func (l *Replica) Close(ctx context.Context) error {
 	}
 	l.stop()
 	<-l.stopped
+	defer l.resign()
 	for err := l.sendAll(ctx); err != nil; err = l.sendAll(ctx) {
 		select {
 		case <-ctx.Done():
@@ -80,6 +81,13 @@ func (l *Replica) Close(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// resign takes this replica out of the registry, so that nobody waits for it (R34).
+func (l *Replica) resign() {
+	if now := time.Now(); l.followed() {
+		l.enlist(context.Background(), now, time.Millisecond)
+	}
 }
 
 // sendAll sends everything in the outbox that the store has not acknowledged.

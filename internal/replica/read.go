@@ -37,6 +37,7 @@ func (l *Replica) step(ctx context.Context, now time.Time) {
 		l.seldom(slog.LevelWarn, "revocation: revocations of this replica wait for the store, which does not take them",
 			"store", l.where(), "waiting", l.outbox.n.Load(), "error", err)
 	}
+	l.register(ctx, now)
 	if err := l.writeBack(ctx); err != nil && ctx.Err() == nil {
 		l.seldom(slog.LevelWarn, "revocation: the store does not take back what it lost: trying again", "store", l.where(), "error", err)
 	}
@@ -44,7 +45,6 @@ func (l *Replica) step(ctx context.Context, now time.Time) {
 		l.view.Store(l.fillBehind(ctx, l.view.Load(), time.Now().Add(fillFor)))
 	}
 	l.count(ctx, now)
-	l.register(ctx, now)
 	l.measure(ctx, now)
 	l.sing(ctx, now)
 	l.watchDenied(now)
@@ -97,6 +97,7 @@ func (l *Replica) read(ctx context.Context, now time.Time) error {
 		v = l.advance(v, p, entries, now)
 		l.publish(v)
 		l.heeds(v, p, entries)
+		l.identity.called = p.Roll
 		if !p.More {
 			l.canaries.looked = now
 			return l.keepRetain(ctx, p.Head)

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -31,8 +32,12 @@ func (l *Replica) Replicas(ctx context.Context) ([]revlog.Replica, error) {
 	if err != nil {
 		return []revlog.Replica{l.describe(time.Now())}, fmt.Errorf("%w: %w", ErrLookup, err)
 	}
-	slices.SortFunc(all, func(a, b revlog.Replica) int { return strings.Compare(a.Host+"\x00"+a.ID, b.Host+"\x00"+b.ID) })
+	slices.SortFunc(all, byHost)
 	return all, nil
+}
+
+func byHost(a, b revlog.Replica) int {
+	return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.ID, b.ID))
 }
 
 // identity is how a replica names itself in the registry.
@@ -40,8 +45,10 @@ type identity struct {
 	once sync.Once
 	id   string
 	host string
-	// last is when this List last registered. The reader owns it.
-	last time.Time
+	// The reader owns these: when this List last registered, the roll that it answered then,
+	// and the roll that the store has called since.
+	last             time.Time
+	answered, called int64
 }
 
 func (i *identity) names() (id, host string) {
@@ -67,18 +74,31 @@ func (l *Replica) describe(now time.Time) revlog.Replica {
 	return r
 }
 
-// register tells the store at intervals that this replica runs.
+// register tells the store that this replica runs, at intervals and when the roll is called.
 func (l *Replica) register(ctx context.Context, now time.Time) {
-	r, ok := l.store.(revlog.Registrar)
-	if !ok || l.config.Observer || now.Sub(l.identity.last) < registerEvery {
+	i := &l.identity
+	if now.Sub(i.last) < registerEvery && i.called == i.answered {
 		return
 	}
-	l.identity.last = now
+	i.last = now
+	if l.enlist(ctx, now, registerKeep) {
+		i.answered = i.called
+	}
+}
+
+// enlist registers this replica for as long as keep, and reports whether the store took that.
+func (l *Replica) enlist(ctx context.Context, now time.Time, keep time.Duration) bool {
+	r, ok := l.store.(revlog.Registrar)
+	if !ok || l.config.Observer {
+		return true
+	}
 	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
 	defer cancel()
-	if err := r.Register(ctx, l.describe(now), registerKeep); err != nil && !errors.Is(err, context.Canceled) {
+	err := r.Register(ctx, l.describe(now), keep)
+	if err != nil && !errors.Is(err, context.Canceled) {
 		l.log.Debug("revocation: register", "error", err)
 	}
+	return err == nil
 }
 
 // ModuleVersion is the version of Wafer in this program, or "devel" if it was not built
@@ -103,4 +123,10 @@ func (l *Replica) ListID() revlog.ListID {
 		return v.head.ID
 	}
 	return revlog.ListID{}
+}
+
+// ID returns the id under which l registers with the store.
+func (l *Replica) ID() string {
+	id, _ := l.identity.names()
+	return id
 }

@@ -24,6 +24,7 @@ type Revocation struct {
 	Before time.Time  // not for a session
 	Until  time.Time
 	Owner  revlog.Tag // of a session: its subject; zero: not said
+	Wait   time.Duration
 }
 
 func (r Revocation) key() revlog.Key { return revlog.Key{Scope: r.Scope, Tag: r.Tag} }
@@ -36,6 +37,9 @@ type Receipt struct {
 	Effective time.Time
 	WorstCase time.Time
 	Ahead     time.Duration
+	Fleet     int
+	Took      time.Duration
+	Behind    []revlog.Replica
 }
 
 // Revoke is revocation.List.Revoke. It writes the audit record.
@@ -46,6 +50,12 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 	done := recorded{all: []revlog.Assertion{{Scope: o.Scope, Tag: o.Tag}}}
 	receipt, err := l.revoke(ctx, o, &done)
 	l.audit.revoked(ctx, done, err)
+	if err == nil && o.Wait > 0 {
+		acked := time.Now()
+		ctx, cancel := context.WithTimeout(ctx, o.Wait)
+		defer cancel()
+		err = l.everywhere(ctx, done.written.Head, acked, &receipt)
+	}
 	return receipt, err
 }
 
@@ -149,7 +159,7 @@ func (l *Replica) fold(o Revocation, v *view) Revocation {
 		return o
 	}
 	l.seldom(slog.LevelWarn, "revocation: too many sessions of one subject wait for the store: all its sessions are revoked")
-	return Revocation{Scope: revlog.ScopeSubject, Tag: o.Owner, Until: o.Until}
+	return Revocation{Scope: revlog.ScopeSubject, Tag: o.Owner, Until: o.Until, Wait: o.Wait}
 }
 
 // assertion works out what to write for o. This replica refuses by its watermark until the

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"math"
 	mrand "math/rand/v2"
 	"slices"
 	"strconv"
@@ -107,6 +108,55 @@ func BenchmarkPropagation(b *testing.B) {
 		b.ReportMetric(100*used.Seconds()/elapsed.Seconds(), "%-of-a-core")
 		b.ReportMetric(float64(used.Microseconds())/float64(len(took)*readers), "µs-redis/delivery")
 		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// How long canaries take at every replica, what a revocation that waits for all of them takes, and
+// what the canaries cost Redis.
+func BenchmarkEnforcement(b *testing.B) {
+	for _, n := range []int{3, 300} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			s := redistest.Start(b)
+			lists := replicas(b, s, n)
+			for b.Loop() {
+				time.Sleep(65 * time.Second)
+				var all [1000]uint64
+				var count, late uint64
+				for _, l := range lists {
+					h := l.Stats().Enforced
+					for _, bucket := range h.Buckets {
+						all[bucket.N+500] += bucket.Count
+					}
+					count += h.Count
+					late += h.Count - h.AtMost(1)
+				}
+				quantile := func(q float64) float64 {
+					seen := uint64(0)
+					for i, n := range all {
+						if seen += n; float64(seen) >= q*float64(count) {
+							return 1000 * math.Exp2(float64(i-500)/8)
+						}
+					}
+					return 0
+				}
+				var took []time.Duration
+				for i := range 40 {
+					r, err := lists[i%n].Revoke(b.Context(), revocation.Subject(strconv.Itoa(i)), revocation.Options{Wait: 10 * time.Second})
+					if err != nil || r.Fleet != n {
+						b.Fatalf("%d of %d: %v", r.Fleet, n, err)
+					}
+					took = append(took, r.Took)
+				}
+				b.ReportMetric(float64(count), "measured")
+				b.ReportMetric(quantile(0.5), "p50-ms")
+				b.ReportMetric(quantile(0.99), "p99-ms")
+				b.ReportMetric(quantile(1), "max-ms")
+				b.ReportMetric(float64(late), "over-2s")
+				b.ReportMetric(share(took, 0.5), "wait-p50-ms")
+				b.ReportMetric(share(took, 1), "wait-max-ms")
+				b.ReportMetric(0, "ns/op")
+			}
+		})
 	}
 }
 

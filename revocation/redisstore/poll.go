@@ -19,19 +19,38 @@ var pollFields = []string{"v", "g", "k", "b", "n", "ms", "c", "f", "l", "r", "kn
 
 // A serverClock estimates the clock of the server, so a poll need not ask for it.
 type serverClock struct {
-	last atomic.Pointer[serverTime]
+	last atomic.Pointer[serverTime] // from the last answer
+	best atomic.Pointer[serverTime] // from the one that tells the time most exactly
 }
 
 type serverTime struct {
 	ms   int64
-	seen time.Time
+	seen time.Time     // when the question was sent
+	took time.Duration // until the answer came
 }
 
-// set notes that the clock of the server showed ms at sent or later.
-func (c *serverClock) set(ms int64, sent time.Time) *serverTime {
-	t := &serverTime{ms, sent}
+// set notes that the clock of the server showed ms at sent or later, and before now.
+func (c *serverClock) set(ms int64, sent, now time.Time) {
+	t := &serverTime{ms, sent, now.Sub(sent)}
 	c.last.Store(t)
-	return t
+	if b := c.best.Load(); b == nil || b.worse(t, now) {
+		c.best.Store(t)
+	}
+}
+
+// worse reports whether t, which came at now, tells the time more exactly than b. Clocks drift by up
+// to one in 5,000, and b is of no use if one of the two was set since.
+func (b *serverTime) worse(t *serverTime, now time.Time) bool {
+	drift := b.passed(now) / 5000
+	off := b.at(now) - t.ms
+	return t.took <= b.took+drift || off < -1-drift.Milliseconds() || off > (t.took+b.took+drift).Milliseconds()+2
+}
+
+// now is set for an answer that has just come. It returns what the clock of the server shows.
+func (c *serverClock) now(ms int64, sent time.Time) int64 {
+	now := time.Now()
+	c.set(ms, sent, now)
+	return c.best.Load().at(now)
 }
 
 // since returns how long ago the clock of the server showed ms, or a little more. It returns false
@@ -92,7 +111,7 @@ func (s *Store) poll(ctx context.Context, c revlog.Cursor, limit int) (p revlog.
 	var known bool
 	now := time.Now()
 	p.Heartbeat, known = s.clock.since(heartbeat, now)
-	p.Clock = s.clock.last.Load().at(now)
+	p.Clock = s.clock.best.Load().at(now)
 	ok = d.err == nil && known && p.Heartbeat < heartbeatDue && p.Head.Layout == revlog.Layout && p.Head.ID == c.List && p.Head.MS >= c.Floor
 	fillUntil(p.Entries, p.Head)
 	return p, ok, nil

@@ -72,7 +72,7 @@ func (s *Store) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) 
 	if d.err != nil {
 		return revlog.Page{}, d.err
 	}
-	p.Clock = s.clock.set(p.Clock, sent).at(time.Now())
+	p.Clock = s.clock.now(p.Clock, sent)
 	end := c.From.N - 1
 	if n := len(p.Entries); n > 0 {
 		end = p.Entries[n-1].Position.N
@@ -98,7 +98,7 @@ func (s *Store) page(ctx context.Context, c revlog.Cursor, limit int) (revlog.Pa
 	p := d.page(reply)
 	s.take(&d, &p, d.list(reply, 6)[2], c.From, limit, count)
 	fillUntil(p.Entries, p.Head)
-	p.Clock = s.clock.set(p.Clock, sent).at(time.Now())
+	p.Clock = s.clock.now(p.Clock, sent)
 	return p, d.err
 }
 

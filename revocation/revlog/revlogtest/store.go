@@ -52,7 +52,7 @@ func TestStore(t *testing.T, open func(t *testing.T) revlog.Store) {
 		{"one holder has the turn at a time (R26)", (*suite).turn},
 		{"a page tells the clock of the store (R33)", (*suite).clock},
 		{"a canary comes back as it was signed (R33)", (*suite).canary},
-		{"a call of the roll reaches every reader", (*suite).roll},
+		{"a call of the roll reaches every reader (R34)", (*suite).roll},
 		{"many writers at once", (*suite).concurrent},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

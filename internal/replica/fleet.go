@@ -1,0 +1,168 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// lookEvery is how often a call that waits for all replicas reads the registry.
+const lookEvery = 50 * time.Millisecond
+
+// everywhere waits until every replica in the registry has read the log as far as head,
+// which a write was acknowledged with at acked, and notes in r how that went (R34). It
+// returns ErrBehind if it cannot say so of all of them.
+func (l *Replica) everywhere(ctx context.Context, head revlog.Head, acked time.Time, r *Receipt) error {
+	store, ok := l.store.(revlog.Registrar)
+	if !ok {
+		return fmt.Errorf("%w: the store keeps no registry of them", ErrBehind)
+	}
+	if err := store.CallRoll(ctx, head.ID); err != nil {
+		return fmt.Errorf("%w: %w", ErrBehind, err)
+	}
+	m := muster{head: head, all: map[string]*mustered{}}
+	for {
+		registered, err := l.registered(ctx, store)
+		if err == nil {
+			m.look(registered)
+			r.Fleet, r.Behind = m.count()
+			r.Took = time.Since(acked)
+		}
+		switch {
+		case err == nil && !m.waits():
+			if len(r.Behind) > 0 {
+				return behind(r, nil)
+			}
+			return l.stillHas(ctx, head)
+		case ctx.Err() != nil:
+			return behind(r, errors.Join(err, ctx.Err()))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+// registered reads the registry. Calls that wait at the same time share an answer. It may be
+// a little old, and then says less of how far replicas have read.
+func (l *Replica) registered(ctx context.Context, store revlog.Registrar) ([]revlog.Replica, error) {
+	flight := l.flights.DoChan("fleet", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.Within()/4)
+		defer cancel()
+		return store.Replicas(ctx)
+	})
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case a := <-flight:
+		all, _ := a.Val.([]revlog.Replica)
+		return all, a.Err
+	}
+}
+
+// stillHas makes sure that no failover took away what head was acknowledged with: then
+// replicas that have read as far may have read something else.
+func (l *Replica) stillHas(ctx context.Context, head revlog.Head) error {
+	p, err := l.fetchFor(ctx, l.Within()/4, revlog.Cursor{List: head.ID, From: revlog.Position{MS: head.MS, N: head.N}, Limit: 1})
+	switch h := p.Head; {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrBehind, err)
+	case h.N < head.N, h.Term() != head.Term(), h.N == head.N && h.Chain != head.Chain:
+		return fmt.Errorf("%w: the store has another primary since, which may lack it; it is sent again", ErrBehind)
+	}
+	return nil
+}
+
+// A muster is what a waiting call has seen of the replicas in the registry.
+type muster struct {
+	head revlog.Head
+	all  map[string]*mustered // by id
+}
+
+type mustered struct {
+	revlog.Replica      // as it reported last
+	refuses        bool // it has read the log as far as head
+	gone           bool // it is not registered any more
+}
+
+// look takes what is in the registry now. Only what a replica has read counts, and not its
+// state: a stale replica asks the store, but may be cut off at the next moment.
+func (m *muster) look(registered []revlog.Replica) {
+	for _, r := range m.all {
+		r.gone = true
+	}
+	for _, now := range registered {
+		r := m.all[now.ID]
+		if r == nil && now.State == "closed" {
+			continue // it was about to leave before
+		}
+		if r == nil {
+			r = &mustered{}
+			m.all[now.ID] = r
+		}
+		r.Replica, r.gone = now, false
+		r.refuses = r.refuses || now.List == m.head.ID && numberOf(now.Position) >= m.head.N
+	}
+}
+
+// waits reports whether a replica may still confirm.
+func (m *muster) waits() bool {
+	for _, r := range m.all {
+		if !r.refuses && !r.gone {
+			return true
+		}
+	}
+	return false
+}
+
+// count returns how many replicas refuse, and those that have not confirmed it, by host.
+func (m *muster) count() (refuse int, behind []revlog.Replica) {
+	for _, r := range m.all {
+		if r.refuses {
+			refuse++
+		} else {
+			behind = append(behind, r.Replica)
+		}
+	}
+	slices.SortFunc(behind, byHost)
+	return refuse, behind
+}
+
+// numberOf returns the number in a position as [revlog.Position.String] writes it, or -1.
+func numberOf(position string) int64 {
+	_, n, _ := strings.Cut(position, "-")
+	number, err := strconv.ParseInt(n, 10, 64)
+	if err != nil {
+		return -1
+	}
+	return number
+}
+
+// mostNamed is how many replicas an error names.
+const mostNamed = 10
+
+// behind returns the error that names who has not confirmed.
+func behind(r *Receipt, why error) error {
+	var names []string
+	for _, b := range r.Behind[:min(len(r.Behind), mostNamed)] {
+		names = append(names, fmt.Sprintf("%s (%s)", b.Host, b.ID))
+	}
+	if more := len(r.Behind) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	err := fmt.Errorf("%w: %d have in %v, and not %s", ErrBehind, r.Fleet, r.Took.Round(time.Millisecond), strings.Join(names, ", "))
+	if len(names) == 0 {
+		err = fmt.Errorf("%w: %d have in %v", ErrBehind, r.Fleet, r.Took.Round(time.Millisecond))
+	}
+	if why != nil {
+		err = fmt.Errorf("%w: %w", err, why)
+	}
+	return err
+}
