@@ -51,11 +51,30 @@ func TestTheCommandsOfTheOperationsPageWork(t *testing.T) {
 			}
 		}
 	}
+	checkRecovery(t, "redis://"+server.Addr)
 	if ran["wafer"] < 9 || ran["kubectl"] < 4 || ran["docker"] < 2 || ran["head"] < 2 {
 		t.Errorf("the page has %v", ran)
 	}
 	if token, err := os.ReadFile("admin-token"); err != nil || len(strings.TrimSpace(string(token))) < admin.MinToken {
 		t.Errorf("the token has %d bytes, %v", len(token), err)
+	}
+}
+
+// checkRecovery uses the list with the ring that the page put at another prefix.
+func checkRecovery(t *testing.T, redis string) {
+	t.Helper()
+	for _, line := range []string{
+		"keys export --redis " + redis + " --prefix shop2 --kek-file new-kek --to ring.jwe --to-kek-file ring.kek",
+		"revoke subject ada --redis " + redis + " --file ring.jwe --kek-file ring.kek",
+		"lookup subject ada --redis " + redis + " --kek-file kek", // the same list, with the ring that was there before
+	} {
+		out, code := wafer(t, line+" --yes")
+		if code != 0 {
+			t.Errorf("wafer %s: exit status %d: %s", line, code, out)
+		}
+		if strings.HasPrefix(line, "lookup") && !strings.Contains(out, "Revoked.") {
+			t.Errorf("wafer %s: %s", line, out)
+		}
 	}
 }
 
