@@ -122,4 +122,4 @@ func halfSpent(k capacity.Keys) string {
 	return fmt.Sprintf("after %.1f days", k.HalfSpent)
 }
 
-func megabytes(n int) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

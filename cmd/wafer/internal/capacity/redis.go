@@ -4,11 +4,11 @@ import "time"
 
 // Redis is what the list takes in Redis. Sessions that are alive take nothing there.
 type Redis struct {
-	Log       int     `json:"log_bytes"`
-	Exact     int     `json:"exact_set_bytes"`
-	Replies   int     `json:"reply_bytes"` // kept for a minute, so that a write can be sent again
-	Memory    int     `json:"memory_bytes"`
-	MaxMemory int     `json:"maxmemory_bytes"` // twice that: the server forks to save
+	Log       int64   `json:"log_bytes"`
+	Exact     int64   `json:"exact_set_bytes"`
+	Replies   int64   `json:"reply_bytes"` // kept for a minute, so that a write can be sent again
+	Memory    int64   `json:"memory_bytes"`
+	MaxMemory int64   `json:"maxmemory_bytes"` // twice that: the server forks to save
 	Reads     float64 `json:"reads_per_second"`
 	Commands  float64 `json:"commands_per_second"` // that clients send; a script is one
 	Core      float64 `json:"core"`                // share of one core, of a server that does nothing else
@@ -58,9 +58,9 @@ func redisOf(l Load) Redis {
 }
 
 func (h held) bytes() (r Redis) {
-	r.Log = int(h.loggedSessions*loggedSession + h.loggedPeople*loggedPerson)
-	r.Exact = int(h.sessions*exactSession + h.people*exactPerson)
-	r.Replies = int(h.replies * reply)
+	r.Log = int64(h.loggedSessions*loggedSession + h.loggedPeople*loggedPerson)
+	r.Exact = int64(h.sessions*exactSession + h.people*exactPerson)
+	r.Replies = int64(h.replies * reply)
 	r.Memory = serverBytes + r.Log + r.Exact + r.Replies
 	r.MaxMemory = 2 * r.Memory
 	return r

@@ -5,13 +5,13 @@ import "time"
 // Replica is the memory of one process for the list, in bytes.
 type Replica struct {
 	Window  float64 `json:"window_seconds"`
-	Entries int     `json:"entries"` // in the window
-	Filters int     `json:"filter_bytes"`
-	Recent  int     `json:"recent_bytes"` // the last ten minutes, exactly
-	People  int     `json:"people_bytes"` // subjects and groups
+	Entries int64   `json:"entries"` // in the window
+	Filters int64   `json:"filter_bytes"`
+	Recent  int64   `json:"recent_bytes"` // the last ten minutes, exactly
+	People  int64   `json:"people_bytes"` // subjects and groups
 	// Answers is what answers of the store take if many sessions come that the window cannot decide.
-	Answers int `json:"answer_bytes"`
-	Most    int `json:"most_bytes"` // all of these
+	Answers int64 `json:"answer_bytes"`
+	Most    int64 `json:"most_bytes"` // all of these
 }
 
 const (
@@ -33,15 +33,15 @@ func replicaOf(l Load) Replica {
 	sessions := l.Revocations - l.People
 	r := Replica{
 		Window:  retain.Seconds(),
-		Entries: int(l.Revocations * retain.Seconds()),
-		Recent:  int(min(l.Revocations*recentFor.Seconds(), mostRecent) * recentEntry),
-		People:  int(min(l.People*retain.Seconds()*personEntry, mostPeople)),
+		Entries: int64(l.Revocations * retain.Seconds()),
+		Recent:  int64(min(l.Revocations*recentFor.Seconds(), mostRecent) * recentEntry),
+		People:  int64(min(l.People*retain.Seconds()*personEntry, mostPeople)),
 		Answers: answers * answerBytes,
 	}
 	// A filter holds the entries of a 32nd of the retention, at least those of a minute.
 	width := max(retain/32, time.Minute)
 	filters := float64(retain/width + 1)
-	r.Filters = int(min(filters*max(sessions*width.Seconds(), leastFilter)*filterEntry, mostFilters))
+	r.Filters = int64(min(filters*max(sessions*width.Seconds(), leastFilter)*filterEntry, mostFilters))
 	r.Most = r.Filters + r.Recent + r.People + r.Answers
 	return r
 }
