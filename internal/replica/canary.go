@@ -78,7 +78,7 @@ func (l *Replica) sing(ctx context.Context, now time.Time) {
 
 // patience returns how long this replica leaves a canary to others, in ms.
 func (l *Replica) patience() int64 {
-	return (canaryPatience + time.Duration(l.randomN(int(canarySpread)))).Milliseconds()
+	return canaryPatience.Milliseconds() + int64(l.randomN(int(canarySpread.Milliseconds())))
 }
 
 // heeds notes how long the canaries among entries took. The view that was just published
