@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -101,7 +100,7 @@ func TestShutdownSaysWhatIsLost(t *testing.T) {
 		t.Errorf("Shutdown = %v", err)
 	}
 	for _, subject := range []string{"bob", "zoe"} {
-		if tag := fmt.Sprintf("%x", s.list.Tag(revocation.Subject(subject))); !strings.Contains(log.String(), tag) || strings.Contains(log.String(), subject) {
+		if tag := s.list.Tag(revocation.Subject(subject)).String(); !strings.Contains(log.String(), tag) || strings.Contains(log.String(), subject) {
 			t.Errorf("the log does not name %s by its tag alone:\n%s", subject, log.String())
 		}
 	}
