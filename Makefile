@@ -1,5 +1,6 @@
 # make test   everything that a change must pass, in about five minutes; CI runs it
 # make e2e    five replicas in processes of their own under load, while their keys change; CI runs it
+# make alerts plays faults that fire the alerts of a real Prometheus, as make e2e does; updates docs/ops/README.md
 # make soak   all tests COUNT times, HISTORIES of the list's model, faults, each fuzz target for FUZZTIME
 # make faults FAULTS histories of each kind of fault (or of KIND) on real servers; updates docs/faults.md
 # make bench  compares a request with a session in Wafer and in the alternatives
@@ -26,7 +27,7 @@ NESTED := testdata/peers testdata/frameworks testdata/migrate testdata/bench tes
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
 
-.PHONY: help test tools check unit fips nested e2e soak faults bench demo
+.PHONY: help test tools check unit fips nested e2e alerts soak faults bench demo
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -61,7 +62,11 @@ nested:
 e2e:
 	@.ci/tools e2e
 	$(GO) test -count=1 -run "TestProm(tool|etheus)" ./httpmw/prom
-	cd testdata/e2e && $(GO) vet ./... && $(GO) test -v -count=1 -timeout 20m ./...
+	cd testdata/e2e && $(GO) vet ./... && $(GO) test -v -count=1 -p 1 -timeout 20m ./...
+
+alerts:
+	@.ci/tools e2e
+	cd testdata/e2e && $(GO) test -v -count=1 -timeout 10m -run TestAlerts ./alerts -alerts.page
 
 soak: tools
 	$(GO) test -race -count=$(COUNT) -timeout 6h ./...

@@ -99,9 +99,6 @@ var (
 // wrong returns what a query selects that no application exports.
 func (k known) wrong(query string) (all []string) {
 	for _, s := range selector.FindAllStringSubmatch(query, -1) {
-		if slices.Contains(missing, series.ReplaceAllString(s[1], "")) {
-			continue
-		}
 		labels, ok := k[s[1]]
 		if !ok {
 			labels, ok = k[series.ReplaceAllString(s[1], "")]
@@ -147,17 +144,6 @@ func TestWhatDoesNotExistIsFound(t *testing.T) {
 	} {
 		if got := strings.Join(k.wrong(query), " "); got != want {
 			t.Errorf("%s: %q, want %q", query, got, want)
-		}
-	}
-}
-
-// missing are metrics that alerts use although nothing exports them yet.
-var missing []string
-
-func TestMissingMetricsAreMissing(t *testing.T) {
-	for name := range scraped(t) {
-		if slices.Contains(missing, name) {
-			t.Errorf("%s exists now", name)
 		}
 	}
 }

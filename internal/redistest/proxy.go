@@ -5,18 +5,21 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
-// A Proxy stands between a client and a server. It can hold back traffic in both directions, like a
-// network that loses packets without closing connections.
+// A Proxy stands between a client and a server. It can hold back or delay traffic in both
+// directions, like a network that loses packets without closing connections, and lead to another
+// server.
 type Proxy struct {
-	Addr   string
-	target string
+	Addr string
 
-	mu    sync.Mutex // owns the fields below
-	open  chan struct{}
-	conns map[net.Conn]bool
-	cut   bool
+	mu     sync.Mutex // owns the fields below
+	target string
+	delay  time.Duration
+	open   chan struct{}
+	conns  map[net.Conn]bool
+	cut    bool
 }
 
 // NewProxy accepts connections for the server at target until the test ends.
@@ -71,6 +74,23 @@ func (p *Proxy) Restore() {
 	}
 }
 
+// Delay delays each packet from now on, in each direction.
+func (p *Proxy) Delay(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = d
+}
+
+// Route leads to the server at target from now on, and ends all connections.
+func (p *Proxy) Route(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
+	for c := range p.conns {
+		c.Close()
+	}
+}
+
 // CutAnswer loses the next answer: the server has carried the command out, and the connection is
 // closed.
 func (p *Proxy) CutAnswer() {
@@ -88,22 +108,31 @@ func (p *Proxy) cuts() bool {
 	return cut
 }
 
-func (p *Proxy) wait() {
+// wait waits until a packet may pass, and returns where to.
+func (p *Proxy) wait() (target string) {
 	p.mu.Lock()
-	open := p.open
+	open, delay := p.open, p.delay
 	p.mu.Unlock()
 	<-open
+	time.Sleep(delay)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.target
 }
 
 func (p *Proxy) serve(c net.Conn) {
-	p.wait()
-	s, err := net.Dial("tcp", p.target)
+	target := p.wait()
+	s, err := net.Dial("tcp", target)
 	if err != nil {
 		c.Close()
 		return
 	}
 	p.mu.Lock()
 	p.conns[c], p.conns[s] = true, true
+	if p.target != target { // Route came in between
+		c.Close()
+		s.Close()
+	}
 	p.mu.Unlock()
 	pipe := func(to, from net.Conn) {
 		defer to.Close()

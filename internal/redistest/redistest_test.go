@@ -63,4 +63,27 @@ func TestProxy(t *testing.T) {
 	if err := ask(time.Minute); err != nil {
 		t.Error(err)
 	}
+	const delay = 50 * time.Millisecond
+	p.Delay(delay)
+	began := time.Now()
+	if err := ask(time.Minute); err != nil || time.Since(began) < 2*delay {
+		t.Errorf("%v after %v", err, time.Since(began))
+	}
+	other := redistest.Start(t)
+	s.Do("SET", "here", "s")
+	other.Do("SET", "here", "other")
+	p.Route(other.Addr)
+	if err := ask(time.Minute); err == nil {
+		t.Error("the connection to the first server is still there")
+	}
+	if c, err = net.Dial("tcp", p.Addr); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.Write([]byte("GET here\r\n"))
+	answer := make([]byte, 64)
+	n, _ := c.Read(answer)
+	if got := string(answer[:n]); !strings.Contains(got, "other") {
+		t.Errorf("the proxy leads to %q", got)
+	}
 }

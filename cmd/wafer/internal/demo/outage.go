@@ -83,6 +83,13 @@ func (o *outage) KeepSketch(ctx context.Context, name string, sketch []byte, kee
 	return o.store.KeepSketch(ctx, name, sketch, keep)
 }
 
+func (o *outage) Usage(ctx context.Context) (revlog.Usage, error) {
+	if err := o.up(); err != nil {
+		return revlog.Usage{}, err
+	}
+	return o.store.Usage(ctx)
+}
+
 // stopStore stops the store, or starts it again.
 func (f *front) stopStore(w http.ResponseWriter, r *http.Request) {
 	stop := r.PostFormValue("stopped") == "true"

@@ -34,6 +34,7 @@ type store interface {
 	revlog.Store
 	revlog.Registrar
 	revlog.Sketcher
+	revlog.Measurer
 	Close() error
 }
 
