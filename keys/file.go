@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/audit"
+	"github.com/wafer-sessions/wafer/internal/nextcheck"
 )
 
 const (
@@ -67,8 +68,9 @@ type File struct {
 	ring   atomic.Pointer[Ring]
 	looked atomic.Int64 // when the last read began, in ns since opened; 0: none
 	opened time.Time
-	poke   chan struct{} // asks the background to read soon
-	fast   bool          // our clock is ahead of the file system's; owned by the Rotator
+	poke   chan struct{}  // asks the background to read soon
+	next   nextcheck.Next // the next read of the background
+	fast   bool           // our clock is ahead of the file system's; owned by the Rotator
 
 	turn   chan struct{} // held while reading or editing; owns the fields below
 	good   []byte        // the bytes that the ring was last read from or written to

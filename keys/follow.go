@@ -18,11 +18,12 @@ func (f *File) Refresh(ctx context.Context) error {
 	}
 	last, now := f.looked.Load(), f.now()
 	if last != 0 && now-last < int64(refreshGap) || !f.looked.CompareAndSwap(last, now) {
-		select {
-		case f.poke <- struct{}{}:
-		default: // already asked
-		}
-		return nil
+		return f.next.Wait(ctx, func() {
+			select {
+			case f.poke <- struct{}{}:
+			default: // already asked
+			}
+		})
 	}
 	return f.look(ctx)
 }
@@ -30,6 +31,7 @@ func (f *File) Refresh(ctx context.Context) error {
 // follow reads the file when the system reports a change, when Refresh asks, and from time to time.
 func (f *File) follow(ctx context.Context, w *watcher) {
 	defer w.close()
+	defer f.next.Close(ErrClosed)
 	poll := time.NewTicker(f.conf.Poll)
 	defer poll.Stop()
 	var due <-chan time.Time // nil: no read is due
@@ -59,7 +61,8 @@ func (f *File) follow(ctx context.Context, w *watcher) {
 		due = nil
 		f.looked.Store(f.now())
 		bounded, cancel := context.WithTimeout(ctx, kekTimeout)
-		f.look(bounded) // it logs its error
+		end := f.next.Begin()
+		end(f.look(bounded)) // which logs its error
 		cancel()
 		w.follow(f.path)
 	}

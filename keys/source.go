@@ -10,7 +10,8 @@ type Source interface {
 	Ring() *Ring
 	// Refresh checks whether the ring changed where it is kept. Call it whenever an unknown kid
 	// comes up: calls at the same time share one check, and checks are rate-limited. A call too
-	// soon after the last check returns nil at once, and the check follows when it may. After an
+	// soon after the last check waits for the next one, which begins about a second later. So
+	// after nil, Ring returns what was kept when Refresh was called, or what was kept later. After an
 	// error the ring is unchanged.
 	Refresh(ctx context.Context) error
 }

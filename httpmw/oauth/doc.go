@@ -42,8 +42,10 @@
 //
 // # Revocation
 //
-// 200 means that the store of the list has the revocation, or that the token does not open, which
-// nobody accepts either (RFC 7009 section 2.2). It ends the whole session: every copy of its cookies.
+// 200 means that the store of the list has the revocation, or that this application accepts no such
+// token (RFC 7009 section 2.2): it is damaged, of another application, or of a key that is revoked or
+// not in the ring. A revocation ends the whole session: every copy of its cookies.
+//
 // 503 means that the store has not acknowledged it: this replica refuses the session already and keeps
 // trying, but other replicas may not know of it, so the caller sends the same request again after
 // Retry-After.
@@ -54,6 +56,9 @@
 //
 // They are those of RFC 6749 section 5.2 and RFC 7009 section 2.2.1, as a JSON object of "error" and
 // "error_description". Every answer is marked no-store.
+//
+// If the ring lacks the key of a token, the ring is read again where it is kept, which takes a second
+// or two. At most 64 requests wait for that at once; any more are answered with 503.
 //
 //	invalid_request          400  not one form with one "token", or a parameter came twice
 //	invalid_request          403  a browser sent the request for a page of another origin

@@ -69,12 +69,17 @@ func (e *Endpoints) look(ctx context.Context, t token) (s session, err error) {
 }
 
 // withKey does something with a token. If the ring does not have the token's key, it looks for the key
-// and tries once more: the ring may have been rotated a moment ago. The source of keys limits how
-// often it looks.
+// and tries once more: the ring may have been rotated a moment ago.
 func (e *Endpoints) withKey(ctx context.Context, do func() error) error {
 	err := do()
 	if !errors.Is(err, httpmw.ErrUnknownKey) {
 		return err
+	}
+	select {
+	case e.looking <- struct{}{}:
+		defer func() { <-e.looking }()
+	default:
+		return httpmw.ErrUnavailable
 	}
 	if e.ring.Refresh(ctx) != nil {
 		return httpmw.ErrUnavailable

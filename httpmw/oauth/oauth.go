@@ -22,6 +22,9 @@ const MinSecret = 24
 // timeout is how long one request may wait for the list or the ring.
 const timeout = 10 * time.Second
 
+// mostLooking is how many requests may look for a key at once, which takes them about a second.
+const mostLooking = 64
+
 // Config configures New. Exactly one of Clients and Authenticate is required.
 type Config struct {
 	// Clients are the secrets of the callers, by their client id. A caller sends them as HTTP Basic
@@ -66,6 +69,8 @@ type Endpoints struct {
 	scheme string                       // of authentication, for WWW-Authenticate
 	csrf   http.CrossOriginProtection
 	rate   lograte.Limiter
+
+	looking chan struct{} // holds one for each request that looks for a key
 }
 
 // manager is an httpmw.Manager with any type of data.
@@ -113,7 +118,7 @@ func newEndpoints(f foreign.Manager, c Config, of manager) (*Endpoints, error) {
 	if (len(c.Clients) == 0) == (c.Authenticate == nil) {
 		return nil, errors.New("oauth: Config needs either Clients or Authenticate: refusing to serve without authentication")
 	}
-	e := &Endpoints{config: c, app: f.App, of: of, ring: f.Keys, scheme: `Bearer realm="wafer"`}
+	e := &Endpoints{config: c, app: f.App, of: of, ring: f.Keys, scheme: `Bearer realm="wafer"`, looking: make(chan struct{}, mostLooking)}
 	if e.config.Logger == nil {
 		e.config.Logger = f.Logger
 	}

@@ -21,11 +21,12 @@ func (r *Ring) Refresh(ctx context.Context) error {
 	}
 	last, now := r.looked.Load(), time.Now().UnixNano()
 	if now-last < int64(refreshGap) || !r.looked.CompareAndSwap(last, now) {
-		select {
-		case r.poke <- struct{}{}:
-		default: // already asked
-		}
-		return nil
+		return r.next.Wait(ctx, func() {
+			select {
+			case r.poke <- struct{}{}:
+			default: // already asked
+			}
+		})
 	}
 	return r.look(ctx)
 }
@@ -33,6 +34,7 @@ func (r *Ring) Refresh(ctx context.Context) error {
 // follow reads the ring from time to time, and when Refresh asks.
 func (r *Ring) follow(ctx context.Context) {
 	defer close(r.done)
+	defer r.next.Close(keys.ErrClosed)
 	poll := time.NewTicker(r.conf.Poll)
 	defer poll.Stop()
 	// after a failed read: what Redis lost should be back soon
@@ -53,10 +55,13 @@ func (r *Ring) follow(ctx context.Context) {
 		due = nil
 		r.looked.Store(time.Now().UnixNano())
 		bounded, cancel := context.WithTimeout(ctx, lookFor)
-		if err := r.look(bounded); err != nil { // look logs its error
+		end := r.next.Begin()
+		err := r.look(bounded) // which logs its error
+		if err != nil {
 			due = time.After(again)
 		}
 		cancel()
+		end(err)
 	}
 }
 

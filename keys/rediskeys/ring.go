@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wafer-sessions/wafer/internal/meter"
+	"github.com/wafer-sessions/wafer/internal/nextcheck"
 	"github.com/wafer-sessions/wafer/keys"
 )
 
@@ -88,6 +89,7 @@ type Ring struct {
 	ring   atomic.Pointer[keys.Ring]
 	looked atomic.Int64 // unix ns, when the last read began
 	poke   chan struct{}
+	next   nextcheck.Next // the next read of the background
 
 	mu     sync.Mutex // held while reading or editing; owns the fields below
 	doc    document   // what Redis held last
