@@ -17,7 +17,7 @@ import (
 // The main function of a service. SIGTERM ends it in the order in which nothing is lost.
 func ExampleShutdown() {
 	// In a service: signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM).
-	ctx, stop := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	ctx, stop := context.WithTimeout(context.Background(), time.Second)
 	defer stop()
 
 	ring := keys.Generate(0)    // a service keeps its ring in a file: keys.OpenFile

@@ -22,8 +22,9 @@ import (
 //     http.Server.Shutdown does not wait.
 //  4. The list is closed, and what the store has not acknowledged yet is sent to it.
 //
-// ctx bounds all of it. A quarter of its time is kept for the last step: requests and streams that do
-// not end before are cut off. Without a deadline, Shutdown waits for them for ever.
+// ctx bounds all of it. A quarter of its time is kept for the last step, however long notice is: requests
+// and streams that do not end before are cut off. Without a deadline, Shutdown waits for them, and for
+// the store, for as long as it takes.
 //
 // The error says what did not end and how many revocations the store does not have. Those are lost;
 // the log names their tags. It is nil if nothing was lost and nobody was cut off.
@@ -34,12 +35,12 @@ import (
 func Shutdown(ctx context.Context, l *revocation.List, notice time.Duration, servers ...*http.Server) error {
 	r := l.Replica()
 	r.Announce()
-	select {
-	case <-time.After(notice):
-	case <-ctx.Done():
-	}
 	serving, cancel := threeQuarters(ctx)
 	defer cancel()
+	select {
+	case <-time.After(notice):
+	case <-serving.Done():
+	}
 	errs := shutdownServers(serving, servers, r.EndStreams)
 	if n := r.AwaitStreams(serving); n > 0 {
 		errs = append(errs, fmt.Errorf("httpmw: shutdown: streams that did not end in time: %d", n))

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -206,6 +207,27 @@ func TestShutdownOfADisabledList(t *testing.T) {
 	if err := httpmw.Shutdown(t.Context(), list, 0, new(http.Server)); err != nil || list.Ready() {
 		t.Errorf("Shutdown = %v, Ready = %v", err, list.Ready())
 	}
+}
+
+// A notice that is longer than the whole time leaves time to send what waits.
+func TestShutdownKeepsTimeForTheStoreWhateverTheNotice(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		f.store.Fail()
+		if _, err := f.list.Revoke(t.Context(), revocation.Subject("bob"), revocation.Options{}); !errors.Is(err, revocation.ErrUnavailable) {
+			t.Fatalf("Revoke = %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		time.AfterFunc(16*time.Second, f.store.Recover)
+		if err := httpmw.Shutdown(ctx, f.list, time.Hour); err != nil {
+			t.Errorf("Shutdown = %v", err)
+		}
+		other := newReplica(t, f.ring, f.store.Unwrap(), httpmw.Config{})
+		if _, ok, err := other.list.Revoked(t.Context(), revocation.Subject("bob")); !ok || err != nil {
+			t.Errorf("Revoked = %v, %v", ok, err)
+		}
+	})
 }
 
 // A replica that has not joined its list yet sends what waits if the store returns in time.

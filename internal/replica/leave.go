@@ -63,6 +63,7 @@ func (l *Replica) Close(ctx context.Context) error {
 	if l.closed.Swap(true) || l.store == nil {
 		return nil
 	}
+	l.outbox.close()
 	l.stop()
 	<-l.stopped
 	defer l.resign()

@@ -18,13 +18,14 @@ const (
 // The replica refuses what they end at once, whatever the store does, and sends them until
 // the store has them (R20).
 //
-// mu serialises changes and owns waiting. Decisions and unsent read without it.
+// mu serialises changes and owns the fields below it. Decisions and unsent read without it.
 type outbox struct {
 	n     atomic.Int64
 	items sync.Map // exactKey → *sending
 
 	mu      sync.Mutex
 	waiting map[revlog.Tag]int // sessions that were missed, by their subject
+	closed  bool               // it is sent for the last time, and takes nothing more
 }
 
 // A sending is one revocation in the outbox. It is immutable.
@@ -82,6 +83,9 @@ func (o *outbox) w(k revlog.Key) int64 {
 func (o *outbox) put(k revlog.Key, s sending) (mine, before *sending, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.closed {
+		return nil, nil, ErrClosed
+	}
 	if before = o.get(k); before != nil {
 		s.w, s.until, s.missed, s.skipped = max(s.w, before.w), max(s.until, before.until), before.missed, before.skipped
 		s.made = before.made
@@ -90,6 +94,13 @@ func (o *outbox) put(k revlog.Key, s sending) (mine, before *sending, err error)
 	}
 	o.set(k, &s)
 	return &s, before, nil
+}
+
+// close makes put return [ErrClosed].
+func (o *outbox) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
 }
 
 // add holds what the store has acknowledged already, until the view shows it. It may exceed

@@ -81,6 +81,8 @@ func (l *Replica) revoke(ctx context.Context, o Revocation, done *recorded) (Rec
 	s := sending{w: a.W, until: a.Until, subject: o.Owner}
 	mine, before, full := l.outbox.put(k, s)
 	switch {
+	case errors.Is(full, ErrClosed):
+		return Receipt{}, full // nobody would send it again
 	case v == nil && full != nil:
 		l.counters.full.Add(1)
 		return Receipt{}, full
