@@ -430,6 +430,34 @@ func TestR2ANewListStartsPastWhatOthersHaveHeard(t *testing.T) {
 	})
 }
 
+// R26: a list may come back after another one was in its place whose log time was behind. What was
+// revoked in that one then seems older than tokens of the first, so the log of the first must show it.
+func TestR26WhatWasRevokedWhileAListWasAway(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		first, behind := revlog.NewMemory(), revlog.NewMemory()
+		store := scriptedOver(first)
+		here := open(t, store)
+		time.Sleep(time.Minute)
+		dead := login(t, here, 1, "ada")
+		if err := here.Close(); err != nil {
+			t.Error(err)
+		}
+		behind.SetClock(func() time.Time { return time.Now().Add(-time.Hour) })
+		store.Replace(behind)
+		booted := open(t, store)
+		time.Sleep(within)
+		revoke(t, booted, revocation.Session(sid(1)))
+		time.Sleep(time.Minute)
+		store.Replace(first)
+		time.Sleep(2 * within)
+		for name, l := range map[string]*revocation.List{"the one that revoked": booted, "one that boots": open(t, store)} {
+			if v := verdict(t, l, new(*dead)); v.Outcome != replica.Refuse {
+				t.Errorf("%s: %v %v", name, v.Outcome, v.Reason)
+			}
+		}
+	})
+}
+
 // R10: if the store loses a raised Born, a replica raises it again, and follows the list.
 func TestR10ALostRaiseIsMadeAgain(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {

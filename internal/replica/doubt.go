@@ -1,6 +1,10 @@
 package replica
 
-import "github.com/wafer-sessions/wafer/revocation/revlog"
+import (
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
 
 // A doubt says what replicas may have accepted that followed a list since it lost data, before
 // this replica did. They decided by what they had read of what was lost, and renewed tokens.
@@ -30,6 +34,11 @@ func (l *Replica) doubts(v *view, h revlog.Head) doubt {
 	case h.Known < known-within:
 		d.common, more = min(d.common, h.Known-within), true
 	case h.Known > known+within: // perhaps of a list after this one, whose replicas need not have read all of this one
+		d.common = 0
+	}
+	if !v.sent.IsZero() && h.MS-h.Born > since(v.sent, time.Now()).Milliseconds() {
+		// The list is older than the last read of v, so it was not made in the place of that one. It
+		// came back, and does not say that it lacks what was revoked in v since.
 		d.common = 0
 	}
 	if more && !v.exactSince(d.common) {
