@@ -355,7 +355,8 @@ func TestLoadFailoverDuringARepair(t *testing.T) {
 		return true
 	})
 	for i, l := range c.lists {
-		if v := verdict(l, bob); v.Outcome == replica.Refuse {
+		// After two losses, a replica that this machine stalled in between may not be able to tell.
+		if v := verdict(l, bob); v.Outcome == replica.Refuse && v.Reason != replica.ListLost {
 			t.Errorf("replica %d refuses a session that was not revoked: %+v", i, v)
 		}
 	}
