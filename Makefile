@@ -62,7 +62,7 @@ nested:
 e2e:
 	@.ci/tools e2e
 	$(GO) test -count=1 -run "TestProm(tool|etheus)" ./httpmw/prom
-	cd testdata/e2e && $(GO) vet ./... && $(GO) test -v -count=1 -p 1 -timeout 20m ./...
+	cd testdata/e2e && $(GO) vet ./... && $(GO) test -v -short -count=1 -p 1 -timeout 10m ./...
 
 alerts:
 	@.ci/tools e2e
@@ -72,6 +72,7 @@ soak: tools
 	$(GO) test -race -count=$(COUNT) -timeout 6h ./...
 	$(GO) test -timeout 6h -run 'Model' ./internal/replica -v -model.histories=$(HISTORIES) -model.first=$(FIRST)
 	$(GO) test -timeout 1h -run TestRingAndListAgreeAfterALoss ./revocation/redisstore -losses=100
+	cd testdata/e2e && $(GO) test -count=1 -timeout 1h ./image
 	$(MAKE) faults
 	FUZZTIME=$(FUZZTIME) GO=$(GO) .ci/fuzz
 
