@@ -42,7 +42,7 @@ Exit status: 0 success, 1 failure, 2 usage error.`,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.PersistentFlags().Bool("yes", false, "answer yes to every question")
-	root.AddCommand(adminCommand(), capacityCommand(), demoCommand(), doctorCommand(), keysCommand(), lookupCommand(), revocationsCommand(), revokeCommand(),
+	root.AddCommand(adminCommand(), auditCommand(), capacityCommand(), demoCommand(), doctorCommand(), keysCommand(), lookupCommand(), revocationsCommand(), revokeCommand(),
 		tagCommand(), tokenCommand(), versionCommand())
 	// A command that only groups others has a RunE too, but the help does not offer to run it.
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))

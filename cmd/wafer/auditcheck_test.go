@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/wafer-sessions/wafer/audit"
+	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
+)
+
+// audited makes a list with five revocations, and returns the lines of their records.
+func audited(t testing.TB) (store *revlog.Memory, lines []string) {
+	t.Helper()
+	store = revlog.NewMemory()
+	var b bytes.Buffer
+	l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{Logger: quiet, Audit: slog.NewJSONHandler(&b, nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	for i := range 4 {
+		if _, err := l.Revoke(t.Context(), revocation.Subject(fmt.Sprint("user", i)), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.Revoke(t.Context(), revocation.Session("AAECAwQFBgcICQoLDA0ODw"), revocation.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.RevokeMany(t.Context(), slices.Values([]revocation.Target{revocation.Group("a"), revocation.Group("b")}), nil); err != nil {
+		t.Fatal(err)
+	}
+	return store, slices.Collect(strings.Lines(b.String()))
+}
+
+// checked compares a file with the log.
+func checked(t testing.TB, store *revlog.Memory, file string) auditReport {
+	t.Helper()
+	p, err := store.Read(t.Context(), revlog.Cursor{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newAuditCheck(p.Head.ID)
+	if err := c.read("audit.jsonl", strings.NewReader(file)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.compare(t.Context(), store, p.Head.ID); err != nil {
+		t.Fatal(err)
+	}
+	return c.out
+}
+
+func TestAuditCheck(t *testing.T) {
+	store, lines := audited(t)
+	good := strings.Join(lines, "")
+	for _, row := range []struct {
+		name                                        string
+		file                                        string
+		unexplained, unmatched, unreadable, another int
+		why                                         string
+	}{
+		{"as it was written", good, 0, 0, 0, 0, ""},
+		{"in another order, and twice", lines[4] + lines[1] + lines[0] + good, 0, 0, 0, 0, ""},
+		{"with other lines", "\n{\"msg\":\"started\"}\n" + good, 0, 0, 0, 0, ""},
+		{"without the last line feed", strings.TrimRight(good, "\n"), 0, 0, 0, 0, ""},
+		{"nothing", "", 5, 0, 0, 0, ""},
+		{"a line is gone", strings.Join(slices.Delete(slices.Clone(lines), 2, 3), ""), 1, 0, 0, 0, ""},
+		{"a target is another", strings.Replace(good, `"tag":"`+tagIn(lines[1]), `"tag":"`+strings.Repeat("0", 32), 1), 1, 1, 0, 0, "no such entry"},
+		{"a record of no entry", good + strings.NewReplacer(`-2","head"`, `-9","head"`).Replace(lines[1]), 0, 1, 0, 0, "the log ends at"},
+		{"another chain", strings.Replace(good, `"chain":"`+chainIn(lines[2]), `"chain":"`+strings.Repeat("0", 16), 1), 0, 0, 0, 1, "another chain"},
+		{"half a line", good[:len(good)-40], 0, 0, 1, 0, "not a JSON object"},
+		{"no JSON", good + "panic: at the disco\n", 0, 0, 1, 0, "not a JSON object"},
+		{"a long line", strings.Repeat("x", 1<<20) + "\n" + good, 0, 0, 1, 0, "longer than"},
+		{"a malformed record", good + `{"msg":"wafer audit","action":"revoke","time":"2026-01-01T00:00:00Z"}`, 0, 0, 1, 0, "no target"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			r := checked(t, store, row.file)
+			if r.Unexplained.Count != row.unexplained || r.Unmatched.Count != row.unmatched || r.Unreadable.Count != row.unreadable || r.AnotherChain.Count != row.another {
+				t.Errorf("report %+v", r)
+			}
+			if r.Entries != 5 || r.Explained+r.Again+r.Unexplained.Count != 5 || r.wrong() != (row.name != "as it was written" && row.unexplained+row.unmatched+row.unreadable+row.another > 0) {
+				t.Errorf("report %+v", r)
+			}
+			var b strings.Builder
+			r.print(&b)
+			if !strings.Contains(b.String(), row.why) {
+				t.Errorf("it prints %s", &b)
+			}
+		})
+	}
+	if r := checked(t, store, good); r.Quiet != 3 || r.Explained != 5 {
+		t.Errorf("report %+v", r)
+	}
+}
+
+// A second revocation of a subject that has no record is noticed, although the first one has.
+func TestAuditCheckOfASecondRevocation(t *testing.T) {
+	store, lines := audited(t)
+	l, err := revocation.Open(t.Context(), store, revlogtest.Secrets(1), revocation.Config{Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for before := uint64(0); before == 0; { // a later moment
+		got, err := l.Revoke(t.Context(), revocation.Subject("user0"), revocation.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Changed {
+			before++
+		}
+	}
+	if r := checked(t, store, strings.Join(lines, "")); r.Unexplained.Count != 1 || r.Again != 0 {
+		t.Errorf("report %+v", r)
+	}
+}
+
+// A revocation that waited for the store comes later, and its record explains it. So do records of the
+// list that was lost, if replicas write its revocations back.
+func TestAuditCheckOfLateEntries(t *testing.T) {
+	store, lines := audited(t)
+	r, err := audit.Parse([]byte(lines[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting := fmt.Sprintf(`{"time":"2026-01-01T00:00:00Z","msg":"wafer audit","action":"revoke","target":{"scope":"subject","tag":%q},"error":"no answer"}`+"\n", r.Target.Tag)
+	if got := checked(t, store, waiting+strings.Join(lines[1:], "")); got.Unexplained.Count != 0 || got.Again != 1 || got.Waiting != 1 {
+		t.Errorf("report %+v", got)
+	}
+	other := strings.Replace(lines[0], r.List, strings.Repeat("0", 32), 1)
+	if got := checked(t, store, other+strings.Join(lines[1:], "")); got.Unexplained.Count != 0 || got.Again != 1 || got.Elsewhere != 1 {
+		t.Errorf("report %+v", got)
+	}
+}
+
+func tagIn(line string) string   { return valueIn(line, `"tag":"`, 32) }
+func chainIn(line string) string { return valueIn(line, `"chain":"`, 16) }
+
+func valueIn(line, name string, n int) string {
+	_, rest, _ := strings.Cut(line, name)
+	return rest[:n]
+}
+
+// A file may hold anything. The counts of the report fit each other.
+func FuzzAuditCheck(f *testing.F) {
+	store, lines := audited(f)
+	good := strings.Join(lines, "")
+	f.Add([]byte(good))
+	f.Add([]byte(good[:200] + "\n" + good))
+	f.Add([]byte(strings.ReplaceAll(good, `"changed":true`, `"changed":false`)))
+	f.Add([]byte("{}\n\x00\n" + strings.Repeat("9", 70000)))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		r := checked(t, store, string(file))
+		if r.Entries != 5 || r.Explained+r.Again+r.Unexplained.Count != r.Entries || len(r.Unreadable.First) > mostFindings {
+			t.Errorf("report %+v", r)
+		}
+	})
+}
