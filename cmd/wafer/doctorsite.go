@@ -128,13 +128,27 @@ func (s *site) examine(ctx context.Context) ([]redisstore.Finding, error) {
 	if len(cookies) > 0 {
 		s.examineCaching(answer)
 	}
-	if s.cookie != "" {
-		cookies = append([]string{s.cookie}, cookies...)
-	}
-	if len(cookies) > 0 {
+	if cookies = replaced(s.cookie, cookies); len(cookies) > 0 {
 		return s.findings, s.examineSession(ctx, strings.Join(cookies, "; "))
 	}
 	return s.findings, nil
+}
+
+// replaced returns the cookies of a Cookie header after an answer set some, as a browser keeps them: a
+// new one takes the place of the one that had its name.
+func replaced(header string, set []string) (all []string) {
+	names := map[string]bool{}
+	for _, pair := range set {
+		name, _, _ := strings.Cut(pair, "=")
+		names[name] = true
+	}
+	for pair := range strings.SplitSeq(header, ";") {
+		pair = strings.TrimSpace(pair)
+		if name, _, _ := strings.Cut(pair, "="); pair != "" && !names[name] {
+			all = append(all, pair)
+		}
+	}
+	return append(all, set...)
 }
 
 func (s *site) ask(ctx context.Context, method string, u *url.URL, form, cookie string) (*http.Response, error) {
@@ -156,8 +170,10 @@ func (s *site) ask(ctx context.Context, method string, u *url.URL, form, cookie 
 		return nil, fmt.Errorf("%s does not answer: %w", withoutQuery(u), err)
 	}
 	defer answer.Body.Close()
-	_, err = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<20))
-	return answer, err
+	if _, err := io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<20)); err != nil {
+		return nil, fmt.Errorf("%s answers %d, and then breaks off: %w", withoutQuery(u), answer.StatusCode, err)
+	}
+	return answer, nil
 }
 
 // examineTransport checks https, HSTS and the clock of the server.

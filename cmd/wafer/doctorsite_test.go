@@ -166,6 +166,42 @@ func TestDoctorFindsWhatAProxySpoils(t *testing.T) {
 	}
 }
 
+// A login that replaces the session of --cookie-file is followed as a browser follows it.
+func TestDoctorReplacesCookies(t *testing.T) {
+	shop := newShop(t, httpmw.Config{}, nil)
+	dir := t.TempDir()
+	f := siteFlags{url: shop.URL + "/login", page: shop.URL + "/account", formFile: filepath.Join(dir, "form"), cookieFile: filepath.Join(dir, "cookie")}
+	header := "Cookie: theme=light"
+	for range 2 {
+		for name, text := range map[string]string{f.formFile: "user=ada&password=secret", f.cookieFile: header} {
+			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := f.site()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.client.Transport = shop.Client().Transport
+		answer, err := s.ask(t.Context(), http.MethodPost, s.url, s.form, s.cookie)
+		if err != nil {
+			t.Fatal(err)
+		}
+		header = strings.Join(replaced(s.cookie, s.examineCookies(answer)), "; ")
+		if err := s.examineSession(t.Context(), header); err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range s.findings {
+			if x.Level != redisstore.Good {
+				t.Errorf("%v %s: %s", x.Level, x.Check, x.Message)
+			}
+		}
+		if !strings.HasPrefix(header, "theme=light; ") || strings.Count(header, "__Host-Http-session=") != 1 {
+			t.Errorf("%d cookies go to the page", strings.Count(header, "=")) // without their values
+		}
+	}
+}
+
 func TestDoctorOfWeakerConfigs(t *testing.T) {
 	for what, row := range map[string]struct {
 		config httpmw.Config
