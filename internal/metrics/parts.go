@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/adopt"
@@ -49,23 +50,27 @@ func (p Parts) Checked() (Parts, error) {
 		return p, errors.New("Parts is empty: nothing to collect from")
 	}
 	for app, m := range p.Apps {
-		if app == "" || m == nil {
-			return p, errors.New("Parts.Apps has an empty name or a nil manager")
+		if !labels(app) || m == nil {
+			return p, errors.New("Parts.Apps has a nil manager, or a name that is empty or not UTF-8")
 		}
 	}
 	for from, m := range p.Movers {
-		if from == "" || m == nil {
-			return p, errors.New("Parts.Movers has an empty name or a nil mover")
+		if !labels(from) || m == nil {
+			return p, errors.New("Parts.Movers has a nil mover, or a name that is empty or not UTF-8")
 		}
 	}
 	for provider, r := range p.Receivers {
-		if provider == "" || r == nil {
-			return p, errors.New("Parts.Receivers has an empty name or a nil receiver")
+		if !labels(provider) || r == nil {
+			return p, errors.New("Parts.Receivers has a nil receiver, or a name that is empty or not UTF-8")
 		}
 	}
 	p.Apps, p.Movers, p.Receivers = maps.Clone(p.Apps), maps.Clone(p.Movers), maps.Clone(p.Receivers)
 	return p, nil
 }
+
+// labels reports whether name can be the value of a label. Prometheus' client panics at one that is not
+// UTF-8, at each scrape.
+func labels(name string) bool { return name != "" && utf8.ValidString(name) }
 
 // Metrics returns the metrics that p has.
 func (p Parts) Metrics() []*Metric {

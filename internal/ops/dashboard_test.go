@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -89,8 +88,8 @@ func sectionOf(m *metrics.Metric) string {
 	return "Revocation list"
 }
 
-// unixTime matches metrics that are times and not durations.
-var unixTime = regexp.MustCompile(`_(since|until)_seconds$`)
+// unixTime reports whether the values of m are times and not durations.
+func unixTime(m *metrics.Metric) bool { return strings.Contains(m.Help, "in Unix time") }
 
 func panelOf(m *metrics.Metric) panel {
 	name := m.Prometheus()
@@ -109,7 +108,7 @@ func panelOf(m *metrics.Metric) panel {
 	default:
 		labels := append([]string{"instance"}, m.Labels...)
 		expr := fmt.Sprintf(`max by (%s) (%s{%s})`, strings.Join(labels, ", "), name, chosen)
-		if unixTime.MatchString(name) {
+		if unixTime(m) {
 			expr = "1000 * (" + expr + " > 0)"
 		}
 		p.queries = []query{{expr, legend(labels)}}
@@ -123,7 +122,7 @@ func unitOf(m *metrics.Metric) string {
 	switch {
 	case m.Kind == metrics.Counter:
 		return "cps"
-	case unixTime.MatchString(m.Prometheus()):
+	case unixTime(m):
 		return "dateTimeFromNow"
 	}
 	if unit, ok := map[string]string{"s": "s", "By": "bytes", "1": "percentunit"}[m.Unit]; ok {
