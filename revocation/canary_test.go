@@ -291,3 +291,23 @@ func TestR33CanariesCanBeTurnedOff(t *testing.T) {
 		})
 	}
 }
+
+// R32: a canary without a proof is counted once, like any other entry.
+func TestR33AForgedCanaryIsOneForgery(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		memory := revlog.NewMemory()
+		l := openWith(t, memory, revocation.Config{NoCanary: true})
+		time.Sleep(time.Second)
+		forged := revlog.Assertion{
+			Scope: revlog.ScopeSubject, Tag: revlog.Tag{1}, W: 1, Version: revlog.EntryVersion, Effect: revlog.EndSessions,
+			Params: revlog.CanaryParams, Limit: 1, MAC: [8]byte{1},
+		}
+		if _, err := memory.Write(t.Context(), revlog.Append{List: l.Replica().ListID(), Assertions: []revlog.Assertion{forged}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if s := l.Stats(); s.Anomalies["forged"] != 1 || s.Enforced.Count != 0 {
+			t.Errorf("counted %v, and measured %d", s.Anomalies, s.Enforced.Count)
+		}
+	})
+}

@@ -85,11 +85,11 @@ func (l *Replica) patience() int64 {
 // has them, and p is the page that brought them.
 func (l *Replica) heeds(v *view, p revlog.Page, entries []revlog.Entry) {
 	for _, e := range entries {
-		if !e.Canary() || !l.proven(e) {
+		if !e.Canary() {
 			continue
 		}
 		k := l.tags.canaryOf(v.head.ID)
-		if e.Key() != k {
+		if e.Key() != k || l.check(e) != genuine {
 			continue
 		}
 		now := time.Now()

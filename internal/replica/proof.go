@@ -31,21 +31,31 @@ const (
 	unknown // this release does not understand it
 )
 
-// proofOf verifies e. It counts and logs an entry that is not genuine.
-func (l *Replica) proofOf(e revlog.Entry) proof {
+// check verifies e.
+func (l *Replica) check(e revlog.Entry) proof {
 	switch {
 	case e.MAC != l.tags.entryMAC(e) || e.W > e.Limit:
-		l.counters.anomalies.add("forged")
-		l.seldom(slog.LevelError, "revocation: ignored a revocation in the store whose proof is wrong: find out what writes to the store without the list key",
-			"store", l.where(), "scope", e.Scope)
 		return forged
 	case !e.Understood():
-		l.counters.anomalies.add("unknown")
-		l.seldom(slog.LevelWarn, "revocation: the store holds a revocation of a kind that needs a newer release: sessions that it may apply to are looked up in the store, or get 503; upgrade this process",
-			"store", l.where(), "scope", e.Scope, "version", e.Version, "effect", e.Effect)
 		return unknown
 	}
 	return genuine
+}
+
+// proofOf is check for an entry that was just read: it counts and logs one that is not genuine.
+func (l *Replica) proofOf(e revlog.Entry) proof {
+	is := l.check(e)
+	switch is {
+	case forged:
+		l.counters.anomalies.add("forged")
+		l.seldom(slog.LevelError, "revocation: ignored a revocation in the store whose proof is wrong: find out what writes to the store without the list key",
+			"store", l.where(), "scope", e.Scope)
+	case unknown:
+		l.counters.anomalies.add("unknown")
+		l.seldom(slog.LevelWarn, "revocation: the store holds a revocation of a kind that needs a newer release: sessions that it may apply to are looked up in the store, or get 503; upgrade this process",
+			"store", l.where(), "scope", e.Scope, "version", e.Version, "effect", e.Effect)
+	}
+	return is
 }
 
 func (l *Replica) proven(e revlog.Entry) bool { return l.proofOf(e) == genuine }
