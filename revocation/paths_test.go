@@ -75,6 +75,16 @@ func TestStatsSayHowSessionsWereDecided(t *testing.T) {
 					t.Errorf("decisions (-want +got):\n%s", diff)
 				}
 				s := l.Stats()
+				var refused, decided uint64
+				for path := range s.Decisions {
+					decided += s.Decisions[path]["refuse"] + s.Decisions[path]["undecided"]
+				}
+				for _, n := range s.Refusals {
+					refused += n
+				}
+				if refused != decided {
+					t.Errorf("%d sessions have a reason and %d were refused or undecided: %v", refused, decided, s.Refusals)
+				}
 				if diff := cmp.Diff(row.hits, s.Hits); row.hits != nil && diff != "" {
 					t.Errorf("hits (-want +got):\n%s", diff)
 				}
@@ -108,8 +118,15 @@ func TestStatsShowWhatIsAcceptedFromAnOldView(t *testing.T) {
 // A sizer is a store that says how much room it takes, or that it does not know.
 type sizer struct {
 	*revlog.Memory
-	asked atomic.Int64
-	fails atomic.Bool
+	asked         atomic.Int64
+	fails, silent atomic.Bool
+}
+
+func (s *sizer) Read(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+	if s.silent.Load() {
+		return revlog.Page{}, errSilent
+	}
+	return s.Memory.Read(ctx, c)
 }
 
 func (s *sizer) Usage(context.Context) (revlog.Usage, error) {
@@ -134,6 +151,13 @@ func TestStoreIsSeldomMeasured(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		if s := l.Stats(); s.StoreUsed != 0 || s.StoreLimit != 0 {
 			t.Errorf("it is not known, and shown as %d of %d", s.StoreUsed, s.StoreLimit)
+		}
+		store.fails.Store(false)
+		time.Sleep(2 * time.Minute)
+		store.silent.Store(true)
+		time.Sleep(2 * time.Minute)
+		if s := l.Stats(); s.StoreUsed != 0 || s.StoreLimit != 0 {
+			t.Errorf("the store is silent, and an old answer is shown: %d of %d", s.StoreUsed, s.StoreLimit)
 		}
 	})
 }

@@ -52,11 +52,11 @@ func (l *Replica) Confirm(ctx context.Context, q *Query) Verdict {
 	v, by := l.confirm(ctx, q, began)
 	l.counters.confirm.Observe(time.Since(began))
 	l.counters.confirmed[by][v.Outcome].Add(1)
-	switch v.Outcome {
-	case Accept:
-		l.census.saw(q)
-	case Refuse:
+	if v.Reason != None {
 		l.counters.refused[v.Reason].Add(1)
+	}
+	if v.Outcome == Accept {
+		l.census.saw(q)
 	}
 	return v
 }

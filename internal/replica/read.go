@@ -28,6 +28,7 @@ func (l *Replica) step(ctx context.Context, now time.Time) {
 			l.told.failed = err
 			l.tell(time.Now())
 		}
+		l.forgetUsage(now)
 		return
 	}
 	l.counters.reads.add("ok")

@@ -51,7 +51,7 @@ type counters struct {
 
 	hit, wrongHit atomic.Uint64 // of a filter, as far as is known
 
-	refused [Silent + 1]atomic.Uint64
+	refused [Silent + 1]atomic.Uint64 // or undecided
 
 	confirms, reads, writes, anomalies tally
 
@@ -79,7 +79,7 @@ func (c *counters) decidedFor(q *Query, v *Verdict, began time.Time) {
 	if n := c.decided[q.Session[0]%uint8(len(c.decided))].n[fresh][v.Outcome].Add(1); n%sampled == 1 {
 		c.decide.Observe(time.Since(began))
 	}
-	if v.Outcome == Refuse {
+	if v.Reason != None {
 		c.refused[v.Reason].Add(1)
 	}
 }

@@ -29,3 +29,10 @@ func (l *Replica) measure(ctx context.Context, now time.Time) {
 	}
 	l.usage.Store(&u)
 }
+
+// forgetUsage forgets an answer that is too old, when the store cannot be asked.
+func (l *Replica) forgetUsage(now time.Time) {
+	if now.Sub(l.measured) >= measureEvery {
+		l.usage.Store(nil)
+	}
+}
