@@ -38,11 +38,11 @@ type Stats struct {
 	// How is "memory": from memory, by a view no older than Within; "frozen": from memory, by an
 	// older view; "cache": by an earlier answer of the store; "store": the store was asked.
 	Decisions map[string]map[string]uint64
-	Refusals  map[string]uint64 // by reason
+	Refusals  map[string]uint64 // sessions refused or undecided, by reason
 	Confirms  map[string]uint64 // "store", "cached", "failed", "crowded"
 	Reads     map[string]uint64 // "ok", "failed"
 	Writes    map[string]uint64 // "ok", "failed"
-	Anomalies map[string]uint64 // "trimmed", "broken", "other_list", "lost", "forged", "unknown", "late", "settled_hit", "settled_miss", "republished", "denied", "clock", "canary", "sketch"
+	Anomalies map[string]uint64 // "trimmed", "broken", "inconsistent", "other_list", "lost", "forged", "unknown", "late", "settled_hit", "settled_miss", "republished", "denied", "clock", "canary", "sketch"
 	// SignedIn says about how many are signed in at all replicas, as of the last minute. See
 	// List.SignedIn.
 	SignedIn revlog.SignedIn
