@@ -18,7 +18,11 @@ func (o *opened) describe(keys [2]string) {
 
 // decide asks the list, which asks the store only if it must.
 func (c *core) decide(ctx context.Context, o *opened) {
+	reached := len(o.asOf) == 0 || c.replica.Reach(ctx, o.asOf)
 	o.verdict = c.replica.Decide(&o.query)
+	if !reached && o.verdict.Outcome != replica.Refuse {
+		o.verdict = replica.Verdict{Reason: replica.Silent} // R35
+	}
 	if o.asked = o.verdict.Outcome == replica.Ask; o.asked {
 		o.verdict = c.replica.Confirm(ctx, &o.query)
 	}

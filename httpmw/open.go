@@ -175,6 +175,7 @@ func (c *core) openIn(ctx context.Context, s *state, o *opened, compact string, 
 	if anonymous {
 		name = c.cookie.anonymous
 	}
+	o.asOf = s.asOf()
 	c.open(ctx, o, compact, name, f, now)
 	if o.tok.ID != (token.ID{}) && listed(&o.tok) == anonymous {
 		*o = opened{why: ErrMalformed}

@@ -66,6 +66,7 @@ type opened struct {
 	sealed  int64 // when the session token itself was sealed, Unix seconds
 	renewed bool  // the Validity is that of a renewal token
 
+	asOf    []string // the receipts that the request brings
 	query   replica.Query
 	asked   bool // the list could not decide from memory
 	verdict replica.Verdict

@@ -58,6 +58,10 @@ type Receipt struct {
 	Fleet  int
 	Took   time.Duration
 	Behind []revlog.Replica
+	// AsOf stands for the moment right after the revocation, for httpmw.SetAsOf and
+	// httpmw.Session.AsOf: whoever brings it is never decided about from before the revocation. It
+	// is no secret, and proves nothing.
+	AsOf string
 }
 
 // Revoke ends every session that t names, as o says. This replica refuses them from the call on. If

@@ -42,7 +42,7 @@ type Stats struct {
 	Confirms  map[string]uint64 // "store", "cached", "failed", "crowded"
 	Reads     map[string]uint64 // "ok", "failed"
 	Writes    map[string]uint64 // "ok", "failed"
-	Anomalies map[string]uint64 // "trimmed", "broken", "inconsistent", "other_list", "lost", "forged", "unknown", "late", "settled_hit", "settled_miss", "republished", "denied", "clock", "canary", "sketch"
+	Anomalies map[string]uint64 // "trimmed", "broken", "inconsistent", "other_list", "lost", "forged", "unknown", "late", "settled_hit", "settled_miss", "republished", "denied", "clock", "canary", "as_of", "sketch"
 	// SignedIn says about how many are signed in at all replicas, as of the last minute. See
 	// List.SignedIn.
 	SignedIn revlog.SignedIn

@@ -48,7 +48,7 @@ var (
 	results  = []string{"ok", "failed"}
 	kinds    = []string{
 		"trimmed", "broken", "inconsistent", "other_list", "lost", "forged", "unknown", "late", "settled_hit", "settled_miss",
-		"republished", "clock", "denied", "canary", "sketch",
+		"republished", "clock", "denied", "canary", "as_of", "sketch",
 	}
 )
 

@@ -93,7 +93,7 @@ func (b *bulk) write(w revlog.Bulk) error {
 	for _, r := range written.Results {
 		b.out.Changed = b.out.Changed || r.Changed
 	}
-	b.out.Position, b.out.Replicas = written.Head.Position().String(), written.Replicas
+	b.out.Position, b.out.Replicas, b.out.AsOf = written.Head.Position().String(), written.Replicas, asOfText(written.Head)
 	b.n += len(w.Assertions)
 	b.counters.acknowledged.Add(uint64(len(w.Assertions)))
 	if b.progress != nil {

@@ -78,6 +78,7 @@ var invisible = map[string]string{
 	"R28": "without it the store is asked: that costs questions, and breaks no promise",
 	"R31": "it is about the key ring beside the list",
 	"R33": "it measures, and decides nothing; the replicas here do write canaries, which no rule may mind",
+	"R35": "no session here brings a receipt; what it leads to is a decision by a later view, or none",
 	"R34": "the registry is beside the log, and no decision uses it",
 }
 

@@ -40,6 +40,7 @@ type Receipt struct {
 	Fleet     int
 	Took      time.Duration
 	Behind    []revlog.Replica
+	AsOf      string
 }
 
 // Revoke is revocation.List.Revoke. It writes the audit record.
@@ -141,7 +142,7 @@ func (l *Replica) receipt(w revlog.Written, upTo bool) (Receipt, error) {
 	done := time.Now()
 	receipt := Receipt{
 		Position: r.Position.String(), Changed: r.Changed, Replicas: w.Replicas,
-		Effective: done.Add(l.Within()), WorstCase: done.Add(l.Grace()),
+		Effective: done.Add(l.Within()), WorstCase: done.Add(l.Grace()), AsOf: asOfText(w.Head),
 	}
 	if upTo {
 		receipt.Ahead = l.aheadOfClock(w.Head.MS, done)
