@@ -51,27 +51,31 @@ or appends to the file of --audit.`,
 		if err := by.check(cmd); err != nil {
 			return err
 		}
-		r := keys.Generate(time.Duration(maxSession))
-		if f.ring.file == "" && f.redis != "" && isTerminal(cmd.ErrOrStderr()) {
-			fmt.Fprintln(cmd.ErrOrStderr(), "Making the ring, and waiting for some seconds, in case a replica has one that this Redis lost …")
-		}
-		store, err := f.create(cmd, r, *asJSON)
-		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("there is a ring %s already. A new ring in its place would log everybody out; 'wafer keys rotate' replaces the key", store)
-		} else if err != nil {
-			return err
-		}
-		by.changed(cmd, audit.Change{What: "new", ID: r.ID(), Added: adminapi.RingOf(r, time.Now()).Without(adminapi.Ring{})})
-		now, out := time.Now(), cmd.OutOrStdout()
-		d := adminapi.RingOf(r, now)
-		if *asJSON {
-			return printJSON(out, d)
-		}
-		fmt.Fprintf(out, "Made the ring %s.\n\n", store)
-		printRing(out, d, now)
-		return nil
+		return f.makeRing(cmd, keys.Generate(time.Duration(maxSession)), &by, *asJSON)
 	}
 	return cmd
+}
+
+// makeRing stores r where there is no ring, and prints it.
+func (f *placeFlags) makeRing(cmd *cobra.Command, r *keys.Ring, by *auditFlags, asJSON bool) error {
+	if f.ring.file == "" && f.redis != "" && isTerminal(cmd.ErrOrStderr()) {
+		fmt.Fprintln(cmd.ErrOrStderr(), "Making the ring, and waiting for some seconds, in case a replica has one that this Redis lost …")
+	}
+	store, err := f.create(cmd, r, asJSON)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("there is a ring %s already. A new ring in its place would log everybody out; 'wafer keys rotate' replaces the key", store)
+	} else if err != nil {
+		return err
+	}
+	now, out := time.Now(), cmd.OutOrStdout()
+	d := adminapi.RingOf(r, now)
+	by.changed(cmd, audit.Change{What: "new", ID: r.ID(), Added: d.Without(adminapi.Ring{})})
+	if asJSON {
+		return printJSON(out, d)
+	}
+	fmt.Fprintf(out, "Made the ring %s.\n\n", store)
+	printRing(out, d, now)
+	return nil
 }
 
 const keepApart = "Made the key encryption key %s. Keep it apart from the ring: anybody who has both can forge every session.\n"

@@ -94,16 +94,9 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	f.listFlags.audit = f.records
-	var options revocation.Options
-	if given(cmd, "before") { // an empty time too, which must not mean all that began until now
-		at, err := time.Parse(time.RFC3339, f.before)
-		if err != nil {
-			return usagef("--before is not a time such as 2026-03-01T12:00:00Z")
-		}
-		if at.Unix() < 0 {
-			return usagef("--before is earlier than 1970; leave it out to revoke all sessions that began until now")
-		}
-		options.Before = at
+	options, err := f.options(cmd)
+	if err != nil {
+		return err
 	}
 	id := ""
 	switch {
@@ -137,6 +130,22 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 		return errors.New("the store has the revocation, and not every replica has confirmed that it refuses")
 	}
 	return nil
+}
+
+// options returns what --before says.
+func (f *revokeFlags) options(cmd *cobra.Command) (o revocation.Options, _ error) {
+	if !given(cmd, "before") { // an empty time is given, too: it must not mean all that began until now
+		return o, nil
+	}
+	at, err := time.Parse(time.RFC3339, f.before)
+	if err != nil {
+		return o, usagef("--before is not a time such as 2026-03-01T12:00:00Z")
+	}
+	if at.Unix() < 0 {
+		return o, usagef("--before is earlier than 1970; leave it out to revoke all sessions that began until now")
+	}
+	o.Before = at
+	return o, nil
 }
 
 func (f *revokeFlags) revoke(cmd *cobra.Command, id string, o revocation.Options) (adminapi.Receipt, error) {
