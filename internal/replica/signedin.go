@@ -68,13 +68,13 @@ func (l *Replica) count(ctx context.Context, now time.Time) {
 		return
 	}
 	c.next = now.Add(countEvery)
-	c.active.forget(now)
-	c.whole.forget(now)
-	if c.whole != c.active {
+	if c.whole != c.active { // first, because an outage may have lasted longer than active reaches
 		for _, s := range c.active.kept {
 			c.whole.at(s.number * int64(shortest) / int64(c.whole.width)).merge(s)
 		}
 	}
+	c.active.forget(now)
+	c.whole.forget(now)
 	if err := l.shareSeen(ctx, now); err == nil {
 		c.heard = now
 	} else if ctx.Err() == nil {

@@ -257,6 +257,22 @@ func TestSignedInIgnoresBadSketches(t *testing.T) {
 	}
 }
 
+// Sessions that a replica accepts while it is cut off count when the store is back.
+func TestSignedInAfterAnOutage(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		c := newCrowd(t, 1, 2*time.Hour)
+		l := c.replicas[0]
+		c.accept(l, 0, 100)
+		c.pass(2 * time.Minute)
+		l.silent.Store(true)
+		time.Sleep(12 * time.Minute)
+		c.accept(l, 100, 200)
+		time.Sleep(8 * time.Minute)
+		c.step()
+		c.want(200, 0)
+	})
+}
+
 // Without the store a replica knows what it saw itself. At says how old the rest is.
 func TestSignedInWithoutStore(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
