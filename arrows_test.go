@@ -94,7 +94,7 @@ var outside = map[string][]string{
 	"github.com/hashicorp/golang-lru/v2":  {"internal/replica"},
 	"github.com/lestrrat-go/jwx/v3":       {"httpmw/backchannel"},
 	"github.com/prometheus/client_golang": {"httpmw/prom", "cmd/wafer/internal/demo", "internal/ops"},
-	"github.com/prometheus/client_model":  {"httpmw/prom"},
+	"github.com/prometheus/client_model":  {"httpmw/prom", "internal/ops"},
 	"go.opentelemetry.io/otel":            {"httpmw/otel"},
 	"go.opentelemetry.io/otel/metric":     {"httpmw/otel"},
 	"github.com/redis/go-redis/v9":        {"keys/rediskeys", "revocation/redisstore", "internal/rediscluster", "internal/redislog", ""},

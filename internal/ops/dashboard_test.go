@@ -177,10 +177,20 @@ func TestDashboardUsesMetricsThatExist(t *testing.T) {
 
 type object = map[string]any
 
+// source is the Prometheus that is chosen at the top of the dashboard.
+var source = object{"type": "prometheus", "uid": "${datasource}"}
+
+// variable returns a choice at the top of the dashboard.
+func variable(name, label, query string) object {
+	return object{
+		"name": name, "label": label, "type": "query", "datasource": source, "query": query, "refresh": 2, "multi": true, "includeAll": true,
+		"allValue": ".*", "current": object{"text": "All", "value": "$__all"}, "sort": 1,
+	}
+}
+
 // dashboard returns the dashboard as Grafana imports it.
 func dashboard(t *testing.T) []byte {
 	t.Helper()
-	source := object{"type": "prometheus", "uid": "${datasource}"}
 	var panels []object
 	id, y := 0, 0
 	place := func(x, w, h int) object { id++; return object{"x": x, "y": y, "w": w, "h": h} }
@@ -204,12 +214,6 @@ func dashboard(t *testing.T) []byte {
 		}
 		if len(s.panels) == 0 {
 			t.Errorf("section %d has no panels", i)
-		}
-	}
-	variable := func(name, label, query string) object {
-		return object{
-			"name": name, "label": label, "type": "query", "datasource": source, "query": query, "refresh": 2, "multi": true, "includeAll": true,
-			"allValue": ".*", "current": object{"text": "All", "value": "$__all"}, "sort": 1,
 		}
 	}
 	all := object{

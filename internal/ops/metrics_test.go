@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/adopt"
@@ -68,16 +69,7 @@ func scraped(t *testing.T) known {
 	}
 	all := known{}
 	for _, f := range families {
-		labels := map[string]map[string]bool{}
-		for _, m := range f.GetMetric() {
-			for _, l := range m.GetLabel() {
-				if labels[l.GetName()] == nil {
-					labels[l.GetName()] = map[string]bool{}
-				}
-				labels[l.GetName()][l.GetValue()] = true
-			}
-		}
-		all[f.GetName()] = labels
+		all[f.GetName()] = labelsOf(f)
 	}
 	for _, m := range metrics.All() { // those without a value yet
 		if all[m.Prometheus()] == nil {
@@ -88,6 +80,20 @@ func scraped(t *testing.T) known {
 		t.Fatalf("only %d metrics found", len(all))
 	}
 	return all
+}
+
+// labelsOf returns the labels of a metric with their values.
+func labelsOf(f *dto.MetricFamily) map[string]map[string]bool {
+	labels := map[string]map[string]bool{}
+	for _, m := range f.GetMetric() {
+		for _, l := range m.GetLabel() {
+			if labels[l.GetName()] == nil {
+				labels[l.GetName()] = map[string]bool{}
+			}
+			labels[l.GetName()][l.GetValue()] = true
+		}
+	}
+	return labels
 }
 
 var (

@@ -66,13 +66,30 @@ func serveApp(encoded string) error {
 		return err
 	}
 	defer list.Close()
-	sessions, err := httpmw.New[struct{}](ring, list, httpmw.Config{App: "booting", InsecureHTTP: true})
+	handler, err := routes(ring, list)
 	if err != nil {
 		return err
 	}
-	metrics, err := wafer.New(wafer.Parts{Apps: map[string]wafer.Manager{"booting": sessions}, List: list, Keys: ring})
+	listener, err := net.Listen("tcp", s.Addr)
 	if err != nil {
 		return err
+	}
+	server := &http.Server{Handler: handler}
+	go server.Serve(listener)
+	fmt.Println(listener.Addr())
+	io.Copy(io.Discard, os.Stdin)
+	return server.Shutdown(ctx)
+}
+
+// routes are what the application serves.
+func routes(ring keys.Source, list *revocation.List) (http.Handler, error) {
+	sessions, err := httpmw.New[struct{}](ring, list, httpmw.Config{App: "booting", InsecureHTTP: true})
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := wafer.New(wafer.Parts{Apps: map[string]wafer.Manager{"booting": sessions}, List: list, Keys: ring})
+	if err != nil {
+		return nil, err
 	}
 	registry := prom.NewRegistry()
 	registry.MustRegister(metrics)
@@ -84,13 +101,5 @@ func serveApp(encoded string) error {
 		}
 	})
 	mux.Handle("GET /api/session", sessions.Require(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
-	listener, err := net.Listen("tcp", s.Addr)
-	if err != nil {
-		return err
-	}
-	server := &http.Server{Handler: sessions.Handler(mux)}
-	go server.Serve(listener)
-	fmt.Println(listener.Addr())
-	io.Copy(io.Discard, os.Stdin)
-	return server.Shutdown(ctx)
+	return sessions.Handler(mux), nil
 }

@@ -7,12 +7,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
+	"slices"
 	"testing"
 )
 
-// A sum is what an alert makes of some series, by the rules as they are in production. Series have a
-// value each minute, as promtool writes them: 0+15x60 begins with 0 and grows by 15, 60 times.
+// A sum is what an alert makes of some series, by the rules as they are in production. Series are as
+// promtool writes them: 0+15x60 begins with 0 and grows by 15, 60 times. There is a value every minute,
+// every 10 minutes if it takes hours, and every 12 hours if it takes days.
 type sum struct {
 	alert  string
 	what   string
@@ -36,7 +37,7 @@ func undecided(accepted, undecided string) []string {
 	return []string{
 		of("wafer_sessions_accepted_total", `app="web"`, accepted),
 		of("wafer_sessions_refused_total", `app="web",reason="undecided"`, undecided),
-		of("wafer_sessions_refused_total", `app="web",reason="tampered"`, "0+100000x600"), // somebody's noise counts for nothing
+		of("wafer_sessions_refused_total", `app="web",reason="tampered"`, "0+100000x90"), // somebody's noise counts for nothing
 	}
 }
 
@@ -63,65 +64,69 @@ func state(alert, name string, soon, late string) []sum {
 	}
 }
 
-func sums() (all []sum) {
-	for _, some := range [][]sum{
-		{
-			{"WaferUndecidedBurnsFast", "1.5 % for an hour", undecided("0+985x90", "0+15x90"), "80m", true},
-			{"WaferUndecidedBurnsFast", "1.4 % for an hour", undecided("0+986x90", "0+14x90"), "80m", false},
-			{"WaferUndecidedBurnsFast", "all for two minutes", undecided("0+985x60 59100x2 59100+985x30", "0x60 985x1 1970x30"), "62m", true},
-			{"WaferUndecidedBurnsFast", "it ended six minutes ago", undecided("0+985x90", "0+15x60 900x30"), "67m", false},
-			{"WaferUndecidedBurnsFast", "a small site with three", undecided("0+1x90", "0x20 1x30 2x10 3x30"), "62m", false},
-			{"WaferUndecidedBurnsSlowly", "0.7 % for hours", undecided("0+993x600", "0+7x600"), "8h", true},
-			{"WaferUndecidedBurnsSlowly", "0.5 % for hours", undecided("0+995x600", "0+5x600"), "8h", false},
-			{"WaferUndecidedBurnsSlowly", "it ended half an hour ago", undecided("0+993x600", "0+7x480 3360x120"), "512m", false},
-			{"WaferEnforceBurnsFast", "1.5 % for an hour", enforced("2", "0+985x90", "0+1000x90"), "80m", true},
-			{"WaferEnforceBurnsFast", "as other versions of Prometheus write it", enforced("2.0", "0+985x90", "0+1000x90"), "80m", true},
-			{"WaferEnforceBurnsFast", "1.4 % for an hour", enforced("2", "0+986x90", "0+1000x90"), "80m", false},
-			{"WaferEnforceBurnsFast", "it ended six minutes ago", enforced("2", "0+985x60 59100+1000x30", "0+1000x90"), "67m", false},
-			{"WaferEnforceBurnsSlowly", "0.7 % for hours", enforced("2", "0+993x600", "0+1000x600"), "8h", true},
-			{"WaferEnforceBurnsSlowly", "0.5 % for hours", enforced("2", "0+995x600", "0+1000x600"), "8h", false},
-			{"WaferEnforceUnmeasured", "for a quarter of an hour", enforced("2", "9x60", "9x60"), "16m", true},
-			{"WaferEnforceUnmeasured", "for ten minutes", enforced("2", "0+1x5 5x60", "0+1x5 5x60"), "14m", false},
-			{"WaferNotScraped", "no series for five minutes", []string{of("other", "", "1x60")}, "6m", true},
-			{"WaferNotScraped", "one replica", []string{of("wafer_list_state", `state="synced"`, "1x60")}, "6m", false},
-			{"WaferGraceEnds", "16 minutes", []string{of("wafer_list_age_seconds", "", "0+60x60")}, "16m", true},
-			{"WaferGraceEnds", "15 minutes", []string{of("wafer_list_age_seconds", "", "0+60x60")}, "15m", false},
-			{"WaferRevocationsWait", "for a minute", waiting("0 1x60", "0+1x60"), "5m", true},
-			{"WaferRevocationsWait", "on their way to a store that takes them", waiting("1x60", "3x60"), "5m", false},
-			{"WaferRevocationsWait", "arrived", waiting("1x5 0x60", "0+1x60"), "7m", false},
-			{"WaferReleaseTooOld", "for half an hour", []string{of("wafer_list_anomalies_total", `kind="unknown"`, "0+1x60")}, "35m", true},
-			{"WaferReleaseTooOld", "during a deployment", []string{of("wafer_list_anomalies_total", `kind="unknown"`, "0+1x15 15x60")}, "20m", false},
-			{"WaferStoreSlow", "2 % take half a second", slow(`0+98x60`), "11m", true},
-			{"WaferStoreSlow", "0.5 % take half a second", slow(`0+99.5x60`), "11m", false},
-			{"WaferStoreNearlyFull", "81 %", full(81), "6m", true},
-			{"WaferStoreNearlyFull", "79 %", full(79), "6m", false},
-			{"WaferProcessPauses", "four in ten minutes", []string{of("wafer_list_pauses_total", "", "0x5 1 2 3 4x60")}, "14m", true},
-			{"WaferProcessPauses", "one", []string{of("wafer_list_pauses_total", "", once1)}, "14m", false},
-			{"WaferNothingSeals", "none seals", []string{of("wafer_ring_keys", `state="sealing"`, "1 0x60")}, "3m", true},
-			{"WaferNothingSeals", "one seals", []string{of("wafer_ring_keys", `state="sealing"`, "1x60")}, "3m", false},
-			{"WaferKeyHalfSpent", "49 % left", []string{of("wafer_key_budget_left_ratio", `kid="k"`, "0.49x9")}, "1m", true},
-			{"WaferKeyHalfSpent", "51 % left", []string{of("wafer_key_budget_left_ratio", `kid="k"`, "0.51x9")}, "1m", false},
-			{"WaferKeyHalfSpent", "two processes with a file", spent("1.1e9"), "1m", true},
-			{"WaferKeyHalfSpent", "two processes that sealed less", spent("1.0e9"), "1m", false},
-			{"WaferRingsDiffer", "one replica lacks a key", rings("", "1x60"), "20m", true},
-			{"WaferRingsDiffer", "one replica is late", rings("_x10 1x60", "1x60"), "14m", false},
-			{"WaferRingsDiffer", "all have it", rings("1x60", "1x60"), "20m", false},
-			{"WaferRingNotRotated", "since 33 days", []string{of("wafer_ring_sealing_since_seconds", "", "1x100")}, "33d", true},
-			{"WaferRingNotRotated", "since 31 days", []string{of("wafer_ring_sealing_since_seconds", "", "1x100")}, "31d", false},
-			{"WaferRingNotRotated", "no key seals", []string{of("wafer_ring_sealing_since_seconds", "", "0x100")}, "33d", false},
-			{"WaferSessionsLost", "one", []string{of("wafer_sessions_refused_total", `app="web",reason="list_lost"`, once1)}, "7m", true},
-			{"WaferSessionsLost", "another reason", []string{of("wafer_sessions_refused_total", `app="web",reason="tampered"`, once1)}, "7m", false},
-			{"WaferKeyLeaked", "out of bounds", []string{of("wafer_sessions_refused_total", `app="web",reason="out_of_bounds"`, once1)}, "7m", true},
-			{"WaferKeyLeaked", "a wrong tag", []string{of("wafer_subject_tags_corrected_total", `app="web"`, once1)}, "7m", true},
-			{"WaferKeyLeaked", "tampered", []string{of("wafer_sessions_refused_total", `app="web",reason="tampered"`, once1)}, "7m", false},
-			{"WaferCookiesDoNotOpen", "6 of 100", closed("0+6x60", "0+100x60"), "20m", true},
-			{"WaferCookiesDoNotOpen", "4 of 100", closed("0+4x60", "0+100x60"), "20m", false},
-			{"WaferCookiesDoNotOpen", "few on a small site", closed("0+1x60", "0+1x60"), "20m", false},
-			{"WaferMovesFail", "6 for 100", moves("0+6x60", "0+100x60"), "20m", true},
-			{"WaferMovesFail", "4 for 100", moves("0+4x60", "0+100x60"), "20m", false},
-			{"WaferBackchannelFails", "for a quarter of an hour", logouts("0+1x60"), "18m", true},
-			{"WaferBackchannelFails", "for five minutes", logouts("0+1x5 5x60"), "18m", false},
-		},
+// special are the alerts that are neither for a state nor for a single event.
+var special = []sum{
+	{"WaferUndecidedBurnsFast", "1.5 % for an hour", undecided("0+985x90", "0+15x90"), "80m", true},
+	{"WaferUndecidedBurnsFast", "1.4 % for an hour", undecided("0+986x90", "0+14x90"), "80m", false},
+	{"WaferUndecidedBurnsFast", "all for two minutes", undecided("0+985x60 59100x2 59100+985x30", "0x60 985x1 1970x30"), "62m", true},
+	{"WaferUndecidedBurnsFast", "it ended six minutes ago", undecided("0+985x90", "0+15x60 900x30"), "67m", false},
+	{"WaferUndecidedBurnsFast", "a small site with three", undecided("0+1x90", "0x20 1x30 2x10 3x30"), "62m", false},
+	{"WaferUndecidedBurnsSlowly", "0.7 % for hours", undecided("0+993x60", "0+7x60"), "8h", true},
+	{"WaferUndecidedBurnsSlowly", "0.5 % for hours", undecided("0+995x60", "0+5x60"), "8h", false},
+	{"WaferUndecidedBurnsSlowly", "it ended an hour ago", undecided("0+993x60", "0+7x48 336x12"), "9h", false},
+	{"WaferEnforceBurnsFast", "1.5 % for an hour", enforced("2", "0+985x90", "0+1000x90"), "80m", true},
+	{"WaferEnforceBurnsFast", "as other versions of Prometheus write it", enforced("2.0", "0+985x90", "0+1000x90"), "80m", true},
+	{"WaferEnforceBurnsFast", "1.4 % for an hour", enforced("2", "0+986x90", "0+1000x90"), "80m", false},
+	{"WaferEnforceBurnsFast", "it ended six minutes ago", enforced("2", "0+985x60 59100+1000x30", "0+1000x90"), "67m", false},
+	{"WaferEnforceBurnsSlowly", "0.7 % for hours", enforced("2", "0+993x60", "0+1000x60"), "8h", true},
+	{"WaferEnforceBurnsSlowly", "0.5 % for hours", enforced("2", "0+995x60", "0+1000x60"), "8h", false},
+	{"WaferEnforceUnmeasured", "for a quarter of an hour", append(enforced("2", "9x60", "9x60"), of("wafer_list_state", `state="synced"`, "1x60")), "16m", true},
+	{"WaferEnforceUnmeasured", "for nine minutes", append(enforced("2", "0+1x5 5x60", "0+1x5 5x60"), of("wafer_list_state", `state="synced"`, "1x60")), "14m", false},
+	{"WaferEnforceUnmeasured", "without a list", append(enforced("2", "0x60", "0x60"), of("wafer_list_state", `state="synced"`, "0x60")), "16m", false},
+	{"WaferNotScraped", "no series for five minutes", []string{of("other", "", "1x60")}, "6m", true},
+	{"WaferNotScraped", "one replica", []string{of("wafer_list_state", `state="synced"`, "1x60")}, "6m", false},
+	{"WaferGraceEnds", "16 minutes", []string{of("wafer_list_age_seconds", "", "0+60x60")}, "16m", true},
+	{"WaferGraceEnds", "15 minutes", []string{of("wafer_list_age_seconds", "", "0+60x60")}, "15m", false},
+	{"WaferRevocationsWait", "for a minute", waiting("0 1x60", "0+1x60"), "5m", true},
+	{"WaferRevocationsWait", "on their way to a store that takes them", waiting("1x60", "3x60"), "5m", false},
+	{"WaferRevocationsWait", "arrived", waiting("1x5 0x60", "0+1x60"), "7m", false},
+	{"WaferReleaseTooOld", "for half an hour", []string{of("wafer_list_anomalies_total", `kind="unknown"`, "0+1x60")}, "35m", true},
+	{"WaferReleaseTooOld", "during a deployment", []string{of("wafer_list_anomalies_total", `kind="unknown"`, "0+1x15 15x60")}, "20m", false},
+	{"WaferStoreSlow", "2 % take half a second", slow(`0+98x60`), "11m", true},
+	{"WaferStoreSlow", "0.5 % take half a second", slow(`0+99.5x60`), "11m", false},
+	{"WaferStoreNearlyFull", "81 %", full(81), "6m", true},
+	{"WaferStoreNearlyFull", "79 %", full(79), "6m", false},
+	{"WaferProcessPauses", "four in ten minutes", []string{of("wafer_list_pauses_total", "", "0x5 1 2 3 4x60")}, "14m", true},
+	{"WaferProcessPauses", "one", []string{of("wafer_list_pauses_total", "", once1)}, "14m", false},
+	{"WaferNothingSeals", "none seals", []string{of("wafer_ring_keys", `state="sealing"`, "1 0x60")}, "3m", true},
+	{"WaferNothingSeals", "one seals", []string{of("wafer_ring_keys", `state="sealing"`, "1x60")}, "3m", false},
+	{"WaferKeyHalfSpent", "49 % left", []string{of("wafer_key_budget_left_ratio", `kid="k"`, "0.49x9")}, "1m", true},
+	{"WaferKeyHalfSpent", "51 % left", []string{of("wafer_key_budget_left_ratio", `kid="k"`, "0.51x9")}, "1m", false},
+	{"WaferKeyHalfSpent", "two processes with a file", spent("1.1e9"), "1m", true},
+	{"WaferKeyHalfSpent", "two processes that sealed less", spent("1.0e9"), "1m", false},
+	{"WaferRingsDiffer", "one replica lacks a key", rings("", "1x60"), "20m", true},
+	{"WaferRingsDiffer", "one replica is late", rings("_x10 1x60", "1x60"), "14m", false},
+	{"WaferRingsDiffer", "all have it", rings("1x60", "1x60"), "20m", false},
+	{"WaferRingNotRotated", "since 33 days", []string{of("wafer_ring_sealing_since_seconds", "", "1x100")}, "33d", true},
+	{"WaferRingNotRotated", "since 31 days", []string{of("wafer_ring_sealing_since_seconds", "", "1x100")}, "31d", false},
+	{"WaferRingNotRotated", "no key seals", []string{of("wafer_ring_sealing_since_seconds", "", "0x100")}, "33d", false},
+	{"WaferSessionsLost", "one", []string{of("wafer_sessions_refused_total", `app="web",reason="list_lost"`, once1)}, "7m", true},
+	{"WaferSessionsLost", "another reason", []string{of("wafer_sessions_refused_total", `app="web",reason="tampered"`, once1)}, "7m", false},
+	{"WaferKeyLeaked", "out of bounds", []string{of("wafer_sessions_refused_total", `app="web",reason="out_of_bounds"`, once1)}, "7m", true},
+	{"WaferKeyLeaked", "a wrong tag", []string{of("wafer_subject_tags_corrected_total", `app="web"`, once1)}, "7m", true},
+	{"WaferKeyLeaked", "tampered", []string{of("wafer_sessions_refused_total", `app="web",reason="tampered"`, once1)}, "7m", false},
+	{"WaferCookiesDoNotOpen", "6 of 100", closed("0+6x60", "0+100x60"), "20m", true},
+	{"WaferCookiesDoNotOpen", "4 of 100", closed("0+4x60", "0+100x60"), "20m", false},
+	{"WaferCookiesDoNotOpen", "few on a small site", closed("0+1x60", "0+1x60"), "20m", false},
+	{"WaferMovesFail", "6 for 100", moves("0+6x60", "0+100x60"), "20m", true},
+	{"WaferMovesFail", "4 for 100", moves("0+4x60", "0+100x60"), "20m", false},
+	{"WaferBackchannelFails", "for a quarter of an hour", logouts("0+1x60"), "18m", true},
+	{"WaferBackchannelFails", "for five minutes", logouts("0+1x5 5x60"), "18m", false},
+}
+
+func sums() []sum {
+	return slices.Concat(
+		special,
 		state("WaferReplicaCutOff", "cut_off", "1m", "2m"),
 		state("WaferReplicaStale", "stale", "5m", "6m"),
 		state("WaferReplicaBooting", "booting", "5m", "6m"),
@@ -137,10 +142,7 @@ func sums() (all []sum) {
 		grew("WaferFailover", "wafer_list_terms_total", "", "")[:3],
 		grew("WaferSealsRefused", "wafer_seals_refused_total", `app="web",reason="spent"`, "")[:3],
 		grew("WaferClockBehind", "wafer_seals_early_total", `app="web"`, "")[:3],
-	} {
-		all = append(all, some...)
-	}
-	return all
+	)
 }
 
 func waiting(outbox, failed string) []string {
@@ -226,7 +228,10 @@ func TestArithmetic(t *testing.T) {
 			quiet[s.alert] = true
 		}
 		interval := "1m"
-		if strings.HasSuffix(s.at, "d") { // a value every minute would take minutes
+		switch s.at[len(s.at)-1] { // values every minute would take minutes
+		case 'h':
+			interval = "10m"
+		case 'd':
 			interval = "12h"
 		}
 		tests[interval] = append(tests[interval], s.test(interval))
