@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -227,19 +228,19 @@ func TestR34TheRollCostsNothingUnlessCalled(t *testing.T) {
 		memory := revlog.NewMemory()
 		l := crew(t, memory, 1, revocation.Config{})[0]
 		counted := revlogtest.NewFaulty(memory)
-		n := 0
+		var n atomic.Int64
 		counted.Hook(func(h *revlogtest.Hooks) {
 			h.Register = func(ctx context.Context, r revlog.Replica, keep time.Duration) error {
-				n++
+				n.Add(1)
 				return memory.Register(ctx, r, keep)
 			}
 		})
 		crew(t, counted, 1, revocation.Config{})
 		time.Sleep(time.Minute)
-		if n > 1+13 {
+		if n := n.Load(); n > 1+13 {
 			t.Errorf("registered %d times in a minute", n)
 		}
-		before, stop := n, time.Now().Add(10*time.Second)
+		before, stop := n.Load(), time.Now().Add(10*time.Second)
 		done := make(chan struct{}, 50)
 		for range cap(done) {
 			go func() {
@@ -254,7 +255,7 @@ func TestR34TheRollCostsNothingUnlessCalled(t *testing.T) {
 		for range cap(done) {
 			<-done
 		}
-		if n -= before; n > 65 {
+		if n := n.Load() - before; n > 65 {
 			t.Errorf("registered %d times in ten seconds", n)
 		}
 	})
