@@ -53,7 +53,7 @@
 //	not_found     404  the API has no such path
 //	no_key        404  the ring has no such key
 //	method        405  the path does not have this method
-//	busy          409  this replica revokes many already
+//	busy          409  this replica has been revoking many for more than 10 s
 //	pending       409  a new key is waiting already
 //	no_pending    409  no new key is waiting, or it begins to seal within a minute
 //	full          409  the ring holds as many keys as it can
@@ -107,12 +107,12 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
+	"golang.org/x/sync/semaphore"
 )
 
 // MinToken is the shortest token that New accepts, in bytes: 18 random bytes in base64.
@@ -172,7 +172,7 @@ func New(l *revocation.List, k keys.Source, c Config) (http.Handler, error) {
 	case c.Token != "" && distinct(c.Token) < minDistinct:
 		return nil, fmt.Errorf("admin: Config.Token has fewer than %d different bytes; make it from random bytes", minDistinct)
 	}
-	a := &api{list: l, keys: k, authorize: c.Authorize, hosts: hostSet(c.Hosts), audit: audit.Handler(c.Audit, nil)}
+	a := &api{list: l, keys: k, authorize: c.Authorize, hosts: hostSet(c.Hosts), audit: audit.Handler(c.Audit, nil), bulk: semaphore.NewWeighted(1)}
 	if a.authorize == nil {
 		if a.tokens = slices.Clone(c.Tokens); c.Token != "" {
 			a.tokens = []Token{{cmp.Or(c.Actor, "admin"), allRoles, sha256.Sum256([]byte(c.Token))}}
@@ -204,9 +204,9 @@ type api struct {
 	hosts     map[string]bool // nil: loopback
 	csrf      http.CrossOriginProtection
 	audit     slog.Handler
-	bulk      sync.Mutex // held by the one call of revokeMany
-	strangers limiter    // of records of refused strangers
-	denials   limiter    // of records of callers who lack a role
+	bulk      *semaphore.Weighted // held by the one call of revokeMany
+	strangers limiter             // of records of refused strangers
+	denials   limiter             // of records of callers who lack a role
 }
 
 // Format implements [fmt.Formatter]: every verb prints the name of the package.

@@ -30,12 +30,14 @@ const (
 // revokeMany revokes the ids in a body past the log, see [revocation.List.RevokeMany]. The first line of
 // the body is an object, as for POST /revocations without an id, and each other line is an id as a
 // JSON string. The body is read line by line and kept as one piece of memory, of which there is one at
-// a time. Nothing is revoked if a line is wrong.
+// a time; a second call waits for it a little. Nothing is revoked if a line is wrong.
 func (a *api) revokeMany(c *call) (any, error) {
-	if !a.bulk.TryLock() {
+	turn, cancel := context.WithTimeout(c.Context(), timeout)
+	defer cancel()
+	if a.bulk.Acquire(turn, 1) != nil {
 		return nil, refuse(http.StatusConflict, "busy", "This replica revokes many already. Ask again when it is done.")
 	}
-	defer a.bulk.Unlock()
+	defer a.bulk.Release(1)
 	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err != nil || kind != "application/x-ndjson" {
 		return nil, refuse(http.StatusUnsupportedMediaType, "media_type", "The body must be application/x-ndjson.")
 	}
@@ -50,7 +52,7 @@ func (a *api) revokeMany(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bulkTime)
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), bulkTime)
 	defer cancel()
 	got, err := a.list.RevokeMany(ctx, ids.targets, nil)
 	switch {

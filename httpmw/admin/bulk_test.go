@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/wafer-sessions/wafer/audit"
@@ -57,6 +58,20 @@ func TestRevokeMany(t *testing.T) {
 	if last := records[n]; last.Action != audit.RevokeMany || last.Count != n {
 		t.Errorf("record %+v", last)
 	}
+}
+
+// One replica takes one body at a time. Others wait for their turn.
+func TestRevokeManyTakesTurns(t *testing.T) {
+	f := start(t)
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			if got := f.many(fmt.Sprintf("{\"scope\":\"session\"}\n%q\n", sessionID(i))); got.status != http.StatusOK {
+				t.Errorf("call %d: %d %v", i, got.status, got.body)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // An id may hold any character, and each wrong line is named.

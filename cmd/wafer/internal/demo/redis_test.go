@@ -36,10 +36,8 @@ func TestTwoDemosShareARedis(t *testing.T) {
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		status, all := one.admin(http.MethodGet, "/replicas", one.token, "")
 		list, _ := all["replicas"].([]any)
-		if status == http.StatusOK && len(list) == 2*replicas {
-			if text := fmt.Sprint(list); strings.Count(text, "keys:") != 2*replicas {
-				t.Errorf("replicas: %s", text)
-			}
+		// A replica registers before it says which keys it holds.
+		if status == http.StatusOK && len(list) == 2*replicas && strings.Count(fmt.Sprint(list), "keys:") == 2*replicas {
 			break
 		}
 		if time.Now().After(deadline) {
