@@ -1,6 +1,9 @@
 package sketch
 
-import "errors"
+import (
+	"errors"
+	"math"
+)
 
 const (
 	// few is from how many registers on it takes less space to write all of them, at 6 bits each,
@@ -24,9 +27,11 @@ var ErrMalformed = errors.New("sketch: malformed")
 func (s *Sketch) Append(b []byte) []byte {
 	values := make([]uint8, registers) // one moment of s, which others may be changing
 	set := 0
-	for i := range values {
-		if values[i] = s.register(i); values[i] > 0 {
-			set++
+	for w, four := range s.all {
+		for i := w * 4; four != 0; i, four = i+1, four>>8 {
+			if values[i] = uint8(four); values[i] > 0 {
+				set++
+			}
 		}
 	}
 	if set < few {
@@ -94,6 +99,7 @@ func (s *Sketch) parseAll(b []byte) (rest []byte, _ error) {
 	if set < few { // there is a shorter form, and every sketch has one form
 		return nil, ErrMalformed
 	}
+	s.used.Store(math.MaxUint64)
 	return b[size:], nil
 }
 

@@ -22,12 +22,16 @@ const (
 	registers = 1 << precision
 	// most is the highest value of a register.
 	most = 64 - precision + 1
+
+	words = registers / 4 // of four registers each
+	block = words / 64    // words that one bit of Sketch.used stands for
 )
 
 // A Sketch holds, for each of its registers, the longest run of zero bits among the tags that fell
 // into it. The zero value is empty. A Sketch is safe for concurrent use, and must not be copied.
 type Sketch struct {
-	words [registers / 4]atomic.Uint32 // four registers each, the first in the lowest byte
+	words [words]atomic.Uint32 // four registers each, the first in the lowest byte
+	used  atomic.Uint64        // the blocks of words that are not zero, so that a small sketch is read quickly
 }
 
 // Add adds a tag, of which it uses the first 8 bytes. They must look random.
@@ -44,18 +48,30 @@ func (s *Sketch) raise(i int, v uint8) bool {
 		if uint8(old>>shift) >= v {
 			return false
 		}
+		if used := uint64(1) << (i / 4 / block); s.used.Load()&used == 0 {
+			s.used.Or(used)
+		}
 		if w.CompareAndSwap(old, old&^(0xff<<shift)|uint32(v)<<shift) {
 			return true
 		}
 	}
 }
 
-func (s *Sketch) register(i int) uint8 { return uint8(s.words[i/4].Load() >> (i % 4 * 8)) }
+// all ranges over the words that may not be zero, with their place.
+func (s *Sketch) all(yield func(w int, four uint32) bool) {
+	for used := s.used.Load(); used != 0; used &= used - 1 {
+		first := bits.TrailingZeros64(used) * block
+		for w := first; w < first+block; w++ {
+			if !yield(w, s.words[w].Load()) {
+				return
+			}
+		}
+	}
+}
 
 // Merge adds to s every tag of o, and reports whether s lacked any of them.
 func (s *Sketch) Merge(o *Sketch) (grew bool) {
-	for w := range o.words {
-		four := o.words[w].Load()
+	for w, four := range o.all {
 		if four == 0 || four == s.words[w].Load() {
 			continue
 		}
@@ -71,14 +87,13 @@ func (s *Sketch) Merge(o *Sketch) (grew bool) {
 // Estimate returns about how many different tags were added.
 func (s *Sketch) Estimate() int64 {
 	var count [most + 1]float64 // of registers, by their value
-	for w := range s.words {
-		four := s.words[w].Load()
-		if four == 0 {
-			count[0] += 4
-			continue
-		}
-		for i := range 4 {
-			count[uint8(four>>(i*8))]++
+	count[0] = registers
+	for _, four := range s.all {
+		for ; four != 0; four >>= 8 {
+			if v := uint8(four); v != 0 {
+				count[v]++
+				count[0]--
+			}
 		}
 	}
 	const m = float64(registers)
