@@ -79,7 +79,13 @@ func freePort(t testing.TB) string {
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
+// started returns how often the server, or the sentinel, has logged that it has its port.
+func (s *Server) started() int {
+	return strings.Count(s.Log(), "Ready to accept connections") + strings.Count(s.Log(), "Sentinel ID is")
+}
+
 func (s *Server) run() error {
+	before := s.started()
 	cmd := exec.Command("redis-server", s.args...)
 	cmd.Dir = s.Dir
 	if err := cmd.Start(); err != nil {
@@ -91,8 +97,11 @@ func (s *Server) run() error {
 	s.cmd, s.gone = cmd, gone
 	s.mu.Unlock()
 	for deadline := time.Now().Add(startFor); ; {
-		if reply, err := s.Try("PING"); err == nil && (reply == "PONG" || strings.HasPrefix(reply, "NOAUTH")) {
-			return nil
+		// The server of another test may have taken the port, and would answer PING.
+		if s.started() > before {
+			if reply, err := s.Try("PING"); err == nil && (reply == "PONG" || strings.HasPrefix(reply, "NOAUTH")) {
+				return nil
+			}
 		}
 		select {
 		case <-gone:
