@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"internal/nextcheck":           {},
 	"internal/sketch":              {},
 	"internal/apptest":             {},
+	"internal/logtest":             {},
 	"audit":                        {},
 	"internal/adminapi":            {"audit", "keys", "revocation", "revocation/revlog"},
 	"internal/rediscluster":        {},
@@ -79,7 +80,7 @@ var testArrows = map[string][]string{
 }
 
 // allTests may be imported by the tests of every package.
-var allTests = []string{"internal/bubble", "revocation/revlog/revlogtest"}
+var allTests = []string{"internal/bubble", "internal/logtest", "revocation/revlog/revlogtest"}
 
 // noHTTP are the packages that must work without net/http, in their indirect dependencies too.
 var noHTTP = []string{"internal/jwe", "keys", "token", "revocation", "internal/replica", "revocation/boltstore"}

@@ -74,7 +74,7 @@ func TestABudgetThatRunsOut(t *testing.T) {
 		if n := f.Stats(); n.Spared != 5 || n.Unsealed != 5 || n.Spent != 0 || n.Renewed != 1 {
 			t.Errorf("%+v", n)
 		}
-		if n := out.count("level=WARN", "sessions cannot be renewed", "renewals have stopped", "wafer keys rotate --now"); n != 5 {
+		if n := out.Count("level=WARN", "sessions cannot be renewed", "renewals have stopped", "wafer keys rotate --now"); n != 5 {
 			t.Errorf("the log says so %d times in 50 minutes of one request each 10 minutes", n)
 		}
 		if n, err := request(b, set); n != 1 || err != nil { // 4: a change goes on, and extends the session
@@ -103,7 +103,7 @@ func TestABudgetThatRunsOut(t *testing.T) {
 		if n := f.Stats(); n.Spent != 5 {
 			t.Errorf("%+v", n)
 		}
-		if n := out.count("level=ERROR", "no session can begin or change", "has sealed 2^32 times"); n != 1 {
+		if n := out.Count("level=ERROR", "no session can begin or change", "has sealed 2^32 times"); n != 1 {
 			t.Errorf("the log says so %d times in one minute", n)
 		}
 		rotated := must(f.ring.Rotate(time.Now(), keys.Rotation{Immediate: true}))
@@ -134,7 +134,7 @@ func TestATiredKeyIsTold(t *testing.T) {
 				time.Sleep(every)
 			}
 		}
-		told := func() int { return out.count("level=WARN", "wafer keys rotate", f.ring.Keys()[0].ID()) }
+		told := func() int { return out.Count("level=WARN", "wafer keys rotate", f.ring.Keys()[0].ID()) }
 		logins(10, time.Second)
 		if told() != 0 {
 			t.Error("told before the ring could rotate")
@@ -152,7 +152,7 @@ func TestATiredKeyIsTold(t *testing.T) {
 		}
 		ring.ring.Store(must(f.ring.Rotate(time.Now(), keys.Rotation{Immediate: true})))
 		logins(2, time.Hour)
-		if n := out.count("level=WARN", "wafer keys rotate"); n != 1 {
+		if n := out.Count("level=WARN", "wafer keys rotate"); n != 1 {
 			t.Errorf("%d lines, with one about a fresh key", n)
 		}
 	})

@@ -171,7 +171,7 @@ func TestRenewalWithAKeyWhoseTimeHasNotCome(t *testing.T) {
 		if n := other.Stats(); n.Unsealed != 0 || n.Early < 3 {
 			t.Errorf("%d unsealed, %d early", n.Unsealed, n.Early)
 		}
-		if n := out.count("the clock of this machine is behind"); n != 1 {
+		if n := out.Count("the clock of this machine is behind"); n != 1 {
 			t.Errorf("%d warnings", n)
 		}
 	})

@@ -1,7 +1,6 @@
 package httpmw_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -21,6 +19,7 @@ import (
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/logtest"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -28,32 +27,7 @@ import (
 )
 
 // logs collects what is logged.
-type logs struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (l *logs) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.Buffer.Write(b)
-}
-
-// count returns how many lines hold all parts.
-func (l *logs) count(parts ...string) (n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-next:
-	for line := range strings.Lines(l.String()) {
-		for _, p := range parts {
-			if !strings.Contains(line, p) {
-				continue next
-			}
-		}
-		n++
-	}
-	return n
-}
+type logs struct{ logtest.Log }
 
 func (l *logs) logger(level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: level}))
@@ -120,11 +94,11 @@ func TestReasons(t *testing.T) {
 					events[0].Err != row.err || events[0].Request == nil {
 					t.Errorf("events %+v", events)
 				}
-				if n := out.count("session refused", "reason="+reason+"\n"); n != int(before)+1 {
+				if n := out.Count("session refused", "reason="+reason+"\n"); n != int(before)+1 {
 					t.Errorf("%d lines of log", n)
 				}
 				for _, secret := range []string{"ann", b.jar[sessionName]} {
-					if out.count(secret) > 0 {
+					if out.Count(secret) > 0 {
 						t.Errorf("%q is in the log", secret)
 					}
 				}
@@ -178,12 +152,12 @@ func TestWarningsAreRare(t *testing.T) {
 		for range 100 {
 			f.look(b)
 		}
-		if n := out.count("WARN", "reason=tampered"); n != 1 {
+		if n := out.Count("WARN", "reason=tampered"); n != 1 {
 			t.Errorf("%d warnings for 100 refusals", n)
 		}
 		time.Sleep(time.Minute)
 		f.look(b)
-		if n := out.count("WARN", "reason=tampered", "so_far=101"); n != 1 {
+		if n := out.Count("WARN", "reason=tampered", "so_far=101"); n != 1 {
 			t.Errorf("no second warning a minute later:\n%s", out.String())
 		}
 	})
@@ -371,7 +345,7 @@ func TestWarningAboutPlainHTTP(t *testing.T) {
 			if row.warn {
 				want = 1
 			}
-			if got := out.count("InsecureHTTP"); got != want {
+			if got := out.Count("InsecureHTTP"); got != want {
 				t.Errorf("%d warnings, want %d:\n%s", got, want, out.String())
 			}
 		})

@@ -112,7 +112,7 @@ func TestOldRingIsPutBack(t *testing.T) {
 	if n := second.Stats().Unsealable; n != 3 {
 		t.Errorf("%d counted, want 3", n)
 	}
-	if n := out.count("level=ERROR", "wafer keys rotate --now", leaked.ID()); n != 1 {
+	if n := out.Count("level=ERROR", "wafer keys rotate --now", leaked.ID()); n != 1 {
 		t.Errorf("%d errors in the log, want 1 a minute", n)
 	}
 
@@ -169,7 +169,7 @@ func TestSealingKeyIsRevoked(t *testing.T) {
 		if n := f.Stats(); n.Unsealed != 1 || n.Unsealable != 5 {
 			t.Errorf("%d renewals not sealed, %d not sealed in all", n.Unsealed, n.Unsealable)
 		}
-		if n := said.count("cannot be renewed"); n != 1 {
+		if n := said.Count("cannot be renewed"); n != 1 {
 			t.Errorf("%d warnings of renewals", n)
 		}
 		if subject, err := f.look(b); subject != "ann" || err != nil {

@@ -29,7 +29,7 @@ func TestClockSetBackBehindTheRing(t *testing.T) {
 		if subject, err := f.look(b); subject != "ada" || err != nil {
 			t.Errorf("the session is of %q, %v", subject, err)
 		}
-		if n := out.count("the clock of this machine is behind"); n != 1 {
+		if n := out.Count("the clock of this machine is behind"); n != 1 {
 			t.Errorf("the log says so %d times", n)
 		}
 		if s := f.Stats(); s.Early < 3 {

@@ -9,12 +9,12 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/logtest"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -91,7 +91,7 @@ func TestShutdownInOrder(t *testing.T) {
 
 // What could not be sent is counted in the error, and named in the log.
 func TestShutdownSaysWhatIsLost(t *testing.T) {
-	var log syncBuffer
+	var log logtest.Log
 	s := newStreamingWith(t, slog.New(slog.NewTextHandler(&log, nil)))
 	s.revokeUnsent(t, "bob")
 	s.revokeUnsent(t, "zoe")
@@ -251,24 +251,6 @@ func TestShutdownBeforeTheListIsJoined(t *testing.T) {
 	if _, ok, err := newReplica(t, ring, store.Unwrap(), httpmw.Config{}).list.Revoked(t.Context(), target); !ok || err != nil {
 		t.Errorf("Revoked = %v, %v", ok, err)
 	}
-}
-
-// syncBuffer is a log that is written by several goroutines.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 func TestShutdownEndsStreamsOverBothProtocols(t *testing.T) {

@@ -37,10 +37,10 @@ func TestForgedSubjectTag(t *testing.T) {
 		if n := f.Stats().Retagged; n != 4 {
 			t.Errorf("%d counted, want 4", n)
 		}
-		if n := out.count("level=WARN", "tag of another subject"); n != 1 {
+		if n := out.Count("level=WARN", "tag of another subject"); n != 1 {
 			t.Errorf("%d warnings, want 1 a minute", n)
 		}
-		if n := out.count("admin"); n != 0 {
+		if n := out.Count("admin"); n != 0 {
 			t.Error("the subject is in the log")
 		}
 		revoke(revocation.Subject("bob"))(t, f, nil)

@@ -190,8 +190,8 @@ func TestRotatorTellsOfAFarKeyBesideACancelledOne(t *testing.T) {
 		var l logs
 		time.Sleep(2 * day)
 		run(t, p, nil, &l, 10*day)
-		if p.made != 0 || l.lines("level=WARN") != 1 || l.lines("wafer keys rotate --cancel") != 1 {
-			t.Errorf("%d rotations, and the log says\n%s", p.made, l.buf.String())
+		if p.made != 0 || l.Count("level=WARN") != 1 || l.Count("wafer keys rotate --cancel") != 1 {
+			t.Errorf("%d rotations, and the log says\n%s", p.made, l.String())
 		}
 	})
 }

@@ -17,11 +17,11 @@ func TestRotateEveryWithAClockThatStaysAhead(t *testing.T) {
 		time.Sleep(100 * 365 * day)
 		f := open(t, path, kekOf(goldenKEK), keys.FileConfig{RotateEvery: keys.Daily, Poll: time.Minute, PollOnly: true, Logger: l.logger()})
 		time.Sleep(40 * day)
-		if n := len(f.Ring().Keys()); n != 2 || l.lines("rotated the ring") != 1 {
-			t.Errorf("%d keys, and the log says\n%s", n, l.buf.String())
+		if n := len(f.Ring().Keys()); n != 2 || l.Count("rotated the ring") != 1 {
+			t.Errorf("%d keys, and the log says\n%s", n, l.String())
 		}
-		if l.lines("level=WARN") != 1 || l.lines("the clock of this machine is ahead of that of the file system") != 1 {
-			t.Errorf("the log says\n%s", l.buf.String())
+		if l.Count("level=WARN") != 1 || l.Count("the clock of this machine is ahead of that of the file system") != 1 {
+			t.Errorf("the log says\n%s", l.String())
 		}
 	})
 }

@@ -120,7 +120,7 @@ func TestExtendInAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "the follower has it", func() bool { return follower.Ring().MaxSession() == 30*day })
-	await(t, "the log says so", func() bool { return l.lines("max_session=720h0m0s") == 1 })
+	await(t, "the log says so", func() bool { return l.Count("max_session=720h0m0s") == 1 })
 	write(t, path, before) // restores an old copy
 	if err := follower.Edit(t.Context(), rotate); err != nil {
 		t.Fatal(err)

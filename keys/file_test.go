@@ -130,8 +130,8 @@ func TestNewRingIsAnnounced(t *testing.T) {
 	path, kek := filepath.Join(dir, "ring.jwe"), keys.KEKFile(filepath.Join(dir, "kek"))
 	for range 2 {
 		f := open(t, path, kek, keys.FileConfig{Create: true, Logger: l.logger()})
-		if l.lines("level=WARN msg=\"keys: created a ring, because there was none; sessions of an earlier ring no longer open\" ring="+f.Ring().ID()+" file="+path) != 1 {
-			t.Errorf("the log says\n%s", l.buf.String())
+		if l.Count("level=WARN msg=\"keys: created a ring, because there was none; sessions of an earlier ring no longer open\" ring="+f.Ring().ID()+" file="+path) != 1 {
+			t.Errorf("the log says\n%s", l.String())
 		}
 	}
 }

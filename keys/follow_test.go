@@ -45,7 +45,7 @@ func TestFileFollows(t *testing.T) {
 				_, revoked := k.Revoked()
 				return revoked
 			})
-			await(t, "the log tells", func() bool { return log.lines(`revoked=[`+kid+`]`) == 1 })
+			await(t, "the log tells", func() bool { return log.Count(`revoked=[`+kid+`]`) == 1 })
 		})
 	}
 }
@@ -179,7 +179,7 @@ func TestFileThatCannotBeRead(t *testing.T) {
 					if f.Ring() != had {
 						t.Fatal("the ring changed")
 					}
-					if n := log.lines("WARN"); n != round {
+					if n := log.Count("WARN"); n != round {
 						t.Errorf("round %d: %d warnings", round, n)
 					}
 					err := f.Refresh(t.Context())
@@ -200,7 +200,7 @@ func TestFileThatCannotBeRead(t *testing.T) {
 					}
 					write(t, path, good)
 					time.Sleep(between)
-					if n := log.lines("can be read again"); n != round {
+					if n := log.Count("can be read again"); n != round {
 						t.Errorf("round %d: told %d times that all is well", round, n)
 					}
 				}
@@ -211,8 +211,8 @@ func TestFileThatCannotBeRead(t *testing.T) {
 				for _, s := range append(secretsOf(had), goldenKEK) {
 					l.add(s)
 				}
-				if log.lines("") == 0 || l.in(log.buf.String()) {
-					t.Errorf("no log, or a secret in it: %s", &log.buf)
+				if log.Count("") == 0 || l.in(log.String()) {
+					t.Errorf("no log, or a secret in it: %s", &log)
 				}
 			})
 		})

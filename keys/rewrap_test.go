@@ -103,7 +103,7 @@ func TestRewrapUnderARunningProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "the log says it", func() bool {
-		return l.lines("keeping the one in memory; if the ring has a new KEK, restart this process with it") == 1
+		return l.Count("keeping the one in memory; if the ring has a new KEK, restart this process with it") == 1
 	})
 	if f.Ring() != ring {
 		t.Error("the ring in memory is another one")

@@ -33,7 +33,7 @@ func TestRotateEvery(t *testing.T) {
 			// By then the day's key is made; the next is not due before the same minute of the next
 			// day.
 			time.Sleep(time.Until(first.Add(time.Duration(n)*(day+2*time.Minute) + time.Minute)))
-			if got := l.lines("rotated the ring"); got != n {
+			if got := l.Count("rotated the ring"); got != n {
 				t.Fatalf("day %d: rotated %d times", n, got)
 			}
 		}
@@ -52,8 +52,8 @@ func TestRotateEvery(t *testing.T) {
 		if d := waits.NotBefore().Sub(waits.IssuedAt()); d != 20*time.Minute {
 			t.Errorf("a key waits for %v, and replicas poll every 5 minutes", d)
 		}
-		if n := l.lines("level=WARN"); n != 0 {
-			t.Errorf("warnings:\n%s", l.buf.String())
+		if n := l.Count("level=WARN"); n != 0 {
+			t.Errorf("warnings:\n%s", l.String())
 		}
 	})
 }
@@ -169,8 +169,8 @@ func TestClockThatJumped(t *testing.T) {
 			t.Fatalf("a clock that is ahead rotated %d times in a day", p.made)
 		}
 		run(t, p, nil, &l, 10*day)
-		if p.made != 1 || l.lines("level=WARN") != 1 || l.lines("wafer keys rotate --cancel") != 1 {
-			t.Errorf("%d rotations, and the log says\n%s", p.made, l.buf.String())
+		if p.made != 1 || l.Count("level=WARN") != 1 || l.Count("wafer keys rotate --cancel") != 1 {
+			t.Errorf("%d rotations, and the log says\n%s", p.made, l.String())
 		}
 		p.ring = cancel(p.ring, time.Now())
 		run(t, p, nil, &l, 2*day)
@@ -189,13 +189,13 @@ func TestRotationThatFails(t *testing.T) {
 		if p.ask < 20 || p.ask > 60 {
 			t.Errorf("tried %d times in a day", p.ask)
 		}
-		if l.lines("level=WARN") != 1 || l.lines("cannot rotate the ring; trying again") != 1 {
-			t.Errorf("the log says\n%s", l.buf.String())
+		if l.Count("level=WARN") != 1 || l.Count("cannot rotate the ring; trying again") != 1 {
+			t.Errorf("the log says\n%s", l.String())
 		}
 		p.last, p.errs = nil, []error{disk, disk}
 		run(t, p, nil, &l, day)
-		if p.made != 1 || l.lines("rotated the ring") != 1 {
-			t.Errorf("%d rotations, and the log says\n%s", p.made, l.buf.String())
+		if p.made != 1 || l.Count("rotated the ring") != 1 {
+			t.Errorf("%d rotations, and the log says\n%s", p.made, l.String())
 		}
 	})
 }
@@ -216,8 +216,8 @@ func TestRotationOfAReadOnlyRing(t *testing.T) {
 		run(t, secret, nil, &ours, 40*day)
 		cancel()
 		all.Wait()
-		if ours.lines("") != 1 || ours.lines("this process may not write the ring") != 1 || p.made < 39 || l.lines("level=WARN") != 0 {
-			t.Errorf("%d rotations, and the log says\n%s", p.made, ours.buf.String())
+		if ours.Count("") != 1 || ours.Count("this process may not write the ring") != 1 || p.made < 39 || l.Count("level=WARN") != 0 {
+			t.Errorf("%d rotations, and the log says\n%s", p.made, ours.String())
 		}
 	})
 }
@@ -239,8 +239,8 @@ func TestRotateEveryOfAKubernetesSecret(t *testing.T) {
 		var l logs
 		f := open(t, link, kekOf(goldenKEK), keys.FileConfig{RotateEvery: keys.Daily, Poll: time.Minute, PollOnly: true, Logger: l.logger()})
 		time.Sleep(5 * day)
-		if l.lines("level=WARN") != 1 || l.lines("this process may not write the ring") != 1 || len(f.Ring().Keys()) != 1 {
-			t.Errorf("%v, and the log says\n%s", f.Ring(), l.buf.String())
+		if l.Count("level=WARN") != 1 || l.Count("this process may not write the ring") != 1 || len(f.Ring().Keys()) != 1 {
+			t.Errorf("%v, and the log says\n%s", f.Ring(), l.String())
 		}
 	})
 }
@@ -274,8 +274,8 @@ func TestRotateEveryOfAFullRing(t *testing.T) {
 		time.Sleep(4 * day)
 		f := open(t, path, kekOf(goldenKEK), keys.FileConfig{RotateEvery: keys.Daily, PollOnly: true, Logger: l.logger()})
 		time.Sleep(time.Hour)
-		if n := l.lines("rotated the ring"); n != 1 || len(f.Ring().Keys()) != 2 {
-			t.Errorf("rotated %d times, to %d keys:\n%s", n, len(f.Ring().Keys()), l.buf.String())
+		if n := l.Count("rotated the ring"); n != 1 || len(f.Ring().Keys()) != 2 {
+			t.Errorf("rotated %d times, to %d keys:\n%s", n, len(f.Ring().Keys()), l.String())
 		}
 	})
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/wafer-sessions/wafer/internal/logtest"
 	"github.com/wafer-sessions/wafer/internal/redistest"
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/keys"
@@ -31,7 +32,7 @@ func TestRedisScripts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for replicas and servers")
 	}
-	h := &house{t: t, redis: redistest.Start(t, "--appendonly", "yes"), log: &records{}, kek: sha256.Sum256([]byte(t.Name()))}
+	h := &house{t: t, redis: redistest.Start(t, "--appendonly", "yes"), log: new(logtest.Log), kek: sha256.Sum256([]byte(t.Name()))}
 	unsafe := redistest.Start(t, "--maxmemory-policy", "allkeys-lru")
 	variables, writeCertificates := h.applications()
 	testscript.Run(t, testscript.Params{
@@ -64,7 +65,7 @@ func TestRedisScripts(t *testing.T) {
 type house struct {
 	t     *testing.T
 	redis *redistest.Server
-	log   *records // audit records of the applications
+	log   *logtest.Log // audit records of the applications
 	kek   [sha256.Size]byte
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -62,7 +61,7 @@ type entryJSON struct {
 }
 
 func printEntry(w io.Writer, e revlog.Entry, asJSON bool) error {
-	at, tag := instant(e.Position.MS).UTC(), hex.EncodeToString(e.Tag[:])
+	at, tag := instant(e.Position.MS).UTC(), e.Tag.String()
 	if asJSON {
 		return json.NewEncoder(w).Encode(entryJSON{Position: e.Position.String(), At: at, Scope: e.Scope.String(), Tag: tag})
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
+	"github.com/wafer-sessions/wafer/internal/logtest"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
@@ -227,7 +228,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			p := newIDP()
 			p.show(good.jwk(), ec.jwk(), ed.jwk(), bareP384, small.jwk(), twice.jwk(), twin.jwk(), encryptionJWK)
-			var log syncBuffer
+			var log logtest.Log
 			r := newReceiver(t, list, p, func(c *backchannel.Config) {
 				c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 				c.OnLogout = func(_ context.Context, l backchannel.Logout) { t.Errorf("OnLogout: %v", l) }

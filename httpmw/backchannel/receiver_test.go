@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
 	"github.com/wafer-sessions/wafer/internal/bubble"
+	"github.com/wafer-sessions/wafer/internal/logtest"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
@@ -299,7 +300,7 @@ func TestSilentStore(t *testing.T) {
 			store := revlogtest.NewFaulty(revlog.NewMemory())
 			list := openList(t, store)
 			defer list.Close()
-			var log syncBuffer
+			var log logtest.Log
 			told := 0
 			r := newReceiver(t, list, newIDP(key), func(c *backchannel.Config) {
 				c.OnLogout = func(context.Context, backchannel.Logout) { told++ }
@@ -379,7 +380,7 @@ func TestWarningsAreFew(t *testing.T) {
 		key := newSigner(t, "1", "EdDSA")
 		list := openList(t, revlog.NewMemory())
 		defer list.Close()
-		var log syncBuffer
+		var log logtest.Log
 		r := newReceiver(t, list, newIDP(key), func(c *backchannel.Config) {
 			c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		})

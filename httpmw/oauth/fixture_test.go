@@ -7,12 +7,12 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/oauth"
+	"github.com/wafer-sessions/wafer/internal/logtest"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -36,7 +36,7 @@ type fixture struct {
 	ring  *keys.Ring
 	store *revlogtest.Faulty
 	list  *revocation.List
-	audit *lines
+	audit *logtest.Log
 }
 
 // all are settings with which every kind of token is accepted and described.
@@ -53,7 +53,7 @@ func join(t testing.TB, ring *keys.Ring, s revlog.Store, change ...func(*oauth.C
 
 func joinWith(t testing.TB, k keys.Source, s revlog.Store, hc httpmw.Config, change ...func(*oauth.Config)) *fixture {
 	t.Helper()
-	f := &fixture{ring: k.Ring(), store: revlogtest.NewFaulty(s), audit: new(lines)}
+	f := &fixture{ring: k.Ring(), store: revlogtest.NewFaulty(s), audit: new(logtest.Log)}
 	var err error
 	if f.list, err = revocation.Open(t.Context(), f.store, f.ring, revocation.Config{Logger: quiet, Audit: slog.NewJSONHandler(f.audit, nil)}); err != nil {
 		t.Fatal(err)
@@ -181,22 +181,4 @@ func (a answer) fails(t testing.TB, status int, code string) {
 	if after := a.header.Get("Retry-After"); (status == http.StatusServiceUnavailable) != (after != "") {
 		t.Errorf("Retry-After: %q", after)
 	}
-}
-
-// lines is a log that several goroutines write.
-type lines struct {
-	mu  sync.Mutex
-	buf strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }

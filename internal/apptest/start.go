@@ -21,6 +21,25 @@ type Process struct {
 	Addr  string    // that the process printed
 }
 
+// Main runs serve with its settings and ends the process, if Start started this process with name.
+// Otherwise it returns. A TestMain calls it first.
+func Main[S any](name string, serve func(S) error) {
+	encoded, ok := os.LookupEnv(name)
+	if !ok {
+		return
+	}
+	var settings S
+	err := json.Unmarshal([]byte(encoded), &settings)
+	if err == nil {
+		err = serve(settings)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
 // Start starts a process with settings, as JSON, in the variable name. What it prints on standard
 // error is appended to the file log. Start returns when the process serves. If it prints no address
 // within patience, it is killed, and the error says what its log ends with.

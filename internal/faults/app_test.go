@@ -52,11 +52,8 @@ type reply struct {
 
 // serveApp is the main function of a process of the application. It prints its address,
 // serves until its standard input ends, and then closes its lists.
-func serveApp(encoded string) error {
-	var s settings
-	if err := json.Unmarshal([]byte(encoded), &s); err != nil {
-		return err
-	}
+func serveApp(s settings) error {
+	slog.SetLogLoggerLevel(slog.LevelInfo)
 	ctx := context.Background()
 	ring, err := openRing(ctx, s)
 	if err != nil {
@@ -239,18 +236,4 @@ func dialer(link string) func(ctx context.Context, network, addr string) (net.Co
 		}
 		return c, nil
 	}
-}
-
-// appMain runs a process of the application if this is one.
-func appMain() {
-	encoded, ok := os.LookupEnv(appEnv)
-	if !ok {
-		return
-	}
-	slog.SetLogLoggerLevel(slog.LevelInfo)
-	if err := serveApp(encoded); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(0)
 }

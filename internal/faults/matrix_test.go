@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/wafer-sessions/wafer/internal/apptest"
 )
 
 var (
@@ -23,7 +25,7 @@ var (
 const stallLimit = 500 * time.Millisecond
 
 func TestMain(m *testing.M) {
-	appMain()
+	apptest.Main(appEnv, serveApp)
 	os.Exit(m.Run())
 }
 

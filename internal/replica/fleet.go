@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
@@ -108,7 +108,8 @@ func (m *muster) look(registered []revlog.Replica) {
 			m.all[now.ID] = r
 		}
 		r.Replica, r.gone = now, false
-		r.refuses = r.refuses || now.List == m.head.ID && numberOf(now.Position) >= m.head.N
+		_, n, ok := audit.Place(now.Position)
+		r.refuses = r.refuses || now.List == m.head.ID && ok && n >= m.head.N
 	}
 }
 
@@ -133,16 +134,6 @@ func (m *muster) count() (refuse int, behind []revlog.Replica) {
 	}
 	slices.SortFunc(behind, byHost)
 	return refuse, behind
-}
-
-// numberOf returns the number in a position as [revlog.Position.String] writes it, or -1.
-func numberOf(position string) int64 {
-	_, n, _ := strings.Cut(position, "-")
-	number, err := strconv.ParseInt(n, 10, 64)
-	if err != nil {
-		return -1
-	}
-	return number
 }
 
 // mostNamed is how many replicas an error names.

@@ -2,7 +2,6 @@ package replica
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -114,7 +113,7 @@ func (l *Replica) lost(why error) error {
 		if counts[k.Scope]++; logged < mostLost {
 			logged++
 			l.log.Error("revocation: closing with a revocation that the store does not have",
-				"scope", k.Scope.String(), "tag", hex.EncodeToString(k.Tag[:]))
+				"scope", k.Scope.String(), "tag", k.Tag.String())
 		}
 	}
 	var parts []string

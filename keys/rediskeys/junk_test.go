@@ -74,7 +74,7 @@ func TestAFloodOfUnknownKids(t *testing.T) {
 		return m.HeapAlloc
 	}
 	send(0)
-	asks, lines, held, calls, begun := asked.Load(), out.lines(), heap(), commands(t, s), time.Now()
+	asks, lines, held, calls, begun := asked.Load(), out.Count(), heap(), commands(t, s), time.Now()
 	for i := range flood {
 		send(i)
 	}
@@ -88,7 +88,7 @@ func TestAFloodOfUnknownKids(t *testing.T) {
 	if n, most := commands(t, s)-calls, 20+4*int(took/time.Second+1); n > most {
 		t.Errorf("%d commands in %v, want at most %d", n, took, most)
 	}
-	if n, most := out.lines()-lines, 3+2*int(took/time.Minute); n > most {
+	if n, most := out.Count()-lines, 3+2*int(took/time.Minute); n > most {
 		t.Errorf("%d lines in the log, want at most %d", n, most)
 	}
 	if now := heap(); now > held+2<<20 {

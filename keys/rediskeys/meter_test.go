@@ -122,13 +122,13 @@ func TestSealingWithoutRedis(t *testing.T) {
 	if err := r.Meter().Count(kid).Seal(keys.Login, time.Now()); !errors.Is(err, keys.ErrSpent) {
 		t.Errorf("then: %v", err)
 	}
-	redistest.Await(t, "the log says so", func() bool { return out.lines("cannot count seals over the fleet") > 0 })
+	redistest.Await(t, "the log says so", func() bool { return out.Count("cannot count seals over the fleet") > 0 })
 	s.Restart()
 	redistest.Await(t, "it is counted, and sealing goes on", func() bool {
 		return r.Meter().Count(kid).Seal(keys.Login, time.Now()) == nil && total(s, kid) > sealed
 	})
-	redistest.Await(t, "the log says that, too", func() bool { return out.lines("counted over the fleet again") > 0 })
-	if n := out.lines("cannot count seals"); n > 3 {
+	redistest.Await(t, "the log says that, too", func() bool { return out.Count("counted over the fleet again") > 0 })
+	if n := out.Count("cannot count seals"); n > 3 {
 		t.Errorf("%d lines about one outage", n)
 	}
 }

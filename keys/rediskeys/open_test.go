@@ -1,51 +1,26 @@
 package rediskeys_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/wafer-sessions/wafer/internal/logtest"
 	"github.com/wafer-sessions/wafer/internal/redistest"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/keys/rediskeys"
 )
 
 // logs collects what is logged.
-type logs struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logs) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *logs) lines(parts ...string) (n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.buf.String()) {
-		all := true
-		for _, part := range parts {
-			all = all && strings.Contains(line, part)
-		}
-		if all {
-			n++
-		}
-	}
-	return n
-}
+type logs struct{ logtest.Log }
 
 func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
@@ -173,11 +148,11 @@ func TestNewRingIsAnnounced(t *testing.T) {
 	c := config()
 	c.Logger = l.logger()
 	r := open(t, s, c)
-	if l.lines("level=WARN", "created a ring", "ring="+r.Ring().ID(), s.Addr) != 1 {
-		t.Errorf("the log says\n%s", l.buf.String())
+	if l.Count("level=WARN", "created a ring", "ring="+r.Ring().ID(), s.Addr) != 1 {
+		t.Errorf("the log says\n%s", l.String())
 	}
 	open(t, s, c)
-	if l.lines("created a ring") != 1 {
+	if l.Count("created a ring") != 1 {
 		t.Error("one that was there is announced too")
 	}
 }
@@ -212,8 +187,8 @@ func TestOpenSaysWhatItWaitsFor(t *testing.T) {
 				strings.Count(err.Error(), "deadline") != 1 || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("Open = %v, want %q", err, c.text)
 			}
-			if name == "nobody there" && l.lines("level=WARN", "waiting for Redis", c.addr) != 1 {
-				t.Errorf("the log says\n%s", l.buf.String())
+			if name == "nobody there" && l.Count("level=WARN", "waiting for Redis", c.addr) != 1 {
+				t.Errorf("the log says\n%s", l.String())
 			}
 		})
 	}
@@ -234,7 +209,7 @@ func TestOpenWaitsForAPrimary(t *testing.T) {
 		}
 		opened <- err
 	}()
-	redistest.Await(t, "it waits", func() bool { return l.lines("level=WARN", "waiting for Redis", "READONLY") == 1 })
+	redistest.Await(t, "it waits", func() bool { return l.Count("level=WARN", "waiting for Redis", "READONLY") == 1 })
 	s.Do("REPLICAOF", "NO", "ONE")
 	if err := <-opened; err != nil {
 		t.Error(err)

@@ -76,8 +76,8 @@ func TestOneOfManyRotates(t *testing.T) {
 			}
 			r.Close()
 		}
-		if l.lines("rotated the ring", "level=INFO") != 1 || l.lines("level=WARN") != 0 {
-			t.Errorf("the log says\n%s", l.buf.String())
+		if l.Count("rotated the ring", "level=INFO") != 1 || l.Count("level=WARN") != 0 {
+			t.Errorf("the log says\n%s", l.String())
 		}
 	}
 }
@@ -101,7 +101,7 @@ func TestRotatingNeedsTheServersClock(t *testing.T) {
 	conf := config()
 	conf.RotateEvery, conf.Logger = keys.Daily, l.logger()
 	r := open(t, s, conf)
-	redistest.Await(t, "a warning", func() bool { return l.lines("level=WARN", "allow it: ACL SETUSER", "+time") == 1 })
+	redistest.Await(t, "a warning", func() bool { return l.Count("level=WARN", "allow it: ACL SETUSER", "+time") == 1 })
 	s.Do("ACL", "SETUSER", "default", "+time")
 	redistest.Await(t, "a rotation", func() bool { return len(kids(r)) == 2 })
 }

@@ -7,12 +7,12 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/wafer-sessions/wafer/internal/logtest"
 	"github.com/wafer-sessions/wafer/internal/redistest"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/keys/rediskeys"
@@ -141,7 +141,7 @@ func TestRingAndListAgreeAfterALoss(t *testing.T) {
 // A process made a new ring and used it while the processes with the older ring did not reach
 // Redis. Once these are back, they and every process that starts have one list again.
 func TestAListOfAReplacedRingIsReplaced(t *testing.T) {
-	var l lines
+	var l logtest.Log
 	s := redistest.Start(t)
 	proxy := redistest.NewProxy(t, s.Addr)
 	old := mustStart(t, proxy.Addr, testKEK(1), fleetPoll, slog.New(slog.DiscardHandler))
@@ -158,7 +158,7 @@ func TestAListOfAReplacedRingIsReplaced(t *testing.T) {
 
 	// The process with the younger ring must be restarted. Until then it does not fight for the
 	// list.
-	redistest.Await(t, "the younger one logs an error", func() bool { return l.count("level=ERROR", "another key ring") == 1 })
+	redistest.Await(t, "the younger one logs an error", func() bool { return l.Count("level=ERROR", "another key ring") == 1 })
 	s.Do("DEL", "{wafer}:head", "{wafer}:log")
 	for range 20 {
 		if l, err := revocation.Open(t.Context(), young.st, young.ring.Ring(), revocation.Config{}); err == nil {
@@ -169,7 +169,7 @@ func TestAListOfAReplacedRingIsReplaced(t *testing.T) {
 		}
 	}
 	inStep(t, "a new list is created", []*member{old})
-	if n := l.count("level=ERROR", "another key ring"); n > 2 {
+	if n := l.Count("level=ERROR", "another key ring"); n > 2 {
 		t.Errorf("it logged %d errors", n)
 	}
 }
@@ -177,7 +177,7 @@ func TestAListOfAReplacedRingIsReplaced(t *testing.T) {
 // Another application with the same prefix logs an error. It does not take the list from the first
 // one.
 func TestANeighbourWithTheSamePrefix(t *testing.T) {
-	var l lines
+	var l logtest.Log
 	s := redistest.Start(t)
 	quiet := slog.New(slog.DiscardHandler)
 	neighbour, err := connectAs(t, s, keys.Generate(0), slog.New(slog.NewTextHandler(&l, nil)))
@@ -194,7 +194,7 @@ func TestANeighbourWithTheSamePrefix(t *testing.T) {
 		return err == nil
 	})
 	list := s.Do("HGET", "{wafer}:head", "g")
-	redistest.Await(t, "the neighbour logs an error", func() bool { return l.count("level=ERROR", "another key ring") > 0 })
+	redistest.Await(t, "the neighbour logs an error", func() bool { return l.Count("level=ERROR", "another key ring") > 0 })
 	redistest.Await(t, "the neighbour is not in step", func() bool { return neighbour.Stats().State != "synced" })
 	if _, err := startProcess(t.Context(), s.Addr, testKEK(2), 20*time.Millisecond, quiet); !errors.Is(err, revocation.ErrWrongKey) {
 		t.Errorf("a third application with a ring in this Redis: %v", err)
@@ -202,7 +202,7 @@ func TestANeighbourWithTheSamePrefix(t *testing.T) {
 	if got := s.Do("HGET", "{wafer}:head", "g"); got != list || first.Stats().State != "synced" {
 		t.Errorf("the first application lost its list: %s", first.Stats().State)
 	}
-	if n := l.count("level=ERROR", "another key ring"); n != 1 {
+	if n := l.Count("level=ERROR", "another key ring"); n != 1 {
 		t.Errorf("the neighbour logged %d errors within seconds", n)
 	}
 }
@@ -215,32 +215,4 @@ func connectAs(t *testing.T, s *redistest.Server, ring *keys.Ring, log *slog.Log
 		t.Cleanup(func() { l.Close() })
 	}
 	return l, err
-}
-
-// lines collects log lines.
-type lines struct {
-	mu  sync.Mutex // owns buf
-	buf strings.Builder
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-// count returns how many lines contain all parts.
-func (l *lines) count(parts ...string) (n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-next:
-	for line := range strings.Lines(l.buf.String()) {
-		for _, p := range parts {
-			if !strings.Contains(line, p) {
-				continue next
-			}
-		}
-		n++
-	}
-	return n
 }

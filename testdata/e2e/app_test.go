@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/apptest"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/keys/rediskeys"
 	"github.com/wafer-sessions/wafer/revocation"
@@ -34,23 +35,13 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	encoded, ok := os.LookupEnv(appEnv)
-	if !ok {
-		os.Exit(m.Run())
-	}
-	if err := serveApp(encoded); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	apptest.Main(appEnv, serveApp)
+	os.Exit(m.Run())
 }
 
 // serveApp is the main function of a process of the application. It prints its address, and serves
 // until its standard input ends.
-func serveApp(encoded string) error {
-	var s settings
-	if err := json.Unmarshal([]byte(encoded), &s); err != nil {
-		return err
-	}
+func serveApp(s settings) error {
 	ctx := context.Background()
 	o, err := redisstore.ParseURL(s.Redis)
 	if err != nil {

@@ -2,7 +2,6 @@ package alerts
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	wafer "github.com/wafer-sessions/wafer/httpmw/prom"
+	"github.com/wafer-sessions/wafer/internal/apptest"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
@@ -30,22 +30,12 @@ type settings struct {
 }
 
 func TestMain(m *testing.M) {
-	encoded, ok := os.LookupEnv(appEnv)
-	if !ok {
-		os.Exit(m.Run())
-	}
-	if err := serveApp(encoded); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	apptest.Main(appEnv, serveApp)
+	os.Exit(m.Run())
 }
 
 // serveApp prints its address, and serves until its standard input ends.
-func serveApp(encoded string) error {
-	var s settings
-	if err := json.Unmarshal([]byte(encoded), &s); err != nil {
-		return err
-	}
+func serveApp(s settings) error {
 	ctx := context.Background()
 	ring, err := keys.OpenFile(ctx, s.Ring, keys.KEKFile(s.KEK), keys.FileConfig{Create: true})
 	if err != nil {
