@@ -16,11 +16,12 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
-// applications starts applications with an admin API. It returns variables that say where they are, and
+// applications starts applications with an admin API. Scripts run at the same time, so that only one of
+// them may revoke a key of a ring. It returns variables that say where they are, and
 // what writes the certificates for the one that wants one.
 func (h *house) applications() (variables map[string]string, writeCertificates func(dir string) error) {
 	ring := keys.Generate(0)
-	file, leaky, unlisted := ringFile(h.t), ringFile(h.t), ringFile(h.t)
+	file, leaky, unlisted, audited := ringFile(h.t), ringFile(h.t), ringFile(h.t), ringFile(h.t)
 	site := h.serve(h.list(revlog.NewMemory(), ring), keys.Static(ring))
 	keeper := h.serve(h.list(revlog.NewMemory(), file.Ring()), file)
 	outage, leakyOutage := revlogtest.NewFaulty(revlog.NewMemory()), revlogtest.NewFaulty(revlog.NewMemory())
@@ -28,6 +29,7 @@ func (h *house) applications() (variables map[string]string, writeCertificates f
 	variables = map[string]string{
 		"SITE": site, "ADMIN": site + "/admin", "STATICKEY": keyOf(ring), // it cannot change its ring
 		"KEEPER": keeper + "/admin", "KEEPERKEY": keyOf(file.Ring()), // it can
+		"AUDITED": h.serve(h.list(revlog.NewMemory(), audited.Ring()), audited) + "/admin", "AUDITEDKEY": keyOf(audited.Ring()), // so can it
 		"GATEWAY": impatient(h.t, keeper) + "/admin", // in front of that one
 		"OUTAGE":  h.serve(h.list(outage, ring), keys.Static(ring)) + "/admin",
 		// It can change its ring.
