@@ -150,6 +150,12 @@ func (c *auditCheck) take(line []byte, at lineOf) {
 		c.out.Unreadable.add(c.line(at, err.Error()[len("audit: "):]))
 		return
 	}
+	c.record(r, at)
+}
+
+// record notes what a record says. Its work does not depend on how many came before, because anybody
+// may have written them.
+func (c *auditCheck) record(r audit.Record, at lineOf) {
 	c.out.Records++
 	switch {
 	case r.Action != audit.Revoke && r.Action != audit.RevokeMany:
@@ -166,9 +172,7 @@ func (c *auditCheck) take(line []byte, at lineOf) {
 	_, head, _ := audit.Place(r.Head)
 	known := chainAt{place: at}
 	hex.Decode(known.chain[:], []byte(r.Chain))
-	if !slices.ContainsFunc(c.chains[head], func(o chainAt) bool { return o.chain == known.chain }) {
-		c.chains[head] = append(c.chains[head], known)
-	}
+	c.chains[head] = append(c.chains[head], known)
 	if r.Quiet || r.Action == audit.RevokeMany {
 		c.out.Quiet++
 		c.n++
