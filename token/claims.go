@@ -39,7 +39,11 @@ func sessionBound(c *Session) (int, error) {
 	if !ok {
 		return 0, ErrMalformed
 	}
-	return maxFixed + aud + sub + c.Groups*(22+len(`"",`)) + len(c.Data), nil
+	methods, ok := methodsLen(c)
+	if !ok {
+		return 0, ErrMalformed
+	}
+	return maxFixed + aud + sub + c.Groups*(22+len(`"",`)) + methods + len(c.Data), nil
 }
 
 // appendSession appends the claims of c in the canonical form.
@@ -69,6 +73,7 @@ func appendSession(b []byte, c *Session) []byte {
 		b = append(b, `","auth_time":`...)
 	}
 	b = strconv.AppendInt(b, c.AuthTime, 10)
+	b = appendMethods(b, c)
 	b = appendOptional(b, `,"ep":`, c.Epoch)
 	b = append(b, `,"iat":`...)
 	b = strconv.AppendInt(b, c.IssuedAt, 10)

@@ -24,10 +24,13 @@ func TestFormatPage(t *testing.T) {
 			code[text] = true
 		}
 	}
-	var v vector
-	for _, v = range vectors(t) {
-		if v.file == "session" {
-			break
+	var v, methods vector // the example, and the one that has amr too
+	for _, one := range vectors(t) {
+		switch one.file {
+		case "session":
+			v = one
+		case "session-methods":
+			methods = one
 		}
 	}
 	p := strings.Split(v.token, ".")
@@ -52,6 +55,7 @@ func TestFormatPage(t *testing.T) {
 		fmt.Sprintf("1 to %d bytes", token.MaxAudience),
 		fmt.Sprintf("at most %d bytes | who", token.MaxSubject),
 		fmt.Sprintf("at most %d of 16 bytes", token.MaxGroups),
+		fmt.Sprintf("at most %d of 1 to %d characters", token.MaxMethods, token.MaxMethod),
 		fmt.Sprintf("JSON of at most %d bytes", token.MaxHeader),
 		fmt.Sprintf("at most %d members", token.MaxMembers),
 		fmt.Sprintf("at most %.0f hour ahead of now", token.ClockSlack.Hours()),
@@ -78,7 +82,10 @@ func TestFormatPage(t *testing.T) {
 			break
 		}
 		rest = after
-		if !strings.Contains(v.claims, `"`+name+`":`) {
+		if !strings.Contains(methods.claims, `"`+name+`":`) {
+			t.Errorf("%s is not in session-methods", name)
+		}
+		if name != "amr" && !strings.Contains(v.claims, `"`+name+`":`) {
 			t.Errorf("%s is not in the example", name)
 		}
 	}

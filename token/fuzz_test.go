@@ -108,6 +108,8 @@ func FuzzScan(f *testing.F) {
 	f.Add([]byte(leastClaims[:len(leastClaims)-1] + `,"dat":1}x`))
 	f.Add([]byte(leastClaims[:len(leastClaims)-1] + `,"rem":true,"ver":1}`))
 	f.Add([]byte(leastClaims[:len(leastClaims)-1] + `,"ver":1,"rem":false}`))
+	f.Add([]byte(strings.Replace(leastClaims, `,"iat"`, `,"amr":["pwd","otp"],"iat"`, 1)))
+	f.Add([]byte(strings.Replace(leastClaims, `,"iat"`, `,"amr":[ "\u0070wd" ,"pwd"],"iat"`, 1)))
 	f.Add([]byte(`{"sid":"AAAAAAAAAAAAAAAAAAAAAA","iat":1,"exp":2,"chk":0}`))
 	f.Fuzz(func(t *testing.T, claims []byte) { checkClaims(t, claims) })
 }
@@ -118,9 +120,15 @@ func TestReadersAgree(t *testing.T) {
 	pieces := strings.Split(`{ } [ ] , : " "" "," 0 1 01 -1 1.5 1e3 9007199254740991 9007199254740992 null true "x" "a":1 \u0061 \n \ é `+
 		"\xff \x00 \n "+`"aud":"shop" "aud":["shop"] "AUD":"x" "sid":"AAAAAAAAAAAAAAAAAAAAAA" "sid":"AAAAAAAAAAAAAAAAAAAAAB" "sub":"alice" "sub":"\u0061" "stg":"AAAAAAAAAAAAAAAAAAAAAQ"`+
 		` "grp":["AAAAAAAAAAAAAAAAAAAAAA"] "grp":[] "grp":["AAAAAAAAAAAAAAAAAAAAAA","AAAAAAAAAAAAAAAAAAAAAQ"] "auth_time":1 "ep":2 "iat":3 "exp":4 "end":5 "chk":6 "ln":7 "ln":4294967296 "rem":true "rem":false "rem":1 "ver":8`+
+		` "amr":["pwd"] "amr":["pwd","otp"] "amr":[] "amr":["pwd","pwd"] "amr":["\u0070wd"] "amr":[""] ,"amr":["pwd","mfa"]`+
 		` "dat":{} "dat":1,"sub":"x" "dat": ,"dat": ,"sub":"a" ,"ep":2 ,"chk":6 ,"ln":7 ,"rem":true ,"rem":false ,"ver":8 ,"x":[{"y":0}] ,"exp":4`, " ")
 	r := rand.New(rand.NewPCG(1, 2))
-	bases := []string{leastClaims, string(token.AppendSession(nil, fullSession())), string(token.AppendRenewal(nil, fullRenewal()))}
+	strong := fullSession()
+	strong.Methods = methods("pwd", "otp", "mfa")
+	bases := []string{
+		leastClaims, string(token.AppendSession(nil, fullSession())), string(token.AppendSession(nil, strong)),
+		string(token.AppendRenewal(nil, fullRenewal())),
+	}
 	rounds := 20_000
 	if testing.Short() {
 		rounds = 2000
@@ -204,7 +212,14 @@ func checkParsed(t *testing.T, claims []byte, c *token.Session) {
 		sub, _ := m["sub"].(string)
 		rem, _ := m["rem"].(bool)
 		ver, _ := m["ver"].(float64)
-		if aud != string(c.Audience) || sub != string(c.Subject) || m["sid"] != c.ID.String() ||
+		amr, _ := m["amr"].([]any)
+		var have []any
+		for _, name := range c.Methods {
+			if len(name) > 0 {
+				have = append(have, string(name))
+			}
+		}
+		if !slices.Equal(amr, have) || aud != string(c.Audience) || sub != string(c.Subject) || m["sid"] != c.ID.String() ||
 			m["iat"] != float64(c.IssuedAt) || m["exp"] != float64(c.Expires) || m["end"] != float64(c.End) ||
 			rem != c.Remembered || ver != float64(c.Version) {
 			t.Fatalf("%q: parsed as %+v, encoding/json has %v", claims, c, m)

@@ -127,7 +127,7 @@ func openedRenewal(s *token.Sealer, compact string) (token.Renewal, error) {
 	return c, err
 }
 
-// fullSession has every claim.
+// fullSession has every claim but amr, which sessions did not always have.
 func fullSession() *token.Session {
 	return &token.Session{
 		Audience:   []byte("shop"),
@@ -144,6 +144,22 @@ func fullSession() *token.Session {
 		Version:    7,
 		Data:       []byte(`{"cart":["tea","cup"],"total":1250}`),
 	}
+}
+
+// methods returns the methods of these names.
+func methods(names ...string) (m [token.MaxMethods][]byte) {
+	for i, name := range names {
+		m[i] = []byte(name)
+	}
+	return m
+}
+
+// mostMethods returns as many methods as there may be, each as long as it may be.
+func mostMethods() (m [token.MaxMethods][]byte) {
+	for i := range m {
+		m[i] = fmt.Appendf(nil, "%0*d", token.MaxMethod, i)
+	}
+	return m
 }
 
 // fullRenewal has every claim.

@@ -40,6 +40,8 @@ func parseSession(b []byte, c *Session) bool {
 			ok = m.groups(c)
 		case "auth_time":
 			c.AuthTime, ok = m.Integer()
+		case "amr":
+			ok = m.methods(c)
 		case "ep":
 			c.Epoch, ok = m.Integer()
 		case "iat":
@@ -93,7 +95,7 @@ func parseRenewal(b []byte, c *Renewal) bool {
 
 // The names of the known members.
 var (
-	sessionNames = []string{"aud", "sid", "sub", "stg", "grp", "auth_time", "ep", "iat", "exp", "end", "rem", "chk", "ln", "ver", "dat"}
+	sessionNames = []string{"aud", "sid", "sub", "stg", "grp", "auth_time", "amr", "ep", "iat", "exp", "end", "rem", "chk", "ln", "ver", "dat"}
 	renewalNames = []string{"sid", "iat", "exp", "chk", "ln"}
 )
 
@@ -178,6 +180,21 @@ func (m *members) groups(c *Session) bool {
 	}
 	for c.Groups = 0; !m.Next(']'); c.Groups++ {
 		if c.Groups == MaxGroups || c.Groups > 0 && !m.Next(',') || !m.bytes16((*[16]byte)(&c.GroupTags[c.Groups])) {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *members) methods(c *Session) bool {
+	if !m.Next('[') {
+		return false
+	}
+	for n := 0; !m.Next(']'); n++ {
+		if n > 0 && !m.Next(',') {
+			return false
+		}
+		if method, ok := m.Text(); !ok || !addMethod(c, n, method) {
 			return false
 		}
 	}

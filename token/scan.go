@@ -31,6 +31,9 @@ func scanSession(b []byte, c *Session) bool {
 	}
 	s.expect(`,"auth_time":`)
 	c.AuthTime = s.integer()
+	if s.take(`,"amr":["`) {
+		s.methods(c)
+	}
 	if s.take(`,"ep":`) {
 		c.Epoch = s.integer()
 	}
@@ -130,6 +133,20 @@ func (s *scanner) bytes16(dst *[16]byte) {
 		return
 	}
 	s.b = s.b[23:]
+}
+
+// methods reads names of methods from behind the first quote on, and the bracket after them.
+func (s *scanner) methods(c *Session) {
+	for n := 0; ; n++ {
+		if !addMethod(c, n, s.text(MaxMethod)) {
+			s.fail()
+			return
+		}
+		if !s.take(`,"`) {
+			break
+		}
+	}
+	s.expect(`]`)
 }
 
 func (s *scanner) integer() int64 {

@@ -42,6 +42,10 @@ const (
 	MaxAudience = 256
 	// MaxGroups is the greatest number of group tags.
 	MaxGroups = 8
+	// MaxMethods is the greatest number of authentication methods.
+	MaxMethods = 8
+	// MaxMethod is the greatest length of the name of an authentication method, in bytes.
+	MaxMethod = 16
 
 	// ClockSlack is how far the clock of the machine that sealed a token may be ahead of the clock
 	// of the machine that opens it. A token whose times lie further in the future than its limits
@@ -105,6 +109,9 @@ type Session struct {
 	Groups    int
 	// AuthTime is when the subject logged in (auth_time), in seconds since 1970.
 	AuthTime int64
+	// Methods are how the subject was authenticated (amr, RFC 8176). Those before the first empty
+	// one count; each [IsMethod], and comes once.
+	Methods [MaxMethods][]byte
 	// Epoch is when the session began, in log time of the revocation list (ep), in milliseconds.
 	// Zero: not stated.
 	Epoch int64

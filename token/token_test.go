@@ -47,6 +47,9 @@ func TestSessionComesBack(t *testing.T) {
 			c.AuthTime, c.Epoch, c.IssuedAt, c.Expires, c.End, c.Checked = 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1
 			c.Term, c.Version = 1<<32-1, 1<<53-1
 		}},
+		{"one method", func(c *token.Session) { c.Methods = methods("pwd") }},
+		{"eight methods of 16 bytes", func(c *token.Session) { c.Methods = mostMethods() }},
+		{"methods that look like JSON", func(c *token.Session) { c.Methods = methods(",", "]", "],{:}", "~!'[") }},
 		{"remembered", func(c *token.Session) { c.Remembered = true }},
 		{"version", func(c *token.Session) { c.Version = 1 }},
 		{"data", func(c *token.Session) { c.Data = []byte(`{"a":[1,2,{}]}`) }},
@@ -101,6 +104,8 @@ func TestCanonicalForm(t *testing.T) {
 			`","grp":["` + b64(bits("grp 0", 16)) + `","` + b64(bits("grp 1", 16)) + `"],"auth_time":1759999940,"ep":1759999939877` +
 			`,"iat":1760000000,"exp":1760007200,"end":1760086340,"rem":true,"chk":1759999999983,"ln":3,"ver":7,"dat":{"cart":["tea","cup"],"total":1250}}`},
 		{"least", leastSession(), `{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":0,"iat":0,"exp":0,"end":0}`},
+		{"methods", &token.Session{Audience: []byte("a"), AuthTime: 1, Methods: methods("pwd", "otp", "mfa"), Epoch: 2},
+			`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"amr":["pwd","otp","mfa"],"ep":2,"iat":0,"exp":0,"end":0}`},
 		{"escapes", &token.Session{Audience: []byte("\"\\/"), Subject: []byte("\b\x1fé")},
 			`{"aud":"\"\\/","sid":"AAAAAAAAAAAAAAAAAAAAAA","sub":"\u0008\u001fé","auth_time":0,"iat":0,"exp":0,"end":0}`},
 	}
@@ -146,6 +151,14 @@ func TestSealRefuses(t *testing.T) {
 		{"subject with half a surrogate pair", func(c *token.Session) { c.Subject = []byte("\xed\xa0\x80") }, token.ErrMalformed},
 		{"nine groups", func(c *token.Session) { c.Groups = 9 }, token.ErrTooLarge},
 		{"less than no groups", func(c *token.Session) { c.Groups = -1 }, token.ErrMalformed},
+		{"method too long", func(c *token.Session) { c.Methods = methods(strings.Repeat("x", token.MaxMethod+1)) }, token.ErrMalformed},
+		{"method with a space", func(c *token.Session) { c.Methods = methods("one time") }, token.ErrMalformed},
+		{"method with a quotation mark", func(c *token.Session) { c.Methods = methods(`a"b`) }, token.ErrMalformed},
+		{"method with a backslash", func(c *token.Session) { c.Methods = methods(`a\b`) }, token.ErrMalformed},
+		{"method with a control character", func(c *token.Session) { c.Methods = methods("a\x7f") }, token.ErrMalformed},
+		{"method that is not ASCII", func(c *token.Session) { c.Methods = methods("zoë") }, token.ErrMalformed},
+		{"method twice", func(c *token.Session) { c.Methods = methods("pwd", "otp", "pwd") }, token.ErrMalformed},
+		{"method behind an empty one", func(c *token.Session) { c.Methods = methods("", "pwd") }, token.ErrMalformed},
 		{"negative auth_time", func(c *token.Session) { c.AuthTime = -1 }, token.ErrMalformed},
 		{"negative ep", func(c *token.Session) { c.Epoch = -1 }, token.ErrMalformed},
 		{"negative iat", func(c *token.Session) { c.IssuedAt = -1 }, token.ErrMalformed},
@@ -177,8 +190,9 @@ func TestSealRefuses(t *testing.T) {
 func TestLongestToken(t *testing.T) {
 	s := testSealer(t)
 	longest := 0
-	for n := 2300; n < 3000; n++ {
+	for n := 2000; n < 3000; n++ {
 		c := fullSession()
+		c.Methods = mostMethods()
 		c.Data = []byte(`"` + strings.Repeat("x", n) + `"`)
 		compact, err := s.SealSession(nil, c, testTime)
 		if err != nil {
@@ -219,8 +233,11 @@ func TestAllocations(t *testing.T) {
 	session, renewal := fullSession(), fullRenewal()
 	compact, compactRenewal := sealed(t, s, session, testTime), sealedRenewal(t, s, renewal, testTime)
 	compactBearer := sealedBearer(t, s, session, testTime)
+	strong := fullSession()
+	strong.Methods = mostMethods()
+	compactStrong := sealed(t, s, strong, testTime)
 	other := mint(t, `{"typ":"session+jwt","kid":"`+testKID("a")+`","enc":"A256GCM","alg":"dir"}`,
-		`{"future":{"a":[1,2.5e3]},"sub":"\u0061lice","sid":"AAAAAAAAAAAAAAAAAAAAAA","end":1,"exp":1,"iat":1,"auth_time":1,"aud":["shop"]}`)
+		`{"future":{"a":[1,2.5e3]},"amr":[ "pwd", "\u006ftp" ],"sub":"\u0061lice","sid":"AAAAAAAAAAAAAAAAAAAAAA","end":1,"exp":1,"iat":1,"auth_time":1,"aud":["shop"]}`)
 	buf := make([]byte, token.MaxLength)
 	dst := make([]byte, 0, 2*token.MaxLength)
 	var c token.Session
@@ -235,10 +252,12 @@ func TestAllocations(t *testing.T) {
 		{"open a session", 0, func() error { return s.OpenSession(buf, compact, &c, testTime) }},
 		{"open a renewal token", 0, func() error { return s.OpenRenewal(buf, compactRenewal, &e, testTime) }},
 		{"open a bearer token", 0, func() error { return s.OpenBearer(buf, compactBearer, &c, testTime) }},
+		{"open a session with methods", 0, func() error { return s.OpenSession(buf, compactStrong, &c, testTime) }},
 		{"open a token that was minted elsewhere", 0, func() error { return s.OpenSession(buf, other, &c, testTime) }},
 		{"open without a buffer", 1, func() error { return s.OpenSession(nil, compact, &c, testTime) }},
 		{"seal a session", 1, func() error { _, err := s.SealSession(nil, session, testTime); return err }},
 		{"seal a session into a buffer", 0, func() error { _, err := s.SealSession(dst, session, testTime); return err }},
+		{"seal a session with methods into a buffer", 0, func() error { _, err := s.SealSession(dst, strong, testTime); return err }},
 		{"seal a bearer token", 1, func() error { _, err := s.SealBearer(nil, session, testTime); return err }},
 		{"seal a renewal token", 1, func() error { _, err := s.SealRenewal(nil, renewal, testTime); return err }},
 		{"seal a renewal token into a buffer", 0, func() error { _, err := s.SealRenewal(dst, renewal, testTime); return err }},
@@ -263,7 +282,9 @@ func TestSealIntoLittleRoom(t *testing.T) {
 	s := testSealer(t)
 	full := fullSession()
 	full.Subject = []byte(strings.Repeat("\"", token.MaxSubject))
-	for _, c := range []*token.Session{leastSession(), fullSession(), full} {
+	strong := fullSession()
+	strong.Methods = mostMethods()
+	for _, c := range []*token.Session{leastSession(), fullSession(), full, strong} {
 		dst := make([]byte, 0, len(sealed(t, s, c, testTime))+300)
 		if n := testing.AllocsPerRun(20, func() { s.SealSession(dst, c, testTime) }); n != 0 {
 			t.Errorf("a session allocates %v times", n)

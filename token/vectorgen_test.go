@@ -129,6 +129,9 @@ func vectorTable(t *testing.T) []madeVector {
 	least := func(c *token.Session) { *c = token.Session{Audience: []byte("shop"), ID: c.ID} }
 	escapes := func(c *token.Session) { c.Subject = []byte("zoë \"Q\" \\ \x1f\u2028𝄞") }
 	notJSON := func(c *token.Session) { c.Data = []byte(`1,"sub":"mallory","exp":9e9}`) }
+	strong := func(c *token.Session) { c.Methods = methods("pwd", "otp", "mfa") }
+	most := func(c *token.Session) { c.Methods = mostMethods() }
+	withMethods := func(amr string) func(*testing.T) string { return withClaims(`,"ep"`, `,"amr":`+amr+`,"ep"`) }
 	largest := func(c *token.Session) {
 		c.AuthTime, c.Epoch, c.IssuedAt, c.Expires, c.End, c.Checked, c.Term = 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<32-1
 		c.Version = 1<<53 - 1
@@ -141,12 +144,21 @@ func vectorTable(t *testing.T) []madeVector {
 	elsewhere := strings.NewReplacer(`{"aud":"shop",`, `{ "iss":"https://example.com", "aud":[ "shop" ], `, `"alice"`, `"\u0061lice"`, `"iat"`, `"x":{"sub":["mallory",-1.5e3]},"iat"`).Replace(fullClaims)
 
 	return []madeVector{
-		opens("session", "everything a session can say, in the canonical form", fullClaims, full),
+		opens("session", "everything that most sessions say, in the canonical form", fullClaims, full),
 		opens("session-least", "nothing that can be left out", canonical(least), session(least)),
-		opens("session-largest", "all bounds reached", canonical(largest), session(largest)),
+		opens("session-largest", "all bounds reached but those of methods", canonical(largest), session(largest)),
 		opens("session-escapes", "a subject with escapes and beyond ASCII", canonical(escapes), session(escapes)),
 		opens("session-not-remembered", "that it is not remembered is said, which the canonical form leaves out", canonical(func(c *token.Session) { c.Remembered = false }), withClaims(`"rem":true`, `"rem":false`)),
 		opens("session-data-not-json", "data that is not one JSON value and would end the claims is data all the same", canonical(notJSON), session(notJSON)),
+		opens("session-methods", "how the subject was authenticated, besides everything else", canonical(strong), session(strong)),
+		opens("session-methods-most", "eight methods of 16 characters", canonical(most), session(most)),
+		opens("session-methods-none", "that there are no methods is said, which the canonical form leaves out", fullClaims, withMethods(`[]`)),
+		opens("session-methods-spelling", "methods with white space and escapes", canonical(strong), withMethods(` [ "pwd","\u006ftp" ,"mfa"]`)),
+		as("bearer", opens("bearer-methods", "a bearer token with methods", canonical(strong), func(t *testing.T) string {
+			c := fullSession()
+			strong(c)
+			return sealedBearer(t, testSealer(t), c, testTime)
+		})),
 		as("seen", opens("seen", "everything a renewal token can say", renewalClaims, renewal)),
 		as("seen", opens("seen-least", "nothing that can be left out", `{"sid":"`+sid+`","iat":1,"exp":2}`, minted(testHeader("a", "seen+jwt"), `{"sid":"`+sid+`","iat":1,"exp":2}`))),
 		as("bearer", opens("bearer", "a bearer token, which says what a session says", fullClaims, bearer)),
@@ -232,6 +244,15 @@ func vectorTable(t *testing.T) []madeVector {
 		fails("claims-aud-two", "malformed", "two audiences", withClaims(`"shop"`, `["shop","bank"]`)),
 		fails("claims-sub-long", "malformed", "a subject of 257 bytes", withClaims(`"alice"`, `"`+strings.Repeat("a", 257)+`"`)),
 		fails("claims-grp-nine", "malformed", "nine groups", withClaims(`"grp":[`, `"grp":[`+strings.Repeat(`"`+sid+`",`, 7))),
+		fails("claims-amr-string", "malformed", "a string in place of an array of methods", withMethods(`"pwd"`)),
+		fails("claims-amr-number", "malformed", "a method that is a number", withMethods(`["pwd",2]`)),
+		fails("claims-amr-nine", "malformed", "nine methods", withMethods(`["1","2","3","4","5","6","7","8","9"]`)),
+		fails("claims-amr-long", "malformed", "a method of 17 characters", withMethods(`["aaaaaaaaaaaaaaaaa"]`)),
+		fails("claims-amr-empty", "malformed", "an empty method", withMethods(`[""]`)),
+		fails("claims-amr-space", "malformed", "a method with a space", withMethods(`["pass word"]`)),
+		fails("claims-amr-quote", "malformed", "a method with a quotation mark", withMethods(`["a\"b"]`)),
+		fails("claims-amr-same", "malformed", "the same method twice", withMethods(`["pwd","otp","pwd"]`)),
+		fails("claims-amr-twice", "malformed", "methods twice", withMethods(`["pwd"],"amr":["mfa"]`)),
 		fails("claims-not-utf8", "malformed", "a subject that is not UTF-8", withClaims(`"alice"`, "\"al\xffce\"")),
 		fails("claims-data-early", "malformed", "data before claims, which makes them data", withClaims(`"iat"`, `"dat":1,"iat"`)),
 		fails("claims-behind", "malformed", "something behind the claims", minted(h, fullClaims+"x")),

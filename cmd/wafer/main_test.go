@@ -119,7 +119,7 @@ func mint() {
 		}
 		b, err = seal(nil, &token.Session{
 			Audience: []byte("shop"), ID: id, Subject: []byte("ada\u009b31m"), SubjectTag: token.Tag{1}, GroupTags: [8]token.Tag{{2}}, Groups: 1,
-			AuthTime: now.Unix() - 60, Validity: token.Validity{IssuedAt: now.Unix(), Expires: now.Add(idle).Unix(), Checked: now.UnixMilli(), Term: 3}, End: now.Add(absolute).Unix(),
+			AuthTime: now.Unix() - 60, Methods: [token.MaxMethods][]byte{[]byte("pwd"), []byte("otp")}, Validity: token.Validity{IssuedAt: now.Unix(), Expires: now.Add(idle).Unix(), Checked: now.UnixMilli(), Term: 3}, End: now.Add(absolute).Unix(),
 			Epoch: now.UnixMilli() - 60_000, Data: []byte(`{"cart":[1,2]}`),
 		}, now)
 	case "seen":

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -74,6 +75,10 @@ func FuzzSecondImplementation(f *testing.F) {
 		`{"sid":"AAAAAAAAAAAAAAAAAAAAAA","iat":1,"exp":2,"ln":4294967295,"dat":null}`,
 		`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"iat":2,"exp":3,"end":4,"rem": false ,"ver":9}`,
 		`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"iat":2,"exp":3,"end":4,"rem":null}`,
+		`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"amr":["pwd","mfa"],"iat":2,"exp":3,"end":4}`,
+		`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"amr":["pwd", "\u0070wd"],"iat":2,"exp":3,"end":4}`,
+		`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"amr":[],"iat":2,"exp":3,"end":4}`,
+		`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"amr":["a b"],"iat":2,"exp":3,"end":4}`,
 		`{"sid":"AAAAAAAAAAAAAAAAAAAAAA","iat":1,"exp":2,"x":` + strings.Repeat("[", 17) + strings.Repeat("]", 17) + `}`,
 	} {
 		f.Add([]byte(claims))
@@ -105,6 +110,11 @@ func FuzzSecondImplementation(f *testing.F) {
 			for _, g := range c.GroupTags[:c.Groups] {
 				got.GRP = append(got.GRP, g)
 			}
+			for _, name := range c.Methods {
+				if len(name) > 0 {
+					got.AMR = append(got.AMR, string(name))
+				}
+			}
 			if !equal(got, want) {
 				t.Fatalf("session %q: %+v, the second implementation %+v", claims, got, want)
 			}
@@ -124,7 +134,7 @@ func FuzzSecondImplementation(f *testing.F) {
 
 func equal(a, b *second.Claims) bool {
 	x, y := *a, *b
-	if !bytes.Equal(x.Dat, y.Dat) || (x.Dat == nil) != (y.Dat == nil) || len(x.GRP) != len(y.GRP) {
+	if !bytes.Equal(x.Dat, y.Dat) || (x.Dat == nil) != (y.Dat == nil) || !slices.Equal(x.AMR, y.AMR) || len(x.GRP) != len(y.GRP) {
 		return false
 	}
 	for i := range x.GRP {

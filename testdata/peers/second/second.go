@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -27,6 +28,7 @@ type Claims struct {
 	Aud, Sub           string
 	SID, STG           [16]byte
 	GRP                [][16]byte
+	AMR                []string
 	AuthTime, EP       int64
 	IAT, EXP, End, CHK int64
 	LN, Ver            int64
@@ -123,7 +125,7 @@ func ReadClaims(kind string, plaintext []byte) (*Claims, bool) {
 	c, has := new(Claims), make(map[string]bool)
 	known, required, opaque := strings.Fields("sid iat exp chk ln"), strings.Fields("sid iat exp"), ""
 	if kind != "seen" {
-		known = strings.Fields("aud sid sub stg grp auth_time ep iat exp end rem chk ln ver dat")
+		known = strings.Fields("aud sid sub stg grp auth_time amr ep iat exp end rem chk ln ver dat")
 		required, opaque = strings.Fields("aud sid auth_time iat exp end"), "dat"
 	}
 	members, ok := object(plaintext, opaque)
@@ -191,6 +193,19 @@ func (c *Claims) read(name string, value []byte) (ok bool) {
 		return true
 	case "auth_time":
 		c.AuthTime, ok = integer(value)
+	case "amr":
+		var list []json.RawMessage
+		if json.Unmarshal(value, &list) != nil || list == nil || len(list) > 8 {
+			return false
+		}
+		for _, v := range list {
+			name, ok := stringOf(v)
+			if !ok || !method.MatchString(name) || slices.Contains(c.AMR, name) {
+				return false
+			}
+			c.AMR = append(c.AMR, name)
+		}
+		return true
 	case "ep":
 		c.EP, ok = integer(value)
 	case "iat":
@@ -213,6 +228,8 @@ func (c *Claims) read(name string, value []byte) (ok bool) {
 	}
 	return ok
 }
+
+var method = regexp.MustCompile(`^[!#-\[\]-~]{1,16}$`)
 
 var decimal = regexp.MustCompile(`^(0|[1-9][0-9]{0,15})$`)
 
