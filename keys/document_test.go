@@ -132,6 +132,7 @@ func TestParseRefuses(t *testing.T) {
 		{"k zero", k, strings.Repeat("A", 43)},
 		{"k one byte over and over", k, "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s"},
 		{"k counting", k, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"},
+		{"k of 16 bytes twice", k, "jx0DwqpbfpARTOfSCW-4M48dA8KqW36QEUzn0glvuDM"},
 		{"k text", k, "Y29ycmVjdCBob3JzZSBiYXR0ZXJ5IHN0YXBsZSAxMjM"},
 		{"list key zero", list, strings.Repeat("A", 43)},
 		{"list key short", list, list[:42]},

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/wafer-sessions/wafer/internal/jwe"
+	"github.com/wafer-sessions/wafer/internal/secrets"
 )
 
 // A KEK says where the key encryption key comes from, with which a ring is encrypted at rest. Keep
@@ -188,7 +189,7 @@ func (k *kek) ask(ctx context.Context) ([]byte, error) {
 	case len(b) != secretSize:
 		return nil, fmt.Errorf("%w: the KEK is not 32 bytes long", ErrKEK)
 	case weak([secretSize]byte(b)):
-		return nil, fmt.Errorf("%w: the KEK %w", ErrKEK, errWeak)
+		return nil, fmt.Errorf("%w: the KEK %w", ErrKEK, secrets.ErrWeak)
 	}
 	return b, nil
 }

@@ -4,12 +4,10 @@ import (
 	"errors"
 
 	"github.com/wafer-sessions/wafer/internal/jwe"
+	"github.com/wafer-sessions/wafer/internal/secrets"
 )
 
-var (
-	errSecretForm = errors.New("is not 32 bytes in unpadded base64url")
-	errWeak       = errors.New("is not random: use 32 random bytes")
-)
+var errSecretForm = errors.New("is not 32 bytes in unpadded base64url")
 
 func decodeSecret(s string) (out [secretSize]byte, err error) {
 	if len(s) != secretChars {
@@ -21,28 +19,21 @@ func decodeSecret(s string) (out [secretSize]byte, err error) {
 	}
 	out = [secretSize]byte(b)
 	if weak(out) {
-		return out, errWeak
+		return out, secrets.ErrWeak
 	}
 	return out, nil
 }
 
-// weak reports whether 32 bytes are of a kind that people type or copy from examples: few different
-// bytes, an even progression such as 0, 1, 2 …, or printable text. 32 random bytes are any of these
-// with a probability below 1 in 10^13.
-func weak(b [secretSize]byte) bool {
-	var seen [256]bool
-	different, text, even := 0, true, true
-	for i, c := range b {
-		if !seen[c] {
-			seen[c] = true
-			different++
-		}
+// weak reports whether 32 bytes are of a kind that people type or copy from examples. Printable text is
+// one of them, because these bytes were decoded. 32 random bytes are weak with a probability below 1 in
+// 10^13.
+func weak(b [secretSize]byte) bool { return secrets.Weak(b[:]) || printable(b) }
+
+func printable(b [secretSize]byte) bool {
+	for _, c := range b {
 		if (c < ' ' || c > '~') && c != '\t' && c != '\n' && c != '\r' {
-			text = false
-		}
-		if i > 0 && c-b[i-1] != b[1]-b[0] {
-			even = false
+			return false
 		}
 	}
-	return different <= 8 || text || even
+	return true
 }

@@ -110,17 +110,14 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/audit"
+	"github.com/wafer-sessions/wafer/internal/secrets"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"golang.org/x/sync/semaphore"
 )
 
 // MinToken is the shortest token that New accepts, in bytes: 18 random bytes in base64.
-const MinToken = 24
-
-// minDistinct is how many different bytes a token must have. Of random tokens of MinToken bytes,
-// fewer than one in 10^14 has fewer in base64, and one in 30,000 in hexadecimal.
-const minDistinct = 8
+const MinToken = secrets.Min
 
 // timeout is how long one request may wait for the store or the ring.
 const timeout = 10 * time.Second
@@ -133,7 +130,7 @@ type Config struct {
 	Tokens []Token
 
 	// Token is one token that may do everything, in plain text. Make it from random bytes. It needs at
-	// least MinToken bytes, 8 of them different. Zero: Tokens or Authorize decides.
+	// least MinToken bytes; one that repeats itself, or has fewer than 8 different bytes, is refused. Zero: Tokens or Authorize decides.
 	Token string `json:"-"`
 
 	// Actor is the name of the holder of Token in the audit records. Zero: "admin".
@@ -167,10 +164,11 @@ func New(l *revocation.List, k keys.Source, c Config) (http.Handler, error) {
 		return nil, errors.New("admin: Config needs Tokens, Token or Authorize: refusing to serve without authentication")
 	case c.Token != "" && len(c.Tokens) > 0 || c.Authorize != nil && (c.Token != "" || len(c.Tokens) > 0):
 		return nil, errors.New("admin: Config has two of Tokens, Token and Authorize; choose one")
-	case c.Token != "" && len(c.Token) < MinToken:
-		return nil, fmt.Errorf("admin: Config.Token has %d bytes and needs at least %d", len(c.Token), MinToken)
-	case c.Token != "" && distinct(c.Token) < minDistinct:
-		return nil, fmt.Errorf("admin: Config.Token has fewer than %d different bytes; make it from random bytes", minDistinct)
+	}
+	if c.Token != "" {
+		if err := secrets.Check(c.Token); err != nil {
+			return nil, fmt.Errorf("admin: Config.Token %w", err)
+		}
 	}
 	a := &api{list: l, keys: k, authorize: c.Authorize, hosts: hostSet(c.Hosts), audit: audit.Handler(c.Audit, nil), bulk: semaphore.NewWeighted(1)}
 	if a.authorize == nil {
@@ -183,17 +181,6 @@ func New(l *revocation.List, k keys.Source, c Config) (http.Handler, error) {
 		a.authorize = a.byToken
 	}
 	return a, nil
-}
-
-func distinct(s string) (n int) {
-	var seen [256]bool
-	for _, b := range []byte(s) {
-		if !seen[b] {
-			seen[b] = true
-			n++
-		}
-	}
-	return n
 }
 
 type api struct {

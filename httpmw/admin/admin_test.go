@@ -170,6 +170,8 @@ func TestNewRefusesAnAPIForEverybody(t *testing.T) {
 		{"a short token", list, source, admin.Config{Token: secret[:admin.MinToken-1]}, false},
 		{"24 equal letters", list, source, admin.Config{Token: strings.Repeat("t", admin.MinToken)}, false},
 		{"seven different letters", list, source, admin.Config{Token: strings.Repeat("abcdefg", 6)}, false},
+		{"a word over and over", list, source, admin.Config{Token: strings.Repeat("password1", 4)}, false},
+		{"the alphabet", list, source, admin.Config{Token: "abcdefghijklmnopqrstuvwxyz"}, false},
 		{"token and own", list, source, admin.Config{Token: secret, Authorize: authorize}, false},
 		{"no list", nil, source, admin.Config{Token: secret}, false},
 		{"no keys", list, nil, admin.Config{Token: secret}, false},

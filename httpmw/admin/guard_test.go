@@ -188,9 +188,10 @@ func TestPathsAndMethods(t *testing.T) {
 		{"POST", "/keys//revoke", 404, ""},
 		{"POST", "/keys/a/b/revoke", 404, ""},
 		{"GET", "/revocations/../status", 404, ""},
-		{"DELETE", "/status", 405, "GET"},
-		{"OPTIONS", "/revocations", 405, "POST, GET"},
-		{"PUT", "/revocations", 405, "POST, GET"},
+		{"DELETE", "/status", 405, "GET, HEAD"},
+		{"OPTIONS", "/revocations", 405, "POST, GET, HEAD"},
+		{"PUT", "/revocations", 405, "POST, GET, HEAD"},
+		{"PATCH", "/openapi.json", 405, "GET, HEAD"},
 		{"HEAD", "/keys/rotate", 405, "POST"},
 		{"GET", "/keys/AAAAAAAAAAA/revoke", 405, "POST"},
 	} {

@@ -20,7 +20,7 @@ func (a *api) probed(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		refuse(http.StatusMethodNotAllowed, "method", "This path does not have this method.").with("Allow", http.MethodGet).write(w)
+		refuse(http.StatusMethodNotAllowed, "method", "This path does not have this method.").with("Allow", withHead(http.MethodGet)).write(w)
 		return true
 	}
 	word, not := probe(a)

@@ -35,7 +35,7 @@ func TestHealthNeedsNoToken(t *testing.T) {
 		}
 		refused := f.request(http.MethodPost, path, "", asKubelet)
 		refused.want(t, http.StatusMethodNotAllowed, "method")
-		if !slices.Equal(refused.header["Allow"], []string{"GET"}) {
+		if !slices.Equal(refused.header["Allow"], []string{"GET, HEAD"}) {
 			t.Errorf("Allow: %q", refused.header["Allow"])
 		}
 	}

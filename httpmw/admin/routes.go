@@ -40,12 +40,20 @@ func find(r *http.Request) (rt route, kid string, refused *problem) {
 		if r.Method == rt.method || r.Method == http.MethodHead && rt.method == http.MethodGet {
 			return rt, kid, nil
 		}
-		allow = append(allow, rt.method)
+		allow = append(allow, withHead(rt.method))
 	}
 	if allow == nil {
 		return route{}, "", refuse(http.StatusNotFound, "not_found", "The API has no such path.")
 	}
 	return route{}, "", refuse(http.StatusMethodNotAllowed, "method", "This path does not have this method.").with("Allow", strings.Join(allow, ", "))
+}
+
+// withHead is for the header Allow: a path that has GET has HEAD too.
+func withHead(method string) string {
+	if method == http.MethodGet {
+		return "GET, HEAD"
+	}
+	return method
 }
 
 func (rt route) match(path string) (kid string, ok bool) {

@@ -13,11 +13,12 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/internal/foreign"
 	"github.com/wafer-sessions/wafer/internal/lograte"
+	"github.com/wafer-sessions/wafer/internal/secrets"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
 // MinSecret is the shortest secret of a client, in bytes: 18 random bytes in base64.
-const MinSecret = 24
+const MinSecret = secrets.Min
 
 // timeout is how long one request may wait for the list or the ring.
 const timeout = 10 * time.Second
@@ -28,8 +29,8 @@ const mostLooking = 64
 // Config configures New. Exactly one of Clients and Authenticate is required.
 type Config struct {
 	// Clients are the secrets of the callers, by their client id. A caller sends them as HTTP Basic
-	// authentication (RFC 6749 section 2.3.1). A secret needs at least MinSecret bytes and is
-	// compared in constant time. Zero: Authenticate decides.
+	// authentication (RFC 6749 section 2.3.1). A secret needs at least MinSecret bytes, and is
+	// compared in constant time. One that repeats itself, or has fewer than 8 different bytes, is refused. Zero: Authenticate decides.
 	Clients map[string]string `json:"-"`
 
 	// Authenticate authenticates callers in place of Clients: by client certificate, by a proxy in
@@ -127,8 +128,11 @@ func newEndpoints(f foreign.Manager, c Config, of manager) (*Endpoints, error) {
 	}
 	e.known, e.scheme = make(map[string][sha256.Size]byte, len(c.Clients)), `Basic realm="wafer", charset="UTF-8"`
 	for id, secret := range c.Clients {
-		if id == "" || len(secret) < MinSecret {
-			return nil, fmt.Errorf("oauth: Config.Clients: the secret of %q needs at least %d bytes, and its id at least one", id, MinSecret)
+		if id == "" {
+			return nil, errors.New("oauth: Config.Clients: a client has an empty id")
+		}
+		if err := secrets.Check(secret); err != nil {
+			return nil, fmt.Errorf("oauth: Config.Clients: the secret of %q %w", id, err)
 		}
 		e.known[id] = sha256.Sum256([]byte(secret))
 	}

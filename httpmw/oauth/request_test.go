@@ -158,6 +158,8 @@ func TestNewRefusesEndpointsForEverybody(t *testing.T) {
 		"nothing":      {},
 		"both":         {Clients: clients, Authenticate: authenticate},
 		"short secret": {Clients: map[string]string{client: secret[:oauth.MinSecret-1]}},
+		"one letter":   {Clients: map[string]string{client: strings.Repeat("s", 32)}},
+		"a word":       {Clients: map[string]string{client: strings.Repeat("password1", 4)}},
 		"no id":        {Clients: map[string]string{"": secret + secret}},
 	} {
 		e, err := oauth.New(f.Manager, c)

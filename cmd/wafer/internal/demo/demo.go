@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw/admin"
+	"github.com/wafer-sessions/wafer/internal/secrets"
 	"github.com/wafer-sessions/wafer/keys"
 )
 
@@ -75,8 +76,8 @@ func Open(ctx context.Context, c Config) (*Demo, error) {
 	if c.AdminToken == "" {
 		c.AdminToken = rand.Text() + rand.Text()
 	}
-	if len(c.AdminToken) < admin.MinToken {
-		return nil, fmt.Errorf("%w: the admin token has %d bytes and needs at least %d", ErrConfig, len(c.AdminToken), admin.MinToken)
+	if err := secrets.Check(c.AdminToken); err != nil {
+		return nil, fmt.Errorf("%w: the admin token %w", ErrConfig, err)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

@@ -1,6 +1,7 @@
 package demo_test
 
 import (
+	"errors"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wafer-sessions/wafer/cmd/wafer/internal/demo"
 	"github.com/wafer-sessions/wafer/internal/redistest"
 )
 
@@ -226,4 +228,13 @@ func TestWhatTheCommandRefuses(t *testing.T) {
 		})
 	}
 	p.stop()
+}
+
+func TestOpenRefusesAWeakAdminToken(t *testing.T) {
+	for _, token := range []string{"short", strings.Repeat("t", 32)} {
+		d, err := demo.Open(t.Context(), demo.Config{Addr: "127.0.0.1:0", AdminToken: token})
+		if !errors.Is(err, demo.ErrConfig) || d != nil {
+			t.Errorf("Open returned %v, %v", d, err)
+		}
+	}
 }
