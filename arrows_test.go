@@ -69,7 +69,7 @@ var testArrows = map[string][]string{
 	"httpmw/gorilla":        {"keys", "revocation", "revocation/revlog", "httpmw/wafertest"},
 	"httpmw/oauth":          {"keys", "revocation/revlog"},
 	"httpmw/otel":           {"httpmw", "httpmw/adopt"},
-	"httpmw/prom":           {"httpmw", "httpmw/adopt", "httpmw/backchannel", "revocation/revlog"},
+	"httpmw/prom":           {"httpmw", "httpmw/adopt", "httpmw/backchannel", "httpmw/oauth", "revocation/revlog"},
 	"keys/rediskeys":        {"internal/redistest", "httpmw", "revocation", "revocation/revlog"},
 	"token":                 {"internal/meter"},
 	"httpmw":                {"internal/meter"},

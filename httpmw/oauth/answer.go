@@ -9,15 +9,17 @@ import (
 type failure struct {
 	status      int
 	Code        string `json:"error"`
-	Description string `json:"error_description"`
+	Description string `json:"error_description"` // printable ASCII, without " and \
 }
 
 func invalid(description string) *failure {
 	return &failure{http.StatusBadRequest, "invalid_request", description}
 }
 
+const unsupportedType = "unsupported_token_type"
+
 func unsupported(description string) *failure {
-	return &failure{http.StatusBadRequest, "unsupported_token_type", description}
+	return &failure{http.StatusBadRequest, unsupportedType, description}
 }
 
 func unavailable(description string) *failure {

@@ -60,7 +60,8 @@
 // If the ring lacks the key of a token, the ring is read again where it is kept, which takes a second
 // or two. At most 64 requests wait for that at once; any more are answered with 503.
 //
-//	invalid_request          400  not one form with one "token", or a parameter came twice
+//	invalid_request          400  not one form with one "token", a parameter came twice, or there is a
+//	                              "client_secret" or "client_assertion" beside the authentication
 //	invalid_request          403  a browser sent the request for a page of another origin
 //	invalid_request          405  the method is not POST
 //	invalid_request          413  the body is too long

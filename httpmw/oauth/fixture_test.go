@@ -172,10 +172,16 @@ func (f *fixture) ends(t testing.TB, token string) {
 	}
 }
 
+// describes reports whether v is a text of the characters that RFC 6749 section 5.2 allows.
+func describes(v any) bool {
+	s, ok := v.(string)
+	return ok && s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' })
+}
+
 // fails fails unless the answer is that error.
 func (a answer) fails(t testing.TB, status int, code string) {
 	t.Helper()
-	if a.status != status || a.body["error"] != code || a.body["error_description"] == "" || a.header.Get("Content-Type") != "application/json" {
+	if a.status != status || a.body["error"] != code || !describes(a.body["error_description"]) || a.header.Get("Content-Type") != "application/json" {
 		t.Errorf("%d %v, want %d %s", a.status, a.body, status, code)
 	}
 	if after := a.header.Get("Retry-After"); (status == http.StatusServiceUnavailable) != (after != "") {

@@ -24,7 +24,7 @@ func (e *Endpoints) Introspect(w http.ResponseWriter, r *http.Request) {
 	begin(w)
 	_, t, refused := e.receive(w, r)
 	if refused != nil {
-		refused.write(w)
+		e.introspected.refuse(w, refused)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
@@ -32,10 +32,12 @@ func (e *Endpoints) Introspect(w http.ResponseWriter, r *http.Request) {
 	s, err := e.look(ctx, t)
 	switch {
 	case errors.Is(err, httpmw.ErrUnavailable), err == nil && e.config.FreshList && !s.Fresh():
-		unavailable("It is not known now whether the token is good. Ask again.").write(w)
+		e.introspected.refuse(w, unavailable("It is not known now whether the token is good. Ask again."))
 	case err != nil:
+		e.introspected.add(inactive)
 		writeJSON(w, http.StatusOK, description{})
 	default:
+		e.introspected.add(active)
 		writeJSON(w, http.StatusOK, e.describe(t, s))
 	}
 }

@@ -71,6 +71,8 @@ type Endpoints struct {
 	csrf   http.CrossOriginProtection
 	rate   lograte.Limiter
 
+	introspected, revoked counter
+
 	looking chan struct{} // holds one for each request that looks for a key
 }
 
@@ -119,7 +121,10 @@ func newEndpoints(f foreign.Manager, c Config, of manager) (*Endpoints, error) {
 	if (len(c.Clients) == 0) == (c.Authenticate == nil) {
 		return nil, errors.New("oauth: Config needs either Clients or Authenticate: refusing to serve without authentication")
 	}
-	e := &Endpoints{config: c, app: f.App, of: of, ring: f.Keys, scheme: `Bearer realm="wafer"`, looking: make(chan struct{}, mostLooking)}
+	e := &Endpoints{
+		config: c, app: f.App, of: of, ring: f.Keys, scheme: `Bearer realm="wafer"`, looking: make(chan struct{}, mostLooking),
+		introspected: newCounter(active, inactive), revoked: newCounter(ended, ignored, unsupportedType),
+	}
 	if e.config.Logger == nil {
 		e.config.Logger = f.Logger
 	}

@@ -73,7 +73,10 @@ func parse(body string) (t token, refused *failure) {
 		}
 	}
 	if form.Get("token") == "" {
-		return t, invalid(`The parameter "token" is missing.`)
+		return t, invalid("The parameter token is missing.")
+	}
+	if form.Get("client_secret") != "" || form.Get("client_assertion") != "" {
+		return t, invalid("The client authenticates in more than one way.") // RFC 6749 section 2.3
 	}
 	parts := strings.SplitN(form.Get("token"), "~", maxParts+1)
 	return token{first: parts[0], others: parts[1:], kind: kindOf(parts)}, nil

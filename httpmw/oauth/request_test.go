@@ -54,6 +54,8 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"another twice":      {body(token + "&x=1&x=1"), 400, "invalid_request"},
 		"bad escape":         {body(token + "&x=%zz"), 400, "invalid_request"},
 		"semicolon":          {body(token + ";x=1"), 400, "invalid_request"},
+		"a second secret":    {body(token + "&client_id=x&client_secret=y"), 400, "invalid_request"},
+		"an assertion too":   {body(token + "&client_assertion=y"), 400, "invalid_request"},
 		"JSON":               {kind("application/json"), 400, "invalid_request"},
 		"no type":            {kind(), 400, "invalid_request"},
 		"two types":          {kind("application/x-www-form-urlencoded", "application/x-www-form-urlencoded"), 400, "invalid_request"},
@@ -101,7 +103,7 @@ func (breaks) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func TestOtherParametersAreIgnored(t *testing.T) {
 	f := start(t, all)
 	for _, hint := range []string{"", "access_token", "refresh_token", "pair", "\x00"} {
-		r := form(url.Values{"token": {f.issue(t)}, "token_type_hint": {hint}, "callback": {"evil"}, "client_id": {"x"}})
+		r := form(url.Values{"token": {f.issue(t)}, "token_type_hint": {hint}, "callback": {"evil"}, "client_id": {"x"}, "client_secret": {""}})
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded;charset=UTF-8")
 		if got := send(t, f.Endpoints.Introspect, r); got.body["active"] != true {
 			t.Errorf("hint %q: %d %v", hint, got.status, got.body)

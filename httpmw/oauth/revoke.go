@@ -15,7 +15,7 @@ func (e *Endpoints) Revoke(w http.ResponseWriter, r *http.Request) {
 	begin(w)
 	client, t, refused := e.receive(w, r)
 	if refused != nil {
-		refused.write(w)
+		e.revoked.refuse(w, refused)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
@@ -24,14 +24,16 @@ func (e *Endpoints) Revoke(w http.ResponseWriter, r *http.Request) {
 	err := e.end(audit.With(ctx, by), t)
 	switch {
 	case err == nil:
+		e.revoked.add(ended)
 		w.WriteHeader(http.StatusOK)
 	case errors.Is(err, errUnsupported), errors.Is(err, httpmw.ErrNoLogin):
-		unsupported("This endpoint cannot revoke tokens of this kind.").write(w)
+		e.revoked.refuse(w, unsupported("This endpoint cannot revoke tokens of this kind."))
 	case errors.Is(err, httpmw.ErrInvalid), errors.Is(err, httpmw.ErrRevoked):
+		e.revoked.add(ignored)
 		w.WriteHeader(http.StatusOK) // nobody accepts it (RFC 7009 section 2.2)
 	default:
 		e.warn(ctx, "oauth: revocation not acknowledged", slog.String("client", client), slog.Any("error", err))
-		unavailable("The revocation is not confirmed yet. Send it again.").write(w)
+		e.revoked.refuse(w, unavailable("The revocation is not confirmed yet. Send it again."))
 	}
 }
 

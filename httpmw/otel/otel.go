@@ -45,6 +45,10 @@ type Parts struct {
 	// wafer.provider. Zero: no metrics of back-channel logouts.
 	Receivers map[string]Receiver
 
+	// Endpoints are the oauth.Endpoints of this process, by the Config.App of their Manager, which
+	// becomes the attribute wafer.app. Zero: no metrics of introspection and revocation of tokens.
+	Endpoints map[string]Endpoints
+
 	// List is the revocation list. Zero: no metrics of it.
 	List *revocation.List
 
@@ -60,6 +64,9 @@ type Mover = metrics.Mover
 
 // A Receiver is a backchannel.Receiver.
 type Receiver = metrics.Receiver
+
+// Endpoints are an oauth.Endpoints.
+type Endpoints = metrics.Endpoints
 
 // Register makes an instrument of m for each metric of p, and reads p at each collection until the
 // Registration is unregistered. Register each part once, with one Meter.

@@ -120,11 +120,17 @@ func (receiver) Counts() (requests, fetches map[string]uint64) {
 	return map[string]uint64{"ended": 8}, nil
 }
 
+type endpoints struct{}
+
+func (endpoints) Counts() map[string]map[string]uint64 {
+	return map[string]map[string]uint64{"revoke": {"ended": 9}}
+}
+
 func everything(a *app) otel.Parts {
 	ring := keys.Generate(0)
 	return otel.Parts{
 		Apps: map[string]otel.Manager{"shop": a}, Movers: map[string]otel.Mover{"scs": mover{}},
-		Receivers: map[string]otel.Receiver{"idp": receiver{}}, List: revocation.Disabled(ring), Keys: keys.Static(ring),
+		Receivers: map[string]otel.Receiver{"idp": receiver{}}, Endpoints: map[string]otel.Endpoints{"shop": endpoints{}}, List: revocation.Disabled(ring), Keys: keys.Static(ring),
 	}
 }
 
@@ -149,15 +155,16 @@ func TestValues(t *testing.T) {
 	}
 	got := m.collect(t)
 	for series, want := range map[string]float64{
-		"wafer.sessions.accepted wafer.app=shop":                               5,
-		"wafer.sessions.refused wafer.app=shop,wafer.reason=tampered":          6,
-		"wafer.moves wafer.from=scs,wafer.result=moved":                        7,
-		"wafer.backchannel.requests wafer.provider=idp,wafer.result=ended":     8,
-		"wafer.backchannel.key_fetches wafer.provider=idp,wafer.result=failed": 0,
-		"wafer.list.state wafer.state=disabled":                                1,
-		"wafer.list.state wafer.state=synced":                                  0,
-		"wafer.ring.keys wafer.state=sealing":                                  1,
-		"wafer.list.decisions wafer.outcome=accept,wafer.path=memory":          0,
+		"wafer.sessions.accepted wafer.app=shop":                                       5,
+		"wafer.sessions.refused wafer.app=shop,wafer.reason=tampered":                  6,
+		"wafer.moves wafer.from=scs,wafer.result=moved":                                7,
+		"wafer.backchannel.requests wafer.provider=idp,wafer.result=ended":             8,
+		"wafer.backchannel.key_fetches wafer.provider=idp,wafer.result=failed":         0,
+		"wafer.oauth.requests wafer.app=shop,wafer.endpoint=revoke,wafer.result=ended": 9,
+		"wafer.list.state wafer.state=disabled":                                        1,
+		"wafer.list.state wafer.state=synced":                                          0,
+		"wafer.ring.keys wafer.state=sealing":                                          1,
+		"wafer.list.decisions wafer.outcome=accept,wafer.path=memory":                  0,
 	} {
 		if v, there := got[series]; !there || v != want {
 			t.Errorf("%s is %v (%t), want %v", series, v, there, want)
@@ -225,6 +232,7 @@ func TestNothingToRead(t *testing.T) {
 	for name, p := range map[string]otel.Parts{
 		"nothing":          {},
 		"app without name": {Apps: map[string]otel.Manager{"": &app{}}},
+		"no endpoints":     {Endpoints: map[string]otel.Endpoints{"shop": nil}},
 		"no receiver":      {Receivers: map[string]otel.Receiver{"idp": nil}},
 	} {
 		if _, err := otel.Register(newMeter(), p); err == nil {

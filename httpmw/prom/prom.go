@@ -36,6 +36,10 @@ type Parts struct {
 	// "provider". Zero: no metrics of back-channel logouts.
 	Receivers map[string]Receiver
 
+	// Endpoints are the oauth.Endpoints of this process, by the Config.App of their Manager, which
+	// becomes the label "app". Zero: no metrics of introspection and revocation of tokens.
+	Endpoints map[string]Endpoints
+
 	// List is the revocation list. Zero: no metrics of it.
 	List *revocation.List
 
@@ -51,6 +55,9 @@ type Mover = metrics.Mover
 
 // A Receiver is a backchannel.Receiver.
 type Receiver = metrics.Receiver
+
+// Endpoints are an oauth.Endpoints.
+type Endpoints = metrics.Endpoints
 
 // New returns a collector of p, to be registered once. It is safe for concurrent use.
 func New(p Parts) (prometheus.Collector, error) {

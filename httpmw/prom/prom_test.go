@@ -2,6 +2,7 @@ package prom_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/adopt"
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
+	"github.com/wafer-sessions/wafer/httpmw/oauth"
 	"github.com/wafer-sessions/wafer/httpmw/prom"
 	"github.com/wafer-sessions/wafer/internal/bubble"
 	"github.com/wafer-sessions/wafer/internal/metrics"
@@ -387,6 +389,46 @@ func TestMetricsOfAReceiver(t *testing.T) {
 	var _ prom.Receiver = (*backchannel.Receiver)(nil)
 }
 
+// The endpoints count every result of both from the first scrape, and nothing that a caller chooses.
+func TestMetricsOfEndpoints(t *testing.T) {
+	e := newEndpoints(t)
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("token=x"))
+	r.SetBasicAuth("mallory", "guessed")
+	e.Introspect(httptest.NewRecorder(), r)
+	want := map[string]string{}
+	for endpoint, results := range map[string][]string{
+		"introspect": {"active", "inactive", "invalid_client", "invalid_request", "temporarily_unavailable"},
+		"revoke":     {"ended", "ignored", "invalid_client", "invalid_request", "temporarily_unavailable", "unsupported_token_type"},
+	} {
+		for _, result := range results {
+			want[fmt.Sprintf("wafer_oauth_requests_total{app=%q,endpoint=%q,result=%q}", "shop", endpoint, result)] = "0"
+		}
+	}
+	want[`wafer_oauth_requests_total{app="shop",endpoint="introspect",result="invalid_client"}`] = "1"
+	if diff := cmp.Diff(want, scrape(t, prom.Parts{Endpoints: map[string]prom.Endpoints{"shop": e}})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func newEndpoints(t *testing.T) *oauth.Endpoints {
+	t.Helper()
+	ring := keys.Generate(0)
+	list, err := revocation.Open(t.Context(), revlog.NewMemory(), ring, revocation.Config{Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { list.Close() })
+	m, err := httpmw.New[struct{}](keys.Static(ring), list, httpmw.Config{App: "shop", Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := oauth.New(m, oauth.Config{Clients: map[string]string{"gateway": rand.Text()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
 // measured is a store that says how much room it takes.
 type measured struct{ revlog.Store }
 
@@ -443,7 +485,7 @@ func TestPageNamesEveryLabelValue(t *testing.T) {
 	n := 0
 	for _, label := range regexp.MustCompile(`([a-z]+)="([^"]*)"`).FindAllStringSubmatch(exposition(t, prom.Parts{
 		Apps: map[string]prom.Manager{"shop": m}, Movers: map[string]prom.Mover{"gorilla": fakeMover{}},
-		Receivers: map[string]prom.Receiver{"idp": receiver{}}, List: list, Keys: ring,
+		Receivers: map[string]prom.Receiver{"idp": receiver{}}, Endpoints: map[string]prom.Endpoints{"shop": newEndpoints(t)}, List: list, Keys: ring,
 	}), -1) {
 		if slices.Contains(free, label[1]) {
 			continue

@@ -19,6 +19,7 @@ type Parts struct {
 	Apps      map[string]Manager
 	Movers    map[string]Mover
 	Receivers map[string]Receiver
+	Endpoints map[string]Endpoints
 	List      *revocation.List
 	Keys      keys.Source
 }
@@ -36,6 +37,12 @@ type Receiver interface {
 	Counts() (requests, fetches map[string]uint64)
 }
 
+// Endpoints are an oauth.Endpoints.
+type Endpoints interface {
+	// Counts returns the requests so far, by endpoint and by result.
+	Counts() map[string]map[string]uint64
+}
+
 // A Sink takes the values of metrics.
 type Sink interface {
 	// Number takes the value of a counter or a gauge. labels are the values of m.Labels.
@@ -46,7 +53,7 @@ type Sink interface {
 
 // Checked returns a copy of p, or an error without anything to collect from.
 func (p Parts) Checked() (Parts, error) {
-	if len(p.Apps) == 0 && len(p.Movers) == 0 && len(p.Receivers) == 0 && p.List == nil && p.Keys == nil {
+	if len(p.Apps) == 0 && len(p.Movers) == 0 && len(p.Receivers) == 0 && len(p.Endpoints) == 0 && p.List == nil && p.Keys == nil {
 		return p, errors.New("Parts is empty: nothing to collect from")
 	}
 	for app, m := range p.Apps {
@@ -64,7 +71,12 @@ func (p Parts) Checked() (Parts, error) {
 			return p, errors.New("Parts.Receivers has a nil receiver, or a name that is empty or not UTF-8")
 		}
 	}
-	p.Apps, p.Movers, p.Receivers = maps.Clone(p.Apps), maps.Clone(p.Movers), maps.Clone(p.Receivers)
+	for app, e := range p.Endpoints {
+		if !labels(app) || e == nil {
+			return p, errors.New("Parts.Endpoints has nil endpoints, or a name that is empty or not UTF-8")
+		}
+	}
+	p.Apps, p.Movers, p.Receivers, p.Endpoints = maps.Clone(p.Apps), maps.Clone(p.Movers), maps.Clone(p.Receivers), maps.Clone(p.Endpoints)
 	return p, nil
 }
 
@@ -84,6 +96,9 @@ func (p Parts) Metrics() []*Metric {
 	if len(p.Receivers) > 0 {
 		all = append(all, ofReceivers...)
 	}
+	if len(p.Endpoints) > 0 {
+		all = append(all, ofEndpoints...)
+	}
 	if p.List != nil {
 		all = append(append(all, ofList...), ofSignedIn...)
 	}
@@ -95,7 +110,7 @@ func (p Parts) Metrics() []*Metric {
 
 // All returns every metric.
 func All() []*Metric {
-	return slices.Concat(ofProcess, ofApps, ofMovers, ofReceivers, ofList, ofSignedIn, ofRing)
+	return slices.Concat(ofProcess, ofApps, ofMovers, ofReceivers, ofEndpoints, ofList, ofSignedIn, ofRing)
 }
 
 // Collect gives s the present values of all metrics of p. It reads memory only.
@@ -109,6 +124,9 @@ func (p Parts) Collect(s Sink) {
 	}
 	for provider, r := range p.Receivers {
 		collectReceiver(s, provider, r)
+	}
+	for app, e := range p.Endpoints {
+		collectEndpoints(s, app, e)
 	}
 	if p.List != nil {
 		collectList(s, p.List)

@@ -13,6 +13,10 @@ type part struct{}
 func (part) Stats() httpmw.Stats                           { return httpmw.Stats{} }
 func (part) Counts() (requests, fetches map[string]uint64) { return nil, nil }
 
+type endpoints struct{}
+
+func (endpoints) Counts() map[string]map[string]uint64 { return nil }
+
 type mover struct{}
 
 func (mover) Stats() adopt.Stats { return adopt.Stats{} }
@@ -25,6 +29,7 @@ func TestNamesThatCannotBeLabels(t *testing.T) {
 			"Apps":      {Apps: map[string]metrics.Manager{name: part{}}},
 			"Movers":    {Movers: map[string]metrics.Mover{name: mover{}}},
 			"Receivers": {Receivers: map[string]metrics.Receiver{name: part{}}},
+			"Endpoints": {Endpoints: map[string]metrics.Endpoints{name: endpoints{}}},
 		} {
 			if _, err := p.Checked(); (err == nil) != ok {
 				t.Errorf("%s %q: %v", what, name, err)
@@ -35,6 +40,7 @@ func TestNamesThatCannotBeLabels(t *testing.T) {
 		"Apps":      {Apps: map[string]metrics.Manager{"shop": nil}},
 		"Movers":    {Movers: map[string]metrics.Mover{"shop": nil}},
 		"Receivers": {Receivers: map[string]metrics.Receiver{"shop": nil}},
+		"Endpoints": {Endpoints: map[string]metrics.Endpoints{"shop": nil}},
 	} {
 		if _, err := p.Checked(); err == nil {
 			t.Errorf("%s may be nil", what)

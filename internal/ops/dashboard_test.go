@@ -63,7 +63,7 @@ func quantile(q float64, name string) string {
 // sections returns the overview, and a panel for every metric.
 func sections() []section {
 	all := []section{overview, {title: "Requests and sessions"}, {title: "Revocation list"}, {title: "Keys"},
-		{title: "Sessions moved from another system"}, {title: "Logout from the identity provider"}, {title: "Process"}}
+		{title: "Sessions moved from another system"}, {title: "Logout from the identity provider"}, {title: "Tokens that other programs ask about"}, {title: "Process"}}
 	for _, m := range metrics.All() {
 		to := &all[slices.IndexFunc(all, func(s section) bool { return s.title == sectionOf(m) })]
 		to.panels = append(to.panels, panelOf(m))
@@ -74,6 +74,8 @@ func sections() []section {
 func sectionOf(m *metrics.Metric) string {
 	part, _, _ := strings.Cut(strings.TrimPrefix(m.Name, "wafer."), ".")
 	switch {
+	case part == "oauth":
+		return "Tokens that other programs ask about"
 	case slices.Contains(m.Labels, "app"):
 		return "Requests and sessions"
 	case slices.Contains(m.Labels, "from"):

@@ -34,6 +34,12 @@ func (receiver) Counts() (requests, fetches map[string]uint64) {
 	return map[string]uint64{"ended": 0, "unavailable": 0}, nil
 }
 
+type endpoints struct{}
+
+func (endpoints) Counts() map[string]map[string]uint64 {
+	return map[string]map[string]uint64{"introspect": {"invalid_client": 0}, "revoke": {"invalid_client": 0}}
+}
+
 // scraped returns what an application exports that has everything.
 func scraped(t *testing.T) known {
 	t.Helper()
@@ -50,7 +56,7 @@ func scraped(t *testing.T) known {
 	}
 	parts := prom.Parts{
 		Apps: map[string]prom.Manager{"shop": sessions}, Movers: map[string]prom.Mover{"gorilla": mover{}},
-		Receivers: map[string]prom.Receiver{"provider": receiver{}}, List: list, Keys: ring,
+		Receivers: map[string]prom.Receiver{"provider": receiver{}}, Endpoints: map[string]prom.Endpoints{"shop": endpoints{}}, List: list, Keys: ring,
 	}
 	for f, v := range reflect.ValueOf(parts).Fields() {
 		if v.IsZero() {

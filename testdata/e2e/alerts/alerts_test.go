@@ -103,8 +103,8 @@ func (s *stage) queriesAnswer() {
 var (
 	// recorded series are named app:wafer_…, and those are evaluated as rules
 	comments = regexp.MustCompile(`(?m)^ *(#|runbook_url|description|summary).*$|(job|app):wafer_[a-z_]+:[a-z0-9_]+`)
-	// absent is what these demos do not have: another system, a provider, a limit of memory, an alert
-	absent = regexp.MustCompile(`wafer_(moves|backchannel)_|wafer_store_limit_bytes|ALERTS|wafer_ring_sealing_until_seconds`)
+	// absent is what these demos do not have: another system, a provider, endpoints for tokens, a limit of memory, an alert
+	absent = regexp.MustCompile(`wafer_(moves|backchannel|oauth)_|wafer_store_limit_bytes|ALERTS|wafer_ring_sealing_until_seconds`)
 )
 
 // check plays a fault, and measures how its alerts fire and clear.

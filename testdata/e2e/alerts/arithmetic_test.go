@@ -122,6 +122,9 @@ var special = []sum{
 	{"WaferMovesFail", "4 for 100", moves("0+4x60", "0+100x60"), "20m", false},
 	{"WaferBackchannelFails", "for a quarter of an hour", logouts("0+1x60"), "18m", true},
 	{"WaferBackchannelFails", "for five minutes", logouts("0+1x5 5x60"), "18m", false},
+	{"WaferOAuthClientsRefused", "three in a minute", strangers("0+3x60"), "18m", true},
+	{"WaferOAuthClientsRefused", "two in a minute", strangers("0+2x60"), "18m", false},
+	{"WaferOAuthClientsRefused", "for five minutes", strangers("0+9x5 45x60"), "18m", false},
 }
 
 func sums() []sum {
@@ -192,6 +195,15 @@ func moves(invalid, moved string) []string {
 
 func logouts(unavailable string) []string {
 	return []string{of("wafer_backchannel_requests_total", `provider="idp",result="unavailable"`, unavailable)}
+}
+
+// strangers come to both endpoints of each replica.
+func strangers(refused string) []string {
+	return []string{
+		of("wafer_oauth_requests_total", `app="web",endpoint="introspect",result="invalid_client"`, refused),
+		of("wafer_oauth_requests_total", `app="web",endpoint="revoke",result="invalid_client"`, "0x60"),
+		of("wafer_oauth_requests_total", `app="web",endpoint="introspect",result="inactive"`, "0+1000x60"),
+	}
 }
 
 type object = map[string]any
