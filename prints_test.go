@@ -60,6 +60,8 @@ var harmless = map[string]string{
 	"httpmw.Requirements":  "settings",
 	"httpmw.SizeError":     "sizes",
 	"httpmw.Stats":         "counters",
+	"httpmw.MethodsError":  "names of methods that the application requires",
+	"httpmw.AAL":           "a number",
 	"backchannel.Config":   "settings; the ids of clients are public",
 	"backchannel.Stats":    "counters",
 	"adopt.Stats":          "counters",

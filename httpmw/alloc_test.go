@@ -3,6 +3,7 @@ package httpmw_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ func bare(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) }
 func TestAllocations(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := newFixture(t, httpmw.Config{})
-		r := steady(t, f)
+		r, strong := steady(t, f, ""), steady(t, f, "mfa")
 		none := httptest.NewRequest("GET", "https://app.test/", nil)
 		w := &discard{http.Header{}}
 		measure := func(h http.Handler, r *http.Request) float64 {
@@ -45,7 +46,8 @@ func TestAllocations(t *testing.T) {
 				}
 				w.WriteHeader(200)
 			})), r, 5},
-			"required": {f.Require(http.HandlerFunc(bare)), r, 5},
+			"required":          {f.Require(http.HandlerFunc(bare)), r, 5},
+			"a method required": {f.RequireThat(httpmw.Requirements{Methods: []string{"mfa"}})(http.HandlerFunc(bare)), strong, 5},
 			"required, subject read": {f.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if f.From(r.Context()).Subject() != "ann" {
 					t.Error("not ann")
@@ -63,7 +65,7 @@ func TestAllocations(t *testing.T) {
 // BenchmarkRequest compares whole requests in process. The numbers to look at are ratios within one run.
 func BenchmarkRequest(b *testing.B) {
 	f := newFixture(b, httpmw.Config{})
-	r := steady(b, f)
+	r := steady(b, f, "")
 	none := httptest.NewRequest("GET", "https://app.test/", nil)
 	run := func(name string, h http.Handler, r *http.Request) {
 		b.Run(name, func(b *testing.B) {
@@ -99,11 +101,11 @@ func BenchmarkRequest(b *testing.B) {
 	})), r)
 }
 
-// steady returns a request that holds both cookies and needs no renewal.
-func steady(tb testing.TB, f *fixture) *http.Request {
+// steady returns a request that holds both cookies and needs no renewal, of a login by these methods.
+func steady(tb testing.TB, f *fixture, methods string) *http.Request {
 	b := newBrowser()
 	f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
-		if err := s.Login(r.Context(), httpmw.Identity{Subject: "ann", Groups: []string{"tenant:7"}}); err != nil {
+		if err := s.Login(r.Context(), httpmw.Identity{Subject: "ann", Groups: []string{"tenant:7"}, Methods: strings.Fields(methods)}); err != nil {
 			tb.Fatal(err)
 		}
 		if err := s.Set(cart{Note: string(make([]byte, 40)), Items: []string{"tea", "milk"}}); err != nil {

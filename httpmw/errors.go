@@ -87,6 +87,13 @@ var (
 	// ErrIncomplete: the session was spread over several cookies, and not all of one write came.
 	ErrIncomplete = fmt.Errorf("%w: not all of its cookies came", ErrInvalid)
 
+	// ErrUntilPassed: Identity.Until has passed, so the session would have ended before it began. It
+	// wraps ErrExpired as well as ErrIdentity, so that Fail answers 401.
+	ErrUntilPassed = fmt.Errorf("%w: Until has passed: %w", ErrIdentity, ErrExpired)
+
+	// ErrMethods: the login lacks one of Requirements.Methods. The error is a *MethodsError.
+	ErrMethods = fmt.Errorf("%w: the login lacks a method that this route requires", ErrNoLogin)
+
 	// ErrLoginTooOld: the login is longer ago than Requirements.LoginWithin allows.
 	ErrLoginTooOld = fmt.Errorf("%w: the login is too long ago", ErrNoLogin)
 )

@@ -116,7 +116,7 @@ func (s *state) refuseForeign(ctx context.Context, o *opened, now time.Time) ([]
 
 // describeForeign returns the session that continues p, as the list has to be asked about it.
 func (c *core) describeForeign(p foreign.Session, now time.Time) (opened, error) {
-	id := Identity{Subject: p.Subject, Groups: p.Groups, Remember: p.Remember}
+	id := Identity{Subject: p.Subject, Groups: p.Groups, Methods: p.Methods, Until: p.Until, Remember: p.Remember}
 	limits, err := c.limitsFor(id)
 	if err != nil {
 		return opened{}, err

@@ -16,13 +16,19 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// Every snippet of the guide stands in a file of this package that is compiled and tested, line by line.
+// Every snippet of the guides stands in a file that is compiled and tested, line by line.
 func TestGuideShowsWhatIsTested(t *testing.T) {
-	guide, err := os.ReadFile("../docs/sessions.md")
+	examples, err := filepath.Glob("example_*_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	names, err := filepath.Glob("example_*_test.go")
+	guideShows(t, "sessions.md", 10, examples...)
+	guideShows(t, "openid.md", 2, append(examples, "backchannel/endtoend_test.go")...)
+}
+
+// guideShows checks that each snippet of a page, and at least some, is in one of the files.
+func guideShows(t *testing.T, page string, least int, names ...string) {
+	guide, err := os.ReadFile("../docs/" + page)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,11 +51,11 @@ func TestGuideShowsWhatIsTested(t *testing.T) {
 			t.Fatalf("snippet %d does not end", n-1)
 		}
 		if !strings.Contains(all, "\n"+unindent(snippet)+"\n") {
-			t.Errorf("no example holds these lines:\n%s", snippet)
+			t.Errorf("%s: no example holds these lines:\n%s", page, snippet)
 		}
 	}
-	if n < 10 {
-		t.Errorf("found %d snippets", n-1)
+	if n-1 < least {
+		t.Errorf("%s: found %d snippets", page, n-1)
 	}
 }
 

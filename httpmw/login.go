@@ -19,6 +19,10 @@ import (
 // waits for one of them to finish, and fails with ErrUndecided after half a second. Replacing a
 // living session always needs the store, and fails with ErrUndecided without it.
 //
+// The new session has the methods and the end of id, and nothing of those of the session before. A
+// login that only adds a factor therefore names the earlier methods again, and the end too if it is
+// that of an identity provider (Deadlines says it).
+//
 // ErrRevoked means that the login was overtaken by a revocation, see Identity.Since, or that the
 // session to be replaced was revoked: that session is gone, and calling Login again begins a new
 // one. ErrTooLarge means that the data to be kept does not fit beside the subject and the groups.

@@ -105,8 +105,8 @@ func TestReasons(t *testing.T) {
 			})
 		})
 	}
-	// list_lost, ambiguous, incomplete and data have tests of their own.
-	if got := len(rows) + 4; got != len(newFixture(t, httpmw.Config{}).Stats().Refused) {
+	// list_lost, ambiguous, incomplete, data, methods and login_too_old have tests of their own.
+	if got := len(rows) + 6; got != len(newFixture(t, httpmw.Config{}).Stats().Refused) {
 		t.Errorf("%d reasons are tested, %d are counted", got, len(newFixture(t, httpmw.Config{}).Stats().Refused))
 	}
 }

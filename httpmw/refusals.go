@@ -10,8 +10,8 @@ import (
 	"github.com/wafer-sessions/wafer/token"
 )
 
-// refusals are the errors with which a session is refused or undecided, and their names in metrics
-// and logs. Those that an operator should look at are logged as warnings.
+// refusals are the errors with which a session is refused or undecided, or a route refuses a session
+// that is good, and their names in metrics and logs. Those that an operator should look at are logged as warnings.
 var refusals = [...]struct {
 	err  error
 	name string
@@ -35,10 +35,13 @@ var refusals = [...]struct {
 	{ErrIncomplete, "incomplete", true},
 	{ErrUndecided, "undecided", true},
 	{ErrData, "data", true},
+	{ErrMethods, "methods", false},
+	{ErrLoginTooOld, "login_too_old", false},
 }
 
-// Reason returns the short name of an error with which a session is refused or undecided, as it
-// stands in metrics and logs: "expired_idle", "revoked_subject", "undecided". It returns "" for
+// Reason returns the short name of an error with which a session is refused or undecided, or by
+// which a route requires another login, as it stands in metrics and logs: "expired_idle",
+// "revoked_subject", "undecided", "methods". It returns "" for
 // other errors and for nil.
 func Reason(err error) string {
 	for i := range refusals {
@@ -94,7 +97,7 @@ func refusedBy(r replica.Reason) error {
 func (c *core) note(ctx context.Context, err error, now time.Time) {
 	for i := range refusals {
 		r := &refusals[i]
-		if r.err != err {
+		if !errors.Is(err, r.err) {
 			continue
 		}
 		c.count.refused[i].Add(1)

@@ -12,6 +12,11 @@ type Requirements struct {
 	// again. Zero: any.
 	LoginWithin time.Duration
 
+	// Methods refuses a login that lacks any of these methods with 401 and a *MethodsError. "mfa"
+	// asks for a second factor, whichever it is. They are compared as they are: a session with "pwd"
+	// and "otp" lacks "mfa" unless its login named that too. Zero: any login.
+	Methods []string
+
 	// FreshList refuses with 503 while the revocation list is older than the list's Within. It is
 	// for routes where being down is better than accepting a revoked session for some minutes.
 	// Zero: not asked.
@@ -33,6 +38,9 @@ func (m *Manager[T]) RequireThat(need Requirements) func(http.Handler) http.Hand
 	return func(next http.Handler) http.Handler {
 		return m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if err := m.From(r.Context()).meets(need, r, time.Now()); err != nil {
+				if errors.Is(err, ErrMethods) || errors.Is(err, ErrLoginTooOld) {
+					m.core.note(r.Context(), err, time.Now())
+				}
 				m.core.refuse(w, r, err)
 				return
 			}
@@ -53,7 +61,11 @@ func (s *Session[T]) meets(need Requirements, r *http.Request, now time.Time) er
 		return ErrNoLogin
 	case need.FreshList && !s.Fresh():
 		return ErrUndecided
-	case need.LoginWithin > 0 && now.Sub(s.LoginTime()) > need.LoginWithin:
+	}
+	if missing := s.lacks(need.Methods); missing != nil {
+		return &MethodsError{Missing: missing}
+	}
+	if need.LoginWithin > 0 && now.Sub(s.LoginTime()) > need.LoginWithin {
 		return ErrLoginTooOld
 	}
 	if need.Group != nil {

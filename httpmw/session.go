@@ -69,6 +69,17 @@ func (s *Session[T]) InGroup(name string) bool {
 	return false
 }
 
+// Methods returns how the subject was authenticated, see Identity.Methods; nil if that was not
+// stated. Renewals, writes and SetGroups do not change it.
+func (s *Session[T]) Methods() []string {
+	s.st.read()
+	defer s.st.mu.Unlock()
+	if s.st.status != alive {
+		return nil
+	}
+	return namesOf(&s.st.tok)
+}
+
 // LoginTime returns when the subject logged in, the zero time if nobody is logged in. Renewals,
 // writes and SetGroups do not change it.
 func (s *Session[T]) LoginTime() time.Time {
@@ -80,8 +91,8 @@ func (s *Session[T]) LoginTime() time.Time {
 	return time.Unix(s.st.tok.AuthTime, 0)
 }
 
-// Deadlines returns when the session ends if it is not used again, and when it ends in any case.
-// They are zero if there is no session.
+// Deadlines returns when the session ends if it is not used again, and when it ends in any case,
+// which Identity.Until may have brought forward. They are zero if there is no session.
 func (s *Session[T]) Deadlines() (idle, absolute time.Time) {
 	s.st.read()
 	defer s.st.mu.Unlock()

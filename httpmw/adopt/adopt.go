@@ -77,7 +77,7 @@ func (a *Adopter[T]) Adopt(ctx context.Context, s *httpmw.Session[T], p Predeces
 	}
 	began, err := s.Foreign().Continue(ctx, foreign.Session{
 		ID: a.sessionID(p.Credential), Group: Group(a.System), Login: p.Saved, Began: a.began(),
-		Subject: id.Subject, Groups: id.Groups, Remember: id.Remember, Data: data,
+		Subject: id.Subject, Groups: id.Groups, Methods: id.Methods, Until: id.Until, Remember: id.Remember, Data: data,
 	})
 	switch {
 	case began:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -405,6 +406,32 @@ func TestEndWith(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The end and the methods that the other system knows of go with the session.
+func TestEndAndMethodsAreAdopted(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{})
+		a, b := f.adopter(t), newBrowser()
+		p := adopt.Predecessor{Credential: []byte("c"), Saved: time.Now().Add(-time.Minute)}
+		until := time.Unix(time.Now().Unix(), 0).Add(10 * time.Minute)
+		id := httpmw.Identity{Subject: "ada", Methods: []string{"pwd", "mfa"}, Until: until}
+		if _, err := f.adopt(b, a, p, id, cart{}); err != nil {
+			t.Fatal(err)
+		}
+		f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
+			if _, end := s.Deadlines(); !end.Equal(until) || !slices.Equal(s.Methods(), id.Methods) {
+				t.Errorf("it ends %v and has %q", end, s.Methods())
+			}
+		})
+		time.Sleep(10 * time.Minute)
+		if _, err := f.look(b); err != httpmw.ErrExpiredAbsolute {
+			t.Errorf("at its end: %v", err)
+		}
+		if _, err := f.adopt(newBrowser(), a, p, id, cart{}); err != httpmw.ErrExpiredAbsolute {
+			t.Errorf("adopted again: %v", err)
+		}
+	})
 }
 
 // An adopted session stays one when it is switched to other groups: what ends all of them ends it.

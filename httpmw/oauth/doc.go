@@ -24,6 +24,7 @@
 //	aud         httpmw.Config.App
 //	exp         when the session ends if it is not used again; asking does not renew it
 //	auth_time   when the subject logged in (RFC 9470)
+//	amr         how the subject was authenticated (RFC 8176), if the login said so
 //	sub, sid    the subject and the id of the session, with Config.Identify
 //
 // Everything else is {"active":false}, and says no more (RFC 7662 section 2.2): a token that is

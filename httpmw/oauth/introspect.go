@@ -8,15 +8,17 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 )
 
-// description is what is answered about a token (RFC 7662 section 2.2).
+// description is what is answered about a token (RFC 7662 section 2.2). amr has the name and the form
+// of the claim of an ID token; introspection has no member of its own for it.
 type description struct {
-	Active   bool   `json:"active"`
-	Type     string `json:"token_type,omitempty"`
-	Audience string `json:"aud,omitempty"`
-	Expires  int64  `json:"exp,omitempty"`
-	AuthTime int64  `json:"auth_time,omitempty"`
-	Subject  string `json:"sub,omitempty"`
-	Session  string `json:"sid,omitempty"`
+	Active   bool     `json:"active"`
+	Type     string   `json:"token_type,omitempty"`
+	Audience string   `json:"aud,omitempty"`
+	Expires  int64    `json:"exp,omitempty"`
+	AuthTime int64    `json:"auth_time,omitempty"`
+	Methods  []string `json:"amr,omitempty"`
+	Subject  string   `json:"sub,omitempty"`
+	Session  string   `json:"sid,omitempty"`
 }
 
 // Introspect answers whether a token is good: RFC 7662.
@@ -44,7 +46,7 @@ func (e *Endpoints) Introspect(w http.ResponseWriter, r *http.Request) {
 
 func (e *Endpoints) describe(t token, s session) description {
 	idle, _ := s.Deadlines()
-	d := description{Active: true, Type: "Bearer", Audience: e.app, Expires: idle.Unix(), AuthTime: s.LoginTime().Unix()}
+	d := description{Active: true, Type: "Bearer", Audience: e.app, Expires: idle.Unix(), AuthTime: s.LoginTime().Unix(), Methods: s.Methods()}
 	if t.kind == cookies {
 		d.Type = "N_A"
 	}

@@ -50,6 +50,21 @@ func TestIntrospectABearerToken(t *testing.T) {
 	})
 }
 
+// The answer has the methods of the login, in the form of the claim amr, and no member without them.
+func TestIntrospectMethods(t *testing.T) {
+	f := start(t, func(*oauth.Config) {})
+	bearer, err := f.Issue(t.Context(), httpmw.Identity{Subject: "ann", Methods: []string{"pwd", "otp", "mfa"}}, data{}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]any{"pwd", "otp", "mfa"}, f.introspect(t, bearer).body["amr"]); diff != "" {
+		t.Error(diff)
+	}
+	if amr, said := f.introspect(t, f.issue(t)).body["amr"]; said {
+		t.Errorf("without methods: %v", amr)
+	}
+}
+
 func TestIntrospectCookies(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		f := start(t, all)

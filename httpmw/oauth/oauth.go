@@ -89,6 +89,7 @@ type session interface {
 	ID() string
 	Subject() string
 	LoginTime() time.Time
+	Methods() []string
 	Deadlines() (idle, absolute time.Time)
 	Fresh() bool
 }

@@ -135,7 +135,7 @@ var reasons = []string{
 	"expired_idle", "expired_absolute", "revoked_session", "revoked_subject", "revoked_group",
 	"revoked_key", "revoked_everyone", "list_lost", "unknown_key", "tampered",
 	"malformed", "too_long", "wrong_audience", "out_of_bounds", "ambiguous", "incomplete",
-	"undecided", "data",
+	"undecided", "data", "methods", "login_too_old",
 }
 
 func TestMetricsOfAnApplication(t *testing.T) {

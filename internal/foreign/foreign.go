@@ -33,6 +33,8 @@ type Session struct {
 
 	Subject  string
 	Groups   []string
+	Methods  []string
+	Until    time.Time
 	Remember bool
 	Data     any
 }
