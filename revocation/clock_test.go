@@ -34,16 +34,16 @@ func TestR27AJumpOfTheClockLogsNobodyOut(t *testing.T) {
 		t.Run(by.String(), func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				store := revlog.NewMemory()
-				l := open(t, store)
-				time.Sleep(time.Hour)
+				l := openWith(t, store, revocation.Config{MaxIdle: 20 * time.Minute})
+				time.Sleep(10 * time.Minute)
 				idle := login(t, l, 1, "ada")
 				gone := login(t, l, 2, "eve", "tenant")
 				everyone := login(t, l, 3, "zoe")
 				out := login(t, l, 4, "ada")
-				time.Sleep(20 * time.Minute)
+				time.Sleep(3 * time.Minute)
 				revoke(t, l, revocation.Subject("eve"))
 				revoke(t, l, revocation.Session("AAAAAAAAAAAAAAAAAAAABA"))
-				time.Sleep(20 * time.Minute)
+				time.Sleep(3 * time.Minute)
 				active := login(t, l, 5, "bob")
 				time.Sleep(time.Second)
 
@@ -70,7 +70,7 @@ func TestR27AJumpOfTheClockLogsNobodyOut(t *testing.T) {
 					t.Errorf("everyone was revoked: %v", d.Outcome)
 				}
 
-				time.Sleep(3 * time.Hour)
+				time.Sleep(time.Hour)
 				wantVerdict(t, "idle for longer than the retention", verdict(t, l, idle), replica.Refuse, replica.RevokedEveryone)
 			})
 		})
@@ -124,15 +124,15 @@ func TestR27AnOutageIsNotAJump(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				store := script()
-				l := open(t, store)
+				l := openWith(t, store, revocation.Config{MaxIdle: 20 * time.Minute})
 				time.Sleep(time.Minute)
 				q := login(t, l, 1, "ada")
 				time.Sleep(time.Second)
 				store.Hook(tt.fault)
-				time.Sleep(3 * time.Hour)
+				time.Sleep(time.Hour)
 				store.Recover()
 				time.Sleep(time.Second)
-				wantVerdict(t, "idle for three hours", verdict(t, l, q), replica.Refuse, replica.Stale)
+				wantVerdict(t, "idle for an hour", verdict(t, l, q), replica.Refuse, replica.Stale)
 				if n := l.Stats().Anomalies["clock"]; n != 0 {
 					t.Errorf("%d jumps", n)
 				}

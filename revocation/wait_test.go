@@ -34,7 +34,7 @@ func TestR34WaitUntilEveryReplicaRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		n, busy int
-	}{{"alone", 1, 0}, {"three", 3, 0}, {"forty, beside a busy log", 40, 30_000}} {
+	}{{"alone", 1, 0}, {"forty", 40, 0}, {"three, beside a busy log", 3, 30_000}} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				memory := revlog.NewMemory()

@@ -24,6 +24,8 @@ type canaries struct {
 	// time from when the store took a canary until this replica refused it.
 	enforced histogram.Histogram
 
+	list revlog.ListID
+	key  revlog.Key // of list, so that a read cycle computes no MAC
 	wrote int64 // watermark of the last canary that this replica wrote
 	slot  int64 // watermark of the next canary, for which due was chosen
 	due   int64 // log time at which this replica writes it, if nobody else has
@@ -38,6 +40,15 @@ func (t *tagger) canaryOf(list revlog.ListID) revlog.Key {
 	return revlog.Key{Scope: revlog.ScopeSubject, Tag: t.of('c', string(list[:]))}
 }
 
+// canary returns the subject of the canaries of a list.
+func (l *Replica) canary(list revlog.ListID) revlog.Key {
+	c := &l.canaries
+	if c.list != list {
+		c.list, c.key = list, l.tags.canaryOf(list)
+	}
+	return c.key
+}
+
 // sing writes the canary that is due, if this replica is the one to do so. The watermark of
 // a canary is a multiple of canaryEvery in log time. If several replicas write the same one,
 // the store takes the first and the others change nothing (R6). The replica that wrote the
@@ -47,7 +58,7 @@ func (l *Replica) sing(ctx context.Context, now time.Time) {
 	if l.config.NoCanary || l.config.Observer || !l.fresh(now) {
 		return
 	}
-	c, k := &l.canaries, l.tags.canaryOf(v.head.ID)
+	c, k := &l.canaries, l.canary(v.head.ID)
 	at := v.logTime(now, l.Within())
 	slot := at - at%canaryEvery.Milliseconds()
 	last := v.now.watermarks.of(k)
@@ -88,7 +99,7 @@ func (l *Replica) heeds(v *view, p revlog.Page, entries []revlog.Entry) {
 		if !e.Canary() {
 			continue
 		}
-		k := l.tags.canaryOf(v.head.ID)
+		k := l.canary(v.head.ID)
 		if e.Key() != k || l.check(e) != genuine {
 			continue
 		}
