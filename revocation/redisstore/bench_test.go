@@ -248,15 +248,17 @@ func BenchmarkBoot(b *testing.B) {
 	}
 }
 
-// What one poll costs Redis: one that finds nothing, and one that finds the entries of a fifth of a
-// second, written one by one or at once.
+// What one poll costs Redis: one that finds nothing, in a list without entries and after one, and
+// one that finds the entries of a fifth of a second, written one by one or at once.
 func BenchmarkPoll(b *testing.B) {
-	for _, load := range []struct{ found, writes int }{{0, 0}, {30, 30}, {30, 1}} {
-		b.Run(fmt.Sprintf("%d of %d writes", load.found, load.writes), func(b *testing.B) {
+	for _, load := range []struct{ before, found, writes int }{{0, 0, 0}, {2, 0, 0}, {2, 30, 30}, {2, 30, 1}} {
+		b.Run(fmt.Sprintf("%d of %d writes after %d", load.found, load.writes, load.before), func(b *testing.B) {
 			s := redistest.Start(b)
 			st := open(b, &redis.UniversalOptions{Addrs: []string{s.Addr}, ReadTimeout: 5 * time.Second}, redisstore.Config{AllowVolatile: true})
-			create(b, st, 3*time.Hour)
-			last := write(b, st, revlog.Append{Assertions: []revlog.Assertion{session(-1)}}).Results[0].Position
+			from := afterLast(create(b, st, 3*time.Hour))
+			for n := range load.before {
+				from = write(b, st, revlog.Append{Assertions: []revlog.Assertion{session(-1 - n)}}).Results[0].Position
+			}
 			for n := range load.writes {
 				var w revlog.Append
 				for i := range load.found / load.writes {
@@ -264,17 +266,32 @@ func BenchmarkPoll(b *testing.B) {
 				}
 				write(b, st, w)
 			}
-			cpu := s.CPU()
+			spent := spentBy(s)
 			for b.Loop() {
-				p, err := st.Read(b.Context(), revlog.Cursor{List: list, From: last, Limit: 4096})
-				if err != nil || len(p.Entries) != load.found+1 {
+				p, err := st.Read(b.Context(), revlog.Cursor{List: list, From: from, Limit: 4096})
+				if err != nil || len(p.Entries) != load.found+min(load.before, 1) {
 					b.Fatal(len(p.Entries), err)
 				}
 			}
-			used := s.CPU() - cpu
-			b.ReportMetric(float64(used.Nanoseconds())/1000/float64(b.N), "µs-redis/poll")
+			used := spentBy(s)
+			per := func(n int) float64 { return float64(n) / float64(b.N) }
+			b.ReportMetric(per(int((used.cpu-spent.cpu).Nanoseconds()))/1000, "µs-redis/poll")
+			b.ReportMetric(per(used.commands-spent.commands), "commands/poll")
+			b.ReportMetric(per(used.received-spent.received), "B-to-redis/poll")
+			b.ReportMetric(per(used.sent-spent.sent), "B-from-redis/poll")
 		})
 	}
+}
+
+// spent is what a server has done so far.
+type spent struct {
+	cpu                      time.Duration
+	commands, received, sent int
+}
+
+func spentBy(s *redistest.Server) spent {
+	count := func(name string) int { return must(parse(s.Info(name))) }
+	return spent{s.CPU(), count("total_commands_processed"), count("total_net_input_bytes"), count("total_net_output_bytes")}
 }
 
 // What it costs Redis to read a log of 30,000 entries, written one by one or many at once.

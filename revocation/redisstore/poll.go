@@ -74,9 +74,9 @@ func (t *serverTime) passed(now time.Time) time.Duration {
 func (t *serverTime) at(now time.Time) int64 { return t.ms + t.passed(now).Milliseconds() }
 
 // poll is a Read without a script, because plain commands cost the server half as much. It is
-// enough as long as nothing has to be written: the last entry of the caller is there, everything
-// after it fits into the page, and no heartbeat is due. Otherwise ok is false, and a script has to
-// read.
+// enough as long as nothing has to be written: the last entry of the caller is there, or there is
+// none and the log has none for it; everything after it fits into the page; and no heartbeat is due.
+// Otherwise ok is false, and a script has to read.
 func (s *Store) poll(ctx context.Context, c revlog.Cursor, limit int) (p revlog.Page, ok bool, _ error) {
 	if c.Globals || c.From.N == 0 || c.List == (revlog.ListID{}) || s.clock.last.Load() == nil {
 		return p, false, nil
@@ -87,8 +87,12 @@ func (s *Store) poll(ctx context.Context, c revlog.Cursor, limit int) (p revlog.
 	count := s.itemsFor(limit)
 	log := pipe.Do(ctx, "xrange", s.keys[1], c.From.String(), "+", "count", count) // XRangeN would make a map of each item
 	oldest := pipe.Do(ctx, "xrange", s.keys[1], "-", "+", "count", 1)
+	exists := redis.NewIntResult(0, nil)
+	if c.From.N == 1 { // a log without any entry looks like one that is gone
+		exists = pipe.Exists(ctx, s.keys[1])
+	}
 	pipe.Exec(ctx) // each command has its own error
-	if err := errors.Join(fields.Err(), primary.Err(), log.Err(), oldest.Err()); err != nil {
+	if err := errors.Join(fields.Err(), primary.Err(), log.Err(), oldest.Err(), exists.Err()); err != nil {
 		var ofServer redis.Error
 		if errors.As(err, &ofServer) {
 			return p, false, nil
@@ -100,11 +104,14 @@ func (s *Store) poll(ctx context.Context, c revlog.Cursor, limit int) (p revlog.
 	p.Head = d.head(head)
 	heartbeat := d.int(head[11])
 	s.take(&d, &p, log.Val(), c.From, limit, count)
-	n := len(p.Entries)
-	if d.err != nil || n == 0 || p.More || p.Entries[0].Position != c.From || p.Entries[n-1].Position.N != p.Head.N {
+	if items := d.list(oldest.Val(), 0); len(items) > 0 {
+		p.Oldest = d.oldest(items[0])
+	}
+	if n := len(p.Entries); d.err != nil || p.More ||
+		n > 0 && (p.Entries[0].Position != c.From || p.Entries[n-1].Position.N != p.Head.N) ||
+		n == 0 && (p.Head.N != c.From.N-1 || p.Oldest.N == 0 && exists.Val() == 0) {
 		return p, false, nil
 	}
-	p.Oldest = d.oldest(d.list(oldest.Val(), 1)[0])
 	if head[12] != nil {
 		p.Roll = d.int(head[12])
 	}
