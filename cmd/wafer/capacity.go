@@ -20,7 +20,8 @@ func capacityCommand() *cobra.Command {
 and processor time of Redis, how often keys seal, and the bytes of the cookies.
 It asks nobody. docs/operations.md has the formulas.
 
-A logout is a revocation. Sessions that are only used cost Redis nothing.`,
+A logout is a revocation. Sessions that are only used cost Redis nothing but the
+estimate of how many there are, which needs no more than a megabyte.`,
 		Example: "  wafer capacity --sessions 1000000 --idle 2h --revocations 50 --replicas 20",
 		Args:    cobra.NoArgs,
 	}
@@ -96,12 +97,14 @@ func printEstimate(w io.Writer, l capacity.Load, e capacity.Estimate) {
 		[2]string{"filters", megabytes(r.Filters)},
 		[2]string{"last ten minutes", megabytes(r.Recent)},
 		[2]string{"subjects and groups", megabytes(r.People)},
+		[2]string{"who is signed in", megabytes(r.SignedIn)},
 		[2]string{"answers of Redis", "up to " + megabytes(r.Answers)},
 		[2]string{"together", "up to " + megabytes(r.Most)})
 	section("Redis",
 		[2]string{"log", megabytes(s.Log)},
 		[2]string{"exact set", megabytes(s.Exact)},
 		[2]string{"replies", megabytes(s.Replies)},
+		[2]string{"who is signed in", megabytes(s.SignedIn)},
 		[2]string{"together", megabytes(s.Memory) + ", set maxmemory to " + megabytes(s.MaxMemory)},
 		[2]string{"reads", fmt.Sprintf("%.0f/s, %.0f commands/s", s.Reads, s.Commands)},
 		[2]string{"processor", fmt.Sprintf("%.1f %% of a core", 100*s.Core)})

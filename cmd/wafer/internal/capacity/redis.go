@@ -2,11 +2,13 @@ package capacity
 
 import "time"
 
-// Redis is what the list takes in Redis. Sessions that are alive take nothing there.
+// Redis is what the list takes in Redis. Sessions that are alive take nothing there but a place in
+// sketches, which do not grow beyond their size.
 type Redis struct {
 	Log       int64   `json:"log_bytes"`
 	Exact     int64   `json:"exact_set_bytes"`
-	Replies   int64   `json:"reply_bytes"` // kept for a minute, so that a write can be sent again
+	Replies   int64   `json:"reply_bytes"`     // kept for a minute, so that a write can be sent again
+	SignedIn  int64   `json:"signed_in_bytes"` // sketches of who is signed in
 	Memory    int64   `json:"memory_bytes"`
 	MaxMemory int64   `json:"maxmemory_bytes"` // twice that: the server forks to save
 	Reads     float64 `json:"reads_per_second"`
@@ -50,10 +52,18 @@ func redisOf(l Load) Redis {
 		loggedSessions: sessions * logged, loggedPeople: l.People * logged,
 		replies: l.Revocations * replyFor.Seconds(),
 	}.bytes()
+	r.SignedIn, _ = l.signedIn()
+	r.Memory += r.SignedIn
+	r.MaxMemory = 2 * r.Memory
 	replicas := float64(l.Replicas)
 	r.Reads = replicas / readEvery.Seconds()
 	r.Commands = r.Reads*readCommands + 1/heartbeat.Seconds() + replicas/register.Seconds() + l.Revocations
 	r.Core = r.Reads*readTime + l.Revocations*(replicas*deliveryTime+writeTime)
+	if l.Sessions > 0 {
+		turns := replicas * float64(len(seriesOf(l.Idle))) / countEvery.Seconds()
+		r.Commands += turns * countCommands
+		r.Core += turns * countTime
+	}
 	return r
 }
 
@@ -62,6 +72,5 @@ func (h held) bytes() (r Redis) {
 	r.Exact = int64(h.sessions*exactSession + h.people*exactPerson)
 	r.Replies = int64(h.replies * reply)
 	r.Memory = serverBytes + r.Log + r.Exact + r.Replies
-	r.MaxMemory = 2 * r.Memory
 	return r
 }

@@ -21,8 +21,8 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// replica opens a list in a Redis with a connection of its own, as a process does.
-func replica(t *testing.T, s *redistest.Server) *revocation.List {
+// replicaOn opens a list in a Redis with a connection of its own, as a process does.
+func replicaOn(t *testing.T, s *redistest.Server) *revocation.List {
 	t.Helper()
 	o, err := redisstore.ParseURL("redis://" + s.Addr)
 	if err != nil {
@@ -73,7 +73,7 @@ func TestMemoryOfRedis(t *testing.T) {
 	}
 	const sessions, people = 20_000, 4_000
 	s := redistest.Start(t)
-	l := replica(t, s)
+	l := replicaOn(t, s)
 	revoke := func(target revocation.Target) {
 		if _, err := l.Revoke(t.Context(), target, revocation.Options{}); err != nil {
 			t.Fatal(err)
@@ -97,7 +97,7 @@ func TestMemoryOfRedis(t *testing.T) {
 // A revocation leaves Redis when its hash expires.
 func TestHowLongRedisKeepsARevocation(t *testing.T) {
 	s := redistest.Start(t)
-	l := replica(t, s)
+	l := replicaOn(t, s)
 	if _, err := l.Revoke(t.Context(), session(), revocation.Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestCommandsOfReads(t *testing.T) {
 	s := redistest.Start(t)
 	var lists []*revocation.List
 	for range replicas {
-		lists = append(lists, replica(t, s))
+		lists = append(lists, replicaOn(t, s))
 	}
 	done := func() (n uint64) {
 		for _, l := range lists {
@@ -127,15 +127,16 @@ func TestCommandsOfReads(t *testing.T) {
 	redistest.Await(t, "all have read the revocation", func() bool {
 		return !slices.ContainsFunc(lists, func(l *revocation.List) bool { return l.Stats().Entries == 0 })
 	})
-	commands, before := monitor(t, s), done()
+	commands, before := monitor(t, s, ""), done()
 	redistest.Await(t, "the replicas have read", func() bool { return done()-before >= reads })
 	// A loaded machine reads less often, so time is counted in reads.
 	took := float64(done()-before) / replicas * readEvery.Seconds()
 	near(t, "commands", redisOf(Load{Replicas: replicas, Idle: time.Hour}).Commands*took, float64(commands.Load()))
 }
 
-// monitor counts the commands that clients send, without those that scripts call.
-func monitor(t *testing.T, s *redistest.Server) *atomic.Int64 {
+// monitor counts the commands that clients send and that contain a text, without those that scripts
+// call.
+func monitor(t *testing.T, s *redistest.Server, with string) *atomic.Int64 {
 	t.Helper()
 	c, err := net.Dial("tcp", s.Addr)
 	if err != nil {
@@ -149,7 +150,7 @@ func monitor(t *testing.T, s *redistest.Server) *atomic.Int64 {
 	var n atomic.Int64
 	go func() {
 		for lines.Scan() {
-			if !strings.Contains(lines.Text(), " lua] ") {
+			if line := lines.Text(); strings.Contains(line, with) && !strings.Contains(line, " lua] ") {
 				n.Add(1)
 			}
 		}

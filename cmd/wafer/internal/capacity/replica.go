@@ -11,7 +11,9 @@ type Replica struct {
 	People  int64   `json:"people_bytes"` // subjects and groups
 	// Answers is what answers of the store take if many sessions come that the window cannot decide.
 	Answers int64 `json:"answer_bytes"`
-	Most    int64 `json:"most_bytes"` // all of these
+	// SignedIn is what the sketches of who is signed in take.
+	SignedIn int64 `json:"signed_in_bytes"`
+	Most     int64 `json:"most_bytes"` // all of these
 }
 
 const (
@@ -42,6 +44,7 @@ func replicaOf(l Load) Replica {
 	width := max(retain/32, time.Minute)
 	filters := float64(retain/width + 1)
 	r.Filters = int64(min(filters*max(sessions*width.Seconds(), leastFilter)*filterEntry, mostFilters))
-	r.Most = r.Filters + r.Recent + r.People + r.Answers
+	_, r.SignedIn = l.signedIn()
+	r.Most = r.Filters + r.Recent + r.People + r.Answers + r.SignedIn
 	return r
 }
