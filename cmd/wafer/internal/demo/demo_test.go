@@ -126,6 +126,33 @@ func TestSigningOut(t *testing.T) {
 	}
 }
 
+// A transfer needs a second factor. It makes the session stronger, and ends the weaker one.
+func TestASecondFactor(t *testing.T) {
+	p := start(t)
+	ada := p.login("ada")
+	ada.post(p, "/note", url.Values{"text": {"two candles"}})
+	weak := ada.read(p)
+	thief := ada.copied(p)
+	if status, answer := ada.ask(p, http.MethodPost, "/transfer", nil); status != http.StatusUnauthorized || answer["error"] != "methods" {
+		t.Errorf("with a password alone: %d %v", status, answer)
+	}
+	if s := ada.read(p); s.SID != weak.SID || strings.Join(s.Methods, " ") != "pwd" {
+		t.Errorf("the session is %+v after %+v", s, weak)
+	}
+	ada.post(p, "/second-factor", nil)
+	stronger := time.Now()
+	if status, answer := ada.ask(p, http.MethodPost, "/transfer", nil); status != http.StatusOK {
+		t.Errorf("with a second factor: %d %v", status, answer)
+	}
+	if s := ada.read(p); s.SID == weak.SID || strings.Join(s.Methods, " ") != "pwd otp mfa" || s.Data.Note != "two candles" {
+		t.Errorf("the session is %+v after %+v", s, weak)
+	}
+	thief.refusedWithin(p, stronger, promised)
+	if status := newBrowser(t).try(p, "/second-factor", nil); status != http.StatusUnauthorized {
+		t.Errorf("nobody gives a second factor: %d", status)
+	}
+}
+
 // A tag in hexadecimal may hold "ada" by chance.
 var names = regexp.MustCompile(`\b(ada|bob)\b`)
 

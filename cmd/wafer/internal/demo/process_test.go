@@ -213,6 +213,7 @@ func (b *browser) post(p *process, path string, form url.Values) (replica int) {
 type session struct {
 	Status           int `json:"-"`
 	SID, Subject     string
+	Methods          []string
 	Started, Expires time.Time
 	Data             struct{ Note string }
 	Replica          int

@@ -75,6 +75,9 @@ func (r *replica) routes(adminAPI http.Handler) http.Handler {
 	mux.Handle("GET /api/session", r.sessions.Require(http.HandlerFunc(r.show)))
 	mux.Handle("GET /api/me", http.HandlerFunc(r.me))
 	mux.Handle("POST /note", r.sessions.Require(http.HandlerFunc(r.note)))
+	mux.Handle("POST /second-factor", r.sessions.Require(http.HandlerFunc(r.secondFactor)))
+	strong := r.sessions.RequireThat(httpmw.Requirements{Methods: []string{"mfa"}})
+	mux.Handle("POST /transfer", strong(http.HandlerFunc(r.done)))
 	mux.Handle("POST /logout", r.end((*httpmw.Session[Data]).Logout))
 	mux.Handle("POST /logout-others", r.sessions.Require(r.end((*httpmw.Session[Data]).LogoutOthers)))
 	mux.Handle("POST /logout-everywhere", r.sessions.Require(r.end((*httpmw.Session[Data]).LogoutEverywhere)))
@@ -98,7 +101,21 @@ func (r *replica) login(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	s := r.sessions.From(req.Context())
-	if err := s.Login(req.Context(), httpmw.Identity{Subject: user, Since: since}); err != nil {
+	if err := s.Login(req.Context(), httpmw.Identity{Subject: user, Methods: []string{"pwd"}, Since: since}); err != nil {
+		r.fail(w, req, err)
+		return
+	}
+	r.done(w, req)
+}
+
+// secondFactor accepts any code, as login accepts any password. The session gets stronger and a new id,
+// and keeps its end and its note.
+func (r *replica) secondFactor(w http.ResponseWriter, req *http.Request) {
+	since := r.sessions.Now(req.Context())
+	s := r.sessions.From(req.Context())
+	_, end := s.Deadlines()
+	err := s.Login(req.Context(), httpmw.Identity{Subject: s.Subject(), Methods: []string{"pwd", "otp", "mfa"}, Until: end, Since: since})
+	if err != nil {
 		r.fail(w, req, err)
 		return
 	}
@@ -138,11 +155,12 @@ func (r *replica) show(w http.ResponseWriter, req *http.Request) {
 	writeJSON(w, http.StatusOK, struct {
 		ID      string    `json:"sid"`
 		Subject string    `json:"subject"`
+		Methods []string  `json:"methods"`
 		Started time.Time `json:"started"`
 		Expires time.Time `json:"expires"`
 		Data    Data      `json:"data"`
 		Replica int       `json:"replica"`
-	}{s.ID(), s.Subject(), s.LoginTime().UTC(), expires.UTC(), data, r.number})
+	}{s.ID(), s.Subject(), s.Methods(), s.LoginTime().UTC(), expires.UTC(), data, r.number})
 }
 
 func (r *replica) note(w http.ResponseWriter, req *http.Request) {
@@ -238,6 +256,7 @@ func reasonOf(err error) string {
 		{revocation.ErrRevoked, "revoked"},
 		{httpmw.ErrExpired, "expired"},
 		{httpmw.ErrInvalid, "invalid"},
+		{httpmw.ErrMethods, "methods"},
 		{httpmw.ErrNoLogin, "not_logged_in"},
 	} {
 		if errors.Is(err, known.err) {

@@ -186,7 +186,7 @@ async function lookAround() {
     asked += r.asked;
     $("replicas").querySelector(`[data-replica="${r.replica}"] small`).textContent = `${number(r.accepted)} accepted · ${number(r.refused)} refused`;
   }
-  $("gauge").replaceChildren(element("b", "", number(decided)), " requests decided from memory · store asked ", element("b", "", number(asked)), " times (once for each sign-in)");
+  $("gauge").replaceChildren(element("b", "", number(decided)), " requests decided from memory · store asked ", element("b", "", number(asked)), " times (at sign-ins)");
   $("cookie").textContent = answer.body.cookie_bytes ? `${answer.body.cookie_bytes} bytes, not stored on any server` : "";
 }
 
@@ -234,6 +234,7 @@ function showMe() {
   put("subject", me.subject);
   put("avatar", [...me.subject][0]);
   put("sid", me.sid);
+  put("methods", (me.methods ?? []).join(", "));
   put("started", clock(me.started));
   put("expires", clock(me.expires));
   if (document.activeElement !== $("text") && !$("text").dataset.dirty) $("text").value = me.data.note;
@@ -260,6 +261,20 @@ $("note").addEventListener("submit", async event => {
   await after();
 });
 $("text").addEventListener("input", () => { $("text").dataset.dirty = "1"; });
+
+$("transfer").addEventListener("click", async () => {
+  const answer = await call("/transfer", {});
+  if (answer.ok) return tell(`Replica ${answer.replica} made the transfer.`, "Its route requires the method mfa, which your session has.");
+  if (answer.body.error !== "methods") return tell("No transfer: " + answer.body.error);
+  tell(`Replica ${answer.replica} refused the transfer.`, "Its route requires the method mfa, and you signed in with a password alone. The answer was 401, and your session stays as it is.");
+});
+
+$("factor").addEventListener("click", async () => {
+  const answer = await call("/second-factor", {});
+  if (!answer.ok) return tell("The second factor did not count: " + answer.body.error);
+  tell(`Replica ${answer.replica} took the second factor.`, "Your session has a new id and the same note. The weaker session ended, so a copy of its cookie is refused.");
+  await after();
+});
 
 const endings = {
   "/logout": ["Signed out here", "The list of revocations got one entry, for this session. Every replica reads new entries five times a second.", ["thief"]],
