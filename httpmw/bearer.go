@@ -123,7 +123,8 @@ func (c *core) openBearer(ctx context.Context, o *opened, compact string, now ti
 // Issue begins a session of id without HTTP and returns its bearer token, which Check accepts and
 // which is not a cookie. It is never renewed and lives for ttl, at most the list's MaxIdle and the
 // ring's MaxSession; zero: Config.Idle. It is revoked like any session, by its id, subject and
-// groups. Identity.Remember has no meaning here and is refused.
+// groups. Identity.Remember has no meaning here and is refused. Config.Devices lists and counts the
+// session only if Identity.Device is set, so that tokens of machines push nobody out.
 func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Duration) (string, error) {
 	c := m.core
 	if ttl == 0 {
@@ -155,20 +156,28 @@ func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Du
 	if err != nil {
 		return "", listError(err)
 	}
+	st := &state{core: c, committed: true}
+	if id.Device != "" {
+		if err := st.enlist(ctx, &o, start, EventLogin, id.Device); err != nil {
+			return "", err
+		}
+	}
 	o.begin(start)
 	if v := c.replica.Decide(&o.query); v.Outcome == replica.Refuse {
-		return "", refusedBy(v.Reason)
+		return "", st.strike(ctx, &o, refusedBy(v.Reason))
 	}
 	value, err := c.sealer.SealBearer(nil, &o.tok, now)
 	if errors.Is(err, token.ErrTooLarge) {
-		return "", c.tokenTooLarge(&o.tok, now)
+		return "", st.strike(ctx, &o, c.tokenTooLarge(&o.tok, now))
 	}
 	if err != nil {
-		return "", c.unsealed(err, now)
+		return "", st.strike(ctx, &o, c.unsealed(err, now))
 	}
 	c.count.logins.Add(1)
 	c.count.sizes[bearerToken].Record(float64(len(value)))
-	c.tell(ctx, Event{Kind: EventLogin, Session: o.tok.ID.String(), Subject: id.Subject})
+	e := Event{Kind: EventLogin, Session: o.tok.ID.String(), Subject: id.Subject, Device: id.Device}
+	e.describe(&o.tok)
+	c.tell(ctx, e)
 	return string(value), nil
 }
 

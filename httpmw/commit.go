@@ -10,13 +10,23 @@ import (
 
 // commit puts the session's cookies into the header, once. It runs just before the header leaves.
 func (s *state) commit(h http.Header) {
+	if e, ok := s.write(h); ok && s.core.cfg.Devices != nil {
+		s.core.cfg.Devices.OnEvent(s.context(), e)
+	}
+}
+
+// write is commit, and returns an event if the session of a subject was written or renewed.
+func (s *state) write(h http.Header) (seen Event, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.committed {
-		return
+		return seen, false
 	}
 	s.committed = true
 	lines := s.leaving()
+	if len(lines) > 0 && s.core.cfg.Devices != nil && s.loggedIn() {
+		seen, ok = s.event(EventSeen, ""), true
+	}
 	if s.atCommit != nil {
 		has := s.status == alive && (s.change == unchanged || len(lines) > 0)
 		if line := s.atCommit(s.out != 0, has); line != "" {
@@ -31,6 +41,7 @@ func (s *state) commit(h http.Header) {
 	if len(lines) > 0 || s.touched.Load() {
 		varyCookie(h)
 	}
+	return seen, ok
 }
 
 // leaving returns the lines to be set: those of the session if it changed, or that of a renewal if

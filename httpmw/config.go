@@ -69,6 +69,10 @@ type Config struct {
 	// From works with ctx, except in events of Check and Issue. Zero: not called.
 	OnEvent func(ctx context.Context, e Event)
 
+	// Devices keeps a list of where each subject is logged in, and may limit how many sessions a
+	// subject has: see package devices. Zero: none is kept.
+	Devices Devices
+
 	// Logger receives refusals at debug level, and warnings, at most one a minute of each kind. It
 	// never receives a token, a key or a subject. Zero: slog.Default().
 	Logger *slog.Logger

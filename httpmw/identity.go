@@ -44,6 +44,11 @@ type Identity struct {
 	// browser. Zero: not remembered.
 	Remember bool
 
+	// Device is what the user calls the device, for Config.Devices: at most 100 bytes of UTF-8
+	// without control characters. The session does not hold it. Zero: the list says what the
+	// User-Agent tells.
+	Device string `json:"-"`
+
 	// Since is the result of Manager.Now from before the password was checked. If all sessions of
 	// the subject are revoked between then and the login, as after a change of the password, Login
 	// fails with ErrRevoked. If the store does not answer and this replica has not heard of the
@@ -73,6 +78,9 @@ func (c *core) identify(id Identity, l Limits, now time.Time) (opened, error) {
 	o := opened{status: alive}
 	if id.Subject == "" || len(id.Subject) > maxID || !utf8.ValidString(id.Subject) {
 		return o, fmt.Errorf("%w: a subject must have 1 to %d bytes of UTF-8", ErrIdentity, maxID)
+	}
+	if !validDevice(id.Device) {
+		return o, fmt.Errorf("%w: the name of a device must have at most %d bytes of UTF-8 without control characters", ErrIdentity, maxDevice)
 	}
 	end := now.Unix() + seconds(l.Absolute)
 	if !id.Until.IsZero() {

@@ -26,7 +26,9 @@ import (
 // ErrRevoked means that the login was overtaken by a revocation, see Identity.Since, or that the
 // session to be replaced was revoked: that session is gone, and calling Login again begins a new
 // one. ErrTooLarge means that the data to be kept does not fit beside the subject and the groups.
-// Nothing was changed: Set less data, and try again.
+// Nothing was changed: Set less data, and try again. With Config.Devices, Login also returns the
+// errors of that: then no session has begun, and one of another subject that was to be replaced has
+// ended.
 func (s *Session[T]) Login(ctx context.Context, id Identity) error {
 	return s.st.exclusively(ctx, func() ([]Event, error) { return s.st.login(ctx, id) })
 }
@@ -49,6 +51,9 @@ func (s *state) login(ctx context.Context, id Identity) ([]Event, error) {
 		next.tok.Data, next.tok.Version = s.tok.Data, s.tok.Version
 	}
 	previous := s.sid()
+	if err := s.enlistable(&next, now); err != nil {
+		return nil, err
+	}
 	login := replica.Login{Subject: next.tok.SubjectTag, Groups: next.groups(), Since: id.Since.LogTime()}
 	var start replica.Start
 	if s.loggedIn() {
@@ -60,8 +65,11 @@ func (s *state) login(ctx context.Context, id Identity) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.succeeded(&next, start, now); err != nil {
+	if err := s.enlist(ctx, &next, start, EventLogin, id.Device); err != nil {
 		return nil, err
+	}
+	if err := s.succeeded(&next, start, now); err != nil {
+		return nil, s.strike(ctx, &next, err)
 	}
 	s.core.count.logins.Add(1)
 	// What the other cookies opened ends as well. Without the store that waits: an outage keeps

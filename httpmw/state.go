@@ -135,7 +135,9 @@ func (s *state) sid() string {
 }
 
 func (s *state) event(k EventKind, previous string) Event {
-	return Event{Kind: k, Session: s.sid(), Previous: previous, Subject: string(s.tok.Subject), Request: s.request}
+	e := Event{Kind: k, Session: s.sid(), Previous: previous, Subject: string(s.tok.Subject), Request: s.request}
+	e.describe(&s.tok)
+	return e
 }
 
 func (s *state) err() error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/token"
 )
 
 // SetGroups replaces the groups of the session, to change the tenant for example, and continues it
@@ -58,8 +59,9 @@ func (s *state) succeed(ctx context.Context, next *opened, kind replica.Kind, wh
 	if err != nil {
 		return nil, err
 	}
+	s.enlist(ctx, next, start, what, "") // which never fails for a session that goes on
 	if err := s.succeeded(next, start, now); err != nil {
-		return nil, err
+		return nil, s.strike(ctx, next, err)
 	}
 	return []Event{s.event(what, previous)}, nil
 }
@@ -67,9 +69,7 @@ func (s *state) succeed(ctx context.Context, next *opened, kind replica.Kind, wh
 // follow ends the session in the list so that next can follow it. Afterwards there is no way back,
 // so it makes sure first that next can be sealed.
 func (s *state) follow(ctx context.Context, next *opened, how replica.Succession, now time.Time) (replica.Start, error) {
-	trial := next.tok
-	trial.Epoch, trial.Checked, trial.Term = now.UnixMilli(), now.UnixMilli(), ^uint32(0)
-	if _, err := s.core.sealSession(&trial, maxLines, now); err != nil {
+	if err := s.core.tryToSeal(&next.tok, now); err != nil {
 		return replica.Start{}, err
 	}
 	start, err := s.core.replica.Succeed(s.by(ctx, how.Login.Subject, reasons[how.Kind]), &s.query, how)
@@ -80,6 +80,14 @@ func (s *state) follow(ctx context.Context, next *opened, how replica.Succession
 		s.refused(ErrRevokedSession)
 	}
 	return start, listError(err)
+}
+
+// tryToSeal returns why a session cannot be sealed, before the list has said when it begins.
+func (c *core) tryToSeal(t *token.Session, now time.Time) error {
+	trial := *t
+	trial.Epoch, trial.Checked, trial.Term = now.UnixMilli(), now.UnixMilli(), ^uint32(0)
+	_, err := c.sealSession(&trial, maxLines, now)
+	return err
 }
 
 // succeededBy notes that another session has taken the place of this one: of a new login, or the

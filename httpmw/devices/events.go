@@ -1,0 +1,148 @@
+package devices
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/revocation"
+)
+
+// adopted is the kind of the event of a session that httpmw/adopt moved in.
+const adopted httpmw.EventKind = "adopt"
+
+// Begin implements [httpmw.Devices]: it lists a session that begins or goes on under another id, and
+// ends those that are too many.
+func (r *Registry) Begin(ctx context.Context, e httpmw.Event) error {
+	owner, d, previous := r.owner(e.Subject), describe(e), e.Previous
+	r.known.add(d.ID, pause(d))
+	if r.c.Max == 0 {
+		r.later(func(ctx context.Context) error { return r.put(ctx, owner, d, previous) })
+		return nil
+	}
+	err := r.admit(ctx, owner, d, previous)
+	if err == nil {
+		return nil
+	}
+	if previous == "" { // there will be no session; the row may have been written in spite of the error
+		r.later(func(ctx context.Context) error { return r.store.Delete(ctx, owner, d.ID) })
+	} else {
+		r.known.remove(d.ID)
+	}
+	return err
+}
+
+// admit puts d into the list and ends the sessions that are too many. Their rows stay until each is
+// revoked, so that the next login ends what this one could not.
+func (r *Registry) admit(ctx context.Context, owner string, d Device, previous string) error {
+	bounded, cancel := context.WithTimeout(ctx, r.c.Timeout)
+	excess, err := r.store.Put(bounded, owner, d, previous, r.c.Max)
+	cancel()
+	if err != nil {
+		return r.failed("write", err)
+	}
+	for _, id := range excess {
+		if _, err := r.list.Revoke(ctx, revocation.Session(id), revocation.Options{}); err != nil && !errors.Is(err, revocation.ErrTarget) {
+			if times, ok := r.rate.Count("evict"); ok {
+				r.c.Logger.Warn("devices: a login failed because the oldest session could not be ended", "times", times, "error", err.Error())
+			}
+			return fmt.Errorf("%w: the oldest session could not be ended: %w", ErrUnavailable, err)
+		}
+		r.count.evicted.Add(1)
+	}
+	r.count.written.Add(1)
+	if len(excess) > 0 {
+		r.forget(ctx, owner, excess...)
+	}
+	return nil
+}
+
+// put puts d into the list and ends nothing. Without a limit it forgets the oldest rows if there are
+// too many to be listed.
+func (r *Registry) put(ctx context.Context, owner string, d Device, previous string) error {
+	most := 0
+	if r.c.Max == 0 {
+		most = maxListed
+	}
+	excess, err := r.store.Put(ctx, owner, d, previous, most)
+	if err == nil && len(excess) > 0 {
+		err = r.store.Delete(ctx, owner, excess...)
+	}
+	if err != nil {
+		r.known.remove(d.ID) // so that it is tried again when the session is seen
+		return err
+	}
+	r.count.written.Add(1)
+	return nil
+}
+
+// OnEvent implements [httpmw.Devices]. It never waits for the store.
+func (r *Registry) OnEvent(_ context.Context, e httpmw.Event) {
+	if e.Session == "" || e.Subject == "" {
+		return
+	}
+	switch e.Kind {
+	case httpmw.EventSeen, adopted:
+		if d := describe(e); r.known.add(d.ID, pause(d)) {
+			owner := r.owner(e.Subject)
+			r.later(func(ctx context.Context) error { return r.put(ctx, owner, d, "") })
+		}
+	case httpmw.EventLogout:
+		if e.Err == nil {
+			r.remove(e)
+		}
+	case httpmw.EventRefused:
+		// Whoever has the cookie may send it again and again.
+		if errors.Is(e.Err, httpmw.ErrRevoked) && r.known.add("refused "+e.Session, time.Minute) {
+			r.remove(e)
+		}
+	case httpmw.EventLogoutOthers, httpmw.EventLogoutEverywhere:
+		if e.Err == nil {
+			subject := e.Subject // the call must not keep the request
+			r.later(func(ctx context.Context) error { return r.clear(ctx, subject) })
+		}
+	}
+}
+
+// remove deletes the row of a session that has ended.
+func (r *Registry) remove(e httpmw.Event) {
+	owner, id := r.owner(e.Subject), e.Session
+	r.later(func(ctx context.Context) error { return r.store.Delete(ctx, owner, id) })
+}
+
+// clear deletes the rows of the sessions that a revocation of their subject has ended. A login may
+// have put a new one beside them meanwhile.
+func (r *Registry) clear(ctx context.Context, subject string) error {
+	owner := r.owner(subject)
+	rows, err := r.store.List(ctx, owner)
+	if err != nil {
+		return err
+	}
+	var over []string
+	ended := r.ended(ctx, subject)
+	for _, d := range rows {
+		if !d.Began.After(ended) {
+			over = append(over, d.ID)
+		}
+	}
+	if len(over) == 0 {
+		return nil
+	}
+	return r.store.Delete(ctx, owner, over...)
+}
+
+// describe returns the row of a session. Stores keep milliseconds.
+func describe(e httpmw.Event) Device {
+	d := Device{ID: e.Session, Name: e.Device, LoginTime: e.LoginTime, Began: e.Began, Seen: time.UnixMilli(time.Now().UnixMilli()), Until: e.Expires}
+	if e.Request != nil {
+		d.Agent = agent(e.Request.UserAgent())
+	}
+	return d
+}
+
+const mostSeldom = 5 * time.Minute
+
+// pause returns for how long a session that was listed need not be listed again.
+func pause(d Device) time.Duration { return min(mostSeldom, d.Until.Sub(d.Seen)/4) }
