@@ -3,6 +3,8 @@ package wafer_test
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
+	"database/sql/driver"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -27,6 +29,10 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw/admin"
 	"github.com/wafer-sessions/wafer/httpmw/adopt"
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
+	"github.com/wafer-sessions/wafer/httpmw/devices"
+	"github.com/wafer-sessions/wafer/httpmw/devices/devicestest"
+	"github.com/wafer-sessions/wafer/httpmw/devices/redisdevices"
+	"github.com/wafer-sessions/wafer/httpmw/devices/sqldevices"
 	"github.com/wafer-sessions/wafer/httpmw/gorilla"
 	"github.com/wafer-sessions/wafer/httpmw/oauth"
 	"github.com/wafer-sessions/wafer/httpmw/otel"
@@ -53,6 +59,15 @@ var harmless = map[string]string{
 	"audit.Change":         "ids of keys, which tokens show",
 	"audit.Record":         "what audit records tell",
 	"audit.Target":         "a tag",
+	"devices.Config":       "settings",
+	"devices.Device":       "what a page shows: what a user calls a device, and the id of a session, which proves nothing",
+	"devices.Memory":       "pseudonyms, and what pages show",
+	"devices.Stats":        "counters",
+	"devices.Store":        "an interface",
+	"redisdevices.Config":  "settings",
+	"sqldevices.Config":    "settings",
+	"sqldevices.Dialect":   "a number",
+	"httpmw.Devices":       "an interface",
 	"httpmw.Codec":         "an interface",
 	"httpmw.Config":        "settings",
 	"httpmw.EventKind":     "a word",
@@ -246,7 +261,8 @@ func guardedValues(t *testing.T, secrets *finder) map[string]guarded {
 	addRing(secrets, shared.Ring())
 
 	list := sure(revocation.Open(ctx, revlog.NewMemory(), ring, revocation.Config{Logger: quiet}))
-	manager := sure(httpmw.New[string](file, list, httpmw.Config{Logger: quiet}))
+	registry := sure(devices.New(devices.NewMemory(), list, devices.Config{Max: 3, Logger: quiet}))
+	manager := sure(httpmw.New[string](file, list, httpmw.Config{Devices: registry, Logger: quiet}))
 	session := signIn(t, manager, secrets)
 	adopter := sure(adopt.New(manager, adopt.Config{System: "old", From: time.Now(), Until: time.Now().Add(time.Minute)}))
 	codec := securecookie.New([]byte(oldKey), nil)
@@ -278,47 +294,52 @@ func guardedValues(t *testing.T, secrets *finder) map[string]guarded {
 	sure(kept.Seal(ctx, ring))
 	request := httptest.NewRequest("GET", "/", nil)
 	all := map[string]guarded{
-		"keys.Ring":                {value: ring},
-		"keys.Ring by value":       {value: *ring},
-		"keys.Key":                 {value: ring.Keys()[0]},
-		"keys.KEK":                 {value: kek},
-		"keys.KEK of a passphrase": {value: keys.Passphrase(func(context.Context) ([]byte, error) { return []byte(oldKey), nil })},
-		"keys.KEK of several":      {value: keys.KEKs(kek, keys.Passphrase(func(context.Context) ([]byte, error) { return []byte(oldKey), nil }))},
-		"keys.KEK that is kept":    {value: kept},
-		"keys.File":                {value: file},
-		"keys.Static":              {value: keys.Static(ring)},
-		"rediskeys.Ring":           {value: shared},
-		"redisstore.Store":         {value: store},
-		"redisstore.Store, value":  {value: *store},
-		"revocation.List":          {value: list},
-		"revocation.Disabled":      {value: revocation.Disabled(ring)},
-		"revocation.Options":       {value: revocation.Options{Subject: person}, open: true},
-		"token.Sealer":             {value: sealer},
-		"token.Session":            {value: sealed, open: true},
-		"httpmw.Manager":           {value: manager},
-		"httpmw.Manager by value":  {value: *manager},
-		"httpmw.Session":           {value: session},
-		"httpmw.Session by value":  {value: *session},
-		"httpmw.Session of a Kit":  {value: kitSession},
-		"adopt.Adopter":            {value: adopter},
-		"adopt.Adopter by value":   {value: *adopter},
-		"adopt.Predecessor":        {value: adopt.Predecessor{Credential: []byte(adminToken)}, open: true},
-		"httpmw.Identity":          {value: httpmw.Identity{Subject: person, Groups: []string{person}}, open: true},
-		"httpmw.Event":             {value: httpmw.Event{Kind: httpmw.EventLogin, Session: "id", Subject: person, Request: request}, open: true},
-		"httpmw.Event refused":     {value: httpmw.Event{Kind: httpmw.EventRefused, Err: httpmw.ErrRevoked, Subject: person}, open: true},
-		"gorilla.Config":           {value: moves, open: true},
-		"gorilla.Mover":            {value: sure(gorilla.New(manager, moves))},
-		"backchannel.Logout":       {value: backchannel.Logout{Issuer: "https://provider.example", Session: person, Subject: person}, open: true},
-		"backchannel.Receiver":     {value: receiver},
-		"admin.Config":             {value: admin.Config{Token: adminToken}, open: true},
-		"oauth.Config":             {value: oauth.Config{Clients: map[string]string{"gateway": adminToken}}, open: true},
-		"oauth.Endpoints":          {value: sure(oauth.New(manager, oauth.Config{Clients: map[string]string{"gateway": adminToken}}))},
-		"otel.Parts":               {value: otel.Parts{Apps: map[string]otel.Manager{"app": manager}, List: list, Keys: file}},
-		"admin.Token":              {value: admin.Token{Name: "deploy", SHA256: sha256.Sum256([]byte(adminToken))}, open: true},
-		"admin.New":                {value: sure(admin.New(list, file, admin.Config{Token: adminToken, Audit: slog.DiscardHandler}))},
-		"prom.Parts":               {value: prom.Parts{Apps: map[string]prom.Manager{"app": manager}, List: list, Keys: file}},
-		"prom.New":                 {value: sure(prom.New(prom.Parts{Apps: map[string]prom.Manager{"app": manager}, List: list, Keys: file}))},
-		"wafertest.Kit":            {value: kit},
+		"keys.Ring":                 {value: ring},
+		"keys.Ring by value":        {value: *ring},
+		"keys.Key":                  {value: ring.Keys()[0]},
+		"keys.KEK":                  {value: kek},
+		"keys.KEK of a passphrase":  {value: keys.Passphrase(func(context.Context) ([]byte, error) { return []byte(oldKey), nil })},
+		"keys.KEK of several":       {value: keys.KEKs(kek, keys.Passphrase(func(context.Context) ([]byte, error) { return []byte(oldKey), nil }))},
+		"keys.KEK that is kept":     {value: kept},
+		"keys.File":                 {value: file},
+		"keys.Static":               {value: keys.Static(ring)},
+		"rediskeys.Ring":            {value: shared},
+		"redisstore.Store":          {value: store},
+		"redisstore.Store, value":   {value: *store},
+		"revocation.List":           {value: list},
+		"revocation.Disabled":       {value: revocation.Disabled(ring)},
+		"revocation.Options":        {value: revocation.Options{Subject: person}, open: true},
+		"token.Sealer":              {value: sealer},
+		"token.Session":             {value: sealed, open: true},
+		"httpmw.Manager":            {value: manager},
+		"httpmw.Manager by value":   {value: *manager},
+		"httpmw.Session":            {value: session},
+		"httpmw.Session by value":   {value: *session},
+		"httpmw.Session of a Kit":   {value: kitSession},
+		"adopt.Adopter":             {value: adopter},
+		"adopt.Adopter by value":    {value: *adopter},
+		"devices.Registry":          {value: registry},
+		"devicestest.Faulty":        {value: devicestest.NewFaulty(devices.NewMemory())},
+		"redisdevices.Store":        {value: redisdevices.New(redis.NewUniversalClient(client), redisdevices.Config{})},
+		"redisdevices.Store, value": {value: *redisdevices.New(redis.NewUniversalClient(client), redisdevices.Config{})},
+		"sqldevices.Store":          {value: sure(sqldevices.New(sql.OpenDB(connector{password}), sqldevices.SQLite, sqldevices.Config{}))},
+		"adopt.Predecessor":         {value: adopt.Predecessor{Credential: []byte(adminToken)}, open: true},
+		"httpmw.Identity":           {value: httpmw.Identity{Subject: person, Groups: []string{person}, Device: person}, open: true},
+		"httpmw.Event":              {value: httpmw.Event{Kind: httpmw.EventLogin, Session: "id", Subject: person, Device: person, Request: request}, open: true},
+		"httpmw.Event refused":      {value: httpmw.Event{Kind: httpmw.EventRefused, Err: httpmw.ErrRevoked, Subject: person}, open: true},
+		"gorilla.Config":            {value: moves, open: true},
+		"gorilla.Mover":             {value: sure(gorilla.New(manager, moves))},
+		"backchannel.Logout":        {value: backchannel.Logout{Issuer: "https://provider.example", Session: person, Subject: person}, open: true},
+		"backchannel.Receiver":      {value: receiver},
+		"admin.Config":              {value: admin.Config{Token: adminToken}, open: true},
+		"oauth.Config":              {value: oauth.Config{Clients: map[string]string{"gateway": adminToken}}, open: true},
+		"oauth.Endpoints":           {value: sure(oauth.New(manager, oauth.Config{Clients: map[string]string{"gateway": adminToken}}))},
+		"otel.Parts":                {value: otel.Parts{Apps: map[string]otel.Manager{"app": manager}, List: list, Keys: file}},
+		"admin.Token":               {value: admin.Token{Name: "deploy", SHA256: sha256.Sum256([]byte(adminToken))}, open: true},
+		"admin.New":                 {value: sure(admin.New(list, file, admin.Config{Token: adminToken, Audit: slog.DiscardHandler}))},
+		"prom.Parts":                {value: prom.Parts{Apps: map[string]prom.Manager{"app": manager}, List: list, Keys: file}},
+		"prom.New":                  {value: sure(prom.New(prom.Parts{Apps: map[string]prom.Manager{"app": manager}, List: list, Keys: file}))},
+		"wafertest.Kit":             {value: kit},
 	}
 	for name, target := range map[string]revocation.Target{
 		"": revocation.Subject(person), ", a group": revocation.Group(person), ", a session": revocation.Session(person), ", a key": revocation.Key(person),
@@ -327,6 +348,12 @@ func guardedValues(t *testing.T, secrets *finder) map[string]guarded {
 	}
 	return all
 }
+
+// A connector of a database that knows a password.
+type connector struct{ password string }
+
+func (connector) Connect(context.Context) (driver.Conn, error) { return nil, errors.New("no database") }
+func (connector) Driver() driver.Driver                        { return nil }
 
 // addRing adds the secrets of a ring: its keys, and what is derived from the list key.
 func addRing(secrets *finder, r *keys.Ring) {
@@ -352,7 +379,7 @@ func addRing(secrets *finder, r *keys.Ring) {
 func signIn(t *testing.T, m *httpmw.Manager[string], secrets *finder) (s *httpmw.Session[string]) {
 	h := m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s = m.From(r.Context())
-		if err := s.Login(r.Context(), httpmw.Identity{Subject: person, Groups: []string{person}}); err != nil {
+		if err := s.Login(r.Context(), httpmw.Identity{Subject: person, Groups: []string{person}, Device: person}); err != nil {
 			t.Error(err)
 		}
 		if err := s.Set(person); err != nil {

@@ -1,6 +1,7 @@
 package httpmw_test
 
 import (
+	"context"
 	"fmt"
 	"html/template"
 	"log"
@@ -15,6 +16,9 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
+
+// exampleContext stands for the context a program begins with.
+var exampleContext = context.Background()
 
 // redirectToLogin sends people to the login page and remembers where they wanted to go. What is not a page that can
 // be asked for again, such as a form, comes back to the start.

@@ -26,11 +26,7 @@ func (r *Registry) Begin(ctx context.Context, e httpmw.Event) error {
 	if err == nil {
 		return nil
 	}
-	if previous == "" { // there will be no session; the row may have been written in spite of the error
-		r.later(func(ctx context.Context) error { return r.store.Delete(ctx, owner, d.ID) })
-	} else {
-		r.known.remove(d.ID)
-	}
+	r.known.remove(d.ID)
 	return err
 }
 
@@ -41,10 +37,16 @@ func (r *Registry) admit(ctx context.Context, owner string, d Device, previous s
 	excess, err := r.store.Put(bounded, owner, d, previous, r.c.Max)
 	cancel()
 	if err != nil {
+		if previous == "" { // there will be no session, but the row may have been written
+			r.later(func(ctx context.Context) error { return r.store.Delete(ctx, owner, d.ID) })
+		}
 		return r.failed("write", err)
 	}
 	for _, id := range excess {
 		if _, err := r.list.Revoke(ctx, revocation.Session(id), revocation.Options{}); err != nil && !errors.Is(err, revocation.ErrTarget) {
+			if previous == "" {
+				r.forget(ctx, owner, d.ID) // before another try, which would count it
+			}
 			if times, ok := r.rate.Count("evict"); ok {
 				r.c.Logger.Warn("devices: a login failed because the oldest session could not be ended", "times", times, "error", err.Error())
 			}
@@ -138,6 +140,9 @@ func describe(e httpmw.Event) Device {
 	d := Device{ID: e.Session, Name: e.Device, LoginTime: e.LoginTime, Began: e.Began, Seen: time.UnixMilli(time.Now().UnixMilli()), Until: e.Expires}
 	if e.Request != nil {
 		d.Agent = agent(e.Request.UserAgent())
+	}
+	if e.Kind == httpmw.EventLogin {
+		d.LoginTime = d.Seen // the session knows it in seconds only
 	}
 	return d
 }

@@ -56,7 +56,9 @@ func tooMany(rows map[string]Device, id string, max int) (excess []string) {
 		return nil
 	}
 	others := slices.DeleteFunc(slices.Collect(maps.Values(rows)), func(d Device) bool { return d.ID == id })
-	slices.SortFunc(others, func(a, b Device) int { return cmp.Or(a.Began.Compare(b.Began), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(others, func(a, b Device) int {
+		return cmp.Or(a.Began.Compare(b.Began), a.LoginTime.Compare(b.LoginTime), cmp.Compare(a.ID, b.ID))
+	})
 	for _, d := range others[:len(others)-min(len(others), max-1)] {
 		excess = append(excess, d.ID)
 	}

@@ -184,10 +184,12 @@ func most(t *testing.T, s devices.Store) {
 	check(t, s, ada, all...) // nothing was deleted
 }
 
-// Which is the oldest is decided by when the sessions began and not by when they were written. The row
-// that is put is never too many.
+// Which is the oldest is decided by when the sessions began, then by their logins, and not by when they
+// were written. The row that is put is never too many.
 func order(t *testing.T, s devices.Store) {
-	put(t, s, ada, row("c", 6), "", 0)
+	c := row("c", 5)
+	c.LoginTime = c.LoginTime.Add(time.Millisecond)
+	put(t, s, ada, c, "", 0)
 	put(t, s, ada, row("b", 5), "", 0)
 	put(t, s, ada, row("z", 1), "", 0)
 	put(t, s, ada, row("a", 9), "", 0)

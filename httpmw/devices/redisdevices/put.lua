@@ -10,7 +10,7 @@ end
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   local ok, row = pcall(cjson.decode, all[i + 1])
-  if not ok or type(row) ~= 'table' or type(row.expires) ~= 'number' or type(row.began) ~= 'number'
+  if not ok or type(row) ~= 'table' or type(row.expires) ~= 'number' or type(row.began) ~= 'number' or type(row.login) ~= 'number'
     or type(row.seen) ~= 'number' or type(row.name) ~= 'string' or row.expires <= d.seen then
     redis.call('HDEL', KEYS[1], all[i]) -- it is over, or nobody can read it
   elseif all[i] == id then
@@ -20,7 +20,7 @@ for i = 1, #all, 2 do
     keep(row)
     redis.call('HDEL', KEYS[1], all[i])
   else
-    others[#others + 1] = { id = all[i], began = row.began }
+    others[#others + 1] = { id = all[i], began = row.began, login = row.login }
     last = math.max(last, row.expires)
   end
 end
@@ -30,6 +30,7 @@ local excess = {}
 if max > 0 then
   table.sort(others, function(a, b)
     if a.began ~= b.began then return a.began < b.began end
+    if a.login ~= b.login then return a.login < b.login end
     return a.id < b.id
   end)
   for i = 1, #others - (max - 1) do excess[i] = others[i].id end

@@ -26,7 +26,7 @@ ON CONFLICT (owner, session) DO UPDATE SET
 	expires = CASE WHEN excluded.expires > t.expires THEN excluded.expires ELSE t.expires END`),
 		delete: write(`DELETE FROM TABLE WHERE owner = ? AND session = ?`),
 		// SQLite has no OFFSET without a LIMIT.
-		excess: write(`SELECT session FROM TABLE WHERE owner = ? AND session <> ? ORDER BY began DESC, session DESC LIMIT 1000000 OFFSET ?`),
+		excess: write(`SELECT session FROM TABLE WHERE owner = ? AND session <> ? ORDER BY began DESC, login DESC, session DESC LIMIT 1000000 OFFSET ?`),
 		list:   write(`SELECT session, name, agent, login, began, seen, expires FROM TABLE WHERE owner = ?`),
 		sweep:  write(`DELETE FROM TABLE WHERE (owner, session) IN (SELECT owner, session FROM TABLE WHERE expires <= ? LIMIT 1000)`),
 	}
