@@ -20,7 +20,7 @@ import (
 func TestIssueAndCheck(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		var events []httpmw.Event
-		f := newFixture(t, httpmw.Config{OnEvent: func(_ context.Context, e httpmw.Event) { events = append(events, e) }})
+		f := newFixture(t, httpmw.Config{OnEvent: func(_ context.Context, e httpmw.Event) { events = append(events, timeless(t, e)) }})
 		bearer, err := f.Issue(t.Context(), httpmw.Identity{Subject: "ann", Groups: []string{"robots"}}, cart{Note: "tea"}, time.Hour)
 		if err != nil {
 			t.Fatal(err)
