@@ -189,7 +189,7 @@ func TestDevicesAreNotAskedForWhatDoesNotFit(t *testing.T) {
 func TestDevicesCostAPlainRequestNothing(t *testing.T) {
 	measure := func(c httpmw.Config) float64 {
 		f := newFixture(t, c)
-		r, w := steady(t, f), &discard{http.Header{}}
+		r, w := steady(t, f, ""), &discard{http.Header{}}
 		h := f.Require(http.HandlerFunc(bare))
 		return testing.AllocsPerRun(200, func() {
 			clear(w.header)
