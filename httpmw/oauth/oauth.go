@@ -51,8 +51,8 @@ type Config struct {
 	// cut off decides as the application does.
 	FreshList bool
 
-	// Logger receives refused authentications and revocations that are not acknowledged, one line a
-	// minute of each. It never receives a token, a secret or a subject. Zero: the logger of the
+	// Logger receives wrong secrets of clients, other refused authentications, and revocations that are
+	// not acknowledged, one line a minute of each. It never receives a token, a secret or a subject. Zero: the logger of the
 	// Manager.
 	Logger *slog.Logger
 }

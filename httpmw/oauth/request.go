@@ -29,7 +29,7 @@ func (e *Endpoints) receive(w http.ResponseWriter, r *http.Request) (client stri
 	}
 	client, err := e.config.Authenticate(r)
 	if err != nil {
-		e.warn(r.Context(), "oauth: authentication refused", slog.String("remote", r.RemoteAddr))
+		e.refusedClient(r, client)
 		w.Header().Set("WWW-Authenticate", e.scheme)
 		return "", t, &failure{http.StatusUnauthorized, "invalid_client", "The client is not authenticated."}
 	}
@@ -46,6 +46,17 @@ func (e *Endpoints) receive(w http.ResponseWriter, r *http.Request) (client stri
 	}
 	t, refused = parse(string(body))
 	return client, t, refused
+}
+
+// refusedClient logs that a caller is not authenticated. Of Clients it names the one whose id came with a
+// wrong secret. Any other id could be a secret in the wrong place.
+func (e *Endpoints) refusedClient(r *http.Request, id string) {
+	from := slog.String("remote", r.RemoteAddr)
+	if _, known := e.known[id]; known {
+		e.warn(r.Context(), "oauth: wrong secret of a client", from, slog.String("client", id))
+		return
+	}
+	e.warn(r.Context(), "oauth: authentication refused", from)
 }
 
 // warn logs a failure, each kind at most once a minute: callers decide how many there are.
@@ -83,7 +94,7 @@ func parse(body string) (t token, refused *failure) {
 }
 
 // byPassword authenticates by HTTP Basic. Id and secret are encoded like a form (RFC 6749 section
-// 2.3.1), but many clients send them as they are.
+// 2.3.1), but many clients send them as they are. With an error it returns the id that was sent.
 func (e *Endpoints) byPassword(r *http.Request) (client string, err error) {
 	id, secret, ok := r.BasicAuth()
 	if !ok || len(r.Header.Values("Authorization")) != 1 {
@@ -95,7 +106,7 @@ func (e *Endpoints) byPassword(r *http.Request) (client string, err error) {
 	id, errID := url.QueryUnescape(id)
 	secret, errSecret := url.QueryUnescape(secret)
 	if errID != nil || errSecret != nil || !e.matches(id, secret) {
-		return "", errClient
+		return id, errClient
 	}
 	return id, nil
 }

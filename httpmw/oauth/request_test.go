@@ -111,6 +111,29 @@ func TestOtherParametersAreIgnored(t *testing.T) {
 	}
 }
 
+// An operator learns which client has a wrong secret, but nothing that a stranger sent.
+func TestWrongSecretsAreLogged(t *testing.T) {
+	var log bytes.Buffer
+	f := start(t, func(c *oauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	for range 3 {
+		for id, password := range map[string]string{client: "an old secret of it", "a stranger": "a guess", secret: client} {
+			r := form(url.Values{"token": {"x"}})
+			r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(password))
+			send(t, f.Endpoints.Introspect, r).fails(t, http.StatusUnauthorized, "invalid_client")
+		}
+	}
+	s := log.String()
+	if strings.Count(s, "\n") != 2 || !strings.Contains(s, `msg="oauth: wrong secret of a client" remote=192.0.2.1:1234 client="`+client+`"`) ||
+		!strings.Contains(s, `msg="oauth: authentication refused" remote=192.0.2.1:1234 times`) {
+		t.Errorf("log:\n%s", s)
+	}
+	for _, sent := range []string{"an old", "stranger", "a guess", secret} {
+		if strings.Contains(s, sent) {
+			t.Errorf("the log has %q:\n%s", sent, s)
+		}
+	}
+}
+
 func TestAuthenticate(t *testing.T) {
 	var log bytes.Buffer
 	f := start(t, func(c *oauth.Config) {
