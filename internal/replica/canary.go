@@ -24,11 +24,11 @@ type canaries struct {
 	// time from when the store took a canary until this replica refused it.
 	enforced histogram.Histogram
 
-	list revlog.ListID
-	key  revlog.Key // of list, so that a read cycle computes no MAC
-	wrote int64 // watermark of the last canary that this replica wrote
-	slot  int64 // watermark of the next canary, for which due was chosen
-	due   int64 // log time at which this replica writes it, if nobody else has
+	list  revlog.ListID
+	key   revlog.Key // of list, so that a read cycle computes no MAC
+	wrote int64      // watermark of the last canary that this replica wrote
+	slot  int64      // watermark of the next canary, for which due was chosen
+	due   int64      // log time at which this replica writes it, if nobody else has
 	// looked is when the last read was sent that reached the end of the log. The log got all
 	// that the next read finds after it. It is zero if the next read may find older entries.
 	looked time.Time
