@@ -220,7 +220,7 @@ func TestAnonymousSessionAfterALogout(t *testing.T) {
 // Begin, write, renew, grow into chunks, become a login, end: with a cookie of its own.
 func TestLifeOfAnAnonymousSession(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		f := newFixture(t, httpmw.Config{MaxCookies: 3})
+		f := newFixture(t, httpmw.Config{MaxCookies: 3, Idle: 20 * time.Minute})
 		b := newBrowser()
 		names := func(want ...string) {
 			t.Helper()
@@ -239,7 +239,7 @@ func TestLifeOfAnAnonymousSession(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		f.look(b)
 		names(anonName, renewalName)
-		time.Sleep(115 * time.Minute) // lives by its renewal
+		time.Sleep(15 * time.Minute) // lives by its renewal
 		write(text(2600))
 		names(anonName, anonName+".1", anonName+".2", renewalName)
 		if _, note, err := f.shows(b); note != text(2600) || err != nil {
@@ -260,9 +260,9 @@ func TestLifeOfAnAnonymousSession(t *testing.T) {
 			t.Errorf("%v, jar %v", err, b.names())
 		}
 		write("tea")
-		time.Sleep(3 * time.Hour)
+		time.Sleep(30 * time.Minute)
 		if _, _, err := f.shows(b); err != httpmw.ErrExpiredIdle {
-			t.Errorf("unused for three hours: %v", err)
+			t.Errorf("unused for half an hour: %v", err)
 		}
 	})
 }

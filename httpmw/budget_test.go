@@ -146,12 +146,12 @@ func TestATiredKeyIsTold(t *testing.T) {
 			t.Error("told although another key is due")
 		}
 		ring.ring.Store(must(waiting.Cancel(time.Now())))
-		logins(10, time.Hour)
+		logins(10, 6*time.Minute)
 		if told() != 1 {
 			t.Errorf("told %d times", told())
 		}
 		ring.ring.Store(must(f.ring.Rotate(time.Now(), keys.Rotation{Immediate: true})))
-		logins(2, time.Hour)
+		logins(2, 6*time.Minute)
 		if n := out.Count("level=WARN", "wafer keys rotate"); n != 1 {
 			t.Errorf("%d lines, with one about a fresh key", n)
 		}

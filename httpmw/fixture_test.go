@@ -47,11 +47,18 @@ func newFixture(t testing.TB, c httpmw.Config) *fixture {
 // newReplica makes one replica of several that share a ring and a store.
 func newReplica(t testing.TB, ring *keys.Ring, s revlog.Store, c httpmw.Config) *fixture {
 	t.Helper()
+	return newReplicaWith(t, ring, s, revocation.Config{}, c)
+}
+
+// newReplicaWith is newReplica with limits of the list.
+func newReplicaWith(t testing.TB, ring *keys.Ring, s revlog.Store, l revocation.Config, c httpmw.Config) *fixture {
+	t.Helper()
 	if c.Logger == nil {
 		c.Logger = quiet()
 	}
+	l.Logger = c.Logger
 	store := revlogtest.NewFaulty(s)
-	list, err := revocation.Open(t.Context(), store, ring, revocation.Config{Logger: c.Logger})
+	list, err := revocation.Open(t.Context(), store, ring, l)
 	if err != nil {
 		t.Fatal(err)
 	}

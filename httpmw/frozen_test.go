@@ -29,7 +29,7 @@ func (f *freezing) Ring() *keys.Ring {
 // R23: a process decides, is frozen for longer than the idle limit, and seals. The limits of what it seals count from the
 // decision: by now the list may have forgotten what was revoked meanwhile.
 func TestR23LimitsCountFromTheDecision(t *testing.T) {
-	c := httpmw.Config{Idle: 10 * time.Minute, Logger: quiet()}
+	c := httpmw.Config{Idle: 4 * time.Minute, Logger: quiet()}
 	for name, act := range map[string]func(s *httpmw.Session[cart], r *http.Request) error{
 		"renewal": func(*httpmw.Session[cart], *http.Request) error { return nil },
 		"set":     func(s *httpmw.Session[cart], _ *http.Request) error { return s.Set(cart{Note: "x"}) },
@@ -44,11 +44,11 @@ func TestR23LimitsCountFromTheDecision(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				bubble.Test(t, func(t *testing.T) {
 					f := newFixture(t, c)
-					ring := &freezing{Source: keys.Static(f.ring), long: 20 * time.Minute}
+					ring := &freezing{Source: keys.Static(f.ring), long: 8 * time.Minute}
 					f.Manager = must(httpmw.New[cart](ring, f.list, c))
 					b := newBrowser()
 					f.login(t, b, httpmw.Identity{Subject: "ann"})
-					time.Sleep(5 * time.Minute)
+					time.Sleep(2 * time.Minute)
 					decided := time.Now()
 					f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 						ring.calls.Store(int64(calls))

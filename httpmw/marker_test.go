@@ -38,14 +38,14 @@ func TestSizeOfAnonymousSessions(t *testing.T) {
 		"large": func(s *httpmw.Session[cart]) error { return s.Set(cart{Note: strings.Repeat("x", 1500)}) },
 	} {
 		bubble.Test(t, func(t *testing.T) {
-			f := newFixture(t, httpmw.Config{})
+			f := newFixture(t, httpmw.Config{Idle: 20 * time.Minute})
 			b := newBrowser()
 			f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 				if err := errors.Join(s.Login(r.Context(), httpmw.Identity{Subject: "ann"}), first(s)); err != nil {
 					t.Error(err)
 				}
 			})
-			time.Sleep(3 * time.Hour)
+			time.Sleep(30 * time.Minute)
 			res := f.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) { fill(t, s) })
 			if n := set(res); n > 3500 {
 				t.Errorf("%s: %d bytes of Set-Cookie", name, n)

@@ -39,7 +39,7 @@ func TestReasons(t *testing.T) {
 		err error
 		do  func(t *testing.T, f *fixture, b *browser)
 	}{
-		"expired_idle": {httpmw.ErrExpiredIdle, func(*testing.T, *fixture, *browser) { time.Sleep(3 * time.Hour) }},
+		"expired_idle": {httpmw.ErrExpiredIdle, func(*testing.T, *fixture, *browser) { time.Sleep(longerThanGrace) }},
 		"expired_absolute": {httpmw.ErrExpiredAbsolute, func(t *testing.T, f *fixture, b *browser) {
 			f.mint(t, b, func(tok *token.Session) { tok.End = time.Now().Unix() })
 		}},
@@ -76,6 +76,7 @@ func TestReasons(t *testing.T) {
 				var out logs
 				var events []httpmw.Event
 				f := newFixture(t, httpmw.Config{
+					Idle:    longerThanGrace,
 					Logger:  out.logger(slog.LevelDebug),
 					OnEvent: func(_ context.Context, e httpmw.Event) { events = append(events, e) },
 				})

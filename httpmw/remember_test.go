@@ -16,16 +16,8 @@ import (
 // rememberReplica is a replica that remembers for a month, with an Absolute that deploys change.
 func rememberReplica(t *testing.T, ring *keys.Ring, s revlog.Store, absolute time.Duration, remember httpmw.Limits) *fixture {
 	t.Helper()
-	list, err := revocation.Open(t.Context(), s, ring, revocation.Config{MaxIdle: 30 * 24 * time.Hour, Logger: quiet()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { list.Close() })
-	m, err := httpmw.New[cart](keys.Static(ring), list, httpmw.Config{Idle: time.Hour, Absolute: absolute, Remember: remember, Logger: quiet()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &fixture{m, ring, nil, list}
+	return newReplicaWith(t, ring, s, revocation.Config{MaxIdle: 30 * 24 * time.Hour},
+		httpmw.Config{Idle: 10 * time.Minute, Absolute: absolute, Remember: remember})
 }
 
 // A session that was not to be remembered is not when Absolute is lowered, though it has more time than others get now. It
@@ -39,7 +31,7 @@ func TestLoweredAbsoluteRemembersNobody(t *testing.T) {
 		b := newBrowser()
 		before.login(t, b, httpmw.Identity{Subject: "ann"})
 		begun := time.Unix(time.Now().Unix(), 0)
-		time.Sleep(30 * time.Minute)
+		time.Sleep(5 * time.Minute)
 		res := after.in(b, func(_ http.ResponseWriter, _ *http.Request, s *httpmw.Session[cart]) {
 			if _, end := s.Deadlines(); !end.Equal(begun.Add(24 * time.Hour)) {
 				t.Errorf("it ends %v after it began", end.Sub(begun))
@@ -50,9 +42,9 @@ func TestLoweredAbsoluteRemembersNobody(t *testing.T) {
 				t.Errorf("%s outlives the browser, for %d s", c.Name, c.MaxAge)
 			}
 		}
-		time.Sleep(time.Hour)
+		time.Sleep(10 * time.Minute)
 		if subject, err := after.look(b); subject != "" || err != httpmw.ErrExpiredIdle {
-			t.Errorf("an hour later: %q, %v", subject, err)
+			t.Errorf("ten minutes later: %q, %v", subject, err)
 		}
 	})
 }
@@ -62,13 +54,13 @@ func TestLoweredAbsoluteRemembersNobody(t *testing.T) {
 func TestRememberedStays(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		ring, store := keys.Generate(60*24*time.Hour), revlog.NewMemory()
-		before := rememberReplica(t, ring, store, 2*time.Hour, httpmw.Limits{Idle: 2 * time.Hour, Absolute: 4 * time.Hour})
-		raised := rememberReplica(t, ring, store, 5*time.Hour, httpmw.Limits{Idle: 2 * time.Hour, Absolute: 6 * time.Hour})
-		never := rememberReplica(t, ring, store, 2*time.Hour, httpmw.Limits{})
+		before := rememberReplica(t, ring, store, 20*time.Minute, httpmw.Limits{Idle: 20 * time.Minute, Absolute: 40 * time.Minute})
+		raised := rememberReplica(t, ring, store, 50*time.Minute, httpmw.Limits{Idle: 20 * time.Minute, Absolute: time.Hour})
+		never := rememberReplica(t, ring, store, 20*time.Minute, httpmw.Limits{})
 		b := newBrowser()
 		before.login(t, b, httpmw.Identity{Subject: "ann", Remember: true})
 		for name, do := range map[string]func(s *httpmw.Session[cart], r *http.Request) error{
-			"renewal": func(*httpmw.Session[cart], *http.Request) error { time.Sleep(10 * time.Minute); return nil },
+			"renewal": func(*httpmw.Session[cart], *http.Request) error { time.Sleep(2 * time.Minute); return nil },
 			"write":   func(s *httpmw.Session[cart], _ *http.Request) error { return s.Set(cart{Note: "x"}) },
 			"switch":  func(s *httpmw.Session[cart], r *http.Request) error { return s.SetGroups(r.Context(), []string{"g"}) },
 			"others":  func(s *httpmw.Session[cart], r *http.Request) error { return s.LogoutOthers(r.Context()) },
@@ -84,12 +76,12 @@ func TestRememberedStays(t *testing.T) {
 			}
 		}
 		other := b.copy()
-		time.Sleep(100 * time.Minute)
+		time.Sleep(15 * time.Minute)
 		if subject, err := raised.look(b); subject != "ann" || err != nil {
 			t.Errorf("%q, %v", subject, err)
 		}
 		never.look(other) // renewed by the ordinary limit
-		time.Sleep(time.Hour)
+		time.Sleep(10 * time.Minute)
 		if _, err := never.look(other); err != httpmw.ErrExpiredIdle {
 			t.Errorf("where nobody is remembered: %v", err)
 		}

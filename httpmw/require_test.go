@@ -103,7 +103,7 @@ func TestRequireThat(t *testing.T) {
 func TestRefuse(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		var gotErr error
-		f := newFixture(t, httpmw.Config{Refuse: func(w http.ResponseWriter, r *http.Request, status int, err error) {
+		f := newFixture(t, httpmw.Config{Idle: longerThanGrace, Refuse: func(w http.ResponseWriter, r *http.Request, status int, err error) {
 			gotErr = err
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(status)
@@ -112,7 +112,7 @@ func TestRefuse(t *testing.T) {
 		ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 		b, old, junk := newBrowser(), newBrowser(), newBrowser()
 		f.login(t, old, httpmw.Identity{Subject: "ann"})
-		time.Sleep(3 * time.Hour)
+		time.Sleep(longerThanGrace)
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		junk.jar[sessionName] = "junk"
 		time.Sleep(time.Minute)

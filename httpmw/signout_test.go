@@ -44,7 +44,7 @@ func (f *fixture) sends(do act, pairs ...string) (err error) {
 }
 
 // short makes sessions expire soon: simulated hours take time as well, since every replica polls its list.
-var short = httpmw.Config{Idle: 20 * time.Minute}
+var short = httpmw.Config{Idle: 6 * time.Minute}
 
 // stolen logs ann in and has a thief use a copy for longer than her idle limit, while her own browser sleeps.
 func stolen(t *testing.T, f *fixture) (owner, thief *browser) {
@@ -128,11 +128,11 @@ func TestLogoutWithoutTheRenewalCookie(t *testing.T) {
 // A session that has come to its end can be used by nobody, and is not written to the list.
 func TestLogoutPastTheEndWritesNothing(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		f := newFixture(t, httpmw.Config{Absolute: 2 * time.Hour})
+		f := newFixture(t, httpmw.Config{Idle: short.Idle, Absolute: short.Idle})
 		b := newBrowser()
 		f.login(t, b, httpmw.Identity{Subject: "ann"})
 		anonymous := newBrowser()
-		time.Sleep(4 * time.Hour) // 2, and what clocks may be apart
+		time.Sleep(2*short.Idle + slack) // and what clocks may be apart
 		if err := f.does(anonymous, func(s *httpmw.Session[cart], _ *http.Request) error { return s.Set(cart{Note: "x"}) }); err != nil {
 			t.Error(err)
 		}
@@ -152,14 +152,14 @@ func TestLogoutPastTheEndWritesNothing(t *testing.T) {
 func TestLogoutTellsOfEverySessionItEnds(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		var ended []string
-		f := newFixture(t, httpmw.Config{OnEvent: func(_ context.Context, e httpmw.Event) {
+		f := newFixture(t, httpmw.Config{Idle: short.Idle, OnEvent: func(_ context.Context, e httpmw.Event) {
 			if e.Kind == httpmw.EventLogout {
 				ended = append(ended, e.Subject)
 			}
 		}})
 		ann, bob := newBrowser(), newBrowser()
 		f.login(t, ann, httpmw.Identity{Subject: "ann"})
-		time.Sleep(3 * time.Hour)
+		time.Sleep(2 * short.Idle)
 		f.login(t, bob, httpmw.Identity{Subject: "bob"})
 		if err := f.sends(logout, sessionName+"="+ann.jar[sessionName], sessionName+"="+bob.jar[sessionName]); err != nil {
 			t.Error(err)

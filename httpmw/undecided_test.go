@@ -16,6 +16,9 @@ import (
 // grace is how long a replica that cannot reach the store goes on accepting what it can decide.
 const grace = 30 * time.Minute
 
+// longerThanGrace is an idle limit of sessions that are to become undecided before they end.
+const longerThanGrace = 40 * time.Minute
+
 // undecidable makes the browser's session one the list cannot decide: the store is silent, and has been for
 // longer than the grace.
 func undecidable(t *testing.T, f *fixture, b *browser) {

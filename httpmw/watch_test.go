@@ -20,7 +20,7 @@ func TestWatchEnds(t *testing.T) {
 		by    time.Duration // and ends within so much more
 		cause error
 	}{
-		"idle limit": {func(*testing.T, *fixture, *browser) {}, time.Hour - time.Second, notice, httpmw.ErrExpiredIdle},
+		"idle limit": {func(*testing.T, *fixture, *browser) {}, longerThanGrace - time.Second, notice, httpmw.ErrExpiredIdle},
 		"session revoked": {func(t *testing.T, f *fixture, b *browser) {
 			f.in(b.copy(), func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
 				if err := s.Logout(r.Context()); err != nil {
@@ -31,17 +31,17 @@ func TestWatchEnds(t *testing.T) {
 		"subject revoked":  {revoke(revocation.Subject("ann")), 0, notice, httpmw.ErrRevokedSubject},
 		"group revoked":    {revoke(revocation.Group("g")), 0, notice, httpmw.ErrRevokedGroup},
 		"everyone revoked": {revoke(revocation.Everyone()), 0, notice, httpmw.ErrRevokedEveryone},
-		"somebody else":    {revoke(revocation.Subject("bob")), time.Hour - time.Second, notice, httpmw.ErrExpiredIdle},
+		"somebody else":    {revoke(revocation.Subject("bob")), longerThanGrace - time.Second, notice, httpmw.ErrExpiredIdle},
 		"store silent": {func(_ *testing.T, f *fixture, _ *browser) { f.store.Fail() },
 			grace - time.Second, 2 * notice, httpmw.ErrUndecided},
 		"store silent for a while": {func(_ *testing.T, f *fixture, _ *browser) {
 			f.store.Fail()
 			time.AfterFunc(grace/2, func() { f.store.Recover() })
-		}, time.Hour - time.Second, notice, httpmw.ErrExpiredIdle},
+		}, longerThanGrace - time.Second, notice, httpmw.ErrExpiredIdle},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
-				f := newFixture(t, httpmw.Config{Idle: time.Hour})
+				f := newFixture(t, httpmw.Config{Idle: longerThanGrace})
 				b := newBrowser()
 				f.login(t, b, httpmw.Identity{Subject: "ann", Groups: []string{"g"}})
 				f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
