@@ -135,4 +135,34 @@ func TestAuditOfMany(t *testing.T) {
 	}
 }
 
+// Many revocations that the store did not acknowledge have a record each: some of them may be in force.
+func TestAuditOfManyThatFail(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		ack   int
+		fails bool
+	}{{"no answer", 0, true}, {"too few replicas of the store", 1, false}} {
+		t.Run(row.name, func(t *testing.T) {
+			store := revlogtest.NewFaulty(revlog.NewMemory())
+			var lines bytes.Buffer
+			l := openBulk(t, store, revocation.Config{Audit: slog.NewJSONHandler(&lines, nil), Ack: revlog.Ack{Replicas: row.ack, Timeout: time.Millisecond}})
+			if row.fails {
+				store.Fail()
+			}
+			if _, err := l.RevokeMany(t.Context(), slices.Values([]revocation.Target{revocation.Subject("ada"), revocation.Group("tenant:7")}), nil); !errors.Is(err, revocation.ErrUnavailable) {
+				t.Fatal(err)
+			}
+			all := records(t, &lines)
+			if len(all) != 3 {
+				t.Fatalf("records %s", &lines)
+			}
+			for _, r := range all[:2] {
+				if r.Action != audit.Revoke || !r.Quiet || r.Error == "" || r.Target.Tag == "" || (r.Position == "") != row.fails {
+					t.Errorf("record %+v", r)
+				}
+			}
+		})
+	}
+}
+
 func hexOf(b []byte) string { return hex.EncodeToString(b) }

@@ -1,6 +1,7 @@
 package revocation_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,6 +39,49 @@ func walk(t *testing.T, l *revocation.List, limit int, want func(revlog.Entry) b
 	}
 	t.Fatal("the pages have no end")
 	return nil
+}
+
+// A position that no page names costs no more than another one.
+func TestNewestOfAnyPosition(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		memory := revlog.NewMemory()
+		store := revlogtest.NewFaulty(memory)
+		l := openBulk(t, store, revocation.Config{Audit: slog.DiscardHandler, NoCanary: true})
+		for i := range 30_000 {
+			if _, err := l.Revoke(t.Context(), revocation.Subject(fmt.Sprint("user", i)), revocation.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			if i%100 == 0 {
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		head := time.Now().UnixMilli()
+		const most = 1<<63 - 1
+		for _, before := range []revlog.Position{
+			{MS: head, N: 1}, {MS: head + 1e6, N: 1}, {MS: most, N: most}, {MS: 0, N: most}, {MS: 1, N: 1}, {MS: head - 500, N: most}, {MS: head - 500, N: 1},
+		} {
+			looked := 0
+			store.Hook(func(h *revlogtest.Hooks) {
+				h.Read = func(ctx context.Context, c revlog.Cursor) (revlog.Page, error) {
+					p, err := memory.Read(ctx, c)
+					looked += len(p.Entries)
+					return p, err
+				}
+			})
+			found, _, err := l.Replica().Newest(t.Context(), before, 10, all)
+			if err != nil || looked > 10_000 {
+				t.Errorf("before %v: %d entries read, %v", before, looked, err)
+			}
+			for _, e := range found {
+				if !e.Position.Before(before) {
+					t.Errorf("before %v: %v", before, e.Position)
+				}
+			}
+			if want := 10; before.MS >= head-500 && len(found) != want {
+				t.Errorf("before %v: %d found", before, len(found))
+			}
+		}
+	})
 }
 
 // The pages hold every entry once, the newest first, whether the entries share a ms or not.

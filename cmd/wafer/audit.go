@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
@@ -14,13 +15,14 @@ import (
 // auditFlags say who makes a change and why, and where its audit record goes.
 type auditFlags struct {
 	reason, actor, auditFile string
+	user                     string       // of this machine; check sets it
 	records                  slog.Handler // check sets it
 }
 
 func (f *auditFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.reason, "reason", "", "`TEXT` for the audit record: why")
-	flags.StringVar(&f.actor, "actor", "", "`NAME` for the audit record: who (default: your user name on\nthis machine)")
+	flags.StringVar(&f.actor, "actor", "", "`NAME` for the audit record: who asks for it. Nobody checks\nthat, so it stands beside your user name on this machine")
 	flags.StringVar(&f.auditFile, "audit", "", "`FILE` to which the audit record is appended, in place of\nstandard error")
 	orVariable(cmd, "audit")
 	cmd.MarkFlagFilename("audit")
@@ -36,12 +38,10 @@ const auditTag = " The record has a tag in place\nof the id: see 'wafer tag'."
 // check checks the flags and opens the file of the records: a change whose record cannot be kept is not
 // made.
 func (f *auditFlags) check(cmd *cobra.Command) error {
-	if f.actor == "" {
-		if u, err := user.Current(); err == nil {
-			f.actor = u.Username
-		}
+	if u, err := user.Current(); err == nil {
+		f.user = u.Username
 	}
-	if err := (audit.By{Claimed: f.actor, Reason: f.reason}).Check(); err != nil {
+	if err := (audit.By{Claimed: f.claimed(), Reason: f.reason}).Check(); err != nil {
 		return usageError{err}
 	}
 	to := cmd.ErrOrStderr()
@@ -56,9 +56,12 @@ func (f *auditFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
+// claimed is who the admin API is told acts: without --actor, the user of this machine.
+func (f *auditFlags) claimed() string { return cmp.Or(f.actor, f.user) }
+
 // by returns the context of a change that this command makes itself.
 func (f *auditFlags) by(ctx context.Context) context.Context {
-	return audit.With(ctx, audit.By{Actor: f.actor, Reason: f.reason, Via: audit.ViaCommand})
+	return audit.With(ctx, audit.By{Actor: f.user, Claimed: f.actor, Reason: f.reason, Via: audit.ViaCommand})
 }
 
 // changed writes the record of a change of a ring that this command made itself.

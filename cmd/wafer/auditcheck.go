@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"slices"
 	"time"
@@ -27,6 +29,7 @@ type auditCheck struct {
 	chains  map[int64][]chainAt   // what records say of the chain, by number
 	targets map[audit.Target]said // what records say of a target, wherever they place it
 	n       int
+	seed    maphash.Seed
 	out     auditReport
 }
 
@@ -34,17 +37,32 @@ type auditCheck struct {
 type claim struct {
 	target audit.Target
 	at     revlog.Position
+	w      int64  // how far it revokes, ms; forever for a session and a key
+	who    uint64 // stands for when, who, from where and why
 	place  lineOf
 	found  bool
 }
 
+// A chainAt is what a record says of the newest entry of the log.
 type chainAt struct {
-	chain [8]byte
-	place lineOf
+	n       int64 // the number of that entry
+	chain   [8]byte
+	place   lineOf
+	claimed bool // the record also claims this entry
 }
 
 // A lineOf is a line of a file.
 type lineOf struct{ file, line int }
+
+func (a lineOf) compare(b lineOf) int {
+	return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
+}
+
+// A saying is what only the records say, and no entry.
+type saying struct {
+	audit.By
+	at int64 // ns
+}
 
 // said is what records say of one target.
 type said struct {
@@ -71,6 +89,8 @@ type auditReport struct {
 	Unmatched    findings[auditLine]  `json:"unmatched"`     // records of an entry that the log does not have
 	Unreadable   findings[auditLine]  `json:"unreadable"`    // lines that cannot be read
 	AnotherChain findings[auditLine]  `json:"another_chain"` // records of another log than the one there is
+	// Contradicting are records of an entry that has another record already, which says something else.
+	Contradicting findings[auditLine] `json:"contradicting"`
 }
 
 // findings are the first of a kind, and how many there are.
@@ -98,10 +118,10 @@ type auditLine struct {
 }
 
 func newAuditCheck(list revlog.ListID) *auditCheck {
-	c := &auditCheck{list: hex.EncodeToString(list[:]), claims: map[int64][]claim{}, chains: map[int64][]chainAt{}, targets: map[audit.Target]said{}}
+	c := &auditCheck{list: hex.EncodeToString(list[:]), claims: map[int64][]claim{}, chains: map[int64][]chainAt{}, targets: map[audit.Target]said{}, seed: maphash.MakeSeed()}
 	c.out.List = c.list
 	c.out.Unexplained.First, c.out.Unmatched.First = []auditEntry{}, []auditLine{}
-	c.out.Unreadable.First, c.out.AnotherChain.First = []auditLine{}, []auditLine{}
+	c.out.Unreadable.First, c.out.AnotherChain.First, c.out.Contradicting.First = []auditLine{}, []auditLine{}, []auditLine{}
 	return c
 }
 
@@ -160,40 +180,52 @@ func (c *auditCheck) record(r audit.Record, at lineOf) {
 	switch {
 	case r.Action != audit.Revoke && r.Action != audit.RevokeMany:
 		return
-	case r.List != c.list:
-		c.note(r) // replicas write it back to a new list
-		if r.List == "" {
-			c.out.Waiting++
-		} else {
-			c.out.Elsewhere++
-		}
-		return
-	}
-	_, head, _ := audit.Place(r.Head)
-	known := chainAt{place: at}
-	hex.Decode(known.chain[:], []byte(r.Chain))
-	c.chains[head] = append(c.chains[head], known)
-	if r.Quiet || r.Action == audit.RevokeMany {
+	case r.List != "" && r.List != c.list:
+		c.out.Elsewhere++
+	case r.Quiet || r.Action == audit.RevokeMany:
 		c.out.Quiet++
-		c.n++
+	case r.List == "":
+		c.out.Waiting++
+	}
+	c.n++
+	past := r.Quiet || r.Action == audit.RevokeMany
+	if !past {
+		c.note(r) // also one of another list: replicas write it back to a new list
+	}
+	if r.List != c.list {
 		return
 	}
-	c.note(r)
-	if r.Changed {
-		ms, n, _ := audit.Place(r.Position)
-		c.claims[n] = append(c.claims[n], claim{target: r.Target, at: revlog.Position{MS: ms, N: n}, place: at})
+	claims := !past && r.Changed
+	if claims {
+		of := placeIn(r.Position)
+		who := maphash.Comparable(c.seed, saying{r.By, r.Time.UnixNano()})
+		c.claims[of.N] = append(c.claims[of.N], claim{target: r.Target, at: of, w: reach(r), who: who, place: at})
 	}
+	n := placeIn(r.Head).N
+	head := chainAt{n: n, place: at, claimed: claims && n == placeIn(r.Position).N}
+	hex.Decode(head.chain[:], []byte(r.Chain))
+	c.chains[n] = append(c.chains[n], head)
+}
+
+// placeIn returns the position that audit.Parse accepted.
+func placeIn(position string) (p revlog.Position) {
+	p.MS, p.N, _ = audit.Place(position)
+	return p
+}
+
+// reach returns how far r revokes its target, in ms.
+func reach(r audit.Record) int64 {
+	if r.Since.IsZero() {
+		return revlog.Forever
+	}
+	return r.Since.UnixMilli()
 }
 
 // note notes how far r revokes its target.
 func (c *auditCheck) note(r audit.Record) {
-	c.n++
-	s, w := c.targets[r.Target], revlog.Forever
-	if !r.Since.IsZero() {
-		w = r.Since.UnixMilli()
-	}
+	s := c.targets[r.Target]
 	if s.waits = s.waits || r.List == ""; r.List != "" {
-		s.w = max(s.w, w)
+		s.w = max(s.w, reach(r))
 	}
 	c.targets[r.Target] = s
 }
@@ -230,14 +262,20 @@ func (c *auditCheck) entry(e revlog.Entry) {
 	}
 	c.out.Entries++
 	target := audit.Target{Scope: e.Scope.String(), Tag: e.Tag.String()}
-	explained := false
+	var first *claim // of those that explain e
 	for i, r := range c.claims[e.Position.N] {
-		if r.target == target && r.at == e.Position {
-			c.claims[e.Position.N][i].found, explained = true, true
+		if r.target != target || r.at != e.Position || r.w != e.W {
+			continue
+		}
+		found := &c.claims[e.Position.N][i]
+		if found.found = true; first == nil {
+			first = found
+		} else if r.who != first.who {
+			c.out.Contradicting.add(c.line(r.place, fmt.Sprintf("another record says something else of %v: %s:%d", r.at, c.files[first.place.file], first.place.line)))
 		}
 	}
 	switch s := c.targets[target]; {
-	case explained:
+	case first != nil:
 		c.out.Explained++
 	case s.waits || e.W <= s.w && s.w > 0:
 		c.out.Again++
@@ -260,12 +298,7 @@ func (c *auditCheck) end(last revlog.Page) {
 			}
 		}
 	}
-	slices.SortFunc(missing, func(a, b claim) int {
-		if a.place.file != b.place.file {
-			return a.place.file - b.place.file
-		}
-		return a.place.line - b.place.line
-	})
+	slices.SortFunc(missing, func(a, b claim) int { return a.place.compare(b.place) })
 	for _, r := range missing {
 		why := fmt.Sprintf("the log has no such entry at %v", r.at)
 		if r.at.N > last.Head.N {
@@ -273,11 +306,31 @@ func (c *auditCheck) end(last revlog.Page) {
 		}
 		c.out.Unmatched.add(c.line(r.place, why))
 	}
+	c.beyond(last)
+}
+
+// beyond finds the records that were written when the log was longer.
+func (c *auditCheck) beyond(last revlog.Page) {
+	var all []chainAt
+	for n, some := range c.chains {
+		if n <= last.Head.N {
+			continue
+		}
+		for _, k := range some {
+			if !k.claimed { // Unmatched has it
+				all = append(all, k)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b chainAt) int { return a.place.compare(b.place) })
+	for _, k := range all {
+		c.out.AnotherChain.add(c.line(k.place, fmt.Sprintf("the log ends at entry %d, and had %d", last.Head.N, k.n)))
+	}
 }
 
 // wrong reports whether records and log disagree, or a line cannot be read.
 func (r auditReport) wrong() bool {
-	return r.Unexplained.Count+r.Unmatched.Count+r.Unreadable.Count+r.AnotherChain.Count > 0
+	return r.Unexplained.Count+r.Unmatched.Count+r.Unreadable.Count+r.AnotherChain.Count+r.Contradicting.Count > 0
 }
 
 func (r auditReport) print(w io.Writer) {
@@ -297,6 +350,7 @@ func (r auditReport) print(w io.Writer) {
 		{r.Unexplained.Count, "ENTRIES OF THE LOG HAVE NO RECORD"},
 		{r.Unmatched.Count, "RECORDS NAME AN ENTRY THAT THE LOG DOES NOT HAVE"},
 		{r.AnotherChain.Count, "RECORDS ARE OF ANOTHER LOG THAN THIS ONE"},
+		{r.Contradicting.Count, "RECORDS CONTRADICT ANOTHER RECORD OF THE SAME ENTRY"},
 		{r.Unreadable.Count, "LINES CANNOT BE READ"},
 	} {
 		if row.n > 0 {
@@ -307,7 +361,7 @@ func (r auditReport) print(w io.Writer) {
 		ms, _, _ := audit.Place(e.Position)
 		fmt.Fprintf(w, "\nno record: %s  %s  %s  %s", e.Position, time.UnixMilli(ms).UTC().Format(time.RFC3339), e.Scope, e.Tag)
 	}
-	for _, all := range [][]auditLine{r.Unmatched.First, r.AnotherChain.First, r.Unreadable.First} {
+	for _, all := range [][]auditLine{r.Unmatched.First, r.AnotherChain.First, r.Contradicting.First, r.Unreadable.First} {
 		for _, l := range all {
 			fmt.Fprintf(w, "\n%s:%d: %s", safe(l.File), l.Line, safe(l.Why))
 		}

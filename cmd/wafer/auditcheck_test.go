@@ -76,6 +76,9 @@ func TestAuditCheck(t *testing.T) {
 		{"another chain", strings.Replace(good, `"chain":"`+chainIn(lines[2]), `"chain":"`+strings.Repeat("0", 16), 1), 0, 0, 0, 1, "another chain"},
 		{"another chain in two records", strings.Replace(good, `"chain":"`+chainIn(lines[2]), `"chain":"`+strings.Repeat("0", 16), 1) +
 			strings.Replace(lines[2], `"chain":"`+chainIn(lines[2]), `"chain":"`+strings.Repeat("0", 16), 1), 0, 0, 0, 2, "another chain"},
+		{"it revokes less than the entry", strings.Replace(good, `"since":"20`, `"since":"19`, 1), 1, 1, 0, 0, "no such entry"},
+		{"it does not say how much", strings.Replace(good, `"since":"`+valueIn(good, `"since":"`, 24)+`",`, "", 1), 0, 1, 0, 0, "no such entry"},
+		{"the log was longer, and the record changed nothing", good + strings.NewReplacer(`-2","chain"`, `-9","chain"`, `"changed":true`, `"changed":false`).Replace(lines[1]), 0, 0, 0, 1, "the log ends at entry 5, and had 9"},
 		{"half a line", good[:len(good)-40], 0, 0, 1, 0, "not a JSON object"},
 		{"no JSON", good + "panic: at the disco\n", 0, 0, 1, 0, "not a JSON object"},
 		{"a long line", strings.Repeat("x", 1<<20) + "\n" + good, 0, 0, 1, 0, "longer than"},
@@ -98,6 +101,33 @@ func TestAuditCheck(t *testing.T) {
 	}
 	if r := checked(t, store, good); r.Quiet != 3 || r.Explained != 5 {
 		t.Errorf("report %+v", r)
+	}
+}
+
+// A second record of one entry that names somebody else is noticed, and a copy of the first is not.
+func TestAuditCheckOfContradictions(t *testing.T) {
+	store, lines := audited(t)
+	good := strings.Join(lines, "")
+	for _, row := range []struct{ old, new string }{
+		{`"actor":""`, `"actor":"grace"`}, {`"reason":""`, `"reason":"leak"`}, {`"time":"20`, `"time":"19`},
+	} {
+		r := checked(t, store, good+lines[1]+strings.Replace(lines[1], row.old, row.new, 1))
+		if r.Contradicting.Count != 1 || !r.wrong() || !strings.Contains(r.Contradicting.First[0].Why, "audit.jsonl:2") {
+			t.Errorf("%s: report %+v", row.new, r)
+		}
+	}
+}
+
+// A record of a revocation past the log, which the store did not acknowledge, explains no entry.
+func TestAuditCheckOfWhatWentPastTheLog(t *testing.T) {
+	store, lines := audited(t)
+	r, err := audit.Parse([]byte(lines[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	past := fmt.Sprintf(`{"time":"2026-01-01T00:00:00Z","msg":"wafer audit","action":"revoke","quiet":true,"target":{"scope":"subject","tag":%q},"error":"no answer"}`+"\n", r.Target.Tag)
+	if got := checked(t, store, past+strings.Join(lines[1:], "")); got.Unexplained.Count != 1 || got.Waiting != 0 || got.Quiet != 4 {
+		t.Errorf("report %+v", got)
 	}
 }
 

@@ -137,7 +137,7 @@ func (f *keyDrill) drill(cmd *cobra.Command, c *adminClient, s *drillSession) (*
 		return nil, errors.New("nothing was changed: no cookie of the session is sealed with a key of the application's ring. Are --admin and --url the same application?")
 	}
 	fmt.Fprintf(note, "Key %s sealed the session, and %s it.\n", safe(kid), accept(len(s.names())))
-	if err := c.call(ctx, "/keys/rotate", adminapi.Rotation{Immediate: true, Reason: f.reason, Actor: f.actor}, &ring); err != nil {
+	if err := c.call(ctx, "/keys/rotate", adminapi.Rotation{Immediate: true, Reason: f.reason, Actor: f.claimed()}, &ring); err != nil {
 		return nil, fmt.Errorf("nothing was changed: %w", err)
 	}
 	report := &drillReport{KID: kid, NewKID: sealing(ring), KeyOnly: f.keyOnly}
@@ -160,7 +160,7 @@ func (f *keyDrill) revoke(ctx context.Context, c *adminClient, s *drillSession, 
 	asked := time.Now()
 	go func() {
 		var receipt adminapi.Receipt
-		revoked <- c.call(context.WithoutCancel(ctx), "/keys/"+report.KID+"/revoke", adminapi.KeyRevocation{KeyOnly: f.keyOnly, Reason: f.reason, Actor: f.actor}, &receipt)
+		revoked <- c.call(context.WithoutCancel(ctx), "/keys/"+report.KID+"/revoke", adminapi.KeyRevocation{KeyOnly: f.keyOnly, Reason: f.reason, Actor: f.claimed()}, &receipt)
 	}()
 	err := <-revoked
 	s.awaitRefusals(ctx)

@@ -44,7 +44,7 @@ func (f *keysChange) extend(cmd *cobra.Command, maxSession days) error {
 		return err
 	}
 	defer p.Close()
-	before, after, err := f.change(cmd, p, "/keys/extend", adminapi.Extension{MaxSession: whole(maxSession), Reason: f.reason, Actor: f.actor})
+	before, after, err := f.change(cmd, p, "/keys/extend", adminapi.Extension{MaxSession: whole(maxSession), Reason: f.reason, Actor: f.claimed()})
 	switch out := cmd.OutOrStdout(); {
 	case errors.Is(err, keys.ErrShorter):
 		return fmt.Errorf("the ring is made for sessions of %s already, and cannot be made for shorter ones", span(longest(before)))

@@ -57,7 +57,7 @@ func (f *keysChange) prune(cmd *cobra.Command) error {
 		if err := confirm(cmd, what, "Remove them?"); err != nil {
 			return err
 		}
-		before, after, err := f.change(cmd, p, "/keys/prune", adminapi.Pruning{Reason: f.reason, Actor: f.actor})
+		before, after, err := f.change(cmd, p, "/keys/prune", adminapi.Pruning{Reason: f.reason, Actor: f.claimed()})
 		if errors.Is(err, adminapi.ErrInUse) { // in between
 			err = fmt.Errorf("nothing was removed: %w", err)
 		}

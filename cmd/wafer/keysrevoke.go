@@ -220,7 +220,7 @@ func (f *keyRevoke) byAdmin(cmd *cobra.Command, p ringPlace, before adminapi.Rin
 	c.http.Timeout = leakTime
 	done := keyRevokedJSON{KID: kid}
 	var receipt adminapi.Receipt
-	asked := adminapi.KeyRevocation{KeyOnly: f.keyOnly, Reason: f.reason, Actor: f.actor}
+	asked := adminapi.KeyRevocation{KeyOnly: f.keyOnly, Reason: f.reason, Actor: f.claimed()}
 	err = c.call(cmd.Context(), "/keys/"+kid+"/revoke", asked, &receipt)
 	problem, _ := errors.AsType[apiError](err)
 	switch {

@@ -117,10 +117,10 @@ func (f *keyRotate) run(cmd *cobra.Command) error {
 // rotate adds a key, or takes back the one that waits.
 func (f *keyRotate) rotate(cmd *cobra.Command, p ringPlace) (before, after adminapi.Ring, err error) {
 	if f.cancel {
-		return f.change(cmd, p, "/keys/cancel", adminapi.Cancellation{Reason: f.reason, Actor: f.actor})
+		return f.change(cmd, p, "/keys/cancel", adminapi.Cancellation{Reason: f.reason, Actor: f.claimed()})
 	}
 	return f.change(cmd, p, "/keys/rotate", adminapi.Rotation{
-		After: whole(f.after), Immediate: f.now, IfOlderThan: whole(f.ifOlder), Reason: f.reason, Actor: f.actor,
+		After: whole(f.after), Immediate: f.now, IfOlderThan: whole(f.ifOlder), Reason: f.reason, Actor: f.claimed(),
 	})
 }
 

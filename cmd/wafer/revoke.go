@@ -182,7 +182,7 @@ func (f *revokeFlags) revoke(cmd *cobra.Command, id string, o revocation.Options
 
 // asked is what the admin API is asked for.
 func (f *revokeFlags) asked(id string) adminapi.Revocation {
-	r := adminapi.Revocation{Scope: f.scope.String(), ID: id, Reason: f.reason, Actor: f.actor}
+	r := adminapi.Revocation{Scope: f.scope.String(), ID: id, Reason: f.reason, Actor: f.claimed()}
 	if f.before != "" {
 		r.Before = &f.before
 	}

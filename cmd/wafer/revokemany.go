@@ -72,7 +72,7 @@ func (f *revokeFlags) manyByAdmin(ctx context.Context, ids []string) (adminapi.R
 	c.http.Timeout = bulkTime
 	var body bytes.Buffer
 	lines := json.NewEncoder(&body) // a line for each value
-	if err := lines.Encode(adminapi.Many{Scope: f.scope.String(), Reason: f.reason, Actor: f.actor}); err != nil {
+	if err := lines.Encode(adminapi.Many{Scope: f.scope.String(), Reason: f.reason, Actor: f.claimed()}); err != nil {
 		return adminapi.Receipt{}, err
 	}
 	for _, id := range ids {

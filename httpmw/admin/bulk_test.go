@@ -129,7 +129,7 @@ func TestRevokeManyRefuses(t *testing.T) {
 	f.store.Fail()
 	got := f.many("{\"scope\":\"subject\"}\n\"ada\"")
 	got.want(t, http.StatusServiceUnavailable, "unavailable")
-	if records := f.log.records(t); len(records) != 1 || records[0].Error == "" || records[0].Action != audit.RevokeMany {
+	if records := f.log.records(t); len(records) != 2 || records[0].Target.Tag == "" || records[1].Error == "" || records[1].Action != audit.RevokeMany {
 		t.Errorf("records %+v", records)
 	}
 }

@@ -28,12 +28,12 @@ var allRoles = []Role{RoleRead, RoleRevoke, RoleKeys}
 // A Caller is who makes a request.
 type Caller struct {
 	Name  string // for the audit records
-	Roles []Role // zero: none, and every request is refused
+	Roles []Role // zero, or none that the API knows: every request is refused
 }
 
 // may reports whether c has a role. Every role includes RoleRead.
 func (c Caller) may(r Role) bool {
-	return slices.Contains(c.Roles, r) || r == RoleRead && len(c.Roles) > 0
+	return slices.Contains(c.Roles, r) || r == RoleRead && (c.may(RoleRevoke) || c.may(RoleKeys))
 }
 
 // A Token is a bearer token, without the token itself: its SHA-256 is enough to recognise it. A token
@@ -67,7 +67,7 @@ func NewToken(name string, roles ...Role) (t Token, secret string, err error) {
 }
 
 // MarshalText returns the line that [ParseTokens] reads: the name, the roles and the digest in
-// base64url, as "deploy read,revoke 47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU".
+// base64url, as "deploy-2 revoke,keys uQhxshMw70bWugD7_riY3Rz-oeC9DNS5SzuJOMSdckE".
 func (t Token) MarshalText() ([]byte, error) {
 	if err := t.check(); err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ func (t Token) check() error {
 		return fmt.Errorf("the name of a token must have 1 to %d printable characters without spaces, and not begin with #", longestName)
 	case len(t.Roles) == 0:
 		return fmt.Errorf("the token %s has no role", t.Name)
-	case t.SHA256 == [sha256.Size]byte{}:
+	case t.SHA256 == [sha256.Size]byte{}, t.SHA256 == sha256.Sum256(nil):
 		return fmt.Errorf("the token %s has no digest", t.Name)
 	}
 	for i, r := range t.Roles {
@@ -161,8 +161,12 @@ func checkTokens(all []Token) error {
 }
 
 // holder returns the name and the roles of the token that was presented. It compares digests, and all
-// of them, so that the time shows neither a common prefix, nor the length, nor which token matched.
+// of them, so that the time shows neither a common prefix, nor which token matched. What is too short to
+// be a token matches none, whatever digests there are.
 func holder(all []Token, presented string) (c Caller, ok bool) {
+	if len(presented) < MinToken {
+		return Caller{}, false
+	}
 	sum, found := sha256.Sum256([]byte(presented)), -1
 	for i := range all {
 		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], all[i].SHA256[:]), i, found)

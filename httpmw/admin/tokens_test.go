@@ -70,6 +70,36 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// A request without a token, or with a short one, is refused, whatever digests the application has.
+func TestShortTokens(t *testing.T) {
+	if _, err := admin.ParseTokens([]byte("deploy read " + digestOf(""))); err == nil {
+		t.Error("the digest of no token is accepted")
+	}
+	tokens, err := admin.ParseTokens([]byte("deploy read " + digestOf("hunter2")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := start(t, withTokens(tokens...))
+	for _, header := range []string{"Bearer", "Bearer ", "Bearer hunter2", ""} {
+		f.request(http.MethodGet, "/status", "", func(r *http.Request) { r.Header.Set("Authorization", header) }).want(t, http.StatusUnauthorized, "unauthorized")
+	}
+}
+
+func digestOf(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// A role that the API does not have gives its caller nothing.
+func TestUnknownRole(t *testing.T) {
+	f := start(t, func(c *admin.Config) {
+		c.Token, c.Authorize = "", func(*http.Request) (admin.Caller, error) {
+			return admin.Caller{Name: "grace", Roles: []admin.Role{"visitor", ""}}, nil
+		}
+	})
+	f.request(http.MethodGet, "/status", "").want(t, http.StatusForbidden, "role")
+}
+
 // While a token is replaced, the old and the new one are valid, and the records tell which was used.
 func TestTwoTokens(t *testing.T) {
 	first, useFirst := newToken(t, "deploy-1", admin.RoleRevoke)

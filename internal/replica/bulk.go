@@ -83,13 +83,16 @@ func (b *bulk) write(w revlog.Bulk) error {
 	written, err := b.send(b.ctx, w)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: after %d of them: %w", ErrUnavailable, b.n, err)
+		err = fmt.Errorf("%w: after %d of them: %w", ErrUnavailable, b.n, err)
 	case written.Replicas < w.Ack.Replicas:
-		return fmt.Errorf("%w: after %d of them: %d of %d replicas acknowledged", ErrUnavailable, b.n, written.Replicas, w.Ack.Replicas)
+		err = fmt.Errorf("%w: after %d of them: %d of %d replicas acknowledged", ErrUnavailable, b.n, written.Replicas, w.Ack.Replicas)
+	}
+	b.audit.revoked(b.ctx, recorded{w.Assertions, written, true}, err) // a store that fell silent may have them
+	if err != nil {
+		return err
 	}
 	b.clock.heard(written.Head.MS, true)
 	b.head = written.Head
-	b.audit.revoked(b.ctx, recorded{w.Assertions, written, true}, nil)
 	for _, r := range written.Results {
 		b.out.Changed = b.out.Changed || r.Changed
 	}

@@ -60,9 +60,16 @@ func (l *Replica) entriesBefore(ctx context.Context, before revlog.Position) (al
 	if err != nil || p.Oldest.N == 0 {
 		return nil, false, err
 	}
-	oldest, end := p.Oldest, before
-	if end == (revlog.Position{}) || p.Head.Position().Before(end) {
-		end = revlog.Position{MS: p.Head.MS, N: p.Head.N + 1}
+	oldest, end := p.Oldest, revlog.Position{MS: p.Head.MS, N: p.Head.N + 1}
+	if before != (revlog.Position{}) {
+		// The number in before may be anything, and below the number of end counts. So end is an entry.
+		p, err := l.store.Read(ctx, revlog.Cursor{List: list, From: before, Limit: 1})
+		if err != nil {
+			return nil, false, err
+		}
+		if len(p.Entries) > 0 {
+			end = p.Entries[0].Position
+		}
 	}
 	// The first entry from low on has a number that is low enough, that from high on has not.
 	low, high := oldest.MS, end.MS
