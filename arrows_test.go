@@ -105,7 +105,7 @@ var outside = map[string][]string{
 	"github.com/prometheus/client_model":  {"httpmw/prom", "internal/ops"},
 	"go.opentelemetry.io/otel":            {"httpmw/otel"},
 	"go.opentelemetry.io/otel/metric":     {"httpmw/otel"},
-	"github.com/redis/go-redis/v9":        {"keys/rediskeys", "revocation/redisstore", "internal/rediscluster", "internal/redislog", "httpmw/devices/redisdevices", ""},
+	"github.com/redis/go-redis/v9":        {"keys/rediskeys", "revocation/redisstore", "internal/rediscluster", "internal/redislog", "httpmw/devices/redisdevices", "cmd/wafer/internal/demo", ""},
 	"github.com/spf13/cobra":              {"cmd/wafer"},
 	"go.etcd.io/bbolt":                    {"revocation/boltstore"},
 	"golang.org/x/crypto":                 {"keys"},

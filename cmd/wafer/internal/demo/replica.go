@@ -14,6 +14,7 @@ import (
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/admin"
+	"github.com/wafer-sessions/wafer/httpmw/devices"
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
@@ -40,6 +41,7 @@ type replica struct {
 	number   int
 	list     *revocation.List
 	sessions *httpmw.Manager[Data]
+	registry *devices.Registry
 	handler  http.Handler
 }
 
@@ -50,11 +52,15 @@ func newReplica(ctx context.Context, number int, s *state, ac admin.Config, log 
 	if r.list, err = revocation.Open(ctx, s.store, s.ring.Ring(), revocation.Config{MaxIdle: idle, Report: s.report, Logger: log}); err != nil {
 		return nil, fmt.Errorf("demo: replica %d: %w", number, err)
 	}
+	if r.registry, err = devices.New(s.devices, r.list, devices.Config{Logger: log}); err != nil {
+		return nil, errors.Join(fmt.Errorf("demo: replica %d: %w", number, err), r.list.Close())
+	}
 	r.sessions, err = httpmw.New[Data](s.ring, r.list, httpmw.Config{
 		App:          app,
 		Idle:         idle,
 		InsecureHTTP: true, // the demo speaks plain http on loopback, and says so
 		Refuse:       r.refuse,
+		Devices:      r.registry,
 		Logger:       log,
 	})
 	if err != nil {
@@ -78,6 +84,8 @@ func (r *replica) routes(adminAPI http.Handler) http.Handler {
 	mux.Handle("POST /second-factor", r.sessions.Require(http.HandlerFunc(r.secondFactor)))
 	strong := r.sessions.RequireThat(httpmw.Requirements{Methods: []string{"mfa"}})
 	mux.Handle("POST /transfer", strong(http.HandlerFunc(r.done)))
+	mux.Handle("GET /api/devices", r.sessions.Require(http.HandlerFunc(r.devices)))
+	mux.Handle("POST /devices/sign-out", r.sessions.Require(http.HandlerFunc(r.signOutDevice)))
 	mux.Handle("POST /logout", r.end((*httpmw.Session[Data]).Logout))
 	mux.Handle("POST /logout-others", r.sessions.Require(r.end((*httpmw.Session[Data]).LogoutOthers)))
 	mux.Handle("POST /logout-everywhere", r.sessions.Require(r.end((*httpmw.Session[Data]).LogoutEverywhere)))
@@ -101,11 +109,15 @@ func (r *replica) login(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	s := r.sessions.From(req.Context())
-	if err := s.Login(req.Context(), httpmw.Identity{Subject: user, Methods: []string{"pwd"}, Since: since}); err != nil {
+	err := s.Login(req.Context(), httpmw.Identity{Subject: user, Device: req.PostFormValue("device"), Methods: []string{"pwd"}, Since: since})
+	switch {
+	case errors.Is(err, httpmw.ErrIdentity):
+		writeJSON(w, http.StatusBadRequest, map[string]any{"error": "a device's name has at most 100 bytes in one line"})
+	case err != nil:
 		r.fail(w, req, err)
-		return
+	default:
+		r.done(w, req)
 	}
-	r.done(w, req)
 }
 
 // secondFactor accepts any code, as login accepts any password. The session gets stronger and a new id,

@@ -147,7 +147,7 @@ func (b *browser) ask(ctx context.Context, url string) (*asked, error) {
 }
 
 func (b *browser) login(ctx context.Context, home, user string) error {
-	form := url.Values{"user": {user}}
+	form := url.Values{"user": {user}, "device": {"Phone"}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, home+"/login", strings.NewReader(form.Encode()))
 	if err != nil {
 		return err

@@ -9,6 +9,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wafer-sessions/wafer/httpmw/devices"
+	"github.com/wafer-sessions/wafer/httpmw/devices/redisdevices"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/keys/rediskeys"
 	"github.com/wafer-sessions/wafer/revocation/boltstore"
@@ -23,6 +27,8 @@ type state struct {
 	temporary bool
 	ring      ring
 	store     *outage
+	devices   devices.Store
+	client    redis.UniversalClient // of devices, nil if they are in memory
 }
 
 type ring interface {
@@ -81,13 +87,15 @@ func openShared(ctx context.Context, c Config) (_ *state, err error) {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
 	s.ring = shared
+	s.client = redis.NewUniversalClient(o)
+	s.devices = redisdevices.New(s.client, redisdevices.Config{})
 	return s, nil
 }
 
 const redisTime = 10 * time.Second // for a Redis to answer
 
 func openFolder(ctx context.Context, dir string, log *slog.Logger) (_ *state, err error) {
-	s := &state{dir: dir}
+	s := &state{dir: dir, devices: devices.NewMemory()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -132,6 +140,9 @@ func (s *state) close() error {
 	var errs []error
 	if s.ring != nil {
 		errs = append(errs, s.ring.Close())
+	}
+	if s.client != nil {
+		errs = append(errs, s.client.Close())
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())

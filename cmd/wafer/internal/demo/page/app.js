@@ -188,6 +188,7 @@ async function lookAround() {
   }
   $("gauge").replaceChildren(element("b", "", number(decided)), " requests decided from memory · store asked ", element("b", "", number(asked)), " times (at sign-ins)");
   $("cookie").textContent = answer.body.cookie_bytes ? `${answer.body.cookie_bytes} bytes, not stored on any server` : "";
+  await showDevices();
 }
 
 // ---- behind the scenes ----
@@ -275,6 +276,37 @@ $("factor").addEventListener("click", async () => {
   tell(`Replica ${answer.replica} took the second factor.`, "Your session has a new id and the same note. The weaker session ended, so a copy of its cookie is refused.");
   await after();
 });
+
+// ---- your devices ----
+
+let listed = ""; // what is shown, so that the buttons stay while nothing changes
+
+async function showDevices() {
+  if (!me) return;
+  const answer = await call("/api/devices").catch(() => null);
+  if (!answer?.ok) return;
+  const text = JSON.stringify(answer.body.devices);
+  if (text === listed) return;
+  listed = text;
+  $("devices").replaceChildren(...answer.body.devices.map(d => {
+    const item = element("li");
+    item.append(element("span", "", d.label), element("small", "", d.current ? "this one" : "seen " + clock(d.seen)));
+    if (!d.current) {
+      const button = element("button", "", "Sign out");
+      button.ariaLabel = "Sign out " + d.label;
+      button.addEventListener("click", () => signOutDevice(d));
+      item.append(button);
+    }
+    return item;
+  }));
+}
+
+async function signOutDevice({ id, label }) {
+  const answer = await call("/devices/sign-out", { id });
+  if (!answer.ok) return tell(`${label} was not signed out: ` + answer.body.error);
+  tell(`${label} was signed out, by replica ${answer.replica}.`, "The list of devices said that this session is yours, and the list of revocations got one entry, for that session.");
+  await after();
+}
 
 const endings = {
   "/logout": ["Signed out here", "The list of revocations got one entry, for this session. Every replica reads new entries five times a second.", ["thief"]],
