@@ -224,6 +224,34 @@ func TestR35AReceiptOfAListThatIsLost(t *testing.T) {
 	})
 }
 
+// The store was emptied, and the replica that decides does not know it yet: its own list is old, and
+// the receipt is of a newer one.
+func TestR35AReceiptOfAListThatIsNotReadYet(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		ring, memory, next := keys.Generate(0), revlog.NewMemory(), revlog.NewMemory()
+		a, b := newReplica(t, ring, memory, httpmw.Config{}), newReplica(t, ring, memory, httpmw.Config{})
+		ann := newBrowser()
+		a.login(t, ann, httpmw.Identity{Subject: "ann"})
+		time.Sleep(2 * time.Minute)
+		release := b.stuck(t)
+		a.store.Replace(next)
+		time.Sleep(time.Second)
+		receipt, err := a.list.Revoke(t.Context(), revocation.Subject("ann"), revocation.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := b.asked(ann, receipt.AsOf); got != 503 {
+			t.Errorf("by the list from before: %d", got)
+		}
+		b.store.Replace(next)
+		release()
+		time.Sleep(time.Second)
+		if got := b.asked(ann, receipt.AsOf); got != 401 {
+			t.Errorf("by the new list: %d", got)
+		}
+	})
+}
+
 // Without the header and without AsOf nothing is read, and AsOf reads at most once.
 func TestR35AsOfInAHandler(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {

@@ -80,12 +80,17 @@ func (l *Replica) absurd() bool {
 	return false
 }
 
-// reaches reports whether v knows all that a stands for. If the store has lost the list
-// since, or has another primary that may lack what a stands for, nobody can tell by the
-// position. Then v does not reach a for a minute, in which replicas write back what was lost
-// (R26) and sessions in doubt are undecided as well (R17). After that, it is as if nobody had
-// asked: a receipt that is kept must not shut out whoever keeps it.
+// reaches reports whether v knows all that a stands for. If a is of another list, or of a term
+// that does not hold, nobody can tell by the position: the store lost the list since, or has
+// another primary that may lack what a stands for, or v is from before that and the next read
+// shows it. Then v does not reach a until it is a minute past both a and the beginning of its own
+// list or term. In that minute replicas write back what was lost (R26), and sessions in doubt
+// are undecided as well (R17). After that, it is as if nobody had asked: a receipt that is kept
+// must not shut out whoever keeps it.
 func (v *view) reaches(a asOf) bool {
+	if v.lacksGlobals {
+		return false // what a stands for may be one of them
+	}
 	if a.list == v.head.ID && stillHolds(&v.head, a.term, a.at.MS) {
 		return !v.m.Before(a.at)
 	}
@@ -93,5 +98,5 @@ func (v *view) reaches(a asOf) bool {
 	if n := len(v.head.Terms); n > 0 && a.list == v.head.ID {
 		since = v.head.Terms[n-1].Opened
 	}
-	return v.m.MS-since > lostGrace.Milliseconds()
+	return v.m.MS-max(since, a.at.MS) > lostGrace.Milliseconds()
 }

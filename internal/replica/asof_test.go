@@ -28,3 +28,42 @@ func FuzzAsOf(f *testing.F) {
 		}
 	})
 }
+
+// R35: a receipt of another list or term may be newer than the view, however old the list of the view
+// is. Most often the next read shows which list or term that is.
+func TestR35WhichViewsReachAReceipt(t *testing.T) {
+	const minute = 60_000
+	list, other := revlog.ListID{1}, revlog.ListID{2}
+	const born, opened, m = 100 * minute, 200 * minute, 300 * minute
+	terms := []revlog.Term{{ID: 7, Start: born, Opened: born}, {ID: 8, Start: opened - 500, Opened: opened}}
+	v := view{head: revlog.Head{ID: list, Born: born, Terms: terms}, m: revlog.Position{MS: m, N: 5}}
+	lacking := v
+	lacking.lacksGlobals = true
+	of := func(list revlog.ListID, term uint32, ms, n int64) asOf {
+		return asOf{list, termIn(list, term), revlog.Position{MS: ms, N: n}}
+	}
+	for _, tt := range []struct {
+		name string
+		v    *view
+		a    asOf
+		want bool
+	}{
+		{"of this moment", &v, of(list, 8, m, 5), true},
+		{"the next entry", &v, of(list, 8, m, 6), false},
+		{"a later moment", &v, of(list, 8, m+1, 5), false},
+		{"of the term before, while it lasted", &v, of(list, 7, opened-501, 3), true},
+		{"of the term before, after its end, long ago", &v, of(list, 7, opened+10, 3), true},
+		{"of the term before, which goes on elsewhere", &v, of(list, 7, m-10, 6), false},
+		{"of a primary that this replica has not read", &v, of(list, 9, m+100, 6), false},
+		{"of one that it has not read, whose log time is behind", &v, of(list, 9, m-minute/2, 6), false},
+		{"of a term that the head forgot", &v, of(list, 6, born+1, 1), true},
+		{"of the list that was lost", &v, of(other, 7, born-1, 9), true},
+		{"of the list that this replica does not follow yet", &v, of(other, 7, m+100, 1), false},
+		{"of one that it does not follow yet, whose log time is behind", &v, of(other, 7, m-minute/2, 1), false},
+		{"some global entries were not read", &lacking, of(list, 8, m, 5), false},
+	} {
+		if got := tt.v.reaches(tt.a); got != tt.want {
+			t.Errorf("%s: %t", tt.name, got)
+		}
+	}
+}
