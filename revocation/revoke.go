@@ -29,8 +29,9 @@ type Options struct {
 	// Wait is how long Revoke waits, once the store has the revocation, until every replica that
 	// is registered with the store has read it and so refuses. If one has not by then, Revoke
 	// returns the receipt with [ErrBehind]. A replica that crashed stays registered for 15 s. One
-	// that has not reached the store for longer is not known: see Receipt.WorstCase. Zero: Revoke
-	// does not wait.
+	// that has not reached the store for longer is not known: see Receipt.WorstCase. In the first
+	// 15 s of a list or of a new primary, replicas may not have registered yet, so Revoke waits for
+	// at least 1.25 times Config.Within. Zero: Revoke does not wait.
 	Wait time.Duration
 }
 

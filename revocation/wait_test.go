@@ -96,7 +96,7 @@ func TestR34WhoHasNotConfirmedIsNamed(t *testing.T) {
 				faulty := revlogtest.NewFaulty(memory)
 				all := crew(t, memory, 20, revocation.Config{})
 				one := crew(t, faulty, 1, revocation.Config{})[0]
-				time.Sleep(time.Second)
+				time.Sleep(20 * time.Second) // a list that is new has no complete registry yet
 				id := named(t, memory, all)
 				tt.fault(faulty, one)
 				begun := time.Now()
@@ -166,6 +166,118 @@ func TestR34ABootIsWaitedFor(t *testing.T) {
 		q := &replica.Query{Session: [16]byte{1}, Subject: second.Tag(revocation.Subject("ada")), Epoch: 1}
 		if v := second.Replica().Decide(q); v.Outcome == replica.Accept {
 			t.Errorf("the replica that booted: %v", v.Outcome)
+		}
+	})
+}
+
+// A registry that may lack replicas is not believed before each of them had time to register: after the
+// list was lost, and after the store took no registrations.
+func TestR34ARegistryThatMayLackReplicas(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		observer bool // who revokes
+		fault    func(f *revlogtest.Faulty, by *revocation.List)
+	}{
+		{"the list was lost", true, func(f *revlogtest.Faulty, _ *revocation.List) { f.Replace(revlog.NewMemory()) }},
+		{"the list was lost, as a replica sees it", false, func(f *revlogtest.Faulty, _ *revocation.List) { f.Replace(revlog.NewMemory()) }},
+		{"nobody could register for a while", false, func(f *revlogtest.Faulty, _ *revocation.List) { unregistered(f, nil) }},
+		{"nobody could register until this replica did", false, unregistered},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				store := revlogtest.NewFaulty(revlog.NewMemory())
+				all := crew(t, store, 3, revocation.Config{})
+				by := all[0]
+				if tt.observer {
+					by = crew(t, store, 1, revocation.Config{Observer: true})[0]
+				}
+				time.Sleep(time.Minute)
+				tt.fault(store, by)
+				var r revocation.Receipt
+				for err := error(revocation.ErrUnavailable); err != nil; time.Sleep(10 * time.Millisecond) { // as soon as it is possible
+					if r, err = by.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{Wait: 5 * time.Second}); errors.Is(err, revocation.ErrBehind) {
+						t.Fatal(err)
+					}
+				}
+				if r.Fleet != 3 {
+					t.Errorf("%d replicas refuse, want 3: %+v", r.Fleet, r)
+				}
+				for _, l := range all {
+					q := &replica.Query{Session: [16]byte{1}, Subject: l.Tag(revocation.Subject("ada")), Epoch: 1, Checked: 1}
+					if v := l.Replica().Decide(q); v.Outcome == replica.Accept {
+						t.Errorf("one of them: %v", v.Outcome)
+					}
+				}
+			})
+		})
+	}
+}
+
+// unregistered lets no replica register for 20 s. If first is set, it may register before the others.
+func unregistered(f *revlogtest.Faulty, first *revocation.List) {
+	refused := func(of func(revlog.Replica) bool) {
+		memory := f.Unwrap().(*revlog.Memory)
+		f.Hook(func(h *revlogtest.Hooks) {
+			h.Register = func(ctx context.Context, r revlog.Replica, keep time.Duration) error {
+				if of(r) {
+					return revlogtest.ErrFault
+				}
+				return memory.Register(ctx, r, keep)
+			}
+		})
+	}
+	refused(func(revlog.Replica) bool { return true })
+	time.Sleep(20 * time.Second)
+	if first != nil {
+		refused(func(r revlog.Replica) bool { return r.ID != first.Replica().ID() })
+		time.Sleep(6 * time.Second)
+	}
+	f.Recover()
+}
+
+// Replicas register with a new list at once.
+func TestR34ANewListGetsItsRegistryAtOnce(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store, next := revlogtest.NewFaulty(revlog.NewMemory()), revlog.NewMemory()
+		crew(t, store, 3, revocation.Config{})
+		time.Sleep(time.Minute)
+		store.Replace(next)
+		time.Sleep(time.Second)
+		if all, _ := next.Replicas(t.Context()); len(all) != 3 {
+			t.Errorf("%d replicas are registered a second after the loss", len(all))
+		}
+	})
+}
+
+// A long wait does not read the registry all the time, and what the registry says is not repeated
+// without bounds.
+func TestR34ALongWaitForSomebodyHostile(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		memory := revlog.NewMemory()
+		store := revlogtest.NewFaulty(memory)
+		var looks atomic.Int64
+		store.Hook(func(h *revlogtest.Hooks) {
+			h.Replicas = func(ctx context.Context) ([]revlog.Replica, error) {
+				looks.Add(1)
+				return memory.Replicas(ctx)
+			}
+		})
+		l := crew(t, store, 1, revocation.Config{})[0]
+		if err := memory.Register(t.Context(), revlog.Replica{ID: "evil", Host: strings.Repeat("x\n", 1<<20), Position: "1-junk"}, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		r, err := l.Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{Wait: 20 * time.Second})
+		if !errors.Is(err, revocation.ErrBehind) || r.Fleet != 1 || len(r.Behind) != 1 {
+			t.Fatalf("%d, %v", r.Fleet, len(r.Behind))
+		}
+		if text := err.Error(); len(text) > 1000 || strings.Contains(text, "\n") || !strings.Contains(text, "evil") {
+			t.Errorf("%d bytes: %.400q", len(text), text)
+		}
+		if n := looks.Load(); n > 100 {
+			t.Errorf("looked %d times in 20 s", n)
+		}
+		if r.Took > time.Second {
+			t.Errorf("the one that refuses took %v", r.Took)
 		}
 	})
 }

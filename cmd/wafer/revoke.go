@@ -126,7 +126,7 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 	if err := f.print(cmd.OutOrStdout(), receipt, "Revoked"); err != nil {
 		return err
 	}
-	if f.wait && !receipt.Fleet.Complete {
+	if f.wait && (receipt.Fleet == nil || !receipt.Fleet.Complete) {
 		return errors.New("the store has the revocation, and not every replica has confirmed that it refuses")
 	}
 	return nil

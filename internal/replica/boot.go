@@ -174,6 +174,7 @@ func (l *Replica) begin(ctx context.Context, head revlog.Head, from int64, now t
 			return nil, 0, err
 		}
 		j.v = l.advance(j.v, p, entries, now)
+		l.identity.called = rollOf(p)
 		if !p.More {
 			l.joining = nil
 			return j.v, j.before, j.forged

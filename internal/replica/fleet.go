@@ -12,8 +12,12 @@ import (
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// lookEvery is how often a call that waits for all replicas reads the registry.
-const lookEvery = 50 * time.Millisecond
+// A call that waits for all replicas reads the registry every lookEvery at first, and then less and
+// less often: every answer holds all that all replicas report.
+const (
+	lookEvery  = 50 * time.Millisecond
+	lookSeldom = 500 * time.Millisecond
+)
 
 // everywhere waits until every replica in the registry has read the log as far as head,
 // which a write was acknowledged with at acked, and notes in r how that went (R34). It
@@ -26,28 +30,50 @@ func (l *Replica) everywhere(ctx context.Context, head revlog.Head, acked time.T
 	if err := store.CallRoll(ctx, head.ID); err != nil {
 		return fmt.Errorf("%w: %w", ErrBehind, err)
 	}
+	called, pause, lacking := time.Now(), lookEvery, false
 	m := muster{head: head, all: map[string]*mustered{}}
 	for {
 		registered, err := l.registered(ctx, store)
 		if err == nil {
-			m.look(registered)
+			if m.look(registered) {
+				r.Took = time.Since(acked)
+			}
 			r.Fleet, r.Behind = m.count()
-			r.Took = time.Since(acked)
+			lacking = lacking || l.incomplete(head, registered)
 		}
 		switch {
-		case err == nil && !m.waits():
+		case err == nil && !m.waits() && (!lacking || time.Since(called) > l.Within()*5/4):
 			if len(r.Behind) > 0 {
 				return behind(r, nil)
 			}
 			return l.stillHas(ctx, head)
 		case ctx.Err() != nil:
-			return behind(r, errors.Join(err, ctx.Err()))
+			why := ctx.Err()
+			if err != nil && !errors.Is(err, why) {
+				why = fmt.Errorf("%w: %w", why, err)
+			}
+			return behind(r, why)
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(lookEvery):
+		case <-time.After(pause):
+			pause = min(pause*11/10, lookSeldom)
 		}
 	}
+}
+
+// incomplete reports whether replicas may run that are not in the registry. It is lost with the
+// list, another primary may lack a part of it, and a store that is full takes no registrations.
+// Each replica that reads the list registers within S of a call and the time that this takes.
+func (l *Replica) incomplete(head revlog.Head, registered []revlog.Replica) bool {
+	since := head.Born
+	if n := len(head.Terms); n > 0 {
+		since = max(since, head.Terms[n-1].Opened)
+	}
+	mine := func(r revlog.Replica) bool { return r.ID == l.ID() }
+	return milliseconds(head.MS-since) < registerKeep || len(registered) == 0 ||
+		time.Since(time.Unix(0, l.identity.refused.Load())) < registerKeep ||
+		!l.config.Observer && !slices.ContainsFunc(registered, mine)
 }
 
 // registered reads the registry. Calls that wait at the same time share an answer. It may be
@@ -93,8 +119,9 @@ type mustered struct {
 }
 
 // look takes what is in the registry now. Only what a replica has read counts, and not its
-// state: a stale replica asks the store, but may be cut off at the next moment.
-func (m *muster) look(registered []revlog.Replica) {
+// state: a stale replica asks the store, but may be cut off at the next moment. look reports whether
+// a replica has confirmed that had not before.
+func (m *muster) look(registered []revlog.Replica) (news bool) {
 	for _, r := range m.all {
 		r.gone = true
 	}
@@ -109,8 +136,11 @@ func (m *muster) look(registered []revlog.Replica) {
 		}
 		r.Replica, r.gone = now, false
 		_, n, ok := audit.Place(now.Position)
-		r.refuses = r.refuses || now.List == m.head.ID && ok && n >= m.head.N
+		if !r.refuses && now.List == m.head.ID && ok && n >= m.head.N {
+			r.refuses, news = true, true
+		}
 	}
+	return news
 }
 
 // waits reports whether a replica may still confirm.
@@ -143,7 +173,7 @@ const mostNamed = 10
 func behind(r *Receipt, why error) error {
 	var names []string
 	for _, b := range r.Behind[:min(len(r.Behind), mostNamed)] {
-		names = append(names, fmt.Sprintf("%s (%s)", b.Host, b.ID))
+		names = append(names, fmt.Sprintf("%.64q (%.64q)", b.Host, b.ID))
 	}
 	if more := len(r.Behind) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("%d more", more))

@@ -98,7 +98,7 @@ func (l *Replica) read(ctx context.Context, now time.Time) error {
 		v = l.advance(v, p, entries, now)
 		l.publish(v)
 		l.heeds(v, p, entries)
-		l.identity.called = p.Roll
+		l.identity.called = rollOf(p)
 		if !p.More {
 			l.canaries.looked = now
 			return l.keepRetain(ctx, p.Head)

@@ -5,13 +5,14 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -45,11 +46,23 @@ type identity struct {
 	once sync.Once
 	id   string
 	host string
+	// refused is when the store last did not take a registration, in ns since 1970.
+	refused atomic.Int64
 	// The reader owns these: when this List last registered, the roll that it answered then,
 	// and the roll that the store has called since.
 	last             time.Time
-	answered, called int64
+	answered, called roll
 }
+
+// A roll is one call of the roll. A new list and a new primary may have lost the registry, so to them
+// a replica registers at once as well.
+type roll struct {
+	list revlog.ListID
+	term uint32
+	n    int64
+}
+
+func rollOf(p revlog.Page) roll { return roll{p.Head.ID, p.Head.Term(), p.Roll} }
 
 func (i *identity) names() (id, host string) {
 	i.once.Do(func() {
@@ -81,24 +94,25 @@ func (l *Replica) register(ctx context.Context, now time.Time) {
 		return
 	}
 	i.last = now
-	if l.enlist(ctx, now, registerKeep) {
+	switch err := l.enlist(ctx, now, registerKeep); {
+	case err == nil:
 		i.answered = i.called
+	case ctx.Err() == nil:
+		i.refused.Store(now.UnixNano())
+		l.seldom(slog.LevelWarn, "revocation: the store does not take this replica into its registry: a revocation that waits for every replica does not wait for this one",
+			"store", l.where(), "error", err)
 	}
 }
 
-// enlist registers this replica for as long as keep, and reports whether the store took that.
-func (l *Replica) enlist(ctx context.Context, now time.Time, keep time.Duration) bool {
+// enlist registers this replica for as long as keep.
+func (l *Replica) enlist(ctx context.Context, now time.Time, keep time.Duration) error {
 	r, ok := l.store.(revlog.Registrar)
 	if !ok || l.config.Observer {
-		return true
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
 	defer cancel()
-	err := r.Register(ctx, l.describe(now), keep)
-	if err != nil && !errors.Is(err, context.Canceled) {
-		l.log.Debug("revocation: register", "error", err)
-	}
-	return err == nil
+	return r.Register(ctx, l.describe(now), keep)
 }
 
 // ModuleVersion is the version of Wafer in this program, or "devel" if it was not built
