@@ -63,7 +63,8 @@ func TestMemoryOfSketches(t *testing.T) {
 // many commands.
 func TestCommandsOfSketches(t *testing.T) {
 	s := redistest.Start(t)
-	first, second := replicaOn(t, s), replicaOn(t, s)
+	patient := revocation.Config{Within: 10 * time.Second, Logger: quiet} // a turn that takes longer than a quarter comes again a minute later
+	first, second := replicaOn(t, s, patient), replicaOn(t, s, patient)
 	accept(t, first, 1)
 	keys := func() []string { return strings.Fields(s.Do("KEYS", "{wafer}:seen:*")) }
 	redistest.Await(t, "the first replica has counted", func() bool { return len(keys()) == 2 })
