@@ -41,6 +41,9 @@ func (s *state) write(h http.Header) (seen Event, ok bool) {
 	if len(lines) > 0 || s.touched.Load() {
 		varyCookie(h)
 	}
+	if s.loggedOut && !s.loggedIn() {
+		s.core.clearSiteData(h)
+	}
 	return seen, ok
 }
 
@@ -56,7 +59,7 @@ func (s *state) leaving() []string {
 		return nil
 	}
 	now := time.Now()
-	if s.change != changed && !s.renewalDue(now) {
+	if s.change != changed && (s.unattended || !s.renewalDue(now)) {
 		return nil
 	}
 	v := s.core.replica.Decide(&s.query)

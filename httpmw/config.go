@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,6 +57,21 @@ type Config struct {
 	// need larger header buffers. Zero: one cookie.
 	MaxCookies int
 
+	// Warn is how long before its end a session's pages warn, if they load the script of Manager.Tab:
+	// at least 20 seconds, which WCAG 2.2.1 asks for, and at most half of Idle. Zero: 2 minutes, or
+	// half of Idle if that is less.
+	Warn time.Duration
+
+	// MaxStreams is how many streams of Manager.Tab may be open at a time. Each takes about 30 KiB.
+	// Zero: 4096.
+	MaxStreams int
+
+	// ClearSiteData names what a browser deletes at a logout, beyond the session: "cache", "storage"
+	// or another type of the header Clear-Site-Data, except "*". "cookies" deletes all cookies of
+	// the whole registrable domain, those of other applications too, and the marker of the logout.
+	// Browsers ignore the header over plain http, so InsecureHTTP leaves it out. Zero: nothing.
+	ClearSiteData []string
+
 	// Codec turns the application's data into JSON and back. Zero: encoding/json.
 	Codec Codec
 
@@ -89,6 +105,10 @@ const (
 	defaultIdle     = 2 * time.Hour
 	defaultAbsolute = 24 * time.Hour
 
+	defaultWarn    = 2 * time.Minute
+	defaultStreams = 4096
+
+	minWarn    = 20 * time.Second
 	maxApp     = 64
 	maxCookies = 3
 )
@@ -120,6 +140,12 @@ func (c Config) withDefaults(k keys.Source, l *revocation.List) (Config, error) 
 	if c.MaxCookies == 0 {
 		c.MaxCookies = 1
 	}
+	if c.Warn == 0 {
+		c.Warn = min(defaultWarn, c.Idle/2)
+	}
+	if c.MaxStreams == 0 {
+		c.MaxStreams = defaultStreams
+	}
 	if c.Codec == nil {
 		c.Codec = jsonCodec{}
 	}
@@ -135,7 +161,10 @@ func (c Config) withDefaults(k keys.Source, l *revocation.List) (Config, error) 
 	if err := c.checkCookie(); err != nil {
 		return c, err
 	}
-	return c, c.checkLimits(k.Ring().MaxSession(), l.Replica().MaxIdle())
+	if err := c.checkLimits(k.Ring().MaxSession(), l.Replica().MaxIdle()); err != nil {
+		return c, err
+	}
+	return c, c.checkTab()
 }
 
 func (c Config) checkName() error {
@@ -224,6 +253,26 @@ func (c Config) checkLimits(maxSession, maxIdle time.Duration) error {
 	}
 	if c.Remember.Absolute <= c.Absolute {
 		return configError("Config.Remember.Absolute", "%v is not above Config.Absolute of %v", c.Remember.Absolute, c.Absolute)
+	}
+	return nil
+}
+
+// clearable are the types of Clear-Site-Data that have names.
+var clearable = []string{"cache", "cookies", "storage", "executionContexts", "clientHints", "prefetchCache", "prerenderCache"}
+
+func (c Config) checkTab() error {
+	switch {
+	case c.Warn > c.Idle/2:
+		return configError("Config.Warn", "%v is more than half of Config.Idle, %v", c.Warn, c.Idle)
+	case c.Warn < min(minWarn, c.Idle/2):
+		return configError("Config.Warn", "%v is less than %v", c.Warn, minWarn)
+	case c.MaxStreams < 0:
+		return configError("Config.MaxStreams", "%d is negative", c.MaxStreams)
+	}
+	for _, name := range c.ClearSiteData {
+		if !slices.Contains(clearable, name) {
+			return configError("Config.ClearSiteData", "%q is not one of %s", name, strings.Join(clearable, ", "))
+		}
 	}
 	return nil
 }

@@ -52,6 +52,15 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 		"remember short":           {httpmw.Config{Remember: httpmw.Limits{Idle: time.Hour, Absolute: 24 * time.Hour}}, "Config.Remember.Absolute"},
 		"remember without idle":    {httpmw.Config{Absolute: 20 * time.Hour, Remember: httpmw.Limits{Absolute: 24 * time.Hour}}, "Config.Remember.Idle"},
 		"remember beyond ring":     {httpmw.Config{Remember: httpmw.Limits{Idle: time.Hour, Absolute: 48 * time.Hour}}, "Config.Remember.Absolute"},
+		"warning":                  {httpmw.Config{Warn: time.Hour}, ""},
+		"warning too short":        {httpmw.Config{Warn: 19 * time.Second}, "Config.Warn"},
+		"warning negative":         {httpmw.Config{Warn: -time.Second}, "Config.Warn"},
+		"warning too long":         {httpmw.Config{Warn: time.Hour + time.Second}, "Config.Warn"},
+		"warning of all there is":  {httpmw.Config{Idle: 20 * time.Second, Warn: 10 * time.Second}, ""},
+		"streams":                  {httpmw.Config{MaxStreams: -1}, "Config.MaxStreams"},
+		"clear":                    {httpmw.Config{ClearSiteData: []string{"cache", "cookies", "storage"}}, ""},
+		"clear with quotes":        {httpmw.Config{ClearSiteData: []string{`"cache"`}}, "Config.ClearSiteData"},
+		"clear all":                {httpmw.Config{ClearSiteData: []string{"*"}}, "Config.ClearSiteData"},
 		"remember":                 {httpmw.Config{Absolute: 20 * time.Hour, Remember: httpmw.Limits{Idle: time.Hour, Absolute: 24 * time.Hour}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -42,6 +42,13 @@ func noStore(h http.Header) {
 	}
 }
 
+// clearSiteData has the browser delete what the application chose.
+func (c *core) clearSiteData(h http.Header) {
+	if len(c.cfg.ClearSiteData) > 0 && !c.cfg.InsecureHTTP {
+		h.Set("Clear-Site-Data", `"`+strings.Join(c.cfg.ClearSiteData, `", "`)+`"`)
+	}
+}
+
 // varyCookie tells caches that the response depends on the cookie, also when none came. Otherwise
 // the page for somebody who is signed out would be served to everybody.
 func varyCookie(h http.Header) {

@@ -103,6 +103,7 @@ func (s *state) logout(ctx context.Context, spare token.ID, events []Event, err 
 	if s.status != none || s.came {
 		s.signOut()
 	}
+	s.loggedOut = true
 	s.opened, s.change, s.lines, s.undecoded = opened{}, unchanged, nil, false
 	s.version++
 	return events, err

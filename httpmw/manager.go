@@ -46,6 +46,7 @@ type core struct {
 	kept     keptGroups
 	look     lookup
 	tired    tired
+	streams  streams
 	count    counters
 }
 

@@ -102,6 +102,16 @@ func (s *Session[T]) Deadlines() (idle, absolute time.Time) {
 	return time.Unix(s.st.tok.Expires, 0), time.Unix(s.st.tok.End, 0)
 }
 
+// DoNotRenew keeps the response from renewing the session: the request does not count as use. Call it
+// for what a page asks for by itself while nobody looks at it, such as news every minute. Otherwise an
+// open page keeps its session alive. It does not matter to Login, Set and Update, which write the
+// session and renew it.
+func (s *Session[T]) DoNotRenew() {
+	s.st.read()
+	defer s.st.mu.Unlock()
+	s.st.unattended = true
+}
+
 // Err returns nil if there is a session, and also if no cookie came or only the marker of a logout.
 // Otherwise it says why there is no session: ErrInvalid, ErrExpired, ErrRevoked, ErrUndecided, or
 // an error that wraps one of them. After Value or Update could not decode the data, it is ErrData,

@@ -19,25 +19,27 @@ type state struct {
 
 	updating sync.Mutex // held through one Update, also while its function runs
 
-	mu        sync.Mutex   // owns all below; held through I/O, so that changes exclude each other
-	opened                 // the session as it stands
-	entered   time.Time    // when the request came
-	came      bool         // a cookie of ours came
-	anonymous bool         // an anonymous one
-	more      bool         // more session cookies than are looked at
-	chunks    chunkCookies // nil if no session was spread over several
-	bulk      int          // bytes of the session cookie that came, of markers none
-	ends      []ending     // the sessions that Logout has to end, each once
-	endsRoom  [1]ending    // where ends has room for its first
-	after     int64        // log time in ms: anonymous sessions that began by then do not count
-	latest    int64        // log time in ms when the newest of all sessions began
-	out       int64        // the marker of a logout; 0: none
-	committed bool         // the headers have left, or there are none
-	change    change
-	lines     []string                    // Set-Cookie lines of a changed session
-	version   uint64                      // counts changes
-	undecoded bool                        // the data could not be decoded
-	atCommit  func(ends, has bool) string // returns one more Set-Cookie line, "" for none
+	mu         sync.Mutex   // owns all below; held through I/O, so that changes exclude each other
+	opened                  // the session as it stands
+	entered    time.Time    // when the request came
+	came       bool         // a cookie of ours came
+	anonymous  bool         // an anonymous one
+	more       bool         // more session cookies than are looked at
+	chunks     chunkCookies // nil if no session was spread over several
+	bulk       int          // bytes of the session cookie that came, of markers none
+	ends       []ending     // the sessions that Logout has to end, each once
+	endsRoom   [1]ending    // where ends has room for its first
+	after      int64        // log time in ms: anonymous sessions that began by then do not count
+	latest     int64        // log time in ms when the newest of all sessions began
+	out        int64        // the marker of a logout; 0: none
+	committed  bool         // the headers have left, or there are none
+	loggedOut  bool         // Logout was called
+	unattended bool         // DoNotRenew was called
+	change     change
+	lines      []string                    // Set-Cookie lines of a changed session
+	version    uint64                      // counts changes
+	undecoded  bool                        // the data could not be decoded
+	atCommit   func(ends, has bool) string // returns one more Set-Cookie line, "" for none
 }
 
 type change uint8

@@ -39,7 +39,10 @@ type Stats struct {
 	Spared     uint64               // renewals not sealed because the key is close to that; they are in Unsealed too
 	Seals      map[string]uint64    // tokens sealed, by the id of the key, for the keys of the ring
 	Early      uint64               // tokens sealed with a key before its time, because the clock of this machine is behind
-	Retagged   uint64               // sessions that named the tag of another subject; it was corrected
+	Streams    int                  // streams of Tab that are open
+	// StreamsRefused are streams of Tab that were refused because too many were open.
+	StreamsRefused uint64
+	Retagged       uint64 // sessions that named the tag of another subject; it was corrected
 }
 
 type counters struct {
@@ -117,6 +120,7 @@ func (m *Manager[T]) Stats() Stats {
 		Ended: m.core.ended.all(), Sizes: map[string]revocation.Histogram{}, Open: n.open.Snapshot(), Commit: n.commit.Snapshot(),
 		Refused: make(map[string]uint64, len(refusals)), Seals: map[string]uint64{},
 	}
+	s.Streams, s.StreamsRefused = m.core.streams.count()
 	for i, kind := range logoutKinds {
 		s.Logouts[string(kind)] = n.logouts[i].Load()
 	}
