@@ -118,7 +118,7 @@ type fake struct{}
 func (fake) Stats() httpmw.Stats {
 	s := httpmw.Stats{
 		Anonymous: 101, Accepted: 102, Written: 103, Renewed: 104, Shared: 105, Unsealed: 106, Withheld: 107, Expired: 108, Lookups: 109, Retagged: 110, Unsealable: 111, Early: 112,
-		Spared: 113, Spent: 114,
+		Spared: 113, Spent: 114, Streams: 128, StreamsRefused: 129,
 		Refused: map[string]uint64{}, Seals: map[string]uint64{"k1": 115, "k2": 116},
 		Logins: 117, Logouts: map[string]uint64{"logout": 118}, LogoutsFailed: 119,
 		Ended: map[string]revocation.Histogram{"login": {Count: 120, Sum: 121}},
@@ -149,6 +149,8 @@ func TestMetricsOfAnApplication(t *testing.T) {
 		`wafer_cookies_withheld_total{app="shop"}`:                        "107",
 		`wafer_cookies_sent_total{app="shop",kind="expired"}`:             "108",
 		`wafer_key_lookups_total{app="shop"}`:                             "109",
+		`wafer_tab_streams{app="shop"}`:                                   "128",
+		`wafer_tab_streams_refused_total{app="shop"}`:                     "129",
 		`wafer_seals_refused_total{app="shop",reason="revoked_key"}`:      "111",
 		`wafer_seals_refused_total{app="shop",reason="renewals_stopped"}`: "113",
 		`wafer_seals_refused_total{app="shop",reason="spent"}`:            "114",

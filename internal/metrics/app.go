@@ -21,13 +21,15 @@ var (
 	keySeals   = counter("key.seals", "{token}", "Tokens that this application sealed in this process, by key.", "app", "kid")
 	lookups    = counter("key.lookups", "{lookup}", "Lookups of an unknown key.", "app")
 	retagged   = counter("subject_tags.corrected", "{session}", "Sessions whose subject tag was wrong and was corrected.", "app")
+	tabStreams = gauge("tab.streams", "{stream}", "Streams that pages have open to hear of the end of their session.", "app")
+	tabRefused = counter("tab.streams_refused", "{stream}", "Streams of pages that were refused because too many were open.", "app")
 	open       = histogramOf("open", seconds, "Time from a request to its accepted session, one in 64 of them.", -18, 0, 2, "app")
 	commit     = histogramOf("commit", seconds, "Time to decide again and to add cookies to a response, of responses that changed or renewed a session.", -18, 0, 2, "app")
 )
 
 var ofApps = []*Metric{
 	anonymous, accepted, refused, logins, logouts, unlogged, ended, cookies, withheld, sizes, shared, unsealed,
-	unsealable, early, keySeals, lookups, retagged, open, commit,
+	unsealable, early, keySeals, lookups, retagged, tabStreams, tabRefused, open, commit,
 }
 
 func collectApp(s Sink, app string, n httpmw.Stats) {
@@ -58,6 +60,8 @@ func collectApp(s Sink, app string, n httpmw.Stats) {
 	}
 	s.Number(lookups, float64(n.Lookups), app)
 	s.Number(retagged, float64(n.Retagged), app)
+	s.Number(tabStreams, float64(n.Streams), app)
+	s.Number(tabRefused, float64(n.StreamsRefused), app)
 	s.Histogram(open, n.Open, app)
 	s.Histogram(commit, n.Commit, app)
 }

@@ -144,6 +144,9 @@ func (d *Demo) start(ctx context.Context, c Config) (err error) {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(c.Logger.Handler(), slog.LevelWarn),
 	}
+	for _, r := range d.replicas {
+		d.server.RegisterOnShutdown(r.list.Replica().EndStreams) // httpmw.Shutdown does that for one replica
+	}
 	return nil
 }
 

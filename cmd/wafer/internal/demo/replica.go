@@ -80,6 +80,7 @@ func (r *replica) routes(adminAPI http.Handler) http.Handler {
 	mux.Handle("POST /login", http.HandlerFunc(r.login))
 	mux.Handle("GET /api/session", r.sessions.Require(http.HandlerFunc(r.show)))
 	mux.Handle("GET /api/me", http.HandlerFunc(r.me))
+	mux.Handle("/tab/", r.sessions.Tab())
 	mux.Handle("POST /note", r.sessions.Require(http.HandlerFunc(r.note)))
 	mux.Handle("POST /second-factor", r.sessions.Require(http.HandlerFunc(r.secondFactor)))
 	strong := r.sessions.RequireThat(httpmw.Requirements{Methods: []string{"mfa"}})
@@ -135,9 +136,10 @@ func (r *replica) secondFactor(w http.ResponseWriter, req *http.Request) {
 }
 
 // me is show for the page, which asks often. Its status is always 200, because a browser's console
-// shows each 401 as an error.
+// shows each 401 as an error. Asking does not keep the session alive.
 func (r *replica) me(w http.ResponseWriter, req *http.Request) {
 	s := r.sessions.From(req.Context())
+	s.DoNotRenew()
 	if s.LoggedIn() {
 		r.show(w, req)
 		return

@@ -224,6 +224,11 @@ $("rotate-button").addEventListener("click", async () => {
 
 // ---- you ----
 
+// The script of /tab/ hides a page whose session has ended. This one goes on after its own sign-out, to show what others get.
+let leaving = 0; // when the last sign-out here was sent
+document.addEventListener("wafer:ended", event => { if (performance.now() - leaving < 5000) event.preventDefault(); });
+const checkTab = () => document.dispatchEvent(new Event("wafer:check"));
+
 function showMe() {
   $("login").hidden = Boolean(me);
   $("session").hidden = !me;
@@ -247,6 +252,7 @@ $("login").addEventListener("submit", async event => {
   const user = $("user").value.trim();
   const answer = await call("/login", { user });
   if (!answer.ok) return tell("Signing in failed: " + answer.body.error);
+  checkTab();
   tell(`Signed in as ${user}, by replica ${answer.replica}.`, "It asked the store once about revocations of this user, sealed the session into your cookie and kept no copy. Nothing was written to the store.");
   $("text").value = "";
   await after();
@@ -318,7 +324,9 @@ for (const button of document.querySelectorAll("[data-end]")) {
     const path = button.dataset.end;
     const [what, how, doomed] = endings[path];
     const alive = doomed.filter(key => actors[key].id && actors[key].last?.status === 200);
+    leaving = performance.now();
     const answer = await call(path, {});
+    checkTab();
     if (!answer.ok && answer.status !== 503) return tell("Not signed out: " + answer.body.error);
     if (!answer.ok && path !== "/logout") return tell("Not signed out: the store does not answer.", "Ending your other sessions needs the store. Try again when it is back.");
     if (!answer.ok) {
