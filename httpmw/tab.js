@@ -1,37 +1,35 @@
 (() => { // Warns before the session of a page ends, and hides the page when it has ended: see docs/tabs.md of Wafer.
-  const script = document.currentScript, url = name => new URL(name, script.src);
+  const script = document.currentScript, url = name => new URL(name, script.src), page = document.documentElement.dataset;
   const words = { login: location.pathname + location.search, warning: "You will be logged out soon.", stay: "Stay logged in",
     last: "Your session ends soon. To keep this page, log in again in a new window.", close: "Close",
     ended: "You have been logged out.", again: "Log in again", ...script.dataset };
   const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
   const hide = yes => document.body.style.setProperty("display", yes ? "none" : "", "important");
   const pause = () => failures && Math.min(60, 2 ** failures) * (500 + 500 * Math.random());
-  const act = () => shown === "warning" ? ask("POST") : shown === "last" && dialog.close();
+  const act = () => page.wafer === "warning" ? ask("POST") : page.wafer === "last" && dialog.close();
   const clock = make("span", { role: "timer" }), dialog = make("dialog", { className: "wafer-tab", role: "alertdialog",
-    oncancel: e => { e.preventDefault(); act(); }, onclose: () => locked && !dialog.open && dialog.showModal() }); // Escape
-  let who, state, shown = "", locked = false, next = Infinity, failures = 0, leave, channel; // who: whose page this is; null: nobody's
+    oncancel: e => { e.preventDefault(); act(); }, onclose: () => dialog.open || (locked ? dialog.showModal() : act()) }); // Escape
+  let who, state, locked = false, next = Infinity, failures = 0, leave, channel; // who: whose page this is; null: nobody's
   async function ask(method = "GET", anew = who === undefined) { // only POST renews the session
     next = Infinity;
     try {
-      const answer = await fetch(url("state"), { method, cache: "no-store" });
-      if (!answer.ok) throw answer;
-      const news = await answer.json();
+      const answer = await fetch(url("state"), { method, cache: "no-store", signal: AbortSignal.timeout(10000) });
+      const news = await (answer.ok ? answer.json() : Promise.reject(answer));
       if (anew) who = news.who ?? ("required" in words ? "" : null);
       channel.postMessage(news);
       learn(news);
     } catch { // no network, or the server restarts
       failures++;
       next = Date.now() + 1000 + pause();
-      if (who && Date.now() >= state?.end) show("ended");
+      if (who && Date.now() >= state?.end) show("ended"), hide(locked);
     }
   }
-  function learn(news) { // an answer of the server, perhaps to another tab
+  function learn(news) { // Asks again when a warning is due or shows, and once after a refusal: another tab may get a newer cookie.
     const at = Date.now(), was = state?.who, mine = news.who === who;
     state = { ...news, end: at + news.left * 1000 };
     if (!mine) leave?.(); else if (!leave) follow();
-    show(mine ? news.left > news.warn ? "" : news.extend ? "warning" : "last" : who === null ? "" : "ended");
+    show(mine ? news.left > news.warn ? "active" : news.extend ? "warning" : "last" : who === null ? "none" : "ended");
     hide(locked);
-    // Ask when the warning is due, while it shows, and once after a refusal: another tab may get a newer cookie.
     next = mine ? Math.min(state.end, Math.max(state.end - news.warn * 1000, at + 10000)) : who && was === who ? at + 1000 : Infinity;
   }
   function follow() { // one tab has a stream for all of them, because HTTP/1.1 has six connections
@@ -51,30 +49,32 @@
       open();
     })).catch(() => {});
   }
-  function show(what) { // "", "warning", "last" or "ended"
-    if (what === shown) return;
-    const usual = document.dispatchEvent(new CustomEvent("wafer:" + (what || "active"), { cancelable: true, detail: state }));
-    [shown, locked] = [what, usual && what === "ended"];
+  function show(what) { // "none", "active", "warning", "last" or "ended"
+    if (what === page.wafer) return;
+    page.wafer = what;
     dialog.close();
-    if (!usual || !what) return;
+    const usual = document.dispatchEvent(new CustomEvent("wafer:" + what, { cancelable: true, detail: state }));
+    locked = usual && what === "ended";
     const link = make("a", { href: words.login, textContent: words.again, target: what === "last" ? "_blank" : "" });
     const button = make("button", { type: "button", textContent: what === "last" ? words.close : words.stay, onclick: act });
-    dialog.ariaLabel = words[what];
-    dialog.replaceChildren(make("p", { textContent: words[what] }), ...{ warning: [clock, " ", button], last: [clock, " ", link, " ", button], ended: [link] }[what]);
+    const controls = { warning: [clock, " ", button], last: [clock, " ", link, " ", button], ended: [link] }[what];
+    if (!usual || !controls) return;
+    Object.assign(dialog, { ariaLabel: words[what] }).replaceChildren(make("p", { textContent: words[what] }), ...controls);
     document.documentElement.append(dialog);
     dialog.style.font = getComputedStyle(document.body).font;
     dialog.showModal();
   }
   function begin() {
-    channel = new BroadcastChannel("wafer " + url("."));
-    channel.onmessage = e => who === undefined || learn(e.data);
+    channel = Object.assign(new BroadcastChannel("wafer " + url(".")), { onmessage: e => who === undefined || learn(e.data) });
     ask();
   }
-  setInterval(() => Date.now() >= next && ask(), 1000);
-  setInterval(() => { clock.textContent = new Date(Math.max(0, state?.end - Date.now()) || 0).toISOString().slice(14, 19); }, 1000);
   document.addEventListener("wafer:check", () => ask("GET", true)); // the page itself logged in or out
   document.addEventListener("visibilitychange", () => document.hidden || who === null || ask());
   addEventListener("pagehide", e => { leave?.(); channel.close(); hide(locked || e.persisted && who); });
   addEventListener("pageshow", e => e.persisted && begin()); // out of the back/forward cache
+  setInterval(() => {
+    if (Date.now() >= next) ask();
+    clock.textContent = new Date(Math.max(0, state?.end - Date.now()) || 0).toISOString().slice(14, 19);
+  }, 1000);
   begin();
 })();

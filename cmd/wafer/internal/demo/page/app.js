@@ -136,7 +136,11 @@ async function ask(key) {
       if (sent < rest) return;
       const answer = await call("/api/me"); // always answers 200: browsers log every other status as an error
       const status = answer.body.status ?? answer.status;
-      if (status === 200) { me = answer.body; left = null; }
+      if (status === 200) {
+        if (!me) checkTab();
+        me = answer.body;
+        left = null;
+      }
       if (status === 401) {
         left = answer.body.error === "not_logged_in" ? null : answer.body.error;
         if (me && left) tell(`Replica ${answer.replica} refused your session.`, `You did not sign out here. The reason is: ${left.replaceAll("_", " ")}.`);
@@ -225,7 +229,7 @@ $("rotate-button").addEventListener("click", async () => {
 // ---- you ----
 
 // The script of /tab/ hides a page whose session has ended. This one goes on after its own sign-out, to show what others get.
-let leaving = 0; // when the last sign-out here was sent
+let leaving = -Infinity; // when the last sign-out here was sent
 document.addEventListener("wafer:ended", event => { if (performance.now() - leaving < 5000) event.preventDefault(); });
 const checkTab = () => document.dispatchEvent(new Event("wafer:check"));
 
@@ -252,7 +256,6 @@ $("login").addEventListener("submit", async event => {
   const user = $("user").value.trim();
   const answer = await call("/login", { user });
   if (!answer.ok) return tell("Signing in failed: " + answer.body.error);
-  checkTab();
   tell(`Signed in as ${user}, by replica ${answer.replica}.`, "It asked the store once about revocations of this user, sealed the session into your cookie and kept no copy. Nothing was written to the store.");
   $("text").value = "";
   await after();
