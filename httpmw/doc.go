@@ -56,7 +56,7 @@
 //
 // # Beyond requests and responses
 //
-// [Session.Watch] ends a stream when its session ends. [Manager.Issue] makes bearer tokens for
+// [Session.Watch] ends a stream when its session ends. [Manager.Tab] lets open pages notice that. [Manager.Issue] makes bearer tokens for
 // programs, which are revoked like any session, and [Manager.Check] checks them.
 // [Manager.CheckCookies] checks the cookies of a browser that came over another transport. Package
 // oauth lets other programs ask about tokens, and revoke them. [Shutdown] takes a process out of

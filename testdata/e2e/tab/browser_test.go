@@ -46,7 +46,7 @@ type tab struct {
 
 // start starts the browser that all tests share, and returns what ends it.
 var start = sync.OnceValues(func() (context.Context, error) {
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+	for _, name := range []string{"chromium", "google-chrome"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			continue
