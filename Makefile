@@ -63,7 +63,7 @@ e2e:
 	@.ci/tools e2e
 	$(GO) test -count=1 -run "TestProm(tool|etheus)" ./httpmw/prom
 	cd testdata/devices && $(GO) vet ./... && $(GO) test -count=1 ./...
-	cd testdata/e2e && $(GO) vet ./... && $(GO) test -v -short -count=1 -p 1 -timeout 10m ./...
+	cd testdata/e2e && $(GO) vet ./... && $(GO) test -v -count=1 -p 1 -timeout 10m ./...
 
 alerts:
 	@.ci/tools e2e
@@ -73,7 +73,7 @@ soak: tools
 	$(GO) test -race -count=$(COUNT) -timeout 6h ./...
 	$(GO) test -timeout 6h -run 'Model' ./internal/replica -v -model.histories=$(HISTORIES) -model.first=$(FIRST)
 	$(GO) test -timeout 1h -run TestRingAndListAgreeAfterALoss ./revocation/redisstore -losses=100
-	cd testdata/e2e && $(GO) test -count=1 -timeout 1h ./image
+	cd testdata/e2e && $(GO) test -count=1 -timeout 1h ./image -image.fresh
 	$(MAKE) faults
 	FUZZTIME=$(FUZZTIME) GO=$(GO) .ci/fuzz
 

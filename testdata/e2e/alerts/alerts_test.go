@@ -116,12 +116,13 @@ func (s *stage) check(f fault) []measured {
 		return []measured{{fault: f.name}}
 	}
 	for try := 1; ; try++ {
-		began, fired := time.Now(), map[string]time.Duration{}
+		fired := map[string]time.Duration{}
+		s.began = time.Now()
 		end := f.play(s)
-		for len(fired) < len(f.alerts) && time.Since(began) < fires {
+		for len(fired) < len(f.alerts) && time.Since(s.began) < fires {
 			for name, firing := range s.prom.alerts() {
 				if _, known := fired[name]; firing && !known && slices.Contains(f.alerts, name) {
-					fired[name] = time.Since(began)
+					fired[name] = time.Since(s.began)
 				}
 			}
 			<-time.After(100 * time.Millisecond)

@@ -46,23 +46,24 @@ func build(t *testing.T) string {
 	return path
 }
 
-// A demo is a process of wafer demo. It reaches Redis through a link of its own.
+// A demo is a process of wafer demo. It reaches a single Redis through a link of its own.
 type demo struct {
 	t       *testing.T
 	program string
 	addr    string
 	kek     string
+	redis   string // URL
 	link    *redistest.Proxy
 	log     string // path of its log
 	cmd     *exec.Cmd
 	client  *http.Client
 }
 
-// newDemo starts a demo at the Redis at redis.
-func newDemo(t *testing.T, program, kek, redis string) *demo {
+// newDemo starts a demo that serves at addr and uses the Redis at this URL.
+func newDemo(t *testing.T, program, kek, addr, redis string) *demo {
 	t.Helper()
 	d := &demo{
-		t: t, program: program, addr: freeAddr(t), kek: kek, link: redistest.NewProxy(t, redis), log: filepath.Join(t.TempDir(), "log"),
+		t: t, program: program, addr: addr, kek: kek, redis: redis, log: filepath.Join(t.TempDir(), "log"),
 		client: &http.Client{Timeout: 5 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 	t.Cleanup(d.kill)
@@ -83,7 +84,7 @@ func (d *demo) start() {
 		d.t.Fatal(err)
 	}
 	defer log.Close()
-	d.cmd = exec.Command(d.program, "demo", "--addr", d.addr, "--replicas", fmt.Sprint(replicas), "--redis", "redis://"+d.link.Addr)
+	d.cmd = exec.Command(d.program, "demo", "--addr", d.addr, "--replicas", fmt.Sprint(replicas), "--redis", d.redis)
 	d.cmd.Env = append(os.Environ(), "WAFER_KEK="+d.kek, "WAFER_ADMIN_TOKEN="+adminToken)
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	if err := d.cmd.Start(); err != nil {

@@ -158,6 +158,10 @@ var faults = []fault{
 	}},
 	{"somebody tries forged cookies", []string{"WaferCookiesDoNotOpen"}, forgedCookies},
 	{"Redis is away when a process starts with `StartWithoutStore`", []string{"WaferReplicaBooting", "WaferUndecidedBurnsFast", "WaferUndecidedBurnsSlowly"}, boot},
+	{"a server of a Cluster dies and stays dead", []string{"WaferFailover"}, func(s *stage) func() { return s.inCluster().nodeDies() }},
+	{"a Cluster is down, because a part of it has neither primary nor copy", []string{"WaferReplicaCutOff", "WaferRevocationsWait"},
+		func(s *stage) func() { return s.inCluster().partDies() }},
+	{"the slot of the list moves to another server of a Cluster", []string{"WaferFailover"}, once(func(s *stage) { s.inCluster().moveSlot() })},
 	{"the clock of Redis jumps ahead", []string{"WaferStoreClock"}, once(func(s *stage) { s.leap() })},
 }
 

@@ -27,24 +27,29 @@ type stage struct {
 	ahead       time.Duration
 	demos       [2]*demo
 	booting     string // address of the application that starts without its Redis
+	clustered   string // address of the demo at the Cluster
+	cluster     *cluster
+	began       time.Time // when the fault began
 	prom        *prometheus
 }
 
 func newStage(t *testing.T, rules string) *stage {
-	s := &stage{t: t, program: build(t), kek: random(32), booting: freeAddr(t)}
+	s := &stage{t: t, program: build(t), kek: random(32), booting: freeAddr(t), clustered: freeAddr(t)}
 	s.clock = setClocks(t)
 	s.redis = redistest.Start(t, "--appendonly", "yes")
 	s.wire = redistest.NewProxy(t, s.redis.Addr)
 	s.copy = redistest.Start(t)
 	s.follow()
 	for i := range s.demos {
-		s.demos[i] = newDemo(t, s.program, s.kek, s.redis.Addr)
+		link := redistest.NewProxy(t, s.redis.Addr)
+		s.demos[i] = newDemo(t, s.program, s.kek, freeAddr(t), "redis://"+link.Addr)
+		s.demos[i].link = link
 	}
 	s.inStep()
 	for _, d := range s.demos {
 		use(t, d)
 	}
-	s.prom = startPrometheus(t, rules, map[string][]string{"demo": {s.demos[0].addr, s.demos[1].addr}, "app": {s.booting}})
+	s.prom = startPrometheus(t, rules, map[string][]string{"demo": {s.demos[0].addr, s.demos[1].addr}, "app": {s.booting}, "cluster": {s.clustered}})
 	return s
 }
 

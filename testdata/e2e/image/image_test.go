@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"debug/elf"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -85,14 +86,16 @@ func sum(t *testing.T, path string) string {
 	return fmt.Sprintf("%x", sha256.Sum256(b))
 }
 
-// Two folders, and no shared cache, so that everything is compiled twice.
+var fresh = flag.Bool("image.fresh", false, "compile everything twice, without a shared cache, which takes minutes")
+
+// Two folders, and with -image.fresh no shared cache.
 func TestTheBinaryIsReproducible(t *testing.T) {
-	var fresh []string
-	if !testing.Short() {
-		fresh = append(fresh, "GOCACHE="+t.TempDir())
+	var env []string
+	if *fresh {
+		env = append(env, "GOCACHE="+t.TempDir())
 	}
 	from := source(t)
-	if a, b := sum(t, build(t, from)), sum(t, build(t, from, fresh...)); a != b {
+	if a, b := sum(t, build(t, from)), sum(t, build(t, from, env...)); a != b {
 		t.Errorf("two builds have the checksums %s and %s", a, b)
 	}
 }
