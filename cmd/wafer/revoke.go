@@ -28,7 +28,8 @@ Name the list with --redis or --bolt together with the ring of the application
 
 Wafer keeps no record of who is logged in. So it cannot say how many sessions a
 revocation ends, and an id or a name that nobody has is not an error. Only
-'wafer revoke everyone' says before it asks about how many people that is.
+'wafer revoke everyone' says before it asks about how many people that is. With
+--dry-run nothing is revoked, and the command says what would be.
 
 ` + auditHelp + auditTag,
 	}
@@ -52,6 +53,7 @@ type revokeFlags struct {
 	before string
 	from   string
 	wait   bool
+	dryRun bool
 	json   *bool
 }
 
@@ -77,6 +79,7 @@ func revokeScope(scope revlog.Scope, use, short, long string) *cobra.Command {
 		cmd.MarkFlagFilename("from")
 	}
 	flags.BoolVar(&f.wait, "wait", false, "wait until every replica has confirmed that it refuses, up to\n20 s, and name those that have not")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "revoke nothing, and say what would be revoked")
 	f.json = jsonFlag(cmd)
 	cmd.RunE = f.run
 	return cmd
@@ -90,6 +93,9 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 	if err := f.one(); err != nil {
 		return err
 	}
+	if f.dryRun {
+		f.auditFile = "" // there is no record
+	}
 	if err := f.auditFlags.check(cmd); err != nil {
 		return err
 	}
@@ -100,6 +106,7 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	id := ""
 	switch {
+	case f.scope == revlog.ScopeEveryone && f.dryRun:
 	case f.scope == revlog.ScopeEveryone:
 		who, err := f.everybody(cmd)
 		if err != nil {
@@ -118,6 +125,9 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 		return usagef("the id of the %v is not UTF-8", f.scope)
 	default:
 		id = args[0]
+	}
+	if f.dryRun {
+		return f.preview(cmd, id, options.Before)
 	}
 	receipt, err := f.revoke(cmd, id, options)
 	if err != nil {
@@ -182,7 +192,7 @@ func (f *revokeFlags) revoke(cmd *cobra.Command, id string, o revocation.Options
 
 // asked is what the admin API is asked for.
 func (f *revokeFlags) asked(id string) adminapi.Revocation {
-	r := adminapi.Revocation{Scope: f.scope.String(), ID: id, Reason: f.reason, Actor: f.claimed()}
+	r := adminapi.Revocation{Scope: f.scope.String(), ID: id, Reason: f.reason, Actor: f.claimed(), DryRun: f.dryRun}
 	if f.before != "" {
 		r.Before = &f.before
 	}

@@ -30,13 +30,24 @@ func (f *revokeFlags) many(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if f.dryRun {
+		return f.previewMany(cmd, ids)
+	}
 	what := fmt.Sprintf("%s will be revoked, and it cannot be undone. Afterwards the store is asked once about every session there is.", counted(len(ids), f.scope.String()))
 	if err := confirm(cmd, what, "Revoke them?"); err != nil {
 		return err
 	}
 	var receipt adminapi.Receipt
 	if f.admin.url != "" {
-		receipt, err = f.manyByAdmin(cmd.Context(), ids)
+		c, err := f.admin.client()
+		if err != nil {
+			return err
+		}
+		var r adminapi.ManyReceipt
+		if err := f.manyByAdmin(cmd.Context(), c, ids, &r); err != nil {
+			return err
+		}
+		receipt = adminapi.Receipt{Position: r.Position, Changed: r.Changed, Effective: r.Effective, WorstCase: r.WorstCase}
 	} else {
 		receipt, err = f.manyDirect(cmd, ids, newProgress(cmd.ErrOrStderr(), len(ids)))
 	}
@@ -63,26 +74,20 @@ func (f *revokeFlags) manyDirect(cmd *cobra.Command, ids []string, p *progress) 
 	return adminapi.ReceiptOf(r), err
 }
 
-// manyByAdmin sends all ids in one request.
-func (f *revokeFlags) manyByAdmin(ctx context.Context, ids []string) (adminapi.Receipt, error) {
-	c, err := f.admin.client()
-	if err != nil {
-		return adminapi.Receipt{}, err
-	}
+// manyByAdmin sends all ids in one request, and reads the answer into to.
+func (f *revokeFlags) manyByAdmin(ctx context.Context, c *adminClient, ids []string, to any) error {
 	c.http.Timeout = bulkTime
 	var body bytes.Buffer
 	lines := json.NewEncoder(&body) // a line for each value
-	if err := lines.Encode(adminapi.Many{Scope: f.scope.String(), Reason: f.reason, Actor: f.claimed()}); err != nil {
-		return adminapi.Receipt{}, err
+	if err := lines.Encode(adminapi.Many{Scope: f.scope.String(), Reason: f.reason, Actor: f.claimed(), DryRun: f.dryRun}); err != nil {
+		return err
 	}
 	for _, id := range ids {
 		if err := lines.Encode(id); err != nil {
-			return adminapi.Receipt{}, err
+			return err
 		}
 	}
-	var r adminapi.ManyReceipt
-	err = c.post(ctx, "/revocations/many", "application/x-ndjson", body.Bytes(), &r)
-	return adminapi.Receipt{Position: r.Position, Changed: r.Changed, Effective: r.Effective, WorstCase: r.WorstCase}, err
+	return c.post(ctx, "/revocations/many", "application/x-ndjson", body.Bytes(), to)
 }
 
 // ids reads one id a line, and skips empty lines.

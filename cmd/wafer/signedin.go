@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,7 +49,7 @@ func (f *revokeFlags) everybody(cmd *cobra.Command) (string, error) {
 		atMost = " at most"
 	}
 	return fmt.Sprintf("This will sign out%s about %s, who were here in the last %s (about %s). It cannot be undone.",
-		atMost, about(s.Subjects, "person", "people"), span(seconds(s.Window)), about(s.Sessions, "session", "sessions")), nil
+		atMost, adminapi.About(s.Subjects, "person", "people"), span(seconds(s.Window)), adminapi.About(s.Sessions, "session", "sessions")), nil
 }
 
 func printSignedIn(w io.Writer, s *adminapi.SignedIn) {
@@ -59,23 +58,7 @@ func printSignedIn(w io.Writer, s *adminapi.SignedIn) {
 		return
 	}
 	fmt.Fprintf(w, "Signed in about %s in the last %s, in about %s; about %s in the last 10 min\n",
-		about(s.Subjects, "person", "people"), span(seconds(s.Window)), about(s.Sessions, "session", "sessions"), about(s.ActiveSubjects, "person", "people"))
+		adminapi.About(s.Subjects, "person", "people"), span(seconds(s.Window)), adminapi.About(s.Sessions, "session", "sessions"), adminapi.About(s.ActiveSubjects, "person", "people"))
 }
 
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
-
-// about prints an estimate that is good to 2 %, with two or three digits that count: "41,000 people".
-func about(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	unit := int64(1)
-	for n/unit >= 1000 {
-		unit *= 10
-	}
-	digits := strconv.FormatInt((n+unit/2)/unit*unit, 10)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits + " " + many
-}

@@ -5,9 +5,9 @@
 // network, not on the origin of the application: anybody who reaches it with the token can log
 // everybody out.
 //
-//	POST /revocations          {"scope", "id", "before"?, "wait"?, "reason"?, "actor"?}  revoke
+//	POST /revocations          {"scope", "id", "before"?, "wait"?, "reason"?, "actor"?, "dry_run"?}  revoke
 //	GET  /revocations          ?limit, before, scope                                the log, newest first
-//	POST /revocations/many     {"scope", "reason"?, "actor"?}, then a line for each id  revoke up to a million past the log
+//	POST /revocations/many     {"scope", "reason"?, "actor"?, "dry_run"?}, then a line for each id  revoke up to a million past the log
 //	POST /revocations/lookup   {"scope", "id"}                                      is it revoked, since and until when
 //	GET  /status               the list as this replica sees it
 //	GET  /replicas             every replica that reads the list
@@ -83,6 +83,10 @@
 // milliseconds, and names those that have not confirmed it. The status is 200 in both cases, because
 // the revocation is made; look at "complete".
 //
+// With "dry_run": true nothing is revoked, and nothing is written. The answer says what would be
+// revoked: whether that changes the list, and for everyone about how many are signed in. What the
+// revocation would be refused for, the dry run is refused for as well.
+//
 // Revoking a key changes the ring first. After "unavailable" or "disabled" the key is revoked in the
 // ring all the same.
 //
@@ -92,6 +96,8 @@
 // list writes those of revocations, to revocation.Config.Audit, and the API the others, to
 // [Config.Audit]. The actor is the name of the token, or what [Config.Authorize] returned. If the body
 // names an actor, the record has it as "claimed_actor", which nobody checked.
+//
+// A dry run changes nothing and has no record, unless it is refused.
 //
 // Of refused calls, ten at once and then one a second have a record, and each record says how many
 // before it had none.

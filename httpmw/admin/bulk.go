@@ -52,6 +52,9 @@ func (a *api) revokeMany(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if asked.DryRun {
+		return adminapi.ManyPreviewOf(a.list, ids.scope, ids.n)
+	}
 	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), bulkTime)
 	defer cancel()
 	got, err := a.list.RevokeMany(ctx, ids.targets, nil)

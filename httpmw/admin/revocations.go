@@ -43,6 +43,9 @@ func (a *api) revoke(c *call) (any, error) {
 	default:
 		return nil, invalid(`"wait" must be fleet, or left out.`)
 	}
+	if asked.DryRun {
+		return a.preview(ctx, target, options.Before)
+	}
 	got, err := a.list.Revoke(ctx, target, options)
 	behind := errors.Is(err, revocation.ErrBehind)
 	if behind {
@@ -56,6 +59,15 @@ func (a *api) revoke(c *call) (any, error) {
 		answer.Fleet = adminapi.FleetOf(got, !behind)
 	}
 	return answer, nil
+}
+
+// preview answers a dry run. It asks the store, and writes neither there nor a record.
+func (a *api) preview(ctx context.Context, t revocation.Target, before time.Time) (any, error) {
+	p, err := adminapi.PreviewOf(ctx, a.list, t, before, adminapi.SignedInOf(a.list.Stats().SignedIn))
+	if errors.Is(err, revocation.ErrLookup) {
+		return nil, unavailable("unavailable", "The store does not answer, so it is not known what is revoked already. Nothing was done.")
+	}
+	return p, err
 }
 
 func parseBefore(text string, scope revlog.Scope) (time.Time, error) {

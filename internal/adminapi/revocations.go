@@ -12,10 +12,11 @@ import (
 type Revocation struct {
 	Scope  string  `json:"scope"` // session, subject, group or everyone
 	ID     string  `json:"id,omitempty"`
-	Before *string `json:"before,omitempty"` // RFC 3339; nil: all sessions that began until now
-	Wait   string  `json:"wait,omitempty"`   // "fleet": answer when every replica refuses; "": at once
-	Reason string  `json:"reason,omitempty"` // for the audit records
-	Actor  string  `json:"actor,omitempty"`  // who asks, as the caller says; for the audit records
+	Before *string `json:"before,omitempty"`  // RFC 3339; nil: all sessions that began until now
+	Wait   string  `json:"wait,omitempty"`    // "fleet": answer when every replica refuses; "": at once
+	Reason string  `json:"reason,omitempty"`  // for the audit records
+	Actor  string  `json:"actor,omitempty"`   // who asks, as the caller says; for the audit records
+	DryRun bool    `json:"dry_run,omitempty"` // revoke nothing, and answer with a Preview
 }
 
 // A Receipt is the answer to a revocation.
@@ -142,6 +143,7 @@ type Many struct {
 	Scope  string `json:"scope"` // session, subject or group
 	Reason string `json:"reason,omitempty"`
 	Actor  string `json:"actor,omitempty"`
+	DryRun bool   `json:"dry_run,omitempty"` // revoke nothing, and answer with a ManyPreview
 }
 
 // A ManyReceipt is the answer to POST /revocations/many.

@@ -60,6 +60,21 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 	return receipt, err
 }
 
+// Check returns the error with which Revoke would refuse such a revocation and do nothing, or nil. It
+// cannot tell whether the store will answer.
+func (l *Replica) Check(s revlog.Scope, before time.Time) error {
+	switch {
+	case l.store == nil:
+		return ErrDisabled
+	case l.closed.Load():
+		return ErrClosed
+	case l.view.Load() == nil && s != revlog.ScopeSession && s != revlog.ScopeKey:
+		return ErrNotReady
+	}
+	_, _, err := l.assertion(Revocation{Scope: s, Before: before}, time.Now())
+	return err
+}
+
 // revoke is Revoke without the audit record. It puts into done what belongs there.
 func (l *Replica) revoke(ctx context.Context, o Revocation, done *recorded) (Receipt, error) {
 	if l.closed.Load() {
