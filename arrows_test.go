@@ -79,7 +79,7 @@ var testArrows = map[string][]string{
 	"keys/rediskeys":              {"internal/redistest", "httpmw", "revocation", "revocation/revlog"},
 	"token":                       {"internal/meter"},
 	"httpmw":                      {"internal/meter"},
-	"httpmw/admin":                {"internal/meter"},
+	"httpmw/admin":                {"internal/meter", "internal/replica"},
 	// tests start a whole application
 	"internal/ops":       {"httpmw", "httpmw/adopt", "httpmw/prom", "internal/metrics", "keys", "revocation", "revocation/revlog"},
 	"internal/faults":    {"keys", "keys/rediskeys", "revocation", "revocation/redisstore", "httpmw", "internal/redistest", "internal/apptest"},
