@@ -299,7 +299,7 @@ func TestR33AForgedCanaryIsOneForgery(t *testing.T) {
 		l := openWith(t, memory, revocation.Config{NoCanary: true})
 		time.Sleep(time.Second)
 		forged := revlog.Assertion{
-			Scope: revlog.ScopeSubject, Tag: revlog.Tag{1}, W: 1, Version: revlog.EntryVersion, Effect: revlog.EndSessions,
+			Scope: revlog.ScopeSubject, Tag: revlog.Tag{1}, W: 1, Version: revlog.EntryVersion, Effect: revlog.End.Byte(),
 			Params: revlog.CanaryParams, Limit: 1, MAC: [8]byte{1},
 		}
 		if _, err := memory.Write(t.Context(), revlog.Append{List: l.Replica().ListID(), Assertions: []revlog.Assertion{forged}}); err != nil {

@@ -21,7 +21,7 @@ func leap(t *testing.T, s revlog.Store, by time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := revlog.Assertion{Scope: revlog.ScopeSession, Tag: revlog.Tag{1}, W: revlog.Forever, Version: revlog.EntryVersion, Effect: revlog.EndSessions}
+	q := revlog.Assertion{Scope: revlog.ScopeSession, Tag: revlog.Tag{1}, W: revlog.Forever, Version: revlog.EntryVersion, Effect: revlog.End.Byte()}
 	if _, err := s.Write(t.Context(), revlog.Bulk{List: h.ID, Assertions: []revlog.Assertion{q}}); err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func TestR17Judge(t *testing.T) {
 		Session: revlog.Tag{1}, Subject: revlog.Tag{1}, Groups: []revlog.Tag{{1}, {2}}, Keys: []revlog.Tag{{1}, {2}}, Epoch: ep, Checked: 900, Skew: within,
 	}
 	found := func(scope revlog.Scope, tag byte, w int64) revlog.Entry {
-		return revlog.Entry{Scope: scope, Tag: revlog.Tag{tag}, W: w}
+		return revlog.Entry{Effect: revlog.End.Byte(), Scope: scope, Tag: revlog.Tag{tag}, W: w}
 	}
 	skew := within.Milliseconds()
 	head := revlog.Head{Born: 500, MS: ms}

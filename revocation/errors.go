@@ -39,6 +39,10 @@ var (
 	// confirmed that it refuses what the revocation ends. The receipt is valid, and Receipt.Behind
 	// names them.
 	ErrBehind = replica.ErrBehind
+	// ErrUnderWay: Options.Over was given, and an earlier revocation of the same target is still
+	// ending its sessions one after another. Another one would end some of them later. Nothing was
+	// done. Without Options.Over, a revocation ends them all at once.
+	ErrUnderWay = replica.ErrUnderWay
 	// ErrDisabled: the list was made by Disabled.
 	ErrDisabled = replica.ErrDisabled
 	// ErrClosed: the list was closed.

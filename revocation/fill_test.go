@@ -288,7 +288,7 @@ func TestR12FillingDoesNotUncoverAForgery(t *testing.T) {
 					// A real revocation in the form of a later version, which this replica cannot
 					// read.
 					c := open(t, revlog.NewMemory())
-					forged(t, store.Unwrap(), revlog.Assertion{Scope: revlog.ScopeSession, Tag: c.Tag(revocation.Session(sid(199))), W: revlog.Forever, Version: 9})
+					forged(t, store.Unwrap(), revlog.Assertion{Scope: revlog.ScopeSession, Tag: c.Tag(revocation.Session(sid(199))), W: revlog.Forever, Version: 9, Effect: revlog.End.Byte()})
 				}
 				if when == "before boot" {
 					forge()

@@ -28,7 +28,7 @@ func (s scripted) puts(all ...revlog.Entry) {
 func forgery(l *revocation.List, target revocation.Target) revlog.Entry {
 	far := time.Now().Add(time.Hour).UnixMilli()
 	e := revlog.Entry{
-		Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: target.Scope(), Tag: l.Tag(target),
+		Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Scope: target.Scope(), Tag: l.Tag(target),
 		W: far, Limit: far, Until: far + time.Hour.Milliseconds(), MAC: [8]byte{1},
 	}
 	if target.Scope() == revlog.ScopeSession || target.Scope() == revlog.ScopeKey {
@@ -155,7 +155,7 @@ func TestR12AGlobalEntryOfANewerRelease(t *testing.T) {
 		q := login(t, l, 1, "ada")
 		time.Sleep(time.Second)
 		e := forgery(l, revocation.Everyone())
-		e.Effect, e.Params = 0x20, "mfa"
+		e.Effect, e.Params = 0x90, "mfa"
 		sign(&e)
 		store.puts(e)
 		asksAll(t, l)
@@ -233,7 +233,7 @@ func TestR32WriteBackKeepsTheProof(t *testing.T) {
 		l := open(t, store)
 		time.Sleep(time.Second)
 		st := store.Unwrap().(*revlog.Memory)
-		e := revlog.Entry{Version: 0x21, Effect: revlog.EndSessions, Scope: revlog.ScopeSubject, Tag: l.Tag(revocation.Subject("ada")), Params: "why", Limit: time.Now().UnixMilli()}
+		e := revlog.Entry{Version: 0x21, Effect: revlog.End.Byte(), Scope: revlog.ScopeSubject, Tag: l.Tag(revocation.Subject("ada")), Params: "why", Limit: time.Now().UnixMilli()}
 		sign(&e)
 		e.W = e.Limit - 100
 		if _, err := st.Write(t.Context(), revlog.Append{List: st.State().Head.ID, Assertions: []revlog.Assertion{e.Again()}}); err != nil {

@@ -216,7 +216,7 @@ func TestR10ALostTailIsWrittenAgain(t *testing.T) {
 		state := revlog.State{Head: p.Head, Entries: p.Entries}
 		state.Head.MS = p.Head.MS
 		for _, e := range p.Entries {
-			state.Exact = append(state.Exact, revlog.Entry{Scope: e.Scope, Tag: e.Tag, W: e.W, Until: e.Until})
+			state.Exact = append(state.Exact, revlog.Entry{Effect: e.Effect, Scope: e.Scope, Tag: e.Tag, W: e.W, Until: e.Until})
 		}
 		revoke(t, here, revocation.Session(sid(1)))
 		time.Sleep(time.Second)

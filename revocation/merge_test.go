@@ -26,7 +26,7 @@ func someAssertions(r *rand.Rand, n int) []revlog.Assertion {
 	}
 	var out []revlog.Assertion
 	for range n {
-		a := revlog.Assertion{Scope: scopes[r.IntN(len(scopes))], Tag: mergeTags[r.IntN(len(mergeTags))], W: 1 + r.Int64N(20)}
+		a := revlog.Assertion{Effect: revlog.End.Byte(), Scope: scopes[r.IntN(len(scopes))], Tag: mergeTags[r.IntN(len(mergeTags))], W: 1 + r.Int64N(20)}
 		switch a.Scope {
 		case revlog.ScopeSession, revlog.ScopeKey:
 			a.W = revlog.Forever

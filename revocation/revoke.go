@@ -15,7 +15,7 @@ import (
 type Options struct {
 	// Before revokes only sessions that began at or before it, in log time (see Receipt.Ahead). It
 	// may not lie in the future. A session is revoked whenever it began, so Before is ignored for
-	// it. Zero: all sessions that began until now.
+	// it. Of Reload, it is when the data was loaded that counts. Zero: all sessions that began until now.
 	Before time.Time
 	// Until is the earliest time at which the list may forget the revocation. Zero, or a time
 	// before the list would forget it anyway: the list keeps it as long as a session that it
@@ -26,6 +26,13 @@ type Options struct {
 	// instead: all its sessions that began until now, in one entry. Zero: the subject is unknown,
 	// and each session waits for itself.
 	Subject string `json:"-"`
+	// Over ends the sessions of a group, or all sessions, one after another until this time has
+	// passed, so that not everybody logs in at once. The id of a session decides when it ends: evenly,
+	// and at the same moment at every replica. Until then a session is used as before. It is at most
+	// 24 h; a session that is not renewed ends at its idle limit all the same. An earlier revocation
+	// with Over that is not over yet gives [ErrUnderWay]. A revocation without Over ends the rest at
+	// once. Zero: all end at once.
+	Over time.Duration
 	// Wait is how long Revoke waits, once the store has the revocation, until every replica that
 	// is registered with the store has read it and so refuses. If one has not by then, Revoke
 	// returns the receipt with [ErrBehind]. A replica that crashed stays registered for 15 s. One
@@ -80,13 +87,54 @@ type Receipt struct {
 // [ErrOutboxFull] and [ErrNotReady], which wrap ErrUnavailable, mean that nothing was done: this
 // replica does not refuse the sessions and will not send the revocation. Call Revoke again later.
 func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error) {
+	if o.Over == 0 {
+		return l.write(ctx, t, revlog.End, o)
+	}
+	if t.scope != revlog.ScopeGroup && t.scope != revlog.ScopeEveryone {
+		return Receipt{}, fmt.Errorf("%w: Options.Over is for a group or everyone, not for a %v", ErrTarget, t.scope)
+	}
+	if o.Over < time.Millisecond || o.Over > revlog.MaxOver {
+		return Receipt{}, fmt.Errorf("%w: Options.Over must be between 1 ms and %v", ErrTarget, revlog.MaxOver)
+	}
+	return l.write(ctx, t, revlog.EndSlowly, o)
+}
+
+// RequireLogin locks every session that t names until its user logs in again. The session and its
+// data stay: a login takes them over. Anonymous sessions are not concerned. Everything that Revoke
+// says about acknowledgement, errors and Options holds, with "locks" for "refuses".
+func (l *List) RequireLogin(ctx context.Context, t Target, o Options) (Receipt, error) {
+	return l.ask(ctx, t, revlog.RequireLogin, o)
+}
+
+// Reload has the data of every session that t names loaded again, once for each session, before its
+// next request is served. Anonymous sessions are not concerned. Everything that Revoke says about
+// acknowledgement, errors and Options holds. While the store is silent, a replica that knows of the
+// Reload may load the data of a session more than once.
+func (l *List) Reload(ctx context.Context, t Target, o Options) (Receipt, error) {
+	return l.ask(ctx, t, revlog.Reload, o)
+}
+
+// ask writes an entry that asks something of sessions.
+func (l *List) ask(ctx context.Context, t Target, e revlog.Effect, o Options) (Receipt, error) {
+	switch {
+	case t.scope == revlog.ScopeKey:
+		return Receipt{}, fmt.Errorf("%w: a key can only be revoked", ErrTarget)
+	case o.Over != 0:
+		return Receipt{}, fmt.Errorf("%w: Options.Over is only for Revoke", ErrTarget)
+	}
+	return l.write(ctx, t, e, o)
+}
+
+func (l *List) write(ctx context.Context, t Target, e revlog.Effect, o Options) (Receipt, error) {
 	if err := t.Check(); err != nil {
 		return Receipt{}, err
 	}
 	if !o.Before.IsZero() && o.Before.UnixMilli() < 0 {
 		return Receipt{}, fmt.Errorf("%w: Options.Before lies before 1970", ErrTarget)
 	}
-	r := replica.Revocation{Scope: t.scope, Tag: l.Tag(t), Before: o.Before, Until: o.Until, Wait: o.Wait}
+	r := replica.Revocation{
+		Scope: t.scope, Tag: l.Tag(t), Effect: e, Over: o.Over, Before: o.Before, Until: o.Until, Wait: o.Wait,
+	}
 	if whose := Subject(o.Subject); t.scope == revlog.ScopeSession && whose.Check() == nil {
 		r.Owner = l.Tag(whose)
 	}

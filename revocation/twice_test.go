@@ -61,7 +61,7 @@ func TestR17AGapBetweenTwoLossesIsNotSkipped(t *testing.T) {
 			}
 		}, replica.Refuse},
 		{"an entry that cannot be read", func(t *testing.T, store scripted, l *revocation.List) {
-			forged(t, store, revlog.Assertion{Scope: revlog.ScopeSession, Tag: l.Tag(revocation.Session(sid(1))), Version: 0x22})
+			forged(t, store, revlog.Assertion{Scope: revlog.ScopeSession, Tag: l.Tag(revocation.Session(sid(1))), Version: 0x22, Effect: revlog.End.Byte()})
 		}, replica.Refuse},
 		{"trimmed", func(t *testing.T, store scripted, l *revocation.List) {
 			there := open(t, store.Unwrap())

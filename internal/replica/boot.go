@@ -100,6 +100,7 @@ func (l *Replica) boot(ctx context.Context, now time.Time) error {
 	if l.filler != nil && l.filler.near > 0 {
 		v = l.fillBehind(ctx, v, now.Add(bootFor))
 	}
+	v.globalsAsk = v.globals.ask()
 	l.view.Store(v)
 	l.register(ctx, time.Now())
 	return nil

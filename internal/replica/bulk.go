@@ -70,9 +70,9 @@ func (b *bulk) part(some []Revocation) (all []revlog.Assertion) {
 	now := max(b.clock.present(time.Now()), b.view.Load().m.MS)
 	for _, o := range some {
 		if o.Scope == revlog.ScopeSession {
-			all = append(all, b.assert(o.key(), revlog.Forever, 0))
+			all = append(all, b.assert(o.key(), "", revlog.Forever, 0))
 		} else {
-			all = append(all, b.upToNow(o.key(), 0, now))
+			all = append(all, b.upToNow(o.key(), "", 0, now))
 		}
 	}
 	return all

@@ -76,7 +76,7 @@ func (l *Replica) sing(ctx context.Context, now time.Time) {
 	}
 	c.due = at + l.patience() // if this attempt fails
 	a := revlog.Assertion{
-		Scope: k.Scope, Tag: k.Tag, W: slot, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Params: revlog.CanaryParams, Limit: slot,
+		Scope: k.Scope, Tag: k.Tag, W: slot, Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Params: revlog.CanaryParams, Limit: slot,
 	}
 	w, err := l.write(ctx, revlog.Append{List: v.head.ID, Floor: l.clock.highest(), Assertions: []revlog.Assertion{l.signed(a)}}, 0)
 	switch {

@@ -12,6 +12,7 @@ type finding uint8
 
 const (
 	miss    finding = iota // no revocation of it
+	asks                   // no revocation of it, but perhaps something is asked of it (R36)
 	maybe                  // perhaps one: a filter hit that the recent entries do not reach back to
 	revoked                // certainly
 )
@@ -75,7 +76,7 @@ func upTo(w, epoch int64) finding {
 	return miss
 }
 
-// byKey compares keys by scope and tag: what is written in this order is the same each time.
+// byKey compares keys by scope, tag and effect: what is written in this order is the same each time.
 func byKey(a, b revlog.Key) int {
-	return cmp.Or(cmp.Compare(a.Scope, b.Scope), bytes.Compare(a.Tag[:], b.Tag[:]))
+	return cmp.Or(cmp.Compare(a.Scope, b.Scope), bytes.Compare(a.Tag[:], b.Tag[:]), cmp.Compare(a.Effect, b.Effect))
 }

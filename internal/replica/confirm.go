@@ -29,6 +29,7 @@ func (t *tagger) clearKey(q *Query) (k clearKey) {
 	h.Write(q.tag[:])
 	h.Write(q.Subject[:])
 	h.Write(binary.BigEndian.AppendUint64(nil, uint64(q.Epoch)))
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(q.Loaded)))
 	for _, g := range q.groups() {
 		h.Write(g[:])
 	}
@@ -131,6 +132,14 @@ func (l *Replica) answer(ctx context.Context, q *Query, v *view, key clearKey, n
 	at := checkedAt(a.Head.MS, a.Head)
 	accept := Verdict{
 		Outcome: Accept, Fresh: true, Extend: true, Renew: v.age(now) <= l.Within() && !v.newPrimary(l.Within()), Checked: at.chk, Term: at.term,
+		Asks: a.Asks(question),
+	}
+	if accept.Asks != 0 {
+		l.remember(a)
+	}
+	if accept = l.asked(q, v, accept, asks, now).limited(); accept.Outcome == Refuse {
+		accept.Fresh = true
+		return accept, nil
 	}
 	switch found {
 	case revlog.FoundAhead:
@@ -142,7 +151,7 @@ func (l *Replica) answer(ctx context.Context, q *Query, v *view, key clearKey, n
 		return l.unknown(q, v, a, accept), nil
 	}
 	l.denied(q, v)
-	if !v.newPrimary(l.Within()) {
+	if accept.Asks == 0 && !v.newPrimary(l.Within()) {
 		l.cleared.Add(key, at)
 	}
 	return accept, nil
@@ -169,7 +178,7 @@ func (l *Replica) askedBefore(q *Query, v *view, key clearKey, now time.Time) Ve
 // time when q was last checked. accept is the verdict to return if q is accepted.
 func (l *Replica) unknown(q *Query, v *view, a revlog.Answer, accept Verdict) Verdict {
 	switch l.recall(q, v, a.Head) {
-	case miss:
+	case miss, asks:
 		l.counters.anomalies.add("settled_miss")
 		// q is not renewed before every replica that reaches the store has had the time to
 		// write back what it knows.
@@ -277,8 +286,9 @@ func (v *view) reached(within time.Duration) (ms int64, term uint32) {
 func (l *Replica) question(q *Query, v *view) revlog.Question {
 	out := revlog.Question{
 		List: v.head.ID, Session: q.tag, Subject: q.Subject, Groups: slices.Clone(q.groups()),
-		Epoch: v.began(q, l.Within()), Checked: q.Checked, Skew: l.Within(),
+		Epoch: v.began(q, q.Epoch, l.Within()), Checked: q.Checked, Skew: l.Within(),
 	}
+	out.LoggedIn, out.Loaded = out.Epoch, v.began(q, q.loaded(), l.Within())
 	for _, kid := range q.Keys {
 		if kid != "" {
 			out.Keys = append(out.Keys, l.kids.tag(l.tags, kid))

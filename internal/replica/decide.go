@@ -44,11 +44,12 @@ func (l *Replica) decide(q *Query, now time.Time) Verdict {
 	age := v.age(now)
 	d.Fresh = age <= l.Within()
 	d.Extend = d.Outcome == Accept && age <= l.Grace() // R24
+	d = d.limited()
 	switch {
 	case d.Fresh:
 		if d.Outcome == Accept && !v.newPrimary(l.Within()) {
-			d.Renew = true
-			at := v.checked() // R19
+			d.Renew = d.Asks == 0 // R36
+			at := v.checked()     // R19
 			d.Checked, d.Term = at.chk, at.term
 		}
 		return d
@@ -69,7 +70,7 @@ func frozen(d Verdict, age, grace time.Duration) Verdict {
 	if d.Outcome == Ask || d.Outcome == Accept && age > grace {
 		return Verdict{Reason: Silent}
 	}
-	return Verdict{Outcome: d.Outcome, Reason: d.Reason, Extend: d.Outcome == Accept}
+	return Verdict{Outcome: d.Outcome, Reason: d.Reason, Extend: d.Outcome == Accept, Asks: d.Asks}.limited()
 }
 
 // local decides from v alone, whatever its age (R16).
@@ -83,13 +84,13 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 		return Verdict{Outcome: Refuse, Reason: Stale}
 	}
 	if !q.listed() {
-		return Verdict{Outcome: Accept}
+		return l.asked(q, v, Verdict{Outcome: Accept}, miss, now)
 	}
 	if r := l.knownTo(q, v.tail); r != None {
 		return Verdict{Outcome: Refuse, Reason: r}
 	}
 	skew := l.Within().Milliseconds()
-	if q.Epoch > v.logTime(now, l.Within())+skew ||
+	if max(q.Epoch, q.Loaded) > v.logTime(now, l.Within())+skew ||
 		q.Checked > v.m.MS+skew ||
 		q.Checked < max(v.now.from, v.head.Born, v.head.Floor) ||
 		!stillHolds(&v.head, q.Term, q.Checked) {
@@ -100,13 +101,14 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 		}
 		return v.doubt(q)
 	}
-	switch s, r := l.lookCounting(q, v.now); s {
+	s, r := l.lookCounting(q, v.now)
+	switch s {
 	case revoked:
 		return Verdict{Outcome: Refuse, Reason: r}
 	case maybe:
 		return v.doubt(q)
 	}
-	return Verdict{Outcome: Accept}
+	return l.asked(q, v, Verdict{Outcome: Accept}, s, now)
 }
 
 // doubt decides about q when the window cannot: ask the store, unless it may have forgotten

@@ -53,7 +53,7 @@ func viewAt(entries ...revlog.Entry) *view {
 }
 
 func entryAt(ms int64, s revlog.Scope, tag revlog.Tag, w int64) revlog.Entry {
-	return revlog.Entry{Position: revlog.Position{MS: ms}, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: s, Tag: tag, W: w, Limit: max(w, 0), Until: testM + 24*hourMS}
+	return revlog.Entry{Position: revlog.Position{MS: ms}, Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Scope: s, Tag: tag, W: w, Limit: max(w, 0), Until: testM + 24*hourMS}
 }
 
 // someQuery returns the query of a session that began an hour before testM and was

@@ -13,6 +13,7 @@ var (
 	ErrLookup      = fmt.Errorf("%w, so only what this process knows was looked up", ErrUnavailable)
 	ErrRevoked     = errors.New("revocation: revoked")
 	ErrBehind      = errors.New("revocation: the store has the revocation, and not every replica has confirmed that it refuses what it ends")
+	ErrUnderWay    = errors.New("revocation: another revocation is ending these sessions one after another: wait until it is over, or end them all now")
 	ErrDisabled    = errors.New("revocation: disabled")
 	ErrClosed      = errors.New("revocation: closed")
 )

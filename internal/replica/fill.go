@@ -122,15 +122,15 @@ func (f *filler) follow(p revlog.Page, wanted []revlog.Entry) (more, ok bool) {
 // among them, or false if v has no room for them.
 func (l *Replica) take(v *view, f *filler, entries []revlog.Entry) (*view, bool) {
 	good, forgedAt := l.verify(entries)
-	if v.now.watermarks.count()+int64(len(good)) > watermarkLimit {
+	if v.now.watermarks.count()+v.now.asked.count()+int64(len(good)) > watermarkLimit {
 		return v, false
 	}
 	next := *v
 	next.globals = v.globals.with(good, 0) // the store may not hold them any more as they were
-	if m, _ := v.now.watermarks.add(good, v.m.MS-v.memory().Milliseconds()); m != v.now.watermarks {
-		now := *v.now
-		now.watermarks, next.now = m, &now
-	}
+	next.globalsAsk = next.globals.ask()
+	now := *v.now
+	now.mark(good, v.m.MS-v.memory().Milliseconds())
+	next.now = &now
 	if forgedAt > 0 {
 		f.from, f.moved, f.gens, f.recent = forgedAt, true, nil, nil
 		good = slices.DeleteFunc(good, func(e revlog.Entry) bool { return e.Position.MS <= forgedAt })

@@ -152,7 +152,7 @@ func TestR12AnUnreadableEntryMovesTheWindowStart(t *testing.T) {
 		{name: "beyond its limit", change: func(e *revlog.Entry) { e.Limit-- }, counts: "forged"},
 		{name: "a later version that this release understands", change: func(e *revlog.Entry) { e.Version, e.Params = 0x21, "x" }, signed: true},
 		{name: "a later version", change: func(e *revlog.Entry) { e.Version = 0x22 }, signed: true, counts: "unknown"},
-		{name: "another effect", change: func(e *revlog.Entry) { e.Effect = 0x20 }, signed: true, counts: "unknown"},
+		{name: "another effect", change: func(e *revlog.Entry) { e.Effect = 0x90 }, signed: true, counts: "unknown"},
 		{name: "another origin", change: func(e *revlog.Entry) { e.Effect = 0x11 }, signed: true, counts: "unknown"},
 		{name: "unknown scope", change: func(e *revlog.Entry) { e.Scope = 'z' }, signed: true, counts: "unknown"},
 	} {

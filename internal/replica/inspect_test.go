@@ -87,7 +87,7 @@ func TestInspect(t *testing.T) {
 			}
 		})
 	}
-	forged := bent{store, func(*revlog.Page) {}, revlog.Entry{Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: revlog.ScopeEveryone}}
+	forged := bent{store, func(*revlog.Page) {}, revlog.Entry{Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Scope: revlog.ScopeEveryone}}
 	if i, err := replica.Inspect(t.Context(), forged, revlogtest.Secrets(1), whole); err != nil || len(i.Problems) != 1 || !strings.Contains(i.Problems[0], "a global entry, about everyone, is forged") {
 		t.Errorf("a forged global entry: %+v, %v", i, err)
 	}

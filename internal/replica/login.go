@@ -25,7 +25,7 @@ func (l *Replica) Anonymous() Start {
 	// session that began after it would be out of reach of what is revoked elsewhere
 	// meanwhile.
 	own = min(own, l.clock.highest()+l.Within().Milliseconds()) + 1
-	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.globals[revlog.Key{Scope: revlog.ScopeEveryone}].W+1, own)}
+	s := Start{Epoch: max(v.logTime(time.Now(), l.Within()), v.globals.everyone()+1, own)}
 	at := v.checked()
 	s.Checked, s.Term = at.chk, at.term
 	return s
@@ -54,10 +54,10 @@ func (l *Replica) Begin(ctx context.Context, b Login) (Start, error) {
 	a, v, err := l.askToBegin(ctx, b)
 	var s Start
 	switch {
-	case b.after(a.Highest()), b.Since != 0 && l.knows(b, b.Since+1):
+	case b.after(a.Ended()), b.Since != 0 && l.knows(b, b.Since+1):
 		return Start{}, errWhileLoggingIn
 	case err == nil:
-		s = started(a)
+		s = started(a, b)
 	case errors.Is(err, errCrowded), errors.Is(err, errBehind), errors.Is(err, errForged), ctx.Err() != nil, v.age(time.Now()) > l.Grace():
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	default:
@@ -114,6 +114,7 @@ func (l *Replica) beginSilent(b Login, v *view) Start {
 	if b.Since != 0 {
 		s.Epoch = min(s.Epoch, b.Since)
 	}
+	s.Loaded = b.Since
 	s.Checked = max(s.Epoch-l.Within().Milliseconds()-1, v.head.Born)
 	return s
 }
@@ -130,12 +131,16 @@ func (l *Replica) knows(b Login, epoch int64) bool {
 		return true
 	}
 	v := l.view.Load()
-	return l.globallyRevoked(&q, v) != None || l.known(&q, v) != None || l.answeredRevoked(&q) != None
+	if l.globallyRevoked(&q, v) != None || l.known(&q, v) != None || l.answeredRevoked(&q) != None {
+		return true
+	}
+	d := l.asked(&q, v, Verdict{Outcome: Accept}, asks, time.Now())
+	return d.Asks&^revlog.AsksReload != 0 || d.Outcome == Refuse
 }
 
-// started returns what a session carries that begins with the answer a: it begins after
-// every watermark in a.
-func started(a revlog.Answer) Start {
+// started returns what a session carries that b begins with the answer a: it begins after
+// every watermark in a. Its data may have been loaded any time after b.Since.
+func started(a revlog.Answer, b Login) Start {
 	at := checkedAt(a.Head.MS, a.Head)
-	return Start{Epoch: max(a.Head.MS, a.Highest()+1), Checked: at.chk, Term: at.term}
+	return Start{Epoch: max(a.Head.MS, a.Highest()+1), Loaded: b.Since, Checked: at.chk, Term: at.term}
 }

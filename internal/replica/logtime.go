@@ -301,7 +301,11 @@ func (l *Replica) credible(v *view, at int64) *view {
 		}
 		n.globals[k] = m
 	}
-	w.watermarks = w.watermarks.lowered(func(w int64) int64 { return l.credibleW(w, at) })
+	lower := func(w int64) int64 { return l.credibleW(w, at) }
+	w.watermarks = w.watermarks.lowered(lower)
+	if w.asked != nil {
+		w.asked = w.asked.lowered(lower)
+	}
 	l.answered.forget()
 	return &n
 }

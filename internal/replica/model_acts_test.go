@@ -381,7 +381,7 @@ func (h *history) newer(r *member, s *modelSession) {
 		return
 	}
 	rev := h.revocation(nil, r, revlog.ScopeSession, fmt.Sprint(s.id))
-	a := revlog.Assertion{Scope: revlog.ScopeSession, Tag: rev.key.Tag, Version: 0x22, Effect: revlog.EndSessions}
+	a := revlog.Assertion{Scope: revlog.ScopeSession, Tag: rev.key.Tag, Version: 0x22, Effect: revlog.End.Byte()}
 	if s.id%2 == 0 {
 		a.Version, a.Effect, a.Params = 0x21, 0x20, "more"
 	}

@@ -25,7 +25,7 @@ func (h *history) forge() {
 	t := h.tokens[h.mean.IntN(len(h.tokens))]
 	of := h.members[0].l
 	ahead := n.head().MS + time.Hour.Milliseconds()
-	e := revlog.Entry{Version: revlog.EntryVersion, Effect: revlog.EndSessions, W: ahead, Limit: ahead, Until: ahead + time.Hour.Milliseconds()}
+	e := revlog.Entry{Version: revlog.EntryVersion, Effect: revlog.End.Byte(), W: ahead, Limit: ahead, Until: ahead + time.Hour.Milliseconds()}
 	switch h.mean.IntN(6) {
 	case 0, 1:
 		e.Scope, e.Tag, e.W, e.Limit = revlog.ScopeSession, of.SessionTag(t.q.Session), revlog.Forever, revlog.Forever

@@ -194,7 +194,7 @@ func onlyTheNewest(l *link, c revlog.Cursor, p *revlog.Page) {
 func passesOver(_ *link, _ revlog.Cursor, p *revlog.Page) {
 	for i, e := range p.Entries {
 		if !e.Understood() {
-			n := revlog.Assertion{Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: revlog.ScopeSession, Tag: revlog.Tag{0xff}}.Entry()
+			n := revlog.Assertion{Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Scope: revlog.ScopeSession, Tag: revlog.Tag{0xff}}.Entry()
 			n.MAC = modelMAC(n)
 			n.Position, n.Chain, n.Until = e.Position, e.Chain, e.Until
 			p.Entries[i] = n

@@ -31,6 +31,7 @@ type outbox struct {
 // A sending is one revocation in the outbox. It is immutable.
 type sending struct {
 	w, until int64
+	params   string     // of the entry
 	subject  revlog.Tag // of a session, if the caller said whose it is
 	missed   bool       // the store was asked, and did not acknowledge it
 	at       place      // once the store acknowledged it; zero before
@@ -64,7 +65,7 @@ func (s *sending) acknowledged() bool { return !s.at.heard.IsZero() }
 
 // unacknowledged returns s as a revocation to be sent again.
 func (s *sending) unacknowledged() *sending {
-	return &sending{w: s.w, until: s.until, subject: s.subject, missed: true, made: s.made, skipped: s.skipped}
+	return &sending{w: s.w, until: s.until, params: s.params, subject: s.subject, missed: true, made: s.made, skipped: s.skipped}
 }
 
 // sees looks for k in the revocations that this replica made itself.
@@ -76,6 +77,15 @@ func (o *outbox) w(k revlog.Key) int64 {
 		return s.w
 	}
 	return -1
+}
+
+// entry returns what waits for k, as far as decisions need it, or an entry without W.
+func (o *outbox) entry(k revlog.Key) revlog.Entry {
+	s := o.get(k)
+	if s == nil {
+		return revlog.Entry{}
+	}
+	return revlog.Entry{Effect: k.Effect.Byte(), Scope: k.Scope, Tag: k.Tag, Params: s.params, W: s.w}
 }
 
 // put adds a revocation that the store has not acknowledged. It returns the new item, for
@@ -138,7 +148,7 @@ func (o *outbox) miss(k revlog.Key, mine *sending) {
 func (o *outbox) acknowledge(k revlog.Key, mine *sending, at place, r revlog.Result) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	s := &sending{w: r.W, until: mine.until, subject: mine.subject, missed: at.heard.IsZero(), made: mine.made || r.Changed, at: at}
+	s := &sending{w: r.W, until: mine.until, params: mine.params, subject: mine.subject, missed: at.heard.IsZero(), made: mine.made || r.Changed, at: at}
 	if !r.Changed { // else there is an entry, which views will show
 		s.skipped = mine.skipped
 	}
@@ -151,7 +161,7 @@ func (o *outbox) acknowledge(k revlog.Key, mine *sending, at place, r revlog.Res
 	case r.W <= now.w:
 		return
 	case !now.acknowledged():
-		s = &sending{w: r.W, until: now.until, subject: now.subject, missed: now.missed} // a later revocation waits for its own answer
+		s = &sending{w: r.W, until: now.until, params: now.params, subject: now.subject, missed: now.missed} // a later revocation waits for its own answer
 	}
 	o.set(k, s)
 }

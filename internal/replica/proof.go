@@ -90,8 +90,10 @@ func (l *Replica) unhide(ctx context.Context, a *revlog.Answer) error {
 	if !l.reads(ctx, a.Head) {
 		return errForged
 	}
-	if e, ok := l.view.Load().globals[revlog.Key{Scope: revlog.ScopeEveryone}]; ok {
-		a.Found = append(a.Found, e)
+	for k, e := range l.view.Load().globals {
+		if k.Scope == revlog.ScopeEveryone {
+			a.Found = append(a.Found, e)
+		}
 	}
 	return nil
 }
@@ -132,21 +134,21 @@ func (l *Replica) withGlobals(v *view, p revlog.Page) *view {
 	return &n
 }
 
-// assert returns a revocation of k by this replica: it ends what began at or before w.
-func (l *Replica) assert(k revlog.Key, w, until int64) revlog.Assertion {
+// assert returns an entry of k by this replica: it is about what began at or before w.
+func (l *Replica) assert(k revlog.Key, params string, w, until int64) revlog.Assertion {
 	return l.signed(revlog.Assertion{
-		Scope: k.Scope, Tag: k.Tag, W: w, Until: until, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: w,
+		Scope: k.Scope, Tag: k.Tag, W: w, Until: until, Version: revlog.EntryVersion, Effect: k.Effect.Byte(), Params: params, Limit: w,
 	})
 }
 
-// upToNow returns a revocation of k that ends what began until now. Its watermark is the
+// upToNow returns an entry of k that is about what began until now. Its watermark is the
 // log time at which the store takes it, plus S. Its limit is present, the estimated log
 // time, plus 2 S.
-func (l *Replica) upToNow(k revlog.Key, until, present int64) revlog.Assertion {
+func (l *Replica) upToNow(k revlog.Key, params string, until, present int64) revlog.Assertion {
 	within := l.Within().Milliseconds()
 	return l.signed(revlog.Assertion{
 		Scope: k.Scope, Tag: k.Tag, When: revlog.AtNow, W: present + within, Until: until,
-		Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: present + 2*within,
+		Version: revlog.EntryVersion, Effect: k.Effect.Byte(), Params: params, Limit: present + 2*within,
 	})
 }
 
@@ -164,7 +166,7 @@ func (l *Replica) inTime(w revlog.Write, logTime int64) revlog.Write {
 	all := make([]revlog.Assertion, len(was))
 	for i, a := range was {
 		if all[i] = a; a.When == revlog.AtNow {
-			all[i] = l.upToNow(a.Entry().Key(), a.Until, logTime)
+			all[i] = l.upToNow(a.Entry().Key(), a.Params, a.Until, logTime)
 		}
 	}
 	return w.With(all)

@@ -11,6 +11,7 @@ type Query struct {
 	Keys    [2]string  // key ids of the session token and of the renewal token that counts; "": none
 	Epoch   int64      // ep: log time at login, ms
 	Checked int64      // chk: no entry at or before this log time matched, ms
+	Loaded  int64      // ld: log time when the data of the session was loaded, ms; 0: at login
 	Term    uint32     // ln: the term of that chk
 
 	GroupTags [8]revlog.Tag // of the groups; the first Groups of them count
@@ -105,11 +106,15 @@ type Verdict struct {
 	Renew   bool
 	Checked int64  // ms of log time
 	Term    uint32 // the term of Checked
+	// Asks is what entries ask of an accepted session before it may be used, see revlog.Effect. The
+	// session is not renewed until that is done.
+	Asks revlog.Asks
 }
 
 // A Start is what a new token carries.
 type Start struct {
 	Epoch   int64  // ms of log time
+	Loaded  int64  // ms of log time; 0: Epoch
 	Checked int64  // ms of log time
 	Term    uint32 // the term of Checked
 }

@@ -221,6 +221,9 @@ func (l *Replica) verify(entries []revlog.Entry) (good []revlog.Entry, forgedAt 
 // holds. In this order no decision misses a revocation in both places.
 func (l *Replica) publish(v *view) {
 	l.noteTerm(l.view.Load(), v)
+	if asks := v.globals.ask(); asks != v.globalsAsk { // v may be the one that decisions load already
+		v.globalsAsk = asks
+	}
 	l.view.Store(v)
 	l.outbox.seen(v)
 }
@@ -254,6 +257,9 @@ func (l *Replica) send(ctx context.Context, w revlog.Write) (revlog.Written, err
 	}
 	if err == nil {
 		out, err = l.overForgeries(ctx, w, out)
+	}
+	if err == nil {
+		err = l.hasten(ctx, w, out)
 	}
 	switch {
 	case err == nil:

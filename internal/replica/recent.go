@@ -48,11 +48,11 @@ func (w *window) index() {
 	}
 }
 
-// holds reports whether the recent entries have one about the session tag that is newer
+// holds reports whether the recent entries have one that ends the session tag and is newer
 // than chk.
 func (w *window) holds(tag revlog.Tag, chk int64) bool {
 	match := func(e *revlog.Entry) bool {
-		return e.Tag == tag && e.Scope == revlog.ScopeSession && e.Position.MS > chk
+		return e.Tag == tag && e.Key().Bare() && e.Position.MS > chk
 	}
 	for i := len(w.recent) - 1; i >= w.indexed() && w.recent[i].Position.MS > chk; i-- {
 		if match(&w.recent[i]) {

@@ -257,7 +257,7 @@ func (v *view) backTo(at int, p revlog.Page) *view {
 		}
 	}
 	if lost := without(w.recent[at+1:], revlog.Entry.Canary); len(lost) > 0 { // a canary revokes nothing (R33)
-		n.tail = &window{gens: w.gens, watermarks: w.watermarks, recent: lost}
+		n.tail = &window{gens: w.gens, watermarks: w.watermarks, asked: w.asked, recent: lost}
 		if v.tail != nil {
 			n.tail.recent = inOrder(v.tail.recent, lost)
 		}

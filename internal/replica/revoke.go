@@ -21,13 +21,23 @@ const keyKept = 11 * 365 * 24 * time.Hour
 type Revocation struct {
 	Scope  revlog.Scope
 	Tag    revlog.Tag // zero for everyone
-	Before time.Time  // not for a session
+	Effect revlog.Effect
+	Over   time.Duration // of EndSlowly
+	Before time.Time     // not for a session
 	Until  time.Time
 	Owner  revlog.Tag // of a session: its subject; zero: not said
 	Wait   time.Duration
 }
 
-func (r Revocation) key() revlog.Key { return revlog.Key{Scope: r.Scope, Tag: r.Tag} }
+func (r Revocation) key() revlog.Key { return revlog.Key{Scope: r.Scope, Tag: r.Tag, Effect: r.Effect} }
+
+// params returns the parameters of the entry.
+func (r Revocation) params() string {
+	if r.Effect == revlog.EndSlowly {
+		return revlog.OverParams(r.Over)
+	}
+	return ""
+}
 
 // A Receipt is revocation.Receipt, which documents its fields.
 type Receipt struct {
@@ -48,7 +58,7 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 	if l.store == nil {
 		return Receipt{}, ErrDisabled
 	}
-	done := recorded{all: []revlog.Assertion{{Scope: o.Scope, Tag: o.Tag}}}
+	done := recorded{all: []revlog.Assertion{{Scope: o.Scope, Tag: o.Tag, Effect: o.Effect.Byte()}}}
 	receipt, err := l.revoke(ctx, o, &done)
 	l.audit.revoked(ctx, done, err)
 	if err == nil && o.Wait > 0 {
@@ -82,10 +92,10 @@ func (l *Replica) revoke(ctx context.Context, o Revocation, done *recorded) (Rec
 	}
 	now := time.Now()
 	v := l.view.Load()
-	if v == nil && o.Scope != revlog.ScopeSession && o.Scope != revlog.ScopeKey {
+	if v == nil && !o.key().Always() {
 		return Receipt{}, ErrNotReady // what "now" is in the list is not known yet
 	}
-	if o.Scope == revlog.ScopeSession {
+	if o.key().Always() {
 		o.Before = time.Time{} // has no meaning here, nor if this becomes a revocation of the subject
 	}
 	o = l.fold(o, v)
@@ -94,7 +104,10 @@ func (l *Replica) revoke(ctx context.Context, o Revocation, done *recorded) (Rec
 		return Receipt{}, err
 	}
 	done.all = []revlog.Assertion{a}
-	s := sending{w: a.W, until: a.Until, subject: o.Owner}
+	if err := l.soonest(ctx, v, k, now); err != nil {
+		return Receipt{}, err
+	}
+	s := sending{w: a.W, until: a.Until, params: a.Params, subject: o.Owner}
 	mine, before, full := l.outbox.put(k, s)
 	switch {
 	case errors.Is(full, ErrClosed):
@@ -118,6 +131,10 @@ func (l *Replica) revoke(ctx context.Context, o Revocation, done *recorded) (Rec
 	case err != nil:
 		l.outbox.miss(k, mine)
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if otherSlowly(a, w.Results[0]) {
+		l.outbox.withdraw(k, mine, before)
+		return Receipt{}, ErrUnderWay
 	}
 	done.written = w
 	if full == nil {
@@ -169,7 +186,7 @@ func (l *Replica) receipt(w revlog.Written, upTo bool) (Receipt, error) {
 // logs in and out again and again must not fill the outbox, or the outbox would take nobody
 // else's logout.
 func (l *Replica) fold(o Revocation, v *view) Revocation {
-	if v == nil || o.Scope != revlog.ScopeSession || o.Owner == (revlog.Tag{}) {
+	if v == nil || !o.key().Bare() || o.Owner == (revlog.Tag{}) {
 		o.Owner = revlog.Tag{}
 		return o
 	}
@@ -191,19 +208,22 @@ func (l *Replica) assertion(o Revocation, now time.Time) (revlog.Key, revlog.Ass
 	if !o.Until.IsZero() {
 		until = o.Until.UnixMilli()
 	}
+	if o.Effect == revlog.EndSlowly { // those it has not ended yet are not checked past it
+		until = max(until, max(present, now.UnixMilli())+o.Over.Milliseconds()+l.config.retain().Milliseconds())
+	}
 	if o.Scope == revlog.ScopeKey {
 		until = max(until, max(present, now.UnixMilli())+keyKept.Milliseconds())
 	}
 	reach := present + l.Within().Milliseconds()
 	switch {
-	case o.Scope == revlog.ScopeSession || o.Scope == revlog.ScopeKey:
-		return k, l.assert(k, revlog.Forever, until), nil
+	case k.Always():
+		return k, l.assert(k, "", revlog.Forever, until), nil
 	case o.Before.IsZero():
-		return k, l.upToNow(k, until, present), nil
+		return k, l.upToNow(k, o.params(), until, present), nil
 	case o.Before.UnixMilli() > reach:
 		return k, revlog.Assertion{}, l.future()
 	}
-	a := l.assert(k, o.Before.UnixMilli(), until)
+	a := l.assert(k, o.params(), o.Before.UnixMilli(), until)
 	a.When = revlog.Before
 	return k, a, nil
 }
@@ -229,7 +249,7 @@ func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
 		if w != revlog.Forever {
 			floor = max(floor, w-l.Within().Milliseconds())
 		}
-		batch = append(batch, l.assert(k, w, s.until))
+		batch = append(batch, l.assert(k, s.params, w, s.until))
 	}
 	if len(keys) == 0 {
 		return false, nil
@@ -247,6 +267,10 @@ func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
 		return true, err
 	}
 	for i, r := range w.Results {
+		if otherSlowly(batch[i], r) { // and these end now, see hasten
+			l.outbox.withdraw(keys[i], unsent[keys[i]], nil)
+			continue
+		}
 		l.outbox.acknowledge(keys[i], unsent[keys[i]], placed(w, ack), r)
 	}
 	if w.Replicas < ack.Replicas {

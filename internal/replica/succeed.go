@@ -60,14 +60,17 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 	l.counters.acknowledged.Add(uint64(len(b.Assertions)))
 	l.clock.heard(w.Head.MS, true)
 	for i, a := range b.Assertions {
-		l.keep(revlog.Key{Scope: a.Scope, Tag: a.Tag}, placeOf(w.Head), w.Results[i])
+		l.keep(a.Entry().Key(), placeOf(w.Head), w.Results[i])
 	}
 	if err := v.mayMiss(max(q.Checked, d.Checked), w.Head); err != nil {
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	start, err := l.successor(ctx, s.Login, b.Then, w.Then)
-	if err == nil && s.Kind == SetGroups {
-		start.Epoch = q.Epoch
+	switch s.Kind {
+	case SetGroups:
+		start.Epoch, start.Loaded = q.Epoch, q.Loaded
+	case Others:
+		start.Loaded = q.loaded()
 	}
 	return start, err
 }
@@ -93,10 +96,10 @@ func (l *Replica) successor(ctx context.Context, b Login, q revlog.Question, a r
 	switch {
 	case err != nil:
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	case b.after(a.Highest()), b.Since != 0 && l.knows(b, b.Since+1):
+	case b.after(a.Ended()), b.Since != 0 && l.knows(b, b.Since+1):
 		return Start{}, errWhileLoggingIn
 	}
-	return started(a), nil
+	return started(a, b), nil
 }
 
 // predecessor returns the question about q that must be answered "not revoked" before q
@@ -106,6 +109,9 @@ func (l *Replica) predecessor(q *Query, s Succession, v *view, now time.Time) (r
 		return revlog.Question{}, fmt.Errorf("%w: its primary has just changed", ErrUnavailable)
 	}
 	unless := l.question(q, v)
+	if s.Kind == Relogin { // that is what is asked for
+		unless.LoggedIn, unless.Loaded = revlog.Forever, revlog.Forever
+	}
 	if unless.Epoch < q.Epoch && ahead(q, l.logTime(now), l.Within()) {
 		return revlog.Question{}, fmt.Errorf("%w: this session began under a primary that is gone, ahead of log time", ErrUnavailable)
 	}
@@ -137,12 +143,12 @@ func (l *Replica) succession(q *Query, s Succession, v *view, unless revlog.Ques
 		List: v.head.ID, Floor: l.clock.present(now), Skew: l.Within(), Ack: l.config.Ack,
 		Unless:     unless,
 		Request:    newRequest(),
-		Assertions: []revlog.Assertion{l.assert(revlog.Key{Scope: revlog.ScopeSession, Tag: q.tag}, revlog.Forever, 0)},
+		Assertions: []revlog.Assertion{l.assert(revlog.Key{Scope: revlog.ScopeSession, Tag: q.tag}, "", revlog.Forever, 0)},
 		Then:       revlog.Question{List: v.head.ID, Subject: s.Login.Subject, Groups: s.Login.Groups, Skew: l.Within()},
 	}
 	if s.Kind == Others {
 		others := revlog.Key{Scope: revlog.ScopeSubject, Tag: q.Subject}
-		b.Assertions = append(b.Assertions, l.upToNow(others, 0, max(b.Floor, v.m.MS)))
+		b.Assertions = append(b.Assertions, l.upToNow(others, "", 0, max(b.Floor, v.m.MS)))
 	}
 	return b
 }
@@ -162,6 +168,9 @@ func (l *Replica) noSuccessor(q *Query, unless revlog.Question, a revlog.Answer)
 		return fmt.Errorf("%w: %v", ErrRevoked, revokedBy(scope))
 	case forged != nil:
 		return fmt.Errorf("%w: %w", ErrUnavailable, forged)
+	case found == revlog.FoundAsks:
+		l.remember(a)
+		return fmt.Errorf("%w: this session must do first what is asked of it", ErrUnavailable)
 	case found == revlog.FoundUnknown && unless.Checked < q.Checked:
 		return fmt.Errorf("%w: the list is not complete since this session began: log in again to join a group", ErrUnavailable)
 	}

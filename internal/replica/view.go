@@ -20,7 +20,9 @@ type view struct {
 	logged  int64           // entries in the log then
 	now     *window
 	globals globalEntries
-	leaps   []leap // of log time, oldest first
+	// globalsAsk: some of globals ask something of sessions (R36, R37). publish sets it.
+	globalsAsk bool
+	leaps      []leap // of log time, oldest first
 	// kept is the window of a list, or of the part of this one, that the store lost. It
 	// answers when the store's answer is "unknown" (R11, R17).
 	kept *window
@@ -56,8 +58,10 @@ func (v *view) shows(p place) bool {
 // has reports whether v holds a revocation of k up to w.
 func (v *view) has(k revlog.Key, w int64) bool {
 	switch {
-	case k.Scope.Global():
+	case inGlobals(k):
 		return v.globals[k].W >= w
+	case k.Effect != revlog.End:
+		return v.now.asked.of(k) >= w
 	case k.Scope == revlog.ScopeSession:
 		return v.now.hit(k.Tag, v.now.from)
 	}

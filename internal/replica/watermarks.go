@@ -34,8 +34,14 @@ type watermark struct {
 
 func newWatermarks(limit int) *watermarks { return &watermarks{limit: limit} }
 
+// asksToo is the bit of a watermark which says that entries ask something of the same subject or
+// group (R36). So a decision about any other costs no more for them.
+const asksToo = 1 << 62
+
 // of returns the watermark of k, or 0 if there is none.
-func (m *watermarks) of(k revlog.Key) int64 {
+func (m *watermarks) of(k revlog.Key) int64 { return m.raw(k) &^ asksToo }
+
+func (m *watermarks) raw(k revlog.Key) int64 {
 	if m == nil || len(m.table) == 0 {
 		return 0
 	}
@@ -43,8 +49,18 @@ func (m *watermarks) of(k revlog.Key) int64 {
 	return w
 }
 
-// named returns the name of k in the table: its tag, made different for each scope.
+// sees looks for k, which names a subject or a group.
+func (m *watermarks) sees(k revlog.Key, epoch int64) finding {
+	w := m.raw(k)
+	if f := upTo(w&^asksToo, epoch); f == revoked || w&asksToo == 0 {
+		return f
+	}
+	return asks
+}
+
+// named returns the name of k in the table: its tag, made different for each scope and effect.
 func named(k revlog.Key) revlog.Tag {
+	k.Tag[14] ^= byte(k.Effect)
 	k.Tag[15] ^= byte(k.Scope)
 	return k.Tag
 }
@@ -67,11 +83,16 @@ func find(table []watermark, tag revlog.Tag) (at *watermark, w int64) {
 // watermarks were dropped, else 0.
 func (m *watermarks) add(entries []revlog.Entry, forget int64) (_ *watermarks, gone int64) {
 	for _, e := range entries {
-		if e.Scope == revlog.ScopeSubject || e.Scope == revlog.ScopeGroup {
-			var at int64
-			m, at = m.raise(revlog.Key{Scope: e.Scope, Tag: e.Tag}, e.W, e.Position.MS, forget)
-			gone = max(gone, at)
+		if e.Scope != revlog.ScopeSubject && e.Scope != revlog.ScopeGroup {
+			continue
 		}
+		k, w := e.Key(), e.W
+		if k.Effect != revlog.End { // a subject or group that did not end began after 1970
+			k.Effect, w = revlog.End, 1|asksToo
+		}
+		var at int64
+		m, at = m.raise(k, w, e.Position.MS, forget)
+		gone = max(gone, at)
 	}
 	return m, gone
 }
@@ -91,7 +112,7 @@ func (m *watermarks) raise(k revlog.Key, w, ms, forget int64) (_ *watermarks, go
 		m.n.Add(1)
 	}
 	at.ms = max(at.ms, ms)
-	at.w.Store(max(old, w))
+	at.w.Store(max(old&^asksToo, w&^asksToo) | (old|w)&asksToo)
 	return m, gone
 }
 
@@ -126,7 +147,7 @@ func (m *watermarks) lowered(lower func(w int64) int64) *watermarks {
 	for i := range m.table {
 		n.table[i].tag, n.table[i].ms = m.table[i].tag, m.table[i].ms
 		if w := m.table[i].w.Load(); w != 0 {
-			n.table[i].w.Store(max(lower(w), 1)) // 0 would be a free place, and end a search
+			n.table[i].w.Store(max(lower(w&^asksToo), 1) | w&asksToo) // 0 would be a free place, and end a search
 		}
 	}
 	n.n.Store(m.n.Load())

@@ -25,8 +25,10 @@ type window struct {
 	// backfilled (R12, R14).
 	moved int64
 	gens  []*generation // of sessions
-	// watermarks holds those of subjects and groups.
+	// watermarks holds those of subjects and groups. asked holds the watermarks of entries that ask
+	// something of sessions, subjects and groups.
 	watermarks *watermarks
+	asked      *watermarks
 
 	// recent holds every entry newer than recentFrom, oldest first. trimmed counts those
 	// that were dropped before them, and blocks find the others by tag. Windows share the
@@ -61,7 +63,7 @@ func (w *window) covers(chk int64) bool { return chk >= w.from && chk <= w.to }
 // epoch. k names a session, subject or group.
 func (w *window) sees(k revlog.Key, chk, epoch int64) finding {
 	if k.Scope != revlog.ScopeSession {
-		return upTo(w.watermarks.of(k), epoch)
+		return w.watermarks.sees(k, epoch)
 	}
 	f, _ := w.seesSession(k.Tag, chk)
 	return f
@@ -75,17 +77,22 @@ func (w *window) seesSession(tag revlog.Tag, chk int64) (f finding, hit bool) {
 		return miss, false
 	case w.holds(tag, chk):
 		return revoked, true
-	case chk >= w.recentFrom:
-		return miss, true // the recent entries hold everything newer, so the filter was wrong
+	case chk < w.recentFrom:
+		return maybe, true
+	case w.asked.count() > 0:
+		return asks, true
 	}
-	return maybe, true
+	return miss, true // the recent entries hold everything newer, so the filter was wrong
 }
 
 // knows looks for an entry about k in what w holds exactly, however old. k names a session,
 // subject or group.
 func (w *window) knows(k revlog.Key, epoch int64) finding {
-	if k.Scope != revlog.ScopeSession {
-		return upTo(w.watermarks.of(k), epoch)
+	switch {
+	case k.Effect != revlog.End:
+		return upTo(w.asked.of(k), epoch)
+	case k.Scope != revlog.ScopeSession:
+		return w.watermarks.sees(k, epoch)
 	}
 	if len(w.recent) == 0 {
 		return miss
@@ -100,7 +107,10 @@ func (w *window) knows(k revlog.Key, epoch int64) finding {
 // watermarkOf returns the watermark of k that w holds exactly. For a session that w knows
 // to be revoked, that is Forever.
 func (w *window) watermarkOf(k revlog.Key) int64 {
-	if k.Scope == revlog.ScopeSession {
+	switch {
+	case k.Effect != revlog.End:
+		return w.asked.of(k)
+	case k.Scope == revlog.ScopeSession:
 		return revlog.Forever
 	}
 	return w.watermarks.of(k)
@@ -131,14 +141,28 @@ func (w *window) add(entries []revlog.Entry, to int64, retain time.Duration) *wi
 	n := *w
 	n.to = to
 	n.gens = fill(slices.Clone(w.gens), entries, retain)
-	var gone int64
-	n.watermarks, gone = w.watermarks.add(entries, to-retain.Milliseconds())
-	if gone > 0 {
+	if gone := n.mark(entries, to-retain.Milliseconds()); gone > 0 {
 		n.cover(gone)
 	}
 	n.recent = append(n.recent, entries...)
 	n.trim(retain)
 	return &n
+}
+
+// mark takes the watermarks among entries. See watermarks.add.
+func (w *window) mark(entries []revlog.Entry, forget int64) (gone int64) {
+	w.watermarks, gone = w.watermarks.add(entries, forget)
+	for _, e := range entries {
+		if k := e.Key(); k.Effect != revlog.End && !k.Scope.Global() {
+			var at int64
+			if w.asked == nil {
+				w.asked = newWatermarks(watermarkLimit)
+			}
+			w.asked, at = w.asked.raise(k, e.W, e.Position.MS, forget)
+			gone = max(gone, at)
+		}
+	}
+	return gone
 }
 
 // behind returns w with what f has read in front of it.
@@ -225,7 +249,7 @@ func (w *window) newest(n int) *window {
 }
 
 func (w *window) bytes() int64 {
-	return w.filterBytes() + w.watermarks.bytes()
+	return w.filterBytes() + w.watermarks.bytes() + w.asked.bytes()
 }
 
 func (w *window) filterBytes() (n int64) {
@@ -239,11 +263,11 @@ func (w *window) entries() (n int64) {
 	for _, g := range w.gens {
 		n += int64(g.n)
 	}
-	return n + w.watermarks.count()
+	return n + w.watermarks.count() + w.asked.count()
 }
 
-// globalEntries are the few entries about keys and about everyone. A replica holds all of
-// them.
+// globalEntries are the few entries about keys and about everyone, of which a replica holds
+// all, and those that end the sessions of a group slowly.
 type globalEntries map[revlog.Key]revlog.Entry
 
 // with returns m with the global ones among entries, and without those that may be
@@ -265,7 +289,7 @@ func (m globalEntries) with(entries []revlog.Entry, now int64) globalEntries {
 		}
 	}
 	for _, e := range entries {
-		if !e.Scope.Global() {
+		if !inGlobals(e.Key()) {
 			continue
 		}
 		change()
@@ -277,6 +301,26 @@ func (m globalEntries) with(entries []revlog.Entry, now int64) globalEntries {
 		n[e.Key()] = e
 	}
 	return n
+}
+
+func inGlobals(k revlog.Key) bool { return k.Scope.Global() || k.Effect == revlog.EndSlowly }
+
+// ask reports whether some of m ask something of sessions.
+func (m globalEntries) ask() bool {
+	for k := range m {
+		if k.Effect != revlog.End {
+			return true
+		}
+	}
+	return false
+}
+
+// everyone returns the watermark up to which all sessions end, at once or slowly.
+func (m globalEntries) everyone() int64 {
+	k := revlog.Key{Scope: revlog.ScopeEveryone}
+	slowly := k
+	slowly.Effect = revlog.EndSlowly
+	return max(m[k].W, m[slowly].W)
 }
 
 // merge returns the global entries of both.

@@ -298,11 +298,11 @@ func TestGlobalEntriesMergeAndExpire(t *testing.T) {
 	some := func() globalEntries {
 		var entries []revlog.Entry
 		for range r.IntN(6) {
-			e := revlog.Entry{Scope: revlog.ScopeKey, Tag: revlog.Tag{byte(r.IntN(4))}, W: revlog.Forever, Until: testM + r.Int64N(1000)}
+			e := revlog.Entry{Effect: revlog.End.Byte(), Scope: revlog.ScopeKey, Tag: revlog.Tag{byte(r.IntN(4))}, W: revlog.Forever, Until: testM + r.Int64N(1000)}
 			if r.IntN(2) == 0 {
 				e.Scope, e.Tag, e.W = revlog.ScopeEveryone, revlog.Tag{}, testM+r.Int64N(1000)
 			}
-			entries = append(entries, e, revlog.Entry{Scope: revlog.ScopeSubject, Tag: revlog.Tag{9}, W: testM}) // not a global entry
+			entries = append(entries, e, revlog.Entry{Effect: revlog.End.Byte(), Scope: revlog.ScopeSubject, Tag: revlog.Tag{9}, W: testM}) // not a global entry
 		}
 		return globalEntries(nil).with(entries, testM)
 	}

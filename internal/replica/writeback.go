@@ -41,7 +41,7 @@ type repair struct {
 func lostTail(list revlog.ListID, n int64, entries []revlog.Entry) *repair {
 	r := &repair{list: list, owed: entries, looked: n, lost: make(map[revlog.Key]int64, len(entries))}
 	for _, e := range entries {
-		k := revlog.Key{Scope: e.Scope, Tag: e.Tag}
+		k := e.Key()
 		r.lost[k] = max(r.lost[k], e.W)
 	}
 	return r
@@ -63,7 +63,7 @@ func (r *repair) next(n int) (some, rest []revlog.Entry) {
 	for len(rest) > 0 && len(some) < n {
 		e := rest[len(rest)-1]
 		rest = rest[:len(rest)-1]
-		if _, lost := r.lost[revlog.Key{Scope: e.Scope, Tag: e.Tag}]; lost {
+		if _, lost := r.lost[e.Key()]; lost {
 			some = append(some, e)
 		}
 	}
@@ -158,7 +158,7 @@ func (l *Replica) writeOn(ctx context.Context, r *repair) error {
 func (r *repair) shown(v *view) {
 	recent := v.now.recent
 	for i := sort.Search(len(recent), func(i int) bool { return recent[i].Position.N > r.looked }); i < len(recent); i++ {
-		k := revlog.Key{Scope: recent[i].Scope, Tag: recent[i].Tag}
+		k := recent[i].Key()
 		if w, lost := r.lost[k]; lost && recent[i].W >= w {
 			delete(r.lost, k)
 		}

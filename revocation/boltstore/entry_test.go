@@ -13,7 +13,7 @@ func FuzzParseEntry(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{0xff}, 2*entryHead))
 	for _, scope := range []revlog.Scope{revlog.ScopeGroup, revlog.ScopeSession} {
 		f.Add(appendEntry(nil, revlog.Entry{
-			Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: scope, Tag: revlog.Tag{1, 2}, W: revlog.Forever, Until: 5,
+			Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Scope: scope, Tag: revlog.Tag{1, 2}, W: revlog.Forever, Until: 5,
 			Position: revlog.Position{MS: 1, N: 2}, Limit: revlog.Forever, Params: "later", MAC: [8]byte{3}, Chain: [8]byte{4}, Quiet: true,
 		}))
 	}

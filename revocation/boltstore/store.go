@@ -156,5 +156,9 @@ func (s *Store) commit(c revlog.Change) error {
 func number(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
 
 func exactKey(e revlog.Entry) []byte {
-	return append([]byte{byte(e.Scope)}, e.Tag[:]...)
+	key := append([]byte{byte(e.Scope)}, e.Tag[:]...)
+	if does := e.Does(); does != revlog.End {
+		key = append(key, byte(does))
+	}
+	return key
 }

@@ -174,7 +174,7 @@ func TestQuietRevocationsAreRemembered(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := revlog.Bulk{List: h.ID, Assertions: []revlog.Assertion{
-		{Scope: revlog.ScopeSession, Tag: revlog.Tag{1}, W: revlog.Forever, Version: revlog.EntryVersion, Effect: revlog.EndSessions},
+		{Scope: revlog.ScopeSession, Tag: revlog.Tag{1}, W: revlog.Forever, Version: revlog.EntryVersion, Effect: revlog.End.Byte()},
 	}}
 	if _, err := s.Write(t.Context(), b); err != nil {
 		t.Fatal(err)

@@ -52,7 +52,7 @@ func TestR29AWriteWhoseAnswerIsLost(t *testing.T) {
 
 			everybody := revlog.Append{
 				List: list, Skew: 2 * time.Second, Request: revlog.Request{2}, Ack: ack,
-				Assertions: []revlog.Assertion{{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever}},
+				Assertions: []revlog.Assertion{{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Limit: revlog.Forever}},
 			}
 			p.CutAnswer()
 			if w := written(t, st, everybody); !w.Results[0].Changed || w.Results[0].Position.N != 3 || entries() != "3" {

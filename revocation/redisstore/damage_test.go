@@ -74,8 +74,8 @@ return redis.call('XDEL', KEYS[1], all[#all - ARGV[1] + 1][1])`
 // error names the damage. The new list is whole.
 func TestR1DamageIsALoss(t *testing.T) {
 	s, st := volatile(t)
-	subject := revlog.Assertion{Scope: revlog.ScopeSubject, Tag: subjectTag, When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever}
-	everyone := revlog.Assertion{Scope: revlog.ScopeEveryone, When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever}
+	subject := revlog.Assertion{Scope: revlog.ScopeSubject, Tag: subjectTag, When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Limit: revlog.Forever}
+	everyone := revlog.Assertion{Scope: revlog.ScopeEveryone, When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Limit: revlog.Forever}
 	all := revlog.Append{List: list, Assertions: []revlog.Assertion{session(1), subject, everyone}}
 	ask := revlog.Question{List: list, Session: tagOf(1), Subject: subjectTag}
 	// use makes the calls that replicas make all the time.
@@ -198,8 +198,8 @@ func TestMovingSlotLeavesNoHalfWrite(t *testing.T) {
 	from.Do("CLUSTER", "SETSLOT", slot, "MIGRATING", to.Do("CLUSTER", "MYID"))
 	head := from.Do("HGETALL", "{wafer}:head")
 	for _, second := range []revlog.Assertion{
-		{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever},
-		{Scope: revlog.ScopeGroup, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever},
+		{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Limit: revlog.Forever},
+		{Scope: revlog.ScopeGroup, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Limit: revlog.Forever},
 		session(5), // in a bucket that does not exist
 	} {
 		b := revlog.Append{List: list, Assertions: []revlog.Assertion{session(1), second, session(2)}}
@@ -219,7 +219,7 @@ func TestMovingSlotLeavesNoHalfWrite(t *testing.T) {
 
 	from.Do("CLUSTER", "SETSLOT", slot, "STABLE")
 	to.Do("CLUSTER", "SETSLOT", slot, "STABLE")
-	subject := revlog.Assertion{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever}
+	subject := revlog.Assertion{Scope: revlog.ScopeSubject, Tag: tagOf(3), When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Limit: revlog.Forever}
 	if w := write(t, st, revlog.Append{Assertions: []revlog.Assertion{session(2), subject}}); w.Head.N != 3 {
 		t.Errorf("after the move was canceled: %+v", w)
 	}

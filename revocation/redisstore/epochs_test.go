@@ -71,7 +71,7 @@ func TestGlobalEntriesArePruned(t *testing.T) {
 	s, st := volatile(t)
 	h := create(t, st, time.Minute)
 	key := func(n int) revlog.Assertion {
-		return revlog.Assertion{Scope: revlog.ScopeKey, Tag: tagOf(n), W: revlog.Forever, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever}
+		return revlog.Assertion{Scope: revlog.ScopeKey, Tag: tagOf(n), W: revlog.Forever, Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Limit: revlog.Forever}
 	}
 	write(t, st, revlog.Append{Assertions: []revlog.Assertion{key(1)}})
 	write(t, st, revlog.Append{Floor: h.MS + 3*time.Hour.Milliseconds(), Assertions: []revlog.Assertion{key(2)}})

@@ -56,21 +56,27 @@ func proof(e revlog.Entry) string {
 }
 
 func (f *forger) put(e revlog.Entry) {
-	tag := string(e.Tag[:])
+	tag, w, plus := string(e.Tag[:]), six(e.W), ""
+	if e.Does() != revlog.End {
+		plus = "+"
+	}
+	if e.Key().Bare() {
+		w = ""
+	}
 	switch e.Scope {
 	case revlog.ScopeSession:
-		f.s.Do("HSET", fmt.Sprintf("{wafer}:x:1:%d", e.Tag[0]>>4), tag, proof(e))
+		f.s.Do("HSET", fmt.Sprintf("{wafer}:x:1:%d", e.Tag[0]>>4), tag, plus+w+proof(e))
 	case revlog.ScopeSubject, revlog.ScopeGroup:
-		f.s.Do("SET", "{wafer}:"+string(rune(e.Scope))+":"+tag, six(e.W)+proof(e))
+		f.s.Do("SET", "{wafer}:"+string(rune(e.Scope))+":"+tag, plus+w+proof(e))
 	default:
-		f.s.Do("HSET", "{wafer}:globals", string(rune(e.Scope))+tag, six(e.W)+six(time.Now().Add(time.Hour).UnixMilli())+proof(e))
+		f.s.Do("HSET", "{wafer}:globals", string(rune(e.Scope))+tag, plus+w+six(time.Now().Add(time.Hour).UnixMilli())+proof(e))
 	}
 }
 
 func made(k revlog.Key) revlog.Entry {
 	far := time.Now().Add(1000 * time.Hour).UnixMilli()
 	e := revlog.Entry{
-		Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: k.Scope, Tag: k.Tag, W: far, Limit: far, MAC: [8]byte{1, 2, 3},
+		Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Scope: k.Scope, Tag: k.Tag, W: far, Limit: far, MAC: [8]byte{1, 2, 3},
 	}
 	if k.Scope == revlog.ScopeSession || k.Scope == revlog.ScopeKey {
 		e.W, e.Limit = revlog.Forever, revlog.Forever
@@ -165,7 +171,7 @@ func TestR32ForgeriesInTheExactSet(t *testing.T) {
 		}, replica.Undecided, "forged"},
 		{"a newer release revokes with another effect", func(f *forger) {
 			e := made(f.eve())
-			e.Effect, e.Params = 0x20, "mfa"
+			e.Effect, e.Params = 0x90, "mfa"
 			f.put(signed(e))
 		}, replica.Undecided, "unknown"},
 		{"a newer release writes for later readers", func(f *forger) {
@@ -326,7 +332,7 @@ func TestR32ALateNowIsMadeAgain(t *testing.T) {
 	if _, err := st.Write(t.Context(), revlog.Append{List: p.Head.ID, Floor: floor, Assertions: []revlog.Assertion{session(9)}}); err != nil {
 		t.Fatal(err)
 	}
-	a := revlog.Assertion{Scope: revlog.ScopeSubject, Tag: f.eve().Tag, When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: floor + within.Milliseconds() - 1}
+	a := revlog.Assertion{Scope: revlog.ScopeSubject, Tag: f.eve().Tag, When: revlog.AtNow, Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Limit: floor + within.Milliseconds() - 1}
 	_, err = st.Write(t.Context(), revlog.Append{List: p.Head.ID, Skew: within, Assertions: []revlog.Assertion{a}})
 	var late *revlog.LimitError
 	if !errors.As(err, &late) || late.LogTime < floor {
@@ -371,8 +377,8 @@ func TestR12AForgedEntryInTheLog(t *testing.T) {
 	for name, e := range map[string]revlog.Entry{
 		"made up":             made(revlog.Key{Scope: revlog.ScopeSession, Tag: tag}),
 		"malformed":           {},
-		"of a newer release":  signed(revlog.Entry{Version: 0x22, Effect: revlog.EndSessions, Scope: revlog.ScopeSession, Tag: tag}),
-		"with another effect": signed(revlog.Entry{Version: revlog.EntryVersion, Effect: 0x20, Scope: revlog.ScopeSession, Tag: tag}),
+		"of a newer release":  signed(revlog.Entry{Version: 0x22, Effect: revlog.End.Byte(), Scope: revlog.ScopeSession, Tag: tag}),
+		"with another effect": signed(revlog.Entry{Version: revlog.EntryVersion, Effect: 0x90, Scope: revlog.ScopeSession, Tag: tag}),
 	} {
 		before := f.l.Stats().Anomalies
 		body := "nothing that anybody knows"

@@ -61,8 +61,8 @@ var (
 	aLine   = string(append6(append6([]byte{0, 0, 0, 7}, 1_700_000_000_000), 1_700_000_000_001))
 	aRaise  = string(append6(append6(nil, 0), 9_000_000))
 	aHead   = []any{"1", strings.Repeat("g", 16), strings.Repeat("k", 16), "1700000000000", "3", "1700000000005", "chainsum", "0", aLine, aRaise, "0-0", "1", "2", "0"}
-	aSigned = revlog.Entry{Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: revlog.ScopeSession, Tag: revlog.Tag([]byte("a tag of a thing")), MAC: [8]byte([]byte("macmacma"))}
-	aGlobal = revlog.Entry{Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: revlog.ScopeEveryone, Params: "later", Limit: 1_700_000_000_009, MAC: [8]byte([]byte("MACMACMA"))}
+	aSigned = revlog.Entry{Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Scope: revlog.ScopeSession, Tag: revlog.Tag([]byte("a tag of a thing")), MAC: [8]byte([]byte("macmacma"))}
+	aGlobal = revlog.Entry{Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Scope: revlog.ScopeEveryone, Params: "later", Limit: 1_700_000_000_009, MAC: [8]byte([]byte("MACMACMA"))}
 	aEntry  = string(aSigned.AppendPacked(nil)) + "chainsum"
 	aMark   = string(append6(append6(aGlobal.AppendPacked(nil), 1_700_000_000_003), 1_700_009_000_000)) + "chainsum"
 	aHeld   = string(aGlobal.AppendPacked(append(append6(nil, 1_700_000_000_003), 1)))

@@ -76,13 +76,13 @@ func (d *decoder) entries(all []revlog.Entry, id string, v any) []revlog.Entry {
 }
 
 // parseEntry reads an entry of the log: the entry as revlog packs it, W (6 bytes) and until (6),
-// which an entry about a session does not have, and chain (8).
+// which an entry that ends one session does not have, and chain (8).
 func parseEntry(b []byte) (e revlog.Entry, rest []byte, ok bool) {
 	e, rest, ok = revlog.ParsePacked(b)
 	switch {
-	case ok && e.Scope == revlog.ScopeSession && len(rest) >= 8:
+	case ok && e.Key().Bare() && len(rest) >= 8:
 		e.W = revlog.Forever
-	case ok && e.Scope != revlog.ScopeSession && len(rest) >= 20:
+	case ok && !e.Key().Bare() && len(rest) >= 20:
 		e.W, e.Until = get6(rest), get6(rest[6:])
 		rest = rest[12:]
 	default:

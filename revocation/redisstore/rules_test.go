@@ -28,7 +28,7 @@ func create(t testing.TB, st *redisstore.Store, retain time.Duration) revlog.Hea
 }
 
 func session(n int) revlog.Assertion {
-	return revlog.Assertion{Scope: revlog.ScopeSession, Tag: tagOf(n), W: revlog.Forever, Version: revlog.EntryVersion, Effect: revlog.EndSessions}
+	return revlog.Assertion{Scope: revlog.ScopeSession, Tag: tagOf(n), W: revlog.Forever, Version: revlog.EntryVersion, Effect: revlog.End.Byte()}
 }
 
 // tagOf returns tags that are spread like real ones.

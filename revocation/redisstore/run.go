@@ -18,6 +18,9 @@ import (
 //go:embed lua/common.lua
 var commonLua string
 
+//go:embed lua/value.lua
+var valueLua string
+
 //go:embed lua/globals.lua
 var globalsLua string
 
@@ -83,19 +86,19 @@ type scripts struct {
 func newScripts() (s scripts) {
 	// Redis names scripts by SHA-1. No security depends on it, so a FIPS-only process may compute
 	// it.
-	planning := commonLua + globalsLua + exactLua + planLua + assertLua
+	planning := commonLua + valueLua + globalsLua + exactLua + planLua + assertLua
 	fips140.WithoutEnforcement(func() {
 		s = scripts{
-			create:  redis.NewScript(commonLua + globalsLua + initLua),
-			read:    redis.NewScript(commonLua + globalsLua + readLua),
-			confirm: redis.NewScript(commonLua + exactLua + confirmLua),
+			create:  redis.NewScript(commonLua + valueLua + globalsLua + initLua),
+			read:    redis.NewScript(commonLua + valueLua + globalsLua + readLua),
+			confirm: redis.NewScript(commonLua + valueLua + exactLua + confirmLua),
 			append:  redis.NewScript(planning + requestLua + appendLua),
 			succeed: redis.NewScript(planning + requestLua + succeedLua),
 			repair:  redis.NewScript(planning + repairLua),
 			bulk:    redis.NewScript(planning + bulkLua),
 			probe:   redis.NewScript(probeLua),
 
-			reset:    redis.NewScript(commonLua + globalsLua + resetLua),
+			reset:    redis.NewScript(commonLua + valueLua + globalsLua + resetLua),
 			roll:     redis.NewScript(commonLua + rollLua),
 			turn:     redis.NewScript(turnLua),
 			register: redis.NewScript(registerLua),

@@ -41,12 +41,12 @@ func appendAssertions(b []byte, all []revlog.Assertion) []byte {
 	return b
 }
 
-// appendQuestion appends session (16 bytes), subject (16), epoch (6), checked (6), skew (4), the
-// numbers of groups (1) and keys (1), and their tags.
+// appendQuestion appends session (16 bytes), subject (16), epoch (6), logged in (6), loaded (6),
+// checked (6), skew (4), the numbers of groups (1) and keys (1), and their tags.
 func appendQuestion(b []byte, q revlog.Question) []byte {
 	b = append(b, q.Session[:]...)
 	b = append(b, q.Subject[:]...)
-	b = append6(append6(b, q.Epoch), q.Checked)
+	b = append6(append6(append6(append6(b, q.Epoch), q.LoggedIn), q.Loaded), q.Checked)
 	b = binary.BigEndian.AppendUint32(b, uint32(q.Skew.Milliseconds()))
 	groups, keys := q.Groups[:min(len(q.Groups), 255)], q.Keys[:min(len(q.Keys), 255)]
 	b = append(b, byte(len(groups)), byte(len(keys)))
@@ -248,18 +248,18 @@ func (d *decoder) position(id string) (p revlog.Position) {
 	return revlog.Position{MS: d.int(ms), N: d.int(n)}
 }
 
-// fillUntil sets Until of entries about sessions. The log leaves it out, because it follows from
+// fillUntil sets Until of entries that end one session. The log leaves it out, because it follows from
 // the retention at the time of the entry.
 func fillUntil(all []revlog.Entry, h revlog.Head) {
 	for i := range all {
-		if e := &all[i]; e.Scope == revlog.ScopeSession {
+		if e := &all[i]; e.Key().Bare() {
 			e.Until = e.Position.MS + h.RetainAt(e.Position.MS).Milliseconds()
 		}
 	}
 }
 
-// globals reads the hash of global entries. A field is scope (1 byte) and tag (16), its value is W
-// (6), until (6) and the proof. The field v keeps the key from disappearing when no entry is left.
+// globals reads the hash of global entries. A field is scope (1 byte) and tag (16). See value.lua for
+// its value. The field v keeps the key from disappearing when no entry is left.
 func (d *decoder) globals(v any) []revlog.Entry {
 	r := d.list(v, 0)
 	out := []revlog.Entry{}
@@ -268,17 +268,32 @@ func (d *decoder) globals(v any) []revlog.Entry {
 		if name == "v" {
 			continue
 		}
-		if len(name) != 17 || len(value) < 14 {
-			d.fail("a global entry has %d and %d bytes", len(name), len(value))
-			return nil
+		for more := true; more; {
+			var e revlog.Entry
+			if e, value, more = globalEntry(name, value); e.Version == 0 {
+				d.fail("a global entry is malformed")
+				return nil
+			}
+			out = append(out, e)
 		}
-		e, rest, ok := revlog.ParsePacked(slices.Concat(value[12:14], []byte(name), value[14:]))
-		if !ok || len(rest) > 0 {
-			d.fail("a global entry has %d and %d bytes", len(name), len(value))
-			return nil
-		}
-		e.W, e.Until = get6(value), get6(value[6:])
-		out = append(out, e)
 	}
 	return out
+}
+
+// globalEntry reads the first entry of the value of the global entry name: W (6 bytes), until (6) and
+// the proof. It returns an entry without a version if there is none. More entries may follow, each
+// after a plus.
+func globalEntry(name string, b []byte) (e revlog.Entry, rest []byte, more bool) {
+	if len(b) > 0 && b[0] == '+' {
+		b = b[1:]
+	}
+	if len(name) != 17 || len(b) < 14 {
+		return e, nil, false
+	}
+	e, rest, ok := revlog.ParsePacked(slices.Concat(b[12:14], []byte(name), b[14:]))
+	if !ok || len(rest) > 0 && rest[0] != '+' {
+		return revlog.Entry{}, nil, false
+	}
+	e.W, e.Until = get6(b), get6(b[6:])
+	return e, rest, len(rest) > 0
 }

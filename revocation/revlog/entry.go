@@ -7,9 +7,6 @@ const (
 	// bits are the version, 1. The lower four bits are the lowest version of a reader that
 	// understands the entry.
 	EntryVersion byte = 0x11
-	// EndSessions is the second byte of these entries. The upper four bits are the effect, 1,
-	// which ends sessions. The lower four bits are the origin, 0, which is this deployment.
-	EndSessions byte = 0x10
 	// MaxParams is the highest number of bytes of an entry's parameters.
 	MaxParams = 64
 	// CanaryParams are the parameters of a canary, see [Entry.Canary].
@@ -22,20 +19,23 @@ const (
 type Entry struct {
 	Position Position // in the log
 	Version  byte     // see [EntryVersion]
-	Effect   byte     // see [EndSessions]
+	Effect   byte     // see [Effect.Byte]
 	Scope    Scope
 	Quiet    bool // in the exact set: the log has no such entry
 	Tag      Tag
 	Params   string // used by later versions; readers that do not understand them pass them on
-	Limit    int64  // the highest W that the writer allows; Forever for a session
+	Limit    int64  // the highest W that the writer allows; Forever for a session that ends
 	MAC      [8]byte
-	W        int64   // the watermark: sessions that began at or before it are revoked; Forever for a session
+	W        int64   // the watermark: it is about sessions that began at or before it; Forever for a session that ends
 	Until    int64   // the store may forget the entry after this log time, ms
 	Chain    [8]byte // in the log: hash of this entry and all before it
 }
 
-// Key returns the scope and tag of e.
-func (e Entry) Key() Key { return Key{e.Scope, e.Tag} }
+// Key returns the scope, tag and effect of e.
+func (e Entry) Key() Key { return Key{e.Scope, e.Tag, e.Does()} }
+
+// Does returns the effect of e.
+func (e Entry) Does() Effect { return Effect(e.Effect>>4) - 1 }
 
 // Canary reports whether e only measures how long a revocation takes. It revokes a subject that
 // nobody has, and is otherwise like every other entry.
@@ -43,19 +43,20 @@ func (e Entry) Canary() bool { return e.Scope == ScopeSubject && e.Params == Can
 
 // Understood reports whether this release knows what e means.
 func (e Entry) Understood() bool {
-	lowest := e.Version & 15
-	return lowest > 0 && lowest <= reader && lowest <= e.Version>>4 && e.Effect == EndSessions && e.Scope.Known()
+	lowest, does := e.Version&15, e.Does()
+	return lowest > 0 && lowest <= reader && lowest <= e.Version>>4 &&
+		e.Effect == does.Byte() && does.suits(e.Scope) && (does != EndSlowly || e.Over() > 0)
 }
 
 // AppendSigned appends the bytes that the MAC of e covers: version (1 byte), effect (1), scope (1),
-// tag (16), length of the parameters (1), the parameters, and the limit (6), which an entry about a
-// session does not have.
+// tag (16), length of the parameters (1), the parameters, and the limit (6), which an entry that ends
+// one session does not have.
 func (e Entry) AppendSigned(b []byte) []byte {
 	b = append(b, e.Version, e.Effect, byte(e.Scope))
 	b = append(b, e.Tag[:]...)
 	b = append(b, byte(len(e.Params)))
 	b = append(b, e.Params...)
-	if e.Scope == ScopeSession {
+	if e.Key().Bare() {
 		return b
 	}
 	var limit [8]byte
@@ -76,7 +77,7 @@ func ParsePacked(b []byte) (e Entry, rest []byte, ok bool) {
 	e.Version, e.Effect, e.Scope = b[0], b[1], Scope(b[2])
 	copy(e.Tag[:], b[3:])
 	params, limit := int(b[19]), 6
-	if e.Scope == ScopeSession {
+	if e.Key().Bare() {
 		e.Limit, limit = Forever, 0
 	}
 	rest = b[20:]

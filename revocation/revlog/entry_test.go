@@ -10,8 +10,8 @@ import (
 // ParsePacked and AppendPacked are inverse, byte for byte, for entries of every version.
 func FuzzParsePacked(f *testing.F) {
 	for _, e := range []revlog.Entry{
-		{Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: revlog.ScopeSession, Tag: revlog.Tag{1}, MAC: [8]byte{2}},
-		{Version: revlog.EntryVersion, Effect: revlog.EndSessions, Scope: revlog.ScopeGroup, Tag: revlog.Tag{1}, Limit: 1 << 40, MAC: [8]byte{2}},
+		{Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Scope: revlog.ScopeSession, Tag: revlog.Tag{1}, MAC: [8]byte{2}},
+		{Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Scope: revlog.ScopeGroup, Tag: revlog.Tag{1}, Limit: 1 << 40, MAC: [8]byte{2}},
 		{Version: 0x95, Effect: 0x27, Scope: 'z', Params: "region: eu", Limit: revlog.Forever, MAC: [8]byte{0xff}},
 	} {
 		b := e.AppendPacked(nil)
@@ -35,7 +35,7 @@ func FuzzParsePacked(f *testing.F) {
 		if len(e.Params) > revlog.MaxParams || e.Limit < 0 || e.Limit > revlog.Forever {
 			t.Errorf("out of bounds: %+v", e)
 		}
-		if e.Understood() && (e.Version&15 != 1 || e.Version < 0x11 || e.Effect != revlog.EndSessions) {
+		if e.Understood() && (e.Version&15 != 1 || e.Version < 0x11 || e.Effect != revlog.End.Byte()) {
 			t.Errorf("%+v is understood", e)
 		}
 	})
@@ -50,15 +50,15 @@ func TestR12WhatIsUnderstood(t *testing.T) {
 		scope           revlog.Scope
 		want            bool
 	}{
-		{"today's", revlog.EntryVersion, revlog.EndSessions, revlog.ScopeSubject, true},
-		{"a later version that this release understands", 0x21, revlog.EndSessions, revlog.ScopeSubject, true},
-		{"a later version that needs a later reader", 0x22, revlog.EndSessions, revlog.ScopeSubject, false},
-		{"a version before its lowest reader", 0x01, revlog.EndSessions, revlog.ScopeSubject, false},
-		{"no lowest reader", 0x10, revlog.EndSessions, revlog.ScopeSubject, false},
-		{"another effect", revlog.EntryVersion, 0x20, revlog.ScopeSubject, false},
+		{"today's", revlog.EntryVersion, revlog.End.Byte(), revlog.ScopeSubject, true},
+		{"a later version that this release understands", 0x21, revlog.End.Byte(), revlog.ScopeSubject, true},
+		{"a later version that needs a later reader", 0x22, revlog.End.Byte(), revlog.ScopeSubject, false},
+		{"a version before its lowest reader", 0x01, revlog.End.Byte(), revlog.ScopeSubject, false},
+		{"no lowest reader", 0x10, revlog.End.Byte(), revlog.ScopeSubject, false},
+		{"another effect", revlog.EntryVersion, 0x90, revlog.ScopeSubject, false},
 		{"another origin", revlog.EntryVersion, 0x11, revlog.ScopeSubject, false},
 		{"no effect", revlog.EntryVersion, 0, revlog.ScopeSubject, false},
-		{"another scope", revlog.EntryVersion, revlog.EndSessions, 'z', false},
+		{"another scope", revlog.EntryVersion, revlog.End.Byte(), 'z', false},
 	} {
 		if got := (revlog.Entry{Version: tt.version, Effect: tt.effect, Scope: tt.scope}).Understood(); got != tt.want {
 			t.Errorf("%s: %t", tt.name, got)

@@ -204,16 +204,19 @@ func (m *Memory) Confirm(ctx context.Context, q Question) (Answer, error) {
 	return a, nil
 }
 
-func (m *Memory) lookup(s Scope, t Tag) (exactValue, bool) {
-	v, ok := m.exact[Key{s, t}]
+func (m *Memory) lookup(k Key) (exactValue, bool) {
+	v, ok := m.exact[k]
 	return v, ok
 }
 
-func answer(h Head, q Question, lookup func(Scope, Tag) (exactValue, bool)) Answer {
+// answer finds entries of every effect, also of one that this release does not know.
+func answer(h Head, q Question, lookup func(Key) (exactValue, bool)) Answer {
 	a := Answer{Head: h, Now: h.MS}
 	for _, k := range q.names() {
-		if v, ok := lookup(k.Scope, k.Tag); ok {
-			a.Found = append(a.Found, v.entry(k))
+		for k.Effect = 0; k.Effect < effects; k.Effect++ {
+			if v, ok := lookup(k); ok {
+				a.Found = append(a.Found, v.entry(k))
+			}
 		}
 	}
 	return a

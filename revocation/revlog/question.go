@@ -13,30 +13,38 @@ type Question struct {
 	Groups  []Tag // at most 8
 	Keys    []Tag // at most 2
 	Epoch   int64
-	Checked int64
-	Skew    time.Duration // what AtNow adds, and the tolerance for Epoch and Checked
+	// LoggedIn and Loaded are when the user logged in and when the data of the session was loaded:
+	// entries up to before them ask nothing of the session any more. Zero: every entry asks. They
+	// are Forever for a session that ends with its user's login.
+	LoggedIn int64
+	Loaded   int64
+	Checked  int64
+	Skew     time.Duration // what AtNow adds, and the tolerance for Epoch and Checked
 }
 
 // names returns the keys that q asks about. The first one that is revoked is the reason to refuse.
 func (q Question) names() (all []Key) {
 	if q.Session != (Tag{}) {
-		all = append(all, Key{ScopeSession, q.Session})
+		all = append(all, Key{Scope: ScopeSession, Tag: q.Session})
 	}
 	all = append(all, Key{Scope: ScopeEveryone})
 	if q.Subject != (Tag{}) {
-		all = append(all, Key{ScopeSubject, q.Subject})
+		all = append(all, Key{Scope: ScopeSubject, Tag: q.Subject})
 	}
 	for _, t := range q.Groups {
-		all = append(all, Key{ScopeGroup, t})
+		all = append(all, Key{Scope: ScopeGroup, Tag: t})
 	}
 	for _, t := range q.Keys {
-		all = append(all, Key{ScopeKey, t})
+		all = append(all, Key{Scope: ScopeKey, Tag: t})
 	}
 	return all
 }
 
-// Names reports whether q asks about k.
-func (q Question) Names(k Key) bool { return slices.Contains(q.names(), k) }
+// Names reports whether q asks about k, whatever its effect.
+func (q Question) Names(k Key) bool {
+	k.Effect = 0
+	return slices.Contains(q.names(), k)
+}
 
 // An Answer holds the revocations in force among those that a Question names.
 type Answer struct {
@@ -49,7 +57,7 @@ type Answer struct {
 // W returns the W in force for k, or 0 if k is not revoked.
 func (a Answer) W(k Key) (w int64) {
 	for _, e := range a.Found {
-		if e.Scope == k.Scope && e.Tag == k.Tag {
+		if e.Key() == k {
 			w = max(w, e.W)
 		}
 	}
@@ -60,6 +68,17 @@ func (a Answer) W(k Key) (w int64) {
 func (a Answer) Highest() (w int64) {
 	for _, e := range a.Found {
 		if e.Scope == ScopeSubject || e.Scope == ScopeGroup || e.Scope == ScopeEveryone {
+			w = max(w, e.W)
+		}
+	}
+	return w
+}
+
+// Ended returns the highest W in force of entries about subject, groups and everyone that end sessions
+// or require a login.
+func (a Answer) Ended() (w int64) {
+	for _, e := range a.Found {
+		if e.Does() != Reload && (e.Scope == ScopeSubject || e.Scope == ScopeGroup || e.Scope == ScopeEveryone) {
 			w = max(w, e.W)
 		}
 	}
@@ -79,12 +98,44 @@ func (a Answer) Closes(q Question, now int64) bool {
 	return a.Highest() == a.Head.MS+q.Skew.Milliseconds()
 }
 
+// applies reports whether e is about the session of q.
+func (q Question) applies(e Entry) bool {
+	k := e.Key()
+	after := q.LoggedIn
+	switch {
+	case e.W == 0 || !q.Names(k):
+		return false
+	case k.Always():
+		return true
+	case k.Effect == End:
+		after = q.Epoch
+	case k.Effect == Reload:
+		after = q.Loaded
+	}
+	return e.W >= after
+}
+
+// Asks returns what the entries in a ask of the session of q.
+func (a Answer) Asks(q Question) (asks Asks) {
+	for _, e := range a.Found {
+		if q.applies(e) {
+			asks |= e.Does().Asks()
+		}
+	}
+	return asks
+}
+
 // Judge decides q from a, and says by which scope a session is revoked. Scopes combine by OR: a
 // revocation of one scope never hides one of another.
 func (a Answer) Judge(q Question) (Finding, Scope) {
-	for _, k := range q.names() {
-		if w := a.W(k); w > 0 && (w >= q.Epoch || k.Scope == ScopeSession || k.Scope == ScopeKey) {
-			return FoundRevoked, k.Scope
+	asked := false
+	for _, e := range a.Found {
+		switch {
+		case !q.applies(e):
+		case e.Does() == End, e.Does() == EndSlowly && a.Now >= e.Out(q.Session):
+			return FoundRevoked, e.Scope
+		default:
+			asked = true
 		}
 	}
 	skew := q.Skew.Milliseconds()
@@ -93,6 +144,8 @@ func (a Answer) Judge(q Question) (Finding, Scope) {
 		return FoundAhead, 0
 	case q.Checked < a.Head.Born || q.Checked > a.Head.MS+skew:
 		return FoundUnknown, 0
+	case asked:
+		return FoundAsks, 0
 	}
 	return FoundNothing, 0
 }
@@ -101,8 +154,9 @@ func (a Answer) Judge(q Question) (Finding, Scope) {
 type Finding uint8
 
 const (
-	FoundNothing Finding = iota // not revoked
+	FoundNothing Finding = iota // not revoked, and nothing is asked of it
 	FoundRevoked
 	FoundUnknown // the list may lack something for a session last checked at that time
 	FoundAhead   // the session claims to have begun after now
+	FoundAsks    // not revoked, but there are entries that ask something of it, see [Answer.Asks]
 )

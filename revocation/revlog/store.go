@@ -46,7 +46,7 @@ type ListID [16]byte
 // Layout is the version of the head that this package writes.
 const Layout = 1
 
-// Forever is the W of a revoked session or key: sessions are revoked whenever they began.
+// Forever is the W of a session or key that ends: sessions are revoked whenever they began.
 const Forever int64 = 1<<48 - 1
 
 // A Position is a place in the log: log time in ms, and the number of the entry. Numbers count from

@@ -24,7 +24,7 @@ type Assertion struct {
 	Params  string
 	Limit   int64
 	MAC     [8]byte
-	// Over is the MAC of an entry in the exact set, with the same scope and tag, whose proof is
+	// Over is the MAC of an entry in the exact set, with the same scope, tag and effect, whose proof is
 	// wrong. The store replaces that entry, whatever its W. Empty: it replaces none this way.
 	Over string
 }
@@ -35,7 +35,7 @@ func (a Assertion) Entry() Entry {
 		Version: a.Version, Effect: a.Effect, Scope: a.Scope, Tag: a.Tag, Params: a.Params,
 		Limit: a.Limit, MAC: a.MAC, W: a.W, Until: a.Until,
 	}
-	if a.Scope == ScopeSession {
+	if e.Key().Bare() {
 		e.Limit, e.W = Forever, Forever
 	}
 	return e

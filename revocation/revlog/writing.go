@@ -10,18 +10,18 @@ type writing struct {
 	head    Head
 	quiet   bool
 	skew    int64
-	before  func(Scope, Tag) (exactValue, bool)
+	before  func(Key) (exactValue, bool)
 	exact   map[Key]exactValue
 	entries []Entry
 	results []Result
 	changed bool
 }
 
-func (w *writing) lookup(s Scope, t Tag) (exactValue, bool) {
-	if v, ok := w.exact[Key{s, t}]; ok {
+func (w *writing) lookup(k Key) (exactValue, bool) {
+	if v, ok := w.exact[k]; ok {
 		return v, true
 	}
-	return w.before(s, t)
+	return w.before(k)
 }
 
 func (w *writing) all(assertions []Assertion) error {
@@ -66,34 +66,36 @@ func (h *Head) lacks(r Repair) bool {
 
 func (w *writing) assert(a Assertion) error {
 	ms := w.head.MS
-	if a.Scope == ScopeEveryone && !w.quiet {
-		ms++ // R3: an anonymous session begins without a question to the store
-	}
 	e := a.Entry()
+	k := e.Key()
+	if k.alone() && !w.quiet {
+		ms++ // R3
+	}
 	e.Quiet = w.quiet
 	switch {
-	case a.Scope == ScopeKey:
+	case k.Always():
 		e.W = Forever
-	case a.When == AtNow && a.Scope != ScopeSession:
+	case a.When == AtNow:
 		e.W = ms + w.skew
 	}
 	if e.W > e.Limit {
 		return &LimitError{w.head.MS} // R32
 	}
-	old, found := w.lookup(a.Scope, a.Tag)
+	old, found := w.lookup(k)
 	if found && string(old.mac[:]) == a.Over {
 		old, found = exactValue{}, false
 	}
 	e.Until = max(ms+w.head.Retain().Milliseconds(), a.Until, old.until) // R4: never from W
 	// What only a quiet write stored is new to the readers of the log.
 	news := old.quiet && !w.quiet
-	if found && e.W <= old.w && !news {
+	slow := found && w.underWay(k, old)
+	if found && (e.W <= old.w || slow) && !news {
 		w.stays(a, old)
 		return nil
 	}
 	r := Result{Position: w.head.Position(), Changed: true}
-	if found && old.w > e.W {
-		r.Held = old.entry(e.Key())
+	if found && (old.w > e.W || slow) {
+		r.Held = old.entry(k)
 		r.Held.Until = e.Until
 		r.Held.Quiet = w.quiet
 		e = r.Held
@@ -103,15 +105,25 @@ func (w *writing) assert(a Assertion) error {
 		r.Position = e.Position
 	}
 	r.W = e.W
-	w.exact[e.Key()] = exactOf(e)
+	w.exact[k] = exactOf(e)
 	w.results = append(w.results, r)
 	w.changed = true
 	return nil
 }
 
+// underWay reports whether k ends sessions slowly, as old says, and nothing has ended all of them
+// yet. Another entry in place of old would slow it down (R37).
+func (w *writing) underWay(k Key, old exactValue) bool {
+	if k.Effect != EndSlowly {
+		return false
+	}
+	ended, _ := w.lookup(Key{Scope: k.Scope, Tag: k.Tag})
+	return ended.w < old.w
+}
+
 // stays answers an assertion that the exact set already covers (R6).
 func (w *writing) stays(a Assertion, old exactValue) {
-	k := Key{a.Scope, a.Tag}
+	k := a.Entry().Key()
 	w.results = append(w.results, Result{Position: w.head.Position(), W: old.w, Held: old.entry(k)})
 	if a.Until > old.until { // the caller asks to keep it for longer
 		old.until = a.Until
@@ -125,7 +137,7 @@ func (w *writing) log(ms int64, e Entry) Entry {
 	e.Position = Position{ms, w.head.N + 1}
 	e.Chain = chainAfter(w.head.Chain, e)
 	w.head.MS, w.head.N, w.head.Chain = ms, e.Position.N, e.Chain
-	if e.Scope == ScopeEveryone {
+	if e.Key().alone() {
 		w.head.MS++
 	}
 	w.entries = append(w.entries, e)

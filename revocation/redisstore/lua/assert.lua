@@ -11,7 +11,8 @@ local function unpacked(s)
     a.when, a.w, a.till, a.over, entry, at = struct.unpack('>BI6I6Bc0Bc0', s, at)
     a.scope, a.tag = string.sub(entry, 3, 3), string.sub(entry, 4, 19)
     a.proof = string.sub(entry, 1, 2) .. string.sub(entry, 20)
-    if a.scope ~= 's' then a.limit = struct.unpack('>I6', entry, #entry - 13) end
+    a.effect = effectOf(a.proof, 1)
+    if not bare(a.scope, a.effect) then a.limit = struct.unpack('>I6', entry, #entry - 13) end
     all[#all + 1] = a
   end
   return all
@@ -34,7 +35,7 @@ local function append(p, a, at, v, till)
   local h = p.h
   h.n = h.n + 1
   local body = string.sub(v.proof, 1, 2) .. a.scope .. a.tag .. string.sub(v.proof, 3)
-  if a.scope ~= 's' then body = body .. struct.pack('>I6I6', v.w, till) end
+  if not bare(a.scope, a.effect) then body = body .. struct.pack('>I6I6', v.w, till) end
   local id = dec(at) .. '-' .. dec(h.n)
   local sum = redis.sha1hex(h.c .. id .. body)
   h.c = struct.pack('>I4I4', tonumber(string.sub(sum, 1, 8), 16), tonumber(string.sub(sum, 9, 16), 16))
@@ -74,84 +75,108 @@ local function prolong(p, s, till)
   p.expiry[s.key] = math.max(p.expiry[s.key] or 0, till)
 end
 
--- session plans the revocation of a session. If only a quiet write has revoked it (a q follows the
--- proof), the revocation is new to readers of the log. An entry with a wrong proof is replaced.
+-- reach returns the W of a, and its log time. An entry about everyone, and one that asks something
+-- of one session, has a ms of log time to itself (R3, R36).
+local function reach(p, a)
+  local at, w, alone = p.h.ms, a.w, not p.quiet and (a.scope == 'e' or a.scope == 's' and a.effect ~= END)
+  if alone then at = at + 1 end
+  if a.effect == END and (a.scope == 's' or a.scope == 'k') then w = FOREVER elseif a.when == 1 then w = at + p.skew end
+  if a.limit and w > a.limit then late(p) end
+  return w, at, alone
+end
+
+-- joined works out what a makes of the entries of its scope and tag. If it changes nothing, v is
+-- nil. stays is the entry that was there and stays in force.
+local function joined(p, a, all, w, till)
+  local old = all[a.effect]
+  if old and old.mac == a.over then old = nil end -- an entry with a wrong proof is replaced
+  -- Sessions that end one after another must not end later because of a second such entry (R37).
+  local keeps = old and (w <= old.w or a.effect == SLOWLY and (not all[END] or all[END].w < old.w))
+  if keeps and not (old.quiet and not p.quiet) then return nil, old end -- what a quiet write stored is new to readers of the log
+  local v = {w = w, till = till, quiet = p.quiet, proof = a.proof, effect = a.effect}
+  if keeps and old.w ~= w then v.w, v.proof = old.w, old.proof else old = nil end
+  v.mac = string.sub(v.proof, -8)
+  return v, old
+end
+
+-- session plans an entry about a session.
 local function session(p, a)
-  local s = held('s', a.tag, p.e)
-  local till = math.max(p.h.ms + p.keep, a.till)
-  local news = s and (s.quiet and not p.quiet or s.mac == a.over)
-  if s and not news then
-    prolong(p, s, a.till) -- if the caller asks to keep it for longer
-    return false, FOREVER, nil, s
+  local all = held('s', a.tag, p.e)
+  local w, at, alone = reach(p, a)
+  local till = math.max(at + p.keep, a.till)
+  local v, stays = joined(p, a, all, w, till)
+  if not v then
+    prolong(p, all, a.till) -- if the caller asks to keep it for longer
+    return false, stays.w, nil, stays
   end
-  append(p, a, p.h.ms, a, till)
-  if news then
-    prolong(p, s, till)
+  append(p, a, at, v, till)
+  if alone then p.h.ms = at + 1 end
+  if all.key then
+    prolong(p, all, till)
   else
     local epoch = openEpoch(p)
-    s = {key = bucket(epoch, a.tag), epoch = epoch, w = FOREVER}
-    if looked('HEXISTS', s.key, a.tag) == nil then broken(s.key) end -- in a slot that moves, this fails before any write
+    all.key, all.epoch = bucket(epoch, a.tag), epoch
+    if looked('HEXISTS', all.key, a.tag) == nil then broken(all.key) end -- in a slot that moves, this fails before any write
     epoch.count, p.used = epoch.count + 1, true
     epoch.till = math.max(epoch.till, till)
-    p.expiry[s.key] = math.max(p.expiry[s.key] or 0, till)
-    seen['s' .. a.tag] = s
+    p.expiry[all.key] = math.max(p.expiry[all.key] or 0, till)
   end
-  s.quiet, s.proof, s.mac = p.quiet, a.proof, string.sub(a.proof, -8)
-  later(p, 'HSET', s.key, a.tag, a.proof .. (p.quiet and 'q' or ''))
-  return true, FOREVER
+  all[a.effect] = v
+  later(p, 'HSET', all.key, a.tag, value('s', all))
+  return true, v.w, alone and at, stays
 end
 
 local function isGlobal(a) return a.scope == 'e' or a.scope == 'k' end
 
-local function keepGlobal(p, a, v)
+local function keepGlobal(p, a, kept)
   local all, wrong = globals()
   if wrong then broken(KEYS[3], wrong) end
   for i = 1, #all, 2 do
     local name = all[i]
     if name ~= 'v' and not seen[name] then -- entries of this write stay
-      local _, till = struct.unpack('>I6I6', all[i + 1])
+      local till = 0
+      for _, r in pairs(records(string.sub(name, 1, 1), all[i + 1])) do till = math.max(till, r.till) end
       if till + LATE < p.h.ms then later(p, 'HDEL', KEYS[3], name) end
     end
   end
-  later(p, 'HSET', KEYS[3], a.scope .. a.tag, struct.pack('>I6I6', v.w, v.till) .. v.proof)
+  later(p, 'HSET', KEYS[3], a.scope .. a.tag, value(a.scope, kept))
 end
 
-local function keepWatermark(p, a, v)
-  later(p, 'SET', base .. a.scope .. ':' .. a.tag, struct.pack('>I6', v.w) .. v.proof .. (v.quiet and 'q' or ''), 'PXAT', dec(v.till + LATE))
+local function keepWatermark(p, a, all)
+  later(p, 'SET', base .. a.scope .. ':' .. a.tag, value(a.scope, all), 'PXAT', dec(all.till + LATE))
 end
 
 -- keptUntil returns until when v is kept. For a subject or group, that is in the expiry of its key.
-local function keptUntil(a, v)
-  if not v.till then v.till = redis.call('PEXPIRETIME', base .. a.scope .. ':' .. a.tag) - LATE end
-  return v.till
+local function keptUntil(a, all, v)
+  if isGlobal(a) then return v and v.till or 0 end
+  if not next(all) then return 0 end
+  all.till = all.till or redis.call('PEXPIRETIME', base .. a.scope .. ':' .. a.tag) - LATE
+  return all.till
 end
 
+-- watermark plans an entry about anything else.
 local function watermark(p, a)
-  local at, w = p.h.ms, a.w
-  local alone = a.scope == 'e' and not p.quiet -- R3: an anonymous session begins without a question to the store
-  if alone then at = at + 1 end
-  if a.scope == 'k' then w = FOREVER elseif a.when == 1 then w = at + p.skew end
-  if w > a.limit then late(p) end
+  local all = held(a.scope, a.tag)
+  local w, at, alone = reach(p, a)
   local till = math.max(at + p.keep, a.till)
-  local old = held(a.scope, a.tag)
-  if old and old.mac == a.over then old = nil end
-  local changed = not old or w > old.w or old.quiet and not p.quiet
-  local v, stays
+  local v, stays = joined(p, a, all, w, till)
+  local changed = v ~= nil
   if changed then
-    v = {w = w, till = till, quiet = p.quiet, proof = a.proof}
-    if old then v.till = math.max(till, keptUntil(a, old)) end
-    if old and old.w > w then v.w, v.proof, stays = old.w, old.proof, old end
+    v.till = math.max(till, keptUntil(a, all, all[a.effect]))
     append(p, a, at, v, v.till)
     if alone then p.h.ms = at + 1 end
-  elseif a.till > keptUntil(a, old) then
-    v = {w = old.w, till = a.till, quiet = old.quiet, proof = old.proof} -- the caller asks to keep it for longer
-    stays = old
+  elseif a.till > keptUntil(a, all, stays) then
+    v = {w = stays.w, till = a.till, quiet = stays.quiet, proof = stays.proof, mac = stays.mac, effect = a.effect} -- the caller asks to keep it for longer
   else
-    return false, old.w, nil, old
+    return false, stays.w, nil, stays
   end
-  v.mac = string.sub(v.proof, -8)
-  seen[a.scope .. a.tag] = v
-  if isGlobal(a) then keepGlobal(p, a, v) else keepWatermark(p, a, v) end
+  all[a.effect] = v
+  if isGlobal(a) then
+    keepGlobal(p, a, all)
+  else
+    all.till = v.till
+    keepWatermark(p, a, all)
+  end
   return changed, v.w, changed and not p.quiet and at or p.h.ms, stays
 end
 

@@ -147,12 +147,20 @@ local function writable()
   return not (type(p) == 'table' and p.err), p
 end
 
+local END, SLOWLY, LOGIN, RELOAD = 1, 2, 3, 4 -- effects, as they are written
+
+-- effectOf returns the effect of the proof that begins at at.
+local function effectOf(v, at) return math.floor(string.byte(v, at + 1) / 16) end
+
+-- bare reports whether an entry has no limit and no W: it ends one session.
+local function bare(scope, effect) return scope == 's' and effect == END end
+
 -- A proof is what the writer signed, without scope and tag, and the MAC: version (1 byte), effect
--- (1), length of the parameters (1), parameters, limit (6, not for a session), MAC (8). proofEnd
+-- (1), length of the parameters (1), parameters, limit (6, not if it is bare), MAC (8). proofEnd
 -- returns where the proof that begins at at ends, or nil if no proof begins there.
-local function proofEnd(v, at, limit)
+local function proofEnd(v, at, scope)
   if #v < at + 2 then return nil end
-  local params = string.byte(v, at + 2)
+  local params, limit = string.byte(v, at + 2), bare(scope, effectOf(v, at)) and 0 or 6
   local till = at + 2 + params + limit + 8
   return params <= 64 and till <= #v and till or nil
 end

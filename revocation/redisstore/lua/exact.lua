@@ -31,14 +31,7 @@ local function epochs(h)
   return e
 end
 
-local seen = {} -- from scope and tag to the entry held, or false
-
--- proven reads a value: the proof from at on, and a q after it if the log has no such entry.
-local function proven(key, v, at, limit)
-  local till = proofEnd(v, at, limit)
-  if not till or #v > till and string.sub(v, till + 1) ~= 'q' then broken(key) end
-  return {proof = string.sub(v, at, till), mac = string.sub(v, till - 7, till), quiet = #v > till}
-end
+local seen = {} -- from scope and tag to the entries held, by effect
 
 -- packed returns an entry as the client reads it: W (6 bytes), a byte that is 1 if the log has no
 -- such entry, and the entry as its writer packed it.
@@ -46,68 +39,56 @@ local function packed(scope, tag, s)
   return struct.pack('>I6B', s.w, s.quiet and 1 or 0) .. string.sub(s.proof, 1, 2) .. scope .. tag .. string.sub(s.proof, 3)
 end
 
+-- stored returns the entries in v, the value of key, by effect.
+local function stored(key, scope, v, what)
+  local all = v and records(scope, v)
+  if v == nil or v and not all then broken(key, what) end
+  return all
+end
+
 local function inBucket(epoch, tag)
   local key = bucket(epoch, tag)
-  local v = looked('HGET', key, tag)
-  if v == nil then broken(key) end
-  if not v then return end
-  local s = proven(key, v, 1, 0)
-  s.key, s.epoch, s.w = key, epoch, FOREVER
-  return s
+  local all = stored(key, 's', looked('HGET', key, tag))
+  if all then all.key, all.epoch = key, epoch end
+  return all
 end
 
 local function readSession(e, tag)
-  local s = e.open and inBucket(e.open, tag)
+  local all = e.open and inBucket(e.open, tag)
   for i = #e.closed, 1, -1 do
-    s = s or inBucket(e.closed[i], tag)
+    all = all or inBucket(e.closed[i], tag)
   end
-  return s
+  return all
 end
 
-local function readWatermark(scope, tag)
-  local key = base .. scope .. ':' .. tag
-  local v = looked('GET', key)
-  if v == nil or v and #v < 6 then broken(key) end
-  if not v then return end
-  local s = proven(key, v, 7, 6)
-  s.w = struct.unpack('>I6', v)
-  return s
-end
-
-local function readGlobal(scope, tag)
-  local v = looked('HGET', KEYS[3], scope .. tag)
-  if v == nil or v and proofEnd(v, 13, 6) ~= #v then broken(KEYS[3], 'the global entries are damaged') end
-  if not v then return end
-  local s = {proof = string.sub(v, 13), mac = string.sub(v, -8)}
-  s.w, s.till = struct.unpack('>I6I6', v)
-  return s
-end
-
--- held returns the entry of the exact set with this scope and tag, or nil.
+-- held returns the entries of the exact set with this scope and tag, by effect. Those of a session
+-- have fields for the key and the epoch that hold them.
 local function held(scope, tag, e)
   local id = scope .. tag
-  if seen[id] == nil then
+  if not seen[id] then
+    local all
     if scope == 's' then
-      seen[id] = readSession(e, tag) or false
+      all = readSession(e, tag)
     elseif scope == 'u' or scope == 'g' then
-      seen[id] = readWatermark(scope, tag) or false
+      all = stored(base .. scope .. ':' .. tag, scope, looked('GET', base .. scope .. ':' .. tag))
     else
-      seen[id] = readGlobal(scope, tag) or false
+      all = stored(KEYS[3], scope, looked('HGET', KEYS[3], id), 'the global entries are damaged')
     end
+    seen[id] = all or {}
   end
-  return seen[id] or nil
+  return seen[id]
 end
 
 local NOTAG = string.rep('\0', 16)
 
--- question unpacks session (16 bytes), subject (16), epoch (6), checked (6), skew (4), the numbers
--- of groups (1) and keys (1), and their tags.
+-- question unpacks session (16 bytes), subject (16), epoch (6), logged in (6), loaded (6), checked
+-- (6), skew (4), the numbers of groups (1) and keys (1), and their tags.
 local function question(s)
   local q = {groups = {}, keys = {}}
   local groups, keys
   q.session, q.subject = string.sub(s, 1, 16), string.sub(s, 17, 32)
-  q.epoch, q.checked, q.skew, groups, keys = struct.unpack('>I6I6I4BB', s, 33)
-  local at = 51
+  q.epoch, q.login, q.loaded, q.checked, q.skew, groups, keys = struct.unpack('>I6I6I6I6I4BB', s, 33)
+  local at = 63
   for _ = 1, groups do q.groups[#q.groups + 1] = string.sub(s, at, at + 15); at = at + 16 end
   for _ = 1, keys do q.keys[#q.keys + 1] = string.sub(s, at, at + 15); at = at + 16 end
   return q
@@ -115,22 +96,29 @@ end
 
 -- match looks up everything that could revoke the session of q. It returns the packed entries that
 -- it found, with the highest W of subject, groups and everyone, and whether the session is known to
--- be not revoked (Answer.Judge returns FoundNothing).
+-- be not revoked, and nothing is asked of it (Answer.Judge returns FoundNothing).
 local function match(q, e, h, now)
   local free = q.epoch <= math.max(now, h.ms) + q.skew and q.checked >= h.b and q.checked <= h.ms + q.skew
   local a = {highest = 0}
-  local function look(scope, tag, after)
-    local found = held(scope, tag, e)
-    if not found then return end
-    a[#a + 1] = packed(scope, tag, found)
-    if found.w >= after and found.w > 0 then free = false end
-    if scope ~= 's' and scope ~= 'k' then a.highest = math.max(a.highest, found.w) end
+  local function look(scope, tag)
+    local all = held(scope, tag, e)
+    for effect = 0, 15 do
+      local found = all[effect]
+      if found then
+        a[#a + 1] = packed(scope, tag, found)
+        local after = q.login
+        if effect == RELOAD then after = q.loaded end
+        if effect == END then after = (scope == 's' or scope == 'k') and 0 or q.epoch end
+        if found.w >= after and found.w > 0 then free = false end
+        if scope ~= 's' and scope ~= 'k' then a.highest = math.max(a.highest, found.w) end
+      end
+    end
   end
-  if q.session ~= NOTAG then look('s', q.session, 0) end
-  look('e', NOTAG, q.epoch)
-  if q.subject ~= NOTAG then look('u', q.subject, q.epoch) end
-  for _, tag in ipairs(q.groups) do look('g', tag, q.epoch) end
-  for _, tag in ipairs(q.keys) do look('k', tag, 0) end
+  if q.session ~= NOTAG then look('s', q.session) end
+  look('e', NOTAG)
+  if q.subject ~= NOTAG then look('u', q.subject) end
+  for _, tag in ipairs(q.groups) do look('g', tag) end
+  for _, tag in ipairs(q.keys) do look('k', tag) end
   return a, free
 end
 

@@ -85,7 +85,7 @@ func tag(n byte) revlog.Tag { return revlog.Tag{15: n} }
 // revoke returns an assertion about tag n with the given W.
 func revoke(scope revlog.Scope, n byte, w int64) revlog.Assertion {
 	return revlog.Assertion{
-		Scope: scope, Tag: tag(n), W: w, Version: revlog.EntryVersion, Effect: revlog.EndSessions, Limit: revlog.Forever, MAC: [8]byte{n, 1},
+		Scope: scope, Tag: tag(n), W: w, Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Limit: revlog.Forever, MAC: [8]byte{n, 1},
 	}
 }
 

@@ -1,0 +1,54 @@
+package replica
+
+import (
+	"context"
+	"time"
+
+	"github.com/wafer-sessions/wafer/revocation/revlog"
+)
+
+// The store keeps one entry that ends the sessions of a target slowly, and none takes its place
+// before all of its sessions have ended (R37).
+
+// soonest makes way for a revocation of k that is to end sessions slowly. If an earlier one is over,
+// it ends everything up to that one's watermark. It returns [ErrUnderWay] if that one is not over.
+func (l *Replica) soonest(ctx context.Context, v *view, k revlog.Key, now time.Time) error {
+	if k.Effect != revlog.EndSlowly || v == nil {
+		return nil
+	}
+	whole := revlog.Key{Scope: k.Scope, Tag: k.Tag}
+	for _, e := range []revlog.Entry{v.globals[k], l.outbox.entry(k)} {
+		switch {
+		case e.W == 0 || l.knownOf(whole, v) >= e.W:
+		case l.clock.present(now) < e.W+e.Over().Milliseconds():
+			return ErrUnderWay
+		default:
+			if _, err := l.append(ctx, v.head.ID, l.assert(whole, "", e.W, e.Until), now); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// otherSlowly reports whether the store holds another entry in place of a, which was to end sessions
+// slowly.
+func otherSlowly(a revlog.Assertion, r revlog.Result) bool {
+	return a.Entry().Does() == revlog.EndSlowly && r.Held.Version != 0 && r.Held.MAC != a.MAC
+}
+
+// hasten ends at once what entries of w that were written back were to end slowly, where the store
+// holds another such entry in their place, as after it lost its data.
+func (l *Replica) hasten(ctx context.Context, w revlog.Write, out revlog.Written) error {
+	var all []revlog.Assertion
+	for i, r := range out.Results {
+		if a := w.Asserts()[i]; a.When == revlog.AsGiven && otherSlowly(a, r) {
+			all = append(all, l.assert(revlog.Key{Scope: a.Scope, Tag: a.Tag}, "", a.W, a.Until))
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	_, err := l.store.Write(ctx, revlog.Append{List: out.Head.ID, Floor: l.clock.highest(), Skew: l.Within(), Assertions: all, Request: newRequest()})
+	return err
+}

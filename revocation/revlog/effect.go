@@ -1,0 +1,104 @@
+package revlog
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// An Effect is what an entry does to the sessions that it names. The entries of one scope and tag
+// with different effects do not touch each other: each has its own watermark. Byte returns how an
+// Effect is written.
+type Effect uint8
+
+const (
+	// End ends them.
+	End Effect = iota
+	// EndSlowly ends them one after another, see [Entry.Over]. Only of groups and of everyone.
+	EndSlowly
+	// RequireLogin locks them until a login begins another session.
+	RequireLogin
+	// Reload has the data in them loaded again before they are used.
+	Reload
+
+	effects = 15 // as many fit into an entry
+)
+
+// Byte returns e as the second byte of an entry has it: the effect plus 1 in the upper four bits. The
+// lower four bits are the origin, 0, which is this deployment.
+func (e Effect) Byte() byte { return byte(e+1) << 4 }
+
+// String returns "end", "end_slowly", "require_login" or "reload".
+func (e Effect) String() string {
+	names := [...]string{"end", "end_slowly", "require_login", "reload"}
+	if int(e) < len(names) {
+		return names[e]
+	}
+	return "effect(" + strconv.Itoa(int(e)+1) + ")"
+}
+
+// suits reports whether an entry of scope s can have the effect e.
+func (e Effect) suits(s Scope) bool {
+	switch e {
+	case End:
+		return s.Known()
+	case EndSlowly:
+		return s == ScopeGroup || s == ScopeEveryone
+	case RequireLogin, Reload:
+		return s.Known() && s != ScopeKey
+	}
+	return false
+}
+
+const overPrefix = "over="
+
+// MaxOver is the longest time that [EndSlowly] may take.
+const MaxOver = 24 * time.Hour
+
+// OverParams returns the parameters of an entry that ends sessions over the time d.
+func OverParams(d time.Duration) string {
+	return overPrefix + strconv.FormatInt(d.Milliseconds(), 10)
+}
+
+// Over returns over how long e ends sessions. It is 0 unless the effect of e is [EndSlowly].
+func (e Entry) Over() time.Duration {
+	digits, ok := strings.CutPrefix(e.Params, overPrefix)
+	ms, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil || e.Does() != EndSlowly {
+		return 0
+	}
+	d := time.Duration(min(max(ms, 0), MaxOver.Milliseconds())) * time.Millisecond
+	if OverParams(d) != e.Params {
+		return 0
+	}
+	return d
+}
+
+// Out returns the log time at which e, with the effect [EndSlowly], ends the session with this tag,
+// if it names it. It lies between W and W plus Over, evenly over all tags, which are random.
+func (e Entry) Out(session Tag) int64 {
+	part := int64(session[0])<<16 | int64(session[1])<<8 | int64(session[2])
+	return e.W + e.Over().Milliseconds()*part>>24
+}
+
+// Asks is what entries that do not end a session ask of it, as a set.
+type Asks uint8
+
+const (
+	AsksLogin  Asks = 1 << iota // RequireLogin: the user has to log in
+	AsksReload                  // Reload: the data of the session has to be loaded again
+	Ending                      // EndSlowly: the session ends soon
+)
+
+// Asks returns what an entry with the effect e asks of a session that it names.
+func (e Effect) Asks() Asks {
+	switch e {
+	case EndSlowly:
+		return Ending
+	case RequireLogin:
+		return AsksLogin
+	case Reload:
+		return AsksReload
+	}
+	return 0
+}
