@@ -16,7 +16,10 @@ func (l *Replica) Anonymous() Start {
 	if l.store == nil {
 		return Start{Epoch: time.Now().UnixMilli()}
 	}
-	own := l.outbox.w(revlog.Key{Scope: revlog.ScopeEveryone}) // before the view, as in Decide
+	own := int64(-1)
+	for _, k := range everyone {
+		own = max(own, l.outbox.w(k)) // before the view, as in Decide
+	}
 	v := l.view.Load()
 	if v == nil { // booting: it may be refused later, but no revocation misses it
 		return Start{Epoch: max(l.clock.highest(), own+1, 1)}
@@ -114,7 +117,6 @@ func (l *Replica) beginSilent(b Login, v *view) Start {
 	if b.Since != 0 {
 		s.Epoch = min(s.Epoch, b.Since)
 	}
-	s.Loaded = b.Since
 	s.Checked = max(s.Epoch-l.Within().Milliseconds()-1, v.head.Born)
 	return s
 }
@@ -142,5 +144,9 @@ func (l *Replica) knows(b Login, epoch int64) bool {
 // every watermark in a. Its data may have been loaded any time after b.Since.
 func started(a revlog.Answer, b Login) Start {
 	at := checkedAt(a.Head.MS, a.Head)
-	return Start{Epoch: max(a.Head.MS, a.Highest()+1), Loaded: b.Since, Checked: at.chk, Term: at.term}
+	s := Start{Epoch: max(a.Head.MS, a.Highest()+1), Checked: at.chk, Term: at.term}
+	if b.Since != 0 && b.Since+1 < s.Epoch {
+		s.Loaded = b.Since + 1
+	}
+	return s
 }

@@ -47,7 +47,7 @@ func (h *history) login(r *member) {
 	}
 	s.alone = r.link.failed || !r.link.answered || !h.inStep(r) || r.last.term != h.sim.primary.head().Term()
 	h.mint(r, s, start)
-	h.say("%s logs %s in as %d: ep %d chk %d", r.name, s.user, s.id, start.Epoch, start.Checked)
+	h.say("%s logs %s in as %d: ep %d ld %d chk %d", r.name, s.user, s.id, start.Epoch, start.Loaded, start.Checked)
 }
 
 // since takes the moment before a password is checked, and lets something happen
@@ -104,8 +104,8 @@ func (h *history) mint(r *member, s *modelSession, start Start) {
 	}
 	h.sessions = append(h.sessions, s)
 	b := h.identity(r, s)
-	t := &modelToken{s: s, checked: time.Now(), exp: time.Now().Add(r.wall + s.idle)}
-	t.q = Query{Session: sessionID(s.id), Subject: b.Subject, Epoch: start.Epoch, Checked: start.Checked, Term: start.Term}
+	t := &modelToken{s: s, loaded: s.done, checked: time.Now(), exp: time.Now().Add(r.wall + s.idle)}
+	t.q = Query{Session: sessionID(s.id), Subject: b.Subject, Epoch: start.Epoch, Loaded: start.Loaded, Checked: start.Checked, Term: start.Term}
 	t.q.SetGroups(b.Groups...)
 	t.q.Keys[0] = h.sealing()
 	h.keep(t)
@@ -168,6 +168,20 @@ func (h *history) decide(r *member, t *modelToken) (*Query, Verdict) {
 // act is the application and the middleware: renewals, data, logout, groups.
 func (h *history) act(r *member, t *modelToken, q *Query, d Verdict) {
 	n := h.pick(12)
+	switch {
+	case h.mild == nil || t.s.user == "":
+	case h.weak.rule == "R36" && d.Asks != 0:
+		h.renew(r, t, q, Verdict{Extend: true})
+		return
+	case d.Asks&revlog.AsksLogin != 0:
+		if n < 3 {
+			h.succeedAs(Relogin, r, t, q)
+		}
+		return
+	case d.Asks&revlog.AsksReload != 0:
+		h.reload(r, t, q)
+		return
+	}
 	if n >= 4 && t.s.user == "" {
 		return
 	}
@@ -198,6 +212,9 @@ func (h *history) renew(r *member, t *modelToken, q *Query, d Verdict) {
 	case h.weak.rule == "R23" && now.Outcome == Refuse && h.inStep(r):
 		start := r.l.Anonymous()
 		now.Checked, now.Term = start.Checked, start.Term
+	case h.weak.rule == "R36" && now.Asks != 0 && h.inStep(r):
+		start := r.l.Anonymous()
+		now.Checked, now.Term = start.Checked, start.Term
 	case !now.Extend:
 		return
 	case !now.Renew: // out of step: only the idle limit moves (R24)
@@ -213,8 +230,78 @@ func (h *history) renew(r *member, t *modelToken, q *Query, d Verdict) {
 	h.keep(&next)
 }
 
+// reload is the application, which loads the data of a session.
+func (h *history) reload(r *member, t *modelToken, q *Query) {
+	next := *t
+	if h.weak.rule == "R36 loaded" {
+		next.loaded = time.Now()
+		h.meanwhile()
+	}
+	r.link.failed, r.link.answered = false, false
+	loaded, err := r.l.Loading(background, q)
+	if err != nil {
+		h.say("%s does not load %d: %v", r.name, t.s.id, err)
+		return
+	}
+	next.apart = r.link.to != h.sim.primary
+	next.alone = r.link.failed || !r.link.answered || !h.inStep(r) || r.last.term != h.sim.primary.head().Term()
+	if h.weak.rule != "R36 loaded" {
+		time.Sleep(time.Nanosecond)
+		next.loaded = time.Now()
+		time.Sleep(time.Nanosecond)
+		h.meanwhile()
+	}
+	q.Loaded = loaded
+	switch d := r.l.Decide(q); {
+	case !d.Extend:
+		h.say("%s loads %d for this request alone", r.name, t.s.id)
+		return
+	case d.Renew:
+		q.Checked, q.Term, next.checked = d.Checked, d.Term, time.Now()
+	default:
+		q.Checked, q.Term = t.q.Checked, t.q.Term
+	}
+	h.say("%s loads %d: ld %d chk %d ln %d", r.name, t.s.id, loaded, q.Checked, q.Term)
+	next.q.Loaded, next.q.Checked, next.q.Term = loaded, q.Checked, q.Term
+	next.exp = time.Now().Add(r.wall + t.s.idle)
+	next.q.Keys[0] = h.sealing()
+	h.keep(&next)
+}
+
+// meanwhile lets something happen while data is loaded.
+func (h *history) meanwhile() {
+	if h.mild.IntN(3) == 0 {
+		h.askSomething(h.someone())
+	}
+	if h.mild.IntN(3) == 0 {
+		h.step(h.someone())
+	}
+}
+
+// askSomething asks something of sessions, or ends them slowly.
+func (h *history) askSomething(r *member) {
+	o := Revocation{Effect: []revlog.Effect{revlog.EndSlowly, revlog.RequireLogin, revlog.Reload}[h.mild.IntN(3)]}
+	if o.Effect == revlog.EndSlowly {
+		o.Over = []time.Duration{time.Second, time.Minute, time.Hour}[h.mild.IntN(3)]
+	}
+	switch n := h.mild.IntN(8); {
+	case n == 0:
+		h.revoke(r, revlog.ScopeEveryone, "", o)
+	case n < 3 || o.Effect == revlog.EndSlowly:
+		h.revoke(r, revlog.ScopeGroup, modelGroups[h.mild.IntN(2)], o)
+	case n < 6:
+		h.revoke(r, revlog.ScopeSubject, modelUsers[h.mild.IntN(3)], o)
+	case len(h.tokens) > 0:
+		t := h.tokens[h.mild.IntN(len(h.tokens))]
+		h.revoke(r, revlog.ScopeSession, fmt.Sprint(t.s.id), o)
+	}
+}
+
 func (h *history) succeed(r *member, t *modelToken, q *Query) {
-	kind := []Kind{SetGroups, Others, Relogin}[h.pick(3)]
+	h.succeedAs([]Kind{SetGroups, Others, Relogin}[h.pick(3)], r, t, q)
+}
+
+func (h *history) succeedAs(kind Kind, r *member, t *modelToken, q *Query) {
 	s := &modelSession{user: t.s.user, groups: t.s.groups, idle: t.s.idle, begun: time.Now(), done: time.Now(), minted: time.Now(), parent: t.s}
 	switch kind {
 	case SetGroups:
@@ -230,7 +317,7 @@ func (h *history) succeed(r *member, t *modelToken, q *Query) {
 		s.parent = nil // with the password one may always begin
 	}
 	for _, rev := range h.revoked {
-		if rev.key.Scope == revlog.ScopeSession && rev.ends(t, t.s) && !knows(r, rev) && (r.link.to == nil || r.link.to.highest(rev.key) < rev.w) {
+		if (rev.key.Scope == revlog.ScopeSession || rev.asks() != 0) && rev.ends(t, t.s) && !knows(r, rev) && (r.link.to == nil || r.link.to.highest(rev.key) < rev.w) {
 			s.kept = true
 		}
 	}
@@ -253,6 +340,9 @@ func (h *history) succeed(r *member, t *modelToken, q *Query) {
 		s.since = time.Now()
 	}
 	h.mint(r, s, start)
+	if next := h.tokens[len(h.tokens)-1]; kind != Relogin {
+		next.loaded, next.alone = t.loaded, t.alone
+	}
 	h.say("   successor %d: ep %d chk %d", s.id, start.Epoch, start.Checked)
 }
 
@@ -272,12 +362,12 @@ func (h *history) revocation(by, r *member, scope revlog.Scope, name string) *mo
 }
 
 func (r *modelRevocation) global() bool {
-	return r.key.Scope == revlog.ScopeSession || r.key.Scope == revlog.ScopeKey
+	return r.key.Always()
 }
 
 func (h *history) revoke(r *member, scope revlog.Scope, name string, o Revocation) {
 	rev := h.revocation(r, r, scope, name)
-	rev.before = o.Before
+	rev.before, rev.over, rev.key.Effect = o.Before, o.Over, o.Effect
 	o.Scope, o.Tag = scope, rev.key.Tag
 	h.revoked = append(h.revoked, rev)
 	asked := r
@@ -285,13 +375,13 @@ func (h *history) revoke(r *member, scope revlog.Scope, name string, o Revocatio
 		asked = h.someone()
 	}
 	receipt, err := asked.l.Revoke(background, o)
-	h.say("%s revokes %v %s: %v %v", r.name, scope, name, receipt.Position, err)
+	h.say("%s revokes %v %s (%v): %v %v", r.name, scope, name, o.Effect, receipt.Position, err)
 	if err == nil {
 		h.taken(rev, asked)
-		if scope != revlog.ScopeSession {
+		if !rev.key.Bare() {
 			time.Sleep(time.Nanosecond) // "after the acknowledgement" has to mean something
 		}
-	} else if errors.Is(err, revlog.ErrFuture) {
+	} else if errors.Is(err, revlog.ErrFuture) || errors.Is(err, ErrUnderWay) {
 		h.revoked = h.revoked[:len(h.revoked)-1]
 	}
 }
@@ -321,6 +411,10 @@ func (h *history) taken(rev *modelRevocation, r *member) {
 }
 
 func (h *history) revokeSomething(r *member) {
+	if h.mild != nil && h.mild.IntN(3) == 0 {
+		h.askSomething(r)
+		return
+	}
 	var o Revocation
 	if h.pick(5) == 0 {
 		// By log time, which is what "before" is compared with.
@@ -383,7 +477,7 @@ func (h *history) newer(r *member, s *modelSession) {
 	rev := h.revocation(nil, r, revlog.ScopeSession, fmt.Sprint(s.id))
 	a := revlog.Assertion{Scope: revlog.ScopeSession, Tag: rev.key.Tag, Version: 0x22, Effect: revlog.End.Byte()}
 	if s.id%2 == 0 {
-		a.Version, a.Effect, a.Params = 0x21, 0x20, "more"
+		a.Version, a.Effect, a.Params, a.W, a.Limit = 0x21, 0x90, "more", revlog.Forever, revlog.Forever
 	}
 	a.MAC = modelMAC(a.Entry())
 	n.now()
@@ -391,6 +485,7 @@ func (h *history) newer(r *member, s *modelSession) {
 		h.t.Fatal(err)
 	}
 	h.say("a newer release revokes session %d", s.id)
+	rev.key = a.Entry().Key()
 	rev.acked, rev.w, rev.at, s.newer = time.Now(), revlog.Forever, n.head().MS, true
 	h.revoked = append(h.revoked, rev)
 	h.track()

@@ -51,6 +51,8 @@ func (h *history) excuse(rev *modelRevocation, t *modelToken) string {
 		return "lost time"
 	case (rev.apart || t.s.apart) && !t.s.done.Before(rev.called.Add(-2*modelS)):
 		return "two log times"
+	case rev.key.Effect == revlog.Reload && (rev.apart || t.apart) && !t.loaded.Before(rev.called.Add(-2*modelS)):
+		return "two log times"
 	}
 	return ""
 }
@@ -88,6 +90,29 @@ func (h *history) mistake(t *modelToken, why Reason) string {
 		case h.split:
 			return "two primaries"
 		case lost && t.s.since.Sub(rev.acked) < 3*modelS:
+			return "lost watermark"
+		case lost && h.clocks:
+			return "clock set"
+		}
+	}
+	return ""
+}
+
+// wronglyAsked names the exemption by which something may be asked of t although nobody wants that.
+func (h *history) wronglyAsked(t *modelToken, asks revlog.Asks) string {
+	for _, rev := range h.revoked {
+		if rev.key.Effect.Asks() != asks || !rev.names(t, t.s) {
+			continue
+		}
+		lost := !h.upset.Before(rev.acked)
+		switch {
+		case t.s.alone || t.alone:
+			return "alone"
+		case t.s.user == "" && t.s.since.Sub(rev.acked) < 2*modelS:
+			return "anonymous"
+		case h.split:
+			return "two primaries"
+		case lost && t.s.since.Sub(rev.acked) < 3*modelS, lost && t.loaded.Sub(rev.acked) < 3*modelS:
 			return "lost watermark"
 		case lost && h.clocks:
 			return "clock set"

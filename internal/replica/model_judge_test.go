@@ -38,6 +38,9 @@ func (s *modelSession) joined(group string) bool {
 type modelToken struct {
 	s       *modelSession
 	q       Query
+	loaded  time.Time // its data began to be loaded
+	apart   bool      // by the log time of a server that was not the primary
+	alone   bool      // then its replica was not in step with the primary, or had no answer
 	checked time.Time // when it was begun or last renewed
 	exp     time.Time // by the wall clock of the replica that sealed it
 	forged  bool      // by somebody who has a key: nothing but the end of that key helps
@@ -52,6 +55,7 @@ type modelRevocation struct {
 	called time.Time
 	acked  time.Time // zero: never acknowledged
 	before time.Time // zero: all that began until then
+	over   time.Duration
 	by     *member
 	// held is since when the primary, holder, holds it: when it got it or became the primary.
 	// Zero: it lacks it.
@@ -91,19 +95,51 @@ func (r *modelRevocation) ends(t *modelToken, s *modelSession) bool {
 		return r.names(t, s)
 	case t.forged:
 		return false
+	case r.asks() != 0 && !s.listed():
+		return false
+	case r.key.Effect == revlog.Reload:
+		return r.names(t, s) && t.loaded.Before(r.called) || r.follows(t, s)
+	case r.key.Effect == revlog.RequireLogin:
+		return r.names(t, s) && s.done.Before(r.called) || r.follows(t, s)
 	case r.key.Scope == revlog.ScopeSession:
 		// A successor made after the end was acknowledged is the same session.
-		return r.names(t, s) || s.parent != nil && s.minted.After(r.acked) && r.ends(t, s.parent)
+		return r.names(t, s) || r.follows(t, s)
 	case !r.before.IsZero():
 		return r.names(t, s) && s.epoch <= r.before.UnixMilli()
 	}
 	return r.names(t, s) && s.done.Before(r.called)
 }
 
+// follows reports whether s was made from a session that r had ended by then.
+func (r *modelRevocation) follows(t *modelToken, s *modelSession) bool {
+	return r.key.Scope == revlog.ScopeSession && s.parent != nil && s.minted.After(r.acked) && r.ends(t, s.parent)
+}
+
+// asks is what r asks of the sessions that it ends, 0 if it does end them.
+func (r *modelRevocation) asks() revlog.Asks { return r.key.Effect.Asks() &^ revlog.Ending }
+
+// due reports whether what r ends slowly is to be ended for l.
+func (r *modelRevocation) due(t *modelToken, l *Replica) bool {
+	if r.key.Effect != revlog.EndSlowly {
+		return true
+	}
+	e := revlog.Entry{W: r.w, Effect: revlog.EndSlowly.Byte(), Params: revlog.OverParams(r.over)}
+	return l.LogTime() > e.Out(l.SessionTag(t.q.Session))
+}
+
+// mayAsk reports whether r may be why something is asked of t.
+func (r *modelRevocation) mayAsk(t *modelToken) bool {
+	at := t.s.since
+	if r.key.Effect == revlog.Reload {
+		at = t.loaded
+	}
+	return (r.names(t, t.s) || r.key.Scope == revlog.ScopeSession && t.s.parent != nil) && (r.acked.IsZero() || !at.After(r.acked))
+}
+
 // mayEnd reports whether a refusal by scope may be r's doing: everything but a session
 // that began after r was over.
 func (r *modelRevocation) mayEnd(t *modelToken) bool {
-	return r.names(t, t.s) && (r.key.Scope == revlog.ScopeSession || r.key.Scope == revlog.ScopeKey || r.acked.IsZero() || !t.s.since.After(r.acked))
+	return r.names(t, t.s) && (r.key.Always() || r.acked.IsZero() || !t.s.since.After(r.acked))
 }
 
 // judge holds a verdict against the truth.
@@ -112,7 +148,7 @@ func (h *history) judge(r *member, t *modelToken, d Verdict) {
 	case Accept:
 		h.counts["accepted"]++
 		for _, rev := range h.revoked {
-			if !rev.ends(t, t.s) {
+			if !rev.ends(t, t.s) || d.Asks&rev.asks() != 0 || !rev.due(t, r.l) {
 				continue
 			}
 			bound, excuse := h.bound(r, rev)
@@ -124,10 +160,11 @@ func (h *history) judge(r *member, t *modelToken, d Verdict) {
 			}
 			h.forgive(excuse, "%s accepts session %d %v after its end by %v was acknowledged", r.name, t.s.id, time.Since(rev.acked), rev.key.Scope)
 		}
+		h.judgeAsks(r, t, d)
 	case Refuse:
 		h.counts["refused"]++
 		for _, rev := range h.revoked {
-			if by(d.Reason, rev.key.Scope) && rev.mayEnd(t) {
+			if rev.asks() == 0 && by(d.Reason, rev.key.Scope) && rev.mayEnd(t) {
 				return
 			}
 		}
@@ -142,6 +179,28 @@ func (h *history) judge(r *member, t *modelToken, d Verdict) {
 		h.forgive(excuse, "%s refuses session %d (%v), which nothing ended", r.name, t.s.id, d.Reason)
 	default:
 		h.counts["undecided"]++
+	}
+}
+
+// judgeAsks holds what is asked of an accepted session against the truth.
+func (h *history) judgeAsks(r *member, t *modelToken, d Verdict) {
+	if d.Asks != 0 && d.Renew {
+		h.fail("%s renews session %d past what is asked of it", r.name, t.s.id)
+	}
+	for _, asks := range []revlog.Asks{revlog.AsksLogin, revlog.AsksReload, revlog.Ending} {
+		if d.Asks&asks == 0 {
+			continue
+		}
+		h.counts["asked"]++
+		if slices.ContainsFunc(h.revoked, func(rev *modelRevocation) bool { return rev.key.Effect.Asks() == asks && rev.mayAsk(t) }) {
+			continue
+		}
+		excuse := h.wronglyAsked(t, asks)
+		if excuse == "" {
+			h.fail("%s asks %b of session %d, and nobody wants that", r.name, asks, t.s.id)
+			return
+		}
+		h.forgive(excuse, "%s asks %b of session %d, and nobody wants that", r.name, asks, t.s.id)
 	}
 }
 
@@ -182,7 +241,7 @@ func (h *history) bound(r *member, rev *modelRevocation) (why, excuse string) {
 	switch {
 	case rev.by == r:
 		return "it made that itself", ""
-	case r.read[rev.key] >= rev.w:
+	case heard(r, rev):
 		return "it has read that", ""
 	case !h.inStep(r):
 		return "", "out of touch"
@@ -215,7 +274,14 @@ func (h *history) follows(r *member) bool {
 }
 
 // knows reports whether r has heard of rev, or made it.
-func knows(r *member, rev *modelRevocation) bool { return rev.by == r || r.read[rev.key] >= rev.w }
+func knows(r *member, rev *modelRevocation) bool { return rev.by == r || heard(r, rev) }
+
+// heard reports whether r has read rev. What was to end slowly may have been ended at once.
+func heard(r *member, rev *modelRevocation) bool {
+	return r.read[rev.key] >= rev.w || rev.key.Effect == revlog.EndSlowly && r.read[rev.whole()] >= rev.w
+}
+
+func (r *modelRevocation) whole() revlog.Key { return revlog.Key{Scope: r.key.Scope, Tag: r.key.Tag} }
 
 // track notes which revocations the primary holds, and those that nobody knows of any
 // more: acknowledged writes that died with their only witnesses.
@@ -234,7 +300,7 @@ func (h *history) track() {
 				rev.lost = true
 				h.say("nobody knows of the end of %v %s %d any more", rev.key.Scope, rev.name, rev.number)
 			}
-			if rev.lost && h.sim.primary.holds(rev.key).W < rev.w {
+			if rev.lost && !h.sim.primary.holdsAny(rev) {
 				rev.at = h.sim.primary.head().MS // up to now the answer was "not revoked"
 			}
 		}

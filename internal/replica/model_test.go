@@ -59,6 +59,7 @@ type history struct {
 	seed     uint64
 	r        *rand.Rand
 	mean     *rand.Rand // of somebody who forges
+	mild     *rand.Rand // of somebody who asks something of sessions; nil: nobody does
 	sim      *sim
 	weak     *weakness
 	strict   string // the exemption that is not made
@@ -189,9 +190,13 @@ func playModel(t *testing.T, seed uint64, weak *weakness, strict string) *histor
 }
 
 func newHistory(seed uint64, weak *weakness) *history {
-	return &history{
+	h := &history{
 		seed: seed, mean: rand.New(rand.NewPCG(seed, 2)), weak: weak, r: rand.New(rand.NewPCG(seed, 1)), counts: map[string]int{}, forgiven: map[string]int{},
 	}
+	if seed%2 == 0 {
+		h.mild = rand.New(rand.NewPCG(seed, 3))
+	}
+	return h
 }
 
 // play runs h in a bubble.

@@ -62,6 +62,9 @@ var weaknesses = []weakness{
 	{rule: "R25", what: "the revocation of a key is forgotten like any other", write: forgetsKeys},
 	{rule: "R27", what: "a store forgets an hour too early, and so more by a jump of its clock than it may", from: 850, written: forgetsEarly},
 	{rule: "R30", what: "a login takes its moment from a clock that runs ahead"},
+	{rule: "R36", what: "a session is renewed past what is asked of it"},
+	{rule: "R36 loaded", what: "data counts as loaded when it is there"},
+	{rule: "R37", what: "sessions that end one after another end later because of a second such entry", write: slowsDown},
 	{rule: "R32", what: "what the store says is believed without a proof", says: "refuses"},
 	{rule: "R32 limit", what: "a watermark is believed beyond its limit", says: "refuses"},
 	{rule: "R32 late", what: "a \"now\" that comes too late reaches as far as its limit", write: reachesItsLimit},
@@ -112,12 +115,24 @@ func opensAgain(l *link, _ revlog.Question, a *revlog.Answer) {
 	l.to.edit(func(st *revlog.State) { st.Head.MS = a.Head.MS })
 }
 
+// slowsDown makes room for an entry that ends sessions slowly.
+func slowsDown(n *server, b *batch) bool {
+	for _, a := range b.Assertions {
+		if k := a.Entry().Key(); k.Effect == revlog.EndSlowly {
+			n.edit(func(st *revlog.State) {
+				st.Exact = slices.DeleteFunc(st.Exact, func(e revlog.Entry) bool { return e.Key() == k && e.MAC != a.MAC })
+			})
+		}
+	}
+	return false
+}
+
 // each calls f for what n holds of what b revoked.
 func each(n *server, b *batch, f func(a revlog.Assertion, e *revlog.Entry)) {
 	n.edit(func(st *revlog.State) {
 		for _, a := range b.Assertions {
 			for i := range st.Exact {
-				if e := &st.Exact[i]; e.Scope == a.Scope && e.Tag == a.Tag {
+				if e := &st.Exact[i]; e.Key() == a.Entry().Key() {
 					f(a, e)
 				}
 			}
@@ -129,13 +144,13 @@ func forgetsFromW(n *server, b *batch) {
 	until := map[revlog.Key]int64{}
 	each(n, b, func(a revlog.Assertion, e *revlog.Entry) {
 		if e.W != revlog.Forever {
-			until[revlog.Key{Scope: e.Scope, Tag: e.Tag}] = e.W + (n.head().Retain() - time.Hour).Milliseconds()
+			until[e.Key()] = e.W + (n.head().Retain() - time.Hour).Milliseconds()
 		}
 	})
 	now := n.head().MS
 	n.edit(func(st *revlog.State) {
 		gone := func(e revlog.Entry) bool {
-			u, ok := until[revlog.Key{Scope: e.Scope, Tag: e.Tag}]
+			u, ok := until[e.Key()]
 			return ok && u < now
 		}
 		st.Exact = slices.DeleteFunc(st.Exact, gone)

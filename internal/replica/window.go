@@ -315,13 +315,11 @@ func (m globalEntries) ask() bool {
 	return false
 }
 
+// everyone are the keys of the entries that end all sessions, also the anonymous ones.
+var everyone = [...]revlog.Key{{Scope: revlog.ScopeEveryone}, {Scope: revlog.ScopeEveryone, Effect: revlog.EndSlowly}}
+
 // everyone returns the watermark up to which all sessions end, at once or slowly.
-func (m globalEntries) everyone() int64 {
-	k := revlog.Key{Scope: revlog.ScopeEveryone}
-	slowly := k
-	slowly.Effect = revlog.EndSlowly
-	return max(m[k].W, m[slowly].W)
-}
+func (m globalEntries) everyone() int64 { return max(m[everyone[0]].W, m[everyone[1]].W) }
 
 // merge returns the global entries of both.
 func (m globalEntries) merge(o globalEntries) globalEntries {
