@@ -53,6 +53,11 @@ func TestStore(t *testing.T, open func(t *testing.T) revlog.Store) {
 		{"a page tells the clock of the store (R33)", (*suite).clock},
 		{"a canary comes back as it was signed (R33)", (*suite).canary},
 		{"a call of the roll reaches every reader (R34)", (*suite).roll},
+		{"entries with other effects stand beside each other (R36)", (*suite).beside},
+		{"a quiet entry with another effect stays quiet (R36)", (*suite).besideQuietly},
+		{"what is asked of a session has a ms to itself (R36)", (*suite).alone},
+		{"a session of which something is asked is succeeded only by a login (R36)", (*suite).succeedsOnlyByLogin},
+		{"what ends sessions slowly stays until they have ended (R37)", (*suite).slowly},
 		{"many writers at once", (*suite).concurrent},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
