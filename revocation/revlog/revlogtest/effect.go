@@ -119,7 +119,9 @@ func (s *suite) succeedsOnlyByLogin(t *testing.T) {
 	q := revlog.Question{
 		List: s.list, Session: tag(1), Subject: tag(2), Epoch: h.MS + 10, LoggedIn: h.MS + 10, Loaded: h.MS + 20, Checked: h.MS, Skew: skew,
 	}
-	ask := func(e revlog.Effect, w int64) revlog.Assertion { return does(revoke(revlog.ScopeSubject, 2, 0), e.Byte(), w) }
+	ask := func(e revlog.Effect, w int64) revlog.Assertion {
+		return does(revoke(revlog.ScopeSubject, 2, 0), e.Byte(), w)
+	}
 	for _, tt := range []struct {
 		name  string
 		a     revlog.Assertion
