@@ -235,7 +235,7 @@ func (h *history) reload(r *member, t *modelToken, q *Query) {
 	next := *t
 	if h.weak.rule == "R36 loaded" {
 		next.loaded = time.Now()
-		h.meanwhile()
+		h.meanwhile(t)
 	}
 	r.link.failed, r.link.answered = false, false
 	loaded, err := r.l.Loading(background, q)
@@ -249,7 +249,7 @@ func (h *history) reload(r *member, t *modelToken, q *Query) {
 		time.Sleep(time.Nanosecond)
 		next.loaded = time.Now()
 		time.Sleep(time.Nanosecond)
-		h.meanwhile()
+		h.meanwhile(t)
 	}
 	q.Loaded = loaded
 	switch d := r.l.Decide(q); {
@@ -269,9 +269,12 @@ func (h *history) reload(r *member, t *modelToken, q *Query) {
 }
 
 // meanwhile lets something happen while data is loaded.
-func (h *history) meanwhile() {
-	if h.mild.IntN(3) == 0 {
+func (h *history) meanwhile(t *modelToken) {
+	switch h.mild.IntN(4) {
+	case 0:
 		h.askSomething(h.someone())
+	case 1:
+		h.revoke(h.someone(), revlog.ScopeSubject, t.s.user, Revocation{Effect: revlog.Reload})
 	}
 	if h.mild.IntN(3) == 0 {
 		h.step(h.someone())
@@ -285,6 +288,10 @@ func (h *history) askSomething(r *member) {
 		o.Over = []time.Duration{time.Second, time.Minute, time.Hour}[h.mild.IntN(3)]
 	}
 	switch n := h.mild.IntN(8); {
+	case n == 0 && o.Effect == revlog.EndSlowly: // by two, one of which has not heard of the other
+		h.revoke(r, revlog.ScopeEveryone, "", o)
+		o.Over *= 2
+		h.revoke(h.someone(), revlog.ScopeEveryone, "", o)
 	case n == 0:
 		h.revoke(r, revlog.ScopeEveryone, "", o)
 	case n < 3 || o.Effect == revlog.EndSlowly:
