@@ -100,6 +100,8 @@ var harmless = map[string]string{
 	"keys.State":           "a number",
 	"keys.Use":             "counters",
 	"rediskeys.Config":     "settings",
+	"revlog.Asks":          "a number",
+	"revlog.Effect":        "a word",
 	"revlog.Ack":           "settings",
 	"revlog.Answer":        "numbers",
 	"revlog.Assertion":     "a pseudonym",

@@ -235,7 +235,9 @@ func (h *history) reload(r *member, t *modelToken, q *Query) {
 	next := *t
 	if h.weak.rule == "R36 loaded" {
 		next.loaded = time.Now()
+		time.Sleep(time.Nanosecond)
 		h.meanwhile(t)
+		time.Sleep(time.Nanosecond)
 	}
 	r.link.failed, r.link.answered = false, false
 	loaded, err := r.l.Loading(background, q)
