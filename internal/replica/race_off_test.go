@@ -1,0 +1,5 @@
+//go:build !race
+
+package replica
+
+const manySessions = 1_000_000
