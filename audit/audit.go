@@ -84,7 +84,7 @@ func (b By) Check() error {
 		if !utf8.ValidString(text.value) {
 			return fmt.Errorf("the %s is not UTF-8", text.name)
 		}
-		if strings.ContainsFunc(text.value, unicode.IsControl) {
+		if strings.ContainsFunc(text.value, deceives) {
 			return fmt.Errorf("the %s has control characters", text.name)
 		}
 	}
@@ -110,9 +110,15 @@ func From(ctx context.Context) (b By, ok bool) {
 	return b, ok
 }
 
+// deceives reports whether r can make a line look like another one, or like two: a control character,
+// the end of a line or a paragraph, or a change of the direction of writing.
+func deceives(r rune) bool {
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
+}
+
 func clean(text string) string {
 	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if deceives(r) {
 			return -1
 		}
 		return r

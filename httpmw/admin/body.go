@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -20,9 +21,15 @@ import (
 // 200, all escaped.
 const maxBody = 8 << 10
 
+// bodyTime is how long a body of that size may take to arrive.
+var bodyTime = timeout
+
 // read reads a request's body, one flat JSON object, into the struct that to points to. An empty body
 // is an empty object.
 func (c *call) read(to any) error {
+	conn := http.NewResponseController(c.w) // the server may have no limit of its own
+	_ = conn.SetReadDeadline(time.Now().Add(bodyTime))
+	defer conn.SetReadDeadline(time.Time{})
 	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxBody))
 	if err != nil {
 		if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {

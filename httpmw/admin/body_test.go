@@ -3,12 +3,36 @@ package admin_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw/admin"
 )
+
+// A body that does not arrive holds no connection for longer than bodyTime.
+func TestSlowBody(t *testing.T) {
+	f := start(t)
+	defer admin.SetBodyTime(admin.SetBodyTime(10 * time.Millisecond))
+	body, never := io.Pipe()
+	defer never.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.url+"/revocations/lookup", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+secret)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusBadRequest {
+		t.Errorf("status %s", answer.Status)
+	}
+}
 
 func TestBodies(t *testing.T) {
 	f := start(t)
@@ -47,6 +71,8 @@ func TestBodies(t *testing.T) {
 		{"cut off", "application/json", good[:len(good)-1], 400, "body"},
 		{"not UTF-8", "application/json", "{\"scope\":\"subject\",\"id\":\"a\xffa\"}", 400, "body"},
 		{"a control character in the reason", "application/json", `{"scope":"subject","id":"ada","reason":"a\nb"}`, 422, "invalid"},
+		{"a change of direction in the reason", "application/json", `{"scope":"subject","id":"ada","reason":"a\u202eb"}`, 422, "invalid"},
+		{"a line separator in the actor", "application/json", `{"scope":"subject","id":"ada","actor":"a\u2028b"}`, 422, "invalid"},
 		{"a long reason", "application/json", `{"scope":"subject","id":"ada","reason":"` + strings.Repeat("x", 201) + `"}`, 422, "invalid"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -32,15 +32,15 @@ const (
 // JSON string. The body is read line by line and kept as one piece of memory, of which there is one at
 // a time; a second call waits for it a little. Nothing is revoked if a line is wrong.
 func (a *api) revokeMany(c *call) (any, error) {
+	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err != nil || kind != "application/x-ndjson" {
+		return nil, refuse(http.StatusUnsupportedMediaType, "media_type", "The body must be application/x-ndjson.")
+	}
 	turn, cancel := context.WithTimeout(c.Context(), timeout)
 	defer cancel()
 	if a.bulk.Acquire(turn, 1) != nil {
 		return nil, refuse(http.StatusConflict, "busy", "This replica revokes many already. Ask again when it is done.")
 	}
 	defer a.bulk.Release(1)
-	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err != nil || kind != "application/x-ndjson" {
-		return nil, refuse(http.StatusUnsupportedMediaType, "media_type", "The body must be application/x-ndjson.")
-	}
 	until := time.Now().Add(bulkTime) // a server's own limits are for small bodies
 	conn := http.NewResponseController(c.w)
 	_, _ = conn.SetReadDeadline(until), conn.SetWriteDeadline(until)

@@ -8,6 +8,7 @@ import (
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // Routes lists "METHOD path" of every route, for the tests that walk them all.
@@ -34,6 +35,12 @@ func Roles() map[string]Role {
 		all[r.method+" "+r.path] = r.role
 	}
 	return all
+}
+
+// SetBodyTime sets how long a small body may take to arrive, and returns what it was.
+func SetBodyTime(d time.Duration) (was time.Duration) {
+	was, bodyTime = bodyTime, d
+	return was
 }
 
 // Parse is the parser of bodies.
