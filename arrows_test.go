@@ -52,7 +52,7 @@ var arrows = map[string][]string{
 	"httpmw/admin":                 {"audit", "keys", "revocation", "revocation/revlog", "internal/adminapi", "internal/secrets"},
 	"httpmw/backchannel":           {"audit", "httpmw", "revocation", "internal/strictjson"},
 	"httpmw/devices":               {"audit", "httpmw", "revocation", "internal/lograte"},
-	"httpmw/devices/devicestest":   {"httpmw/devices"},
+	"httpmw/devices/devicestest":   {"httpmw", "httpmw/devices", "keys", "revocation", "revocation/revlog"},
 	"httpmw/devices/redisdevices":  {"httpmw/devices", "internal/rediscluster", "internal/redislog"},
 	"httpmw/devices/sqldevices":    {"httpmw/devices"},
 	"httpmw/gorilla":               {"httpmw", "httpmw/adopt", "internal/lograte"},

@@ -22,7 +22,7 @@ func TestTheOldestEnds(t *testing.T) {
 		for i := range 8 {
 			b := newBrowser(firefox)
 			browsers, sids = append(browsers, b), append(sids, b.login(t, r, "ann"))
-			living := sids[max0(i+1-max):]
+			living := sids[less(i+1, max):]
 			await(t, r, fmt.Sprintf("at most %d: login %d", max, i), "ann", slices.Clone(living)...)
 			for j, b := range browsers {
 				if want := slices.Contains(living, sids[j]); (b.id(r) != "") != want {
@@ -36,61 +36,8 @@ func TestTheOldestEnds(t *testing.T) {
 	}
 }
 
-func max0(n int) int { return max(n, 0) }
-
-// 100 logins at the same time, at three replicas, leave as many sessions as there may be, and the
-// list has exactly these.
-func TestLoginsAtTheSameTime(t *testing.T) {
-	for _, max := range []int{1, 3} {
-		testLoginsAtTheSameTime(t, max, devices.NewMemory())
-	}
-}
-
-func testLoginsAtTheSameTime(t *testing.T, max int, rows devices.Store) {
-	t.Helper()
-	const logins = 100
-	replicas := fleet(t, 3, rows, devices.Config{Max: max, Timeout: time.Minute}, httpmw.Config{})
-	browsers := make([]*browser, logins)
-	var all sync.WaitGroup
-	for i := range browsers {
-		browsers[i] = newBrowser(firefox)
-		all.Go(func() {
-			// A login that meets another one may fail. Then there is no session.
-			for {
-				_, err := browsers[i].tryLogin(replicas[i%3], httpmw.Identity{Subject: "ann"})
-				if err == nil {
-					return
-				}
-				if !errors.Is(err, httpmw.ErrUnavailable) && !errors.Is(err, httpmw.ErrRevoked) {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
-	all.Wait()
-	accepted := func(r *replica) (sids []string) {
-		for _, b := range browsers {
-			if sid := b.id(r); sid != "" {
-				sids = append(sids, sid)
-			}
-		}
-		slices.Sort(sids)
-		return sids
-	}
-	for i, r := range replicas {
-		var sids []string
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-			if sids = accepted(r); len(sids) == max || time.Now().After(deadline) {
-				break
-			}
-		}
-		if len(sids) != max {
-			t.Fatalf("replica %d accepts %d sessions, want %d", i, len(sids), max)
-		}
-		await(t, r, "after all logins", "ann", sids...)
-	}
-}
+// less returns a-b, 0 if that is negative.
+func less(a, b int) int { return max(a-b, 0) }
 
 // A login that would make one too many fails if either store does. Nobody is logged out, nothing is
 // left behind, and the next login keeps the limit.

@@ -197,3 +197,32 @@ func TestBearerTokens(t *testing.T) {
 		t.Error("the browser is signed in beside it")
 	}
 }
+
+// A session that begins while the others of its subject are taken from the list stays in it.
+func TestALoginBesideALogoutOfOthers(t *testing.T) {
+	r := one(t, devices.Config{Max: 5})
+	a, b, c := newBrowser(firefox), newBrowser(firefox), newBrowser(iphone)
+	a.login(t, r, "ann")
+	b.login(t, r, "ann")
+	var third string
+	r.store.Fail(func(_ context.Context, call string) error {
+		if call == "list" && third == "" { // it is about to delete what it finds
+			third = "asked"
+			third = c.login(t, r, "ann")
+		}
+		return nil
+	})
+	if err := a.try(r, (*session).LogoutOthers); err != nil {
+		t.Fatal(err)
+	}
+	first := a.id(r)
+	for deadline := time.Now().Add(10 * time.Second); len(listed(t, r, "ann")) != 2 || len(third) != 22; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			break
+		}
+	}
+	await(t, r, "afterwards", "ann", first, c.id(r))
+	if b.id(r) != "" || c.id(r) == "" {
+		t.Error("not the sessions that began before are over")
+	}
+}

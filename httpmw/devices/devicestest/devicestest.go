@@ -4,7 +4,6 @@ package devicestest
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -21,7 +20,7 @@ import (
 func Test(t *testing.T, open func(t *testing.T) devices.Store) {
 	for name, test := range map[string]func(*testing.T, devices.Store){
 		"Kept": kept, "Owners": owners, "Again": again, "Previous": previous, "Over": over, "Max": most, "Order": order,
-		"Delete": remove, "Parallel": parallel, "SameRow": sameRow, "Context": ended,
+		"Delete": remove, "Parallel": parallel, "SameRow": sameRow, "Context": ended, "Logins": logins,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -284,60 +283,4 @@ func ended(t *testing.T, s devices.Store) {
 		t.Errorf("after the end of the context: Put %v, List %v, Delete %v", putting, listing, deleting)
 	}
 	check(t, s, ada)
-}
-
-// Faulty is a store that a test can make fail.
-type Faulty struct {
-	devices.Store
-
-	mu   sync.Mutex // owns fail
-	fail func(ctx context.Context, call string) error
-}
-
-// NewFaulty returns a Faulty in front of s.
-func NewFaulty(s devices.Store) *Faulty { return &Faulty{Store: s} }
-
-// Format implements [fmt.Formatter]: every verb prints the name of the type.
-func (f *Faulty) Format(s fmt.State, _ rune) { io.WriteString(s, "devicestest.Faulty") }
-
-// Fail sets a function that is asked before each call, "put", "list" or "delete": its error is that of
-// the call. Nil: all goes well.
-func (f *Faulty) Fail(with func(ctx context.Context, call string) error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.fail = with
-}
-
-func (f *Faulty) ask(ctx context.Context, call string) error {
-	f.mu.Lock()
-	fail := f.fail
-	f.mu.Unlock()
-	if fail == nil {
-		return nil
-	}
-	return fail(ctx, call)
-}
-
-// Put implements [devices.Store].
-func (f *Faulty) Put(ctx context.Context, owner string, d devices.Device, previous string, max int) ([]string, error) {
-	if err := f.ask(ctx, "put"); err != nil {
-		return nil, err
-	}
-	return f.Store.Put(ctx, owner, d, previous, max)
-}
-
-// List implements [devices.Store].
-func (f *Faulty) List(ctx context.Context, owner string) ([]devices.Device, error) {
-	if err := f.ask(ctx, "list"); err != nil {
-		return nil, err
-	}
-	return f.Store.List(ctx, owner)
-}
-
-// Delete implements [devices.Store].
-func (f *Faulty) Delete(ctx context.Context, owner string, ids ...string) error {
-	if err := f.ask(ctx, "delete"); err != nil {
-		return err
-	}
-	return f.Store.Delete(ctx, owner, ids...)
 }

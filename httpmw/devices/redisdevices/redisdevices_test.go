@@ -1,7 +1,9 @@
 package redisdevices_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -11,17 +13,85 @@ import (
 	"github.com/wafer-sessions/wafer/internal/redistest"
 )
 
-func open(t *testing.T, s *redistest.Server) (*redisdevices.Store, *redis.Client) {
-	client := redis.NewClient(&redis.Options{Addr: s.Addr})
+func open(t *testing.T, prefix string, addrs ...string) *redisdevices.Store {
+	client := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: addrs})
 	t.Cleanup(func() { client.Close() })
-	return redisdevices.New(client, redisdevices.Config{}), client
+	return redisdevices.New(client, redisdevices.Config{Prefix: prefix})
 }
 
 func TestRedis(t *testing.T) {
 	server := redistest.Start(t)
 	devicestest.Test(t, func(t *testing.T) devices.Store {
 		server.Do("FLUSHALL")
-		store, _ := open(t, server)
-		return store
+		return open(t, "", server.Addr)
 	})
+}
+
+func TestCluster(t *testing.T) {
+	var addrs []string
+	for _, node := range redistest.StartCluster(t) {
+		addrs = append(addrs, node.Addr)
+	}
+	devicestest.Test(t, func(t *testing.T) devices.Store { return open(t, t.Name(), addrs...) })
+}
+
+const (
+	owner = "0123456789abcdef0123456789abcdef"
+	key   = "wafer:devices:" + owner
+)
+
+func row(id string) devices.Device {
+	now := time.Now().Truncate(time.Millisecond)
+	return devices.Device{ID: id, LoginTime: now, Began: now, Seen: now, Until: now.Add(time.Hour)}
+}
+
+// Everything of an owner goes by itself when the last session is over.
+func TestRowsExpire(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, "", server.Addr)
+	short, long := row("short"), row("long")
+	short.Until = short.Seen.Add(time.Minute)
+	for _, d := range []devices.Device{long, short} {
+		if _, err := s.Put(t.Context(), owner, d, "", 0); err != nil {
+			t.Fatal(err)
+		}
+		ttl := server.Do("PTTL", key)
+		if ms, err := time.ParseDuration(ttl + "ms"); err != nil || ms > time.Hour || ms < time.Hour-time.Minute {
+			t.Errorf("the key expires in %s ms", ttl)
+		}
+	}
+	if keys := server.Do("KEYS", "*"); keys != key {
+		t.Errorf("keys %q", keys)
+	}
+}
+
+// Rows that nobody can read are deleted and keep nobody from logging in.
+func TestDamagedRows(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, "", server.Addr)
+	good := row("good")
+	if _, err := s.Put(t.Context(), owner, good, "", 0); err != nil {
+		t.Fatal(err)
+	}
+	for id, value := range map[string]string{
+		"a": "", "b": "{", "c": "[]", "d": "null", "e": "7", "f": `{"name":1,"agent":"","login":1,"began":1,"seen":1,"expires":99999999999999}`,
+		"g": `{"name":"","agent":"","login":1,"began":"x","seen":1,"expires":99999999999999}`, "h": strings.Repeat("[", 5000),
+	} {
+		server.Do("HSET", key, id, value)
+	}
+	d := row("next")
+	excess, err := s.Put(t.Context(), owner, d, "b", 2)
+	if err != nil || len(excess) > 0 {
+		t.Fatalf("too many are %v, %v", excess, err)
+	}
+	if ids := strings.Fields(server.Do("HKEYS", key)); len(ids) != 2 {
+		t.Errorf("there are %q", ids)
+	}
+	server.Do("SET", "wafer:devices:other", "7") // a key of something else
+	if _, err := s.Put(t.Context(), "other", d, "", 0); err == nil {
+		t.Error("a key of another type is overwritten")
+	}
+	if _, err := s.List(t.Context(), "other"); err == nil {
+		t.Error("a key of another type is read")
+	}
 }
