@@ -23,7 +23,9 @@
 //
 // A session that an administrator or another program ended may stay in the list until its browser
 // comes back or its idle limit is over. Revocations of the whole subject and of everyone show at
-// once.
+// once. A session of a login that failed because the store did not answer may be listed until its
+// idle limit, if the store had written it. A bearer token of httpmw.Manager.Issue is listed only if
+// its Identity has a Device, and is seen at its login only.
 //
 // # The limit
 //

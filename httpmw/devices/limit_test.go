@@ -43,8 +43,8 @@ func less(a, b int) int { return max(a-b, 0) }
 // left behind, and the next login keeps the limit.
 func TestNoSessionTooManyInAnOutage(t *testing.T) {
 	hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-	for name, break_ := range map[string]func(*replica){
-		"the list of devices refuses writes": func(r *replica) {
+	for name, broken := range map[string]func(*replica, devices.Store){
+		"the list of devices refuses writes": func(r *replica, _ devices.Store) {
 			r.store.Fail(func(_ context.Context, call string) error {
 				if call == "put" {
 					return errDead
@@ -52,19 +52,20 @@ func TestNoSessionTooManyInAnOutage(t *testing.T) {
 				return nil
 			})
 		},
-		"the list of devices hangs": func(r *replica) { r.store.Fail(func(ctx context.Context, _ string) error { return hang(ctx) }) },
-		"the list of devices wrote and did not say so": func(r *replica) {
-			inner := r.store.Store
-			r.store.Store = forgetful{inner}
+		"the list of devices hangs": func(r *replica, _ devices.Store) {
+			r.store.Fail(func(ctx context.Context, _ string) error { return hang(ctx) })
 		},
-		"the revocations are not stored": func(r *replica) { r.log.Fail() },
+		"the list of devices wrote and did not say so": func(r *replica, rows devices.Store) {
+			r.store.Replace(forgetful{rows})
+		},
+		"the revocations are not stored": func(r *replica, _ devices.Store) { r.log.Fail() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := fleet(t, 1, devices.NewMemory(), devices.Config{Max: 2, Timeout: 50 * time.Millisecond}, httpmw.Config{})[0]
+			rows := devices.NewMemory()
+			r := fleet(t, 1, rows, devices.Config{Max: 2, Timeout: 300 * time.Millisecond}, httpmw.Config{})[0]
 			a, b, c := newBrowser(firefox), newBrowser(firefox), newBrowser(firefox)
 			first, second := a.login(t, r, "ann"), b.login(t, r, "ann")
-			inner := r.store.Store
-			break_(r)
+			broken(r, rows)
 			for range 3 {
 				sid, err := c.tryLogin(r, httpmw.Identity{Subject: "ann"})
 				if !errors.Is(err, devices.ErrUnavailable) || !errors.Is(err, httpmw.ErrUnavailable) || sid != "" || len(c.jar) > 0 {
@@ -74,7 +75,7 @@ func TestNoSessionTooManyInAnOutage(t *testing.T) {
 			if b.id(r) != second || name != "the revocations are not stored" && a.id(r) != first {
 				t.Error("somebody was logged out")
 			}
-			r.store.Store = inner
+			r.store.Replace(rows)
 			r.store.Fail(nil)
 			r.log.Recover()
 			await(t, r, "the rows of logins that failed are gone", "ann", first, second)
@@ -125,7 +126,7 @@ func TestALoginThatDiedHalfway(t *testing.T) {
 
 // What goes on under another id adds no session: it needs neither the list of devices nor room in it.
 func TestWhatGoesOnNeverFails(t *testing.T) {
-	r := fleet(t, 1, devices.NewMemory(), devices.Config{Max: 1, Timeout: 20 * time.Millisecond}, httpmw.Config{})[0]
+	r := fleet(t, 1, devices.NewMemory(), devices.Config{Max: 1}, httpmw.Config{})[0]
 	b := newBrowser(firefox)
 	b.login(t, r, "ann")
 	r.store.Fail(func(context.Context, string) error { return errDead })

@@ -11,14 +11,15 @@ import (
 
 // Faulty is a store that a test can make fail.
 type Faulty struct {
-	devices.Store
-
-	mu   sync.Mutex // owns fail
-	fail func(ctx context.Context, call string) error
+	mu    sync.Mutex // owns both below
+	store devices.Store
+	fail  func(ctx context.Context, call string) error
 }
 
+var _ devices.Store = (*Faulty)(nil)
+
 // NewFaulty returns a Faulty in front of s.
-func NewFaulty(s devices.Store) *Faulty { return &Faulty{Store: s} }
+func NewFaulty(s devices.Store) *Faulty { return &Faulty{store: s} }
 
 // Format implements [fmt.Formatter]: every verb prints the name of the type.
 func (f *Faulty) Format(s fmt.State, _ rune) { io.WriteString(s, "devicestest.Faulty") }
@@ -31,36 +32,49 @@ func (f *Faulty) Fail(with func(ctx context.Context, call string) error) {
 	f.fail = with
 }
 
-func (f *Faulty) ask(ctx context.Context, call string) error {
+// Replace passes calls on to s from now on, and returns the store of before. Use a new
+// [devices.Memory] for a store that lost its data.
+func (f *Faulty) Replace(s devices.Store) (before devices.Store) {
 	f.mu.Lock()
-	fail := f.fail
+	defer f.mu.Unlock()
+	before, f.store = f.store, s
+	return before
+}
+
+// ask returns the store that answers a call, or the error of the call.
+func (f *Faulty) ask(ctx context.Context, call string) (devices.Store, error) {
+	f.mu.Lock()
+	store, fail := f.store, f.fail
 	f.mu.Unlock()
 	if fail == nil {
-		return nil
+		return store, nil
 	}
-	return fail(ctx, call)
+	return store, fail(ctx, call)
 }
 
 // Put implements [devices.Store].
 func (f *Faulty) Put(ctx context.Context, owner string, d devices.Device, previous string, max int) ([]string, error) {
-	if err := f.ask(ctx, "put"); err != nil {
+	s, err := f.ask(ctx, "put")
+	if err != nil {
 		return nil, err
 	}
-	return f.Store.Put(ctx, owner, d, previous, max)
+	return s.Put(ctx, owner, d, previous, max)
 }
 
 // List implements [devices.Store].
 func (f *Faulty) List(ctx context.Context, owner string) ([]devices.Device, error) {
-	if err := f.ask(ctx, "list"); err != nil {
+	s, err := f.ask(ctx, "list")
+	if err != nil {
 		return nil, err
 	}
-	return f.Store.List(ctx, owner)
+	return s.List(ctx, owner)
 }
 
 // Delete implements [devices.Store].
 func (f *Faulty) Delete(ctx context.Context, owner string, ids ...string) error {
-	if err := f.ask(ctx, "delete"); err != nil {
+	s, err := f.ask(ctx, "delete")
+	if err != nil {
 		return err
 	}
-	return f.Store.Delete(ctx, owner, ids...)
+	return s.Delete(ctx, owner, ids...)
 }

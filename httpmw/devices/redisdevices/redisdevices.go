@@ -3,7 +3,8 @@
 // one, also one that evicts keys: what it loses logs nobody out.
 //
 // The rows of an owner are in one hash, <prefix>:<owner>, which expires when the last of its sessions
-// does. Each write is one script.
+// does. Each write is one script. A user of Redis needs ~<prefix>:* and +evalsha +eval +hgetall +hdel
+// +hset +pexpireat, in a Cluster also +cluster|shards +cluster|slots.
 package redisdevices
 
 import (

@@ -95,3 +95,15 @@ func TestDamagedRows(t *testing.T) {
 		t.Error("a key of another type is read")
 	}
 }
+
+// The rights that the package's comment names are enough.
+func TestRights(t *testing.T) {
+	server := redistest.Start(t)
+	server.Do("ACL", "SETUSER", "devices", "on", ">secret", "~wafer:devices:*", "+evalsha", "+eval", "+hgetall", "+hdel", "+hset", "+pexpireat")
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, Username: "devices", Password: "secret"})
+	t.Cleanup(func() { client.Close() })
+	devicestest.Test(t, func(t *testing.T) devices.Store {
+		server.Do("FLUSHALL")
+		return redisdevices.New(client, redisdevices.Config{})
+	})
+}

@@ -8,7 +8,8 @@
 // [Store.Create] makes the table if it is not there, and [Store.Schema] returns its statements for a
 // migration tool. A row is about 200 bytes. Times are Unix ms. Rows of subjects who do not come back
 // are deleted some at a time, within minutes after their sessions are over. Nothing refers to the
-// table, so it may be emptied or dropped and made again at any time.
+// table, so it may be emptied or dropped and made again at any time. On PostgreSQL a write holds an
+// advisory lock of its owner until its transaction ends.
 //
 // # SQLite
 //
