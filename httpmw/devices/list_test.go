@@ -226,3 +226,19 @@ func TestALoginBesideALogoutOfOthers(t *testing.T) {
 		t.Error("not the sessions that began before are over")
 	}
 }
+
+// What ends sessions one after another, or asks for something, leaves them in the list for now.
+func TestWhatDoesNotEndYet(t *testing.T) {
+	r := one(t, devices.Config{})
+	b := newBrowser(firefox)
+	sid := b.login(t, r, "ann")
+	await(t, r, "a login", "ann", sid)
+	if _, err := r.list.Revoke(t.Context(), revocation.Everyone(), revocation.Options{Over: 24 * time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, r, "everyone, over a day", "ann", sid)
+	if _, err := r.list.RequireLogin(t.Context(), revocation.Subject("ann"), revocation.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, r, "asked to log in again", "ann", sid)
+}
