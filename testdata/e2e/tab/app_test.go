@@ -23,6 +23,7 @@ type app struct {
 	url      string
 	sessions []*httpmw.Manager[struct{}]
 	lists    []*revocation.List
+	leaving  atomic.Int64 // the replica that gets no more requests; -1: none
 	renewed  atomic.Int64 // responses that set a cookie, of GET requests below /tab/
 }
 
@@ -34,6 +35,7 @@ func newApp(t *testing.T, c httpmw.Config) *app {
 	t.Helper()
 	c.InsecureHTTP, c.Logger = true, slog.New(slog.NewTextHandler(io.Discard, nil))
 	ring, store, a := keys.Generate(0), revlog.NewMemory(), &app{}
+	a.leaving.Store(-1)
 	var handlers []http.Handler
 	for range 2 {
 		list, err := revocation.Open(t.Context(), store, ring, revocation.Config{Logger: c.Logger})
@@ -49,17 +51,16 @@ func newApp(t *testing.T, c httpmw.Config) *app {
 		handlers = append(handlers, http.NewCrossOriginProtection().Handler(m.Handler(routes(m))))
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handlers[rand.N(len(handlers))].ServeHTTP(w, r)
+		i := rand.N(2)
+		if int64(i) == a.leaving.Load() {
+			i = 1 - i
+		}
+		handlers[i].ServeHTTP(w, r)
 		if r.Method == http.MethodGet && r.URL.Path != "/" && w.Header().Get("Set-Cookie") != "" {
 			a.renewed.Add(1)
 		}
 	}))
-	t.Cleanup(func() {
-		for _, l := range a.lists {
-			l.Close() // which ends streams
-		}
-		server.Close()
-	})
+	t.Cleanup(server.Close) // the tabs are closed by then, so no stream is left
 	a.url = server.URL
 	return a
 }

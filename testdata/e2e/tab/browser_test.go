@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
 
@@ -35,6 +37,12 @@ func (c *complaints) add(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.said = append(c.said, text)
+}
+
+func (c *complaints) all() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.said)
 }
 
 // A tab is one page.
@@ -82,13 +90,15 @@ func chromium(t *testing.T) context.Context {
 }
 
 // newProfile opens a window with cookies of its own. The test fails if a console complains: of errors, exceptions or
-// violations of a Content-Security-Policy.
-func newProfile(t *testing.T, browser context.Context) *profile {
+// violations of a Content-Security-Policy. Complaints that contain tolerated, if that is not "", do not count.
+func newProfile(t *testing.T, browser context.Context, tolerated string) *profile {
 	t.Helper()
 	p := &profile{t: t, out: new(complaints)}
 	t.Cleanup(func() {
-		if len(p.out.said) > 0 {
-			t.Errorf("the consoles show:\n%s", strings.Join(p.out.said, "\n"))
+		for _, said := range p.out.all() {
+			if tolerated == "" || !strings.Contains(said, tolerated) {
+				t.Errorf("a console shows: %s", said)
+			}
 		}
 	})
 	p.ctx = p.open(chromedp.NewContext(browser, chromedp.WithNewBrowserContext()))
@@ -170,18 +180,34 @@ func (b *tab) evaluate(js string) {
 	})
 }
 
-// screen writes a picture of the page into the folder WAFER_E2E_SCREENS, if that is set.
+// screen writes pictures of the page into the folder WAFER_E2E_SCREENS, if that is set: in light, in dark, on a phone.
 func (b *tab) screen(name string) {
 	b.t.Helper()
 	dir := os.Getenv("WAFER_E2E_SCREENS")
 	if dir == "" {
 		return
 	}
-	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
-	if err != nil {
-		b.t.Fatal(err)
+	take := func(name string) {
+		png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600); err != nil {
+			b.t.Fatal(err)
+		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600); err != nil {
-		b.t.Fatal(err)
+	scheme := func(value string) chromedp.Action[chromedp.Void] {
+		return func(ctx context.Context, t *chromedp.Target) (v chromedp.Void, err error) {
+			_, err = cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}},
+			})
+			return v, err
+		}
 	}
+	take(name)
+	b.run(scheme("dark"))
+	take(name + "-dark")
+	b.run(scheme("light"), chromedp.EmulateViewport(390, 844))
+	take(name + "-phone")
+	b.run(scheme(""), chromedp.ResetViewport())
 }

@@ -3,6 +3,7 @@ package tab
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,12 +27,12 @@ func TestTabs(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, httpmw.Config{})
 	browser := chromium(t)
-	p := newProfile(t, browser)
+	p := newProfile(t, browser, "")
 	first := p.tab(a.url)
 	first.login("ada")
 	a.awaitStreams(t, 1)
 	second, third := p.tab(a.url), p.tab(a.url)
-	stranger := newProfile(t, browser).tab(a.url)
+	stranger := newProfile(t, browser, "").tab(a.url)
 	stranger.login("bob")
 	a.awaitStreams(t, 2)
 
@@ -68,9 +69,9 @@ func TestTabs(t *testing.T) {
 
 func TestExpiry(t *testing.T) {
 	t.Parallel()
-	const idle = 16 * time.Second // so the warning comes 8 s before the end
+	const idle = 20 * time.Second // so the warning comes 10 s before the end
 	a := newApp(t, httpmw.Config{Idle: idle})
-	p := newProfile(t, chromium(t))
+	p := newProfile(t, chromium(t), "")
 	first := p.tab(a.url)
 	first.login("ada")
 	second := p.tab(a.url)
@@ -93,11 +94,34 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
+// When a replica goes out of service, pages stay as they are and connect to another one.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, httpmw.Config{})
+	p := newProfile(t, chromium(t), "")
+	b := p.tab(a.url)
+	b.login("ada")
+	a.awaitStreams(t, 1)
+	b.evaluate(`document.addEventListener("wafer:ended", () => { window.wasEnded = true; }); 0`)
+	gone := slices.IndexFunc(a.sessions, func(m *httpmw.Manager[struct{}]) bool { return m.Stats().Streams > 0 })
+	a.leaving.Store(int64(gone))
+	a.lists[gone].Replica().EndStreams()
+	for a.sessions[gone].Stats().Streams > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	a.awaitStreams(t, 1) // of the other one
+	b.await("the page goes on", isOpen+` && !window.wasEnded`)
+	if _, err := a.lists[1-gone].Revoke(t.Context(), revocation.Everyone(), revocation.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	b.await("revoked", isLocked)
+}
+
 // Without JavaScript the application works as it did.
 func TestWithoutJavaScript(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, httpmw.Config{})
-	p := newProfile(t, chromium(t))
+	p := newProfile(t, chromium(t), "")
 	b := p.tab("")
 	b.run(func(ctx context.Context, t *chromedp.Target) (v chromedp.Void, err error) {
 		_, err = cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
@@ -116,7 +140,7 @@ func TestWithoutJavaScript(t *testing.T) {
 func TestBackForwardCache(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, httpmw.Config{})
-	p := newProfile(t, chromium(t))
+	p := newProfile(t, chromium(t), "")
 	first := p.tab(a.url)
 	first.login("ada")
 	second := p.tab(a.url)
