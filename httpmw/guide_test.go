@@ -24,6 +24,7 @@ func TestGuideShowsWhatIsTested(t *testing.T) {
 	}
 	guideShows(t, "sessions.md", 10, examples...)
 	guideShows(t, "openid.md", 2, append(examples, "backchannel/endtoend_test.go")...)
+	guideShows(t, "machines.md", 6, examples...)
 }
 
 // guideShows checks that each snippet of a page, and at least some, is in one of the files.
