@@ -264,3 +264,27 @@ func TestR5BeforeSaysThatClocksDiffer(t *testing.T) {
 		}
 	})
 }
+
+// R27: a session was checked in a list whose log time was hours ahead. The list that took its place
+// has taken an end of the session since, and forgotten it because its own clock jumped. Its "not
+// revoked" means nothing then, although the session was last checked a moment ago by that log time.
+func TestR27CheckedInAnotherListAheadOfThisOne(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		ahead, store := revlog.NewMemory(), revlog.NewMemory()
+		jumped := func() time.Time { return time.Now().Add(5 * time.Hour) }
+		ahead.SetClock(jumped)
+		short := revocation.Config{MaxIdle: time.Hour}
+		q := login(t, openWith(t, ahead, short), 1, "ada")
+		l := openWith(t, store, short)
+		revoke(t, l, revocation.Session(sid(1)))
+		time.Sleep(time.Minute)
+		store.SetClock(jumped)
+		time.Sleep(time.Minute)
+		revoke(t, l, revocation.Subject("bob")) // with a write, the store forgets
+		booted := openWith(t, store, short)
+		time.Sleep(time.Second)
+		if v := verdict(t, booted, q); v.Outcome != replica.Refuse || v.Reason != replica.ListLost {
+			t.Errorf("decided by %v (%v)", v.Outcome, v.Reason)
+		}
+	})
+}

@@ -11,8 +11,8 @@ import (
 const (
 	// maxFixed is the greatest length of a session's claims without audience, subject, groups and
 	// data, and maxRenewal that of a renewal token's claims.
-	maxFixed = len(`{"aud":"","sid":"","sub":"","stg":"","grp":[],"auth_time":,"ep":,"iat":,"exp":,"end":,"rem":true,"chk":,"ln":,"ver":,"dat":}`) +
-		22 + 22 + 7*strictjson.MaxDigits + 10
+	maxFixed = len(`{"aud":"","sid":"","sub":"","stg":"","grp":[],"auth_time":,"ep":,"ld":,"iat":,"exp":,"end":,"rem":true,"chk":,"ln":,"ver":,"dat":}`) +
+		22 + 22 + 8*strictjson.MaxDigits + 10
 	maxRenewal = len(`{"sid":"","iat":,"exp":,"chk":,"ln":}`) + 22 + 3*strictjson.MaxDigits + 10
 )
 
@@ -25,7 +25,7 @@ func sessionBound(c *Session) (int, error) {
 		return 0, ErrTooLarge
 	}
 	if len(c.Audience) == 0 || c.Groups < 0 ||
-		!inRange(c.AuthTime) || !inRange(c.Epoch) || !inRange(c.IssuedAt) ||
+		!inRange(c.AuthTime) || !inRange(c.Epoch) || !inRange(c.Loaded) || !inRange(c.IssuedAt) ||
 		!inRange(c.Expires) || !inRange(c.End) || !inRange(c.Checked) || !inRange(c.Version) {
 		return 0, ErrMalformed
 	}
@@ -75,6 +75,7 @@ func appendSession(b []byte, c *Session) []byte {
 	b = strconv.AppendInt(b, c.AuthTime, 10)
 	b = appendMethods(b, c)
 	b = appendOptional(b, `,"ep":`, c.Epoch)
+	b = appendOptional(b, `,"ld":`, c.Loaded)
 	b = append(b, `,"iat":`...)
 	b = strconv.AppendInt(b, c.IssuedAt, 10)
 	b = append(b, `,"exp":`...)

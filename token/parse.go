@@ -44,6 +44,8 @@ func parseSession(b []byte, c *Session) bool {
 			ok = m.methods(c)
 		case "ep":
 			c.Epoch, ok = m.Integer()
+		case "ld":
+			c.Loaded, ok = m.Integer()
 		case "iat":
 			c.IssuedAt, ok = m.Integer()
 		case "exp":
@@ -95,7 +97,7 @@ func parseRenewal(b []byte, c *Renewal) bool {
 
 // The names of the known members.
 var (
-	sessionNames = []string{"aud", "sid", "sub", "stg", "grp", "auth_time", "amr", "ep", "iat", "exp", "end", "rem", "chk", "ln", "ver", "dat"}
+	sessionNames = []string{"aud", "sid", "sub", "stg", "grp", "auth_time", "amr", "ep", "ld", "iat", "exp", "end", "rem", "chk", "ln", "ver", "dat"}
 	renewalNames = []string{"sid", "iat", "exp", "chk", "ln"}
 )
 

@@ -37,6 +37,9 @@ func scanSession(b []byte, c *Session) bool {
 	if s.take(`,"ep":`) {
 		c.Epoch = s.integer()
 	}
+	if s.take(`,"ld":`) {
+		c.Loaded = s.integer()
+	}
 	s.expect(`,"iat":`)
 	c.IssuedAt = s.integer()
 	s.expect(`,"exp":`)

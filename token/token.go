@@ -115,6 +115,9 @@ type Session struct {
 	// Epoch is when the session began, in log time of the revocation list (ep), in milliseconds.
 	// Zero: not stated.
 	Epoch int64
+	// Loaded is when the data of the session was last loaded, in log time of the revocation list (ld),
+	// in milliseconds. Zero: at Epoch.
+	Loaded int64
 	// Validity is that of this token. A renewal token may have a later one.
 	Validity
 	// End is the absolute deadline (end), in seconds since 1970.

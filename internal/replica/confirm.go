@@ -126,6 +126,9 @@ func (l *Replica) answer(ctx context.Context, q *Query, v *view, key clearKey, n
 	case err != nil:
 		return l.unanswered(q, err), nil
 	}
+	if found != revlog.FoundUnknown && !forgotten(q.Checked, a.Head, a.Now) && forgotten(v.sinceCheck(q, l.Within()), a.Head, a.Now) {
+		return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}, nil
+	}
 	if found == revlog.FoundNothing && (ahead(q, a.Now, l.Within()) || forgotten(q.Checked, a.Head, a.Now)) {
 		found = revlog.FoundAhead
 	}
@@ -218,7 +221,7 @@ const mostKept = 8 // windows that stand behind one that is kept apart
 // ended: if two primaries served at once, the window of one says nothing about what the
 // other took. The windows since then must be known too, without a gap (R17).
 func (l *Replica) recall(q *Query, v *view, h revlog.Head) finding {
-	if !v.kept.complete(h, l.Within()) {
+	if v.now.gap || !v.kept.complete(h, l.Within()) {
 		return unsure
 	}
 	worst := l.since(q, v.now)

@@ -62,7 +62,7 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 	for i, a := range b.Assertions {
 		l.keep(a.Entry().Key(), placeOf(w.Head), w.Results[i])
 	}
-	if err := v.mayMiss(max(q.Checked, d.Checked), w.Head); err != nil {
+	if err := v.mayMiss(max(v.sinceCheck(q, l.Within()), d.Checked), w.Head); err != nil {
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	start, err := l.successor(ctx, s.Login, b.Then, w.Then)

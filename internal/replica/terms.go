@@ -49,6 +49,27 @@ func (v *view) began(q *Query, at int64, within time.Duration) int64 {
 	return at
 }
 
+// sinceCheck returns the time from which on the list of v must have kept everything, so that it can
+// say that q is not revoked: when q was last checked. If that was at a primary that went on after its
+// term was over, or in another list, its log time may have been ahead of the one that the list of v
+// had then. So it is at the latest when the next term opened, or when this list was created.
+func (v *view) sinceCheck(q *Query, within time.Duration) int64 {
+	terms := v.head.Terms
+	for i, t := range terms {
+		switch {
+		case termIn(v.head.ID, t.ID) != q.Term:
+		case i == len(terms)-1:
+			return q.Checked
+		default:
+			return min(q.Checked, terms[i+1].Opened+within.Milliseconds())
+		}
+	}
+	if len(terms) > 0 && q.Checked < terms[0].Start { // its term may be one that the head no longer names
+		return q.Checked
+	}
+	return min(q.Checked, v.head.Born)
+}
+
 // knowsMore reports whether a store with the head h does not agree with v: it is behind v,
 // or v has not followed it in its present term. The reader has to repair that first (R10,
 // R17).
