@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	// maxFixed is the greatest length of a session's claims without audience, subject, groups and
+	// maxFixed is the greatest length of a session's claims without audience, subject, groups, methods, ld and
 	// data, and maxRenewal that of a renewal token's claims.
-	maxFixed = len(`{"aud":"","sid":"","sub":"","stg":"","grp":[],"auth_time":,"ep":,"ld":,"iat":,"exp":,"end":,"rem":true,"chk":,"ln":,"ver":,"dat":}`) +
-		22 + 22 + 8*strictjson.MaxDigits + 10
+	maxFixed = len(`{"aud":"","sid":"","sub":"","stg":"","grp":[],"auth_time":,"ep":,"iat":,"exp":,"end":,"rem":true,"chk":,"ln":,"ver":,"dat":}`) +
+		22 + 22 + 7*strictjson.MaxDigits + 10
 	maxRenewal = len(`{"sid":"","iat":,"exp":,"chk":,"ln":}`) + 22 + 3*strictjson.MaxDigits + 10
 )
 
@@ -43,7 +43,11 @@ func sessionBound(c *Session) (int, error) {
 	if !ok {
 		return 0, ErrMalformed
 	}
-	return maxFixed + aud + sub + c.Groups*(22+len(`"",`)) + methods + len(c.Data), nil
+	loaded := 0
+	if c.Loaded != 0 {
+		loaded = len(`,"ld":`) + strictjson.MaxDigits
+	}
+	return maxFixed + aud + sub + c.Groups*(22+len(`"",`)) + methods + loaded + len(c.Data), nil
 }
 
 // appendSession appends the claims of c in the canonical form.

@@ -24,13 +24,15 @@ func TestFormatPage(t *testing.T) {
 			code[text] = true
 		}
 	}
-	var v, methods vector // the example, and the one that has amr too
+	var v, methods, loaded vector // the example, and those that have amr and ld too
 	for _, one := range vectors(t) {
 		switch one.file {
 		case "session":
 			v = one
 		case "session-methods":
 			methods = one
+		case "session-loaded":
+			loaded = one
 		}
 	}
 	p := strings.Split(v.token, ".")
@@ -82,8 +84,16 @@ func TestFormatPage(t *testing.T) {
 			break
 		}
 		rest = after
-		if !strings.Contains(methods.claims, `"`+name+`":`) {
-			t.Errorf("%s is not in session-methods", name)
+		switch name {
+		case "ld":
+			if !strings.Contains(loaded.claims, `"ld":`) {
+				t.Error("ld is not in session-loaded")
+			}
+			continue
+		default:
+			if !strings.Contains(methods.claims, `"`+name+`":`) {
+				t.Errorf("%s is not in session-methods", name)
+			}
 		}
 		if name != "amr" && !strings.Contains(v.claims, `"`+name+`":`) {
 			t.Errorf("%s is not in the example", name)

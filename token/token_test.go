@@ -104,6 +104,8 @@ func TestCanonicalForm(t *testing.T) {
 			`","grp":["` + b64(bits("grp 0", 16)) + `","` + b64(bits("grp 1", 16)) + `"],"auth_time":1759999940,"ep":1759999939877` +
 			`,"iat":1760000000,"exp":1760007200,"end":1760086340,"rem":true,"chk":1759999999983,"ln":3,"ver":7,"dat":{"cart":["tea","cup"],"total":1250}}`},
 		{"least", leastSession(), `{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":0,"iat":0,"exp":0,"end":0}`},
+		{"loaded", &token.Session{Audience: []byte("a"), AuthTime: 1, Epoch: 2, Loaded: 3},
+			`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"ep":2,"ld":3,"iat":0,"exp":0,"end":0}`},
 		{"methods", &token.Session{Audience: []byte("a"), AuthTime: 1, Methods: methods("pwd", "otp", "mfa"), Epoch: 2},
 			`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"amr":["pwd","otp","mfa"],"ep":2,"iat":0,"exp":0,"end":0}`},
 		{"escapes", &token.Session{Audience: []byte("\"\\/"), Subject: []byte("\b\x1fé")},
@@ -160,6 +162,7 @@ func TestSealRefuses(t *testing.T) {
 		{"method twice", func(c *token.Session) { c.Methods = methods("pwd", "otp", "pwd") }, token.ErrMalformed},
 		{"method behind an empty one", func(c *token.Session) { c.Methods = methods("", "pwd") }, token.ErrMalformed},
 		{"negative auth_time", func(c *token.Session) { c.AuthTime = -1 }, token.ErrMalformed},
+		{"negative ld", func(c *token.Session) { c.Loaded = -1 }, token.ErrMalformed},
 		{"negative ep", func(c *token.Session) { c.Epoch = -1 }, token.ErrMalformed},
 		{"negative iat", func(c *token.Session) { c.IssuedAt = -1 }, token.ErrMalformed},
 		{"negative exp", func(c *token.Session) { c.Expires = -1 }, token.ErrMalformed},

@@ -129,12 +129,13 @@ func vectorTable(t *testing.T) []madeVector {
 	least := func(c *token.Session) { *c = token.Session{Audience: []byte("shop"), ID: c.ID} }
 	escapes := func(c *token.Session) { c.Subject = []byte("zoë \"Q\" \\ \x1f\u2028𝄞") }
 	notJSON := func(c *token.Session) { c.Data = []byte(`1,"sub":"mallory","exp":9e9}`) }
+	loaded := func(c *token.Session) { c.Loaded = c.Epoch + 20_000 }
 	strong := func(c *token.Session) { c.Methods = methods("pwd", "otp", "mfa") }
 	most := func(c *token.Session) { c.Methods = mostMethods() }
 	withMethods := func(amr string) func(*testing.T) string { return withClaims(`,"ep"`, `,"amr":`+amr+`,"ep"`) }
 	largest := func(c *token.Session) {
 		c.AuthTime, c.Epoch, c.IssuedAt, c.Expires, c.End, c.Checked, c.Term = 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<53-1, 1<<32-1
-		c.Version = 1<<53 - 1
+		c.Version, c.Loaded = 1<<53-1, 1<<53-1
 		c.Subject = []byte(strings.Repeat("x", 256))
 		for i := range c.GroupTags {
 			c.GroupTags[i] = token.Tag(bits(fmt.Sprint("grp ", i), 16))
@@ -150,6 +151,7 @@ func vectorTable(t *testing.T) []madeVector {
 		opens("session-escapes", "a subject with escapes and beyond ASCII", canonical(escapes), session(escapes)),
 		opens("session-not-remembered", "that it is not remembered is said, which the canonical form leaves out", canonical(func(c *token.Session) { c.Remembered = false }), withClaims(`"rem":true`, `"rem":false`)),
 		opens("session-data-not-json", "data that is not one JSON value and would end the claims is data all the same", canonical(notJSON), session(notJSON)),
+		opens("session-loaded", "when the data was last loaded, besides everything else", canonical(loaded), session(loaded)),
 		opens("session-methods", "how the subject was authenticated, besides everything else", canonical(strong), session(strong)),
 		opens("session-methods-most", "eight methods of 16 characters", canonical(most), session(most)),
 		opens("session-methods-none", "that there are no methods is said, which the canonical form leaves out", fullClaims, withMethods(`[]`)),
@@ -244,6 +246,8 @@ func vectorTable(t *testing.T) []madeVector {
 		fails("claims-aud-two", "malformed", "two audiences", withClaims(`"shop"`, `["shop","bank"]`)),
 		fails("claims-sub-long", "malformed", "a subject of 257 bytes", withClaims(`"alice"`, `"`+strings.Repeat("a", 257)+`"`)),
 		fails("claims-grp-nine", "malformed", "nine groups", withClaims(`"grp":[`, `"grp":[`+strings.Repeat(`"`+sid+`",`, 7))),
+		fails("claims-ld-string", "malformed", "a string in place of a number", withClaims(`,"iat"`, `,"ld":"1","iat"`)),
+		fails("claims-ld-twice", "malformed", "loaded twice", withClaims(`,"iat"`, `,"ld":1,"ld":1,"iat"`)),
 		fails("claims-amr-string", "malformed", "a string in place of an array of methods", withMethods(`"pwd"`)),
 		fails("claims-amr-number", "malformed", "a method that is a number", withMethods(`["pwd",2]`)),
 		fails("claims-amr-nine", "malformed", "nine methods", withMethods(`["1","2","3","4","5","6","7","8","9"]`)),

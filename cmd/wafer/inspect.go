@@ -246,7 +246,7 @@ func explain(name, value string, now time.Time) string {
 	about := map[string]string{
 		"aud": "the application", "sid": "the session", "sub": "who is logged in",
 		"stg": "tag of the subject in the list", "grp": "tags of the groups in the list",
-		"auth_time": "logged in", "amr": "how the subject was authenticated", "ep": "began (the list's clock)", "iat": "sealed",
+		"auth_time": "logged in", "amr": "how the subject was authenticated", "ep": "began (the list's clock)", "ld": "data loaded (the list's clock)", "iat": "sealed",
 		"exp": "idle deadline", "end": "absolute deadline",
 		"chk": "not revoked up to (the list's clock)", "ln": "primary of the list then",
 		"rem": "the login asked to be remembered", "ver": "writes of the data",
@@ -262,7 +262,7 @@ func explain(name, value string, now time.Time) string {
 	switch name {
 	case "auth_time", "iat", "exp", "end":
 		return about + " " + from(time.Unix(n, 0), now)
-	case "ep", "chk":
+	case "ep", "ld", "chk":
 		return about + " " + from(time.UnixMilli(n), now)
 	}
 	return about

@@ -75,6 +75,7 @@ func FuzzSecondImplementation(f *testing.F) {
 		`{"sid":"AAAAAAAAAAAAAAAAAAAAAA","iat":1,"exp":2,"ln":4294967295,"dat":null}`,
 		`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"iat":2,"exp":3,"end":4,"rem": false ,"ver":9}`,
 		`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"iat":2,"exp":3,"end":4,"rem":null}`,
+		`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"ep":5,"ld":6,"iat":2,"exp":3,"end":4}`,
 		`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"amr":["pwd","mfa"],"iat":2,"exp":3,"end":4}`,
 		`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"amr":["pwd", "\u0070wd"],"iat":2,"exp":3,"end":4}`,
 		`{"aud":"a","sid":"AAAAAAAAAAAAAAAAAAAAAA","auth_time":1,"amr":[],"iat":2,"exp":3,"end":4}`,
@@ -104,7 +105,7 @@ func FuzzSecondImplementation(f *testing.F) {
 		}
 		if ok {
 			got := &second.Claims{
-				Aud: string(c.Audience), Sub: string(c.Subject), SID: c.ID, STG: c.SubjectTag, AuthTime: c.AuthTime, EP: c.Epoch,
+				Aud: string(c.Audience), Sub: string(c.Subject), SID: c.ID, STG: c.SubjectTag, AuthTime: c.AuthTime, EP: c.Epoch, LD: c.Loaded,
 				IAT: c.IssuedAt, EXP: c.Expires, End: c.End, CHK: c.Checked, LN: int64(c.Term), Rem: c.Remembered, Ver: c.Version, Dat: c.Data,
 			}
 			for _, g := range c.GroupTags[:c.Groups] {
@@ -142,6 +143,6 @@ func equal(a, b *second.Claims) bool {
 			return false
 		}
 	}
-	return x.Aud == y.Aud && x.Sub == y.Sub && x.SID == y.SID && x.STG == y.STG && x.AuthTime == y.AuthTime && x.EP == y.EP &&
+	return x.Aud == y.Aud && x.Sub == y.Sub && x.SID == y.SID && x.STG == y.STG && x.AuthTime == y.AuthTime && x.EP == y.EP && x.LD == y.LD &&
 		x.IAT == y.IAT && x.EXP == y.EXP && x.End == y.End && x.CHK == y.CHK && x.LN == y.LN && x.Rem == y.Rem && x.Ver == y.Ver
 }

@@ -29,7 +29,7 @@ type Claims struct {
 	SID, STG           [16]byte
 	GRP                [][16]byte
 	AMR                []string
-	AuthTime, EP       int64
+	AuthTime, EP, LD   int64
 	IAT, EXP, End, CHK int64
 	LN, Ver            int64
 	Rem                bool
@@ -125,7 +125,7 @@ func ReadClaims(kind string, plaintext []byte) (*Claims, bool) {
 	c, has := new(Claims), make(map[string]bool)
 	known, required, opaque := strings.Fields("sid iat exp chk ln"), strings.Fields("sid iat exp"), ""
 	if kind != "seen" {
-		known = strings.Fields("aud sid sub stg grp auth_time amr ep iat exp end rem chk ln ver dat")
+		known = strings.Fields("aud sid sub stg grp auth_time amr ep ld iat exp end rem chk ln ver dat")
 		required, opaque = strings.Fields("aud sid auth_time iat exp end"), "dat"
 	}
 	members, ok := object(plaintext, opaque)
@@ -208,6 +208,8 @@ func (c *Claims) read(name string, value []byte) (ok bool) {
 		return true
 	case "ep":
 		c.EP, ok = integer(value)
+	case "ld":
+		c.LD, ok = integer(value)
 	case "iat":
 		c.IAT, ok = integer(value)
 	case "exp":
