@@ -12,7 +12,7 @@ func (o *opened) describe(keys [2]string) {
 	t := &o.tok
 	o.query = replica.Query{
 		Session: t.ID, Subject: t.SubjectTag, GroupTags: t.GroupTags, Groups: t.Groups,
-		Keys: keys, Epoch: t.Epoch, Checked: t.Checked, Term: t.Term,
+		Keys: keys, Epoch: t.Epoch, Loaded: t.Loaded, Checked: t.Checked, Term: t.Term,
 	}
 }
 
@@ -34,6 +34,9 @@ func (c *core) decide(ctx context.Context, o *opened) {
 		// asking again.
 		if o.verdict.Renew {
 			o.query.Checked, o.query.Term = o.verdict.Checked, o.verdict.Term
+		}
+		if o.verdict.Asks != 0 {
+			c.answerAsks(ctx, o)
 		}
 	case replica.Refuse:
 		o.why = refusedBy(o.verdict.Reason)

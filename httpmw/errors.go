@@ -94,6 +94,15 @@ var (
 	// ErrMethods: the login lacks one of Requirements.Methods. The error is a *MethodsError.
 	ErrMethods = fmt.Errorf("%w: the login lacks a method that this route requires", ErrNoLogin)
 
+	// ErrReauthenticate: the session and its data are there, but its user has to log in again before
+	// it may be used (revocation.List.RequireLogin). Login takes over the data if the subject is the
+	// same. Session.Locked says who that is.
+	ErrReauthenticate = fmt.Errorf("%w: the user has to log in again", ErrNoLogin)
+
+	// ErrReload: the data of the session has to be loaded again (Manager.OnReload), and that failed. A
+	// stream ends with it, so that the client comes again with another request.
+	ErrReload = fmt.Errorf("%w: the data of the session has to be loaded again", ErrUnavailable)
+
 	// ErrLoginTooOld: the login is longer ago than Requirements.LoginWithin allows.
 	ErrLoginTooOld = fmt.Errorf("%w: the login is too long ago", ErrNoLogin)
 )

@@ -8,7 +8,7 @@ import (
 )
 
 // Login begins a session of id under a new session id. The data of an anonymous session, and of a
-// session of the same subject, is kept; that of any other session is dropped. A session that was
+// session of the same subject, is kept, also if that one was locked (ErrReauthenticate); that of any other session is dropped. A session that was
 // logged in before ends for good, so Login also serves to raise the level of a login. Every other
 // session whose cookie came and opened ends too, even if it has expired: a copy of its cookies may
 // be in use.
@@ -47,7 +47,7 @@ func (s *state) login(ctx context.Context, id Identity) ([]Event, error) {
 		return nil, err
 	}
 	// Nobody inherits the data of somebody else.
-	if s.status == alive && (len(s.tok.Subject) == 0 || string(s.tok.Subject) == id.Subject) {
+	if (s.status == alive || s.status == locked) && (len(s.tok.Subject) == 0 || string(s.tok.Subject) == id.Subject) {
 		next.tok.Data, next.tok.Version = s.tok.Data, s.tok.Version
 	}
 	previous := s.sid()
@@ -56,7 +56,7 @@ func (s *state) login(ctx context.Context, id Identity) ([]Event, error) {
 	}
 	login := replica.Login{Subject: next.tok.SubjectTag, Groups: next.groups(), Since: id.Since.LogTime()}
 	var start replica.Start
-	if s.loggedIn() {
+	if s.loggedIn() || s.status == locked {
 		start, err = s.follow(ctx, &next, replica.Succession{Kind: replica.Relogin, Login: login}, now)
 	} else {
 		start, err = s.core.replica.Begin(ctx, login)

@@ -40,18 +40,22 @@ type core struct {
 	replica  *replica.Replica // of that list, to decide
 	sealer   *token.Sealer
 	cookie   cookieStyle
-	renewals *renewals // cookies are in it: two pointers away from what fmt can reach
-	ended    *ended    // session ids are in it
+	load     func(context.Context, *state) ([]byte, error) // nil: data cannot be loaded again
+	reloads  *reloads                                      // data is in it
+	renewals *renewals                                     // cookies are in it: two pointers away from what fmt can reach
+	ended    *ended                                        // session ids are in it
 	tags     subjectTags
 	kept     keptGroups
 	look     lookup
 	tired    tired
 	streams  streams
 	count    counters
+
+	warnedReload minutely
 }
 
 func newCore(k keys.Source, l *revocation.List, c Config) *core {
-	return &core{cfg: c, keys: k, list: l, replica: l.Replica(), sealer: token.New(k), cookie: newCookieStyle(c), renewals: new(renewals), ended: new(ended)}
+	return &core{cfg: c, keys: k, list: l, replica: l.Replica(), sealer: token.New(k), cookie: newCookieStyle(c), reloads: new(reloads), renewals: new(renewals), ended: new(ended)}
 }
 
 // Handler opens the session of every request and writes cookies when the headers leave. It refuses

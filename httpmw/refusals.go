@@ -35,6 +35,8 @@ var refusals = [...]struct {
 	{ErrIncomplete, "incomplete", true},
 	{ErrUndecided, "undecided", true},
 	{ErrData, "data", true},
+	{ErrReauthenticate, "reauthenticate", false},
+	{ErrReload, "reload", true},
 	{ErrMethods, "methods", false},
 	{ErrLoginTooOld, "login_too_old", false},
 }

@@ -49,6 +49,18 @@ func (s *Session[T]) Subject() string {
 	return string(s.st.tok.Subject)
 }
 
+// Locked returns who has to log in again before the session may be used, "" if nobody has to. Then Err
+// is ErrReauthenticate, and the session has no subject and no data until that login. Show who it is
+// only as a name to begin with.
+func (s *Session[T]) Locked() string {
+	s.st.read()
+	defer s.st.mu.Unlock()
+	if s.st.status != locked || s.st.why != ErrReauthenticate {
+		return ""
+	}
+	return string(s.st.tok.Subject)
+}
+
 // InGroup reports whether Login or SetGroups put the session into the group. The names of a
 // session's groups cannot be listed: the cookie holds only pseudonyms of them.
 func (s *Session[T]) InGroup(name string) bool {

@@ -54,6 +54,7 @@ type status uint8
 const (
 	none      status = iota // no session; why may say why not
 	undecided               // one that may be revoked
+	locked                  // one that may not be used before something is done; why says what (R36)
 	alive
 )
 
@@ -61,6 +62,8 @@ const (
 type opened struct {
 	status status
 	why    error // why there is no session, or none for now: one of the refusals
+	// reloaded: the data in tok was loaded for this request.
+	reloaded bool
 
 	// tok has the Validity that counts by the reading rule: that of the renewal token if there is
 	// one, else the session token's own; Expires never after End.
@@ -146,7 +149,7 @@ func (s *state) err() error {
 	switch {
 	case s.status == undecided:
 		return ErrUndecided
-	case s.status == none && s.why != nil:
+	case (s.status == none || s.status == locked) && s.why != nil:
 		return s.why
 	case s.undecoded:
 		return ErrData
@@ -190,8 +193,8 @@ func (s *state) setData(raw []byte, version *uint64) (done bool, err error) {
 		return false, ErrCommitted
 	case version != nil && *version != s.version:
 		return false, nil
-	case s.status == undecided:
-		return false, ErrUndecided
+	case s.status == undecided, s.status == locked:
+		return false, s.err()
 	}
 	now := time.Now()
 	next := s.opened

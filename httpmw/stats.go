@@ -24,29 +24,31 @@ type Stats struct {
 	Ended map[string]revocation.Histogram
 	// Sizes are the bytes of tokens sent, with the names of their cookies, by kind: "session",
 	// "seen" (a renewal), "bearer".
-	Sizes      map[string]revocation.Histogram
-	Open       revocation.Histogram // time from a request to its accepted session in seconds, of one in 64
-	Commit     revocation.Histogram // time to decide again and add cookies to a response in seconds, where there were some
-	Written    uint64               // session cookies written
-	Renewed    uint64               // renewal cookies written
-	Shared     uint64               // of these, renewals that an earlier request had sealed
-	Unsealed   uint64               // renewals that were due and could not be sealed
-	Withheld   uint64               // cookies not written because the session was revoked meanwhile
-	Expired    uint64               // cookies expired by a logout
-	Lookups    uint64               // searches for an unknown key, or for the successor of a revoked one
-	Unsealable uint64               // tokens not sealed because the ring's sealing key is revoked: ErrSealingKeyRevoked
-	Spent      uint64               // session and bearer tokens not sealed because the key is spent: keys.ErrSpent
-	Spared     uint64               // renewals not sealed because the key is close to that; they are in Unsealed too
-	Seals      map[string]uint64    // tokens sealed, by the id of the key, for the keys of the ring
-	Early      uint64               // tokens sealed with a key before its time, because the clock of this machine is behind
-	Streams    int                  // streams of Tab that are open
+	Sizes         map[string]revocation.Histogram
+	Open          revocation.Histogram // time from a request to its accepted session in seconds, of one in 64
+	Commit        revocation.Histogram // time to decide again and add cookies to a response in seconds, where there were some
+	Written       uint64               // session cookies written
+	Renewed       uint64               // renewal cookies written
+	Shared        uint64               // of these, renewals that an earlier request had sealed
+	Reloaded      uint64               // sessions whose data was loaded again, see Manager.OnReload
+	ReloadsFailed uint64               // those for which that failed
+	Unsealed      uint64               // renewals that were due and could not be sealed
+	Withheld      uint64               // cookies not written because the session was revoked meanwhile
+	Expired       uint64               // cookies expired by a logout
+	Lookups       uint64               // searches for an unknown key, or for the successor of a revoked one
+	Unsealable    uint64               // tokens not sealed because the ring's sealing key is revoked: ErrSealingKeyRevoked
+	Spent         uint64               // session and bearer tokens not sealed because the key is spent: keys.ErrSpent
+	Spared        uint64               // renewals not sealed because the key is close to that; they are in Unsealed too
+	Seals         map[string]uint64    // tokens sealed, by the id of the key, for the keys of the ring
+	Early         uint64               // tokens sealed with a key before its time, because the clock of this machine is behind
+	Streams       int                  // streams of Tab that are open
 	// StreamsRefused are streams of Tab that were refused because too many were open.
 	StreamsRefused uint64
 	Retagged       uint64 // sessions that named the tag of another subject; it was corrected
 }
 
 type counters struct {
-	anonymous, accepted, written, renewed, shared, unsealed, withheld, expired, lookups, retagged, unsealable, spent, spared, early atomic.Uint64
+	anonymous, accepted, written, renewed, shared, unsealed, withheld, expired, lookups, retagged, unsealable, spent, spared, early, reloaded, reloadsFailed atomic.Uint64
 
 	logins, logoutsFailed atomic.Uint64
 
@@ -116,6 +118,7 @@ func (m *Manager[T]) Stats() Stats {
 		Renewed: n.renewed.Load(), Shared: n.shared.Load(), Unsealed: n.unsealed.Load(), Withheld: n.withheld.Load(),
 		Expired: n.expired.Load(), Lookups: n.lookups.Load(), Retagged: n.retagged.Load(), Unsealable: n.unsealable.Load(), Early: n.early.Load(),
 		Spent: n.spent.Load(), Spared: n.spared.Load(),
+		Reloaded: n.reloaded.Load(), ReloadsFailed: n.reloadsFailed.Load(),
 		Logins: n.logins.Load(), LogoutsFailed: n.logoutsFailed.Load(), Logouts: map[string]uint64{},
 		Ended: m.core.ended.all(), Sizes: map[string]revocation.Histogram{}, Open: n.open.Snapshot(), Commit: n.commit.Snapshot(),
 		Refused: make(map[string]uint64, len(refusals)), Seals: map[string]uint64{},

@@ -114,7 +114,7 @@ func (s *state) succeeded(next *opened, start replica.Start, now time.Time) erro
 // begin gives a session what the list said of its beginning, and the query by which it will be
 // decided.
 func (o *opened) begin(s replica.Start) {
-	o.tok.Epoch, o.tok.Checked, o.tok.Term = s.Epoch, s.Checked, s.Term
+	o.tok.Epoch, o.tok.Loaded, o.tok.Checked, o.tok.Term = s.Epoch, s.Loaded, s.Checked, s.Term
 	o.renewed = false
 	o.describe([2]string{})
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/replica"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // Watch returns a context that ends when the session does, for responses that go on for long:
@@ -93,6 +94,12 @@ func (w *watch) look(ctx context.Context, now time.Time) error {
 		// the window would ask the store at each check.
 		if v.Renew {
 			w.query.Checked, w.query.Term = v.Checked, v.Term
+		}
+		switch {
+		case v.Asks&revlog.AsksLogin != 0:
+			return ErrReauthenticate
+		case v.Asks&revlog.AsksReload != 0:
+			return ErrReload
 		}
 		return nil
 	case replica.Refuse:

@@ -9,6 +9,7 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // R10: a replica that boots knows the newest entry, however old it is. So it notices if another log
@@ -136,5 +137,33 @@ func TestR15ALogThatWasTrimmedWhollyShowsNothing(t *testing.T) {
 		time.Sleep(2 * within)
 		wantVerdict(t, "at a replica that booted since", verdict(t, booted, q), replica.Refuse, replica.RevokedSession)
 		wantVerdict(t, "at one that came from another list", verdict(t, here, q), replica.Refuse, replica.RevokedSession)
+	})
+}
+
+// R10: a replica revoked a key at a primary that nobody followed any more, and then did not hear from
+// the store for longer than the retention. The log that it comes back to was trimmed past its position,
+// and nothing of what it read is still of use but the end of that key, which is remembered for years.
+func TestR10AKeyOutlivesAGapInTheLog(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		memory := revlog.NewMemory()
+		store := scriptedOver(memory)
+		short := revocation.Config{MaxIdle: 10 * time.Minute, Grace: time.Minute, NoCanary: true}
+		l := openWith(t, store, short)
+		time.Sleep(time.Second)
+		promoted := memoryOf(memory.State())
+		revoke(t, l, revocation.Key("leaked"))
+		time.Sleep(time.Second)
+		store.Fail()
+		other := openWith(t, promoted, short)
+		for i := range 4 {
+			time.Sleep(10 * time.Minute)
+			revoke(t, other, revocation.Session(sid(i+1)))
+		}
+		store.Hook(func(h *revlogtest.Hooks) { h.Store = promoted })
+		store.Recover()
+		time.Sleep(2 * time.Second)
+		if !other.Replica().KeyRevoked("leaked") {
+			t.Error("the other replica knows nothing of the key")
+		}
 	})
 }

@@ -62,3 +62,23 @@ func fail(s scripted, f func(context.Context) error) {
 		s.Create = func(ctx context.Context, _ revlog.CreateOptions) (revlog.Head, error) { return revlog.Head{}, f(ctx) }
 	})
 }
+
+// R17: a kept window says nothing any more once the window since has a gap, here because of an entry
+// that nobody can read.
+func TestR17AKeptWindowBeforeAGap(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		time.Sleep(time.Minute)
+		q := login(t, l, 1, "ada")
+		time.Sleep(10 * time.Second)
+		store.Hook(func(h *revlogtest.Hooks) { h.Store = revlog.NewMemory() })
+		time.Sleep(10 * time.Second)
+		wantVerdict(t, "after a loss", verdict(t, l, q), replica.Accept, replica.None)
+		forged(t, store, revlog.Assertion{Scope: revlog.ScopeSession, Tag: l.Tag(revocation.Session(sid(1))), Version: 9, Effect: revlog.End.Byte()})
+		time.Sleep(2 * time.Minute)
+		next := *q
+		next.Session = [16]byte{15: 7} // whatever the entry says
+		wantVerdict(t, "after a gap", verdict(t, l, &next), replica.Refuse, replica.ListLost)
+	})
+}

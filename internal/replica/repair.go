@@ -116,7 +116,7 @@ func (l *Replica) sayAgain(ctx context.Context, v *view, h revlog.Head) error {
 	r := v.owes(v.head.ID, 0) // the list does not say that it lacks anything
 	kept := h.MS - v.leapTo(h.MS) - v.memory().Milliseconds()
 	r.owed = r.owed[sort.Search(len(r.owed), func(i int) bool { return r.owed[i].Position.MS > kept }):]
-	if len(r.owed) == 0 {
+	if len(r.owed) == 0 && len(v.globals) == 0 {
 		return nil
 	}
 	_, err := l.begins(ctx, r, revlog.Repair{List: v.head.ID, Known: v.head.Known, KnownTerm: v.head.KnownTerm, Born: v.head.Born}, v.globals)
