@@ -31,6 +31,7 @@ func (h *history) login(r *member) {
 	}
 	b := h.identity(r, s)
 	sure := h.since(r, s, &b)
+	s.vague = b.Since != 0 && !sure
 	r.link.failed, r.link.answered = false, false
 	start, err := r.l.Begin(background, b)
 	if err != nil {
@@ -104,7 +105,7 @@ func (h *history) mint(r *member, s *modelSession, start Start) {
 	}
 	h.sessions = append(h.sessions, s)
 	b := h.identity(r, s)
-	t := &modelToken{s: s, loaded: s.done, checked: time.Now(), exp: time.Now().Add(r.wall + s.idle)}
+	t := &modelToken{s: s, loaded: s.done, alone: s.vague, checked: time.Now(), exp: time.Now().Add(r.wall + s.idle)}
 	t.q = Query{Session: sessionID(s.id), Subject: b.Subject, Epoch: start.Epoch, Loaded: start.Loaded, Checked: start.Checked, Term: start.Term}
 	t.q.SetGroups(b.Groups...)
 	t.q.Keys[0] = h.sealing()

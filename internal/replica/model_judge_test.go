@@ -23,6 +23,7 @@ type modelSession struct {
 	kept   bool  // of a successor: its parent had ended, and neither store nor replica had heard of that
 	// alone: when it began, its replica was not in step with the primary, or had no answer.
 	alone bool
+	vague bool // the moment before its password was checked does not come from the store
 	apart bool // begun at a server that was not the primary
 	newer bool // a newer release ended it, in a way that cannot be read
 }

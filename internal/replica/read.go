@@ -183,6 +183,7 @@ func (l *Replica) advance(v *view, p revlog.Page, entries []revlog.Entry, sent t
 		w.recentFrom, w.gap = max(w.recentFrom, forgedAt), true
 	}
 	n.now = w
+	l.overtaken(&n, good)
 	over := int64(0) // a view that just begins knows nothing of leaps yet, and forgets nothing
 	if !v.sent.IsZero() {
 		over = n.m.MS - leapsAfter(n.leaps, 0)

@@ -37,6 +37,26 @@ func otherSlowly(a revlog.Assertion, r revlog.Result) bool {
 	return a.Entry().Does() == revlog.EndSlowly && r.Held.Version != 0 && r.Held.MAC != a.MAC
 }
 
+// overtaken ends at once what an entry was to end slowly if v, which holds it, reads another one in its
+// place, as after somebody forged the end of its sessions. It goes through the outbox.
+func (l *Replica) overtaken(v *view, read []revlog.Entry) {
+	held := v.globals
+	for _, e := range read {
+		if e.Does() != revlog.EndSlowly {
+			continue
+		}
+		old := held[e.Key()]
+		held = held.with([]revlog.Entry{e}, 0)
+		if old.W == 0 || old.MAC == e.MAC {
+			continue
+		}
+		whole := revlog.Key{Scope: e.Scope, Tag: e.Tag}
+		if w := min(old.W, e.W); l.knownOf(whole, v) < w {
+			l.outbox.put(whole, sending{w: w, missed: true}) // if it is full, the entry stands
+		}
+	}
+}
+
 // hasten ends at once what entries of w that were written back were to end slowly, where the store
 // holds another such entry in their place, as after it lost its data.
 func (l *Replica) hasten(ctx context.Context, w revlog.Write, out revlog.Written) error {
