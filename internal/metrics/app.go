@@ -20,6 +20,7 @@ var (
 	early      = counter("seals.early", "{token}", "Tokens sealed with a key whose time has not come: the clock of this machine is behind.", "app")
 	keySeals   = counter("key.seals", "{token}", "Tokens that this application sealed in this process, by key.", "app", "kid")
 	lookups    = counter("key.lookups", "{lookup}", "Lookups of an unknown key.", "app")
+	reloads    = counter("reloads", "{session}", "Sessions whose data was to be loaded again, by result: loaded, or failed, which the client got as 503.", "app", "result")
 	retagged   = counter("subject_tags.corrected", "{session}", "Sessions whose subject tag was wrong and was corrected.", "app")
 	tabStreams = gauge("tab.streams", "{stream}", "Streams that pages have open to hear of the end of their session.", "app")
 	tabRefused = counter("tab.streams_refused", "{stream}", "Streams of pages that were refused because too many were open.", "app")
@@ -29,7 +30,7 @@ var (
 
 var ofApps = []*Metric{
 	anonymous, accepted, refused, logins, logouts, unlogged, ended, cookies, withheld, sizes, shared, unsealed,
-	unsealable, early, keySeals, lookups, retagged, tabStreams, tabRefused, open, commit,
+	unsealable, early, keySeals, lookups, retagged, reloads, tabStreams, tabRefused, open, commit,
 }
 
 func collectApp(s Sink, app string, n httpmw.Stats) {
@@ -60,6 +61,8 @@ func collectApp(s Sink, app string, n httpmw.Stats) {
 	}
 	s.Number(lookups, float64(n.Lookups), app)
 	s.Number(retagged, float64(n.Retagged), app)
+	s.Number(reloads, float64(n.Reloaded), app, "loaded")
+	s.Number(reloads, float64(n.ReloadsFailed), app, "failed")
 	s.Number(tabStreams, float64(n.Streams), app)
 	s.Number(tabRefused, float64(n.StreamsRefused), app)
 	s.Histogram(open, n.Open, app)
