@@ -117,7 +117,7 @@ type fake struct{}
 
 func (fake) Stats() httpmw.Stats {
 	s := httpmw.Stats{
-		Anonymous: 101, Accepted: 102, Written: 103, Renewed: 104, Shared: 105, Unsealed: 106, Withheld: 107, Expired: 108, Lookups: 109, Retagged: 110, Unsealable: 111, Early: 112,
+		Anonymous: 101, Accepted: 102, Written: 103, Renewed: 104, Shared: 105, Unsealed: 106, Withheld: 107, Expired: 108, Lookups: 109, Retagged: 110, Reloaded: 130, ReloadsFailed: 131, Unsealable: 111, Early: 112,
 		Spared: 113, Spent: 114, Streams: 128, StreamsRefused: 129,
 		Refused: map[string]uint64{}, Seals: map[string]uint64{"k1": 115, "k2": 116},
 		Logins: 117, Logouts: map[string]uint64{"logout": 118}, LogoutsFailed: 119,
@@ -135,7 +135,7 @@ var reasons = []string{
 	"expired_idle", "expired_absolute", "revoked_session", "revoked_subject", "revoked_group",
 	"revoked_key", "revoked_everyone", "list_lost", "unknown_key", "tampered",
 	"malformed", "too_long", "wrong_audience", "out_of_bounds", "ambiguous", "incomplete",
-	"undecided", "data", "methods", "login_too_old",
+	"undecided", "data", "reauthenticate", "reload", "methods", "login_too_old",
 }
 
 func TestMetricsOfAnApplication(t *testing.T) {
@@ -168,6 +168,8 @@ func TestMetricsOfAnApplication(t *testing.T) {
 		`wafer_commit_seconds_count{app="shop"}`:                          "126",
 		`wafer_commit_seconds_sum{app="shop"}`:                            "127",
 		`wafer_seals_early_total{app="shop"}`:                             "112",
+		`wafer_reloads_total{app="shop",result="loaded"}`:                "130",
+		`wafer_reloads_total{app="shop",result="failed"}`:                "131",
 		`wafer_subject_tags_corrected_total{app="shop"}`:                  "110",
 	}
 	for i, r := range reasons {

@@ -248,6 +248,10 @@ func (h *history) reload(r *member, t *modelToken, q *Query) {
 	}
 	next.apart = r.link.to != h.sim.primary
 	next.alone = r.link.failed || !r.link.answered || !h.inStep(r) || r.last.term != h.sim.primary.head().Term()
+	// The question names no session, so what was asked of this one elsewhere is asked once more.
+	next.alone = next.alone || slices.ContainsFunc(h.revoked, func(rev *modelRevocation) bool {
+		return rev.key.Scope == revlog.ScopeSession && rev.key.Effect == revlog.Reload && rev.names(t, t.s) && !knows(r, rev)
+	})
 	if h.weak.rule != "R36 loaded" {
 		time.Sleep(time.Nanosecond)
 		next.loaded = time.Now()
