@@ -69,6 +69,12 @@ func TestReasons(t *testing.T) {
 			newFixture(t, httpmw.Config{}).login(t, b, httpmw.Identity{Subject: "ann"})
 		}},
 		"undecided": {httpmw.ErrUndecided, undecidable},
+		"reauthenticate": {httpmw.ErrReauthenticate, func(t *testing.T, f *fixture, _ *browser) {
+			time.Sleep(5 * time.Second)
+			if _, err := f.list.RequireLogin(t.Context(), revocation.Subject("ann"), revocation.Options{}); err != nil {
+				t.Error(err)
+			}
+		}},
 	}
 	for reason, row := range rows {
 		t.Run(reason, func(t *testing.T) {
@@ -106,8 +112,8 @@ func TestReasons(t *testing.T) {
 			})
 		})
 	}
-	// list_lost, ambiguous, incomplete, data, methods and login_too_old have tests of their own.
-	if got := len(rows) + 6; got != len(newFixture(t, httpmw.Config{}).Stats().Refused) {
+	// list_lost, ambiguous, incomplete, data, reload, methods and login_too_old have tests of their own.
+	if got := len(rows) + 7; got != len(newFixture(t, httpmw.Config{}).Stats().Refused) {
 		t.Errorf("%d reasons are tested, %d are counted", got, len(newFixture(t, httpmw.Config{}).Stats().Refused))
 	}
 }

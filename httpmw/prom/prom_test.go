@@ -168,8 +168,8 @@ func TestMetricsOfAnApplication(t *testing.T) {
 		`wafer_commit_seconds_count{app="shop"}`:                          "126",
 		`wafer_commit_seconds_sum{app="shop"}`:                            "127",
 		`wafer_seals_early_total{app="shop"}`:                             "112",
-		`wafer_reloads_total{app="shop",result="loaded"}`:                "130",
-		`wafer_reloads_total{app="shop",result="failed"}`:                "131",
+		`wafer_reloads_total{app="shop",result="loaded"}`:                 "130",
+		`wafer_reloads_total{app="shop",result="failed"}`:                 "131",
 		`wafer_subject_tags_corrected_total{app="shop"}`:                  "110",
 	}
 	for i, r := range reasons {
