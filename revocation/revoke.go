@@ -200,3 +200,11 @@ func (l *List) Tag(t Target) revlog.Tag {
 	}
 	return l.replica.Tag(t.scope, t.name())
 }
+
+// AwaitFleet waits until every replica that is registered with the store refuses what r is the receipt
+// of, as Options.Wait does, and returns r with Fleet, Took and Behind. It is for RevokeMany, and for
+// receipts from elsewhere: only AsOf of r counts. Took counts from the call.
+func (l *List) AwaitFleet(ctx context.Context, r Receipt, wait time.Duration) (Receipt, error) {
+	receipt, err := l.replica.AwaitFleet(ctx, replica.Receipt(r), wait)
+	return Receipt(receipt), err
+}

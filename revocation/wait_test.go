@@ -282,6 +282,40 @@ func TestR34ALongWaitForSomebodyHostile(t *testing.T) {
 	})
 }
 
+// A bulk revocation adds no entry. It is confirmed once every replica knows that it has to ask.
+func TestR34WaitForABulkRevocation(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		memory := revlog.NewMemory()
+		hung := revlogtest.NewFaulty(memory)
+		all := append(crew(t, memory, 3, revocation.Config{}), crew(t, hung, 1, revocation.Config{})...)
+		q := login(t, all[0], 1, "ada")
+		time.Sleep(20 * time.Second)
+		hung.Hook(silenceReads)
+		many := slices.Values([]revocation.Target{revocation.Subject("ada"), revocation.Subject("bob")})
+		receipt, err := all[0].RevokeMany(t.Context(), many, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := all[0].AwaitFleet(t.Context(), receipt, time.Second); !errors.Is(err, revocation.ErrBehind) || r.Fleet != 3 || len(r.Behind) != 1 {
+			t.Errorf("one has not read it: %+v, %v", r, err)
+		}
+		hung.Recover()
+		r, err := all[0].AwaitFleet(t.Context(), receipt, 5*time.Second)
+		if err != nil || r.Fleet != 4 || r.Position != receipt.Position {
+			t.Errorf("%+v, %v", r, err)
+		}
+		for _, l := range all {
+			c := *q
+			if v := l.Replica().Decide(&c); v.Outcome == replica.Accept {
+				t.Errorf("a replica that was waited for: %v", v.Outcome)
+			}
+		}
+		if _, err := all[0].AwaitFleet(t.Context(), revocation.Receipt{}, time.Second); !errors.Is(err, revocation.ErrBehind) {
+			t.Errorf("no receipt: %v", err)
+		}
+	})
+}
+
 func TestR34NobodyWaitsForAnObserver(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		memory := revlog.NewMemory()

@@ -117,8 +117,8 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 		}
 	case f.from != "" && len(args) == 1, f.from == "" && len(args) == 0:
 		return usagef("which %v? Give one id, or a file of ids with --from FILE", f.scope)
-	case f.from != "" && f.wait:
-		return usagef("--wait goes with one id, not with a file")
+	case f.from != "" && f.wait && f.admin.url != "":
+		return usagef("--wait goes with one id, or with a file and --redis")
 	case f.from != "":
 		return f.many(cmd)
 	case !utf8.ValidString(args[0]):
@@ -133,7 +133,12 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := f.print(cmd.OutOrStdout(), receipt, "Revoked"); err != nil {
+	return f.report(cmd.OutOrStdout(), receipt, "Revoked")
+}
+
+// report prints r. With --wait it returns an error if a replica has not confirmed.
+func (f *revokeFlags) report(w io.Writer, receipt adminapi.Receipt, what string) error {
+	if err := f.print(w, receipt, what); err != nil {
 		return err
 	}
 	if f.wait && (receipt.Fleet == nil || !receipt.Fleet.Complete) {

@@ -54,7 +54,7 @@ func (f *revokeFlags) many(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	return f.print(cmd.OutOrStdout(), receipt, fmt.Sprintf("Revoked %d", len(ids)))
+	return f.report(cmd.OutOrStdout(), receipt, fmt.Sprintf("Revoked %d", len(ids)))
 }
 
 func (f *revokeFlags) manyDirect(cmd *cobra.Command, ids []string, p *progress) (adminapi.Receipt, error) {
@@ -71,7 +71,13 @@ func (f *revokeFlags) manyDirect(cmd *cobra.Command, ids []string, p *progress) 
 		}
 	}, p.at)
 	p.end()
-	return adminapi.ReceiptOf(r), err
+	if err != nil || !f.wait {
+		return adminapi.ReceiptOf(r), err
+	}
+	r, err = l.AwaitFleet(cmd.Context(), r, fleetWait) // an error says that not all have confirmed
+	receipt := adminapi.ReceiptOf(r)
+	receipt.Fleet = adminapi.FleetOf(r, err == nil)
+	return receipt, nil
 }
 
 // manyByAdmin sends all ids in one request, and reads the answer into to.

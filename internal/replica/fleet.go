@@ -19,6 +19,29 @@ const (
 	lookSeldom = 500 * time.Millisecond
 )
 
+// AwaitFleet is revocation.List.AwaitFleet.
+func (l *Replica) AwaitFleet(ctx context.Context, r Receipt, wait time.Duration) (Receipt, error) {
+	if l.store == nil {
+		return r, ErrDisabled
+	}
+	begun := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	a, ok := parseAsOf(r.AsOf)
+	if !ok {
+		return r, fmt.Errorf("%w: no receipt of this list", ErrBehind)
+	}
+	p, err := l.fetchFor(ctx, l.Within()/4, revlog.Cursor{List: a.list, From: a.at, Limit: 1})
+	switch h := p.Head; {
+	case err != nil:
+		return r, fmt.Errorf("%w: %w", ErrBehind, err)
+	case termIn(h.ID, h.Term()) != a.term || h.Position().Before(a.at):
+		return r, fmt.Errorf("%w: the store has another primary since, which may lack it", ErrBehind)
+	}
+	err = l.everywhere(ctx, p.Head, begun, &r)
+	return r, err
+}
+
 // everywhere waits until every replica in the registry has read the log as far as head,
 // which a write was acknowledged with at acked, and notes in r how that went (R34). It
 // returns ErrBehind if it cannot say so of all of them.
@@ -135,8 +158,9 @@ func (m *muster) look(registered []revlog.Replica) (news bool) {
 			m.all[now.ID] = r
 		}
 		r.Replica, r.gone = now, false
-		_, n, ok := audit.Place(now.Position)
-		if !r.refuses && now.List == m.head.ID && ok && n >= m.head.N {
+		ms, n, ok := audit.Place(now.Position)
+		at := revlog.Position{MS: ms, N: n} // a bulk revocation moves log time, and adds no entry
+		if !r.refuses && now.List == m.head.ID && ok && n >= m.head.N && !at.Before(m.head.Position()) {
 			r.refuses, news = true, true
 		}
 	}
