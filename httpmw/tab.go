@@ -40,8 +40,9 @@ const (
 // works under "script-src 'self'; connect-src 'self'". docs/tabs.md describes its attributes and
 // events, and what the other two paths answer:
 //
-//   - events streams server-sent events: session at first and ended at the end. Without a session
-//     the status is 204, which keeps an EventSource from trying again.
+//   - events streams server-sent events: session at first and ended at the end, also if the user has
+//     to log in again (ErrReauthenticate). Without a session the status is 204, which keeps an
+//     EventSource from trying again.
 //   - state answers GET with the same JSON. POST also renews the session.
 //
 // Only POST renews a session, so an open page does not keep one alive. Requests from other origins
@@ -96,7 +97,7 @@ func (m *Manager[T]) tabPart(serve func(http.ResponseWriter, *http.Request, *Ses
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
-		if errors.Is(s.Err(), ErrUndecided) {
+		if errors.Is(s.Err(), ErrUnavailable) { // undecided, or its data cannot be loaded again
 			unavailable(w, r)
 			return
 		}
@@ -136,14 +137,16 @@ func (s *state) tabAnswer(now time.Time) tabAnswer {
 	}
 }
 
-// tabReason names why a session ended. All bad tokens look the same to the client, and no token
-// looks like them.
+// tabReason names why a session ended, or cannot be used. All bad tokens look the same to the client,
+// and no token looks like them.
 func tabReason(err error) string {
 	switch {
 	case errors.Is(err, ErrRevoked):
 		return "revoked"
 	case errors.Is(err, ErrExpired):
 		return "expired"
+	case errors.Is(err, ErrReauthenticate):
+		return "login_required"
 	}
 	return "signed_out"
 }
@@ -186,7 +189,7 @@ func (m *Manager[T]) tabEvents(w http.ResponseWriter, r *http.Request, s *Sessio
 				return
 			}
 		case <-ctx.Done():
-			if cause := context.Cause(ctx); errors.Is(cause, ErrRevoked) || errors.Is(cause, ErrExpired) {
+			if cause := context.Cause(ctx); tabReason(cause) != "signed_out" { // otherwise it may go on
 				out.send(event("ended", tabAnswer{Reason: tabReason(cause)}))
 			}
 			return

@@ -2,7 +2,7 @@
   const script = document.currentScript, url = name => new URL(name, script.src), page = document.documentElement.dataset;
   const words = { login: location.pathname + location.search, warning: "You will be logged out soon.", stay: "Stay logged in",
     last: "Your session ends soon. To keep this page, log in again in a new window.", close: "Close",
-    ended: "You have been logged out.", again: "Log in again", ...script.dataset };
+    ended: "You have been logged out.", locked: "Log in again to go on.", again: "Log in again", ...script.dataset };
   const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
   const hide = yes => document.body.style.setProperty("display", yes ? "none" : "", "important");
   const pause = () => failures && Math.min(60, 2 ** failures) * (500 + 500 * Math.random());
@@ -45,8 +45,7 @@
         source.addEventListener("ended", again);
         source.onerror = () => { if (source.readyState === EventSource.CLOSED) again(failures++); };
       };
-      end.signal.onabort = () => { source.close(); done(); };
-      open();
+      end.signal.onabort = () => { source.close(); done(); }; open();
     })).catch(() => {});
   }
   function show(what) { // "none", "active", "warning", "last" or "ended"
@@ -58,8 +57,9 @@
     const link = make("a", { href: words.login, textContent: words.again, target: what === "last" ? "_blank" : "" });
     const button = make("button", { type: "button", textContent: what === "last" ? words.close : words.stay, onclick: act });
     const controls = { warning: [clock, " ", button], last: [clock, " ", link, " ", button], ended: [link] }[what];
+    const text = words[what === "ended" && state?.reason === "login_required" ? "locked" : what];
     if (!usual || !controls) return;
-    Object.assign(dialog, { ariaLabel: words[what] }).replaceChildren(make("p", { textContent: words[what] }), ...controls);
+    Object.assign(dialog, { ariaLabel: text }).replaceChildren(make("p", { textContent: text }), ...controls);
     document.documentElement.append(dialog);
     dialog.style.font = getComputedStyle(document.body).font;
     dialog.showModal();

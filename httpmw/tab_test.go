@@ -2,7 +2,9 @@ package httpmw_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -72,9 +74,14 @@ func TestTabStream(t *testing.T) {
 		after  time.Duration
 		reason string
 	}{
-		"idle":       {func(*testing.T, *fixture, *browser) {}, time.Hour, "expired"},
-		"subject":    {revoke(revocation.Subject("ann")), 0, "revoked"},
-		"everyone":   {revoke(revocation.Everyone()), 0, "revoked"},
+		"idle":     {func(*testing.T, *fixture, *browser) {}, time.Hour, "expired"},
+		"subject":  {revoke(revocation.Subject("ann")), 0, "revoked"},
+		"everyone": {revoke(revocation.Everyone()), 0, "revoked"},
+		"login required": {func(t *testing.T, f *fixture, _ *browser) {
+			if _, err := f.list.RequireLogin(t.Context(), revocation.Subject("ann"), revocation.Options{}); err != nil {
+				t.Error(err)
+			}
+		}, 0, "login_required"},
 		"store gone": {func(_ *testing.T, f *fixture, _ *browser) { f.store.Fail() }, grace, ""},
 		"signed out": {func(t *testing.T, f *fixture, b *browser) {
 			f.in(b, func(_ http.ResponseWriter, r *http.Request, s *httpmw.Session[cart]) {
@@ -118,6 +125,65 @@ func TestTabStream(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A page of a session that waits for a login says so, and goes on after it.
+func TestTabOfALockedSession(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{Idle: time.Hour})
+		b := newBrowser()
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		before, _ := f.state(t, b, "GET")
+		time.Sleep(2 * within)
+		if _, err := f.list.RequireLogin(t.Context(), revocation.Subject("ann"), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, method := range []string{"GET", "POST"} {
+			if got, res := f.state(t, b, method); got != (tabAnswer{Reason: "login_required"}) || len(setNames(res)) != 0 {
+				t.Errorf("%s: %+v, sets %v", method, got, setNames(res))
+			}
+		}
+		w := httptest.NewRecorder()
+		if f.stream(b.copy(), w); w.Code != http.StatusNoContent {
+			t.Errorf("a new stream: %d", w.Code)
+		}
+		time.Sleep(2 * within)
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		if after, _ := f.state(t, b, "GET"); after.Who != before.Who || after.Reason != "" {
+			t.Errorf("after the login: %+v, before %+v", after, before)
+		}
+	})
+}
+
+// While data cannot be loaded again, a page is told neither that its session is good nor that it ended.
+func TestTabWhileReloadFails(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := newFixture(t, httpmw.Config{Idle: time.Hour})
+		failing := true
+		f.OnReload(func(context.Context, *httpmw.Session[cart]) (cart, error) {
+			if failing {
+				return cart{}, errors.New("the database is down")
+			}
+			return cart{}, nil
+		})
+		b := newBrowser()
+		f.login(t, b, httpmw.Identity{Subject: "ann"})
+		time.Sleep(2 * within)
+		if _, err := f.list.Reload(t.Context(), revocation.Subject("ann"), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"/tab/state", "/tab/events"} {
+			r := b.request()
+			r.URL.Path = path
+			if res := b.send(f.Tab(), r); res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
+				t.Errorf("%s: %d", path, res.StatusCode)
+			}
+		}
+		failing = false
+		if got, _ := f.state(t, b, "GET"); got.Who == "" {
+			t.Errorf("once it can be loaded: %+v", got)
+		}
+	})
 }
 
 // However many pages are open and ask, the session ends on time. A user who is there moves the end.

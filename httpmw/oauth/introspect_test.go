@@ -170,6 +170,51 @@ func TestUndecidableIsUnavailable(t *testing.T) {
 	})
 }
 
+// A token that waits for a login of its user is not good.
+func TestATokenThatNeedsALoginIsInactive(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := start(t, all)
+		bearer, cookie := f.issue(t), f.login(t)[cookieName]
+		other := join(t, f.ring, f.store.Unwrap(), all)
+		time.Sleep(2 * within)
+		if _, err := f.list.RequireLogin(t.Context(), revocation.Subject("ann"), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(within)
+		for _, replica := range []*fixture{f, other} {
+			replica.active(t, bearer, false)
+			replica.active(t, cookie, false)
+		}
+		time.Sleep(within)
+		f.active(t, f.issue(t), true)
+	})
+}
+
+// A token whose data cannot be loaded again is neither good nor bad. Once it can, the token is good.
+func TestATokenToLoadAgain(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		f := start(t, all)
+		failing := true
+		f.OnReload(func(context.Context, *httpmw.Session[data]) (data, error) {
+			if failing {
+				return data{}, errors.New("the database is down")
+			}
+			return data{"new"}, nil
+		})
+		bearer, cookie := f.issue(t), f.login(t)[cookieName]
+		time.Sleep(2 * within)
+		if _, err := f.list.Reload(t.Context(), revocation.Subject("ann"), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, token := range []string{bearer, cookie} {
+			f.introspect(t, token).fails(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+		}
+		failing = false
+		f.active(t, bearer, true)
+		f.active(t, cookie, true)
+	})
+}
+
 // A key that the ring does not have yet is looked for before a token counts as bad.
 func TestATokenOfANewKey(t *testing.T) {
 	old := keys.Generate(0)
