@@ -17,6 +17,7 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/revocation/revlog/revlogtest"
 )
 
 // inProcess sends requests to a handler without a network.
@@ -28,21 +29,28 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
+// member is a replica, with what all replicas share.
+type member struct {
+	*machines
+	ring  keys.Source
+	store revlog.Store
+}
+
 // newFleet makes two replicas over one store, and three agents of two tenants.
-func newFleet(t *testing.T) (a, b *machines) {
+func newFleet(t *testing.T) (a, b member) {
 	t.Helper()
 	secret := sha256.Sum256([]byte("secret"))
 	all := &accounts{agents: map[string]agent{
 		"invoices": {secret: secret, tenant: "7"}, "mails": {secret: secret, tenant: "7"}, "reports": {secret: secret, tenant: "8"},
 	}}
 	ring, store := keys.Static(keys.Generate(0)), revlog.NewMemory()
-	replica := func() *machines {
+	replica := func() member {
 		m, err := newMachines(t.Context(), ring, store, all)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { m.list.Close() })
-		return m
+		return member{m, ring, store}
 	}
 	return replica(), replica()
 }
@@ -116,10 +124,10 @@ func TestKillSwitch(t *testing.T) {
 				ctx, stop := context.WithCancel(t.Context())
 				agents := map[string]*running{}
 				for _, name := range []string{"invoices", "mails", "reports"} {
-					agents[name] = run(ctx, t, there, name)
+					agents[name] = run(ctx, t, there.machines, name)
 				}
 				time.Sleep(5 * time.Second)
-				if err := row.kill(ctx, here); err != nil {
+				if err := row.kill(ctx, here.machines); err != nil {
 					t.Fatal(err)
 				}
 				killed := time.Now()
@@ -147,25 +155,35 @@ func TestKillSwitch(t *testing.T) {
 	}
 }
 
-// An agent that is killed while its next token is being made does not get one that works, and it works again once
-// it is switched on.
+// An agent that is killed after the database was asked, and before its token begins, gets no token. It works again
+// once it is switched on.
 func TestKilledWhileItFetches(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		here, there := newFleet(t)
-		since := there.sessions.Now(t.Context())
-		if _, ok := there.accounts.find("invoices", "secret"); !ok {
-			t.Fatal("no such agent")
-		}
-		if err := here.killAgent(t.Context(), "invoices"); err != nil {
+		store := revlogtest.NewFaulty(here.store)
+		late, err := newMachines(t.Context(), here.ring, store, here.accounts)
+		if err != nil {
 			t.Fatal(err)
 		}
-		id := httpmw.Identity{Subject: "agent:invoices", Groups: []string{"tenant:7", "machines"}, Since: since}
-		if _, err := there.sessions.Issue(t.Context(), id, struct{}{}, tokenLifetime); err == nil {
-			t.Error("a token from before the kill")
-		}
-		fetch := fetcher(&http.Client{Transport: inProcess{there.handler()}}, "https://mcp.test/token", "invoices", "secret")
-		if _, _, err := fetch(t.Context()); err == nil {
-			t.Error("a token for an agent that is switched off")
+		t.Cleanup(func() { late.list.Close() })
+		var kill sync.Once
+		store.Hook(func(h *revlogtest.Hooks) {
+			h.Confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+				if q.Subject != (revlog.Tag{}) { // and not the one of Now
+					kill.Do(func() {
+						if err := here.killAgent(ctx, "invoices"); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				return here.store.Confirm(ctx, q)
+			}
+		})
+		fetch := fetcher(&http.Client{Transport: inProcess{late.handler()}}, "https://mcp.test/token", "invoices", "secret")
+		for range 2 {
+			if _, _, err := fetch(t.Context()); err == nil {
+				t.Error("a token for an agent that was killed")
+			}
 		}
 		there.accounts.set(false, func(name string, _ agent) bool { return name == "invoices" })
 		token, _, err := fetch(t.Context())
