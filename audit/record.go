@@ -21,8 +21,12 @@ type Record struct {
 
 	// Target of a revocation.
 	Target Target // target
-	// Since: sessions that began at or before it, in log time, are revoked. Zero: a session or a key,
-	// which is revoked whenever it began, or not known.
+	// Effect is what happens to the sessions: "require_login" or "reload". Empty: they end.
+	Effect string // effect
+	// Over: the sessions end one after another until so much time has passed. Zero: at once.
+	Over time.Duration // over, such as 1h0m0s
+	// Since: it is about sessions that began at or before it, in log time. Zero: a session or a key
+	// that ends, whenever it began, or not known.
 	Since time.Time // since
 	// Quiet: the revocation went past the log, so no entry shows it.
 	Quiet bool // quiet
@@ -46,7 +50,7 @@ type Record struct {
 	Error string // error
 }
 
-// A Target is what was revoked.
+// A Target is what a revocation names.
 type Target struct {
 	Scope string `json:"scope"` // session, subject, group, key or everyone
 	Tag   string `json:"tag"`   // what stands for the id in the list, 32 hexadecimal digits
@@ -86,6 +90,10 @@ func (r Record) attrs() []slog.Attr {
 	text("address", r.Address)
 	if r.Target != (Target{}) {
 		a = append(a, slog.Group("target", slog.String("scope", r.Target.Scope), slog.String("tag", r.Target.Tag)))
+	}
+	text("effect", r.Effect)
+	if r.Over != 0 {
+		a = append(a, slog.String("over", r.Over.String()))
 	}
 	if !r.Since.IsZero() {
 		a = append(a, slog.String("since", r.Since.UTC().Format(sinceForm)))
@@ -172,6 +180,8 @@ type wire struct {
 	Via      string    `json:"via"`
 	Address  string    `json:"address"`
 	Target   Target    `json:"target"`
+	Effect   string    `json:"effect"`
+	Over     string    `json:"over"`
 	Since    string    `json:"since"`
 	Quiet    bool      `json:"quiet"`
 	Count    int       `json:"count"`
@@ -205,9 +215,15 @@ func Parse(line []byte) (Record, error) {
 		return Record{}, errors.New("audit: a member of the record has the wrong type")
 	}
 	r := Record{
-		Time: w.Time, Action: w.Action, By: By{w.Actor, w.Claimed, w.Address, w.Reason, w.Via}, Target: w.Target,
+		Time: w.Time, Action: w.Action, By: By{w.Actor, w.Claimed, w.Address, w.Reason, w.Via}, Target: w.Target, Effect: w.Effect,
 		Quiet: w.Quiet, Changed: w.Changed, Count: w.Count, List: w.List, Position: w.Position, Head: w.Head, Chain: w.Chain,
 		Ring: w.Ring, Call: w.Call, Error: w.Error,
+	}
+	if w.Over != "" {
+		var err error
+		if r.Over, err = time.ParseDuration(w.Over); err != nil || r.Over <= 0 || r.Over.String() != w.Over {
+			return Record{}, errors.New("audit: over is not a duration such as 1h0m0s")
+		}
 	}
 	if w.Since != "" {
 		var err error

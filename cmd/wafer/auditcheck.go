@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/audit"
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
@@ -25,22 +26,35 @@ const (
 type auditCheck struct {
 	list    string
 	files   []string
-	claims  map[int64][]claim     // records that name an entry, by its number
-	chains  map[int64][]chainAt   // what records say of the chain, by number
-	targets map[audit.Target]said // what records say of a target, wherever they place it
+	claims  map[int64][]claim   // records that name an entry, by its number
+	chains  map[int64][]chainAt // what records say of the chain, by number
+	targets map[concerned]said  // what records say of a target, wherever they place it
 	n       int
 	seed    maphash.Seed
 	out     auditReport
 }
 
+// concerned is what a record or an entry is about, and what it does to that.
+type concerned struct {
+	target audit.Target
+	effect string
+	over   time.Duration
+}
+
+func concernedBy(e revlog.Entry) concerned {
+	c := concerned{target: audit.Target{Scope: e.Scope.String(), Tag: e.Tag.String()}}
+	c.effect, c.over = replica.AuditedEffect(e)
+	return c
+}
+
 // A claim is a record that names an entry of the log.
 type claim struct {
-	target audit.Target
-	at     revlog.Position
-	w      int64  // how far it revokes, ms; forever for a session and a key
-	who    uint64 // stands for when, who, from where and why
-	place  lineOf
-	found  bool
+	concerned
+	at    revlog.Position
+	w     int64  // how far it reaches, ms; forever for a session and a key that end
+	who   uint64 // stands for when, who, from where and why
+	place lineOf
+	found bool
 }
 
 // A chainAt is what a record says of the newest entry of the log.
@@ -109,6 +123,8 @@ type auditEntry struct {
 	Position string `json:"position"`
 	Scope    string `json:"scope"`
 	Tag      string `json:"tag"`
+	Effect   string `json:"effect,omitempty"` // as in the record
+	Over     string `json:"over,omitempty"`
 }
 
 type auditLine struct {
@@ -118,7 +134,7 @@ type auditLine struct {
 }
 
 func newAuditCheck(list revlog.ListID) *auditCheck {
-	c := &auditCheck{list: hex.EncodeToString(list[:]), claims: map[int64][]claim{}, chains: map[int64][]chainAt{}, targets: map[audit.Target]said{}, seed: maphash.MakeSeed()}
+	c := &auditCheck{list: hex.EncodeToString(list[:]), claims: map[int64][]claim{}, chains: map[int64][]chainAt{}, targets: map[concerned]said{}, seed: maphash.MakeSeed()}
 	c.out.List = c.list
 	c.out.Unexplained.First, c.out.Unmatched.First = []auditEntry{}, []auditLine{}
 	c.out.Unreadable.First, c.out.AnotherChain.First, c.out.Contradicting.First = []auditLine{}, []auditLine{}, []auditLine{}
@@ -199,7 +215,7 @@ func (c *auditCheck) record(r audit.Record, at lineOf) {
 	if claims {
 		of := placeIn(r.Position)
 		who := maphash.Comparable(c.seed, saying{r.By, r.Time.UnixNano()})
-		c.claims[of.N] = append(c.claims[of.N], claim{target: r.Target, at: of, w: reach(r), who: who, place: at})
+		c.claims[of.N] = append(c.claims[of.N], claim{concerned: concerned{r.Target, r.Effect, r.Over}, at: of, w: reach(r), who: who, place: at})
 	}
 	n := placeIn(r.Head).N
 	head := chainAt{n: n, place: at, claimed: claims && n == placeIn(r.Position).N}
@@ -213,6 +229,14 @@ func placeIn(position string) (p revlog.Position) {
 	return p
 }
 
+// overText returns d as records have it: nothing for zero.
+func overText(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
+}
+
 // reach returns how far r revokes its target, in ms.
 func reach(r audit.Record) int64 {
 	if r.Since.IsZero() {
@@ -223,11 +247,18 @@ func reach(r audit.Record) int64 {
 
 // note notes how far r revokes its target.
 func (c *auditCheck) note(r audit.Record) {
-	s := c.targets[r.Target]
+	of := concerned{r.Target, r.Effect, r.Over}
+	s := c.targets[of]
 	if s.waits = s.waits || r.List == ""; r.List != "" {
 		s.w = max(s.w, reach(r))
 	}
-	c.targets[r.Target] = s
+	c.targets[of] = s
+	if r.Over > 0 { // a replica may end them at once up to there, as after a loss
+		whole := concerned{target: r.Target}
+		s := c.targets[whole]
+		s.w = max(s.w, reach(r))
+		c.targets[whole] = s
+	}
 }
 
 // compare reads the log and compares it with the records.
@@ -261,10 +292,10 @@ func (c *auditCheck) entry(e revlog.Entry) {
 		return
 	}
 	c.out.Entries++
-	target := audit.Target{Scope: e.Scope.String(), Tag: e.Tag.String()}
+	about := concernedBy(e)
 	var first *claim // of those that explain e
 	for i, r := range c.claims[e.Position.N] {
-		if r.target != target || r.at != e.Position || r.w != e.W {
+		if r.concerned != about || r.at != e.Position || r.w != e.W {
 			continue
 		}
 		found := &c.claims[e.Position.N][i]
@@ -274,13 +305,13 @@ func (c *auditCheck) entry(e revlog.Entry) {
 			c.out.Contradicting.add(c.line(r.place, fmt.Sprintf("another record says something else of %v: %s:%d", r.at, c.files[first.place.file], first.place.line)))
 		}
 	}
-	switch s := c.targets[target]; {
+	switch s := c.targets[about]; {
 	case first != nil:
 		c.out.Explained++
 	case s.waits || e.W <= s.w && s.w > 0:
 		c.out.Again++
 	default:
-		c.out.Unexplained.add(auditEntry{e.Position.String(), target.Scope, target.Tag})
+		c.out.Unexplained.add(auditEntry{Position: e.Position.String(), Scope: about.target.Scope, Tag: about.target.Tag, Effect: about.effect, Over: overText(about.over)})
 	}
 }
 
@@ -360,6 +391,12 @@ func (r auditReport) print(w io.Writer) {
 	for _, e := range r.Unexplained.First {
 		ms, _, _ := audit.Place(e.Position)
 		fmt.Fprintf(w, "\nno record: %s  %s  %s  %s", e.Position, time.UnixMilli(ms).UTC().Format(time.RFC3339), e.Scope, e.Tag)
+		if e.Effect != "" {
+			fmt.Fprintf(w, "  %s", e.Effect)
+		}
+		if e.Over != "" {
+			fmt.Fprintf(w, "  over %s", e.Over)
+		}
 	}
 	for _, all := range [][]auditLine{r.Unmatched.First, r.AnotherChain.First, r.Contradicting.First, r.Unreadable.First} {
 		for _, l := range all {

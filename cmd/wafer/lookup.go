@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -84,13 +83,10 @@ func (f *listFlags) lookUp(ctx context.Context, t revocation.Target, args []stri
 	defer l.Close()
 	ctx, cancel := context.WithTimeout(ctx, leakTime)
 	defer cancel()
-	since, revoked, err := l.Revoked(ctx, t)
-	partial := revoked && errors.Is(err, revocation.ErrLookup)
-	if err != nil && !partial {
+	if found.Finding, err = adminapi.FindingOf(ctx, l.List, t); err != nil {
 		return found, err
 	}
-	found.Finding = adminapi.FindingOf(l.List, t, since, revoked, partial)
-	if revoked && !partial {
+	if found.Revoked && !found.Partial {
 		err = found.readLog(ctx, l, revlog.Key{Scope: t.Scope(), Tag: l.Tag(t)})
 	}
 	return found, err
@@ -105,7 +101,7 @@ func (found *foundJSON) readLog(ctx context.Context, l *openedList, k revlog.Key
 			return err
 		}
 		for _, e := range append(p.Globals, p.Entries...) {
-			if e.Scope != k.Scope || e.Tag != k.Tag {
+			if e.Key() != k {
 				continue
 			}
 			if until := instant(e.Until).UTC(); found.Until == nil || until.After(*found.Until) {
@@ -130,6 +126,7 @@ func printFound(w io.Writer, scope revlog.Scope, found foundJSON, now time.Time)
 		if scope == revlog.ScopeSession {
 			fmt.Fprintln(w, "Its subject, its groups, its key or everyone may be: look those up too.")
 		}
+		printEffects(w, found.Effects, now)
 		fmt.Fprintf(w, "\nTag       %s\n", safe(found.Tag))
 		return
 	}
@@ -137,6 +134,7 @@ func printFound(w io.Writer, scope revlog.Scope, found foundJSON, now time.Time)
 	if found.Partial {
 		fmt.Fprintln(w, "The store does not answer. The application knows of the revocation, but perhaps of an older one only.")
 	}
+	printEffects(w, found.Effects, now)
 	ends := "all sessions"
 	switch {
 	case found.Since != nil:
@@ -154,4 +152,24 @@ func printFound(w io.Writer, scope revlog.Scope, found foundJSON, now time.Time)
 		until = "until " + from(*found.Until, now) + " at least"
 	}
 	fmt.Fprintf(w, "\nEnds      %s\nRevoked   %s\nKept      %s\nTag       %s\n", ends, at, until, safe(found.Tag))
+}
+
+// printEffects says what the list does to sessions besides ending them at once.
+func printEffects(w io.Writer, all []adminapi.Effect, now time.Time) {
+	for _, e := range all {
+		since := ""
+		if e.Since != nil {
+			since = from(*e.Since, now)
+		}
+		switch {
+		case e.Effect == revlog.RequireLogin.String():
+			fmt.Fprintf(w, "A login is required: sessions that began at or before %s are locked until then.\n", since)
+		case e.Effect == revlog.Reload.String():
+			fmt.Fprintf(w, "Data is loaded again: that of sessions which loaded it at or before %s.\n", since)
+		case e.EndedBy != nil:
+			fmt.Fprintf(w, "Sessions that began at or before %s end one after another, the last by %s.\n", since, from(*e.EndedBy, now))
+		default:
+			fmt.Fprintf(w, "Something else is done to sessions, which this version does not know: %s.\n", safe(e.Effect))
+		}
+	}
 }

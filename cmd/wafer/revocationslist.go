@@ -102,18 +102,27 @@ func printRevocations(w io.Writer, page adminapi.Revocations) {
 		fmt.Fprintln(w, "The log holds no such revocation.")
 		return
 	}
-	rows := [][]cell{{{"AT", dim}, {"SCOPE", dim}, {"TAG", dim}, {"ACTOR", dim}, {"REASON", dim}}}
+	rows := [][]cell{{{"AT", dim}, {"SCOPE", dim}, {"TAG", dim}, {"EFFECT", dim}, {"ACTOR", dim}, {"REASON", dim}}}
 	for _, r := range page.Revocations {
 		actor := r.Actor
 		if r.ClaimedActor != "" {
 			actor += " for " + r.ClaimedActor
 		}
 		rows = append(rows, []cell{
-			{r.At.UTC().Format("2006-01-02 15:04:05.000Z"), ""}, {safe(r.Scope), ""}, {safe(r.Tag), ""}, {safe(actor), ""}, {safe(r.Reason), ""},
+			{r.At.UTC().Format("2006-01-02 15:04:05.000Z"), ""}, {safe(r.Scope), ""}, {safe(r.Tag), ""}, {safe(effectCell(r.Effect)), ""}, {safe(actor), ""}, {safe(r.Reason), ""},
 		})
 	}
 	table(w, "", rows)
 	if page.Next != "" {
 		fmt.Fprintf(w, "\nThere are older ones: --before %s\n", safe(page.Next))
 	}
+}
+
+// effectCell says what a revocation does: "end over 1h until 16:04:05".
+func effectCell(e adminapi.Effect) string {
+	if e.Over == "" || e.EndedBy == nil {
+		return e.Effect
+	}
+	over, _ := time.ParseDuration(e.Over)
+	return e.Effect + " over " + span(over) + ", until " + utc(*e.EndedBy)
 }

@@ -52,6 +52,7 @@ type revokeFlags struct {
 	scope  revlog.Scope
 	before string
 	from   string
+	how    howFlags
 	wait   bool
 	dryRun bool
 	json   *bool
@@ -78,6 +79,7 @@ func revokeScope(scope revlog.Scope, use, short, long string) *cobra.Command {
 		flags.StringVar(&f.from, "from", "", "`FILE` with one id a line, - for standard input; afterwards the\nstore is asked once about every session there is")
 		cmd.MarkFlagFilename("from")
 	}
+	f.how.add(cmd, scope)
 	flags.BoolVar(&f.wait, "wait", false, "wait until every replica has confirmed that it refuses, up to\n20 s, and name those that have not")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "revoke nothing, and say what would be revoked")
 	f.json = jsonFlag(cmd)
@@ -100,7 +102,7 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	f.listFlags.audit = f.records
-	options, err := f.options(cmd)
+	way, err := f.way(cmd)
 	if err != nil {
 		return err
 	}
@@ -112,7 +114,7 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 		if err != nil {
 			return err
 		}
-		if err := confirm(cmd, who, "Revoke everyone?"); err != nil {
+		if err := confirm(cmd, who, f.how.question()); err != nil {
 			return err
 		}
 	case f.from != "" && len(args) == 1, f.from == "" && len(args) == 0:
@@ -127,13 +129,13 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 		id = args[0]
 	}
 	if f.dryRun {
-		return f.preview(cmd, id, options.Before)
+		return f.preview(cmd, id, way)
 	}
-	receipt, err := f.revoke(cmd, id, options)
+	receipt, err := f.revoke(cmd, id, way)
 	if err != nil {
 		return err
 	}
-	return f.report(cmd.OutOrStdout(), receipt, "Revoked")
+	return f.report(cmd.OutOrStdout(), receipt, f.how.done(f.scope, id, receipt))
 }
 
 // report prints r. With --wait it returns an error if a replica has not confirmed.
@@ -142,28 +144,31 @@ func (f *revokeFlags) report(w io.Writer, receipt adminapi.Receipt, what string)
 		return err
 	}
 	if f.wait && (receipt.Fleet == nil || !receipt.Fleet.Complete) {
-		return errors.New("the store has the revocation, and not every replica has confirmed that it refuses")
+		return errors.New("the store has the revocation, and not every replica has confirmed it")
 	}
 	return nil
 }
 
-// options returns what --before says.
-func (f *revokeFlags) options(cmd *cobra.Command) (o revocation.Options, _ error) {
+// way returns what --before and the flags of the effect say.
+func (f *revokeFlags) way(cmd *cobra.Command) (w adminapi.Way, err error) {
+	if w, err = f.how.way(cmd, f.from != ""); err != nil {
+		return w, err
+	}
 	if !given(cmd, "before") { // an empty time is given, too: it must not mean all that began until now
-		return o, nil
+		return w, nil
 	}
 	at, err := time.Parse(time.RFC3339, f.before)
 	if err != nil {
-		return o, usagef("--before is not a time such as 2026-03-01T12:00:00Z")
+		return w, usagef("--before is not a time such as 2026-03-01T12:00:00Z")
 	}
 	if at.Unix() < 0 {
-		return o, usagef("--before is earlier than 1970; leave it out to revoke all sessions that began until now")
+		return w, usagef("--before is earlier than 1970; leave it out to revoke all sessions that began until now")
 	}
-	o.Before = at
-	return o, nil
+	w.Before = at
+	return w, nil
 }
 
-func (f *revokeFlags) revoke(cmd *cobra.Command, id string, o revocation.Options) (adminapi.Receipt, error) {
+func (f *revokeFlags) revoke(cmd *cobra.Command, id string, w adminapi.Way) (adminapi.Receipt, error) {
 	if f.admin.url != "" {
 		c, err := f.admin.client()
 		if err != nil {
@@ -176,23 +181,13 @@ func (f *revokeFlags) revoke(cmd *cobra.Command, id string, o revocation.Options
 		return adminapi.Receipt{}, err
 	}
 	defer l.Close()
-	patience := openTime
+	wait := time.Duration(0)
 	if f.wait {
-		o.Wait = fleetWait
-		patience += fleetWait
+		wait = fleetWait
 	}
-	ctx, cancel := context.WithTimeout(f.by(cmd.Context()), patience)
+	ctx, cancel := context.WithTimeout(f.by(cmd.Context()), openTime+wait)
 	defer cancel()
-	r, err := l.Revoke(ctx, revocation.TargetOf(f.scope, id), o)
-	behind := errors.Is(err, revocation.ErrBehind)
-	if behind {
-		err = nil // the revocation was made
-	}
-	receipt := adminapi.ReceiptOf(r)
-	if f.wait {
-		receipt.Fleet = adminapi.FleetOf(r, !behind)
-	}
-	return receipt, err
+	return w.Revoke(ctx, l.List, revocation.TargetOf(f.scope, id), wait)
 }
 
 // asked is what the admin API is asked for.
@@ -201,6 +196,7 @@ func (f *revokeFlags) asked(id string) adminapi.Revocation {
 	if f.before != "" {
 		r.Before = &f.before
 	}
+	f.how.asked(&r)
 	if f.wait {
 		r.Wait = adminapi.WaitFleet
 	}
@@ -215,11 +211,8 @@ func (f *revokeFlags) print(w io.Writer, r adminapi.Receipt, what string) error 
 	if *f.json {
 		return printJSON(w, r)
 	}
-	if !r.Changed {
-		what += " already"
-	}
-	_, err := fmt.Fprintf(w, "%s. Every replica that reaches the store refuses from %s on, every other one from %s on.\n",
-		what, utc(r.Effective), utc(r.WorstCase))
+	_, err := fmt.Fprintf(w, "%s Every replica that reaches the store %s from %s on, every other one from %s on.\n",
+		what, f.how.verb(), utc(r.Effective), utc(r.WorstCase))
 	if err == nil && r.Fleet != nil {
 		err = printFleet(w, r.Fleet)
 	}
@@ -230,7 +223,7 @@ func (f *revokeFlags) print(w io.Writer, r adminapi.Receipt, what string) error 
 		_, err = fmt.Fprintf(w, "Log time, which --before is compared with, is %v behind the clock: sessions that began in the %v after it may have ended, too.\n", -ahead, -ahead)
 	}
 	if err == nil && (f.scope == revlog.ScopeSubject || f.scope == revlog.ScopeGroup) {
-		_, err = fmt.Fprintf(w, "Wafer keeps no record of who is logged in, so check the spelling: a %v that nobody has is revoked like any other.\n", f.scope)
+		_, err = fmt.Fprintf(w, "Wafer keeps no record of who is logged in, so check the spelling: a %v that nobody has is %s like any other.\n", f.scope, f.how.participle())
 	}
 	return err
 }

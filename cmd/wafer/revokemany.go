@@ -54,7 +54,7 @@ func (f *revokeFlags) many(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	return f.report(cmd.OutOrStdout(), receipt, fmt.Sprintf("Revoked %d", len(ids)))
+	return f.report(cmd.OutOrStdout(), receipt, revoked(fmt.Sprintf("Revoked %d", len(ids)), receipt))
 }
 
 func (f *revokeFlags) manyDirect(cmd *cobra.Command, ids []string, p *progress) (adminapi.Receipt, error) {

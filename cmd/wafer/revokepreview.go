@@ -12,14 +12,14 @@ import (
 )
 
 // preview says what a revocation would do, and does nothing.
-func (f *revokeFlags) preview(cmd *cobra.Command, id string, before time.Time) error {
+func (f *revokeFlags) preview(cmd *cobra.Command, id string, w adminapi.Way) error {
 	var p adminapi.Preview
 	err := f.ask(cmd.Context(), func(c *adminClient) error {
 		return c.call(cmd.Context(), "/revocations", f.asked(id), &p)
 	}, func(ctx context.Context, l *revocation.List) (err error) {
 		signedIn, err := l.SignedIn(ctx)
 		if err == nil {
-			p, err = adminapi.PreviewOf(ctx, l, revocation.TargetOf(f.scope, id), before, adminapi.SignedInOf(signedIn))
+			p, err = adminapi.PreviewOf(ctx, l, revocation.TargetOf(f.scope, id), w, adminapi.SignedInOf(signedIn))
 		}
 		return err
 	})

@@ -41,6 +41,9 @@ func (f *revokeFlags) everybody(cmd *cobra.Command) (string, error) {
 	if err != nil {
 		return "", err // the revocation would fail, too
 	}
+	if f.how.soft() {
+		return f.how.everybody(s), nil
+	}
 	if s == nil {
 		return "Everybody is logged out, and it cannot be undone. How many that is, is not known: no replica has counted.", nil
 	}

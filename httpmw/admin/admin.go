@@ -58,6 +58,7 @@
 //	no_pending    409  no new key is waiting, or it begins to seal within a minute
 //	full          409  the ring holds as many keys as it can
 //	shorter       409  the ring allows longer sessions already
+//	under_way     409  another revocation is ending these sessions one after another ("over")
 //	in_use        409  a living session may still need a key that expired
 //	too_large     413  the body is too long
 //	media_type    415  the body is not application/json

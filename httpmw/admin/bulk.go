@@ -99,6 +99,9 @@ func readMany(body io.Reader) (asked adminapi.Many, ids *many, err error) {
 	if !ok || scope.Global() {
 		return asked, nil, invalid(`"scope" must be session, subject or group.`)
 	}
+	if asked.Effect != "" && asked.Effect != revlog.End.String() {
+		return asked, nil, invalid(`Many can only be ended: "effect" must be end, or left out.`)
+	}
 	ids = &many{scope: scope}
 	var faults []adminapi.Fault
 	n := 1

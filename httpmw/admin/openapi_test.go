@@ -49,7 +49,7 @@ func TestTheDocumentDescribesEveryDocument(t *testing.T) {
 	schemas, _ := dig(got.body, "components", "schemas").(map[string]any)
 	types := map[string]any{}
 	for _, v := range []any{
-		adminapi.Revocation{}, adminapi.Receipt{}, adminapi.Preview{}, adminapi.ManyPreview{}, adminapi.Fleet{}, adminapi.Revocations{}, adminapi.Listed{}, adminapi.Many{}, adminapi.ManyReceipt{}, adminapi.Fault{}, adminapi.Question{}, adminapi.Finding{}, adminapi.Rotation{}, adminapi.KeyRevocation{},
+		adminapi.Revocation{}, adminapi.Receipt{}, adminapi.Preview{}, adminapi.ManyPreview{}, adminapi.Fleet{}, adminapi.Revocations{}, adminapi.Listed{}, adminapi.Many{}, adminapi.ManyReceipt{}, adminapi.Fault{}, adminapi.Question{}, adminapi.Finding{}, adminapi.Effect{}, adminapi.Rotation{}, adminapi.KeyRevocation{},
 		adminapi.Cancellation{}, adminapi.Pruning{}, adminapi.Extension{}, adminapi.Ring{}, adminapi.Key{}, adminapi.Use{}, adminapi.Holders{}, adminapi.Holder{},
 		adminapi.Status{}, adminapi.SignedIn{}, adminapi.Promise{}, adminapi.Counters{}, adminapi.Replicas{}, adminapi.Replica{}, adminapi.KeyUse{},
 		adminapi.Problem{}, adminapi.Health{},
@@ -93,8 +93,8 @@ func TestTheDocumentDescribesEveryDocument(t *testing.T) {
 
 func fields(t reflect.Type) iter.Seq[reflect.StructField] {
 	return func(yield func(reflect.StructField) bool) {
-		for i := range t.NumField() {
-			if !yield(t.Field(i)) {
+		for _, f := range reflect.VisibleFields(t) { // those of an embedded struct too
+			if !f.Anonymous && !yield(f) {
 				return
 			}
 		}

@@ -56,6 +56,8 @@ func problemOf(err error) *problem {
 		return invalid(strings.TrimPrefix(err.Error(), revocation.ErrTarget.Error()+": "))
 	case errors.Is(err, revocation.ErrFuture):
 		return refuse(http.StatusUnprocessableEntity, "future", `"before" must not be in the future.`)
+	case errors.Is(err, revocation.ErrUnderWay):
+		return refuse(http.StatusConflict, "under_way", `Another revocation is ending these sessions one after another. Nothing was done. Wait until it is over, or leave "over" out to end them all now.`)
 	case errors.Is(err, revocation.ErrDisabled):
 		return refuse(http.StatusNotImplemented, "disabled", "This application has no revocation list.")
 	case errors.Is(err, keys.ErrReadOnly):

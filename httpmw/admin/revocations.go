@@ -27,43 +27,69 @@ func (a *api) revoke(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var options revocation.Options
 	if target.Scope() == revlog.ScopeKey {
 		return nil, invalid("Revoke a key at /keys/{kid}/revoke, which revokes it in the ring too.")
 	}
-	if asked.Before != nil {
-		if options.Before, err = parseBefore(*asked.Before, target.Scope()); err != nil {
-			return nil, err
-		}
+	way, err := wayOf(asked, target.Scope())
+	if err != nil {
+		return nil, err
 	}
+	wait := time.Duration(0)
 	switch asked.Wait {
 	case "":
 	case adminapi.WaitFleet:
-		options.Wait = fleetWait
+		wait = fleetWait
 	default:
 		return nil, invalid(`"wait" must be fleet, or left out.`)
 	}
 	if asked.DryRun {
-		return a.preview(ctx, target, options.Before)
+		return a.preview(ctx, target, way)
 	}
-	got, err := a.list.Revoke(ctx, target, options)
-	behind := errors.Is(err, revocation.ErrBehind)
-	if behind {
-		err = nil // the revocation was made
-	}
+	answer, err := way.Revoke(ctx, a.list, target, wait)
 	if err != nil {
 		return nil, err
-	}
-	answer := adminapi.ReceiptOf(got)
-	if asked.Wait != "" {
-		answer.Fleet = adminapi.FleetOf(got, !behind)
 	}
 	return answer, nil
 }
 
+// wayOf returns how the sessions of a target are to be revoked.
+func wayOf(asked adminapi.Revocation, s revlog.Scope) (w adminapi.Way, err error) {
+	switch asked.Effect {
+	case "", revlog.End.String():
+	case revlog.RequireLogin.String():
+		w.Effect = revlog.RequireLogin
+	case revlog.Reload.String():
+		w.Effect = revlog.Reload
+	default:
+		return w, invalid(`"effect" must be end, require_login or reload, or left out.`)
+	}
+	if asked.Over != nil {
+		if w.Over, err = parseOver(*asked.Over, w.Effect, s); err != nil {
+			return w, err
+		}
+	}
+	if asked.Before != nil {
+		w.Before, err = parseBefore(*asked.Before, s)
+	}
+	return w, err
+}
+
+func parseOver(text string, e revlog.Effect, s revlog.Scope) (time.Duration, error) {
+	over, err := time.ParseDuration(text)
+	switch {
+	case err != nil || over < time.Millisecond || over > revlog.MaxOver:
+		return 0, invalid(`"over" must be a duration from 1ms to 24h, such as 1h.`)
+	case e != revlog.End:
+		return 0, invalid(`"over" goes with the effect end only.`)
+	case s != revlog.ScopeGroup && s != revlog.ScopeEveryone:
+		return 0, invalid(`"over" is for a group or everyone.`)
+	}
+	return over, nil
+}
+
 // preview answers a dry run. It asks the store, and writes neither there nor a record.
-func (a *api) preview(ctx context.Context, t revocation.Target, before time.Time) (any, error) {
-	p, err := adminapi.PreviewOf(ctx, a.list, t, before, adminapi.SignedInOf(a.list.Stats().SignedIn))
+func (a *api) preview(ctx context.Context, t revocation.Target, w adminapi.Way) (any, error) {
+	p, err := adminapi.PreviewOf(ctx, a.list, t, w, adminapi.SignedInOf(a.list.Stats().SignedIn))
 	if errors.Is(err, revocation.ErrLookup) {
 		return nil, unavailable("unavailable", "The store does not answer, so it is not known what is revoked already. Nothing was done.")
 	}
@@ -92,12 +118,11 @@ func (a *api) lookup(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	since, revoked, err := a.list.Revoked(c.Context(), target)
-	partial := revoked && errors.Is(err, revocation.ErrLookup) // a yes holds, whatever the store would say
-	if err != nil && !partial {
+	found, err := adminapi.FindingOf(c.Context(), a.list, target)
+	if err != nil {
 		return nil, unanswered(err, "The store does not answer, and this replica knows of no revocation. There may be one.")
 	}
-	return adminapi.FindingOf(a.list, target, since, revoked, partial), nil
+	return found, nil
 }
 
 func targetOf(scope, id string) (revocation.Target, error) {

@@ -2,11 +2,11 @@ package adminapi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
@@ -22,52 +22,98 @@ type Preview struct {
 	SignedIn *SignedIn `json:"signed_in,omitempty"`
 }
 
-// PreviewOf says what a revocation of t would do. before is zero for all sessions that began until
-// now. signedIn counts for everyone alone; nil: not known. An error is the one that the revocation
-// would have, or [revocation.ErrLookup] if the store does not answer.
-func PreviewOf(ctx context.Context, l *revocation.List, t revocation.Target, before time.Time, signedIn *SignedIn) (Preview, error) {
+// PreviewOf says what it would do to revoke t in the way w. signedIn counts for everyone alone; nil: not
+// known. An error is the one that the revocation would have, or [revocation.ErrLookup] if the store
+// does not answer.
+func PreviewOf(ctx context.Context, l *revocation.List, t revocation.Target, w Way, signedIn *SignedIn) (Preview, error) {
 	if err := t.Check(); err != nil {
 		return Preview{}, err
 	}
-	if err := l.Replica().Check(t.Scope(), before); err != nil {
+	would := replica.Revocation{Scope: t.Scope(), Tag: l.Tag(t), Effect: w.stored(), Over: w.Over, Before: w.Before}
+	if err := l.Replica().Check(would); err != nil {
 		return Preview{}, err
 	}
-	since, revoked, err := l.Revoked(ctx, t)
-	partial := revoked && errors.Is(err, revocation.ErrLookup)
-	if err != nil && !partial {
+	found, err := FindingOf(ctx, l, t)
+	if err != nil {
 		return Preview{}, err
 	}
-	p := Preview{DryRun: true, Found: FindingOf(l, t, since, revoked, partial)}
-	p.Changes = !revoked || t.Scope() != revlog.ScopeSession && (before.IsZero() || since.Before(before.Truncate(time.Millisecond)))
+	p := Preview{DryRun: true, Found: found, Changes: found.changedBy(t.Scope(), w)}
 	if t.Scope() == revlog.ScopeEveryone {
 		p.SignedIn = signedIn
 	}
-	p.Summary = p.summary(t.Scope(), before)
+	p.Summary = p.summary(t.Scope(), w)
 	return p, nil
 }
 
-func (p Preview) summary(s revlog.Scope, before time.Time) string {
-	if !p.Changes {
-		return fmt.Sprintf("This %s is revoked to this extent already. Nothing would change.", noun(s))
+// changedBy reports whether w changes anything about a target of which f was found.
+func (f Finding) changedBy(s revlog.Scope, w Way) bool {
+	since, has := f.Since, f.Revoked
+	switch {
+	case w.Over > 0: // an earlier one is over, or there is none
+		return true
+	case w.Effect == revlog.End && s == revlog.ScopeSession:
+		return !has
+	case w.Effect != revlog.End:
+		since, has = nil, false
+		for _, e := range f.Effects {
+			if e.Effect == w.Effect.String() {
+				since, has = e.Since, true
+			}
+		}
 	}
-	until := "now"
-	if !before.IsZero() {
-		until = before.UTC().Format(time.RFC3339Nano)
+	return !has || w.Before.IsZero() || since.Before(w.Before.Truncate(time.Millisecond))
+}
+
+func (p Preview) summary(s revlog.Scope, w Way) string {
+	if !p.Changes {
+		return fmt.Sprintf("This %s is %s to this extent already. Nothing would change.", noun(s), done(w))
+	}
+	until, does := "now", would(w, "their")
+	if !w.Before.IsZero() {
+		until = w.Before.UTC().Format(time.RFC3339Nano)
+	}
+	began := "began"
+	if w.Effect == revlog.Reload {
+		began = "were loaded"
 	}
 	switch {
 	case s == revlog.ScopeSession:
-		return "The session with this id would end, if there is one. Nobody keeps a record of who is logged in."
+		return fmt.Sprintf("The session with this id would %s, if there is one. Nobody keeps a record of who is logged in.", would(w, "its"))
 	case s != revlog.ScopeEveryone:
-		return fmt.Sprintf("All sessions of this %v that began until %s would end. How many that is, is not known: nobody keeps a record of who is logged in.", s, until)
+		return fmt.Sprintf("All sessions of this %v that %s until %s would %s. How many that is, is not known: nobody keeps a record of who is logged in.", s, began, until, does)
 	case p.SignedIn == nil:
-		return fmt.Sprintf("All sessions that began until %s would end. How many that is, is not known: no replica has counted.", until)
+		return fmt.Sprintf("All sessions that %s until %s would %s. How many that is, is not known: no replica has counted.", began, until, does)
 	}
 	atMost := ""
-	if !before.IsZero() {
+	if !w.Before.IsZero() {
 		atMost = "at most "
 	}
-	return fmt.Sprintf("All sessions that began until %s would end: %sabout %s, of about %s.",
-		until, atMost, About(p.SignedIn.Sessions, "session", "sessions"), About(p.SignedIn.Subjects, "person", "people"))
+	return fmt.Sprintf("All sessions that %s until %s would %s: %sabout %s, of about %s.",
+		began, until, does, atMost, About(p.SignedIn.Sessions, "session", "sessions"), About(p.SignedIn.Subjects, "person", "people"))
+}
+
+// would says what would happen to sessions.
+func would(w Way, whose string) string {
+	switch {
+	case w.Effect == revlog.RequireLogin:
+		return "be locked until the next login"
+	case w.Effect == revlog.Reload:
+		return "have " + whose + " data loaded again"
+	case w.Over > 0:
+		return "end one after another, evenly over " + w.Over.String()
+	}
+	return "end"
+}
+
+// done says what happened to a target.
+func done(w Way) string {
+	switch w.Effect {
+	case revlog.RequireLogin:
+		return "locked"
+	case revlog.Reload:
+		return "to be loaded again"
+	}
+	return "revoked"
 }
 
 // noun says what was revoked.
@@ -88,7 +134,7 @@ type ManyPreview struct {
 
 // ManyPreviewOf says what a RevokeMany of n targets would do, or returns the error that it would have.
 func ManyPreviewOf(l *revocation.List, s revlog.Scope, n int) (ManyPreview, error) {
-	if err := l.Replica().Check(revlog.ScopeEveryone, time.Time{}); err != nil { // it needs a view, for sessions too
+	if err := l.Replica().Check(replica.Revocation{Scope: revlog.ScopeEveryone}); err != nil { // it needs a view, for sessions too
 		return ManyPreview{}, err
 	}
 	ids := fmt.Sprintf("%d %vs", n, s)

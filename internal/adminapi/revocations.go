@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation"
@@ -13,6 +14,8 @@ type Revocation struct {
 	Scope  string  `json:"scope"` // session, subject, group or everyone
 	ID     string  `json:"id,omitempty"`
 	Before *string `json:"before,omitempty"`  // RFC 3339; nil: all sessions that began until now
+	Effect string  `json:"effect,omitempty"`  // end, require_login or reload; "": end
+	Over   *string `json:"over,omitempty"`    // end one after another over this duration, such as 1h; nil: at once
 	Wait   string  `json:"wait,omitempty"`    // "fleet": answer when every replica refuses; "": at once
 	Reason string  `json:"reason,omitempty"`  // for the audit records
 	Actor  string  `json:"actor,omitempty"`   // who asks, as the caller says; for the audit records
@@ -27,8 +30,10 @@ type Receipt struct {
 	WorstCase time.Time `json:"worst_case"` // every other replica refuses from then on
 	// AheadMS, with Before: how far log time is ahead of the clock, in ms, or behind it if negative.
 	// Zero: not by much.
-	AheadMS int64  `json:"ahead_ms,omitempty"`
-	Fleet   *Fleet `json:"fleet,omitempty"` // with Wait
+	AheadMS int64 `json:"ahead_ms,omitempty"`
+	// EndedBy, with Over: all sessions have ended by then, at every replica that reaches the store.
+	EndedBy *time.Time `json:"ended_by,omitempty"`
+	Fleet   *Fleet     `json:"fleet,omitempty"` // with Wait
 }
 
 // WaitFleet is the value of Revocation.Wait.
@@ -70,23 +75,41 @@ type Finding struct {
 	Since *time.Time `json:"since,omitempty"`
 	// Until: the list remembers the revocation at least until then. Absent: not known.
 	Until *time.Time `json:"until,omitempty"`
+	// Effects is what else the list does to the sessions.
+	Effects []Effect `json:"effects,omitempty"`
 	// Partial: the store did not answer, and the rest is what this replica knows.
 	Partial bool `json:"partial,omitempty"`
 }
 
-// FindingOf says what List.Revoked returned for t. partial: the store did not answer.
-func FindingOf(l *revocation.List, t revocation.Target, since time.Time, revoked, partial bool) Finding {
-	f := Finding{Revoked: revoked, Tag: l.Tag(t).String(), Partial: partial}
-	if !revoked || since.IsZero() {
-		return f
+// FindingOf asks l about t. With [revocation.ErrLookup], the store did not answer, and l knows of no
+// revocation.
+func FindingOf(ctx context.Context, l *revocation.List, t revocation.Target) (Finding, error) {
+	if err := t.Check(); err != nil {
+		return Finding{}, err
 	}
-	f.Since = moment(since)
-	// The list remembers it for so long from when it was asked for, which is never sooner than this.
-	r := l.Replica()
-	if kept := r.RemembersAt(since.UnixMilli()); kept > 0 {
-		f.Until = moment(since.Add(kept - r.Within()))
+	k := revlog.Key{Scope: t.Scope(), Tag: l.Tag(t)}
+	f := Finding{Tag: k.Tag.String()}
+	all, err := l.Replica().InForce(ctx, k)
+	for _, is := range all {
+		if k.Effect = is.Effect; k.Effect != revlog.End {
+			f.Effects = append(f.Effects, effectOf(k, is.W, is.Over))
+			continue
+		}
+		f.Revoked = true
+		if k.Always() {
+			continue
+		}
+		since := time.UnixMilli(is.W)
+		f.Since = moment(since)
+		// The list remembers it for so long from when it was asked for, which is never sooner than this.
+		if kept := l.Replica().RemembersAt(is.W); kept > 0 {
+			f.Until = moment(since.Add(kept - l.Replica().Within()))
+		}
 	}
-	return f
+	if f.Partial = f.Revoked && errors.Is(err, revocation.ErrLookup); f.Partial {
+		err = nil // a yes holds, whatever the store would say
+	}
+	return f, err
 }
 
 // Revocations is the answer to GET /revocations: a page of the revocations in the log, newest first.
@@ -101,9 +124,8 @@ type Listed struct {
 	At       time.Time `json:"at"` // when the list took it
 	Scope    string    `json:"scope"`
 	Tag      string    `json:"tag"` // what stands for the id, in hexadecimal
-	// Since: sessions that began at or before it are refused. Absent for a session and a key.
-	Since *time.Time `json:"since,omitempty"`
-	Until time.Time  `json:"until"` // the list remembers it at least until then
+	Effect             // its since is absent for a session and a key that end
+	Until    time.Time `json:"until"` // the list remembers it at least until then
 	// Actor, ClaimedActor and Reason are known for the newest 1024 that this replica made itself, other
 	// than for users. The audit records have them for all.
 	Actor        string `json:"actor,omitempty"`
@@ -126,9 +148,7 @@ func RevocationsOf(ctx context.Context, l *revocation.List, before revlog.Positi
 			Position: e.Position.String(), At: time.UnixMilli(e.Position.MS).UTC(), Scope: e.Scope.String(), Tag: e.Tag.String(),
 			Until: time.UnixMilli(e.Until).UTC(), Actor: e.By.Actor, ClaimedActor: e.By.Claimed, Reason: e.By.Reason,
 		}
-		if e.Scope != revlog.ScopeSession && e.Scope != revlog.ScopeKey {
-			r.Since = moment(time.UnixMilli(e.W))
-		}
+		r.Effect = effectOf(e.Key(), e.W, e.Over())
 		page.Revocations = append(page.Revocations, r)
 	}
 	if next != (revlog.Position{}) {
@@ -140,7 +160,8 @@ func RevocationsOf(ctx context.Context, l *revocation.List, before revlog.Positi
 // Many is the first line of the body of POST /revocations/many. Each other line is an id, as a JSON
 // string.
 type Many struct {
-	Scope  string `json:"scope"` // session, subject or group
+	Scope  string `json:"scope"`            // session, subject or group
+	Effect string `json:"effect,omitempty"` // end; "": end
 	Reason string `json:"reason,omitempty"`
 	Actor  string `json:"actor,omitempty"`
 	DryRun bool   `json:"dry_run,omitempty"` // revoke nothing, and answer with a ManyPreview

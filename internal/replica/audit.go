@@ -35,19 +35,21 @@ type recorded struct {
 // revoked writes a record for each revocation of d. err says that it failed, or what is
 // wrong all the same, as when too few store replicas have it.
 func (a *auditor) revoked(ctx context.Context, d recorded, err error) {
-	if errors.Is(err, revlog.ErrFuture) {
+	if errors.Is(err, revlog.ErrFuture) || errors.Is(err, ErrUnderWay) {
 		return // nothing was done because of what was asked for, and the caller has the error
 	}
 	by, named := audit.From(ctx)
-	for i, e := range d.all {
+	for i, asserted := range d.all {
+		e := asserted.Entry()
 		r := audit.Record{Action: audit.Revoke, Target: auditTarget(e), Quiet: d.quiet}
+		r.Effect, r.Over = AuditedEffect(e)
 		if err != nil {
 			r.Error = err.Error()
 		}
 		if i < len(d.written.Results) {
 			of := d.written.Results[i]
 			r.Changed = of.Changed
-			if e.Scope != revlog.ScopeSession && e.Scope != revlog.ScopeKey {
+			if !e.Key().Always() {
 				r.Since = time.UnixMilli(of.W)
 			}
 			inList(&r, of.Position, d.written.Head)
@@ -79,8 +81,19 @@ func (a *auditor) many(ctx context.Context, n int, changed bool, head revlog.Hea
 	r.Write(ctx, a.handler)
 }
 
-func auditTarget(a revlog.Assertion) audit.Target {
-	return audit.Target{Scope: a.Scope.String(), Tag: a.Tag.String()}
+func auditTarget(e revlog.Entry) audit.Target {
+	return audit.Target{Scope: e.Scope.String(), Tag: e.Tag.String()}
+}
+
+// AuditedEffect returns how the record of e names its effect.
+func AuditedEffect(e revlog.Entry) (effect string, over time.Duration) {
+	switch e.Does() {
+	case revlog.End:
+		return "", 0
+	case revlog.EndSlowly:
+		return "", e.Over()
+	}
+	return e.Does().String(), 0
 }
 
 // inList says where r is: at a position of a list with the head h.

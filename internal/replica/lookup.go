@@ -66,6 +66,12 @@ func (l *Replica) knownOf(k revlog.Key, v *view) int64 {
 
 // storedOf asks the store for the watermark of k in force, 0 if there is none.
 func (l *Replica) storedOf(ctx context.Context, k revlog.Key, v *view) (w int64, _ error) {
+	a, err := l.storedAbout(ctx, k, v)
+	return a.W(k), err
+}
+
+// storedAbout asks the store for all that is in force of the scope and the tag of k.
+func (l *Replica) storedAbout(ctx context.Context, k revlog.Key, v *view) (revlog.Answer, error) {
 	q := revlog.Question{List: v.head.ID, Skew: l.Within()}
 	switch k.Scope {
 	case revlog.ScopeSession:
@@ -79,10 +85,10 @@ func (l *Replica) storedOf(ctx context.Context, k revlog.Key, v *view) (w int64,
 	}
 	a, err := l.store.Confirm(ctx, q)
 	if err != nil {
-		return 0, err
+		return revlog.Answer{}, err
 	}
 	if err = l.believe(q, &a); err == errHidden { // the view has what it hides
 		err = nil
 	}
-	return a.W(k), err
+	return a, err
 }

@@ -58,7 +58,7 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 	if l.store == nil {
 		return Receipt{}, ErrDisabled
 	}
-	done := recorded{all: []revlog.Assertion{{Scope: o.Scope, Tag: o.Tag, Effect: o.Effect.Byte()}}}
+	done := recorded{all: []revlog.Assertion{{Scope: o.Scope, Tag: o.Tag, Effect: o.Effect.Byte(), Params: o.params()}}}
 	receipt, err := l.revoke(ctx, o, &done)
 	l.audit.revoked(ctx, done, err)
 	if err == nil && o.Wait > 0 {
@@ -72,16 +72,19 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 
 // Check returns the error with which Revoke would refuse such a revocation and do nothing, or nil. It
 // cannot tell whether the store will answer.
-func (l *Replica) Check(s revlog.Scope, before time.Time) error {
+func (l *Replica) Check(o Revocation) error {
+	now, v := time.Now(), l.view.Load()
 	switch {
 	case l.store == nil:
 		return ErrDisabled
 	case l.closed.Load():
 		return ErrClosed
-	case l.view.Load() == nil && s != revlog.ScopeSession && s != revlog.ScopeKey:
+	case v == nil && !o.key().Always():
 		return ErrNotReady
+	case l.underWay(v, o.key(), now):
+		return ErrUnderWay
 	}
-	_, _, err := l.assertion(Revocation{Scope: s, Before: before}, time.Now())
+	_, _, err := l.assertion(o, now)
 	return err
 }
 

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -13,22 +14,37 @@ import (
 // soonest makes way for a revocation of k that is to end sessions slowly. If an earlier one is over,
 // it ends everything up to that one's watermark. It returns [ErrUnderWay] if that one is not over.
 func (l *Replica) soonest(ctx context.Context, v *view, k revlog.Key, now time.Time) error {
-	if k.Effect != revlog.EndSlowly || v == nil {
-		return nil
+	if l.underWay(v, k, now) {
+		return ErrUnderWay
 	}
 	whole := revlog.Key{Scope: k.Scope, Tag: k.Tag}
-	for _, e := range []revlog.Entry{v.globals[k], l.outbox.entry(k)} {
-		switch {
-		case e.W == 0 || l.knownOf(whole, v) >= e.W:
-		case l.clock.present(now) < e.W+e.Over().Milliseconds():
-			return ErrUnderWay
-		default:
-			if _, err := l.append(ctx, v.head.ID, l.assert(whole, "", e.W, e.Until), now); err != nil {
-				return err
-			}
+	for _, e := range l.slowly(v, k) {
+		a := l.assert(whole, "", e.W, e.Until)
+		w, err := l.append(ctx, v.head.ID, a, now)
+		l.audit.revoked(ctx, recorded{all: []revlog.Assertion{a}, written: w}, err)
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// underWay reports whether sessions of k are being ended slowly.
+func (l *Replica) underWay(v *view, k revlog.Key, now time.Time) bool {
+	return slices.ContainsFunc(l.slowly(v, k), func(e revlog.Entry) bool {
+		return l.clock.present(now) < e.W+e.Over().Milliseconds()
+	})
+}
+
+// slowly returns the entries that end, or ended, sessions of k slowly, up to a time up to which not all of them have ended at once.
+func (l *Replica) slowly(v *view, k revlog.Key) []revlog.Entry {
+	if k.Effect != revlog.EndSlowly || v == nil {
+		return nil
+	}
+	whole := l.knownOf(revlog.Key{Scope: k.Scope, Tag: k.Tag}, v)
+	return slices.DeleteFunc([]revlog.Entry{v.globals[k], l.outbox.entry(k)}, func(e revlog.Entry) bool {
+		return e.W == 0 || e.W <= whole
+	})
 }
 
 // otherSlowly reports whether the store holds another entry in place of a, which was to end sessions
