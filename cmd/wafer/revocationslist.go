@@ -109,7 +109,7 @@ func printRevocations(w io.Writer, page adminapi.Revocations) {
 			actor += " for " + r.ClaimedActor
 		}
 		rows = append(rows, []cell{
-			{r.At.UTC().Format("2006-01-02 15:04:05.000Z"), ""}, {safe(r.Scope), ""}, {safe(r.Tag), ""}, {safe(effectCell(r.Effect)), ""}, {safe(actor), ""}, {safe(r.Reason), ""},
+			{r.At.UTC().Format("2006-01-02 15:04:05.000Z"), ""}, {safe(r.Scope), ""}, {safe(r.Tag), ""}, {safe(effectCell(r)), ""}, {safe(actor), ""}, {safe(r.Reason), ""},
 		})
 	}
 	table(w, "", rows)
@@ -119,7 +119,7 @@ func printRevocations(w io.Writer, page adminapi.Revocations) {
 }
 
 // effectCell says what a revocation does: "end over 1h until 16:04:05".
-func effectCell(e adminapi.Effect) string {
+func effectCell(e adminapi.Listed) string {
 	if e.Over == "" || e.EndedBy == nil {
 		return e.Effect
 	}

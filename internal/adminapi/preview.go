@@ -66,7 +66,7 @@ func (f Finding) changedBy(s revlog.Scope, w Way) bool {
 
 func (p Preview) summary(s revlog.Scope, w Way) string {
 	if !p.Changes {
-		return fmt.Sprintf("This %s is %s to this extent already. Nothing would change.", noun(s), done(w))
+		return fmt.Sprintf("%s is %s to this extent already. Nothing would change.", noun(s), done(w))
 	}
 	until, does := "now", would(w, "their")
 	if !w.Before.IsZero() {
@@ -119,9 +119,9 @@ func done(w Way) string {
 // noun says what was revoked.
 func noun(s revlog.Scope) string {
 	if s == revlog.ScopeEveryone {
-		return "revocation of everyone"
+		return "Everyone"
 	}
-	return s.String()
+	return "This " + s.String()
 }
 
 // A ManyPreview is the answer to a Many with DryRun. It does not say which of the ids are revoked

@@ -120,12 +120,15 @@ type Revocations struct {
 
 // A Listed is a revocation in the log.
 type Listed struct {
-	Position string    `json:"position"`
-	At       time.Time `json:"at"` // when the list took it
-	Scope    string    `json:"scope"`
-	Tag      string    `json:"tag"` // what stands for the id, in hexadecimal
-	Effect             // its since is absent for a session and a key that end
-	Until    time.Time `json:"until"` // the list remembers it at least until then
+	Position string     `json:"position"`
+	At       time.Time  `json:"at"` // when the list took it
+	Scope    string     `json:"scope"`
+	Tag      string     `json:"tag"`    // what stands for the id, in hexadecimal
+	Effect   string     `json:"effect"` // this and the next three: as in Effect
+	Since    *time.Time `json:"since,omitempty"`
+	Over     string     `json:"over,omitempty"`
+	EndedBy  *time.Time `json:"ended_by,omitempty"`
+	Until    time.Time  `json:"until"` // the list remembers it at least until then
 	// Actor, ClaimedActor and Reason are known for the newest 1024 that this replica made itself, other
 	// than for users. The audit records have them for all.
 	Actor        string `json:"actor,omitempty"`
@@ -148,7 +151,8 @@ func RevocationsOf(ctx context.Context, l *revocation.List, before revlog.Positi
 			Position: e.Position.String(), At: time.UnixMilli(e.Position.MS).UTC(), Scope: e.Scope.String(), Tag: e.Tag.String(),
 			Until: time.UnixMilli(e.Until).UTC(), Actor: e.By.Actor, ClaimedActor: e.By.Claimed, Reason: e.By.Reason,
 		}
-		r.Effect = effectOf(e.Key(), e.W, e.Over())
+		does := effectOf(e.Key(), e.W, e.Over())
+		r.Effect, r.Since, r.Over, r.EndedBy = does.Effect, does.Since, does.Over, does.EndedBy
 		page.Revocations = append(page.Revocations, r)
 	}
 	if next != (revlog.Position{}) {

@@ -39,7 +39,12 @@ func newWatermarks(limit int) *watermarks { return &watermarks{limit: limit} }
 const asksToo = 1 << 62
 
 // of returns the watermark of k, or 0 if there is none.
-func (m *watermarks) of(k revlog.Key) int64 { return m.raw(k) &^ asksToo }
+func (m *watermarks) of(k revlog.Key) int64 {
+	if w := m.raw(k) &^ asksToo; w > 1 { // 1 only keeps the place
+		return w
+	}
+	return 0
+}
 
 func (m *watermarks) raw(k revlog.Key) int64 {
 	if m == nil || len(m.table) == 0 {
