@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	"internal/apptest":             {},
 	"internal/logtest":             {},
 	"audit":                        {},
-	"internal/adminapi":            {"audit", "keys", "revocation", "revocation/revlog"},
+	"internal/adminapi":            {"audit", "keys", "revocation", "revocation/revlog", "internal/replica"},
 	"internal/rediscluster":        {},
 	"internal/redislog":            {"internal/lograte"},
 	"internal/redistest":           {},

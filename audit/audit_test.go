@@ -29,6 +29,8 @@ var examples = []audit.Record{
 		Target: audit.Target{Scope: "subject", Tag: tag}, Since: time.UnixMilli(1760000000123).UTC(),
 		List: tag, Position: "1760000000123-7", Head: "1760000000123-9", Chain: chain, Changed: true,
 	},
+	{Action: audit.Revoke, By: audit.By{Via: audit.ViaCommand}, Target: audit.Target{Scope: "group", Tag: tag}, Effect: "require_login"},
+	{Action: audit.Revoke, By: audit.By{Via: audit.ViaCommand}, Target: audit.Target{Scope: "everyone", Tag: tag}, Over: time.Hour},
 	{Action: audit.RevokeMany, By: audit.By{Via: audit.ViaCommand}, Quiet: true, Count: 3, List: tag, Position: "5-0", Head: "5-0", Chain: chain, Error: "half of it"},
 	{Action: audit.Keys, By: audit.By{Via: audit.ViaApplication}, Ring: audit.Change{
 		What: "rotate", ID: "pU3KGCUwux1tEyze1iN7Lg", KID: "AAAAAAAAAAA", Added: []string{"a"}, Removed: []string{"b", "c"}, Revoked: []string{"d"}, MaxSession: 3600, Options: "immediate",
