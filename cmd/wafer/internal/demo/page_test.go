@@ -234,7 +234,7 @@ func TestTheKeyIsRotated(t *testing.T) {
 func TestRequestForgery(t *testing.T) {
 	p := start(t)
 	ada := p.login("ada")
-	for _, path := range []string{"/login", "/note", "/logout", "/logout-others", "/logout-everywhere", "/stage/thief", "/stage/browser", "/stage/store", "/stage/rotate"} {
+	for _, path := range []string{"/login", "/note", "/logout", "/logout-others", "/logout-everywhere", "/role", "/require-login", "/everybody-out", "/stage/thief", "/stage/browser", "/stage/store", "/stage/rotate"} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+path, strings.NewReader("user=eve&text=x"))
 		if err != nil {
 			t.Fatal(err)

@@ -215,7 +215,7 @@ type session struct {
 	SID, Subject     string
 	Methods          []string
 	Started, Expires time.Time
-	Data             struct{ Note string }
+	Data             struct{ Note, Role string }
 	Replica          int
 	Error            string
 }

@@ -27,6 +27,10 @@ func TestTwoDemosShareARedis(t *testing.T) {
 	if there := bob.read(one); there.Status != http.StatusOK || there.Subject != "bob" {
 		t.Errorf("and of bob %+v", there)
 	}
+	if status, answer := ada.ask(one, http.MethodPost, "/role", nil); status != http.StatusOK {
+		t.Fatalf("changing the role: %d %v", status, answer)
+	}
+	redistest.Await(t, "the other process loads the role", func() bool { return ada.read(two).Data.Role == "editor" })
 	acknowledged := two.revoke("session", first.SID)
 	ada.refusedWithin(one, acknowledged, promised)
 	ada.refusedWithin(two, acknowledged, promised)

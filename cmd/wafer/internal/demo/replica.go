@@ -34,6 +34,7 @@ const (
 // Data is what the demo keeps in a session.
 type Data struct {
 	Note string `json:"note"`
+	Role string `json:"role"`
 }
 
 // replica is one replica of the application. A real one has a process of its own.
@@ -42,12 +43,13 @@ type replica struct {
 	list     *revocation.List
 	sessions *httpmw.Manager[Data]
 	registry *devices.Registry
+	roles    *roles
 	handler  http.Handler
 }
 
 func newReplica(ctx context.Context, number int, s *state, ac admin.Config, log *slog.Logger) (*replica, error) {
 	log = log.With(slog.Int("replica", number))
-	r := &replica{number: number}
+	r := &replica{number: number, roles: &s.roles}
 	var err error
 	if r.list, err = revocation.Open(ctx, s.store, s.ring.Ring(), revocation.Config{MaxIdle: idle, Report: s.report, Logger: log}); err != nil {
 		return nil, fmt.Errorf("demo: replica %d: %w", number, err)
@@ -66,6 +68,7 @@ func newReplica(ctx context.Context, number int, s *state, ac admin.Config, log 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("demo: replica %d: %w", number, err), r.list.Close())
 	}
+	r.sessions.OnReload(r.reload)
 	ac.Audit = log.Handler()
 	adminAPI, err := admin.New(r.list, s.ring, ac)
 	if err != nil {
@@ -87,6 +90,9 @@ func (r *replica) routes(adminAPI http.Handler) http.Handler {
 	mux.Handle("POST /transfer", strong(http.HandlerFunc(r.done)))
 	mux.Handle("GET /api/devices", r.sessions.Require(http.HandlerFunc(r.devices)))
 	mux.Handle("POST /devices/sign-out", r.sessions.Require(http.HandlerFunc(r.signOutDevice)))
+	mux.Handle("POST /role", r.sessions.Require(http.HandlerFunc(r.changeRole)))
+	mux.Handle("POST /require-login", r.sessions.Require(r.end(r.requireLogin)))
+	mux.Handle("POST /everybody-out", r.sessions.Require(r.end(r.everybodyOut)))
 	mux.Handle("POST /logout", r.end((*httpmw.Session[Data]).Logout))
 	mux.Handle("POST /logout-others", r.sessions.Require(r.end((*httpmw.Session[Data]).LogoutOthers)))
 	mux.Handle("POST /logout-everywhere", r.sessions.Require(r.end((*httpmw.Session[Data]).LogoutEverywhere)))
@@ -109,8 +115,19 @@ func (r *replica) login(w http.ResponseWriter, req *http.Request) {
 		writeJSON(w, http.StatusBadRequest, map[string]any{"error": "a user name has 1 to 64 bytes"})
 		return
 	}
+	role, err := r.roles.get(req.Context(), user)
+	if err != nil {
+		r.fail(w, req, err)
+		return
+	}
 	s := r.sessions.From(req.Context())
-	err := s.Login(req.Context(), httpmw.Identity{Subject: user, Device: req.PostFormValue("device"), Methods: []string{"pwd"}, Since: since})
+	err = s.Login(req.Context(), httpmw.Identity{Subject: user, Device: req.PostFormValue("device"), Methods: []string{"pwd"}, Since: since})
+	if err == nil {
+		err = s.Update(func(d *Data) error { // the note of a session that waited for this login stays
+			d.Role = role
+			return nil
+		})
+	}
 	switch {
 	case errors.Is(err, httpmw.ErrIdentity):
 		writeJSON(w, http.StatusBadRequest, map[string]any{"error": "a device's name has at most 100 bytes in one line"})
@@ -147,11 +164,11 @@ func (r *replica) me(w http.ResponseWriter, req *http.Request) {
 	status, reason := http.StatusUnauthorized, "not_logged_in"
 	if err := s.Err(); err != nil {
 		reason = reasonOf(err)
-		if errors.Is(err, httpmw.ErrUndecided) {
+		if errors.Is(err, httpmw.ErrUnavailable) {
 			status = http.StatusServiceUnavailable
 		}
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"status": status, "error": reason, "replica": r.number})
+	writeJSON(w, http.StatusOK, map[string]any{"status": status, "error": reason, "replica": r.number, "locked": s.Locked()})
 }
 
 func (r *replica) show(w http.ResponseWriter, req *http.Request) {
@@ -194,7 +211,7 @@ func (r *replica) note(w http.ResponseWriter, req *http.Request) {
 	r.done(w, req)
 }
 
-// end ends sessions with one of the three methods.
+// end ends sessions, or lets them wait for a login.
 func (r *replica) end(how func(*httpmw.Session[Data], context.Context) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if err := how(r.sessions.From(req.Context()), req.Context()); err != nil {
@@ -223,6 +240,8 @@ func (r *replica) fail(w http.ResponseWriter, req *http.Request, err error) {
 	case errors.Is(err, httpmw.ErrUnavailable):
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "2")
+	case errors.Is(err, revocation.ErrUnderWay):
+		status = http.StatusConflict
 	case errors.Is(err, httpmw.ErrTooLarge):
 		status = http.StatusRequestEntityTooLarge
 	case reasonOf(err) != "":
@@ -271,6 +290,9 @@ func reasonOf(err error) string {
 		{httpmw.ErrExpired, "expired"},
 		{httpmw.ErrInvalid, "invalid"},
 		{httpmw.ErrMethods, "methods"},
+		{httpmw.ErrReauthenticate, "login_required"},
+		{httpmw.ErrReload, "reload"},
+		{revocation.ErrUnderWay, "under_way"},
 		{httpmw.ErrNoLogin, "not_logged_in"},
 	} {
 		if errors.Is(err, known.err) {

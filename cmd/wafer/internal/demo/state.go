@@ -28,7 +28,8 @@ type state struct {
 	ring      ring
 	store     *outage
 	devices   devices.Store
-	client    redis.UniversalClient // of devices, nil if they are in memory
+	client    redis.UniversalClient // of devices and roles, nil if they are in memory
+	roles     roles
 }
 
 type ring interface {
@@ -88,6 +89,7 @@ func openShared(ctx context.Context, c Config) (_ *state, err error) {
 	}
 	s.ring = shared
 	s.client = redis.NewUniversalClient(o)
+	s.roles.client = s.client
 	s.devices = redisdevices.New(s.client, redisdevices.Config{})
 	return s, nil
 }

@@ -66,6 +66,7 @@ function show(key) {
   a.pill.className = "pill " + (status === 200 ? "in" : status === 401 ? "out" : "");
   let text = status === 200 ? "accepted" : status === 503 ? "undecided" : "refused";
   if (key === "you" && status === 401 && !left) { text = "signed out"; a.pill.className = "pill"; }
+  else if (reason === "login_required") text = "login required";
   else if (status === 401 && reason?.startsWith("revoked")) text = reason.replace("revoked_", "") + " revoked";
   put(a.pill, text);
 }
@@ -140,10 +141,12 @@ async function ask(key) {
         if (!me) checkTab();
         me = answer.body;
         left = null;
+        judgeRole(sent, answer.replica);
       }
       if (status === 401) {
         left = answer.body.error === "not_logged_in" ? null : answer.body.error;
         if (me && left) tell(`Replica ${answer.replica} refused your session.`, `You did not sign out here. The reason is: ${left.replaceAll("_", " ")}.`);
+        if (left === "login_required" && !$("user").value) $("user").value = answer.body.locked;
         me = null;
       }
       square(key, sent, status, answer.replica, answer.body.error);
@@ -230,7 +233,7 @@ $("rotate-button").addEventListener("click", async () => {
 
 // The script of /tab/ hides a page whose session has ended. This one goes on after its own sign-out, to show what others get.
 let leaving = -Infinity; // when the last sign-out here was sent
-document.addEventListener("wafer:ended", event => { if (performance.now() - leaving < 5000) event.preventDefault(); });
+document.addEventListener("wafer:ended", event => { if (event.detail.reason === "login_required" || performance.now() - leaving < 5000) event.preventDefault(); });
 const checkTab = () => document.dispatchEvent(new Event("wafer:check"));
 
 function showMe() {
@@ -238,13 +241,14 @@ function showMe() {
   $("session").hidden = !me;
   $("outside").hidden = !me;
   $("outside-none").hidden = Boolean(me);
-  $("why").textContent = me ? "" : left ? `Your session was refused: ${left.replaceAll("_", " ")}.` : "";
+  $("why").textContent = me ? "" : left === "login_required" ? "Your session and its note wait. Sign in under the same name, and they go on." : left ? `Your session was refused: ${left.replaceAll("_", " ")}.` : "";
   for (const key of ["thief", "phone"]) show(key);
   if (!me) return;
   put("subject", me.subject);
   put("avatar", [...me.subject][0]);
   put("sid", me.sid);
   put("methods", (me.methods ?? []).join(", "));
+  put("role", me.data.role);
   put("started", clock(me.started));
   put("expires", clock(me.expires));
   if (document.activeElement !== $("text") && !$("text").dataset.dirty) $("text").value = me.data.note;
@@ -286,6 +290,35 @@ $("factor").addEventListener("click", async () => {
   await after();
 });
 
+// ---- the operator ----
+
+let awaited = null; // the role that was given last, and when
+
+$("role-button").addEventListener("click", async () => {
+  const answer = await call("/role", {});
+  if (!answer.ok) return tell("The role was not changed: " + answer.body.error);
+  awaited = { role: answer.body.role, at: performance.now() };
+  tell(`Replica ${answer.replica} made you ${answer.body.role} in its database.`, "The list got one entry: the next request of each of your sessions loads its data again.");
+  await after();
+});
+
+// judgeRole tells when this session has its new role.
+function judgeRole(sent, replica) {
+  if (!awaited || sent < awaited.at || me.data.role !== awaited.role) return;
+  const took = ((sent - awaited.at) / 1000).toFixed(2);
+  tell(`Replica ${replica} has your new role, ${awaited.role}.`, `Your browser sent that request ${took} s after the change. Promised: within ${within} s. You did not sign in again, and your note stayed.`);
+  awaited = null;
+}
+
+$("everybody").addEventListener("click", async () => {
+  leaving = performance.now() + 60000; // the page stays, to show when the others are out
+  const answer = await call("/everybody-out", {});
+  if (answer.body.error === "under_way") return tell("That is under way.", "A second one could only make some sessions end later.");
+  if (!answer.ok) return tell("Nobody is signed out: " + answer.body.error);
+  tell("Everybody is out within a minute.", "The list got one entry. The id of a session decides when it ends, so the logins do not all come at once. If you sign in again, you stay in.");
+  await after();
+});
+
 // ---- your devices ----
 
 let listed = ""; // what is shown, so that the buttons stay while nothing changes
@@ -321,6 +354,7 @@ const endings = {
   "/logout": ["Signed out here", "The list of revocations got one entry, for this session. Every replica reads new entries five times a second.", ["thief"]],
   "/logout-others": ["Signed out of your other browsers", "The list got an entry for all your sessions and one for your old session id. This session continues under a new id, so a copy of your old cookie is refused too.", ["thief", "phone"]],
   "/logout-everywhere": ["Signed out everywhere", "The list got one entry for all sessions you began before now. You can sign in again.", ["thief", "phone"]],
+  "/require-login": ["Everybody with your name has to sign in again", "The list got one entry for all your sessions. They stay, with your note, but no replica lets anybody use them before a login.", ["thief", "phone"]],
 };
 for (const button of document.querySelectorAll("[data-end]")) {
   button.addEventListener("click", async () => {
