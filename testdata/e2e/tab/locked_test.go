@@ -21,6 +21,7 @@ func TestRoleAndRequiredLogin(t *testing.T) {
 	one.await("the new role", isEditor)
 	two.await("the new role in the other tab", isEditor)
 	one.await("how long it took", `document.querySelector("#log").textContent.includes("s after the change")`)
+	one.evaluate(`document.querySelector("#operator-label").scrollIntoView({ block: "center" })`)
 	one.screen("demo-role")
 
 	one.click(`[data-end="/require-login"]`)
@@ -28,6 +29,7 @@ func TestRoleAndRequiredLogin(t *testing.T) {
 		b.await("the login form with the name", `!document.querySelector("#login").hidden && document.querySelector("#user").value === "ada" &&
 			document.querySelector("#why").textContent.includes("note wait") && !document.querySelector("dialog[open]")`)
 	}
+	one.evaluate(`document.querySelector("#login").scrollIntoView({ block: "center" })`)
 	one.screen("demo-locked")
 	one.click("#login button")
 	for _, b := range []*tab{one, two} {
@@ -35,5 +37,6 @@ func TestRoleAndRequiredLogin(t *testing.T) {
 	}
 	one.click("#everybody")
 	one.await("under way", `document.querySelector("#log").textContent.includes("Everybody is out within a minute")`)
+	one.evaluate(`document.querySelector("#log").scrollIntoView({ block: "center" })`)
 	one.screen("demo-everybody")
 }

@@ -57,6 +57,19 @@ func TestTabs(t *testing.T) {
 	third.await("its owner's next session", isOpen)
 	stranger.await("the other user", isOpen)
 
+	// A login is required: the page says so, and goes on after it.
+	if _, err := a.lists[0].RequireLogin(t.Context(), revocation.Subject("ada"), revocation.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []*tab{first, third} {
+		b.await("login required", isLocked+` && document.querySelector(".wafer-tab p").textContent === "Log in again to go on."`)
+	}
+	first.screen("locked")
+	second.click(".wafer-tab a")
+	second.await("the login form", `location.search === "?login" && document.readyState === "complete"`)
+	second.login("ada")
+	first.await("its owner is back", isOpen)
+
 	a.awaitStreams(t, 2)
 	first.close()
 	a.awaitStreams(t, 2)
