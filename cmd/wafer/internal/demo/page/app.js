@@ -257,10 +257,10 @@ function showMe() {
 
 $("login").addEventListener("submit", async event => {
   event.preventDefault();
-  const user = $("user").value.trim();
+  const user = $("user").value.trim(), waited = left === "login_required";
   const answer = await call("/login", { user });
   if (!answer.ok) return tell("Signing in failed: " + answer.body.error);
-  tell(`Signed in as ${user}, by replica ${answer.replica}.`, "It asked the store once about revocations of this user, sealed the session into your cookie and kept no copy. Nothing was written to the store.");
+  tell(`Signed in as ${user}, by replica ${answer.replica}.`, waited ? "The session that waited goes on under a new id, with its note, if the name is the same." : "It asked the store once about revocations of this user, sealed the session into your cookie and kept no copy. Nothing was written to the store.");
   $("text").value = "";
   await after();
 });
@@ -354,7 +354,7 @@ const endings = {
   "/logout": ["Signed out here", "The list of revocations got one entry, for this session. Every replica reads new entries five times a second.", ["thief"]],
   "/logout-others": ["Signed out of your other browsers", "The list got an entry for all your sessions and one for your old session id. This session continues under a new id, so a copy of your old cookie is refused too.", ["thief", "phone"]],
   "/logout-everywhere": ["Signed out everywhere", "The list got one entry for all sessions you began before now. You can sign in again.", ["thief", "phone"]],
-  "/require-login": ["Everybody with your name has to sign in again", "The list got one entry for all your sessions. They stay, with your note, but no replica lets anybody use them before a login.", ["thief", "phone"]],
+  "/require-login": ["A login is required", "The list got one entry for all your sessions. They stay, with your note, but no replica lets anybody use them before a login.", ["thief", "phone"]],
 };
 for (const button of document.querySelectorAll("[data-end]")) {
   button.addEventListener("click", async () => {
