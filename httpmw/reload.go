@@ -3,6 +3,7 @@ package httpmw
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -22,7 +23,7 @@ const loadTime = 30 * time.Second
 // goes into its cookie. A bearer token cannot be written again: each replica loads its data again
 // every ten seconds, until the next token is issued.
 //
-// If load fails, or takes longer than 30 s, there is no session for this request: Session.Err returns
+// If load fails, panics, or takes longer than 30 s, there is no session for this request: Session.Err returns
 // an error that wraps ErrReload and that of load, and Require answers 503. Without OnReload, a Reload
 // asks for a login, as RequireLogin does.
 //
@@ -39,7 +40,7 @@ func (m *Manager[T]) OnReload(load func(ctx context.Context, s *Session[T]) (T, 
 
 // answerAsks does what entries ask of a session that the list accepts (R36).
 func (c *core) answerAsks(ctx context.Context, o *opened) {
-	if o.verdict.Asks == revlog.AsksReload && c.load != nil {
+	if o.verdict.Asks&^revlog.Ending == revlog.AsksReload && c.load != nil {
 		c.reload(ctx, o)
 		return
 	}
@@ -79,6 +80,20 @@ func (c *core) reload(ctx context.Context, o *opened) {
 		c.count.reloaded.Add(1)
 		return
 	}
+}
+
+// loadSafely calls the function given to OnReload. It runs outside the goroutine of a request, where
+// net/http would recover a panic, so a panic would end the process.
+func (c *core) loadSafely(ctx context.Context, st *state) (data []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+			if c.warnedReload.due(time.Now()) {
+				c.cfg.Logger.Error("the function given to OnReload panicked", "app", c.cfg.App, "stack", string(debug.Stack()))
+			}
+		}
+	}()
+	return c.load(ctx, st)
 }
 
 // sealReloaded writes a session whose data was loaded again, unless there is no cookie to write. If it cannot
@@ -129,7 +144,7 @@ func (r *reloads) get(ctx context.Context, c *core, o *opened, fresh bool) (relo
 		if err != nil {
 			return nil, listError(err)
 		}
-		data, err := c.load(ctx, &state{core: c, committed: true, opened: *o})
+		data, err := c.loadSafely(ctx, &state{core: c, committed: true, opened: *o})
 		if err != nil {
 			return nil, err
 		}

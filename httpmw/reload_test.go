@@ -284,3 +284,67 @@ func TestWatchEndsWhenSomethingIsAsked(t *testing.T) {
 		})
 	}
 }
+
+// Everyone is to be out within an hour. Until then a Reload still loads data, and asks for no login.
+func TestReloadOfASessionThatEndsSlowly(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		a, b, r := twoReplicas(t)
+		var all []*browser
+		for range 8 {
+			ada := newBrowser()
+			a.login(t, ada, httpmw.Identity{Subject: "ada"})
+			all = append(all, ada)
+		}
+		time.Sleep(10 * time.Second)
+		r.set("an editor")
+		if _, err := a.list.Revoke(t.Context(), revocation.Everyone(), revocation.Options{Over: 24 * time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.list.Reload(t.Context(), revocation.Subject("ada"), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		served := 0
+		for _, ada := range all {
+			note, err := b.note(ada)
+			if errors.Is(err, httpmw.ErrReauthenticate) {
+				t.Error("a login is asked for, which nothing requires")
+			}
+			if note == "ada is an editor" && err == nil {
+				served++
+			}
+		}
+		if served < len(all)-1 { // one may have ended within the first seconds
+			t.Errorf("%d of %d sessions were loaded again", served, len(all))
+		}
+	})
+}
+
+// A panic of the application fails the requests that wait for the data, and not the whole process.
+func TestReloadPanics(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		a, _, r := twoReplicas(t)
+		var panics atomic.Bool
+		panics.Store(true)
+		a.OnReload(func(ctx context.Context, s *httpmw.Session[cart]) (cart, error) {
+			if panics.Load() {
+				panic("no such table")
+			}
+			return r.load(ctx, s)
+		})
+		ada := newBrowser()
+		a.login(t, ada, httpmw.Identity{Subject: "ada"})
+		time.Sleep(10 * time.Second)
+		if _, err := a.list.Reload(t.Context(), revocation.Subject("ada"), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		if _, err := a.note(ada); !errors.Is(err, httpmw.ErrReload) {
+			t.Errorf("after a panic: %v", err)
+		}
+		panics.Store(false)
+		if note, err := a.note(ada); note != "ada is a reader" || err != nil {
+			t.Errorf("then: %q, %v", note, err)
+		}
+	})
+}
