@@ -133,6 +133,8 @@ func (r *reloads) get(ctx context.Context, c *core, o *opened, fresh bool) (relo
 	if have, ok := r.find(o); ok && !fresh {
 		return have, nil
 	}
+	ctx, done := context.WithTimeout(ctx, loadTime) // load may not mind its context
+	defer done()
 	flight := r.flights.DoChan(string(o.tok.ID[:])+string(o.tok.Data), func() (any, error) {
 		if have, ok := r.find(o); ok && !fresh { // another flight has just landed
 			return have, nil

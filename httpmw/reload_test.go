@@ -348,3 +348,29 @@ func TestReloadPanics(t *testing.T) {
 		}
 	})
 }
+
+// A function that does not mind its context holds no request for longer than promised.
+func TestReloadThatHangs(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		a, _, _ := twoReplicas(t)
+		release := make(chan struct{})
+		a.OnReload(func(context.Context, *httpmw.Session[cart]) (cart, error) {
+			<-release
+			return cart{}, errors.New("too late")
+		})
+		ada := newBrowser()
+		a.login(t, ada, httpmw.Identity{Subject: "ada"})
+		time.Sleep(10 * time.Second)
+		if _, err := a.list.Reload(t.Context(), revocation.Subject("ada"), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		time.AfterFunc(2*time.Minute, func() { close(release) })
+		began := time.Now()
+		_, err := a.note(ada)
+		if took := time.Since(began); took > 31*time.Second || !errors.Is(err, httpmw.ErrReload) {
+			t.Errorf("after %v: %v", took, err)
+		}
+		<-release
+	})
+}
