@@ -58,14 +58,25 @@ type entryJSON struct {
 	At       time.Time `json:"at"`
 	Scope    string    `json:"scope"`
 	Tag      string    `json:"tag"`
+	Effect   string    `json:"effect"`         // end, require_login or reload
+	Over     string    `json:"over,omitempty"` // a duration, if it ends sessions one after another
 }
 
 func printEntry(w io.Writer, e revlog.Entry, asJSON bool) error {
-	at, tag := instant(e.Position.MS).UTC(), e.Tag.String()
-	if asJSON {
-		return json.NewEncoder(w).Encode(entryJSON{Position: e.Position.String(), At: at, Scope: e.Scope.String(), Tag: tag})
+	line := entryJSON{
+		Position: e.Position.String(), At: instant(e.Position.MS).UTC(), Scope: e.Scope.String(), Tag: e.Tag.String(), Effect: e.Does().String(),
 	}
-	_, err := fmt.Fprintf(w, "%s  %-8s  %s\n", at.Format("2006-01-02 15:04:05.000Z"), e.Scope, tag)
+	if e.Does() == revlog.EndSlowly {
+		line.Effect, line.Over = revlog.End.String(), e.Over().String()
+	}
+	if asJSON {
+		return json.NewEncoder(w).Encode(line)
+	}
+	effect := "  " + line.Effect
+	if line.Over != "" {
+		effect += " over " + line.Over
+	}
+	_, err := fmt.Fprintf(w, "%s  %-8s  %s%s\n", line.At.Format("2006-01-02 15:04:05.000Z"), line.Scope, line.Tag, effect)
 	return err
 }
 
