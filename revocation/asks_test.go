@@ -361,3 +361,21 @@ func TestR37AfterALoss(t *testing.T) {
 		}
 	})
 }
+
+// R37: a second one in the same moment, with the same words, is not the first one if somebody logged in
+// between them.
+func TestR37TheSameWordsAgain(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := revlog.NewMemory()
+		l, elsewhere := open(t, store), open(t, store)
+		time.Sleep(time.Minute)
+		slowly := revocation.Options{Over: time.Hour}
+		if _, err := l.Revoke(t.Context(), revocation.Group("tenant:7"), slowly); err != nil {
+			t.Fatal(err)
+		}
+		login(t, l, 1, "ada", "tenant:7")
+		if _, err := elsewhere.Revoke(t.Context(), revocation.Group("tenant:7"), slowly); !errors.Is(err, revocation.ErrUnderWay) {
+			t.Errorf("%v", err)
+		}
+	})
+}

@@ -135,7 +135,7 @@ func (l *Replica) revoke(ctx context.Context, o Revocation, done *recorded) (Rec
 		l.outbox.miss(k, mine)
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if otherSlowly(a, w.Results[0]) {
+	if l.otherSlowly(a, w.Results[0]) {
 		l.outbox.withdraw(k, mine, before)
 		return Receipt{}, ErrUnderWay
 	}
@@ -270,7 +270,7 @@ func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
 		return true, err
 	}
 	for i, r := range w.Results {
-		if otherSlowly(batch[i], r) { // and these end now, see hasten
+		if l.otherSlowly(batch[i], r) { // and these end now, see hasten
 			l.outbox.withdraw(keys[i], unsent[keys[i]], nil)
 			continue
 		}

@@ -48,9 +48,13 @@ func (l *Replica) slowly(v *view, k revlog.Key) []revlog.Entry {
 }
 
 // otherSlowly reports whether the store holds another entry in place of a, which was to end sessions
-// slowly.
-func otherSlowly(a revlog.Assertion, r revlog.Result) bool {
-	return a.Entry().Does() == revlog.EndSlowly && r.Held.Version != 0 && r.Held.MAC != a.MAC
+// slowly, or the same one from before sessions began that a was to end as well.
+func (l *Replica) otherSlowly(a revlog.Assertion, r revlog.Result) bool {
+	want := a.W
+	if a.When == revlog.AtNow {
+		want = r.Position.MS + l.Within().Milliseconds()
+	}
+	return a.Entry().Does() == revlog.EndSlowly && r.Held.Version != 0 && (r.Held.MAC != a.MAC || r.Held.W < want)
 }
 
 // overtaken ends at once what an entry was to end slowly if v, which holds it, reads another one in its
@@ -78,7 +82,7 @@ func (l *Replica) overtaken(v *view, read []revlog.Entry) {
 func (l *Replica) hasten(ctx context.Context, w revlog.Write, out revlog.Written) error {
 	var all []revlog.Assertion
 	for i, r := range out.Results {
-		if a := w.Asserts()[i]; a.When == revlog.AsGiven && otherSlowly(a, r) {
+		if a := w.Asserts()[i]; a.When == revlog.AsGiven && l.otherSlowly(a, r) {
 			all = append(all, l.assert(revlog.Key{Scope: a.Scope, Tag: a.Tag}, "", a.W, a.Until))
 		}
 	}
