@@ -135,23 +135,24 @@ func (r *reloads) get(ctx context.Context, c *core, o *opened, fresh bool) (relo
 	}
 	ctx, done := context.WithTimeout(ctx, loadTime) // load may not mind its context
 	defer done()
+	was := *o // the flight may outlast the request, which goes on with o
 	flight := r.flights.DoChan(string(o.tok.ID[:])+string(o.tok.Data), func() (any, error) {
-		if have, ok := r.find(o); ok && !fresh { // another flight has just landed
+		if have, ok := r.find(&was); ok && !fresh { // another flight has just landed
 			return have, nil
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTime)
 		defer cancel()
-		q := o.query
+		q := was.query
 		at, err := c.replica.Loading(ctx, &q)
 		if err != nil {
 			return nil, listError(err)
 		}
-		data, err := c.loadSafely(ctx, &state{core: c, committed: true, opened: *o})
+		data, err := c.loadSafely(ctx, &state{core: c, committed: true, opened: was})
 		if err != nil {
 			return nil, err
 		}
-		l := reloaded{at, o.tok.Version, data}
-		r.keep(o.tok.ID, l)
+		l := reloaded{at, was.tok.Version, data}
+		r.keep(was.tok.ID, l)
 		return l, nil
 	})
 	select {
