@@ -362,6 +362,72 @@ func TestLoadFailoverDuringARepair(t *testing.T) {
 	}
 }
 
+// asks waits until every replica accepts q and asks this of it, and returns when one last asked less.
+func (c *crowd) asks(q replica.Query, want revlog.Asks, lists ...*revocation.List) (last time.Time) {
+	c.t.Helper()
+	in := map[int]bool{}
+	c.await("all replicas ask", func() bool {
+		for i, l := range lists {
+			if in[i] {
+				continue
+			}
+			switch v := verdict(l, q); {
+			case v.Outcome == replica.Accept && v.Asks == want:
+				in[i] = true
+			case v.Outcome == replica.Accept:
+				last = time.Now()
+			case v.Outcome == replica.Refuse:
+				c.t.Fatalf("replica %d refuses a session that was not revoked: %+v", i, v)
+			}
+		}
+		return len(in) == len(lists)
+	})
+	return last
+}
+
+// R36, R37: what is asked of sessions reaches every replica within S, nothing is asked of others, and
+// FLUSHALL takes none of it back.
+func TestLoadAsks(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t, redistest.Start(t))
+	ada, bob, carol := c.login("ada"), c.login("bob"), c.login("carol")
+	dan := carol
+	copy(dan.Session[:], "dan")
+	dan.SetGroups(c.lists[0].Replica().Tag(revlog.ScopeGroup, "tenant:7"))
+	<-time.After(time.Until(c.loaded.Add(2 * loadWithin)))
+	by := func() *revocation.List { return c.lists[mrand.IntN(len(c.lists))] }
+	for _, err := range []error{
+		second(by().Reload(t.Context(), revocation.Subject("ada"), revocation.Options{})),
+		second(by().RequireLogin(t.Context(), revocation.Subject("bob"), revocation.Options{})),
+		second(by().Revoke(t.Context(), revocation.Group("tenant:7"), revocation.Options{Over: 24 * time.Hour})),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	acknowledged := time.Now()
+	check := func(lists ...*revocation.List) (late time.Duration) {
+		for _, row := range []struct {
+			q    replica.Query
+			want revlog.Asks
+		}{{ada, revlog.AsksReload}, {bob, revlog.AsksLogin}, {dan, revlog.Ending}, {carol, 0}} {
+			late = max(late, c.asks(row.q, row.want, lists...).Sub(acknowledged))
+		}
+		return late
+	}
+	late := check(c.lists...)
+	t.Logf("%d replicas, %d entries: accepted without asking for %v", len(c.lists), *loadEntries, max(late, 0))
+	if *loadStrict && late > loadWithin {
+		t.Error("that is longer than S")
+	}
+	c.server.Do("FLUSHALL")
+	<-time.After(2 * loadWithin)
+	c.synced()
+	check(c.lists...)
+}
+
+func second[T any](_ T, err error) error { return err }
+
 // await is redistest.Await for conditions that may take minutes.
 func (c *crowd) await(what string, ok func() bool) {
 	c.t.Helper()
