@@ -102,15 +102,19 @@ func Example() {
 	if err := json.Unmarshal([]byte(body), &rows); err != nil {
 		log.Fatal(err)
 	}
+	lost := ""
 	for _, row := range rows {
 		fmt.Println(row.Label, "this one:", row.ThisOne)
+		if !row.ThisOne {
+			lost = row.ID
+		}
 	}
-	status, _ := laptop("POST", "/devices/sign-out", url.Values{"id": {rows[0].ID}})
+	status, _ := laptop("POST", "/devices/sign-out", url.Values{"id": {lost}})
 	fmt.Println("sign out:", status)
 	status, _ = phone("GET", "/devices", nil)
 	fmt.Println("the phone:", status)
 
-	// Output:
+	// Unordered output:
 	// Ann's phone this one: false
 	// Firefox on Linux this one: true
 	// sign out: 200
