@@ -18,6 +18,7 @@ import (
 type weakness struct {
 	rule, what string
 	says       string // what the model is to say of it; "": that a session is accepted
+	asks       bool   // it takes histories that ask something of sessions
 	from       uint64 // where to begin looking: some are found once in thousands
 
 	headStays bool // what empties the store leaves its head
@@ -62,9 +63,9 @@ var weaknesses = []weakness{
 	{rule: "R25", what: "the revocation of a key is forgotten like any other", write: forgetsKeys},
 	{rule: "R27", what: "a store forgets an hour too early, and so more by a jump of its clock than it may", from: 850, written: forgetsEarly},
 	{rule: "R30", what: "a login takes its moment from a clock that runs ahead"},
-	{rule: "R36", what: "a session is renewed past what is asked of it"},
-	{rule: "R36 loaded", what: "data counts as loaded when it is there"},
-	{rule: "R37", what: "sessions that end one after another end later because of a second such entry", write: slowsDown},
+	{rule: "R36", asks: true, what: "a session is renewed past what is asked of it"},
+	{rule: "R36 loaded", asks: true, what: "data counts as loaded when it is there"},
+	{rule: "R37", asks: true, what: "sessions that end one after another end later because of a second such entry", write: slowsDown},
 	{rule: "R32", what: "what the store says is believed without a proof", says: "refuses"},
 	{rule: "R32 limit", what: "a watermark is believed beyond its limit", says: "refuses"},
 	{rule: "R32 late", what: "a \"now\" that comes too late reaches as far as its limit", write: reachesItsLimit},
