@@ -20,9 +20,13 @@ const (
 	RequireLogin
 	// Reload has the data in them loaded again before they are used.
 	Reload
-
-	effects = 15 // as many fit into an entry
 )
+
+// An effectSet is a set of effects, also of those that this release does not know.
+type effectSet uint32
+
+// with returns s with e. Sixteen effects fit into an entry.
+func (s effectSet) with(e Effect) effectSet { return s | 1<<(e&15) }
 
 // Byte returns e as the second byte of an entry has it: the effect plus 1 in the upper four bits. The
 // lower four bits are the origin, 0, which is this deployment.

@@ -30,6 +30,7 @@ type Memory struct {
 	head     Head             // its ID is zero until a list is created
 	log      []Entry
 	exact    map[Key]exactValue
+	effects  effectSet // of entries that exact has held
 	requests requests
 	swept    int64 // log time of the last search for entries to forget
 	// sampled is when log time was last sampled, at most twice a second. sampledMS is its value
@@ -80,9 +81,15 @@ func NewMemory() *Memory {
 func Restore(s State, commit func(Change) error) *Memory {
 	m := &Memory{commit: commit, clock: time.Now, head: s.Head, log: s.Entries, exact: make(map[Key]exactValue, len(s.Exact))}
 	for _, e := range s.Exact {
-		m.exact[e.Key()] = exactOf(e)
+		m.hold(e)
 	}
 	return m
+}
+
+func (m *Memory) hold(e Entry) {
+	k := e.Key()
+	m.exact[k] = exactOf(e)
+	m.effects = m.effects.with(k.Effect)
 }
 
 // SetClock makes m use clock, for tests with wrong clocks.
@@ -197,7 +204,7 @@ func (m *Memory) Confirm(ctx context.Context, q Question) (Answer, error) {
 		return Answer{}, err
 	}
 	m.tick(0)
-	a := answer(m.head, q, m.lookup)
+	a := answer(m.head, q, m.effects, m.lookup)
 	if a.Closes(q, m.clock().UnixMilli()) {
 		m.head.MS++
 	}
@@ -210,10 +217,10 @@ func (m *Memory) lookup(k Key) (exactValue, bool) {
 }
 
 // answer finds entries of every effect, also of one that this release does not know.
-func answer(h Head, q Question, lookup func(Key) (exactValue, bool)) Answer {
+func answer(h Head, q Question, some effectSet, lookup func(Key) (exactValue, bool)) Answer {
 	a := Answer{Head: h, Now: h.MS}
 	for _, k := range q.names() {
-		for k.Effect = 0; k.Effect < effects; k.Effect++ {
+		for k.Effect = 0; some>>k.Effect != 0; k.Effect++ {
 			if v, ok := lookup(k); ok {
 				a.Found = append(a.Found, v.entry(k))
 			}
@@ -263,7 +270,7 @@ func (m *Memory) succeed(s Succession) (Written, error) {
 	if out, ok := m.requests.answered(s.Request); ok {
 		return out, nil
 	}
-	a := answer(m.head, s.Unless, m.lookup)
+	a := answer(m.head, s.Unless, m.effects, m.lookup)
 	if found, _ := a.Judge(s.Unless); found != FoundNothing {
 		return Written{Head: m.head, Refused: &a}, nil
 	}
@@ -271,7 +278,7 @@ func (m *Memory) succeed(s Succession) (Written, error) {
 	if err := p.all(s.Assertions); err != nil {
 		return Written{}, err
 	}
-	out := Written{Head: p.head, Results: p.results, Then: answer(p.head, s.Then, p.lookup)}
+	out := Written{Head: p.head, Results: p.results, Then: answer(p.head, s.Then, p.effects, p.lookup)}
 	if out.Then.Closes(s.Then, p.head.MS) {
 		p.head.MS, p.changed = p.head.MS+1, true
 	}
@@ -318,7 +325,7 @@ func (m *Memory) begin(list ListID, floor int64) (*writing, error) {
 		return nil, err
 	}
 	m.tick(floor)
-	return &writing{head: m.head, before: m.lookup, exact: map[Key]exactValue{}}, nil
+	return &writing{head: m.head, before: m.lookup, exact: map[Key]exactValue{}, effects: m.effects}, nil
 }
 
 // done makes a worked out write visible, and remembers the answer.
@@ -346,7 +353,7 @@ func (m *Memory) apply(c Change) {
 		delete(m.exact, e.Key())
 	}
 	for _, e := range c.Exact {
-		m.exact[e.Key()] = exactOf(e)
+		m.hold(e)
 	}
 }
 

@@ -12,6 +12,7 @@ type writing struct {
 	skew    int64
 	before  func(Key) (exactValue, bool)
 	exact   map[Key]exactValue
+	effects effectSet // of entries in exact and before
 	entries []Entry
 	results []Result
 	changed bool
@@ -106,6 +107,7 @@ func (w *writing) assert(a Assertion) error {
 	}
 	r.W = e.W
 	w.exact[k] = exactOf(e)
+	w.effects = w.effects.with(k.Effect)
 	w.results = append(w.results, r)
 	w.changed = true
 	return nil
