@@ -1,4 +1,4 @@
-# make test   everything that a change must pass, in about ten minutes; CI runs it
+# make test   everything that a change must pass, in about twelve minutes; CI runs it
 # make e2e    real databases; processes of their own under load, while keys change and faults fire alerts; CI runs it
 # make alerts plays faults that fire the alerts of a real Prometheus, as make e2e does; updates docs/ops/README.md
 # make soak   all tests COUNT times, HISTORIES of the list's model, faults, each fuzz target for FUZZTIME
