@@ -37,8 +37,9 @@ func TestTabs(t *testing.T) {
 	a.awaitStreams(t, 2)
 
 	// The session continues under a new id, so the stream of the old one ends, and the pages stay.
+	second.evaluate("window.before = true") // of the page that the click leaves
 	second.click("#others")
-	second.await("the page after it", isOpen)
+	second.await("the page after it", isOpen+" && !window.before")
 	a.awaitStreams(t, 2)
 	first.await("another tab", isOpen)
 
