@@ -23,9 +23,9 @@ const loadTime = 30 * time.Second
 // goes into its cookie. A bearer token cannot be written again: each replica loads its data again
 // every ten seconds, until the next token is issued.
 //
-// If load fails, panics, or takes longer than 30 s, there is no session for this request: Session.Err returns
-// an error that wraps ErrReload and that of load, and Require answers 503. Without OnReload, a Reload
-// asks for a login, as RequireLogin does.
+// If load fails, panics, or takes longer than 30 s, there is no session for this request: Session.Err
+// returns an error that wraps ErrReload and that of load, and Require answers 503. Without OnReload, a
+// Reload asks for a login, as RequireLogin does.
 //
 // Call OnReload once, before the Manager serves requests.
 func (m *Manager[T]) OnReload(load func(ctx context.Context, s *Session[T]) (T, error)) {
@@ -115,9 +115,8 @@ func (s *state) sealReloaded(now time.Time) {
 type reloads struct {
 	flights singleflight.Group
 
-	mu       sync.Mutex // owns all below
-	now, old map[token.ID]reloaded
-	since    int64 // Unix second when now was begun
+	mu     sync.Mutex // owns loaded
+	loaded recent[reloaded]
 }
 
 // reloaded is data with the log time when it began to be loaded.
@@ -169,20 +168,12 @@ func (r *reloads) get(ctx context.Context, c *core, o *opened, fresh bool) (relo
 func (r *reloads) find(o *opened) (reloaded, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	have, ok := r.now[o.tok.ID]
-	if !ok {
-		have, ok = r.old[o.tok.ID]
-	}
-	fits := ok && have.version == o.tok.Version && time.Now().Unix()-r.since < 2*shareFor
-	return have, fits
+	have, ok := r.loaded.find(o.tok.ID)
+	return have, ok && have.version == o.tok.Version && time.Now().Unix()-r.loaded.since < 2*shareFor
 }
 
 func (r *reloads) keep(id token.ID, l reloaded) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := time.Now().Unix()
-	if r.now == nil || len(r.now) >= shareSize || now-r.since >= shareFor {
-		r.old, r.now, r.since = r.now, make(map[token.ID]reloaded), now
-	}
-	r.now[id] = l
+	r.loaded.keep(id, l, time.Now().Unix())
 }

@@ -78,12 +78,11 @@ func (s *state) suits(have *token.Renewal, v replica.Verdict) bool {
 }
 
 // renewals remembers the renewals of the last seconds, so that the parallel requests of a page
-// share one. It keeps two generations, and forgets the older one when the newer is full or old.
+// share one.
 type renewals struct {
-	mu       sync.Mutex // owns all below; held through sealing, so that a renewal is sealed once
-	now, old map[token.ID]renewal
-	since    int64 // Unix second when now was begun
-	warned   minutely
+	mu     sync.Mutex // owns all below; held through sealing, so that a renewal is sealed once
+	sealed recent[renewal]
+	warned minutely
 }
 
 type renewal struct {
@@ -91,15 +90,10 @@ type renewal struct {
 	line string // of its cookie
 }
 
-const (
-	shareFor  = 10 // seconds
-	shareSize = 4096
-)
-
 func (r *renewals) get(c *core, next token.Renewal, lifetime int64, now time.Time, suits func(*token.Renewal) bool) (renewal, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if have, ok := r.find(next.ID); ok && now.Unix()-have.IssuedAt < shareFor && have.IssuedAt <= now.Unix() && suits(&have.Renewal) {
+	if have, ok := r.sealed.find(next.ID); ok && now.Unix()-have.IssuedAt < shareFor && have.IssuedAt <= now.Unix() && suits(&have.Renewal) {
 		c.count.shared.Add(1)
 		return have, true
 	}
@@ -119,18 +113,7 @@ func (r *renewals) get(c *core, next token.Renewal, lifetime int64, now time.Tim
 		return renewal{}, false
 	}
 	line := c.cookie.line(c.cookie.renewal, string(value), lifetime)
-	if r.now == nil || len(r.now) >= shareSize || now.Unix()-r.since >= shareFor {
-		r.old, r.now, r.since = r.now, make(map[token.ID]renewal), now.Unix()
-	}
 	sealed := renewal{next, line}
-	r.now[next.ID] = sealed
+	r.sealed.keep(next.ID, sealed, now.Unix())
 	return sealed, true
-}
-
-func (r *renewals) find(id token.ID) (renewal, bool) {
-	if have, ok := r.now[id]; ok {
-		return have, true
-	}
-	have, ok := r.old[id]
-	return have, ok
 }

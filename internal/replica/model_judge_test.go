@@ -282,7 +282,7 @@ func heard(r *member, rev *modelRevocation) bool {
 	return r.read[rev.key] >= rev.w || rev.key.Effect == revlog.EndSlowly && r.read[rev.whole()] >= rev.w
 }
 
-func (r *modelRevocation) whole() revlog.Key { return revlog.Key{Scope: r.key.Scope, Tag: r.key.Tag} }
+func (r *modelRevocation) whole() revlog.Key { return r.key.Whole() }
 
 // track notes which revocations the primary holds, and those that nobody knows of any
 // more: acknowledged writes that died with their only witnesses.

@@ -17,9 +17,8 @@ func (l *Replica) soonest(ctx context.Context, v *view, k revlog.Key, now time.T
 	if l.underWay(v, k, now) {
 		return ErrUnderWay
 	}
-	whole := revlog.Key{Scope: k.Scope, Tag: k.Tag}
 	for _, e := range l.slowly(v, k) {
-		a := l.assert(whole, "", e.W, e.Until)
+		a := l.assert(k.Whole(), "", e.W, e.Until)
 		w, err := l.append(ctx, v.head.ID, a, now)
 		l.audit.revoked(ctx, recorded{all: []revlog.Assertion{a}, written: w}, err)
 		if err != nil {
@@ -36,12 +35,13 @@ func (l *Replica) underWay(v *view, k revlog.Key, now time.Time) bool {
 	})
 }
 
-// slowly returns the entries that end, or ended, sessions of k slowly, up to a time up to which not all of them have ended at once.
+// slowly returns the entries that end, or ended, sessions of k slowly, unless all of those have been
+// ended at once.
 func (l *Replica) slowly(v *view, k revlog.Key) []revlog.Entry {
 	if k.Effect != revlog.EndSlowly || v == nil {
 		return nil
 	}
-	whole := l.knownOf(revlog.Key{Scope: k.Scope, Tag: k.Tag}, v)
+	whole := l.knownOf(k.Whole(), v)
 	return slices.DeleteFunc([]revlog.Entry{v.globals[k], l.outbox.entry(k)}, func(e revlog.Entry) bool {
 		return e.W == 0 || e.W <= whole
 	})
@@ -70,7 +70,7 @@ func (l *Replica) overtaken(v *view, read []revlog.Entry) {
 		if old.W == 0 || old.MAC == e.MAC {
 			continue
 		}
-		whole := revlog.Key{Scope: e.Scope, Tag: e.Tag}
+		whole := e.Key().Whole()
 		if w := min(old.W, e.W); l.knownOf(whole, v) < w {
 			l.outbox.put(whole, sending{w: w, missed: true}) // if it is full, the entry stands
 		}
@@ -83,7 +83,7 @@ func (l *Replica) hasten(ctx context.Context, w revlog.Write, out revlog.Written
 	var all []revlog.Assertion
 	for i, r := range out.Results {
 		if a := w.Asserts()[i]; a.When == revlog.AsGiven && l.otherSlowly(a, r) {
-			all = append(all, l.assert(revlog.Key{Scope: a.Scope, Tag: a.Tag}, "", a.W, a.Until))
+			all = append(all, l.assert(a.Entry().Key().Whole(), "", a.W, a.Until))
 		}
 	}
 	if len(all) == 0 {

@@ -13,6 +13,9 @@ func (k Key) Always() bool {
 	return k.Effect == End && (k.Scope == ScopeSession || k.Scope == ScopeKey)
 }
 
+// Whole returns the key of the entry that ends all that k names at once.
+func (k Key) Whole() Key { return Key{Scope: k.Scope, Tag: k.Tag} }
+
 // Bare reports whether the packed entries of k have no limit, and those in the log no W and until.
 func (k Key) Bare() bool { return k.Effect == End && k.Scope == ScopeSession }
 

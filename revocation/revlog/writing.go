@@ -119,7 +119,7 @@ func (w *writing) underWay(k Key, old exactValue) bool {
 	if k.Effect != EndSlowly {
 		return false
 	}
-	ended, _ := w.lookup(Key{Scope: k.Scope, Tag: k.Tag})
+	ended, _ := w.lookup(k.Whole())
 	return ended.w < old.w
 }
 
