@@ -72,7 +72,20 @@ func (l *Replica) storedOf(ctx context.Context, k revlog.Key, v *view) (w int64,
 
 // storedAbout asks the store for all that is in force of the scope and the tag of k.
 func (l *Replica) storedAbout(ctx context.Context, k revlog.Key, v *view) (revlog.Answer, error) {
-	q := revlog.Question{List: v.head.ID, Skew: l.Within()}
+	q := l.about(v.head.ID, k)
+	a, err := l.store.Confirm(ctx, q)
+	if err != nil {
+		return revlog.Answer{}, err
+	}
+	if err = l.believe(q, &a); err == errHidden { // the view has what it hides
+		err = nil
+	}
+	return a, err
+}
+
+// about returns the question about all that is in force of the scope and the tag of k.
+func (l *Replica) about(list revlog.ListID, k revlog.Key) revlog.Question {
+	q := revlog.Question{List: list, Skew: l.Within()}
 	switch k.Scope {
 	case revlog.ScopeSession:
 		q.Session = k.Tag
@@ -83,12 +96,5 @@ func (l *Replica) storedAbout(ctx context.Context, k revlog.Key, v *view) (revlo
 	case revlog.ScopeKey:
 		q.Keys = []revlog.Tag{k.Tag}
 	}
-	a, err := l.store.Confirm(ctx, q)
-	if err != nil {
-		return revlog.Answer{}, err
-	}
-	if err = l.believe(q, &a); err == errHidden { // the view has what it hides
-		err = nil
-	}
-	return a, err
+	return q
 }

@@ -248,15 +248,8 @@ func (l *Replica) skip(ctx context.Context, r *repair, thoroughly bool) error {
 // stored returns what the exact set holds for the scope and tag of e: an entry without W if
 // it holds nothing.
 func (l *Replica) stored(ctx context.Context, list revlog.ListID, e revlog.Entry) (revlog.Entry, error) {
-	q := revlog.Question{List: list, Epoch: e.W, Skew: l.Within()}
-	switch e.Scope {
-	case revlog.ScopeSession:
-		q.Session = e.Tag
-	case revlog.ScopeSubject:
-		q.Subject = e.Tag
-	case revlog.ScopeGroup:
-		q.Groups = []revlog.Tag{e.Tag}
-	}
+	q := l.about(list, e.Key())
+	q.Epoch = e.W
 	ctx, cancel := context.WithTimeout(ctx, l.Within()/4)
 	defer cancel()
 	a, err := l.store.Confirm(ctx, q)
