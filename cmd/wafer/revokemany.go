@@ -47,7 +47,7 @@ func (f *revokeFlags) many(cmd *cobra.Command) error {
 		if err := f.manyByAdmin(cmd.Context(), c, ids, &r); err != nil {
 			return err
 		}
-		receipt = adminapi.Receipt{Position: r.Position, Changed: r.Changed, Effective: r.Effective, WorstCase: r.WorstCase}
+		receipt = adminapi.Receipt{Position: r.Position, Changed: r.Changed, Effective: r.Effective, WorstCase: r.WorstCase, AsOf: r.AsOf}
 	} else {
 		receipt, err = f.manyDirect(cmd, ids, newProgress(cmd.ErrOrStderr(), len(ids)))
 	}

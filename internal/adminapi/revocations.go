@@ -34,6 +34,9 @@ type Receipt struct {
 	// EndedBy, with Over: all sessions have ended by then, at every replica that reaches the store.
 	EndedBy *time.Time `json:"ended_by,omitempty"`
 	Fleet   *Fleet     `json:"fleet,omitempty"` // with Wait
+	// AsOf stands for the moment right after it: a request that brings it to an application, for example
+	// in the header Wafer-As-Of, is not decided about from before.
+	AsOf string `json:"as_of"`
 }
 
 // WaitFleet is the value of Revocation.Wait.
@@ -56,7 +59,7 @@ func FleetOf(r revocation.Receipt, complete bool) *Fleet {
 func ReceiptOf(r revocation.Receipt) Receipt {
 	return Receipt{
 		Position: r.Position, Changed: r.Changed,
-		Effective: r.Effective.UTC(), WorstCase: r.WorstCase.UTC(), AheadMS: r.Ahead.Milliseconds(),
+		Effective: r.Effective.UTC(), WorstCase: r.WorstCase.UTC(), AheadMS: r.Ahead.Milliseconds(), AsOf: r.AsOf,
 	}
 }
 
@@ -178,9 +181,13 @@ type ManyReceipt struct {
 	Changed   bool      `json:"changed"`    // false: all were revoked already
 	Effective time.Time `json:"effective"`  // every replica that reaches the store refuses from then on
 	WorstCase time.Time `json:"worst_case"` // every other replica refuses from then on
+	AsOf      string    `json:"as_of"`      // as in Receipt
 }
 
 // ManyReceiptOf returns r, of n revocations, as a document.
 func ManyReceiptOf(r revocation.Receipt, n int) ManyReceipt {
-	return ManyReceipt{Position: r.Position, Count: n, Changed: r.Changed, Effective: r.Effective.UTC(), WorstCase: r.WorstCase.UTC()}
+	return ManyReceipt{
+		Position: r.Position, Count: n, Changed: r.Changed,
+		Effective: r.Effective.UTC(), WorstCase: r.WorstCase.UTC(), AsOf: r.AsOf,
+	}
 }
