@@ -28,7 +28,8 @@
 // name one of [Config.Hosts]: a page whose name was made to resolve to this machine (DNS rebinding)
 // cannot do that. And it must not come from a page of another origin
 // ([http.CrossOriginProtection]). Bodies are application/json, small, and have no unknown
-// members. That of POST /revocations/many is application/x-ndjson, of at most 64 MiB.
+// members. That of POST /revocations/many is application/x-ndjson, of at most 64 MiB
+// that arrive within two minutes.
 //
 // # Health
 //
@@ -53,7 +54,7 @@
 //	not_found     404  the API has no such path
 //	no_key        404  the ring has no such key
 //	method        405  the path does not have this method
-//	busy          409  this replica has been revoking many for more than 10 s
+//	busy          409  this replica has been revoking many for more than 10 s, or has no memory for more ids
 //	pending       409  a new key is waiting already
 //	no_pending    409  no new key is waiting, or it begins to seal within a minute
 //	full          409  the ring holds as many keys as it can
@@ -177,7 +178,8 @@ func New(l *revocation.List, k keys.Source, c Config) (http.Handler, error) {
 			return nil, fmt.Errorf("admin: Config.Token %w", err)
 		}
 	}
-	a := &api{list: l, keys: k, authorize: c.Authorize, hosts: hostSet(c.Hosts), audit: audit.Handler(c.Audit, nil), bulk: semaphore.NewWeighted(1)}
+	a := &api{list: l, keys: k, authorize: c.Authorize, hosts: hostSet(c.Hosts), audit: audit.Handler(c.Audit, nil),
+		bulk: semaphore.NewWeighted(1), room: semaphore.NewWeighted(2 * (maxBulk + piece))}
 	if a.authorize == nil {
 		if a.tokens = slices.Clone(c.Tokens); c.Token != "" {
 			a.tokens = []Token{{cmp.Or(c.Actor, "admin"), allRoles, sha256.Sum256([]byte(c.Token))}}
@@ -198,7 +200,8 @@ type api struct {
 	hosts     map[string]bool // nil: loopback
 	csrf      http.CrossOriginProtection
 	audit     slog.Handler
-	bulk      *semaphore.Weighted // held by the one call of revokeMany
+	bulk      *semaphore.Weighted // held by the one call of revokeMany that revokes
+	room      *semaphore.Weighted // bytes for the bodies of revokeMany
 	strangers limiter             // of records of refused strangers
 	denials   limiter             // of records of callers who lack a role
 }

@@ -29,14 +29,14 @@ var bodyTime = timeout
 func (c *call) read(to any) error {
 	conn := http.NewResponseController(c.w) // the server may have no limit of its own
 	_ = conn.SetReadDeadline(time.Now().Add(bodyTime))
-	defer conn.SetReadDeadline(time.Time{})
 	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxBody))
 	if err != nil {
 		if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
 			return refuse(http.StatusRequestEntityTooLarge, "too_large", "The body is too long.")
 		}
-		return malformed("The body did not arrive.")
+		return malformed("The body did not arrive.") // the server must not wait for the rest, so the limit stays
 	}
+	_ = conn.SetReadDeadline(time.Time{})
 	contentType := c.Header.Values("Content-Type")
 	if len(body) == 0 && len(contentType) == 0 {
 		return nil

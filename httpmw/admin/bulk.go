@@ -11,8 +11,11 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/wafer-sessions/wafer/internal/adminapi"
 	"github.com/wafer-sessions/wafer/revocation"
@@ -27,24 +30,22 @@ const (
 	bulkTime    = 10 * time.Minute
 )
 
+// bulkBodyTime is how long a body of many revocations may take to arrive.
+var bulkBodyTime = 2 * time.Minute
+
 // revokeMany revokes the ids in a body past the log, see [revocation.List.RevokeMany]. The first line of
 // the body is an object, as for POST /revocations without an id, and each other line is an id as a
-// JSON string. The body is read line by line and kept as one piece of memory, of which there is one at
-// a time; a second call waits for it a little. Nothing is revoked if a line is wrong.
+// JSON string. Nothing is revoked if a line is wrong.
+//
+// A body is read before the call waits for its turn to revoke, so a slow one holds up nobody. All
+// bodies together have as much memory as two of the longest.
 func (a *api) revokeMany(c *call) (any, error) {
 	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err != nil || kind != "application/x-ndjson" {
 		return nil, refuse(http.StatusUnsupportedMediaType, "media_type", "The body must be application/x-ndjson.")
 	}
-	turn, cancel := context.WithTimeout(c.Context(), timeout)
-	defer cancel()
-	if a.bulk.Acquire(turn, 1) != nil {
-		return nil, refuse(http.StatusConflict, "busy", "This replica revokes many already. Ask again when it is done.")
-	}
-	defer a.bulk.Release(1)
-	until := time.Now().Add(bulkTime) // a server's own limits are for small bodies
-	conn := http.NewResponseController(c.w)
-	_, _ = conn.SetReadDeadline(until), conn.SetWriteDeadline(until)
-	asked, ids, err := readMany(http.MaxBytesReader(c.w, c.Body, maxBulk))
+	body := &roomy{from: http.MaxBytesReader(c.w, c.Body, maxBulk), room: a.room}
+	defer body.free()
+	asked, ids, err := c.readMany(body)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +56,14 @@ func (a *api) revokeMany(c *call) (any, error) {
 	if asked.DryRun {
 		return adminapi.ManyPreviewOf(a.list, ids.scope, ids.n)
 	}
-	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), bulkTime)
+	ctx = context.WithoutCancel(ctx) // the time of c is for small bodies
+	turn, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if a.bulk.Acquire(turn, 1) != nil {
+		return nil, refuse(http.StatusConflict, "busy", "This replica revokes many already. Ask again when it is done.")
+	}
+	defer a.bulk.Release(1)
+	ctx, cancel = context.WithTimeout(ctx, bulkTime)
 	defer cancel()
 	got, err := a.list.RevokeMany(ctx, ids.targets, nil)
 	switch {
@@ -66,6 +74,45 @@ func (a *api) revokeMany(c *call) (any, error) {
 	}
 	return nil, err
 }
+
+// readMany reads a body of many revocations, with limits of time in place of the server's, which are
+// for small bodies.
+func (c *call) readMany(body io.Reader) (adminapi.Many, *many, error) {
+	conn := http.NewResponseController(c.w)
+	until := time.Now().Add(bulkBodyTime)
+	_, _ = conn.SetReadDeadline(until), conn.SetWriteDeadline(until.Add(bulkTime+2*timeout))
+	asked, ids, err := readMany(body)
+	if err == nil { // else the server must not wait for the rest, so the limit stays
+		_ = conn.SetReadDeadline(time.Time{})
+	}
+	return asked, ids, err
+}
+
+const piece = 64 << 10 // bytes for which roomy asks at once
+
+var errNoRoom = errors.New("admin: no room for another body")
+
+// A roomy reads a body only while there is room for it in memory.
+type roomy struct {
+	from       io.Reader
+	room       *semaphore.Weighted // bytes
+	held, read int64
+}
+
+func (r *roomy) Read(p []byte) (int, error) {
+	if r.read == r.held {
+		if !r.room.TryAcquire(piece) {
+			return 0, errNoRoom
+		}
+		r.held += piece
+	}
+	n, err := r.from.Read(p[:min(int64(len(p)), r.held-r.read)])
+	r.read += int64(n)
+	return n, err
+}
+
+// free gives the room back.
+func (r *roomy) free() { r.room.Release(r.held) }
 
 // many are the ids of a body.
 type many struct {
@@ -154,6 +201,10 @@ func brokenOff(err error, n int) error {
 		return refuse(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("The body is longer than %d bytes.", maxBulk))
 	}
 	switch {
+	case errors.Is(err, errNoRoom):
+		return refuse(http.StatusConflict, "busy", "This replica holds too many bodies like this one already. Ask again when it is done.")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return malformed(fmt.Sprintf("The body did not arrive within %v.", bulkBodyTime))
 	case errors.Is(err, bufio.ErrTooLong):
 		return refuse(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("Line %d is longer than %d bytes.", n, maxBulkLine))
 	case err != nil:

@@ -43,6 +43,12 @@ func SetBodyTime(d time.Duration) (was time.Duration) {
 	return was
 }
 
+// SetBulkBodyTime sets how long a body of many revocations may take to arrive, and returns what it was.
+func SetBulkBodyTime(d time.Duration) (was time.Duration) {
+	was, bulkBodyTime = bulkBodyTime, d
+	return was
+}
+
 // Parse is the parser of bodies.
 var Parse = parse
 
