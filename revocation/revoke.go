@@ -28,10 +28,10 @@ type Options struct {
 	Subject string `json:"-"`
 	// Over ends the sessions of a group, or all sessions, one after another until this time has
 	// passed, so that not everybody logs in at once. The id of a session decides when it ends: evenly,
-	// and at the same moment at every replica. Until then a session is used as before. It is at most
-	// 24 h; a session that is not renewed ends at its idle limit all the same. An earlier revocation
-	// with Over that is not over yet gives [ErrUnderWay]. A revocation without Over ends the rest at
-	// once. Zero: all end at once.
+	// and at the same moment at every replica. The time runs from Before, if that is set. Until then a
+	// session is used as before. It is at most 24 h; a session that is not renewed ends at its idle
+	// limit all the same. An earlier revocation with Over that is not over yet gives [ErrUnderWay]. A
+	// revocation without Over ends the rest at once. Zero: all end at once.
 	Over time.Duration
 	// Wait is how long Revoke waits, once the store has the revocation, until every replica that
 	// is registered with the store has read it and so refuses. If one has not by then, Revoke

@@ -21,7 +21,9 @@ func revokeCommand() *cobra.Command {
 		Short: "End sessions: one, all of a person or a group, everybody's, or those listed in a file",
 		Long: `Ends sessions. Every replica that reaches the store refuses them two seconds
 after this command returns. A revocation cannot be undone, but people can log
-in again.
+in again. With --over, sessions end one after another. With --require-login or
+--reload none ends: they are locked until the next login, or their data is
+loaded again.
 
 Name the list with --redis or --bolt together with the ring of the application
 (--file; with --redis also the ring in that Redis), or with --admin.
@@ -71,7 +73,7 @@ func revokeScope(scope revlog.Scope, use, short, long string) *cobra.Command {
 	f.auditFlags.add(cmd)
 	flags := cmd.Flags()
 	if scope != revlog.ScopeSession {
-		flags.StringVar(&f.before, "before", "", "end only sessions that began at or before `TIME`, such as\n2026-03-01T12:00:00Z; without it, all that began until now")
+		flags.StringVar(&f.before, "before", "", "only sessions that began at or before `TIME`, such as\n2026-03-01T12:00:00Z; without it, all that began until now")
 	}
 	if scope == revlog.ScopeEveryone {
 		cmd.Args = cobra.NoArgs
@@ -80,8 +82,8 @@ func revokeScope(scope revlog.Scope, use, short, long string) *cobra.Command {
 		cmd.MarkFlagFilename("from")
 	}
 	f.how.add(cmd, scope)
-	flags.BoolVar(&f.wait, "wait", false, "wait until every replica has confirmed that it refuses, up to\n20 s, and name those that have not")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "revoke nothing, and say what would be revoked")
+	flags.BoolVar(&f.wait, "wait", false, "wait until every replica has confirmed it, up to 20 s, and name\nthose that have not")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "do nothing, and say what would be done")
 	f.json = jsonFlag(cmd)
 	cmd.RunE = f.run
 	return cmd
@@ -135,7 +137,7 @@ func (f *revokeFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return f.report(cmd.OutOrStdout(), receipt, f.how.done(f.scope, id, receipt))
+	return f.report(cmd.OutOrStdout(), receipt, f.how.done(f.scope, id, f.before, receipt))
 }
 
 // report prints r. With --wait it returns an error if a replica has not confirmed.
@@ -144,7 +146,7 @@ func (f *revokeFlags) report(w io.Writer, receipt adminapi.Receipt, what string)
 		return err
 	}
 	if f.wait && (receipt.Fleet == nil || !receipt.Fleet.Complete) {
-		return errors.New("the store has the revocation, and not every replica has confirmed it")
+		return errors.New("the store has it, but not every replica has confirmed it")
 	}
 	return nil
 }
@@ -228,18 +230,21 @@ func (f *revokeFlags) print(w io.Writer, r adminapi.Receipt, what string) error 
 	return err
 }
 
-// printFleet says which replicas refuse.
+// printFleet says which replicas have confirmed a revocation.
 func printFleet(w io.Writer, f *adminapi.Fleet) error {
 	took := time.Duration(f.TookMS) * time.Millisecond
-	if f.Complete && f.Refusing == 0 {
+	switch {
+	case f.Complete && f.Refusing == 0:
 		_, err := fmt.Fprintln(w, "No replica is registered with the store.")
 		return err
-	}
-	if f.Complete {
-		_, err := fmt.Fprintf(w, "All %s refuse, %v after the store took it.\n", counted(f.Refusing, "replica"), took)
+	case f.Complete && f.Refusing == 1:
+		_, err := fmt.Fprintf(w, "The only replica has confirmed it, %v after the store took it.\n", took)
+		return err
+	case f.Complete:
+		_, err := fmt.Fprintf(w, "All %d replicas have confirmed it, %v after the store took it.\n", f.Refusing, took)
 		return err
 	}
-	if _, err := fmt.Fprintf(w, "%s confirmed in %v that they refuse. Not confirmed:\n", counted(f.Refusing, "replica"), took); err != nil {
+	if _, err := fmt.Fprintf(w, "%s confirmed in %v. Not confirmed:\n", counted(f.Refusing, "replica"), took); err != nil {
 		return err
 	}
 	for _, r := range f.Behind {

@@ -32,6 +32,8 @@ func (f *howFlags) way(cmd *cobra.Command, many bool) (w adminapi.Way, _ error) 
 	switch {
 	case f.login && f.reload:
 		return w, usagef("give one of --require-login and --reload: a login loads the data, too")
+	case w.Over > 0 && given(cmd, "before"):
+		return w, usagef("--over does not go with --before: the sessions that end are all that began until now")
 	case f.soft() && w.Over > 0:
 		return w, usagef("--over is for sessions that end, and goes neither with --require-login nor with --reload")
 	case many && (f.soft() || w.Over > 0):
@@ -59,31 +61,43 @@ func (f *howFlags) asked(r *adminapi.Revocation) {
 	}
 }
 
-// question is what is asked before it is done to everyone.
+// question is what is asked before it is done to everyone, after what [howFlags.everybody] says.
 func (f *howFlags) question() string {
 	switch {
 	case f.login:
 		return "Require a login of everyone?"
 	case f.reload:
 		return "Load the data of all sessions again?"
+	case f.over > 0:
+		return "Sign everybody out within " + span(time.Duration(f.over)) + "?"
 	}
 	return "Revoke everyone?"
 }
 
-// everybody says whom it concerns, if it ends no session.
-func (f *howFlags) everybody(s *adminapi.SignedIn) string {
-	many := "How many people that is, is not known: no replica has counted."
-	if s != nil {
-		many = fmt.Sprintf("That is about %s, in about %s.", adminapi.About(s.Subjects, "person", "people"), adminapi.About(s.Sessions, "session", "sessions"))
+// everybody says what will happen to all sessions, or to those that before, the flag, says.
+func (f *howFlags) everybody(before string, now time.Time) string {
+	which := "all sessions"
+	switch {
+	case before != "" && f.reload:
+		which += " that loaded it at or before " + before
+	case before != "":
+		which += " that began at or before " + before
 	}
-	if f.login {
-		return "Everybody has to log in again, and it cannot be undone. All sessions and their data stay. " + many
+	over := time.Duration(f.over)
+	switch {
+	case f.login:
+		return fmt.Sprintf("This will lock %s until their users log in again. No session ends, and all keep their data.", which)
+	case f.reload:
+		return fmt.Sprintf("This will have the application load the data of %s again, each before its next request. No session ends.", which)
+	case over > 0:
+		return fmt.Sprintf("This will end %s one after another, evenly over %s, the last by about %s. Until its turn comes, a session works as before.",
+			which, span(over), utc(now.Add(over)))
 	}
-	return "The data of all sessions is loaded again, each at its next request, and it cannot be undone. " + many
+	return fmt.Sprintf("This will end %s at once.", which)
 }
 
-// done says what was done, as sentences.
-func (f *howFlags) done(s revlog.Scope, id string, r adminapi.Receipt) string {
+// done says what was done, as sentences. before is the flag.
+func (f *howFlags) done(s revlog.Scope, id, before string, r adminapi.Receipt) string {
 	id = safe(id)
 	switch {
 	case f.login:
@@ -92,14 +106,14 @@ func (f *howFlags) done(s revlog.Scope, id string, r adminapi.Receipt) string {
 			revlog.ScopeSubject:  id + " has to log in again; the sessions and their data stay.",
 			revlog.ScopeGroup:    "Everybody in " + id + " has to log in again; the sessions and their data stay.",
 			revlog.ScopeEveryone: "Everybody has to log in again; all sessions and their data stay.",
-		}[s] + already(r)
+		}[s] + already(r) + only("began", before)
 	case f.reload:
 		return map[revlog.Scope]string{
 			revlog.ScopeSession:  "The data of the session is loaded again before its next request is served.",
 			revlog.ScopeSubject:  "The data of the sessions of " + id + " is loaded again, each before its next request is served.",
 			revlog.ScopeGroup:    "The data of the sessions of " + id + " is loaded again, each before its next request is served.",
 			revlog.ScopeEveryone: "The data of all sessions is loaded again, each before its next request is served.",
-		}[s] + already(r)
+		}[s] + already(r) + only("loaded it", before)
 	case f.over > 0:
 		who := "Everybody"
 		if s == revlog.ScopeGroup {
@@ -120,6 +134,14 @@ func already(r adminapi.Receipt) string {
 		return ""
 	}
 	return " That was so already."
+}
+
+// only says which sessions --before leaves.
+func only(what, before string) string {
+	if before == "" {
+		return ""
+	}
+	return fmt.Sprintf(" That is about sessions that %s at or before %s.", what, before)
 }
 
 // revoked says that sessions ended.

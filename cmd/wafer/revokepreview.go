@@ -69,6 +69,6 @@ func (f *revokeFlags) printPreview(cmd *cobra.Command, document any, summary str
 	case *f.json:
 		return printJSON(cmd.OutOrStdout(), document)
 	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), safe(summary), "Nothing was revoked.")
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), safe(summary), "Nothing was done.")
 	return err
 }

@@ -31,8 +31,8 @@ func (f *listFlags) signedIn(ctx context.Context) (*adminapi.SignedIn, error) {
 	return adminapi.SignedInOf(s), err
 }
 
-// everybody says whom a revocation of everyone logs out. It asks the list only if somebody is there to
-// read it.
+// everybody says what will happen to everyone, and to about how many. It asks the list only if somebody
+// is there to read it.
 func (f *revokeFlags) everybody(cmd *cobra.Command) (string, error) {
 	if !asks(cmd) {
 		return "", nil
@@ -41,18 +41,16 @@ func (f *revokeFlags) everybody(cmd *cobra.Command) (string, error) {
 	if err != nil {
 		return "", err // the revocation would fail, too
 	}
-	if f.how.soft() {
-		return f.how.everybody(s), nil
+	many := "How many people that is, is not known: no replica has counted."
+	if s != nil {
+		atMost := ""
+		if f.before != "" {
+			atMost = "at most "
+		}
+		many = fmt.Sprintf("That is %sabout %s, who were here in the last %s (about %s).",
+			atMost, adminapi.About(s.Subjects, "person", "people"), span(seconds(s.Window)), adminapi.About(s.Sessions, "session", "sessions"))
 	}
-	if s == nil {
-		return "Everybody is logged out, and it cannot be undone. How many that is, is not known: no replica has counted.", nil
-	}
-	atMost := ""
-	if f.before != "" {
-		atMost = " at most"
-	}
-	return fmt.Sprintf("This will sign out%s about %s, who were here in the last %s (about %s). It cannot be undone.",
-		atMost, adminapi.About(s.Subjects, "person", "people"), span(seconds(s.Window)), adminapi.About(s.Sessions, "session", "sessions")), nil
+	return f.how.everybody(f.before, time.Now()) + " " + many + " It cannot be undone.", nil
 }
 
 func printSignedIn(w io.Writer, s *adminapi.SignedIn) {

@@ -54,6 +54,7 @@ func TestEffectsAreRefused(t *testing.T) {
 		{`"subject","id":"ada","effect":null`, 400, "body"},
 		{`"subject","id":"ada","over":"1h"`, 422, "invalid"},
 		{`"group","id":"a","over":"1h","effect":"reload"`, 422, "invalid"},
+		{`"group","id":"a","over":"1h","before":"2026-01-01T00:00:00Z"`, 422, "invalid"},
 		{`"group","id":"a","over":""`, 422, "invalid"},
 		{`"group","id":"a","over":"25h"`, 422, "invalid"},
 		{`"group","id":"a","over":"-1h"`, 422, "invalid"},

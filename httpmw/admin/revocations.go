@@ -68,7 +68,10 @@ func wayOf(asked adminapi.Revocation, s revlog.Scope) (w adminapi.Way, err error
 			return w, err
 		}
 	}
-	if asked.Before != nil {
+	switch {
+	case asked.Before != nil && w.Over > 0:
+		return w, invalid(`"over" does not go with "before": the sessions that end are all that began until now.`)
+	case asked.Before != nil:
 		w.Before, err = parseBefore(*asked.Before, s)
 	}
 	return w, err
