@@ -27,6 +27,7 @@ import (
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/admin"
+	"github.com/wafer-sessions/wafer/httpmw/admin/console"
 	"github.com/wafer-sessions/wafer/httpmw/adopt"
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
 	"github.com/wafer-sessions/wafer/httpmw/devices"
@@ -59,6 +60,9 @@ var harmless = map[string]string{
 	"audit.Change":         "ids of keys, which tokens show",
 	"audit.Record":         "what audit records tell",
 	"audit.Target":         "a tag",
+	"audit.Trail":          "what audit records tell",
+	"admin.Refusal":        "what a caller is told",
+	"revocation.Standing":  "what a replica reports",
 	"devices.Config":       "settings",
 	"devices.Device":       "what a page shows: what a user calls a device, and the id of a session, which proves nothing",
 	"devices.Memory":       "pseudonyms, and what pages show",
@@ -338,7 +342,9 @@ func guardedValues(t *testing.T, secrets *finder) map[string]guarded {
 		"oauth.Endpoints":           {value: sure(oauth.New(manager, oauth.Config{Clients: map[string]string{"gateway": adminToken}}))},
 		"otel.Parts":                {value: otel.Parts{Apps: map[string]otel.Manager{"app": manager}, List: list, Keys: file}},
 		"admin.Token":               {value: admin.Token{Name: "deploy", SHA256: sha256.Sum256([]byte(adminToken))}, open: true},
-		"admin.New":                 {value: sure(admin.New(list, file, admin.Config{Token: adminToken, Audit: slog.DiscardHandler}))},
+		"console.Config":            {value: console.Config{Admin: admin.Config{Token: adminToken}}, open: true},
+		"console.New":               {value: sure(console.New(list, file, console.Config{Admin: admin.Config{Token: adminToken, Audit: slog.DiscardHandler}}))},
+		"admin.API":                 {value: sure(admin.New(list, file, admin.Config{Token: adminToken, Audit: slog.DiscardHandler}))},
 		"prom.Parts":                {value: prom.Parts{Apps: map[string]prom.Manager{"app": manager}, List: list, Keys: file}},
 		"prom.New":                  {value: sure(prom.New(prom.Parts{Apps: map[string]prom.Manager{"app": manager}, List: list, Keys: file}))},
 		"wafertest.Kit":             {value: kit},

@@ -201,10 +201,22 @@ func (l *List) Tag(t Target) revlog.Tag {
 	return l.replica.Tag(t.scope, t.name())
 }
 
+// A Standing says how one replica stands to a revocation that is waited for.
+type Standing struct {
+	Replica revlog.Replica // as it reported last
+	Refuses bool           // it refuses what the revocation ends; false: not known yet
+	After   time.Duration  // since the wait began
+}
+
 // AwaitFleet waits until every replica that is registered with the store refuses what r is the receipt
 // of, as Options.Wait does, and returns r with Fleet, Took and Behind. It is for RevokeMany, and for
-// receipts from elsewhere: only AsOf of r counts. Took counts from the call.
-func (l *List) AwaitFleet(ctx context.Context, r Receipt, wait time.Duration) (Receipt, error) {
-	receipt, err := l.replica.AwaitFleet(ctx, replica.Receipt(r), wait)
+// receipts from elsewhere: only AsOf of r counts. Took counts from the call. AwaitFleet calls progress,
+// if not nil, for each replica as soon as it is found in the registry, and again when it refuses.
+func (l *List) AwaitFleet(ctx context.Context, r Receipt, wait time.Duration, progress func(Standing)) (Receipt, error) {
+	var tell func(replica.Standing)
+	if progress != nil {
+		tell = func(s replica.Standing) { progress(Standing(s)) }
+	}
+	receipt, err := l.replica.AwaitFleet(ctx, replica.Receipt(r), wait, tell)
 	return Receipt(receipt), err
 }

@@ -296,11 +296,11 @@ func TestR34WaitForABulkRevocation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r, err := all[0].AwaitFleet(t.Context(), receipt, time.Second); !errors.Is(err, revocation.ErrBehind) || r.Fleet != 3 || len(r.Behind) != 1 {
+		if r, err := all[0].AwaitFleet(t.Context(), receipt, time.Second, nil); !errors.Is(err, revocation.ErrBehind) || r.Fleet != 3 || len(r.Behind) != 1 {
 			t.Errorf("one has not read it: %+v, %v", r, err)
 		}
 		hung.Recover()
-		r, err := all[0].AwaitFleet(t.Context(), receipt, 5*time.Second)
+		r, err := all[0].AwaitFleet(t.Context(), receipt, 5*time.Second, nil)
 		if err != nil || r.Fleet != 4 || r.Position != receipt.Position {
 			t.Errorf("%+v, %v", r, err)
 		}
@@ -310,7 +310,7 @@ func TestR34WaitForABulkRevocation(t *testing.T) {
 				t.Errorf("a replica that was waited for: %v", v.Outcome)
 			}
 		}
-		if _, err := all[0].AwaitFleet(t.Context(), revocation.Receipt{}, time.Second); !errors.Is(err, revocation.ErrBehind) {
+		if _, err := all[0].AwaitFleet(t.Context(), revocation.Receipt{}, time.Second, nil); !errors.Is(err, revocation.ErrBehind) {
 			t.Errorf("no receipt: %v", err)
 		}
 	})

@@ -32,8 +32,8 @@ With --redis ring and list are in that Redis. The ring is encrypted under the ke
 in WAFER_KEK. Without that variable the demo makes a key and prints it once, for
 the next demo.
 
-The demo takes the token of the admin API under /admin/ from WAFER_ADMIN_TOKEN, or
-makes one and prints it. It serves metrics for Prometheus at /metrics.`,
+The demo takes the token of the console and the admin API under /admin/ from
+WAFER_ADMIN_TOKEN, or makes one and prints it. It serves metrics for Prometheus at /metrics.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if c.Replicas < 1 || c.Replicas > demo.MaxReplicas {
@@ -79,13 +79,13 @@ func runDemo(ctx context.Context, c demo.Config, out io.Writer) error {
 	}
 	fmt.Fprintf(out, `Wafer demo: %d replicas behind %s
   page         %[2]s/
-  admin API    %[2]s/admin/
+  console      %[2]s/admin/ (sign in with the admin token; the admin API is there too)
   admin token  %[3]s
   metrics      %[2]s/metrics
   folder       %[4]s
 
 This is plain http, so the cookies lack "Secure" and the prefix "__Host-Http-". That is good enough on this machine only.
-The admin API and the metrics share the port of the application here. In production give them a listener of their own. Stop with Ctrl-C.
+The console and the metrics share the port of the application here. In production give them a listener of their own. Stop with Ctrl-C.
 `, d.Replicas(), d.URL(), tokenLine(c.AdminToken, d.AdminToken()), dir)
 	return errors.Join(d.Serve(ctx), d.Close())
 }

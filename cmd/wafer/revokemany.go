@@ -74,7 +74,7 @@ func (f *revokeFlags) manyDirect(cmd *cobra.Command, ids []string, p *progress) 
 	if err != nil || !f.wait {
 		return adminapi.ReceiptOf(r), err
 	}
-	r, err = l.AwaitFleet(cmd.Context(), r, fleetWait) // an error says that not all have confirmed
+	r, err = l.AwaitFleet(cmd.Context(), r, fleetWait, nil) // an error says that not all have confirmed
 	receipt := adminapi.ReceiptOf(r)
 	receipt.Fleet = adminapi.FleetOf(r, err == nil)
 	return receipt, nil

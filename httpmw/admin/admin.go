@@ -17,6 +17,7 @@
 //	POST /keys/prune           {"reason"?, "actor"?}                                remove the keys that expired
 //	POST /keys/extend          {"max_session", "reason"?, "actor"?}                 allow longer sessions
 //	POST /keys/{kid}/revoke    {"key_only"?, "reason"?, "actor"?}                   refuse what a key sealed
+//	GET  /audit                the newest audit records of this replica
 //	GET  /openapi.json         a description of all of this, for programs
 //	GET  /livez, /readyz       whether this process runs, and is ready for requests
 //
@@ -69,6 +70,7 @@
 //	host          421  the API does not serve the name in the Host header
 //	limited       429  too many requests were refused
 //	disabled      501  the application has no revocation list
+//	no_trail      501  this replica keeps no audit records in memory
 //	read_only     501  this replica cannot change its ring
 //	unavailable   503  the store did not answer
 //	closed        503  this replica is shutting down; nothing was done
@@ -145,26 +147,33 @@ type Config struct {
 	Actor string
 
 	// Authorize authenticates callers in place of tokens: by client certificate, by a proxy in front,
-	// by your own sessions. An error is answered with 401. Authorize must not change the request. Zero:
-	// Tokens or Token decides.
+	// by your own sessions. An error is answered with 401, or with 503 if it is
+	// [revocation.ErrUnavailable]. Authorize must not change the request. Zero: Tokens or Token decides.
 	Authorize func(*http.Request) (Caller, error)
+
+	// Recall returns the token that the caller of a request without an Authorization header signed in
+	// with before: package console keeps its name and its SHA-256 in a session. The caller has the
+	// roles of that token in Tokens, and is refused if it is not there any more. Errors are those of
+	// Authorize. Zero: every request brings its token.
+	Recall func(*http.Request) (Token, error)
 
 	// Hosts are the names, without port, that the Host header of a request may have. Zero: localhost
 	// and loopback addresses.
 	Hosts []string
 
 	// Audit receives the records of changes of the ring and of refused calls (package audit). Those of
-	// revocations go to revocation.Config.Audit. Zero: the handler of slog.Default().
+	// revocations go to revocation.Config.Audit. If it is an *audit.Trail, GET /audit shows what that
+	// keeps. Zero: the handler of slog.Default().
 	Audit slog.Handler
 }
 
 // Format implements [fmt.Formatter]: every verb prints the name of the type.
 func (c Config) Format(f fmt.State, _ rune) { io.WriteString(f, "admin.Config") }
 
-// New returns the API over one replica's list and the ring. It rotates and revokes keys only if k is
+// New makes the API over one replica's list and the ring. It rotates and revokes keys only if k is
 // a [keys.Editor]. The handler serves paths from its own root; mount it below a prefix with
 // [http.StripPrefix]. It is safe for concurrent use.
-func New(l *revocation.List, k keys.Source, c Config) (http.Handler, error) {
+func New(l *revocation.List, k keys.Source, c Config) (*API, error) {
 	switch {
 	case l == nil || k == nil:
 		return nil, errors.New("admin: New: the list and the source of keys must not be nil (revocation.Disabled makes a list that revokes nothing)")
@@ -173,12 +182,15 @@ func New(l *revocation.List, k keys.Source, c Config) (http.Handler, error) {
 	case c.Token != "" && len(c.Tokens) > 0 || c.Authorize != nil && (c.Token != "" || len(c.Tokens) > 0):
 		return nil, errors.New("admin: Config has two of Tokens, Token and Authorize; choose one")
 	}
+	if c.Recall != nil && c.Authorize != nil {
+		return nil, errors.New("admin: Config.Recall is about tokens, and Config.Authorize decides in their place; choose one")
+	}
 	if c.Token != "" {
 		if err := secrets.Check(c.Token); err != nil {
 			return nil, fmt.Errorf("admin: Config.Token %w", err)
 		}
 	}
-	a := &api{list: l, keys: k, authorize: c.Authorize, hosts: hostSet(c.Hosts), audit: audit.Handler(c.Audit, nil),
+	a := &API{list: l, keys: k, authorize: c.Authorize, recall: c.Recall, hosts: hostSet(c.Hosts), audit: audit.Handler(c.Audit, nil),
 		bulk: semaphore.NewWeighted(1), room: semaphore.NewWeighted(2 * (maxBulk + piece))}
 	if a.authorize == nil {
 		if a.tokens = slices.Clone(c.Tokens); c.Token != "" {
@@ -192,12 +204,14 @@ func New(l *revocation.List, k keys.Source, c Config) (http.Handler, error) {
 	return a, nil
 }
 
-type api struct {
+// An API serves the API over one replica's list and the ring.
+type API struct {
 	list      *revocation.List
 	keys      keys.Source
 	tokens    []Token
 	authorize func(*http.Request) (Caller, error)
-	hosts     map[string]bool // nil: loopback
+	recall    func(*http.Request) (Token, error) // nil: every request brings its token
+	hosts     map[string]bool                    // nil: loopback
 	csrf      http.CrossOriginProtection
 	audit     slog.Handler
 	bulk      *semaphore.Weighted // held by the one call of revokeMany that revokes
@@ -206,8 +220,8 @@ type api struct {
 	denials   limiter             // of records of callers who lack a role
 }
 
-// Format implements [fmt.Formatter]: every verb prints the name of the package.
-func (a *api) Format(f fmt.State, _ rune) { io.WriteString(f, "admin API") }
+// Format implements [fmt.Formatter]: every verb prints the name of the type.
+func (a *API) Format(f fmt.State, _ rune) { io.WriteString(f, "admin.API") }
 
 // call is one authenticated request.
 type call struct {
@@ -217,7 +231,8 @@ type call struct {
 	kid    string
 }
 
-func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP implements [http.Handler].
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -227,22 +242,22 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	caller, refused := a.guard(r)
 	if refused != nil {
-		refused.write(w)
+		refused.ServeHTTP(w, r)
 		return
 	}
 	rt, kid, refused := find(r)
 	if refused == nil {
-		refused = a.permit(r, caller, rt)
+		refused = a.permit(r, caller, rt.role)
 	}
 	if refused != nil {
-		refused.write(w)
+		refused.ServeHTTP(w, r)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
 	answer, err := rt.serve(a, &call{Request: r.WithContext(ctx), w: w, caller: caller, kid: kid})
 	if err != nil {
-		problemOf(err).write(w)
+		problemOf(err).ServeHTTP(w, r)
 		return
 	}
 	writeJSON(w, http.StatusOK, "application/json", answer)

@@ -39,7 +39,7 @@ var bulkBodyTime = 2 * time.Minute
 //
 // A body is read before the call waits for its turn to revoke, so a slow one holds up nobody. All
 // bodies together have as much memory as two of the longest.
-func (a *api) revokeMany(c *call) (any, error) {
+func (a *API) revokeMany(c *call) (any, error) {
 	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err != nil || kind != "application/x-ndjson" {
 		return nil, refuse(http.StatusUnsupportedMediaType, "media_type", "The body must be application/x-ndjson.")
 	}

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"crypto/subtle"
 	"errors"
 	"net"
 	"net/http"
@@ -10,25 +11,52 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/audit"
+	"github.com/wafer-sessions/wafer/revocation"
 )
 
 var errToken = errors.New("admin: no token, or a wrong one")
 
-// guard returns who calls, or the refusal. It runs before anything looks at the path and the body.
-func (a *api) guard(r *http.Request) (Caller, *problem) {
+// Admit makes the checks of every request to the API, and returns who calls: the name in the Host
+// header, the origin, and whether the caller has the role. With role "" anybody may call, and the
+// Caller is the zero one. What is refused is counted and recorded as if it were a call of the API. An
+// application uses Admit for paths of its own beside those of the API.
+func (a *API) Admit(r *http.Request, role Role) (Caller, *Refusal) {
+	if role == "" {
+		return Caller{}, a.foreign(r)
+	}
+	caller, refused := a.guard(r)
+	if refused == nil {
+		refused = a.permit(r, caller, role)
+	}
+	return caller, refused
+}
+
+// foreign refuses a request with another name in the Host header, or from a page of another origin.
+func (a *API) foreign(r *http.Request) *Refusal {
 	if !a.hostAllowed(r.Host) {
 		refused := refuse(http.StatusMisdirectedRequest, "host", "This API does not serve the name in the Host header. The application lists the names that it serves.")
 		a.record(r, &a.strangers, audit.By{}, refused)
-		return Caller{}, refused
+		return refused
 	}
 	if a.csrf.Check(r) != nil {
 		refused := refuse(http.StatusForbidden, "cross_origin", "A browser sent this request for a page of another origin.")
 		a.record(r, &a.strangers, audit.By{}, refused)
+		return refused
+	}
+	return nil
+}
+
+// guard returns who calls, or the refusal. It runs before anything looks at the path and the body.
+func (a *API) guard(r *http.Request) (Caller, *Refusal) {
+	if refused := a.foreign(r); refused != nil {
 		return Caller{}, refused
 	}
 	caller, err := a.authorize(r)
 	if err == nil {
 		return caller, nil
+	}
+	if errors.Is(err, revocation.ErrUnavailable) {
+		return Caller{}, unavailable("unavailable", "It is not known now who calls, because the store of the list does not answer. A call with a token does not depend on it.")
 	}
 	refused := refuse(http.StatusUnauthorized, "unauthorized", "The request is not authenticated.").
 		with("Www-Authenticate", `Bearer realm="wafer"`)
@@ -40,18 +68,18 @@ func (a *api) guard(r *http.Request) (Caller, *problem) {
 	return Caller{}, refused
 }
 
-// permit returns a refusal unless the caller has the role that rt needs.
-func (a *api) permit(r *http.Request, caller Caller, rt route) *problem {
-	if caller.may(rt.role) {
+// permit returns a refusal unless the caller has the role.
+func (a *API) permit(r *http.Request, caller Caller, role Role) *Refusal {
+	if caller.may(role) {
 		return nil
 	}
-	refused := refuse(http.StatusForbidden, "role", "The caller does not have the role "+string(rt.role)+", which this path needs.")
+	refused := refuse(http.StatusForbidden, "role", "The caller does not have the role "+string(role)+", which this path needs.")
 	a.record(r, &a.denials, audit.By{Actor: caller.Name}, refused)
 	return refused
 }
 
 // record writes the record of a refused request, and reports whether the limit allowed it.
-func (a *api) record(r *http.Request, l *limiter, by audit.By, refused *problem) bool {
+func (a *API) record(r *http.Request, l *limiter, by audit.By, refused *Refusal) bool {
 	logged, more := l.take(time.Now())
 	if !logged {
 		return false
@@ -77,8 +105,15 @@ func methodName(m string) string {
 }
 
 // byToken authenticates by bearer token (RFC 6750 §2.1: one header, scheme in any case).
-func (a *api) byToken(r *http.Request) (Caller, error) {
+func (a *API) byToken(r *http.Request) (Caller, error) {
 	headers := r.Header.Values("Authorization")
+	if len(headers) == 0 && a.recall != nil {
+		t, err := a.recall(r)
+		if err != nil {
+			return Caller{}, err
+		}
+		return a.recalled(t)
+	}
 	if len(headers) != 1 {
 		return Caller{}, errToken
 	}
@@ -90,9 +125,19 @@ func (a *api) byToken(r *http.Request) (Caller, error) {
 	return caller, nil
 }
 
+// recalled returns who holds a token that was presented before, with the roles of now.
+func (a *API) recalled(t Token) (Caller, error) {
+	for _, now := range a.tokens {
+		if now.Name == t.Name && subtle.ConstantTimeCompare(now.SHA256[:], t.SHA256[:]) == 1 {
+			return Caller{now.Name, now.Roles}, nil
+		}
+	}
+	return Caller{}, errToken
+}
+
 // hostAllowed guards against DNS rebinding: a page cannot choose the Host header, which is the name
 // that the page was loaded from.
-func (a *api) hostAllowed(hostport string) bool {
+func (a *API) hostAllowed(hostport string) bool {
 	host := strings.ToLower(strings.TrimSuffix(hostname(hostport), "."))
 	if a.hosts != nil {
 		return a.hosts[host]

@@ -8,24 +8,24 @@ import (
 
 // probes are the paths that everybody may ask, because a load balancer or a kubelet has no token and
 // asks by address. They answer one word and cost no I/O.
-var probes = map[string]func(*api) (word string, not *problem){
-	"/livez":  (*api).live,
-	"/readyz": (*api).ready,
+var probes = map[string]func(*API) (word string, not *Refusal){
+	"/livez":  (*API).live,
+	"/readyz": (*API).ready,
 }
 
 // probed answers a request for one of the probes, and reports whether it was one.
-func (a *api) probed(w http.ResponseWriter, r *http.Request) bool {
+func (a *API) probed(w http.ResponseWriter, r *http.Request) bool {
 	probe, ok := probes[r.URL.Path]
 	if !ok {
 		return false
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		refuse(http.StatusMethodNotAllowed, "method", "This path does not have this method.").with("Allow", withHead(http.MethodGet)).write(w)
+		refuse(http.StatusMethodNotAllowed, "method", "This path does not have this method.").with("Allow", withHead(http.MethodGet)).ServeHTTP(w, r)
 		return true
 	}
 	word, not := probe(a)
 	if not != nil {
-		not.write(w)
+		not.ServeHTTP(w, r)
 		return true
 	}
 	writeJSON(w, http.StatusOK, "application/json", adminapi.Health{Status: word})
@@ -34,11 +34,11 @@ func (a *api) probed(w http.ResponseWriter, r *http.Request) bool {
 
 // live says that this process answers. It looks at nothing else: no restart brings a store back, and
 // one would lose the revocations that wait for it.
-func (a *api) live() (string, *problem) { return "live", nil }
+func (a *API) live() (string, *Refusal) { return "live", nil }
 
 // ready says whether this replica can decide about sessions. A store that falls silent later leaves it
 // ready: every replica would notice at once, and without any there is no site.
-func (a *api) ready() (string, *problem) {
+func (a *API) ready() (string, *Refusal) {
 	switch {
 	case a.list.Ready():
 		return "ready", nil

@@ -17,13 +17,13 @@ import (
 // longestWait is how long a new key may wait at most, and how old one may have to be.
 const longestWait = 366 * 24 * time.Hour
 
-func (a *api) listKeys(c *call) (any, error) {
+func (a *API) listKeys(c *call) (any, error) {
 	return a.report(c.Context())(a.keys.Ring(), time.Now()), nil
 }
 
 // report tells of the use of the keys what the source counts over the fleet, and what the replicas
 // report, if there is a list and its store answers.
-func (a *api) report(ctx context.Context) adminapi.Report {
+func (a *API) report(ctx context.Context) adminapi.Report {
 	return func(r *keys.Ring, now time.Time) adminapi.Ring {
 		running, err := a.list.Replicas(ctx)
 		d := adminapi.ReportedRing(r, now, running, keys.MeterFor(a.keys))
@@ -34,7 +34,7 @@ func (a *api) report(ctx context.Context) adminapi.Report {
 	}
 }
 
-func (a *api) rotateKeys(c *call) (any, error) {
+func (a *API) rotateKeys(c *call) (any, error) {
 	var asked adminapi.Rotation
 	if err := c.read(&asked); err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func (a *api) rotateKeys(c *call) (any, error) {
 	return a.change(ctx, audit.Change{What: "rotate", Options: options}, asked.Change)
 }
 
-func (a *api) cancelRotation(c *call) (any, error) {
+func (a *API) cancelRotation(c *call) (any, error) {
 	var asked adminapi.Cancellation
 	if err := c.read(&asked); err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func (a *api) cancelRotation(c *call) (any, error) {
 	return a.change(ctx, audit.Change{What: "cancel"}, asked.Change)
 }
 
-func (a *api) pruneKeys(c *call) (any, error) {
+func (a *API) pruneKeys(c *call) (any, error) {
 	var asked adminapi.Pruning
 	if err := c.read(&asked); err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (a *api) pruneKeys(c *call) (any, error) {
 	return a.change(ctx, audit.Change{What: "prune"}, asked.Change)
 }
 
-func (a *api) extendRing(c *call) (any, error) {
+func (a *API) extendRing(c *call) (any, error) {
 	var asked adminapi.Extension
 	if err := c.read(&asked); err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (a *api) extendRing(c *call) (any, error) {
 
 // change changes the ring as asked, and writes the audit record unless nothing had to change. It
 // answers with the ring.
-func (a *api) change(ctx context.Context, what audit.Change, change func(*keys.Ring, time.Time, adminapi.Report) (*keys.Ring, error)) (any, error) {
+func (a *API) change(ctx context.Context, what audit.Change, change func(*keys.Ring, time.Time, adminapi.Report) (*keys.Ring, error)) (any, error) {
 	r := audit.Record{Action: audit.Keys, Ring: what}
 	r.Ring.ID = a.keys.Ring().ID()
 	changed := false
@@ -128,7 +128,7 @@ func (a *api) change(ctx context.Context, what audit.Change, change func(*keys.R
 // revokeKey marks the key in the ring, which decides for good. Then it announces the key in the list,
 // which reaches every replica within the list's bound, however the ring travels (R25). Without
 // key_only it revokes everyone as well, see [revocation.List.RevokeKey].
-func (a *api) revokeKey(c *call) (any, error) {
+func (a *API) revokeKey(c *call) (any, error) {
 	var asked adminapi.KeyRevocation
 	if err := c.read(&asked); err != nil {
 		return nil, err
@@ -176,7 +176,7 @@ func isKeyID(s string) bool {
 
 // markKey revokes the key in the ring. A ring that this replica cannot change is left alone if the
 // key is revoked in it already.
-func (a *api) markKey(ctx context.Context, kid string) error {
+func (a *API) markKey(ctx context.Context, kid string) error {
 	err := a.edit(ctx, func(r *keys.Ring, now time.Time) (*keys.Ring, error) { return r.Revoke(now, kid) })
 	if key, ok := a.keys.Ring().Key(kid); ok && errors.Is(err, keys.ErrReadOnly) {
 		if _, revoked := key.Revoked(); revoked {
@@ -187,7 +187,7 @@ func (a *api) markKey(ctx context.Context, kid string) error {
 }
 
 // announce revokes the key in the list.
-func (a *api) announce(ctx context.Context, kid string, keyOnly bool) (revocation.Receipt, error) {
+func (a *API) announce(ctx context.Context, kid string, keyOnly bool) (revocation.Receipt, error) {
 	if keyOnly {
 		return a.list.Revoke(ctx, revocation.Key(kid), revocation.Options{})
 	}
@@ -197,7 +197,7 @@ func (a *api) announce(ctx context.Context, kid string, keyOnly bool) (revocatio
 }
 
 // edit changes the ring where it is kept. The caller writes the audit record. Errors that a caller can act on are returned as they are.
-func (a *api) edit(ctx context.Context, change func(*keys.Ring, time.Time) (*keys.Ring, error)) error {
+func (a *API) edit(ctx context.Context, change func(*keys.Ring, time.Time) (*keys.Ring, error)) error {
 	editor, ok := a.keys.(keys.Editor)
 	if !ok {
 		return keys.ErrReadOnly

@@ -8,4 +8,4 @@ import (
 //go:embed openapi.json
 var document []byte
 
-func (a *api) openAPI(*call) (any, error) { return json.RawMessage(document), nil }
+func (a *API) openAPI(*call) (any, error) { return json.RawMessage(document), nil }

@@ -52,7 +52,7 @@ func TestTheDocumentDescribesEveryDocument(t *testing.T) {
 		adminapi.Revocation{}, adminapi.Receipt{}, adminapi.Preview{}, adminapi.ManyPreview{}, adminapi.Fleet{}, adminapi.Revocations{}, adminapi.Listed{}, adminapi.Many{}, adminapi.ManyReceipt{}, adminapi.Fault{}, adminapi.Question{}, adminapi.Finding{}, adminapi.Effect{}, adminapi.Rotation{}, adminapi.KeyRevocation{},
 		adminapi.Cancellation{}, adminapi.Pruning{}, adminapi.Extension{}, adminapi.Ring{}, adminapi.Key{}, adminapi.Use{}, adminapi.Holders{}, adminapi.Holder{},
 		adminapi.Status{}, adminapi.SignedIn{}, adminapi.Promise{}, adminapi.Counters{}, adminapi.Replicas{}, adminapi.Replica{}, adminapi.KeyUse{},
-		adminapi.Problem{}, adminapi.Health{},
+		adminapi.Problem{}, adminapi.Health{}, adminapi.Trail{},
 	} {
 		types[reflect.TypeOf(v).Name()] = v
 	}

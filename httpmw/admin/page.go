@@ -15,7 +15,7 @@ const (
 	longestURL  = 1024 // of a query
 )
 
-func (a *api) listRevocations(c *call) (any, error) {
+func (a *API) listRevocations(c *call) (any, error) {
 	p, err := pageOf(c.URL.RawQuery)
 	if err != nil {
 		return nil, err

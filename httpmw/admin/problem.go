@@ -11,44 +11,47 @@ import (
 	"github.com/wafer-sessions/wafer/revocation"
 )
 
-// problem is a problem document, and the headers that go with it.
-type problem struct {
+// A Refusal is the answer to a request that failed: a problem document, and the headers that go with
+// it.
+type Refusal struct {
 	adminapi.Problem
 	header http.Header
 }
 
-func (p *problem) Error() string { return "admin: " + p.Code }
+// Error implements error, without the detail.
+func (p *Refusal) Error() string { return "admin: " + p.Code }
 
-func (p *problem) write(w http.ResponseWriter) {
+// ServeHTTP answers a request with the document.
+func (p *Refusal) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	for name, values := range p.header {
 		w.Header()[name] = values
 	}
 	writeJSON(w, p.Status, "application/problem+json", p.Problem)
 }
 
-func refuse(status int, code, detail string) *problem {
-	return &problem{Problem: adminapi.Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail}}
+func refuse(status int, code, detail string) *Refusal {
+	return &Refusal{Problem: adminapi.Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail}}
 }
 
-func (p *problem) with(name string, values ...string) *problem {
+func (p *Refusal) with(name string, values ...string) *Refusal {
 	p.header = http.Header{name: values}
 	return p
 }
 
-func malformed(detail string) *problem { return refuse(http.StatusBadRequest, "body", detail) }
+func malformed(detail string) *Refusal { return refuse(http.StatusBadRequest, "body", detail) }
 
-func invalid(detail string) *problem {
+func invalid(detail string) *Refusal {
 	return refuse(http.StatusUnprocessableEntity, "invalid", detail)
 }
 
-func unavailable(code, detail string) *problem {
+func unavailable(code, detail string) *Refusal {
 	return refuse(http.StatusServiceUnavailable, code, detail).with("Retry-After", "2")
 }
 
 // problemOf returns what the caller is told of an error. It passes no text of other packages on,
 // except why a target is refused, which holds no id.
-func problemOf(err error) *problem {
-	if p, ok := errors.AsType[*problem](err); ok {
+func problemOf(err error) *Refusal {
+	if p, ok := errors.AsType[*Refusal](err); ok {
 		return p
 	}
 	switch {

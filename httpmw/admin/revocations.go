@@ -14,7 +14,7 @@ import (
 // fleetWait is how long a revocation waits for every replica. It ends before timeout.
 const fleetWait = timeout - 2*time.Second
 
-func (a *api) revoke(c *call) (any, error) {
+func (a *API) revoke(c *call) (any, error) {
 	var asked adminapi.Revocation
 	if err := c.read(&asked); err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func parseOver(text string, e revlog.Effect, s revlog.Scope) (time.Duration, err
 }
 
 // preview answers a dry run. It asks the store, and writes neither there nor a record.
-func (a *api) preview(ctx context.Context, t revocation.Target, w adminapi.Way) (any, error) {
+func (a *API) preview(ctx context.Context, t revocation.Target, w adminapi.Way) (any, error) {
 	p, err := adminapi.PreviewOf(ctx, a.list, t, w, adminapi.SignedInOf(a.list.Stats().SignedIn))
 	if errors.Is(err, revocation.ErrLookup) {
 		return nil, unavailable("unavailable", "The store does not answer, so it is not known what is revoked already. Nothing was done.")
@@ -112,7 +112,7 @@ func parseBefore(text string, scope revlog.Scope) (time.Time, error) {
 	return at, nil
 }
 
-func (a *api) lookup(c *call) (any, error) {
+func (a *API) lookup(c *call) (any, error) {
 	var asked adminapi.Question
 	if err := c.read(&asked); err != nil {
 		return nil, err

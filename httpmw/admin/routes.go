@@ -9,28 +9,29 @@ import (
 type route struct {
 	method, path string
 	role         Role
-	serve        func(*api, *call) (any, error)
+	serve        func(*API, *call) (any, error)
 }
 
 var routes = []route{
-	{http.MethodPost, "/revocations", RoleRevoke, (*api).revoke},
-	{http.MethodGet, "/revocations", RoleRead, (*api).listRevocations},
-	{http.MethodPost, "/revocations/many", RoleRevoke, (*api).revokeMany},
-	{http.MethodPost, "/revocations/lookup", RoleRead, (*api).lookup},
-	{http.MethodGet, "/status", RoleRead, (*api).status},
-	{http.MethodGet, "/replicas", RoleRead, (*api).replicas},
-	{http.MethodGet, "/keys", RoleRead, (*api).listKeys},
-	{http.MethodPost, "/keys/rotate", RoleKeys, (*api).rotateKeys},
-	{http.MethodPost, "/keys/cancel", RoleKeys, (*api).cancelRotation},
-	{http.MethodPost, "/keys/prune", RoleKeys, (*api).pruneKeys},
-	{http.MethodPost, "/keys/extend", RoleKeys, (*api).extendRing},
-	{http.MethodPost, "/keys/{kid}/revoke", RoleKeys, (*api).revokeKey},
-	{http.MethodGet, "/openapi.json", RoleRead, (*api).openAPI},
+	{http.MethodPost, "/revocations", RoleRevoke, (*API).revoke},
+	{http.MethodGet, "/revocations", RoleRead, (*API).listRevocations},
+	{http.MethodPost, "/revocations/many", RoleRevoke, (*API).revokeMany},
+	{http.MethodPost, "/revocations/lookup", RoleRead, (*API).lookup},
+	{http.MethodGet, "/status", RoleRead, (*API).status},
+	{http.MethodGet, "/replicas", RoleRead, (*API).replicas},
+	{http.MethodGet, "/keys", RoleRead, (*API).listKeys},
+	{http.MethodPost, "/keys/rotate", RoleKeys, (*API).rotateKeys},
+	{http.MethodPost, "/keys/cancel", RoleKeys, (*API).cancelRotation},
+	{http.MethodPost, "/keys/prune", RoleKeys, (*API).pruneKeys},
+	{http.MethodPost, "/keys/extend", RoleKeys, (*API).extendRing},
+	{http.MethodPost, "/keys/{kid}/revoke", RoleKeys, (*API).revokeKey},
+	{http.MethodGet, "/audit", RoleRead, (*API).showAudit},
+	{http.MethodGet, "/openapi.json", RoleRead, (*API).openAPI},
 }
 
 // find returns the route of a request and the kid in its path, or 404, or 405 with the methods that
 // the path has.
-func find(r *http.Request) (rt route, kid string, refused *problem) {
+func find(r *http.Request) (rt route, kid string, refused *Refusal) {
 	var allow []string
 	for _, rt := range routes {
 		kid, ok := rt.match(r.URL.Path)

@@ -2,7 +2,7 @@ package admin
 
 import "github.com/wafer-sessions/wafer/internal/adminapi"
 
-func (a *api) replicas(c *call) (any, error) {
+func (a *API) replicas(c *call) (any, error) {
 	all, err := a.list.Replicas(c.Context())
 	if err != nil {
 		return nil, unanswered(err, "The store does not answer, so the replicas are not known. GET /status shows how this replica stands.")
@@ -10,4 +10,4 @@ func (a *api) replicas(c *call) (any, error) {
 	return adminapi.ReplicasOf(all), nil
 }
 
-func (a *api) status(*call) (any, error) { return adminapi.StatusOf(a.list), nil }
+func (a *API) status(*call) (any, error) { return adminapi.StatusOf(a.list), nil }

@@ -20,7 +20,7 @@ const (
 )
 
 // AwaitFleet is revocation.List.AwaitFleet.
-func (l *Replica) AwaitFleet(ctx context.Context, r Receipt, wait time.Duration) (Receipt, error) {
+func (l *Replica) AwaitFleet(ctx context.Context, r Receipt, wait time.Duration, progress func(Standing)) (Receipt, error) {
 	if l.store == nil {
 		return r, ErrDisabled
 	}
@@ -38,14 +38,22 @@ func (l *Replica) AwaitFleet(ctx context.Context, r Receipt, wait time.Duration)
 	case termIn(h.ID, h.Term()) != a.term || h.Position().Before(a.at):
 		return r, fmt.Errorf("%w: the store has another primary since, which may lack it", ErrBehind)
 	}
-	err = l.everywhere(ctx, p.Head, begun, &r)
+	err = l.everywhere(ctx, p.Head, begun, &r, progress)
 	return r, err
+}
+
+// A Standing is revocation.Standing.
+type Standing struct {
+	Replica revlog.Replica
+	Refuses bool
+	After   time.Duration
 }
 
 // everywhere waits until every replica in the registry has read the log as far as head,
 // which a write was acknowledged with at acked, and notes in r how that went (R34). It
-// returns ErrBehind if it cannot say so of all of them.
-func (l *Replica) everywhere(ctx context.Context, head revlog.Head, acked time.Time, r *Receipt) error {
+// returns ErrBehind if it cannot say so of all of them. It calls progress, if not nil, for
+// each replica that it finds or that confirms.
+func (l *Replica) everywhere(ctx context.Context, head revlog.Head, acked time.Time, r *Receipt, progress func(Standing)) error {
 	store, ok := l.store.(revlog.Registrar)
 	if !ok {
 		return fmt.Errorf("%w: the store keeps no registry of them", ErrBehind)
@@ -55,6 +63,9 @@ func (l *Replica) everywhere(ctx context.Context, head revlog.Head, acked time.T
 	}
 	called, pause, lacking := time.Now(), lookEvery, false
 	m := muster{head: head, all: map[string]*mustered{}}
+	if progress != nil {
+		m.tell = func(r *mustered) { progress(Standing{r.Replica, r.refuses, time.Since(acked)}) }
+	}
 	for {
 		registered, err := l.registered(ctx, store)
 		if err == nil {
@@ -133,6 +144,7 @@ func (l *Replica) stillHas(ctx context.Context, head revlog.Head) error {
 type muster struct {
 	head revlog.Head
 	all  map[string]*mustered // by id
+	tell func(*mustered)      // of each that is new, and of each that has confirmed; nil: nobody asks
 }
 
 type mustered struct {
@@ -153,7 +165,8 @@ func (m *muster) look(registered []revlog.Replica) (news bool) {
 		if r == nil && now.State == "closed" {
 			continue // it was about to leave before
 		}
-		if r == nil {
+		changed := r == nil
+		if changed {
 			r = &mustered{}
 			m.all[now.ID] = r
 		}
@@ -161,7 +174,10 @@ func (m *muster) look(registered []revlog.Replica) (news bool) {
 		ms, n, ok := audit.Place(now.Position)
 		at := revlog.Position{MS: ms, N: n} // a bulk revocation moves log time, and adds no entry
 		if !r.refuses && now.List == m.head.ID && ok && n >= m.head.N && !at.Before(m.head.Position()) {
-			r.refuses, news = true, true
+			r.refuses, news, changed = true, true, true
+		}
+		if changed && m.tell != nil {
+			m.tell(r)
 		}
 	}
 	return news

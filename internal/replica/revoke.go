@@ -65,7 +65,7 @@ func (l *Replica) Revoke(ctx context.Context, o Revocation) (Receipt, error) {
 		acked := time.Now()
 		ctx, cancel := context.WithTimeout(ctx, o.Wait)
 		defer cancel()
-		err = l.everywhere(ctx, done.written.Head, acked, &receipt)
+		err = l.everywhere(ctx, done.written.Head, acked, &receipt, nil)
 	}
 	return receipt, err
 }

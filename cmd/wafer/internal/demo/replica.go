@@ -12,8 +12,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/admin"
+	"github.com/wafer-sessions/wafer/httpmw/admin/console"
 	"github.com/wafer-sessions/wafer/httpmw/devices"
 	"github.com/wafer-sessions/wafer/revocation"
 )
@@ -50,8 +52,9 @@ type replica struct {
 func newReplica(ctx context.Context, number int, s *state, ac admin.Config, log *slog.Logger) (*replica, error) {
 	log = log.With(slog.Int("replica", number))
 	r := &replica{number: number, roles: &s.roles}
+	records := audit.NewTrail(log.Handler())
 	var err error
-	if r.list, err = revocation.Open(ctx, s.store, s.ring.Ring(), revocation.Config{MaxIdle: idle, Report: s.report, Logger: log}); err != nil {
+	if r.list, err = revocation.Open(ctx, s.store, s.ring.Ring(), revocation.Config{MaxIdle: idle, Report: s.report, Logger: log, Audit: records}); err != nil {
 		return nil, fmt.Errorf("demo: replica %d: %w", number, err)
 	}
 	if r.registry, err = devices.New(s.devices, r.list, devices.Config{Logger: log}); err != nil {
@@ -69,16 +72,16 @@ func newReplica(ctx context.Context, number int, s *state, ac admin.Config, log 
 		return nil, errors.Join(fmt.Errorf("demo: replica %d: %w", number, err), r.list.Close())
 	}
 	r.sessions.OnReload(r.reload)
-	ac.Audit = log.Handler()
-	adminAPI, err := admin.New(r.list, s.ring, ac)
+	ac.Audit = records
+	operators, err := console.New(r.list, s.ring, console.Config{Admin: ac, Sessions: r.sessions.Stats, InsecureHTTP: true, Logger: log})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("demo: %w", err), r.list.Close())
 	}
-	r.handler = r.routes(adminAPI)
+	r.handler = r.routes(operators)
 	return r, nil
 }
 
-func (r *replica) routes(adminAPI http.Handler) http.Handler {
+func (r *replica) routes(operators http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /login", http.HandlerFunc(r.login))
 	mux.Handle("GET /api/session", r.sessions.Require(http.HandlerFunc(r.show)))
@@ -99,7 +102,7 @@ func (r *replica) routes(adminAPI http.Handler) http.Handler {
 
 	root := http.NewServeMux()
 	root.Handle("/", forms(r.sessions.Handler(mux)))
-	root.Handle("/admin/", http.StripPrefix("/admin", adminAPI))
+	root.Handle("/admin/", http.StripPrefix("/admin", operators))
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Wafer-Replica", strconv.Itoa(r.number))
 		root.ServeHTTP(w, req)
