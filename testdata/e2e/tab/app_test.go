@@ -16,6 +16,7 @@ import (
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
+	"github.com/wafer-sessions/wafer/testdata/e2e/internal/browsertest"
 )
 
 // An app is two replicas of an application with short limits, and a load balancer that picks one for each request.
@@ -102,7 +103,7 @@ func routes(m *httpmw.Manager[struct{}]) http.Handler {
 // awaitStreams waits until so many streams are open in all replicas.
 func (a *app) awaitStreams(t *testing.T, want int) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(browsertest.Patience); ; time.Sleep(5 * time.Millisecond) {
 		n := 0
 		for _, m := range a.sessions {
 			n += m.Stats().Streams

@@ -13,93 +13,92 @@ import (
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/testdata/e2e/internal/browsertest"
 )
 
 // login logs somebody in by the form of the page.
-func (b *tab) login(user string) {
-	b.t.Helper()
-	b.run(chromedp.SetValue(chromedp.CSS("input[name=user]"), user), chromedp.Click(chromedp.CSS("#login")))
-	b.await("the page of "+user, fmt.Sprintf(`document.readyState === "complete" && document.querySelector("#who").textContent === "Hello %s"`, user))
+func login(b *browsertest.Tab, user string) {
+	b.Run(chromedp.SetValue(chromedp.CSS("input[name=user]"), user), chromedp.Click(chromedp.CSS("#login")))
+	b.Await("the page of "+user, fmt.Sprintf(`document.readyState === "complete" && document.querySelector("#who").textContent === "Hello %s"`, user))
 }
 
 // One tab holds the stream of all tabs of a browser, and another one takes over when it is closed.
 func TestTabs(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, httpmw.Config{})
-	browser := chromium(t)
-	p := newProfile(t, browser, "")
-	first := p.tab(a.url)
-	first.login("ada")
+	p := browsertest.NewProfile(t)
+	first := p.Tab(a.url)
+	login(first, "ada")
 	a.awaitStreams(t, 1)
-	second, third := p.tab(a.url), p.tab(a.url)
-	stranger := newProfile(t, browser, "").tab(a.url)
-	stranger.login("bob")
+	second, third := p.Tab(a.url), p.Tab(a.url)
+	stranger := browsertest.NewProfile(t).Tab(a.url)
+	login(stranger, "bob")
 	a.awaitStreams(t, 2)
 
 	// The session continues under a new id, so the stream of the old one ends, and the pages stay.
-	second.evaluate("window.before = true") // of the page that the click leaves
-	second.click("#others")
-	second.await("the page after it", isOpen+" && !window.before")
+	second.Evaluate("window.before = true") // of the page that the click leaves
+	second.Click("#others")
+	second.Await("the page after it", browsertest.IsOpen+" && !window.before")
 	a.awaitStreams(t, 2)
-	first.await("another tab", isOpen)
+	first.Await("another tab", browsertest.IsOpen)
 
 	// Signed out in one tab: the others hide what they show. Somebody else cannot see it, its owner can.
-	second.click("#logout")
-	first.await("signed out in another tab", isLocked)
-	first.screen("ended")
-	third.await("signed out in another tab", isLocked)
+	second.Click("#logout")
+	first.Await("signed out in another tab", browsertest.IsLocked)
+	first.Screen("ended")
+	third.Await("signed out in another tab", browsertest.IsLocked)
 	a.awaitStreams(t, 1)
-	second.await("the page without a login", `document.querySelector("#who").textContent === "Hello "`)
-	second.login("bob")
+	second.Await("the page without a login", `document.querySelector("#who").textContent === "Hello "`)
+	login(second, "bob")
 	a.awaitStreams(t, 2)
-	first.await("somebody else's session", isLocked)
-	second.login("ada")
-	first.await("its owner's next session", isOpen)
-	third.await("its owner's next session", isOpen)
-	stranger.await("the other user", isOpen)
+	first.Await("somebody else's session", browsertest.IsLocked)
+	login(second, "ada")
+	first.Await("its owner's next session", browsertest.IsOpen)
+	third.Await("its owner's next session", browsertest.IsOpen)
+	stranger.Await("the other user", browsertest.IsOpen)
 
 	// A login is required: the page says so, and goes on after it.
 	if _, err := a.lists[0].RequireLogin(t.Context(), revocation.Subject("ada"), revocation.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	for _, b := range []*tab{first, third} {
-		b.await("login required", isLocked+` && document.querySelector(".wafer-tab p").textContent === "Log in again to go on."`)
+	for _, b := range []*browsertest.Tab{first, third} {
+		b.Await("login required", browsertest.IsLocked+` && document.querySelector(".wafer-tab p").textContent === "Log in again to go on."`)
 	}
-	first.screen("locked")
-	second.click(".wafer-tab a")
-	second.await("the login form", `location.search === "?login" && document.readyState === "complete"`)
-	second.login("ada")
-	first.await("its owner is back", isOpen)
+	first.Screen("locked")
+	second.Click(".wafer-tab a")
+	second.Await("the login form", `location.search === "?login" && document.readyState === "complete"`)
+	login(second, "ada")
+	first.Await("its owner is back", browsertest.IsOpen)
 
 	a.awaitStreams(t, 2)
-	first.close()
+	first.Close()
 	a.awaitStreams(t, 2)
 	if _, err := a.lists[1].Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	second.await("revoked", isLocked)
-	third.await("revoked", isLocked)
+	second.Await("revoked", browsertest.IsLocked)
+	third.Await("revoked", browsertest.IsLocked)
 }
 
 func TestExpiry(t *testing.T) {
 	t.Parallel()
 	const idle = 20 * time.Second // so the warning comes 10 s before the end
 	a := newApp(t, httpmw.Config{Idle: idle})
-	p := newProfile(t, chromium(t), "")
-	first := p.tab(a.url)
-	first.login("ada")
-	second := p.tab(a.url)
-	first.await("about to expire", isWarning)
-	second.await("about to expire", isWarning)
-	first.screen("warning")
-	first.await("the focus", `document.activeElement === document.querySelector("dialog button")`)
+	p := browsertest.NewProfile(t)
+	first := p.Tab(a.url)
+	login(first, "ada")
+	second := p.Tab(a.url)
+	first.Await("about to expire", browsertest.IsWarning)
+	second.Await("about to expire", browsertest.IsWarning)
+	first.Screen("warning")
+	first.Await("the focus", `document.activeElement === document.querySelector("dialog button")`)
 	extended := time.Now()
-	first.run(chromedp.KeyEvent("\r"))
-	first.await("extended", isOpen)
-	second.await("extended in another tab", isOpen)
+	first.Run(chromedp.KeyEvent("\r"))
+	first.Await("extended", browsertest.IsOpen)
+	second.Await("extended in another tab", browsertest.IsOpen)
 
-	second.await("expired", isLocked)
-	first.await("expired", isLocked)
+	second.Await("expired", browsertest.IsLocked)
+	first.Await("expired", browsertest.IsLocked)
 	if took := time.Since(extended); took < idle-time.Second {
 		t.Errorf("expired %v after it was extended", took)
 	}
@@ -112,11 +111,11 @@ func TestExpiry(t *testing.T) {
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, httpmw.Config{})
-	p := newProfile(t, chromium(t), "")
-	b := p.tab(a.url)
-	b.login("ada")
+	p := browsertest.NewProfile(t)
+	b := p.Tab(a.url)
+	login(b, "ada")
 	a.awaitStreams(t, 1)
-	b.evaluate(`document.addEventListener("wafer:ended", () => { window.wasEnded = true; }); 0`)
+	b.Evaluate(`document.addEventListener("wafer:ended", () => { window.wasEnded = true; }); 0`)
 	gone := slices.IndexFunc(a.sessions, func(m *httpmw.Manager[struct{}]) bool { return m.Stats().Streams > 0 })
 	a.leaving.Store(int64(gone))
 	a.lists[gone].Replica().EndStreams()
@@ -124,26 +123,26 @@ func TestRestart(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	a.awaitStreams(t, 1) // of the other one
-	b.await("the page goes on", isOpen+` && !window.wasEnded`)
+	b.Await("the page goes on", browsertest.IsOpen+` && !window.wasEnded`)
 	if _, err := a.lists[1-gone].Revoke(t.Context(), revocation.Everyone(), revocation.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	b.await("revoked", isLocked)
+	b.Await("revoked", browsertest.IsLocked)
 }
 
 // Without JavaScript the application works as it did.
 func TestWithoutJavaScript(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, httpmw.Config{})
-	p := newProfile(t, chromium(t), "")
-	b := p.tab("")
-	b.run(func(ctx context.Context, t *chromedp.Target) (v chromedp.Void, err error) {
+	p := browsertest.NewProfile(t)
+	b := p.Tab("")
+	b.Run(func(ctx context.Context, t *chromedp.Target) (v chromedp.Void, err error) {
 		_, err = cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 		return v, err
 	}, chromedp.Navigate(a.url), chromedp.SendKeys(chromedp.CSS("input[name=user]"), "ada\r"))
 	who := ""
-	for deadline := time.Now().Add(patience); who != "Hello ada" && time.Now().Before(deadline); {
-		who, _ = chromedp.Run(b.ctx, chromedp.TextContent(chromedp.CSS("#who")))
+	for deadline := time.Now().Add(browsertest.Patience); who != "Hello ada" && time.Now().Before(deadline); {
+		who, _ = chromedp.Run(b.Ctx, chromedp.TextContent(chromedp.CSS("#who")))
 	}
 	if who != "Hello ada" {
 		t.Errorf("the page says %q", who)
@@ -154,17 +153,17 @@ func TestWithoutJavaScript(t *testing.T) {
 func TestBackForwardCache(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, httpmw.Config{})
-	p := newProfile(t, chromium(t), "")
-	first := p.tab(a.url)
-	first.login("ada")
-	second := p.tab(a.url)
+	p := browsertest.NewProfile(t)
+	first := p.Tab(a.url)
+	login(first, "ada")
+	second := p.Tab(a.url)
 	a.awaitStreams(t, 1)
-	first.evaluate(`addEventListener("pageshow", e => { window.kept = e.persisted; window.hid = getComputedStyle(document.body).display === "none"; }); 0`)
-	first.run(chromedp.Navigate(a.url + "/elsewhere"))
-	second.click("#logout")
-	second.await("signed out", `document.querySelector("#who").textContent === "Hello "`)
-	first.evaluate(`history.back()`)
-	first.await("restored", isLocked)
-	first.await("kept by the browser", "window.kept === true")
-	first.await("hidden at first", "window.hid === true")
+	first.Evaluate(`addEventListener("pageshow", e => { window.kept = e.persisted; window.hid = getComputedStyle(document.body).display === "none"; }); 0`)
+	first.Run(chromedp.Navigate(a.url + "/elsewhere"))
+	second.Click("#logout")
+	second.Await("signed out", `document.querySelector("#who").textContent === "Hello "`)
+	first.Evaluate(`history.back()`)
+	first.Await("restored", browsertest.IsLocked)
+	first.Await("kept by the browser", "window.kept === true")
+	first.Await("hidden at first", "window.hid === true")
 }
