@@ -33,7 +33,8 @@ var start = sync.OnceValues(func() (context.Context, error) {
 			continue
 		}
 		options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.NoSandbox,
-			chromedp.WSURLReadTimeout(2*Patience), chromedp.IgnoreCertErrors, chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1"))
+			chromedp.WSURLReadTimeout(2*Patience), chromedp.IgnoreCertErrors,
+			chromedp.WindowSize(windowWidth, windowHeight), chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1"))
 		allocated, _ := chromedp.NewExecAllocator(context.Background(), options...)
 		browser, _ = chromedp.NewContext(allocated)
 		return browser, chromedp.Do(browser)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/storage"
 	"github.com/chromedp/chromedp"
 )
 
@@ -110,4 +112,14 @@ func (p *Profile) open(ctx context.Context, cancel context.CancelFunc) context.C
 		}
 	})
 	return ctx
+}
+
+// Cookies returns all cookies of the browser.
+func (p *Profile) Cookies() []*network.Cookie {
+	p.t.Helper()
+	got, err := chromedp.CallBrowser(p.ctx, storage.GetCookies, storage.GetCookiesParams{BrowserContextID: chromedp.FromContext(p.ctx).BrowserContextID})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return got.Cookies
 }

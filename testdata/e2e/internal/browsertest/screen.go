@@ -13,18 +13,22 @@ import (
 
 var screens = flag.String("screens", "", "folder for pictures of the pages: in light, in dark and on a phone")
 
-// The width and the height of a phone.
+// Sizes of a window and of a phone, in pixels.
 const (
-	phoneWidth  = 390
-	phoneHeight = 844
+	windowWidth, windowHeight = 1280, 900
+	phoneWidth, phoneHeight   = 390, 844
 )
 
-// Scheme lets the user prefer "light" or "dark" pages. "" is what the browser prefers by itself.
+// Scheme lets the user prefer "light" or "dark" pages, and no motion. "" is what the browser prefers by itself.
 func (b *Tab) Scheme(value string) {
 	b.t.Helper()
+	motion := ""
+	if value != "" {
+		motion = "reduce"
+	}
 	b.Run(func(ctx context.Context, t *chromedp.Target) (v chromedp.Void, err error) {
 		_, err = cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}},
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}, {Name: "prefers-reduced-motion", Value: motion}},
 		})
 		return v, err
 	})
@@ -44,7 +48,7 @@ func (b *Tab) Screen(name string) {
 		b.t.Errorf("%s: the page is %d pixels wide on a phone that has %d", name, width, phoneWidth)
 	}
 	b.picture(name + "-phone")
-	b.Run(chromedp.ResetViewport())
+	b.Run(chromedp.EmulateViewport(windowWidth, windowHeight))
 	b.Scheme("")
 }
 

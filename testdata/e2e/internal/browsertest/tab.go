@@ -2,10 +2,12 @@ package browsertest
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // A Tab is one page.
@@ -72,7 +74,7 @@ func Value[T any](b *Tab, js string) T {
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](js, chromedp.EvalAwaitPromise))
 	if err != nil {
-		b.t.Fatalf("%s: %v", js, err)
+		b.t.Fatalf("%.200s: %v", js, err)
 	}
 	return v
 }
@@ -83,3 +85,27 @@ const (
 	IsWarning = `document.querySelector("dialog[open].wafer-tab button") !== null`
 	IsLocked  = `getComputedStyle(document.body).display === "none" && document.querySelector("dialog[open].wafer-tab a") !== null`
 )
+
+// TabTo presses the tab key until an element has the focus. The user must see where the focus is, all the way.
+func (b *Tab) TabTo(css string) {
+	b.t.Helper()
+	const most = 100
+	for range most {
+		b.Press(kb.Tab)
+		at := Value[struct {
+			There, Visible bool
+			HTML           string
+		}](b, fmt.Sprintf(`(() => {
+			const e = document.activeElement, style = getComputedStyle(e);
+			return { there: e.matches(%q), html: e.cloneNode(false).outerHTML,
+				visible: e === document.body || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none" };
+		})()`, css))
+		if !at.Visible {
+			b.t.Errorf("nobody can see that the focus is on %s", at.HTML)
+		}
+		if at.There {
+			return
+		}
+	}
+	b.t.Fatalf("%s does not have the focus after %d tabs", css, most)
+}
