@@ -1,5 +1,6 @@
 // Package audit is the record of who changed what: one [Record] for each revocation, each change of a
-// key ring, and each refused call of the admin API, whatever the way it came.
+// key ring, each refused call of the admin API, whatever the way it came, and for each list that an
+// operator deletes.
 //
 // The application chooses where records go. It gives one [slog.Handler] to revocation.Config.Audit,
 // admin.Config.Audit, keys.FileConfig.Audit and rediskeys.Config.Audit:
@@ -48,6 +49,7 @@ const (
 	Revoke     = "revoke"      // one target was revoked
 	RevokeMany = "revoke_many" // the end of a RevokeMany, which also has a record for each target
 	Keys       = "keys"        // a ring was changed
+	Reset      = "reset"       // a list that replicas could not follow was deleted
 	Refused    = "refused"     // the admin API refused a call
 )
 

@@ -35,6 +35,8 @@ var examples = []audit.Record{
 	{Action: audit.Keys, By: audit.By{Via: audit.ViaApplication}, Ring: audit.Change{
 		What: "rotate", ID: "pU3KGCUwux1tEyze1iN7Lg", KID: "AAAAAAAAAAA", Added: []string{"a"}, Removed: []string{"b", "c"}, Revoked: []string{"d"}, MaxSession: 3600, Options: "immediate",
 	}},
+	{Action: audit.Reset, By: audit.By{Actor: "grace", Reason: "damaged", Via: audit.ViaCommand}, List: tag},
+	{Action: audit.Reset, By: audit.By{Via: audit.ViaCommand}, Error: "no answer"},
 	{Action: audit.Refused, By: audit.By{Via: audit.ViaAdmin}, Call: audit.Call{Code: "role", Method: "POST", Path: "/keys/{kid}/revoke", Unlogged: 4}},
 }
 
@@ -62,8 +64,11 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	good := string(line(examples[0]))
+	reset := string(line(audit.Record{Action: audit.Reset, List: tag}))
 	for name, bad := range map[string]string{
-		"nothing": "", "no object": `"wafer audit"`, "half a line": good[:len(good)/2], "two lines": good + good,
+		"a list, and no place in it": strings.Replace(reset, `"reset"`, `"revoke_many"`, 1),
+		"a short list":               strings.Replace(reset, tag, tag[1:], 1),
+		"nothing":                    "", "no object": `"wafer audit"`, "half a line": good[:len(good)/2], "two lines": good + good,
 		"a wrong type":       strings.Replace(good, `"changed":true`, `"changed":"yes"`, 1),
 		"a short tag":        strings.Replace(good, tag+`"}`, tag[1:]+`"}`, 1),
 		"capitals":           strings.Replace(good, tag+`"}`, strings.ToUpper(tag)+`"}`, 1),

@@ -36,7 +36,7 @@ type Record struct {
 	Count int // count
 
 	// List, Position, Head and Chain say where in which list. They are missing if the store did not
-	// acknowledge the revocation.
+	// acknowledge the revocation. A Reset has only List, unless the list was too damaged to read it.
 	List     string // list: 32 hexadecimal digits
 	Position string // position: of the entry; without one, of the newest entry
 	Head     string // head: position of the newest entry after the write
@@ -253,7 +253,8 @@ func (r Record) check() error {
 	if r.Action == Revoke && (r.Target.Scope == "" || r.Target.Tag == "") {
 		return errors.New("audit: a revocation has no target")
 	}
-	if has := r.Position != ""; has != (r.List != "") || has != (r.Head != "") || has != (r.Chain != "") {
+	listOnly := r.Action == Reset && r.Position == ""
+	if has := r.Position != ""; has != (r.List != "") && !listOnly || has != (r.Head != "") || has != (r.Chain != "") {
 		return errors.New("audit: the record has some of list, position, head and chain, and lacks others")
 	}
 	return nil

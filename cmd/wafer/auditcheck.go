@@ -97,6 +97,7 @@ type auditReport struct {
 	Quiet     int    `json:"quiet"`     // records of revocations that went past the log
 	Waiting   int    `json:"waiting"`   // records of revocations that the store did not acknowledge
 	Elsewhere int    `json:"elsewhere"` // records of other lists
+	Deleted   int    `json:"deleted"`   // records of lists that an operator deleted
 	Other     int    `json:"other"`     // lines that are no audit records
 
 	Unexplained  findings[auditEntry] `json:"unexplained"`   // entries that no record explains
@@ -194,6 +195,9 @@ func (c *auditCheck) take(line []byte, at lineOf) {
 func (c *auditCheck) record(r audit.Record, at lineOf) {
 	c.out.Records++
 	switch {
+	case r.Action == audit.Reset:
+		c.reset(r, at)
+		return
 	case r.Action != audit.Revoke && r.Action != audit.RevokeMany:
 		return
 	case r.List != "" && r.List != c.list:
@@ -221,6 +225,14 @@ func (c *auditCheck) record(r audit.Record, at lineOf) {
 	head := chainAt{n: n, place: at, claimed: claims && n == placeIn(r.Position).N}
 	hex.Decode(head.chain[:], []byte(r.Chain))
 	c.chains[n] = append(c.chains[n], head)
+}
+
+// reset notes that a list was deleted. The list that there is was not.
+func (c *auditCheck) reset(r audit.Record, at lineOf) {
+	c.out.Deleted++
+	if r.List == c.list && r.Error == "" {
+		c.out.AnotherChain.add(c.line(at, "the list is there, and was deleted by this record"))
+	}
 }
 
 // placeIn returns the position that audit.Parse accepted.
@@ -377,6 +389,7 @@ func (r auditReport) print(w io.Writer) {
 		{r.Quiet, "records are of revocations that went past the log"},
 		{r.Waiting, "records are of revocations that the store did not acknowledge"},
 		{r.Elsewhere, "records are of another list"},
+		{r.Deleted, "records are of lists that an operator deleted"},
 		{r.Other, "lines are no audit records"},
 		{r.Unexplained.Count, "ENTRIES OF THE LOG HAVE NO RECORD"},
 		{r.Unmatched.Count, "RECORDS NAME AN ENTRY THAT THE LOG DOES NOT HAVE"},

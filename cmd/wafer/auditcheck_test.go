@@ -104,6 +104,35 @@ func TestAuditCheck(t *testing.T) {
 	}
 }
 
+// A list that was deleted is another one than the list that is there.
+func TestAuditCheckOfAReset(t *testing.T) {
+	store, lines := audited(t)
+	good := strings.Join(lines, "")
+	reset := func(members string) string {
+		return `{"time":"2026-01-01T00:00:00Z","msg":"wafer audit","action":"reset"` + members + "}\n"
+	}
+	present := `,"list":"` + valueIn(good, `"list":"`, 32) + `"`
+	for _, row := range []struct {
+		name, line string
+		another    int
+	}{
+		{"another list", reset(`,"list":"` + strings.Repeat("0", 32) + `"`), 0},
+		{"a list without an id", reset(""), 0},
+		{"this list, and it failed", reset(present + `,"error":"no answer"`), 0},
+		{"this list", reset(present), 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			r := checked(t, store, row.line+good)
+			var b strings.Builder
+			r.print(&b)
+			if r.Deleted != 1 || r.Explained != 5 || r.Elsewhere != 0 || r.AnotherChain.Count != row.another || r.wrong() != (row.another > 0) ||
+				!strings.Contains(b.String(), "1  records are of lists that an operator deleted") {
+				t.Errorf("report %+v\n%s", r, &b)
+			}
+		})
+	}
+}
+
 // A second record of one entry that names somebody else is noticed, and a copy of the first is not.
 func TestAuditCheckOfContradictions(t *testing.T) {
 	store, lines := audited(t)

@@ -2,17 +2,22 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/revocation/redisstore"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 func revocationsReset() *cobra.Command {
-	var f listFlags
+	var (
+		f  listFlags
+		by auditFlags
+	)
 	cmd := &cobra.Command{
 		Use:   "reset",
 		Short: "Delete a list that replicas cannot follow, so that they begin a new one",
@@ -25,13 +30,21 @@ running applications confirm the sessions that they know, and write the
 revocations of the last ten minutes back. All other sessions get 503 for a
 minute and then must log in again. Older revocations stay in force if the ring
 is the same and the list can be read. If not, the sessions that they ended stay
-out all the same, because they too must log in again.`,
+out all the same, because they too must log in again.
+
+The change is one audit record, a line of JSON: who, why, when and which list.
+This command appends it to the file of --audit, or prints it to standard error;
+keep it.`,
 		Args: cobra.NoArgs,
 	}
 	f.addRedis(cmd)
+	by.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if f.redis == "" {
 			return usagef("which list? Give --redis URL; for a list in a file, stop its application, delete the file and start the application again")
+		}
+		if err := by.check(cmd); err != nil {
+			return err
 		}
 		s, closeStore, err := f.store(cmd.Context())
 		if err != nil {
@@ -44,6 +57,9 @@ out all the same, because they too must log in again.`,
 			return err
 		}
 		done, err := s.(*redisstore.Store).Reset(cmd.Context(), id)
+		if done || err != nil { // after an error it may be done
+			by.reset(cmd, id, err)
+		}
 		switch {
 		case err != nil:
 			return err
@@ -66,4 +82,16 @@ func describeList(ctx context.Context, s revlog.Store) (revlog.ListID, string) {
 		return p.Head.ID, "The list of this Redis is lost in part or completely."
 	}
 	return p.Head.ID, "The list of this Redis is damaged."
+}
+
+// reset writes the record of a list that was deleted.
+func (f *auditFlags) reset(cmd *cobra.Command, id revlog.ListID, err error) {
+	r := audit.Record{Action: audit.Reset}
+	if id != (revlog.ListID{}) {
+		r.List = hex.EncodeToString(id[:])
+	}
+	if err != nil {
+		r.Error = err.Error()
+	}
+	r.Write(f.by(cmd.Context()), f.records)
 }
