@@ -53,8 +53,8 @@ type Config struct {
 	// Anyone on the network path can then read and replace them. Zero: HTTPS only.
 	InsecureHTTP bool
 
-	// MaxCookies is over how many cookies a session may be spread, at most 3. Proxies in front then
-	// need larger header buffers. Zero: one cookie.
+	// MaxCookies is over how many cookies a session may be spread, at most 3. nginx in front then
+	// needs larger buffers, or it answers 502 to everybody: see docs/proxies.md. Zero: one cookie.
 	MaxCookies int
 
 	// Warn is how long before its end a session's pages warn, if they load the script of Manager.Tab:

@@ -67,8 +67,8 @@
 // One cookie holds about 2,100 bytes of JSON, less if subject and groups are long. Its Set-Cookie
 // line is kept below 3,500 bytes, because nginx with its default buffers answers 502 to little
 // more. [Config.MaxCookies] spreads larger data over several cookies, 2,800 bytes over two and
-// 4,300 over three; nginx then needs "proxy_buffer_size 16k" and "large_client_header_buffers 4
-// 16k". Keep more data than that in a database, and its key in the session.
+// 4,300 over three. nginx in front then needs larger buffers: docs/proxies.md has the lines. Keep
+// more data than that in a database, and its key in the session.
 //
 // # Cross-site requests
 //

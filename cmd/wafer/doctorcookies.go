@@ -47,7 +47,7 @@ func (s *site) examineCookies(answer *http.Response) (pairs []string) {
 			"name the page that logs in with --url, and its form with --form-file")
 	case lines > mostLines:
 		s.found(redisstore.Warning, "size", fmt.Sprintf("all Set-Cookie lines together have %d bytes", lines),
-			"raise the header buffers of every proxy (nginx: proxy_buffer_size 16k), or keep less in the session")
+			"raise the header buffers of every proxy (nginx: proxy_buffer_size 16k and proxy_busy_buffers_size 16k), or keep less in the session")
 	default:
 		s.found(redisstore.Good, "size", fmt.Sprintf("all Set-Cookie lines together have %d bytes of at most %d", lines, mostLines), "")
 	}

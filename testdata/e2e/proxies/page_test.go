@@ -52,7 +52,7 @@ func checkTable(t *testing.T, all []*proxy, rooms map[*proxy][]room) {
 	var table strings.Builder
 	for _, p := range all {
 		name := map[string]string{"defaults": "by default", "tested": "as below"}[p.conf]
-		fmt.Fprintf(&table, "| %s, %s |", p.name, name)
+		fmt.Fprintf(&table, "| %s, %s |", strings.Replace(p.name, "apache", "Apache", 1), name)
 		for _, r := range rooms[p] {
 			fmt.Fprintf(&table, " %s |", r)
 		}
