@@ -60,7 +60,7 @@ var arrows = map[string][]string{
 	"httpmw/oauth":                 {"audit", "httpmw", "revocation", "internal/foreign", "internal/lograte", "internal/secrets"},
 	"httpmw/prom":                  {"keys", "revocation", "internal/histogram", "internal/metrics"},
 	"httpmw/otel":                  {"keys", "revocation", "internal/histogram", "internal/metrics"},
-	"internal/metrics":             {"httpmw", "httpmw/adopt", "keys", "revocation", "revocation/revlog", "internal/histogram", "internal/replica"},
+	"internal/metrics":             {"httpmw", "httpmw/adopt", "httpmw/devices", "keys", "revocation", "revocation/revlog", "internal/histogram", "internal/replica"},
 	"httpmw/wafertest":             {"httpmw", "token", "keys", "revocation", "revocation/revlog", "revocation/revlog/revlogtest"},
 }
 
@@ -75,14 +75,14 @@ var testArrows = map[string][]string{
 	"httpmw/devices":              {"httpmw/devices/devicestest", "keys", "revocation/revlog"},
 	"httpmw/devices/redisdevices": {"httpmw/devices/devicestest", "internal/redistest"},
 	"httpmw/oauth":                {"keys", "revocation/revlog"},
-	"httpmw/otel":                 {"httpmw", "httpmw/adopt"},
-	"httpmw/prom":                 {"httpmw", "httpmw/adopt", "httpmw/backchannel", "httpmw/oauth", "revocation/revlog"},
+	"httpmw/otel":                 {"httpmw", "httpmw/adopt", "httpmw/devices"},
+	"httpmw/prom":                 {"httpmw", "httpmw/adopt", "httpmw/backchannel", "httpmw/devices", "httpmw/oauth", "revocation/revlog"},
 	"keys/rediskeys":              {"internal/redistest", "httpmw", "revocation", "revocation/revlog"},
 	"token":                       {"internal/meter"},
 	"httpmw":                      {"internal/meter"},
 	"httpmw/admin":                {"internal/meter", "internal/replica"},
 	// tests start a whole application
-	"internal/ops":       {"httpmw", "httpmw/adopt", "httpmw/prom", "internal/metrics", "keys", "revocation", "revocation/revlog"},
+	"internal/ops":       {"httpmw", "httpmw/adopt", "httpmw/devices", "httpmw/prom", "internal/metrics", "keys", "revocation", "revocation/revlog"},
 	"internal/faults":    {"keys", "keys/rediskeys", "revocation", "revocation/redisstore", "httpmw", "internal/redistest", "internal/apptest"},
 	"httpmw/backchannel": {"keys", "revocation/revlog"}, // the rings of its test replicas
 }

@@ -1,6 +1,7 @@
 package devices_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ func TestWhatNewRefuses(t *testing.T) {
 		"a disabled list":    {devices.NewMemory(), revocation.Disabled(revlogtest.Secrets(1)), devices.Config{}},
 		"a negative limit":   {devices.NewMemory(), r.list, devices.Config{Max: -1}},
 		"a limit above 256":  {devices.NewMemory(), r.list, devices.Config{Max: 257}},
+		"two limits":         {devices.NewMemory(), r.list, devices.Config{Max: 1, MaxFor: func(context.Context, string) (int, error) { return 1, nil }}},
 		"a negative timeout": {devices.NewMemory(), r.list, devices.Config{Timeout: -time.Second}},
 	} {
 		if _, err := devices.New(row.store, row.list, row.c); err == nil {

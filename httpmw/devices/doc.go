@@ -19,7 +19,7 @@
 // The list is written at a login, when a session ends or continues under another id, and at most
 // every few minutes for a session in use. Requests neither read it nor wait for it. Writes wait in
 // a queue of 4096, one is made at a time, and those that fail or do not fit are counted, logged and
-// dropped: see [Stats]. Only a login under Config.Max waits for the store.
+// dropped: see [Stats]. Only a login under a limit waits for the store.
 //
 // A session that an administrator or another program ended may stay in the list until its browser
 // comes back or its idle limit is over. Revocations of the whole subject and of everyone show at
@@ -29,7 +29,7 @@
 //
 // # The limit
 //
-// With Config.Max, a login that makes one session too many ends the one that began first. It writes
+// With Config.Max or Config.MaxFor, a login that makes one session too many ends the one that began first. It writes
 // its own row and learns in the same atomic step which sessions are too many, and revokes these in
 // the revocation list before Login returns. So any number of logins at the same time end with Max
 // sessions.
@@ -41,6 +41,9 @@
 // A login that replaces a session of the same subject, SetGroups and LogoutOthers add no session, and
 // never fail because of the list. Max: 1 allows one session for each user: a login ends the session
 // that there was.
+//
+// MaxFor gives each subject a limit of its own, for example by its plan. A lower one ends sessions at
+// the next login, not before.
 //
 // # What the store learns
 //

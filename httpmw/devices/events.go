@@ -18,23 +18,49 @@ const adopted httpmw.EventKind = "adopt"
 func (r *Registry) Begin(ctx context.Context, e httpmw.Event) error {
 	owner, d, previous := r.owner(e.Subject), describe(e), e.Previous
 	r.known.add(d.ID, pause(d))
-	if r.c.Max == 0 {
-		r.later(func(ctx context.Context) error { return r.put(ctx, owner, d, previous) })
+	most, err := r.most(ctx, e.Subject)
+	switch {
+	case err == nil && most == 0:
+		r.later(func(ctx context.Context) error { return r.put(ctx, owner, d, previous, maxListed) })
 		return nil
+	case err == nil:
+		err = r.admit(ctx, owner, d, previous, most)
 	}
-	err := r.admit(ctx, owner, d, previous)
 	if err == nil {
 		return nil
 	}
 	r.known.remove(d.ID)
+	if previous == "" {
+		r.count.refused.Add(1)
+	}
 	return err
+}
+
+// most returns how many sessions a subject may have, 0 for any number.
+func (r *Registry) most(ctx context.Context, subject string) (int, error) {
+	if r.c.MaxFor == nil {
+		return r.c.Max, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.c.Timeout)
+	defer cancel()
+	most, err := r.c.MaxFor(ctx, subject)
+	if err == nil && (most < 0 || most > maxListed) {
+		err = fmt.Errorf("%d is not between 0 and %d", most, maxListed)
+	}
+	if err == nil {
+		return most, nil
+	}
+	if times, ok := r.rate.Count("most"); ok {
+		r.c.Logger.Warn("devices: a login failed because Config.MaxFor did not say how many sessions its subject may have", "times", times)
+	}
+	return 0, fmt.Errorf("%w: Config.MaxFor: %w", ErrUnavailable, err)
 }
 
 // admit puts d into the list and ends the sessions that are too many. Their rows stay until each is
 // revoked, so that the next login ends what this one could not.
-func (r *Registry) admit(ctx context.Context, owner string, d Device, previous string) error {
+func (r *Registry) admit(ctx context.Context, owner string, d Device, previous string, most int) error {
 	bounded, cancel := context.WithTimeout(ctx, r.c.Timeout)
-	excess, err := r.store.Put(bounded, owner, d, previous, r.c.Max)
+	excess, err := r.store.Put(bounded, owner, d, previous, most)
 	cancel()
 	if err != nil {
 		if previous == "" { // there will be no session, but the row may have been written
@@ -61,13 +87,8 @@ func (r *Registry) admit(ctx context.Context, owner string, d Device, previous s
 	return nil
 }
 
-// put puts d into the list and ends nothing. Without a limit it forgets the oldest rows if there are
-// too many to be listed.
-func (r *Registry) put(ctx context.Context, owner string, d Device, previous string) error {
-	most := 0
-	if r.c.Max == 0 {
-		most = maxListed
-	}
+// put puts d into the list and ends nothing. It forgets the oldest rows if there are more than most.
+func (r *Registry) put(ctx context.Context, owner string, d Device, previous string, most int) error {
 	excess, err := r.store.Put(ctx, owner, d, previous, most)
 	if err == nil && len(excess) > 0 {
 		err = r.store.Delete(ctx, owner, excess...)
@@ -88,8 +109,11 @@ func (r *Registry) OnEvent(_ context.Context, e httpmw.Event) {
 	switch e.Kind {
 	case httpmw.EventSeen, adopted:
 		if d := describe(e); r.known.add(d.ID, pause(d)) {
-			owner := r.owner(e.Subject)
-			r.later(func(ctx context.Context) error { return r.put(ctx, owner, d, "") })
+			owner, most := r.owner(e.Subject), maxListed
+			if r.c.Max > 0 || r.c.MaxFor != nil {
+				most = 0 // with a limit, only who ends a session forgets its row
+			}
+			r.later(func(ctx context.Context) error { return r.put(ctx, owner, d, "", most) })
 		}
 	case httpmw.EventLogout:
 		if e.Err == nil {

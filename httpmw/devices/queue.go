@@ -9,18 +9,23 @@ import (
 
 // Stats are counters since the Registry was made.
 type Stats struct {
-	Written uint64 // rows written
-	Failed  uint64 // calls of the store that failed
-	Dropped uint64 // writes that were given up because too many were waiting
-	Evicted uint64 // sessions that logins ended because they were too many
+	Written   uint64 // rows written
+	Failed    uint64 // calls of the store that failed
+	Dropped   uint64 // writes that were given up because too many were waiting
+	Evicted   uint64 // sessions that logins ended because they were too many
+	SignedOut uint64 // sessions that SignOut ended
+	Refused   uint64 // logins that failed because the limit could not be kept
 }
 
-type counters struct{ written, failed, dropped, evicted atomic.Uint64 }
+type counters struct{ written, failed, dropped, evicted, signedOut, refused atomic.Uint64 }
 
 // Stats returns the present counters.
 func (r *Registry) Stats() Stats {
 	n := &r.count
-	return Stats{Written: n.written.Load(), Failed: n.failed.Load(), Dropped: n.dropped.Load(), Evicted: n.evicted.Load()}
+	return Stats{
+		Written: n.written.Load(), Failed: n.failed.Load(), Dropped: n.dropped.Load(),
+		Evicted: n.evicted.Load(), SignedOut: n.signedOut.Load(), Refused: n.refused.Load(),
+	}
 }
 
 const maxWaiting = 4096 // calls of the store

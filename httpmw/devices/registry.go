@@ -31,6 +31,11 @@ type Config struct {
 	// the one that began first. Zero: any number.
 	Max int
 
+	// MaxFor returns what Max is for one subject, for example by its plan. A login calls it, and waits
+	// for it as long as for the store. If it returns an error, or a number that Max may not be, the
+	// login fails with ErrUnavailable. It must not use the session. Zero: Max is for everybody.
+	MaxFor func(ctx context.Context, subject string) (int, error)
+
 	// Timeout is how long a login, List and SignOut wait for each answer of the store. Zero: 1 s.
 	Timeout time.Duration
 
@@ -68,6 +73,8 @@ func New(s Store, l *revocation.List, c Config) (*Registry, error) {
 		return nil, errors.New("devices: New: no revocation list, so no device could be signed out")
 	case c.Max < 0 || c.Max > maxListed:
 		return nil, fmt.Errorf("devices: Config.Max: %d is not between 0 and %d", c.Max, maxListed)
+	case c.Max > 0 && c.MaxFor != nil:
+		return nil, errors.New("devices: Config has both Max and MaxFor; choose one")
 	case c.Timeout < 0:
 		return nil, fmt.Errorf("devices: Config.Timeout: %v is negative", c.Timeout)
 	}
@@ -113,6 +120,7 @@ func (r *Registry) SignOut(ctx context.Context, subject, id string) error {
 	if _, err := r.list.Revoke(ctx, revocation.Session(id), revocation.Options{Subject: subject}); err != nil {
 		return err // the row stays, so that it can be tried again
 	}
+	r.count.signedOut.Add(1)
 	r.forget(ctx, owner, id)
 	return nil
 }

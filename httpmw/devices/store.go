@@ -38,7 +38,8 @@ type Store interface {
 	//
 	// If max is not 0, Put returns the ids of the rows that are too many, and does not delete them: of
 	// all rows of owner but d, ordered by Began and then by LoginTime, all but the last max-1. The order
-	// of rows in which both are the same is always the same.
+	// of rows in which both are the same is always the same. A row that cannot be read counts as one
+	// that began before all others: its session may be alive.
 	Put(ctx context.Context, owner string, d Device, previous string, max int) (excess []string, err error)
 
 	// List returns the rows of owner, in any order. It may leave out those whose Until has passed.

@@ -49,6 +49,10 @@ type Parts struct {
 	// becomes the attribute wafer.app. Zero: no metrics of introspection and revocation of tokens.
 	Endpoints map[string]Endpoints
 
+	// Devices are the devices.Registries of this process, by the Config.App of their Manager, which
+	// becomes the attribute wafer.app. Zero: no metrics of the lists of devices.
+	Devices map[string]Devices
+
 	// List is the revocation list. Zero: no metrics of it.
 	List *revocation.List
 
@@ -67,6 +71,9 @@ type Receiver = metrics.Receiver
 
 // Endpoints are an oauth.Endpoints.
 type Endpoints = metrics.Endpoints
+
+// Devices is a devices.Registry.
+type Devices = metrics.Devices
 
 // Register makes an instrument of m for each metric of p, and reads p at each collection until the
 // Registration is unregistered. Register each part once, with one Meter.

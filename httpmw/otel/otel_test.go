@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/adopt"
+	"github.com/wafer-sessions/wafer/httpmw/devices"
 	"github.com/wafer-sessions/wafer/httpmw/otel"
 	"github.com/wafer-sessions/wafer/internal/histogram"
 	"github.com/wafer-sessions/wafer/internal/metrics"
@@ -126,11 +127,16 @@ func (endpoints) Counts() map[string]map[string]uint64 {
 	return map[string]map[string]uint64{"revoke": {"ended": 9}}
 }
 
+type registry struct{}
+
+func (registry) Stats() devices.Stats { return devices.Stats{Written: 10} }
+
 func everything(a *app) otel.Parts {
 	ring := keys.Generate(0)
 	return otel.Parts{
 		Apps: map[string]otel.Manager{"shop": a}, Movers: map[string]otel.Mover{"scs": mover{}},
-		Receivers: map[string]otel.Receiver{"idp": receiver{}}, Endpoints: map[string]otel.Endpoints{"shop": endpoints{}}, List: revocation.Disabled(ring), Keys: keys.Static(ring),
+		Receivers: map[string]otel.Receiver{"idp": receiver{}}, Endpoints: map[string]otel.Endpoints{"shop": endpoints{}}, Devices: map[string]otel.Devices{"shop": registry{}},
+		List: revocation.Disabled(ring), Keys: keys.Static(ring),
 	}
 }
 
@@ -161,6 +167,7 @@ func TestValues(t *testing.T) {
 		"wafer.backchannel.requests wafer.provider=idp,wafer.result=ended":             8,
 		"wafer.backchannel.key_fetches wafer.provider=idp,wafer.result=failed":         0,
 		"wafer.oauth.requests wafer.app=shop,wafer.endpoint=revoke,wafer.result=ended": 9,
+		"wafer.devices.written wafer.app=shop":                                         10,
 		"wafer.list.state wafer.state=disabled":                                        1,
 		"wafer.list.state wafer.state=synced":                                          0,
 		"wafer.ring.keys wafer.state=sealing":                                          1,
@@ -233,6 +240,7 @@ func TestNothingToRead(t *testing.T) {
 		"nothing":          {},
 		"app without name": {Apps: map[string]otel.Manager{"": &app{}}},
 		"no endpoints":     {Endpoints: map[string]otel.Endpoints{"shop": nil}},
+		"no registry":      {Devices: map[string]otel.Devices{"shop": nil}},
 		"no receiver":      {Receivers: map[string]otel.Receiver{"idp": nil}},
 	} {
 		if _, err := otel.Register(newMeter(), p); err == nil {

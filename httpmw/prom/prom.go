@@ -40,6 +40,10 @@ type Parts struct {
 	// becomes the label "app". Zero: no metrics of introspection and revocation of tokens.
 	Endpoints map[string]Endpoints
 
+	// Devices are the devices.Registries of this process, by the Config.App of their Manager, which
+	// becomes the label "app". Zero: no metrics of the lists of devices.
+	Devices map[string]Devices
+
 	// List is the revocation list. Zero: no metrics of it.
 	List *revocation.List
 
@@ -58,6 +62,9 @@ type Receiver = metrics.Receiver
 
 // Endpoints are an oauth.Endpoints.
 type Endpoints = metrics.Endpoints
+
+// Devices is a devices.Registry.
+type Devices = metrics.Devices
 
 // New returns a collector of p, to be registered once. It is safe for concurrent use.
 func New(p Parts) (prometheus.Collector, error) {

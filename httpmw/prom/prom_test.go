@@ -23,6 +23,7 @@ import (
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/adopt"
 	"github.com/wafer-sessions/wafer/httpmw/backchannel"
+	"github.com/wafer-sessions/wafer/httpmw/devices"
 	"github.com/wafer-sessions/wafer/httpmw/oauth"
 	"github.com/wafer-sessions/wafer/httpmw/prom"
 	"github.com/wafer-sessions/wafer/internal/bubble"
@@ -372,6 +373,32 @@ func TestNothingToCollect(t *testing.T) {
 			t.Errorf("%s was accepted", name)
 		}
 	}
+}
+
+type fakeDevices struct{}
+
+func (fakeDevices) Stats() devices.Stats {
+	return devices.Stats{Written: 401, Failed: 402, Dropped: 403, Evicted: 404, SignedOut: 405, Refused: 406}
+}
+
+func TestMetricsOfDevices(t *testing.T) {
+	want := map[string]string{
+		`wafer_devices_written_total{app="shop"}`:             "401",
+		`wafer_devices_failed_total{app="shop"}`:              "402",
+		`wafer_devices_dropped_total{app="shop"}`:             "403",
+		`wafer_devices_ended_total{app="shop",by="limit"}`:    "404",
+		`wafer_devices_ended_total{app="shop",by="sign_out"}`: "405",
+		`wafer_devices_logins_refused_total{app="shop"}`:      "406",
+	}
+	if diff := cmp.Diff(want, scrape(t, prom.Parts{Devices: map[string]prom.Devices{"shop": fakeDevices{}}})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for f, v := range reflect.ValueOf(fakeDevices{}.Stats()).Fields() {
+		if v.IsZero() {
+			t.Errorf("Stats.%s is not in this test", f.Name)
+		}
+	}
+	var _ prom.Devices = (*devices.Registry)(nil)
 }
 
 type receiver struct{}

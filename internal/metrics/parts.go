@@ -9,6 +9,7 @@ import (
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/adopt"
+	"github.com/wafer-sessions/wafer/httpmw/devices"
 	"github.com/wafer-sessions/wafer/internal/histogram"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
@@ -20,6 +21,7 @@ type Parts struct {
 	Movers    map[string]Mover
 	Receivers map[string]Receiver
 	Endpoints map[string]Endpoints
+	Devices   map[string]Devices
 	List      *revocation.List
 	Keys      keys.Source
 }
@@ -43,6 +45,9 @@ type Endpoints interface {
 	Counts() map[string]map[string]uint64
 }
 
+// Devices is a devices.Registry.
+type Devices interface{ Stats() devices.Stats }
+
 // A Sink takes the values of metrics.
 type Sink interface {
 	// Number takes the value of a counter or a gauge. labels are the values of m.Labels.
@@ -53,7 +58,7 @@ type Sink interface {
 
 // Checked returns a copy of p, or an error without anything to collect from.
 func (p Parts) Checked() (Parts, error) {
-	if len(p.Apps) == 0 && len(p.Movers) == 0 && len(p.Receivers) == 0 && len(p.Endpoints) == 0 && p.List == nil && p.Keys == nil {
+	if len(p.Apps) == 0 && len(p.Movers) == 0 && len(p.Receivers) == 0 && len(p.Endpoints) == 0 && len(p.Devices) == 0 && p.List == nil && p.Keys == nil {
 		return p, errors.New("Parts is empty: nothing to collect from")
 	}
 	for app, m := range p.Apps {
@@ -76,6 +81,12 @@ func (p Parts) Checked() (Parts, error) {
 			return p, errors.New("Parts.Endpoints has nil endpoints, or a name that is empty or not UTF-8")
 		}
 	}
+	for app, d := range p.Devices {
+		if !labels(app) || d == nil {
+			return p, errors.New("Parts.Devices has a nil registry, or a name that is empty or not UTF-8")
+		}
+	}
+	p.Devices = maps.Clone(p.Devices)
 	p.Apps, p.Movers, p.Receivers, p.Endpoints = maps.Clone(p.Apps), maps.Clone(p.Movers), maps.Clone(p.Receivers), maps.Clone(p.Endpoints)
 	return p, nil
 }
@@ -99,6 +110,9 @@ func (p Parts) Metrics() []*Metric {
 	if len(p.Endpoints) > 0 {
 		all = append(all, ofEndpoints...)
 	}
+	if len(p.Devices) > 0 {
+		all = append(all, ofDevices...)
+	}
 	if p.List != nil {
 		all = append(append(all, ofList...), ofSignedIn...)
 	}
@@ -110,7 +124,7 @@ func (p Parts) Metrics() []*Metric {
 
 // All returns every metric.
 func All() []*Metric {
-	return slices.Concat(ofProcess, ofApps, ofMovers, ofReceivers, ofEndpoints, ofList, ofSignedIn, ofRing)
+	return slices.Concat(ofProcess, ofApps, ofMovers, ofReceivers, ofEndpoints, ofDevices, ofList, ofSignedIn, ofRing)
 }
 
 // Collect gives s the present values of all metrics of p. It reads memory only.
@@ -127,6 +141,9 @@ func (p Parts) Collect(s Sink) {
 	}
 	for app, e := range p.Endpoints {
 		collectEndpoints(s, app, e)
+	}
+	for app, d := range p.Devices {
+		collectDevices(s, app, d.Stats())
 	}
 	if p.List != nil {
 		collectList(s, p.List)

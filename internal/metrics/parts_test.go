@@ -5,6 +5,7 @@ import (
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/adopt"
+	"github.com/wafer-sessions/wafer/httpmw/devices"
 	"github.com/wafer-sessions/wafer/internal/metrics"
 )
 
@@ -16,6 +17,10 @@ func (part) Counts() (requests, fetches map[string]uint64) { return nil, nil }
 type endpoints struct{}
 
 func (endpoints) Counts() map[string]map[string]uint64 { return nil }
+
+type registry struct{}
+
+func (registry) Stats() devices.Stats { return devices.Stats{} }
 
 type mover struct{}
 
@@ -30,6 +35,7 @@ func TestNamesThatCannotBeLabels(t *testing.T) {
 			"Movers":    {Movers: map[string]metrics.Mover{name: mover{}}},
 			"Receivers": {Receivers: map[string]metrics.Receiver{name: part{}}},
 			"Endpoints": {Endpoints: map[string]metrics.Endpoints{name: endpoints{}}},
+			"Devices":   {Devices: map[string]metrics.Devices{name: registry{}}},
 		} {
 			if _, err := p.Checked(); (err == nil) != ok {
 				t.Errorf("%s %q: %v", what, name, err)
@@ -41,6 +47,7 @@ func TestNamesThatCannotBeLabels(t *testing.T) {
 		"Movers":    {Movers: map[string]metrics.Mover{"shop": nil}},
 		"Receivers": {Receivers: map[string]metrics.Receiver{"shop": nil}},
 		"Endpoints": {Endpoints: map[string]metrics.Endpoints{"shop": nil}},
+		"Devices":   {Devices: map[string]metrics.Devices{"shop": nil}},
 	} {
 		if _, err := p.Checked(); err == nil {
 			t.Errorf("%s may be nil", what)

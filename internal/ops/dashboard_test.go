@@ -63,7 +63,7 @@ func quantile(q float64, name string) string {
 // sections returns the overview, and a panel for every metric.
 func sections() []section {
 	all := []section{overview, {title: "Requests and sessions"}, {title: "Revocation list"}, {title: "Keys"},
-		{title: "Sessions moved from another system"}, {title: "Logout from the identity provider"}, {title: "Tokens that other programs ask about"}, {title: "Process"}}
+		{title: "Sessions moved from another system"}, {title: "Logout from the identity provider"}, {title: "Tokens that other programs ask about"}, {title: "Lists of devices"}, {title: "Process"}}
 	for _, m := range metrics.All() {
 		to := &all[slices.IndexFunc(all, func(s section) bool { return s.title == sectionOf(m) })]
 		to.panels = append(to.panels, panelOf(m))
@@ -76,6 +76,8 @@ func sectionOf(m *metrics.Metric) string {
 	switch {
 	case part == "oauth":
 		return "Tokens that other programs ask about"
+	case part == "devices":
+		return "Lists of devices"
 	case slices.Contains(m.Labels, "app"):
 		return "Requests and sessions"
 	case slices.Contains(m.Labels, "from"):

@@ -14,6 +14,7 @@ import (
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/adopt"
+	"github.com/wafer-sessions/wafer/httpmw/devices"
 	"github.com/wafer-sessions/wafer/httpmw/prom"
 	"github.com/wafer-sessions/wafer/internal/metrics"
 	"github.com/wafer-sessions/wafer/keys"
@@ -40,6 +41,10 @@ func (endpoints) Counts() map[string]map[string]uint64 {
 	return map[string]map[string]uint64{"introspect": {"invalid_client": 0}, "revoke": {"invalid_client": 0}}
 }
 
+type registry struct{}
+
+func (registry) Stats() devices.Stats { return devices.Stats{} }
+
 // scraped returns what an application exports that has everything.
 func scraped(t *testing.T) known {
 	t.Helper()
@@ -56,7 +61,8 @@ func scraped(t *testing.T) known {
 	}
 	parts := prom.Parts{
 		Apps: map[string]prom.Manager{"shop": sessions}, Movers: map[string]prom.Mover{"gorilla": mover{}},
-		Receivers: map[string]prom.Receiver{"provider": receiver{}}, Endpoints: map[string]prom.Endpoints{"shop": endpoints{}}, List: list, Keys: ring,
+		Receivers: map[string]prom.Receiver{"provider": receiver{}}, Endpoints: map[string]prom.Endpoints{"shop": endpoints{}},
+		Devices: map[string]prom.Devices{"shop": registry{}}, List: list, Keys: ring,
 	}
 	for f, v := range reflect.ValueOf(parts).Fields() {
 		if v.IsZero() {

@@ -11,8 +11,11 @@ local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   local ok, row = pcall(cjson.decode, all[i + 1])
   if not ok or type(row) ~= 'table' or type(row.expires) ~= 'number' or type(row.began) ~= 'number' or type(row.login) ~= 'number'
-    or type(row.seen) ~= 'number' or type(row.name) ~= 'string' or row.expires <= d.seen then
-    redis.call('HDEL', KEYS[1], all[i]) -- it is over, or nobody can read it
+    or type(row.seen) ~= 'number' or type(row.name) ~= 'string' then
+    row = { expires = d.expires, began = 0, login = 0, seen = 0, name = '' } -- nobody can read it
+  end
+  if row.expires <= d.seen then
+    redis.call('HDEL', KEYS[1], all[i]) -- it is over
   elseif all[i] == id then
     keep(row)
     d.seen, d.expires = math.max(d.seen, row.seen), math.max(d.expires, row.expires)

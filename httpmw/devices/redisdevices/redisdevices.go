@@ -83,7 +83,7 @@ func (s *Store) Put(ctx context.Context, owner string, d devices.Device, previou
 	return excess, s.failed(err)
 }
 
-// List implements [devices.Store]. It leaves out rows that are damaged; the next Put deletes them.
+// List implements [devices.Store]. It leaves out rows that are damaged.
 func (s *Store) List(ctx context.Context, owner string) ([]devices.Device, error) {
 	all, err := s.client.HGetAll(ctx, s.key(owner)).Result()
 	if err != nil {
@@ -92,7 +92,7 @@ func (s *Store) List(ctx context.Context, owner string) ([]devices.Device, error
 	rows := make([]devices.Device, 0, len(all))
 	for id, row := range all {
 		var r record
-		if json.Unmarshal([]byte(row), &r) != nil {
+		if json.Unmarshal([]byte(row), &r) != nil || r.Expires == 0 {
 			continue
 		}
 		rows = append(rows, devices.Device{

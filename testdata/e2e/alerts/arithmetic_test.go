@@ -124,6 +124,9 @@ var special = []sum{
 	{"WaferMovesFail", "4 for 100", moves("0+4x60", "0+100x60"), "20m", false},
 	{"WaferBackchannelFails", "for a quarter of an hour", logouts("0+1x60"), "18m", true},
 	{"WaferBackchannelFails", "for five minutes", logouts("0+1x5 5x60"), "18m", false},
+	{"WaferLoginsFailForDevices", "one in a minute", capped("0+1x60"), "5m", true},
+	{"WaferLoginsFailForDevices", "one", capped(once1), "7m", false},
+	{"WaferLoginsFailForDevices", "none", capped("7x60"), "7m", false},
 	{"WaferOAuthClientsRefused", "three in a minute", strangers("0+3x60"), "18m", true},
 	{"WaferOAuthClientsRefused", "two in a minute", strangers("0+2x60"), "18m", false},
 	{"WaferOAuthClientsRefused", "for five minutes", strangers("0+9x5 45x60"), "18m", false},
@@ -206,6 +209,11 @@ func strangers(refused string) []string {
 		of("wafer_oauth_requests_total", `app="web",endpoint="revoke",result="invalid_client"`, "0x60"),
 		of("wafer_oauth_requests_total", `app="web",endpoint="introspect",result="inactive"`, "0+1000x60"),
 	}
+}
+
+// capped are the logins that a limit of sessions refused.
+func capped(refused string) []string {
+	return []string{of("wafer_devices_logins_refused_total", `app="web"`, refused), of("wafer_devices_ended_total", `app="web",by="limit"`, "0+9x60")}
 }
 
 type object = map[string]any

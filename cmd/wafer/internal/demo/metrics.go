@@ -16,7 +16,9 @@ import (
 func newMetrics(replicas []*replica, s *state) (http.Handler, error) {
 	registry := prometheus.NewRegistry()
 	for _, r := range replicas {
-		c, err := prom.New(prom.Parts{Apps: map[string]prom.Manager{app: r.sessions}, List: r.list, Keys: s.ring})
+		c, err := prom.New(prom.Parts{
+			Apps: map[string]prom.Manager{app: r.sessions}, Devices: map[string]prom.Devices{app: r.registry}, List: r.list, Keys: s.ring,
+		})
 		if err == nil {
 			err = prometheus.WrapRegistererWith(prometheus.Labels{"replica": strconv.Itoa(r.number)}, registry).Register(c)
 		}
