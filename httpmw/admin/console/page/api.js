@@ -1,5 +1,7 @@
 // Asking the admin API.
 
+import { leave } from "./session.js";
+
 // A Refusal is an answer that is not the one that was asked for.
 export class Refusal extends Error {
   constructor(status, code, detail) {
@@ -28,11 +30,6 @@ export async function call(method, path, body) {
   if (response.ok) return answer;
   if (response.status === 401) leave();
   throw new Refusal(response.status, answer.code ?? "", answer.detail ?? `The application answered ${response.status}.`);
-}
-
-// leave goes to the form, which says why the session has ended.
-export function leave() {
-  location.replace("./");
 }
 
 // may reports whether the operator has a role.

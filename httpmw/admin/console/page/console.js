@@ -9,6 +9,7 @@ import * as lookup from "./lookup.js";
 import * as replicas from "./replicas.js";
 import * as revoke from "./revoke.js";
 import * as sections from "./sections.js";
+import * as session from "./session.js";
 import * as trail from "./trail.js";
 import { about, brief, clock, seconds, zone } from "./words.js";
 
@@ -55,10 +56,11 @@ function liveness(state) {
 }
 
 put("zone", ` (${zone()})`);
-for (const part of [revoke, lookup, replicas, keys, charts, trail]) part.setUp();
+for (const part of [session, revoke, lookup, replicas, keys, charts, trail]) part.setUp();
 sections.setUp();
 history.setUp(charts.draw);
 live.on("hello", hello => put("here", brief(hello.replica)));
+live.on("hello", hello => session.watch(hello.session_until));
 live.on("live", liveness);
 live.on("now", situation);
 live.on("now", vitals);

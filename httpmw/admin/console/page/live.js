@@ -1,6 +1,6 @@
 // What one replica says once a second. When it falls silent, the page says so and asks again.
 
-import { leave } from "./api.js";
+import { leave } from "./session.js";
 import { setClock } from "./words.js";
 import { events } from "./stream.js";
 
@@ -37,8 +37,7 @@ async function once() {
     for await (const { name, data } of events("events", stop.signal)) {
       alive();
       said = true;
-      if (name === "ended") leave();
-      else take(name, data);
+      take(name, data); // after "ended" there may be a new session, so the page just asks again
     }
   } catch (refusal) {
     if (refusal.status === 401) leave();

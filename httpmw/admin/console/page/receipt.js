@@ -3,11 +3,21 @@
 import { $, attribute, element, put } from "./dom.js";
 import { call } from "./api.js";
 import { Fleet } from "./fleet.js";
-import { latest } from "./live.js";
+import { latest, on } from "./live.js";
 import { events } from "./stream.js";
 import { clock, count, effect, present, seconds, target, when } from "./words.js";
 
 const kept = 8; // receipts on the page
+const most = 2; // streams about receipts at a time: a browser has six connections
+
+const waiting = new Map(); // receipts that the store has not taken, and their buttons
+const followed = new Set(); // what stops the streams that are open
+
+on("now", now => {
+  if (now.status.state !== "synced") return;
+  for (const [receipt, button] of waiting) receipt.back(button);
+  waiting.clear();
+});
 
 const capital = text => text[0].toUpperCase() + text.slice(1);
 
@@ -52,16 +62,29 @@ export class Receipt {
     put(this.say, refusal.message);
     const button = element("button", { type: "button" }, "Ask again");
     button.addEventListener("click", () => { this.card.remove(); this.again().catch(r => put("revoke-error", r.message)); });
-    this.fine.append(button);
+    this.card.append(button);
+    put(this.fine, "The other replicas do not know of it yet.");
     put("done-say", "The store has not taken it yet.");
+    waiting.set(this, button);
+  }
+
+  // back says that the store answers again. The replica sends by itself what waited for the store; to
+  // ask again shows that it has.
+  back(button) {
+    attribute(button, "class", "primary");
+    put(this.fine, "The store answers again. Ask again, and watch every replica enforce it.");
+    put("done-say", this.fine.textContent);
   }
 
   async follow(answer) {
     for (const r of latest.now?.replicas ?? []) this.fleet.show(r, false);
     this.tell(answer);
     put(this.say, "Waiting for the replicas.");
+    const stop = new AbortController();
+    if (followed.size === most) followed.values().next().value.abort();
+    followed.add(stop);
     try {
-      for await (const { name, data } of events("fleet?as_of=" + encodeURIComponent(answer.as_of))) {
+      for await (const { name, data } of events("fleet?as_of=" + encodeURIComponent(answer.as_of), stop.signal)) {
         if (name === "replica") this.turn(data);
         if (name === "done") return this.end(data);
       }
@@ -69,6 +92,8 @@ export class Receipt {
     } catch {
       this.fleet.lost("not known");
       put(this.say, "The list has it. The console has lost sight of the replicas, which refuse it all the same by the times below.");
+    } finally {
+      followed.delete(stop);
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { $, columns, element, nothing, put, row } from "./dom.js";
 import { name } from "./fleet.js";
-import { on } from "./live.js";
+import { latest, on } from "./live.js";
 import { current, onShow } from "./sections.js";
 import { ago, brief, clock, count, pill, present, seconds, states } from "./words.js";
 
@@ -18,14 +18,13 @@ function show(fresh = true) {
   const { replicas, at } = last;
   put("replicas-say", fresh ? "Every replica that the store heard of in the last 15 seconds."
     : `The store does not answer. This is how the replicas were at ${clock(at)}. Each goes on by itself.`);
-  $("replicas-table").classList.toggle("old", !fresh);
   const body = $("replicas-body"), table = columns($("replicas-table"));
-  const rows = replicas.map(r => row(table, cells(r)));
+  const rows = replicas.map(r => row(table, cells(r, fresh)));
   body.replaceChildren(...(rows.length ? rows : [nothing($("replicas-table"), "The store has heard of no replica. One that started just now comes within seconds.")]));
 }
 
-const cells = r => [
-  [name(r), report(r)], pill(r.state), seconds(r.age), seconds(r.window), loaded(r.keys), r.version || "–", ago(r.seen),
+const cells = (r, fresh) => [
+  [name(r), report(r)], fresh ? pill(r.state) : element("span", { class: "pill" }, "was " + states[r.state]?.[0]), seconds(r.age), seconds(r.window), loaded(r.keys), r.version || "–", ago(r.seen),
 ];
 
 function report({ report }) {
@@ -41,8 +40,8 @@ function loaded(keys = []) {
 // ready lists the replicas that will turn when something is revoked.
 function ready({ replicas }) {
   const list = $("ready");
-  if (!list || !replicas) return;
-  const rows = replicas.map(r => element("li", {}, name(r), pill(r.state), element("span")));
+  if (!list || !last) return;
+  const rows = last.replicas.map(r => element("li", {}, name(r), replicas ? pill(r.state) : element("span", { class: "pill" }, "not known"), element("span")));
   if (list.textContent !== rows.map(r => r.textContent).join("")) list.replaceChildren(...rows);
 }
 
@@ -52,6 +51,6 @@ export const summary = replicas => `${replicas.filter(r => r.state === "synced")
 export function setUp() {
   on("now", take);
   on("now", ready);
-  onShow("replicas", shown => shown && show(Boolean(last)));
+  onShow("replicas", shown => shown && show(Boolean(latest.now?.replicas)));
   $("states").append(...Object.values(states).map(([word, kind, meaning]) => element("div", {}, element("dt", {}, element("span", { class: "pill " + kind }, word)), element("dd", {}, meaning))));
 }

@@ -43,8 +43,9 @@ function fit() {
   const slowly = scope === "group" || scope === "everyone";
   $("effect-over").disabled = $("over").disabled = !slowly;
   if (!slowly && chosen("effect") === "over") choose("effect", "end");
-  $("revoke-before").disabled = scope === "session";
-  put("revoke-before-hint", scope === "session" ? "A session is revoked whenever it began." : "Sessions that began later stay.");
+  const until = scope === "session" ? "A session is revoked whenever it began." : chosen("effect") === "over" ? "One after another, all end that began until now." : "";
+  $("revoke-before").disabled = Boolean(until);
+  put("revoke-before-hint", until || "Sessions that began later stay.");
 }
 
 // question reads the form. It returns null if something is missing, and says what.
@@ -58,7 +59,7 @@ function question() {
   if (scope !== "everyone") asked.id = id;
   if (kind === "over") asked.over = $("over").value;
   else if (kind !== "end") asked.effect = kind;
-  if ($("revoke-before").value && scope !== "session") asked.before = new Date($("revoke-before").value).toISOString();
+  if ($("revoke-before").value && !$("revoke-before").disabled) asked.before = new Date($("revoke-before").value).toISOString();
   if ($("revoke-reason").value.trim()) asked.reason = $("revoke-reason").value.trim();
   return asked;
 }
@@ -98,11 +99,13 @@ function facts(asked, preview) {
   if (!preview && asked.scope === "everyone") all.push(["About how many", people ? `${about(people.subjects, "person", "people")}, with ${about(people.sessions, "session", "sessions")}` : "Not known now"]);
   if (asked.before) all.push(["Began until", clock(asked.before)]);
   if (within) {
-    all.push(["By when", `Within ${seconds(within)} at every replica that reaches the store, and within ${seconds(grace)} at any other.`]);
+    const away = latest.now?.status.state !== "synced";
+    all.push(["By when", away ? "At once at the replica that takes it, and at the others as soon as the store answers again."
+      : `Within ${seconds(within)} at every replica that reaches the store, and within ${seconds(grace)} at any other.`]);
   }
   if (asked.over) all.push(["All have ended", `${duration(asked.over)} later`]);
   all.push(["In force already", inForce(preview)]);
-  if (asked.scope === "everyone") all.push(["You", "Your own session here is renewed, if the application still knows your token."]);
+  if (asked.scope === "everyone") all.push(["You", "Your own session ends too. The console signs you in again at once."]);
   all.push(["Reason", asked.reason || "None given"]);
   return all;
 }
@@ -129,7 +132,7 @@ export function propose(scope, id) {
 }
 
 export function setUp() {
-  for (const radio of document.querySelectorAll('input[name="scope"]')) radio.addEventListener("change", fit);
+  for (const radio of document.querySelectorAll('input[name="scope"], input[name="effect"]')) radio.addEventListener("change", fit);
   $("over").addEventListener("focus", () => choose("effect", "over"));
   $("revoke-id").addEventListener("input", () => fault($("revoke-id"), ""));
   fit();

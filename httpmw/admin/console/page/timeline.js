@@ -6,7 +6,7 @@ import { present } from "./words.js";
 
 const marks = [["1 min", 60], ["10 min", 600], ["1 h", 3600], ["6 h", 21600], ["1 day", 86400], ["7 days", 604800], ["30 days", 2592000]];
 const farthest = 5184000, near = 30; // seconds: the edge, and below what the scale is even
-const rowHeight = 34, foot = 26;
+const foot = 26;
 
 // place returns where a moment is, from 0 to 1. now is in the middle.
 function place(moment, now) {
@@ -36,19 +36,20 @@ function successorOf(keys, i) {
 
 // draw fills node with the picture of keys.
 export function draw(node, keys) {
-  const width = node.clientWidth || 600, left = 100, now = present(), wide = width > 560;
+  const width = node.clientWidth || 600, wide = width > 560, now = present();
+  const left = wide ? 100 : 0, line = wide ? 34 : 48; // on a phone the name of a key stands above its line
   const x = moment => left + place(moment, now) * (width - left - 4);
-  const height = keys.length * rowHeight + foot;
+  const height = keys.length * line + foot;
   const parts = [];
   for (const side of [-1, 1]) {
-    for (const [name, s] of wide ? marks : marks.filter((_, i) => i === 1 || i === 4)) {
+    for (const [name, s] of wide ? marks : marks.filter(([name]) => name === "1 h" || name === "7 days")) {
       const at = x(now + side * s * 1000);
       parts.push(svg("path", { class: "grid", d: `M${at} 0V${height - foot}` }), svg("text", { x: at, y: height - 8, "text-anchor": "middle" }, (side < 0 ? "−" : "+") + name));
     }
   }
   keys.forEach((key, i) => {
-    const y = i * rowHeight + 8;
-    parts.push(svg("text", { class: "kid", x: 0, y: y + 13 }, key.kid));
+    const y = i * line + (wide ? 8 : 22);
+    parts.push(svg("text", { class: "kid", x: 0, y: wide ? y + 13 : y - 6 }, key.kid));
     for (const [kind, a, b] of spans(key, successorOf(keys, i))) {
       const from = x(a), to = x(b);
       parts.push(svg("rect", { class: kind, x: from, y, width: Math.max(to - from, 2), height: 18, rx: 3 }));
