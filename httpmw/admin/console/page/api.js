@@ -1,6 +1,6 @@
 // Asking the admin API.
 
-import { leave } from "./session.js";
+import { during, leave } from "./session.js";
 
 // A Refusal is an answer that is not the one that was asked for.
 export class Refusal extends Error {
@@ -14,7 +14,9 @@ export class Refusal extends Error {
 const longest = 25_000; // ms; revoking a key takes some seconds
 
 // call asks the API, and returns the document that it answers. It throws a Refusal.
-export async function call(method, path, body) {
+export const call = (method, path, body) => during(ask(method, path, body));
+
+async function ask(method, path, body) {
   const options = { method, cache: "no-store", headers: { Accept: "application/json" }, signal: AbortSignal.timeout(longest) };
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";

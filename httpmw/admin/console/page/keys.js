@@ -144,7 +144,7 @@ function askRevoke(k) {
     choice("all", "no", "Refuse only what this key sealed"));
   confirm({
     title: `Revoke key ${k.kid}?`,
-    text: "Every replica refuses what this key sealed, for good. " + (k.state === "sealing" ? "Another key takes over at once." : ""),
+    text: "Every replica refuses what this key sealed, for good. It takes some seconds. " + (k.state === "sealing" ? "Another key takes over at once." : ""),
     facts: [
       ["About how many", people ? `at most ${about(people.subjects, "person", "people")}, with ${about(people.sessions, "session", "sessions")}` : "not known now"],
       ["By when", within ? `Within ${seconds(within)} at every replica that reaches the store. Then everyone.` : "within seconds"], ["Last sealed", k.use?.sealed ? ago(k.use.sealed) : "never yet, as far as is known"],
@@ -202,7 +202,7 @@ export function setUp() {
     clearInterval(timer);
     if (!shown) return;
     refresh();
-    timer = setInterval(refresh, pace);
+    timer = setInterval(() => $("confirm").open || refresh(), pace); // a revocation under way may end the session for some seconds
   });
   addEventListener("resize", () => current() === "keys" && ring && draw($("timeline"), ring.keys));
 }

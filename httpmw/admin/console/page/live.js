@@ -1,6 +1,6 @@
 // What one replica says once a second. When it falls silent, the page says so and asks again.
 
-import { leave } from "./session.js";
+import { leave, quiet } from "./session.js";
 import { setClock } from "./words.js";
 import { events } from "./stream.js";
 
@@ -24,6 +24,7 @@ export async function follow() {
     const rest = wait * (0.8 + 0.4 * Math.random()); // so that many consoles do not come at once
     tell("live", rest);
     await new Promise(done => setTimeout(done, rest));
+    await quiet();
   }
 }
 

@@ -7,11 +7,25 @@ let ours = false; // there is a session: a caller whom the application recognise
 let renewed = Date.now();
 let leaving = false;
 
+// Calls under way. One of them may end the session and bring another one, some seconds later.
+const calls = new Set();
+
+export function during(call) {
+  calls.add(call);
+  const over = () => calls.delete(call);
+  call.then(over, over);
+  return call;
+}
+
+// quiet waits until no call is under way.
+export const quiet = () => Promise.allSettled(calls);
+
 // leave goes to the form, which says why the session has ended, unless there is a new session already: a
 // revocation of everyone ends the operator's session too, and its answer brings another one.
 export async function leave() {
   if (leaving) return;
   leaving = true;
+  await quiet();
   await new Promise(done => setTimeout(done, 500));
   const answer = await fetch("tab/state", { cache: "no-store" }).catch(() => null);
   const state = await answer?.json().catch(() => ({}));
