@@ -124,12 +124,12 @@ func (c *console) Format(f fmt.State, _ rune) { io.WriteString(f, "console") }
 // own returns what the console serves itself.
 func (c *console) own() map[string]http.HandlerFunc {
 	all := map[string]http.HandlerFunc{
-		"GET /":            c.page,
-		"GET /events":      c.events,
-		"GET /fleet":       c.fleet,
-		"GET /console.js":  file("console.js", "text/javascript; charset=utf-8"),
-		"GET /console.css": file("console.css", "text/css; charset=utf-8"),
-		"GET /wafer.svg":   file("wafer.svg", "image/svg+xml"),
+		"GET /":       c.page,
+		"GET /events": c.events,
+		"GET /fleet":  c.fleet,
+	}
+	for name, contentType := range assets() {
+		all["GET /"+name] = file(name, contentType)
 	}
 	if c.sessions != nil {
 		all["POST /sign-in"], all["GET /sign-in"] = c.signIn, home

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"path"
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
@@ -17,6 +18,22 @@ import (
 var files embed.FS
 
 var pages = template.Must(template.ParseFS(files, "page/index.html"))
+
+// assets returns the files that the page loads, with their types: all of them but the page itself.
+func assets() map[string]string {
+	entries, err := files.ReadDir("page")
+	if err != nil { // it is embedded
+		panic(err)
+	}
+	types := map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+	all := map[string]string{}
+	for _, e := range entries {
+		if contentType, ok := types[path.Ext(e.Name())]; ok {
+			all[e.Name()] = contentType
+		}
+	}
+	return all
+}
 
 // file serves a file of the page.
 func file(name, contentType string) http.HandlerFunc {

@@ -25,7 +25,7 @@ const plain = value => i => samples[i].now ? value(samples[i].now) ?? null : nul
 const kinds = [
   { name: "Decisions", unit: "a second, here", format: perSecond, lines: () => [
     ["accepted", second(outcomes("accept"))], ["refused", second(outcomes("refuse"))], ["undecided", second(outcomes("undecided"))]] },
-  { name: "People signed in", unit: "about, everywhere", format: rough, lines: () => [
+  { name: "People signed in", unit: "about, everywhere; sessions that ended count until their idle limit", format: rough, lines: () => [
     ["people", plain(n => n.status.signed_in?.subjects)], ["sessions", plain(n => n.status.signed_in?.sessions)], ["people in the last 5 to 10 min", plain(n => n.status.signed_in?.active_subjects)]] },
   { name: "Enforcement time", unit: "of trial revocations, here", format: seconds, bound: n => n.status.promise.within, lines: () => [
     ["half within", plain(n => n.enforced?.count ? n.enforced.p50 : null)], ["99 % within", plain(n => n.enforced?.count ? n.enforced.p99 : null)]] },

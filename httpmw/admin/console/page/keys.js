@@ -151,9 +151,10 @@ function askRevoke(k) {
     ],
     choices: [group, ...field], word: "revoke", action: "Revoke the key",
     act: async () => {
+      const began = present();
       await call("POST", `keys/${k.kid}/revoke`, { key_only: group.querySelector(":checked").value === "no", ...reason() });
       await refresh();
-      return follow(k.kid, key => !key || key.revoked, "The revocation of the key");
+      return follow(k.kid, key => !key || key.revoked, "The revocation of the key", began);
     },
   });
 }
@@ -168,10 +169,10 @@ async function change(path, body) {
 let waited = null;
 
 // follow returns the node that says how far they are.
-function follow(kid, has, what) {
+function follow(kid, has, what, began = present()) {
   const list = $("loading-fleet");
   list.replaceChildren();
-  waited = { kid, has, what, began: present(), fleet: new Fleet(list, "not yet", "loaded"), told: false };
+  waited = { kid, has, what, began, fleet: new Fleet(list, "not yet", "loaded"), told: false };
   put("loading-title", `The fleet: key ${kid}`);
   put("loading-say", `${what} is in the ring. Waiting for the replicas to load it.`);
   look(latest.now);

@@ -77,10 +77,13 @@ function effectOf({ effect, over, since, until }) {
 function did(line) {
   const failed = line.error && element("small", { class: "failed" }, "failed: " + line.error);
   if (line.action === "keys") return [ringWords(line.ring ?? {}), failed].filter(Boolean);
+  if (deeds[line.action]) return deeds[line.action];
   if (line.action === "refused") return `refused: ${line.call?.code ?? ""}${line.call?.unlogged ? `, and ${count(line.call.unlogged, "more")}` : ""}`;
   if (line.action === "revoke_many") return [`revoked ${count(line.count ?? 0, "target")} at once`, failed].filter(Boolean);
   return [...effectOf(line), line.changed === false && !line.error && element("small", {}, "was in force already"), failed].filter(Boolean);
 }
+
+const deeds = { sign_in: "signed in to the console", reset: "deleted a list that replicas could not follow" };
 
 const ringWords = ({ what, options }) => `${{ rotate: "rotated the key", cancel: "took a rotation back", prune: "removed expired keys", extend: "allowed longer sessions", revoke: "revoked a key" }[what] ?? (what || "changed the ring")}${options ? ` (${options.replace("_", " ")})` : ""}`;
 
