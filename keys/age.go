@@ -19,7 +19,7 @@ const Daily = 24 * time.Hour
 // one cancelled a new key, and another had not heard and revoked the key before it.
 //
 // A clock that is ahead cannot make a series of keys: the key it makes is new by that clock, and
-// waits by all others.
+// waits by all others. Once it is cancelled, the others go by the keys before it.
 func (r *Ring) RotateIfOlder(now time.Time, age time.Duration, how Rotation) (*Ring, error) {
 	if age <= 0 {
 		return nil, errors.New("keys: RotateIfOlder: the age must be positive")
@@ -27,7 +27,11 @@ func (r *Ring) RotateIfOlder(now time.Time, age time.Duration, how Rotation) (*R
 	k, sealing := r.Sealing(now)
 	lasts := k.end == 0 || k.end-k.opens() > now.Unix()
 	_, waits := r.waiting(now)
-	if sealing && (waits || lasts && slices.ContainsFunc(r.keys, func(k Key) bool { return now.Sub(k.IssuedAt()) < age })) {
+	young := func(k Key) bool {
+		fromAhead := k.cancelled() && k.iat > now.Unix()+ahead
+		return !fromAhead && now.Sub(k.IssuedAt()) < age
+	}
+	if sealing && (waits || lasts && slices.ContainsFunc(r.keys, young)) {
 		return r, nil
 	}
 	return r.Rotate(now, how)

@@ -27,6 +27,8 @@ func TestRotateIfOlder(t *testing.T) {
 		{"one waits for long", must(one.Rotate(now, keys.Rotation{After: 30 * day})), now.Add(20 * day), keys.Rotation{}, nil},
 		{"cancelled", cancel(rotated, now), now.Add(day - time.Second), keys.Rotation{}, nil},
 		{"cancelled long ago", cancel(rotated, now), now.Add(day), keys.Rotation{}, []keys.State{keys.Pending, keys.Revoked, keys.Sealing}},
+		{"cancelled, made by a clock that is ahead", cancel(must(one.Rotate(now.Add(300*day), keys.Rotation{})), now), made.Add(day), keys.Rotation{}, []keys.State{keys.Revoked, keys.Pending, keys.Sealing}},
+		{"cancelled, made by a clock that is ahead, and younger", cancel(must(one.Rotate(now.Add(300*day), keys.Rotation{})), now), made.Add(day - time.Second), keys.Rotation{}, nil},
 		{"revoked", must(rotated.Revoke(now.Add(time.Hour), rotated.Keys()[0].ID())), now.Add(day), keys.Rotation{}, nil},
 		{"the clock went back", rotated, made.Add(-30 * day), keys.Rotation{}, nil},
 	} {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/wafer-sessions/wafer/internal/jwe"
+	"github.com/wafer-sessions/wafer/internal/secrets"
 	"github.com/wafer-sessions/wafer/internal/strictjson"
 )
 
@@ -78,8 +79,8 @@ func (k *kek) seal(ctx context.Context, material, doc []byte) ([]byte, error) {
 	}
 	h := header{Alg: "dir", Enc: algorithm, Cty: contentType}
 	if k.kind == kindPassphrase {
-		if len(material) < minPassphrase {
-			return nil, fmt.Errorf("%w: the passphrase is shorter than %d bytes", ErrKEK, minPassphrase)
+		if err := checkPassphrase(material); err != nil {
+			return nil, err
 		}
 		h.kdf = k.kdf.saltFor(material)
 	}
@@ -88,6 +89,17 @@ func (k *kek) seal(ctx context.Context, material, doc []byte) ([]byte, error) {
 		return nil, err
 	}
 	return append(jwe.Seal(nil, a, h.encode(), doc), '\n'), nil
+}
+
+// checkPassphrase returns an error if a passphrase is too easy to guess to seal with.
+func checkPassphrase(p []byte) error {
+	switch {
+	case len(p) < minPassphrase:
+		return fmt.Errorf("%w: the passphrase is shorter than %d bytes", ErrKEK, minPassphrase)
+	case secrets.Weak(p):
+		return fmt.Errorf("%w: the passphrase is easy to guess, since it repeats itself, counts, or has few different characters; use six random words", ErrKEK)
+	}
+	return nil
 }
 
 // atRest is a stored ring: in plain text, or the parts of a JWE.

@@ -206,6 +206,10 @@ func TestKEKsThatCannotBe(t *testing.T) {
 		{"none", keys.KEK{}, keys.ErrKEK},
 		{"passphrase empty", passphraseOf(nil), keys.ErrKEK},
 		{"passphrase short", passphraseOf([]byte("elevenbytes")), keys.ErrKEK},
+		{"passphrase of one character", passphraseOf([]byte("aaaaaaaaaaaaaaaa")), keys.ErrKEK},
+		{"passphrase of few characters", passphraseOf([]byte("abab abba baab")), keys.ErrKEK},
+		{"passphrase that repeats itself", passphraseOf([]byte("passwordpassword")), keys.ErrKEK},
+		{"passphrase that counts", passphraseOf([]byte("abcdefghijklmnop")), keys.ErrKEK},
 		{"passphrase fails", keys.Passphrase(func(context.Context) ([]byte, error) { return nil, boom }), boom},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -131,7 +131,7 @@ func changed(before, after adminapi.Ring) string {
 			return kids[0]
 		}
 	}
-	return youngest(after).ID
+	return youngest(after, time.Now()).ID
 }
 
 // knows says what a replica has of a key that it has.
@@ -177,7 +177,7 @@ func (f *keyRotate) print(out io.Writer, before, after adminapi.Ring, now time.T
 		return
 	}
 	if len(after.Without(before)) == 0 {
-		printYounger(out, youngest(after), now)
+		printYounger(out, youngest(after, now), now)
 		return
 	}
 	printRotated(out, before, after, now)
@@ -197,14 +197,13 @@ func printCancelled(out io.Writer, before, after adminapi.Ring) {
 }
 
 // youngest returns the key that keeps --if-older-than from rotating: one that waits, or the one that was
-// made last.
-func youngest(d adminapi.Ring) adminapi.Key {
-	last := d.Keys[0]
+// made last. A clock that is ahead made a key of the future; it keeps nothing if it is taken back.
+func youngest(d adminapi.Ring, now time.Time) (last adminapi.Key) {
 	for _, k := range d.Keys {
 		if k.State == keys.Pending.String() {
 			return k
 		}
-		if k.IssuedAt.After(last.IssuedAt) {
+		if k.IssuedAt.After(last.IssuedAt) && !(k.Revoked != nil && k.IssuedAt.After(now)) {
 			last = k
 		}
 	}
