@@ -70,14 +70,17 @@ func printRing(w io.Writer, d adminapi.Ring, now time.Time) {
 	}
 	rows := [][]cell{head}
 	for _, k := range d.Keys {
-		until := "a newer key takes over"
+		seals, until := ago(&k.NotBefore, now), "a newer key takes over"
 		switch {
 		case k.Revoked != nil:
+			if k.Revoked.Before(k.NotBefore) {
+				seals = "never"
+			}
 			until = "revoked " + ago(k.Revoked, now)
 		case k.Expires != nil:
 			until = ago(k.Expires, now)
 		}
-		row := []cell{{safe(k.ID), ""}, {safe(k.State), stateColour[k.State]}, {ago(&k.IssuedAt, now), ""}, {ago(&k.NotBefore, now), ""}, {until, ""}}
+		row := []cell{{safe(k.ID), ""}, {safe(k.State), stateColour[k.State]}, {ago(&k.IssuedAt, now), ""}, {seals, ""}, {until, ""}}
 		if used {
 			row = append(row, useCells(k, now)...)
 		}

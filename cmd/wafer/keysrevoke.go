@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -87,6 +88,9 @@ func (f *keyRevoke) check(cmd *cobra.Command) error {
 	case f.ringOnly && (f.bolt != "" || f.admin.url != "" || f.keyOnly):
 		return usagef("--ring-only leaves the list out; it does not go with --bolt, --admin and --key-only")
 	case f.ringOnly:
+		if f.ring.file == "" && f.redis == "" { // the flag keeps the variable from naming a list
+			f.redis = os.Getenv(variables["redis"])
+		}
 		return f.auditFlags.check(cmd)
 	case !named:
 		return usagef("where is the list of revocations? Give one of --redis URL, --bolt FILE and --admin URL. For an application without a list, give --ring-only")

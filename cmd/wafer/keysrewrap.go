@@ -69,6 +69,9 @@ func (f *keysRewrapping) rewrap(cmd *cobra.Command, to namedKEK) error {
 	if err != nil {
 		return err
 	}
+	if to.file != "" && f.ring.onlyFile(to.file) {
+		return usagef("--new-kek-file and --kek-file name the same file; name another one, which is made if it does not exist")
+	}
 	makes := isMissing(to.file)
 	ctx, cancel := context.WithTimeout(cmd.Context(), lockTime)
 	defer cancel()

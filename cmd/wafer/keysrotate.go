@@ -160,7 +160,7 @@ func rotateError(err error, d adminapi.Ring, now time.Time) error {
 	i := slices.IndexFunc(d.Keys, func(k adminapi.Key) bool { return k.State == keys.Pending.String() })
 	switch {
 	case errors.Is(err, keys.ErrPending) && i >= 0:
-		return fmt.Errorf("key %s is waiting already, and begins to seal at %s. If that is too late, use --now", safe(d.Keys[i].ID), from(d.Keys[i].NotBefore, now))
+		return fmt.Errorf("key %s is waiting already, and begins to seal at %s. Use --now if that is too late, or --cancel to take the key back", safe(d.Keys[i].ID), from(d.Keys[i].NotBefore, now))
 	case errors.Is(err, keys.ErrNothingPending) && i >= 0:
 		return fmt.Errorf("key %s begins to seal at %s, and a replica may not learn in time that it must not. To replace it, rotate again with --now", safe(d.Keys[i].ID), from(d.Keys[i].NotBefore, now))
 	case errors.Is(err, keys.ErrNothingPending):

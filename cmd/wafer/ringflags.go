@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -80,6 +81,11 @@ func (f *ringFlags) firstKEKFile() string {
 		return ""
 	}
 	return f.kekFiles[0]
+}
+
+// onlyFile reports whether the ring can be encrypted with the key in that file alone.
+func (f *ringFlags) onlyFile(path string) bool {
+	return len(f.kekFiles) == 1 && len(f.passphraseFiles) == 0 && filepath.Clean(f.kekFiles[0]) == filepath.Clean(path)
 }
 
 // variableKEKs returns the KEKs that a variable holds, with commas between them.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/wafer-sessions/wafer/keys"
@@ -47,6 +48,9 @@ func (f *listFlags) ringStore() (ringStore, error) {
 	}
 	if _, err := redisstore.ParseURL(f.redis); err != nil {
 		return nil, usageError{err}
+	}
+	if strings.ContainsAny(f.prefix, "{}") {
+		return nil, usagef("--prefix must not contain braces")
 	}
 	return redisRing{f.redis, f.prefix, kek, f.ring.firstKEKFile(), f.allowVolatile}, nil
 }
@@ -135,11 +139,14 @@ func (r redisRing) create(ctx context.Context, ring *keys.Ring) error {
 	ctx, cancel := context.WithTimeout(ctx, createTime)
 	defer cancel()
 	there, err := r.open(ctx) // before a key is made that no ring needs
-	if err == nil {
+	_, missing := errors.AsType[noRing](err)
+	switch {
+	case err == nil:
 		there.Close()
 		return fs.ErrExist
-	}
-	if _, missing := errors.AsType[noRing](err); !missing {
+	case errors.Is(err, keys.ErrKEK), errors.Is(err, keys.ErrDocument):
+		return fs.ErrExist
+	case !missing:
 		return err
 	}
 	if r.kekFile != "" {

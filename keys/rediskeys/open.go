@@ -290,6 +290,9 @@ func (r *Ring) opened(ctx context.Context, k keys.KEK, b []byte) (*keys.Ring, er
 		}
 	}
 	ring, err := k.Open(ctx, b)
+	if err != nil {
+		err = fmt.Errorf("%w (%s at %s)", err, r.key, r.addr)
+	}
 	if err != nil && ctx.Err() != nil {
 		return nil, err // which says nothing about the document
 	}

@@ -184,10 +184,12 @@ func (r *Ring) get(ctx context.Context) ([]byte, error) {
 	switch {
 	case errors.Is(err, redis.Nil):
 		return nil, ErrMissing
+	case redis.HasErrorPrefix(err, "WRONGTYPE"):
+		return nil, fmt.Errorf("%w (%s)", r.failed(err), r.key)
 	case err != nil:
 		return nil, r.failed(err)
 	case len(b) > maxDocument:
-		return nil, fmt.Errorf("%w: %d bytes", keys.ErrDocument, len(b))
+		return nil, fmt.Errorf("%w: more than %d bytes (%s at %s)", keys.ErrDocument, maxDocument, r.key, r.addr)
 	}
 	return b, nil
 }
