@@ -101,15 +101,17 @@ func (a *API) extendRing(c *call) (any, error) {
 }
 
 // change changes the ring as asked, and writes the audit record unless nothing had to change. It
-// answers with the ring.
+// answers with the ring as the change left it.
 func (a *API) change(ctx context.Context, what audit.Change, change func(*keys.Ring, time.Time, adminapi.Report) (*keys.Ring, error)) (any, error) {
 	r := audit.Record{Action: audit.Keys, Ring: what}
 	r.Ring.ID = a.keys.Ring().ID()
+	var after adminapi.Ring
 	changed := false
 	err := a.edit(ctx, func(ring *keys.Ring, now time.Time) (*keys.Ring, error) {
 		next, err := change(ring, now, a.report(ctx))
 		if err == nil {
-			changed = adminapi.Changes(&r.Ring, adminapi.RingOf(ring, now), adminapi.RingOf(next, now))
+			after = adminapi.RingOf(next, now)
+			changed = adminapi.Changes(&r.Ring, adminapi.RingOf(ring, now), after)
 		}
 		return next, err
 	})
@@ -122,7 +124,7 @@ func (a *API) change(ctx context.Context, what audit.Change, change func(*keys.R
 	if err != nil {
 		return nil, err
 	}
-	return adminapi.RingOf(a.keys.Ring(), time.Now()), nil
+	return after, nil
 }
 
 // revokeKey marks the key in the ring, which decides for good. Then it announces the key in the list,
@@ -140,23 +142,21 @@ func (a *API) revokeKey(c *call) (any, error) {
 	if !isKeyID(c.kid) {
 		return nil, keys.ErrUnknownKey // the path may hold anything, and goes into no audit record
 	}
-	before := a.keys.Ring()
-	err = a.markKey(ctx, c.kid)
-	if errors.Is(err, keys.ErrUnknownKey) {
-		return nil, err // nothing was done, so there is nothing to audit
-	}
 	r := audit.Record{Action: audit.Keys, Ring: audit.Change{What: "revoke", ID: a.keys.Ring().ID(), KID: c.kid}}
 	if asked.KeyOnly {
 		r.Ring.Options = "key_only"
 	}
+	err = a.markKey(ctx, c.kid, &r.Ring)
+	if errors.Is(err, keys.ErrUnknownKey) {
+		return nil, err // nothing was done, so there is nothing to audit
+	}
 	if err != nil {
 		r.Error = err.Error()
-		r.Write(ctx, a.audit)
+	}
+	r.Write(ctx, a.audit)
+	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
-	adminapi.Changes(&r.Ring, adminapi.RingOf(before, now), adminapi.RingOf(a.keys.Ring(), now))
-	r.Write(ctx, a.audit)
 	got, err := a.announce(ctx, c.kid, asked.KeyOnly)
 	switch {
 	case err == nil:
@@ -174,10 +174,16 @@ func isKeyID(s string) bool {
 	return err == nil && len(b) == 8 && len(s) == base64.RawURLEncoding.EncodedLen(len(b))
 }
 
-// markKey revokes the key in the ring. A ring that this replica cannot change is left alone if the
-// key is revoked in it already.
-func (a *API) markKey(ctx context.Context, kid string) error {
-	err := a.edit(ctx, func(r *keys.Ring, now time.Time) (*keys.Ring, error) { return r.Revoke(now, kid) })
+// markKey revokes the key in the ring, and puts into done what that changed. A ring that this replica
+// cannot change is left alone if the key is revoked in it already.
+func (a *API) markKey(ctx context.Context, kid string, done *audit.Change) error {
+	err := a.edit(ctx, func(r *keys.Ring, now time.Time) (*keys.Ring, error) {
+		next, err := r.Revoke(now, kid)
+		if err == nil {
+			adminapi.Changes(done, adminapi.RingOf(r, now), adminapi.RingOf(next, now))
+		}
+		return next, err
+	})
 	if key, ok := a.keys.Ring().Key(kid); ok && errors.Is(err, keys.ErrReadOnly) {
 		if _, revoked := key.Revoked(); revoked {
 			return nil
@@ -196,7 +202,8 @@ func (a *API) announce(ctx context.Context, kid string, keyOnly bool) (revocatio
 	return everyone, err
 }
 
-// edit changes the ring where it is kept. The caller writes the audit record. Errors that a caller can act on are returned as they are.
+// edit changes the ring where it is kept. The caller writes the audit record. Errors that a caller can act
+// on are returned as they are.
 func (a *API) edit(ctx context.Context, change func(*keys.Ring, time.Time) (*keys.Ring, error)) error {
 	editor, ok := a.keys.(keys.Editor)
 	if !ok {
@@ -208,7 +215,7 @@ func (a *API) edit(ctx context.Context, change func(*keys.Ring, time.Time) (*key
 			return err
 		}
 	}
-	return errors.Join(errRing, err)
+	return fmt.Errorf("%w: %w", errRing, err)
 }
 
 // errRing: the ring could not be read or written where it is kept.

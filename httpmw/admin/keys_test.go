@@ -249,20 +249,53 @@ func TestPruneChecksWhatIsNeededWhileItEdits(t *testing.T) {
 	}
 }
 
-// An audit record says what its own change did, and not what others did meanwhile.
-func TestAuditOfAChangeThatOthersInterrupt(t *testing.T) {
+// An audit record and an answer say what their own change did, and not what others did meanwhile.
+func TestAChangeThatOthersInterrupt(t *testing.T) {
 	f := start(t)
 	file := f.threeKeys()
+	days := 1
 	extend := func() {
-		file.Edit(t.Context(), func(r *keys.Ring) (*keys.Ring, error) { return r.Extend(time.Now(), 48*time.Hour) })
+		days++
+		file.Edit(t.Context(), func(r *keys.Ring) (*keys.Ring, error) {
+			return r.Extend(time.Now(), time.Duration(days)*24*time.Hour)
+		})
 	}
 	f.serve(interrupted{file, extend})
-	f.post("/keys/rotate", "").want(t, http.StatusOK, "")
+	got := f.post("/keys/rotate", "")
+	got.want(t, http.StatusOK, "")
+	if got.body["max_session"] != 86400.0 {
+		t.Errorf("the answer has what others did: %v", got.body)
+	}
+	f.post("/keys/9fefK0k0r4c/revoke", `{"key_only":true}`).want(t, http.StatusOK, "")
 	entries := f.log.records(t)
-	if len(entries) != 1 || entries[0].Ring.Added == nil || entries[0].Ring.MaxSession != 0 {
+	if len(entries) != 3 || entries[0].Ring.Added == nil || entries[0].Ring.MaxSession != 0 ||
+		!slices.Equal(entries[1].Ring.Revoked, []string{"9fefK0k0r4c"}) || entries[1].Ring.MaxSession != 0 {
 		t.Errorf("audit records: %s", f.log)
 	}
 }
+
+// The error of a ring that cannot be changed is one line in the audit record, and the caller hears where
+// to look.
+func TestARingThatDoesNotOpen(t *testing.T) {
+	f := start(t)
+	f.serve(failing{f.threeKeys(), keys.ErrKEK})
+	got := f.post("/keys/rotate", "")
+	got.want(t, http.StatusServiceUnavailable, "ring")
+	if detail, _ := got.body["detail"].(string); !strings.Contains(detail, "the audit log of the application says why") {
+		t.Errorf("detail %q", detail)
+	}
+	if entries := f.log.records(t); len(entries) != 1 || entries[0].Error != "admin: the ring could not be changed: keys: cannot open the ring" {
+		t.Errorf("audit records: %s", f.log)
+	}
+}
+
+// failing is a source that cannot be edited now.
+type failing struct {
+	*keys.File
+	err error
+}
+
+func (m failing) Edit(context.Context, func(*keys.Ring) (*keys.Ring, error)) error { return m.err }
 
 // interrupted is a source in which something happens right after each edit.
 type interrupted struct {

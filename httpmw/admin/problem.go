@@ -84,7 +84,7 @@ func problemOf(err error) *Refusal {
 	case errors.Is(err, revocation.ErrOutboxFull):
 		return unavailable("outbox_full", "The store does not answer, and too many revocations wait for it. Nothing was done. Ask again.")
 	case errors.Is(err, errRing):
-		return unavailable("ring", "The ring could not be changed where it is kept.")
+		return unavailable("ring", "The ring could not be changed where it is kept; the audit log of the application says why.")
 	case !errors.Is(err, revocation.ErrUnavailable):
 		return unavailable("unavailable", "The request could not be carried out. Ask again.")
 	}

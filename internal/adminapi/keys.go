@@ -145,7 +145,7 @@ func (d Ring) Prunable() (all []Key) {
 // Changes puts into c what a change made of before. It reports whether it made anything.
 func Changes(c *audit.Change, before, after Ring) bool {
 	c.ID, c.Added, c.Removed, c.Revoked = after.ID, after.Without(before), before.Without(after), after.RevokedSince(before)
-	if after.MaxSession != before.MaxSession {
+	if c.MaxSession = 0; after.MaxSession != before.MaxSession {
 		c.MaxSession = after.MaxSession
 	}
 	return !c.Empty()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/internal/adminapi"
 	"github.com/wafer-sessions/wafer/internal/meter"
 	"github.com/wafer-sessions/wafer/keys"
@@ -121,5 +122,21 @@ func TestCheckPrune(t *testing.T) {
 		if err := d.CheckPrune(now.Add(26 * time.Hour)); err != nil {
 			t.Errorf("sealed %s: a day later: %v", row.name, err)
 		}
+	}
+}
+
+// An edit is tried again if another process came first. What the first attempt would have changed does
+// not stay in the record.
+func TestChangesAreThoseOfTheLastAttempt(t *testing.T) {
+	r := keys.Generate(time.Hour)
+	now := r.IssuedAt()
+	longer, err := r.Extend(now, 2*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c audit.Change
+	before, after := adminapi.RingOf(r, now), adminapi.RingOf(longer, now)
+	if !adminapi.Changes(&c, before, after) || adminapi.Changes(&c, after, after) {
+		t.Errorf("after an attempt with nothing to change: %+v", c)
 	}
 }
