@@ -77,7 +77,7 @@ type File struct {
 	bad    digest        // of the bytes that did not open
 	failed error         // why they did not; nil: no bytes failed
 	tried  int64         // when they were tried, in ns since opened
-	told   error         // the failure last logged; nil: none
+	told   string        // the kind of failure last logged; "": none
 
 	stop context.CancelFunc
 	done chan struct{}

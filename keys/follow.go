@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/wafer-sessions/wafer/internal/lograte"
 )
 
 // Refresh implements [Source]. It reads the file. It asks for the KEK, and derives the key from a
@@ -78,19 +80,20 @@ func (f *File) look(ctx context.Context) error {
 	before := f.ring.Load()
 	err := f.load(ctx, f.kek)
 	after := f.ring.Load()
+	kind := lograte.Kind(err)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err // not a failure of the file
-	case err != nil && (f.told == nil || f.told.Error() != err.Error()):
+	case err != nil && f.told != kind:
 		text := "keys: cannot read the ring; keeping the one in memory"
 		if errors.Is(err, ErrKEK) {
 			text += "; if the ring has a new KEK, restart this process with it"
 		}
 		f.conf.Logger.Warn(text, "file", f.path, "error", err)
-	case err == nil && f.told != nil:
+	case err == nil && f.told != "":
 		f.conf.Logger.Info("keys: the ring can be read again", "file", f.path)
 	}
-	f.told = err
+	f.told = kind
 	if after != before {
 		f.conf.Logger.Info("keys: the ring changed", changes("file", f.path, before, after)...)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/audit"
+	"github.com/wafer-sessions/wafer/internal/lograte"
 )
 
 const (
@@ -41,7 +42,7 @@ type Rotator struct {
 	// [slog.Default].
 	Logger *slog.Logger
 
-	told string // the failure that was logged last; "": none since an edit succeeded
+	told string // the kind of failure that was logged last; "": none since an edit succeeded
 }
 
 // Check reports what is wrong with the settings.
@@ -134,10 +135,11 @@ func (r *Rotator) log(was, is *Ring) {
 
 // tell logs a failure, unless it was logged last.
 func (r *Rotator) tell(err error) {
-	if err == nil || err == errEarly || r.told == err.Error() {
+	kind := lograte.Kind(err)
+	if err == nil || err == errEarly || r.told == kind {
 		return
 	}
-	r.told = err.Error()
+	r.told = kind
 	text := "keys: cannot rotate the ring; trying again"
 	switch {
 	case errors.Is(err, ErrReadOnly):

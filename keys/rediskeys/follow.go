@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"github.com/wafer-sessions/wafer/internal/lograte"
 	"github.com/wafer-sessions/wafer/keys"
 )
 
@@ -76,11 +77,12 @@ func (r *Ring) look(ctx context.Context) error {
 		err = r.restore(ctx, err)
 	}
 	log := r.conf.Logger.With("key", r.key)
+	kind := lograte.Kind(err)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err // not a failure of Redis
-	case err != nil && r.told != err.Error():
-		r.told = err.Error()
+	case err != nil && r.told != kind:
+		r.told = kind
 		text := "rediskeys: cannot read the ring; keeping the one in memory"
 		if errors.Is(err, keys.ErrKEK) {
 			text += "; if the ring has a new KEK, restart this process with it"

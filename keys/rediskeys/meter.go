@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/wafer-sessions/wafer/internal/lograte"
 	"github.com/wafer-sessions/wafer/internal/meter"
 	"github.com/wafer-sessions/wafer/keys"
 )
@@ -191,9 +192,9 @@ func denied(err error) bool {
 // sayCount logs each kind of failure once.
 func (r *Ring) sayCount(err error) {
 	log := r.conf.Logger.With("key", r.seals)
-	switch {
-	case err != nil && r.toldCount != err.Error():
-		r.toldCount = err.Error()
+	switch kind := lograte.Kind(err); {
+	case err != nil && r.toldCount != kind:
+		r.toldCount = kind
 		log.Warn("rediskeys: cannot count seals over the fleet; going on with a share of what was left", "address", r.addr, "error", err)
 	case err == nil && r.toldCount != "":
 		r.toldCount = ""

@@ -217,7 +217,7 @@ func TestDamagedCounts(t *testing.T) {
 func TestAUserWhoMayNotCount(t *testing.T) {
 	s := redistest.Start(t)
 	open(t, s, config()).Close()
-	s.Do("ACL", "SETUSER", "reader", "on", ">pw", "~{wafer}:ring", "~{wafer}:replaced", "-@all", "+get", "+set", "+eval", "+hset", "+hdel", "+info", "+ping", "+hello")
+	s.Do("ACL", "SETUSER", "reader", "on", ">pw", "~{wafer}:ring", "~{wafer}:replaced", "-@all", "+get", "+getrange", "+set", "+eval", "+hset", "+hdel", "+info", "+ping", "+hello")
 	o := &redis.UniversalOptions{Addrs: []string{s.Addr}, Username: "reader", Password: "pw"}
 	_, err := rediskeys.Open(t.Context(), o, kek(1), config())
 	if !errors.Is(err, rediskeys.ErrUnsafe) || !strings.Contains(err.Error(), "+hgetall") {

@@ -43,13 +43,13 @@ func TestKEKIsAskedForWhenTheBytesChange(t *testing.T) {
 	}
 	looks := func() {
 		t.Helper()
-		gets := func() int { return strings.Count(s.Do("INFO", "commandstats"), "cmdstat_get:") }
+		gets := func() int { return strings.Count(s.Do("INFO", "commandstats"), "cmdstat_getrange:") }
 		if gets() == 0 {
-			t.Fatal("the server counts no GET")
+			t.Fatal("the server counts no GETRANGE")
 		}
 		s.Do("CONFIG", "RESETSTAT")
 		redistest.Await(t, "many looks", func() bool {
-			_, after, _ := strings.Cut(s.Do("INFO", "commandstats"), "cmdstat_get:calls=")
+			_, after, _ := strings.Cut(s.Do("INFO", "commandstats"), "cmdstat_getrange:calls=")
 			n, _, _ := strings.Cut(after, ",")
 			return len(n) >= 2 // ten and more
 		})

@@ -82,7 +82,7 @@ type Ring struct {
 	counts    *meter.Meter // what meter is made of
 	seals     string       // the key with the number of seals
 	uses      string       // the key with the times of use
-	toldCount string       // the failure to count last logged; "": none; owned by count
+	toldCount string       // the kind of failure to count last logged; "": none; owned by count
 	counted   chan struct{}
 	rotated   chan struct{}
 
@@ -96,7 +96,7 @@ type Ring struct {
 	last   []byte     // the document that our ring was last read from or written to; nil: none
 	unsent unsent
 	tested bool   // whether the KEK opens what it seals
-	told   string // the failure last logged; "": none
+	told   string // the kind of failure last logged; "": none
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -178,11 +178,11 @@ func (r *Ring) load(ctx context.Context, k keys.KEK) error {
 	return nil
 }
 
-// get returns the document in Redis.
+// get returns the document in Redis. It reads no more than a ring may have, whatever is there.
 func (r *Ring) get(ctx context.Context) ([]byte, error) {
-	b, err := r.client.Get(ctx, r.key).Bytes()
+	b, err := r.client.GetRange(ctx, r.key, 0, maxDocument).Bytes()
 	switch {
-	case errors.Is(err, redis.Nil):
+	case err == nil && len(b) == 0:
 		return nil, ErrMissing
 	case redis.HasErrorPrefix(err, "WRONGTYPE"):
 		return nil, fmt.Errorf("%w (%s)", r.failed(err), r.key)

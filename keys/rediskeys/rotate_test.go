@@ -62,7 +62,7 @@ func TestOneOfManyRotates(t *testing.T) {
 		// Every process looks several times more.
 		s.Do("CONFIG", "RESETSTAT")
 		redistest.Await(t, "many looks", func() bool {
-			_, after, _ := strings.Cut(s.Do("INFO", "commandstats"), "cmdstat_get:calls=")
+			_, after, _ := strings.Cut(s.Do("INFO", "commandstats"), "cmdstat_getrange:calls=")
 			n, _, _ := strings.Cut(after, ",")
 			return len(n) >= 4
 		})

@@ -18,7 +18,7 @@ import (
 // minimalUser is the user of docs/redis.md.
 var minimalUser = strings.Fields("ACL SETUSER wafer on >secret resetkeys ~{wafer}:* resetchannels -@all " +
 	"+eval +evalsha +info +time +ping +hello +wait +persist +del +exists +hset +hget +hmget +hexists +hgetall +hdel " +
-	"+xadd +xrange +xinfo|stream +set +get +pexpireat +pexpiretime +zadd +zrangebyscore +zremrangebyscore")
+	"+xadd +xrange +xinfo|stream +set +get +getrange +pexpireat +pexpiretime +zadd +zrangebyscore +zremrangebyscore")
 
 // clusterUser adds the commands of a client of a Cluster.
 var clusterUser = []string{"+command", "+cluster|slots", "+asking"}
