@@ -79,6 +79,9 @@ func milliseconds(ms int64) time.Duration {
 // age is how old v is at now.
 func (v *view) age(now time.Time) time.Duration { return since(v.sent, now) }
 
+// window is how far back the window reaches.
+func (v *view) window() time.Duration { return milliseconds(v.m.MS - v.now.from) }
+
 func (l *Replica) fresh(now time.Time) bool { return l.view.Load().age(now) <= l.Within() }
 
 // logTime is M plus the monotonic time since the answer that M is from, at most S. Counted

@@ -74,10 +74,14 @@ func (i *identity) names() (id, host string) {
 	return i.id, i.host
 }
 
+// describe says how this replica stands, every registerEvery. It copies no counters.
 func (l *Replica) describe(now time.Time) revlog.Replica {
-	s := l.Stats()
-	r := revlog.Replica{
-		Version: ModuleVersion(), State: s.State, Age: s.Age, Window: s.Window, List: l.ListID(), Position: s.Position, SignedIn: s.SignedIn, Seen: now,
+	r := revlog.Replica{Version: ModuleVersion(), State: l.state(now), List: l.ListID(), Seen: now}
+	if v := l.view.Load(); v != nil {
+		r.Age, r.Window, r.Position = v.age(now), v.window(), v.m.String()
+	}
+	if e := l.census.estimate.Load(); e != nil {
+		r.SignedIn = *e
 	}
 	r.ID, r.Host = l.identity.names()
 	r.Keys = l.keyUses.all(now)

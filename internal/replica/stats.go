@@ -192,7 +192,7 @@ func (l *Replica) Stats() Stats {
 	s.State = l.state(now)
 	if v := l.view.Load(); v != nil {
 		s.Age = v.age(now)
-		s.Window = time.Duration(v.m.MS-v.now.from) * time.Millisecond
+		s.Window = v.window()
 		s.Position, s.LogEntries = v.m.String(), v.logged
 		s.Entries, s.Bytes = v.now.entries()+int64(len(v.globals)), v.now.bytes()
 		if v.now.watermarks.of(l.tags.canaryOf(v.head.ID)) > 0 {
