@@ -297,7 +297,7 @@ func TestReloadOfASessionThatEndsSlowly(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		r.set("an editor")
-		if _, err := a.list.Revoke(t.Context(), revocation.Everyone(), revocation.Options{Over: 24 * time.Hour}); err != nil {
+		if _, err := a.list.Revoke(t.Context(), revocation.Everyone(), revocation.Options{Over: 2 * time.Hour}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := a.list.Reload(t.Context(), revocation.Subject("ada"), revocation.Options{}); err != nil {

@@ -345,7 +345,7 @@ func TestR37AfterALoss(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		emptied := revlog.NewMemory()
 		elsewhere := open(t, emptied)
-		if _, err := elsewhere.Revoke(t.Context(), revocation.Everyone(), revocation.Options{Over: 24 * time.Hour}); err != nil {
+		if _, err := elsewhere.Revoke(t.Context(), revocation.Everyone(), revocation.Options{Over: 2 * time.Hour}); err != nil {
 			t.Fatal(err)
 		}
 		store.Hook(func(h *revlogtest.Hooks) { h.Store = emptied })
@@ -377,5 +377,29 @@ func TestR37TheSameWordsAgain(t *testing.T) {
 		if _, err := elsewhere.Revoke(t.Context(), revocation.Group("tenant:7"), slowly); !errors.Is(err, revocation.ErrUnderWay) {
 			t.Errorf("%v", err)
 		}
+	})
+}
+
+// R36: data that was loaded ahead of log time, as before the store lost it, is loaded again: what is
+// asked from now on would seem to be done.
+func TestR36LoadedAheadOfLogTime(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		l := open(t, revlog.NewMemory())
+		time.Sleep(time.Minute)
+		q := login(t, l, 1, "ada")
+		q.Loaded = time.Now().Add(10 * time.Hour).UnixMilli()
+		if v := verdict(t, l, q); v.Outcome != replica.Accept || v.Asks != revlog.AsksReload || v.Renew {
+			t.Errorf("%+v", v)
+		}
+		loaded, err := l.Replica().Loading(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Loaded = loaded
+		wantAsks(t, "loaded again", l, q, 0)
+		if _, err := l.Reload(t.Context(), revocation.Subject("ada"), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		wantAsks(t, "asked for", l, q, revlog.AsksReload)
 	})
 }

@@ -29,9 +29,11 @@ type Options struct {
 	// Over ends the sessions of a group, or all sessions, one after another until this time has
 	// passed, so that not everybody logs in at once. The id of a session decides when it ends: evenly,
 	// and at the same moment at every replica. The time runs from Before, if that is set. Until then a
-	// session is used as before. It is at most 24 h; a session that is not renewed ends at its idle
-	// limit all the same. An earlier revocation with Over that is not over yet gives [ErrUnderWay]. A
-	// revocation without Over ends the rest at once. Zero: all end at once.
+	// session is used as before, and it may end earlier only at its limits. Over is at most 24 h, and at
+	// most the longest idle limit of the list (Config.MaxIdle of all its processes): the list cannot tell
+	// for longer whether a session was revoked that waits for its end. An earlier revocation with Over
+	// that is not over yet gives [ErrUnderWay]. A revocation without Over ends the rest at once. Zero: all
+	// end at once.
 	Over time.Duration
 	// Wait is how long Revoke waits, once the store has the revocation, until every replica that
 	// is registered with the store has read it and so refuses. If one has not by then, Revoke
@@ -93,8 +95,8 @@ func (l *List) Revoke(ctx context.Context, t Target, o Options) (Receipt, error)
 	if t.scope != revlog.ScopeGroup && t.scope != revlog.ScopeEveryone {
 		return Receipt{}, fmt.Errorf("%w: Options.Over is for a group or everyone, not for a %v", ErrTarget, t.scope)
 	}
-	if o.Over < time.Millisecond || o.Over > revlog.MaxOver {
-		return Receipt{}, fmt.Errorf("%w: Options.Over must be between 1 ms and %v", ErrTarget, revlog.MaxOver)
+	if longest := min(revlog.MaxOver, l.replica.LongestIdle()); o.Over < time.Millisecond || o.Over > longest {
+		return Receipt{}, fmt.Errorf("%w: Options.Over must be between 1 ms and %v", ErrTarget, longest)
 	}
 	return l.write(ctx, t, revlog.EndSlowly, o)
 }

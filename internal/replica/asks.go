@@ -37,26 +37,18 @@ func (l *Replica) asked(q *Query, v *view, d Verdict, f finding, now time.Time) 
 	if f != asks && !v.asksMore() && l.outbox.n.Load() == 0 {
 		return d
 	}
-	all, n := q.places()
-	if !q.listed() {
-		n = 1
+	ends, why := l.endsSlowly(q, v, now)
+	if why != None {
+		return Verdict{Outcome: Refuse, Reason: why}
 	}
+	if ends {
+		d.Asks |= revlog.Ending
+	}
+	if !q.listed() { // nobody could log in to it again, and it is known to nobody
+		return d
+	}
+	all, n := q.places()
 	for _, k := range all[:n] {
-		k.Effect = revlog.EndSlowly
-		if k.Scope == revlog.ScopeEveryone || k.Scope == revlog.ScopeGroup {
-			for _, e := range [...]revlog.Entry{v.globals[k], l.outbox.entry(k)} {
-				switch {
-				case e.W == 0 || e.W < q.Epoch:
-				case max(v.logTime(now, l.Within()), l.clock.present(now)) >= e.Out(q.tag):
-					return Verdict{Outcome: Refuse, Reason: revokedBy(k.Scope)}
-				default:
-					d.Asks |= revlog.Ending
-				}
-			}
-		}
-		if !q.listed() { // nobody could log in to it again, and it is known to nobody
-			continue
-		}
 		if k.Effect = revlog.RequireLogin; upTo(l.askedUpTo(k, v), q.Epoch) == revoked {
 			d.Asks |= revlog.AsksLogin
 		}

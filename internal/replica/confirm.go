@@ -23,6 +23,13 @@ const (
 // It covers everything that the question depended on.
 type clearKey [16]byte
 
+// clearedTo is what the cache has of a session: up to where it is not revoked, and what was asked of
+// it up to there.
+type clearedTo struct {
+	checkedTo
+	asks revlog.Asks
+}
+
 func (t *tagger) clearKey(q *Query) (k clearKey) {
 	h := t.tag()
 	h.Write([]byte("clear"))
@@ -137,6 +144,9 @@ func (l *Replica) answer(ctx context.Context, q *Query, v *view, key clearKey, n
 		Outcome: Accept, Fresh: true, Extend: true, Renew: v.age(now) <= l.Within() && !v.newPrimary(l.Within()), Checked: at.chk, Term: at.term,
 		Asks: a.Asks(question),
 	}
+	if q.Loaded > a.Now+l.Within().Milliseconds()+1 { // by a log time that was lost: what was asked since seems done
+		accept.Asks |= revlog.AsksReload
+	}
 	if accept.Asks != 0 {
 		l.remember(a)
 	}
@@ -154,8 +164,8 @@ func (l *Replica) answer(ctx context.Context, q *Query, v *view, key clearKey, n
 		return l.unknown(q, v, a, accept), nil
 	}
 	l.denied(q, v)
-	if accept.Asks == 0 && !v.newPrimary(l.Within()) {
-		l.cleared.Add(key, at)
+	if !v.newPrimary(l.Within()) && v.knowsEnds(a) {
+		l.cleared.Add(key, clearedTo{at, accept.Asks})
 	}
 	return accept, nil
 }
@@ -172,7 +182,11 @@ func (l *Replica) askedBefore(q *Query, v *view, key clearKey, now time.Time) Ve
 	if s, ok := l.cleared.Get(key); ok && synced && s.chk > q.Checked {
 		again := *q
 		again.Checked, again.Term = s.chk, s.term
-		return l.decide(&again, now)
+		d := l.decide(&again, now)
+		if d.Outcome == Accept { // what was asked stays asked of a session that began and was loaded then
+			d.Asks |= s.asks
+		}
+		return d.limited()
 	}
 	return Verdict{Outcome: Ask}
 }

@@ -99,21 +99,24 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 		if r := l.known(q, v); r != None {
 			return Verdict{Outcome: Refuse, Reason: r}
 		}
-		return v.doubt(q)
+		return l.doubt(q, v, now)
 	}
 	s, r := l.lookCounting(q, v.now)
 	switch s {
 	case revoked:
 		return Verdict{Outcome: Refuse, Reason: r}
 	case maybe:
-		return v.doubt(q)
+		return l.doubt(q, v, now)
 	}
 	return l.asked(q, v, Verdict{Outcome: Accept}, s, now)
 }
 
-// doubt decides about q when the window cannot: ask the store, unless it may have forgotten
-// what ended q.
-func (v *view) doubt(q *Query) Verdict {
+// doubt decides about q when the window cannot: ask the store, unless q has ended slowly or the store
+// may have forgotten what ended q.
+func (l *Replica) doubt(q *Query, v *view, now time.Time) Verdict {
+	if _, r := l.endsSlowly(q, v, now); r != None {
+		return Verdict{Outcome: Refuse, Reason: r}
+	}
 	if forgotten(q.Checked, v.head, v.m.MS) {
 		return Verdict{Outcome: Refuse, Reason: Stale}
 	}

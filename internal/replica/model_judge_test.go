@@ -124,7 +124,7 @@ func (r *modelRevocation) due(t *modelToken, l *Replica) bool {
 	if r.key.Effect != revlog.EndSlowly {
 		return true
 	}
-	e := revlog.Entry{W: r.w, Effect: revlog.EndSlowly.Byte(), Params: revlog.OverParams(r.over)}
+	e := revlog.Entry{W: r.w, Effect: revlog.EndSlowly.Byte(), Params: revlog.OverParams(r.over, [8]byte{})}
 	return l.LogTime() > e.Out(l.SessionTag(t.q.Session))
 }
 

@@ -67,7 +67,8 @@ type Replica struct {
 	flights  singleflight.Group
 	asking   *semaphore.Weighted             // confirms
 	logins   *semaphore.Weighted             // apart from those, so that neither keeps the other out
-	cleared  *lru.Cache[clearKey, checkedTo] // found not revoked, and up to where
+	slowing  *semaphore.Weighted             // one revocation at a time that ends sessions slowly (R37)
+	cleared  *lru.Cache[clearKey, clearedTo] // found not revoked, and up to where
 	answered answered                        // found revoked
 	randomN  func(n int) int                 // 0 to n-1, so that replicas do not all do the same at once
 	stop     context.CancelFunc
@@ -114,13 +115,13 @@ func newList(s revlog.Store, k Secrets, c Config) (*Replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	cleared, err := lru.New[clearKey, checkedTo](cacheSize)
+	cleared, err := lru.New[clearKey, clearedTo](cacheSize)
 	if err != nil {
 		return nil, err
 	}
 	return &Replica{
 		config: c, log: c.logger(), store: s, tags: tags, audit: auditor{handler: audit.Handler(c.Audit, c.Logger)},
-		asking: semaphore.NewWeighted(askers), logins: semaphore.NewWeighted(askers), cleared: cleared,
+		asking: semaphore.NewWeighted(askers), logins: semaphore.NewWeighted(askers), slowing: semaphore.NewWeighted(1), cleared: cleared,
 		randomN: mrand.IntN, stopped: make(chan struct{}), departure: newDeparture(), clock: logClock{begun: time.Now()},
 	}, nil
 }

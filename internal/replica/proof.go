@@ -130,6 +130,7 @@ func (l *Replica) globals(p revlog.Page) (good []revlog.Entry, err error) {
 func (l *Replica) withGlobals(v *view, p revlog.Page) *view {
 	n := *v
 	good, err := l.globals(p)
+	l.overtaken(v, good)
 	n.globals, n.lacksGlobals = n.globals.with(good, 0), err != nil
 	return &n
 }
@@ -173,13 +174,17 @@ func (l *Replica) inTime(w revlog.Write, logTime int64) revlog.Write {
 }
 
 // instead returns a write of those assertions of w in whose place the store holds an
-// unverified entry. places says where they are in w. If there are none, it returns nil.
+// unverified entry. places says where they are in w. If there are none, it returns nil. In
+// the place of one that this release does not understand, an assertion reaches as far as that one.
 func (l *Replica) instead(w revlog.Write, results []revlog.Result) (again revlog.Write, places []int) {
 	was := w.Asserts()
 	var all []revlog.Assertion
 	for i, r := range results {
 		if r.Held.Version != 0 && !l.proven(r.Held) {
 			a := was[i]
+			if l.check(r.Held) == unknown { // a newer release says something of all these sessions, which must not be lost
+				a = l.assert(a.Entry().Key(), a.Params, max(a.W, r.Held.W), a.Until)
+			}
 			a.Over = string(r.Held.MAC[:])
 			all, places = append(all, a), append(places, i)
 		}

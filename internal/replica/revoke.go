@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,10 +32,12 @@ type Revocation struct {
 
 func (r Revocation) key() revlog.Key { return revlog.Key{Scope: r.Scope, Tag: r.Tag, Effect: r.Effect} }
 
-// params returns the parameters of the entry.
+// params returns the parameters of the entry, which are others at each call.
 func (r Revocation) params() string {
 	if r.Effect == revlog.EndSlowly {
-		return revlog.OverParams(r.Over)
+		var id [8]byte
+		rand.Read(id[:])
+		return revlog.OverParams(r.Over, id)
 	}
 	return ""
 }
@@ -107,9 +110,16 @@ func (l *Replica) revoke(ctx context.Context, o Revocation, done *recorded) (Rec
 		return Receipt{}, err
 	}
 	done.all = []revlog.Assertion{a}
-	if err := l.soonest(ctx, v, k, now); err != nil {
-		return Receipt{}, err
+	if k.Effect == revlog.EndSlowly {
+		if err := l.slowing.Acquire(ctx, 1); err != nil {
+			return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		defer l.slowing.Release(1)
+		if l.underWay(v, k, now) {
+			return Receipt{}, ErrUnderWay
+		}
 	}
+	late := l.makeWay(ctx, v, k, now)
 	s := sending{w: a.W, until: a.Until, params: a.Params, subject: o.Owner}
 	mine, before, full := l.outbox.put(k, s)
 	switch {
@@ -123,7 +133,10 @@ func (l *Replica) revoke(ctx context.Context, o Revocation, done *recorded) (Rec
 	case full == nil:
 		a.Until = mine.until // at least as long as the revocation that still waits in its place
 	}
-	w, err := l.append(ctx, v.head.ID, a, now)
+	w, err := revlog.Written{}, late
+	if err == nil {
+		w, err = l.append(ctx, v.head.ID, a, now)
+	}
 	switch {
 	case errors.Is(err, revlog.ErrFuture):
 		l.outbox.withdraw(k, mine, before)
@@ -135,7 +148,7 @@ func (l *Replica) revoke(ctx context.Context, o Revocation, done *recorded) (Rec
 		l.outbox.miss(k, mine)
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if l.otherSlowly(a, w.Results[0]) {
+	if otherSlowly(a, w.Results[0]) {
 		l.outbox.withdraw(k, mine, before)
 		return Receipt{}, ErrUnderWay
 	}
@@ -270,7 +283,7 @@ func (l *Replica) flush(ctx context.Context) (more bool, _ error) {
 		return true, err
 	}
 	for i, r := range w.Results {
-		if l.otherSlowly(batch[i], r) { // and these end now, see hasten
+		if otherSlowly(batch[i], r) { // and these end now, see hasten
 			l.outbox.withdraw(keys[i], unsent[keys[i]], nil)
 			continue
 		}

@@ -11,17 +11,47 @@ import (
 // The store keeps one entry that ends the sessions of a target slowly, and none takes its place
 // before all of its sessions have ended (R37).
 
-// soonest makes way for a revocation of k that is to end sessions slowly. If an earlier one is over,
-// it ends everything up to that one's watermark. It returns [ErrUnderWay] if that one is not over.
-func (l *Replica) soonest(ctx context.Context, v *view, k revlog.Key, now time.Time) error {
-	if l.underWay(v, k, now) {
-		return ErrUnderWay
+// endsSlowly reports whether an entry that this replica knows ends q slowly, and why q has ended if its
+// turn has come.
+func (l *Replica) endsSlowly(q *Query, v *view, now time.Time) (ends bool, why Reason) {
+	look := func(k revlog.Key) {
+		k.Effect = revlog.EndSlowly
+		for _, e := range [...]revlog.Entry{v.globals[k], l.outbox.entry(k)} {
+			if e.W == 0 || e.W < q.Epoch {
+				continue
+			}
+			ends = true
+			if max(v.logTime(now, l.Within()), l.clock.present(now)) >= e.Out(q.tag) {
+				why = revokedBy(k.Scope)
+			}
+		}
 	}
+	look(revlog.Key{Scope: revlog.ScopeEveryone})
+	if q.listed() {
+		for _, g := range q.groups() {
+			look(revlog.Key{Scope: revlog.ScopeGroup, Tag: g})
+		}
+	}
+	return ends, why
+}
+
+// knowsEnds reports whether v holds all entries in a that end sessions slowly.
+func (v *view) knowsEnds(a revlog.Answer) bool {
+	return !slices.ContainsFunc(a.Found, func(e revlog.Entry) bool {
+		return e.Does() == revlog.EndSlowly && v.globals[e.Key()].Params != e.Params
+	})
+}
+
+// makeWay makes way for a revocation of k that is to end sessions slowly: where an earlier one is over,
+// it ends everything up to that one's watermark. If the store does not answer, the outbox does so, before
+// it sends the later one.
+func (l *Replica) makeWay(ctx context.Context, v *view, k revlog.Key, now time.Time) error {
 	for _, e := range l.slowly(v, k) {
 		a := l.assert(k.Whole(), "", e.W, e.Until)
 		w, err := l.append(ctx, v.head.ID, a, now)
 		l.audit.revoked(ctx, recorded{all: []revlog.Assertion{a}, written: w}, err)
 		if err != nil {
+			l.outbox.put(k.Whole(), sending{w: e.W, until: e.Until, missed: true})
 			return err
 		}
 	}
@@ -48,13 +78,9 @@ func (l *Replica) slowly(v *view, k revlog.Key) []revlog.Entry {
 }
 
 // otherSlowly reports whether the store holds another entry in place of a, which was to end sessions
-// slowly, or the same one from before sessions began that a was to end as well.
-func (l *Replica) otherSlowly(a revlog.Assertion, r revlog.Result) bool {
-	want := a.W
-	if a.When == revlog.AtNow {
-		want = r.Position.MS + l.Within().Milliseconds()
-	}
-	return a.Entry().Does() == revlog.EndSlowly && r.Held.Version != 0 && (r.Held.MAC != a.MAC || r.Held.W < want)
+// slowly. An entry of the same revocation, as it was sent before, has the same parameters.
+func otherSlowly(a revlog.Assertion, r revlog.Result) bool {
+	return a.Entry().Does() == revlog.EndSlowly && r.Held.Version != 0 && r.Held.Params != a.Params
 }
 
 // overtaken ends at once what an entry was to end slowly if v, which holds it, reads another one in its
@@ -67,7 +93,7 @@ func (l *Replica) overtaken(v *view, read []revlog.Entry) {
 		}
 		old := held[e.Key()]
 		held = held.with([]revlog.Entry{e}, 0)
-		if old.W == 0 || old.MAC == e.MAC {
+		if old.W == 0 || old.Params == e.Params {
 			continue
 		}
 		whole := e.Key().Whole()
@@ -82,7 +108,7 @@ func (l *Replica) overtaken(v *view, read []revlog.Entry) {
 func (l *Replica) hasten(ctx context.Context, w revlog.Write, out revlog.Written) error {
 	var all []revlog.Assertion
 	for i, r := range out.Results {
-		if a := w.Asserts()[i]; a.When == revlog.AsGiven && l.otherSlowly(a, r) {
+		if a := w.Asserts()[i]; a.When == revlog.AsGiven && otherSlowly(a, r) {
 			all = append(all, l.assert(a.Entry().Key().Whole(), "", a.W, a.Until))
 		}
 	}

@@ -39,12 +39,7 @@ func newWatermarks(limit int) *watermarks { return &watermarks{limit: limit} }
 const asksToo = 1 << 62
 
 // of returns the watermark of k, or 0 if there is none.
-func (m *watermarks) of(k revlog.Key) int64 {
-	if w := m.raw(k) &^ asksToo; w > 1 { // 1 only keeps the place
-		return w
-	}
-	return 0
-}
+func (m *watermarks) of(k revlog.Key) int64 { return m.raw(k) &^ asksToo }
 
 func (m *watermarks) raw(k revlog.Key) int64 {
 	if m == nil || len(m.table) == 0 {
@@ -92,8 +87,8 @@ func (m *watermarks) add(entries []revlog.Entry, forget int64) (_ *watermarks, g
 			continue
 		}
 		k, w := e.Key(), e.W
-		if k.Effect != revlog.End { // a subject or group that did not end began after 1970
-			k.Effect, w = revlog.End, 1|asksToo
+		if k.Effect != revlog.End {
+			k.Effect, w = revlog.End, asksToo
 		}
 		var at int64
 		m, at = m.raise(k, w, e.Position.MS, forget)
@@ -146,14 +141,14 @@ func (m *watermarks) roomier(forget int64) (_ *watermarks, gone int64) {
 	return next, gone
 }
 
-// lowered returns a copy of m with lower applied to each watermark.
+// lowered returns a copy of m with lower applied to each watermark. lower makes 0 of 0 alone, which is
+// a free place, or one that only asks.
 func (m *watermarks) lowered(lower func(w int64) int64) *watermarks {
 	n := &watermarks{limit: m.limit, table: make([]watermark, len(m.table))}
 	for i := range m.table {
 		n.table[i].tag, n.table[i].ms = m.table[i].tag, m.table[i].ms
-		if w := m.table[i].w.Load(); w != 0 {
-			n.table[i].w.Store(max(lower(w&^asksToo), 1) | w&asksToo) // 0 would be a free place, and end a search
-		}
+		w := m.table[i].w.Load()
+		n.table[i].w.Store(lower(w&^asksToo) | w&asksToo)
 	}
 	n.n.Store(m.n.Load())
 	return n

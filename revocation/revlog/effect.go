@@ -1,6 +1,8 @@
 package revlog
 
 import (
+	"encoding/hex"
+	"math/bits"
 	"strconv"
 	"strings"
 	"time"
@@ -25,8 +27,18 @@ const (
 // An effectSet is a set of effects, also of those that this release does not know.
 type effectSet uint32
 
-// with returns s with e. Sixteen effects fit into an entry.
-func (s effectSet) with(e Effect) effectSet { return s | 1<<(e&15) }
+// with returns s with e. An entry has one of sixteen effects, from -1 on as an Effect counts: the first
+// of them is none (see [Effect.Byte]).
+func (s effectSet) with(e Effect) effectSet { return s | 1<<(e+1) }
+
+// all yields the effects in s.
+func (s effectSet) all(yield func(Effect) bool) {
+	for ; s != 0; s &= s - 1 {
+		if !yield(Effect(bits.TrailingZeros32(uint32(s))) - 1) {
+			return
+		}
+	}
+}
 
 // Byte returns e as the second byte of an entry has it: the effect plus 1 in the upper four bits. The
 // lower four bits are the origin, 0, which is this deployment.
@@ -59,20 +71,23 @@ const overPrefix = "over="
 // MaxOver is the longest time that [EndSlowly] may take.
 const MaxOver = 24 * time.Hour
 
-// OverParams returns the parameters of an entry that ends sessions over the time d.
-func OverParams(d time.Duration) string {
-	return overPrefix + strconv.FormatInt(d.Milliseconds(), 10)
+// OverParams returns the parameters of an entry that ends sessions over the time d. id is random, and
+// tells two revocations with the same words apart: another one is in the way, and the same one that is
+// sent again is not.
+func OverParams(d time.Duration, id [8]byte) string {
+	return overPrefix + strconv.FormatInt(d.Milliseconds(), 10) + "-" + hex.EncodeToString(id[:])
 }
 
 // Over returns over how long e ends sessions. It is 0 unless the effect of e is [EndSlowly].
 func (e Entry) Over() time.Duration {
-	digits, ok := strings.CutPrefix(e.Params, overPrefix)
+	digits, id, _ := strings.Cut(strings.TrimPrefix(e.Params, overPrefix), "-")
 	ms, err := strconv.ParseInt(digits, 10, 64)
-	if !ok || err != nil || e.Does() != EndSlowly {
+	raw, bad := hex.DecodeString(id)
+	if err != nil || bad != nil || len(raw) != 8 || e.Does() != EndSlowly {
 		return 0
 	}
 	d := time.Duration(min(max(ms, 0), MaxOver.Milliseconds())) * time.Millisecond
-	if OverParams(d) != e.Params {
+	if OverParams(d, [8]byte(raw)) != e.Params {
 		return 0
 	}
 	return d

@@ -69,9 +69,9 @@ func (e Entry) AppendSigned(b []byte) []byte {
 func (e Entry) AppendPacked(b []byte) []byte { return append(e.AppendSigned(b), e.MAC[:]...) }
 
 // ParsePacked reads what AppendPacked wrote, and returns the bytes that follow it. Entries of every
-// version have this form. [Entry.Understood] says whether their meaning is known.
+// version have this form, and no version is 0. [Entry.Understood] says whether their meaning is known.
 func ParsePacked(b []byte) (e Entry, rest []byte, ok bool) {
-	if len(b) < 20 {
+	if len(b) < 20 || b[0] == 0 {
 		return Entry{}, b, false
 	}
 	e.Version, e.Effect, e.Scope = b[0], b[1], Scope(b[2])

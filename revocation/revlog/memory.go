@@ -220,7 +220,7 @@ func (m *Memory) lookup(k Key) (exactValue, bool) {
 func answer(h Head, q Question, some effectSet, lookup func(Key) (exactValue, bool)) Answer {
 	a := Answer{Head: h, Now: h.MS}
 	for _, k := range q.names() {
-		for k.Effect = 0; some>>k.Effect != 0; k.Effect++ {
+		for k.Effect = range some.all {
 			if v, ok := lookup(k); ok {
 				a.Found = append(a.Found, v.entry(k))
 			}

@@ -91,10 +91,11 @@ local function joined(p, a, all, w, till)
   local old = all[a.effect]
   if old and old.mac == a.over then old = nil end -- an entry with a wrong proof is replaced
   -- Sessions that end one after another must not end later because of a second such entry (R37).
-  local keeps = old and (w <= old.w or a.effect == SLOWLY and (not all[END] or all[END].w < old.w))
+  local slow = a.effect == SLOWLY and old and (not all[END] or all[END].w < old.w)
+  local keeps = old and (w <= old.w or slow)
   if keeps and not (old.quiet and not p.quiet) then return nil, old end -- what a quiet write stored is new to readers of the log
   local v = {w = w, till = till, quiet = p.quiet, proof = a.proof, effect = a.effect}
-  if keeps and old.w ~= w then v.w, v.proof = old.w, old.proof else old = nil end
+  if keeps and (old.w ~= w or slow) then v.w, v.proof = old.w, old.proof else old = nil end
   v.mac = string.sub(v.proof, -8)
   return v, old
 end

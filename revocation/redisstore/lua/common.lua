@@ -157,9 +157,9 @@ local function bare(scope, effect) return scope == 's' and effect == END end
 
 -- A proof is what the writer signed, without scope and tag, and the MAC: version (1 byte), effect
 -- (1), length of the parameters (1), parameters, limit (6, not if it is bare), MAC (8). proofEnd
--- returns where the proof that begins at at ends, or nil if no proof begins there.
+-- returns where the proof that begins at at ends, or nil if no proof begins there. No version is 0.
 local function proofEnd(v, at, scope)
-  if #v < at + 2 then return nil end
+  if #v < at + 2 or string.byte(v, at) == 0 then return nil end
   local params, limit = string.byte(v, at + 2), bare(scope, effectOf(v, at)) and 0 or 6
   local till = at + 2 + params + limit + 8
   return params <= 64 and till <= #v and till or nil

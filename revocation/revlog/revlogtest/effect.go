@@ -2,13 +2,18 @@ package revlogtest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
-// laterEffect is an effect of a later release, as an entry has it.
-const laterEffect = 0x90
+// laterEffect is an effect of a later release, as an entry has it. noEffect is none, which a reader
+// still has to find.
+const (
+	laterEffect = 0x90
+	noEffect    = 0x00
+)
 
 // does returns a with another effect and a MAC of its own.
 func does(a revlog.Assertion, effect byte, w int64) revlog.Assertion {
@@ -21,7 +26,7 @@ func does(a revlog.Assertion, effect byte, w int64) revlog.Assertion {
 func (s *suite) effects(w int64) (all []revlog.Assertion) {
 	for _, a := range s.all(w, 1) {
 		a.Limit = revlog.Forever
-		all = append(all, a, does(a, revlog.RequireLogin.Byte(), w+1), does(a, revlog.Reload.Byte(), w+2), does(a, laterEffect, w+3))
+		all = append(all, does(a, noEffect, w+4), a, does(a, revlog.RequireLogin.Byte(), w+1), does(a, revlog.Reload.Byte(), w+2), does(a, laterEffect, w+3))
 	}
 	return all
 }
@@ -95,7 +100,7 @@ func (s *suite) slowly(t *testing.T) {
 	s.create(t)
 	for _, a := range []revlog.Assertion{revoke(revlog.ScopeGroup, 1, 0), revoke(revlog.ScopeEveryone, 0, 0)} {
 		first, second := does(a, revlog.EndSlowly.Byte(), 500), does(a, revlog.EndSlowly.Byte(), 600)
-		first.Params, second.Params, second.MAC[3] = "over=3600000", "over=7200000", 1
+		first.Params, second.Params, second.MAC[3] = revlog.OverParams(time.Hour, [8]byte{1}), revlog.OverParams(2*time.Hour, [8]byte{2}), 1
 		s.write(t, first)
 		if r := s.write(t, second).Results[0]; r.Changed || r.W != 500 || bare([]revlog.Entry{r.Held})[0] != first.Entry() {
 			t.Errorf("a second one: %+v", r)
@@ -104,6 +109,19 @@ func (s *suite) slowly(t *testing.T) {
 		s.write(t, a)
 		if r := s.write(t, second).Results[0]; r.Changed {
 			t.Errorf("when not all of its sessions have ended: %+v", r)
+		}
+		quiet := does(a, revlog.EndSlowly.Byte(), 500)
+		quiet.Tag[0] = 1
+		quiet.Params, quiet.MAC[3] = first.Params, 2
+		if a.Scope != revlog.ScopeEveryone {
+			if _, err := s.Write(t.Context(), revlog.Bulk{List: s.list, Assertions: []revlog.Assertion{quiet}}); err != nil {
+				t.Fatal(err)
+			}
+			later := quiet
+			later.Params, later.MAC[3] = second.Params, 3
+			if r := s.write(t, later).Results[0]; !r.Changed || r.W != 500 || r.Held.Params != first.Params {
+				t.Errorf("one with the same W, after a quiet write: %+v", r)
+			}
 		}
 		a.W = 500
 		s.write(t, a)
