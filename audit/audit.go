@@ -50,7 +50,8 @@ const (
 	RevokeMany = "revoke_many" // the end of a RevokeMany, which also has a record for each target
 	Keys       = "keys"        // a ring was changed
 	Reset      = "reset"       // a list that replicas could not follow was deleted
-	Refused    = "refused"     // the admin API refused a call
+	Refused    = "refused"     // the admin API refused a call, or its console a sign-in
+	SignIn     = "sign_in"     // an operator signed in to the console
 )
 
 // What By.Via says.

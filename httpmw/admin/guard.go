@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -84,15 +85,27 @@ func (a *API) record(r *http.Request, l *limiter, by audit.By, refused *Refusal)
 	if !logged {
 		return false
 	}
-	call := audit.Call{Code: refused.Code, Method: methodName(r.Method), Unlogged: more}
-	for _, rt := range routes { // any other path could be a secret in the wrong place
-		if _, ok := rt.match(r.URL.Path); ok {
-			call.Path = rt.path
-		}
-	}
+	call := audit.Call{Code: refused.Code, Method: methodName(r.Method), Path: pathName(r.URL.Path), Unlogged: more}
 	by.Via, by.Address = audit.ViaAdmin, r.RemoteAddr
 	audit.Record{Action: audit.Refused, Call: call}.Write(audit.With(r.Context(), by), a.audit)
 	return true
+}
+
+// consolePaths are the paths that package console adds and refuses calls of.
+var consolePaths = []string{"/sign-in", "/sign-out", "/events", "/fleet"}
+
+// pathName returns a path that the API or the console has, and "" for any other: it could be a secret
+// in the wrong place.
+func pathName(path string) string {
+	for _, rt := range routes {
+		if _, ok := rt.match(path); ok {
+			return rt.path
+		}
+	}
+	if slices.Contains(consolePaths, path) {
+		return path
+	}
+	return ""
 }
 
 // methodName returns a method that HTTP knows, and "other" for what else a stranger sends.

@@ -36,13 +36,13 @@
 package console
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"time"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/admin"
 	"github.com/wafer-sessions/wafer/keys"
@@ -82,7 +82,7 @@ func New(l *revocation.List, k keys.Source, c Config) (http.Handler, error) {
 	if c.Admin.Recall != nil {
 		return nil, fmt.Errorf("console: Config.Admin.Recall must be nil: the console has sessions of its own")
 	}
-	s := &console{list: l, ring: k, counters: c.Sessions, streams: newStreams()}
+	s := &console{list: l, ring: k, counters: c.Sessions, audit: audit.Handler(c.Admin.Audit, nil), streams: newStreams()}
 	if c.Admin.Authorize == nil {
 		c.Admin.Recall = s.recall
 	}
@@ -91,9 +91,10 @@ func New(l *revocation.List, k keys.Source, c Config) (http.Handler, error) {
 		return nil, err
 	}
 	if c.Admin.Authorize == nil {
+		longest := min(absolute, k.Ring().MaxSession())
 		s.sessions, err = httpmw.New[operator](k, l, httpmw.Config{
-			App: App, Idle: min(idle, l.Replica().MaxIdle()), Absolute: min(absolute, k.Ring().MaxSession()),
-			SameSite: http.SameSiteStrictMode, InsecureHTTP: c.InsecureHTTP, Logger: cmp.Or(c.Logger, slog.Default()),
+			App: App, Idle: min(idle, longest, l.Replica().MaxIdle()), Absolute: longest,
+			SameSite: http.SameSiteStrictMode, InsecureHTTP: c.InsecureHTTP, Logger: c.Logger,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("console: %w", err)
@@ -113,6 +114,7 @@ type console struct {
 	api      *admin.API
 	sessions *httpmw.Manager[operator] // nil: Authorize decides
 	counters func() httpmw.Stats
+	audit    slog.Handler
 	paths    map[string]http.HandlerFunc // by method and path
 	streams  *streams
 	roll     roll
@@ -124,12 +126,13 @@ func (c *console) Format(f fmt.State, _ rune) { io.WriteString(f, "console") }
 // own returns what the console serves itself.
 func (c *console) own() map[string]http.HandlerFunc {
 	all := map[string]http.HandlerFunc{
-		"GET /":       c.page,
+		"GET /": c.page, "HEAD /": c.page,
 		"GET /events": c.events,
 		"GET /fleet":  c.fleet,
 	}
 	for name, contentType := range assets() {
-		all["GET /"+name] = file(name, contentType)
+		serve := file(name, contentType)
+		all["GET /"+name], all["HEAD /"+name] = serve, serve
 	}
 	if c.sessions != nil {
 		all["POST /sign-in"], all["GET /sign-in"] = c.signIn, home
@@ -151,11 +154,10 @@ func (c *console) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
-	method := r.Method
-	if method == http.MethodHead {
-		method = http.MethodGet
+	if c.sessions != nil && r.Method != http.MethodPost && r.URL.Path != "/" {
+		c.sessions.From(r.Context()).DoNotRenew() // the page asks for these by itself, while nobody may be there
 	}
-	own, ok := c.paths[method+" "+r.URL.Path]
+	own, ok := c.paths[r.Method+" "+r.URL.Path]
 	if !ok {
 		c.call(w, r)
 		return
@@ -166,9 +168,6 @@ func (c *console) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	own(w, r)
 }
-
-// call serves a call of the API.
-func (c *console) call(w http.ResponseWriter, r *http.Request) { c.api.ServeHTTP(w, r) }
 
 // home sends the browser to the page, wherever that is mounted.
 func home(w http.ResponseWriter, _ *http.Request) {

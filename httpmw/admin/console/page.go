@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
@@ -52,13 +53,13 @@ func file(name, contentType string) http.HandlerFunc {
 type view struct {
 	Name    string // of the operator; "": nobody is signed in
 	Roles   []admin.Role
-	Form    bool   // without Name: there is a form to sign in
+	Form    bool   // operators sign in and out here; false: Authorize decides
 	Prompt  string // a sentence about what happened, or ""
 	Version string // of Wafer
 }
 
 func (c *console) show(w http.ResponseWriter, status int, v view) {
-	v.Form, v.Version = v.Name == "" && c.sessions != nil, replica.ModuleVersion()
+	v.Form, v.Version = c.sessions != nil, replica.ModuleVersion()
 	var body bytes.Buffer
 	if err := pages.ExecuteTemplate(&body, "index.html", v); err != nil { // the template is wrong
 		panic(err)
@@ -89,12 +90,15 @@ func (c *console) page(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	caller, refused := c.api.Admit(r, admin.RoleRead)
-	if refused != nil { // the token was taken out
-		_ = s.Logout(r.Context()) // an error: it is refused here all the same, as the token is unknown
+	switch {
+	case refused == nil:
+		c.show(w, http.StatusOK, view{Name: caller.Name, Roles: caller.Roles})
+	case presents(r):
+		c.show(w, refused.Status, view{Prompt: refused.Detail})
+	default: // the token was taken out
+		_ = s.Logout(c.by(r, strings.TrimPrefix(s.Subject(), subject), "the token is not valid any more")) // an error: the token is refused all the same
 		c.show(w, http.StatusOK, view{Prompt: "The token that you signed in with is not valid any more. Sign in with another one."})
-		return
 	}
-	c.show(w, http.StatusOK, view{Name: caller.Name, Roles: caller.Roles})
 }
 
 // farewell says why there is no session.
@@ -104,6 +108,10 @@ func farewell(err error) string {
 		return "The store of the list does not answer, so it is not known whether your session was revoked. It goes on when the store is back. Until then, call the API with a token."
 	case errors.Is(err, httpmw.ErrExpired):
 		return "You were signed out because the console was not used for a while. Sign in again."
+	case errors.Is(err, httpmw.ErrReauthenticate):
+		return "Somebody asked that everybody log in again, and that includes you."
+	case errors.Is(err, httpmw.ErrRevokedEveryone), errors.Is(err, httpmw.ErrRevokedKey):
+		return "All sessions were revoked, and yours was one of them. Sign in again."
 	case errors.Is(err, httpmw.ErrRevoked):
 		return "Your session was revoked. Sign in again."
 	case err != nil:

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -67,9 +66,10 @@ func (c *console) signIn(w http.ResponseWriter, r *http.Request) {
 		c.refuseSignIn(w, refused)
 		return
 	}
-	if err := c.begin(r, caller.Name, sha256.Sum256([]byte(token))); err != nil {
+	sum := sha256.Sum256([]byte(token))
+	if err := c.begin(r, httpmw.Identity{Subject: subject + caller.Name}, operator{sum[:]}, "signing in to the console"); err != nil {
 		w.Header().Set("Retry-After", "2")
-		c.show(w, http.StatusServiceUnavailable, view{Prompt: "Your token is right, but no session can begin now, because the store of the list does not answer or this replica has not reached it yet. Try again in a moment."})
+		c.show(w, http.StatusServiceUnavailable, view{Prompt: "Your token is right, but no session can begin now, because the store of the list does not answer. Try again in a moment. Until then, the wafer command and the API take the token itself."})
 		return
 	}
 	home(w, r)
@@ -90,18 +90,26 @@ func readToken(w http.ResponseWriter, r *http.Request) (token, sentence string) 
 	return strings.TrimSpace(r.PostForm["token"][0]), ""
 }
 
+// by returns the context of what an operator does.
+func (c *console) by(r *http.Request, name, reason string) context.Context {
+	return audit.With(r.Context(), audit.By{Actor: name, Address: r.RemoteAddr, Via: audit.ViaAdmin, Reason: reason})
+}
+
 // begin begins a session for the holder of a token.
-func (c *console) begin(r *http.Request, name string, sum [sha256.Size]byte) error {
-	ctx := audit.With(r.Context(), audit.By{Actor: name, Address: r.RemoteAddr, Via: audit.ViaAdmin, Reason: "signing in to the console"})
+func (c *console) begin(r *http.Request, id httpmw.Identity, who operator, why string) error {
+	ctx := c.by(r, strings.TrimPrefix(id.Subject, subject), why)
 	s := c.sessions.From(ctx)
-	err := s.Login(ctx, httpmw.Identity{Subject: subject + name})
+	err := s.Login(ctx, id)
 	if errors.Is(err, httpmw.ErrRevoked) { // the session before is gone, and now one can begin
-		err = s.Login(ctx, httpmw.Identity{Subject: subject + name})
+		err = s.Login(ctx, id)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.Set(who)
 	}
-	return s.Set(operator{slices.Clone(sum[:])})
+	if err == nil {
+		audit.Record{Action: audit.SignIn}.Write(ctx, c.audit)
+	}
+	return err
 }
 
 func (c *console) refuseSignIn(w http.ResponseWriter, refused *admin.Refusal) {
@@ -118,9 +126,7 @@ func (c *console) refuseSignIn(w http.ResponseWriter, refused *admin.Refusal) {
 
 func (c *console) signOut(w http.ResponseWriter, r *http.Request) {
 	s := c.sessions.From(r.Context())
-	name := strings.TrimPrefix(s.Subject(), subject)
-	ctx := audit.With(r.Context(), audit.By{Actor: name, Address: r.RemoteAddr, Via: audit.ViaAdmin, Reason: "signing out of the console"})
-	if err := s.Logout(ctx); err != nil {
+	if err := s.Logout(c.by(r, strings.TrimPrefix(s.Subject(), subject), "signing out of the console")); err != nil {
 		c.show(w, http.StatusServiceUnavailable, view{Prompt: "You are signed out here. The store of the list does not answer, so other replicas may accept a copy of your session until it does."})
 		return
 	}

@@ -98,7 +98,7 @@ func (c *console) open(w http.ResponseWriter, r *http.Request) (*stream, func(),
 
 // watch ends the stream with the session, or at shutdown.
 func (c *console) watch(s *stream, r *http.Request) context.CancelFunc {
-	if c.sessions != nil && r.Header.Get("Authorization") == "" {
+	if c.sessions != nil && !presents(r) {
 		session := c.sessions.From(r.Context())
 		session.DoNotRenew()
 		_, s.until = session.Deadlines()
