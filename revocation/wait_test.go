@@ -316,6 +316,40 @@ func TestR34WaitForABulkRevocation(t *testing.T) {
 	})
 }
 
+// Who waits is told of each replica when it is found, and when it refuses, with the time.
+func TestR34EachReplicaIsToldOf(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		memory := revlog.NewMemory()
+		hung := revlogtest.NewFaulty(memory)
+		all := append(crew(t, memory, 3, revocation.Config{}), crew(t, hung, 1, revocation.Config{})...)
+		time.Sleep(20 * time.Second)
+		hung.Hook(silenceReads)
+		receipt, err := all[0].Revoke(t.Context(), revocation.Subject("ada"), revocation.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const later = 3 * time.Second
+		time.AfterFunc(later, hung.Recover)
+		told := map[string][]revocation.Standing{}
+		r, err := all[1].AwaitFleet(t.Context(), receipt, 15*time.Second, func(s revocation.Standing) {
+			told[s.Replica.ID] = append(told[s.Replica.ID], s)
+		})
+		if err != nil || r.Fleet != 4 || len(told) != 4 {
+			t.Fatalf("%+v, %v, told of %d", r, err, len(told))
+		}
+		for i, l := range all {
+			about := told[l.Replica().ID()]
+			last := about[len(about)-1]
+			if len(about) > 2 || !last.Refuses || len(about) == 2 && about[0].Refuses || last.After < about[0].After {
+				t.Errorf("replica %d: %+v", i, about)
+			}
+			if slow := i == 3; slow != (last.After >= later) || slow && len(about) != 2 || last.After > r.Took {
+				t.Errorf("replica %d refuses after %v of %v", i, last.After, r.Took)
+			}
+		}
+	})
+}
+
 func TestR34NobodyWaitsForAnObserver(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		memory := revlog.NewMemory()

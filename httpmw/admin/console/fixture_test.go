@@ -382,3 +382,14 @@ func (l *listener) until(name string) event {
 		}
 	}
 }
+
+// silent is a store that does not answer.
+type silent struct{ revlog.Store }
+
+func (silent) Create(context.Context, revlog.CreateOptions) (revlog.Head, error) {
+	return revlog.Head{}, revlogtest.ErrFault
+}
+
+func (silent) Read(context.Context, revlog.Cursor) (revlog.Page, error) {
+	return revlog.Page{}, revlogtest.ErrFault
+}
