@@ -81,6 +81,7 @@ var testArrows = map[string][]string{
 	"token":                       {"internal/meter"},
 	"httpmw":                      {"internal/meter"},
 	"httpmw/admin":                {"internal/meter", "internal/replica"},
+	"httpmw/admin/console":        {"revocation/revlog", "internal/redistest", "revocation/redisstore", "keys/rediskeys"},
 	// tests start a whole application
 	"internal/ops":       {"httpmw", "httpmw/adopt", "httpmw/devices", "httpmw/prom", "internal/metrics", "keys", "revocation", "revocation/revlog"},
 	"internal/faults":    {"keys", "keys/rediskeys", "revocation", "revocation/redisstore", "httpmw", "internal/redistest", "internal/apptest"},
