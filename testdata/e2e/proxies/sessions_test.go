@@ -15,6 +15,7 @@ func TestProxies(t *testing.T) {
 	for _, k := range kinds {
 		all = append(all, k.start(t, f, "defaults"), k.start(t, f, "tested"))
 	}
+	long := openLong(t, f)
 	// The longest of them waits for a renewal most of the time, so the others run meanwhile.
 	t.Run("all", func(t *testing.T) {
 		t.Run("sessions", func(t *testing.T) { t.Parallel(); testSessions(t, all) })
@@ -27,6 +28,7 @@ func TestProxies(t *testing.T) {
 			t.Run("too large", func(t *testing.T) { testTooLarge(t, f) })
 		})
 	})
+	t.Run("long streams", func(t *testing.T) { testLong(t, long) })
 }
 
 // each tests the proxies one after another.
