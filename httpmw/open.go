@@ -111,9 +111,9 @@ func (c *core) unopened(err error) error {
 }
 
 // readRenewal applies the reading rule: the Validity of a renewal token counts if the token is of
-// the same session, its key is good, its times are within bounds and it is no older than the
-// session token. The two are never mixed. It returns the id of the renewal token's key, "" if none
-// counts.
+// the same session and the same loading of its data, its key is good, its times are within bounds and
+// it is no older than the session token. The two are never mixed. It returns the id of the renewal
+// token's key, "" if none counts.
 func (c *core) readRenewal(o *opened, buf []byte, f *found, now time.Time) (kid string) {
 	var r token.Renewal
 	for _, compact := range f.renewal.all() {
@@ -124,7 +124,7 @@ func (c *core) readRenewal(o *opened, buf []byte, f *found, now time.Time) (kid 
 			c.unopened(err)
 			continue
 		}
-		if r.ID == o.tok.ID && r.IssuedAt >= o.tok.IssuedAt && c.boundedRenewal(&r, now) {
+		if r.ID == o.tok.ID && r.Loaded == o.tok.Loaded && r.IssuedAt >= o.tok.IssuedAt && c.boundedRenewal(&r, now) {
 			o.tok.Validity, o.renewed, kid = r.Validity, true, r.KeyID
 		}
 	}

@@ -41,7 +41,7 @@ func (s *state) renewalDue(now time.Time) bool {
 // paused in between, or is paused now, seals no limit that v does not allow.
 func (s *state) renew(v replica.Verdict, now time.Time) string {
 	limits, remember := s.core.limits(&s.tok)
-	next := token.Renewal{ID: s.tok.ID, Validity: s.tok.Validity}
+	next := token.Renewal{ID: s.tok.ID, Loaded: s.tok.Loaded, Validity: s.tok.Validity}
 	next.IssuedAt = max(now.Unix(), next.IssuedAt)
 	next.Expires = min(now.Unix()+seconds(limits.Idle), s.tok.End)
 	if v.Renew {
@@ -93,7 +93,7 @@ type renewal struct {
 func (r *renewals) get(c *core, next token.Renewal, lifetime int64, now time.Time, suits func(*token.Renewal) bool) (renewal, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if have, ok := r.sealed.find(next.ID); ok && now.Unix()-have.IssuedAt < shareFor && have.IssuedAt <= now.Unix() && suits(&have.Renewal) {
+	if have, ok := r.sealed.find(next.ID); ok && have.Loaded == next.Loaded && now.Unix()-have.IssuedAt < shareFor && have.IssuedAt <= now.Unix() && suits(&have.Renewal) {
 		c.count.shared.Add(1)
 		return have, true
 	}

@@ -13,7 +13,7 @@ const (
 	// data, and maxRenewal that of a renewal token's claims.
 	maxFixed = len(`{"aud":"","sid":"","sub":"","stg":"","grp":[],"auth_time":,"ep":,"iat":,"exp":,"end":,"rem":true,"chk":,"ln":,"ver":,"dat":}`) +
 		22 + 22 + 7*strictjson.MaxDigits + 10
-	maxRenewal = len(`{"sid":"","iat":,"exp":,"chk":,"ln":}`) + 22 + 3*strictjson.MaxDigits + 10
+	maxRenewal = len(`{"sid":"","ld":,"iat":,"exp":,"chk":,"ln":}`) + 22 + 4*strictjson.MaxDigits + 10
 )
 
 func inRange(v int64) bool { return 0 <= v && v <= strictjson.MaxInteger }
@@ -103,7 +103,9 @@ func appendSession(b []byte, c *Session) []byte {
 func appendRenewal(b []byte, c *Renewal) []byte {
 	b = append(b, `{"sid":"`...)
 	b = jwe.AppendEncode(b, c.ID[:])
-	b = append(b, `","iat":`...)
+	b = append(b, '"')
+	b = appendOptional(b, `,"ld":`, c.Loaded)
+	b = append(b, `,"iat":`...)
 	b = strconv.AppendInt(b, c.IssuedAt, 10)
 	b = append(b, `,"exp":`...)
 	b = strconv.AppendInt(b, c.Expires, 10)

@@ -297,6 +297,8 @@ func TestRenewalClaims(t *testing.T) {
 	good := map[string]token.Renewal{
 		`{` + sid + `,"iat":1,"exp":2}`:                            {Validity: token.Validity{IssuedAt: 1, Expires: 2}},
 		`{"ln":4,"chk":3,"exp":2,"iat":1,` + sid + `}`:             {Validity: token.Validity{IssuedAt: 1, Expires: 2, Checked: 3, Term: 4}},
+		`{` + sid + `,"ld":5,"iat":1,"exp":2}`:                     {Loaded: 5, Validity: token.Validity{IssuedAt: 1, Expires: 2}},
+		`{"exp":2,"ld":0,"iat":1,` + sid + `}`:                     {Validity: token.Validity{IssuedAt: 1, Expires: 2}},
 		`{ ` + sid + `, "iat": 1, "exp": 2 } `:                     {Validity: token.Validity{IssuedAt: 1, Expires: 2}},
 		`{` + sid + `,"iat":1,"exp":2,"sub":"x","dat":{"a":null}}`: {Validity: token.Validity{IssuedAt: 1, Expires: 2}}, // known in a session only
 	}
@@ -318,6 +320,9 @@ func TestRenewalClaims(t *testing.T) {
 		`{` + sid + `,"iat":1,"exp":2,"exp":2}`,
 		`{` + sid + `,"iat":1,"exp":2,"EXP":2}`,
 		`{` + sid + `,"iat":1,"exp":2,"chk":-1}`,
+		`{` + sid + `,"ld":"5","iat":1,"exp":2}`,
+		`{` + sid + `,"ld":5,"ld":5,"iat":1,"exp":2}`,
+		`{` + sid + `,"LD":5,"iat":1,"exp":2}`,
 		`{` + sid + `,"iat":1,"exp":2,"ln":4294967296}`,
 		`{` + sid + `,"iat":01,"exp":2}`,
 		`{` + sid + `,"iat":1,"exp":2}}`,

@@ -128,6 +128,7 @@ func TestReadersAgree(t *testing.T) {
 	bases := []string{
 		leastClaims, string(token.AppendSession(nil, fullSession())), string(token.AppendSession(nil, strong)),
 		string(token.AppendRenewal(nil, fullRenewal())),
+		string(token.AppendRenewal(nil, loadedRenewal())),
 	}
 	rounds := 20_000
 	if testing.Short() {

@@ -162,7 +162,14 @@ func mostMethods() (m [token.MaxMethods][]byte) {
 	return m
 }
 
-// fullRenewal has every claim.
+// loadedRenewal has every claim.
+func loadedRenewal() *token.Renewal {
+	c := fullRenewal()
+	c.Loaded = 1000*testSecond + 600_000
+	return c
+}
+
+// fullRenewal has every claim but that of data that was loaded again.
 func fullRenewal() *token.Renewal {
 	return &token.Renewal{
 		ID:       token.ID(bits("sid", 16)),

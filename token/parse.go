@@ -79,6 +79,8 @@ func parseRenewal(b []byte, c *Renewal) bool {
 		switch m.name {
 		case "sid":
 			ok = m.bytes16((*[16]byte)(&c.ID))
+		case "ld":
+			c.Loaded, ok = m.Integer()
 		case "iat":
 			c.IssuedAt, ok = m.Integer()
 		case "exp":
@@ -98,7 +100,7 @@ func parseRenewal(b []byte, c *Renewal) bool {
 // The names of the known members.
 var (
 	sessionNames = []string{"aud", "sid", "sub", "stg", "grp", "auth_time", "amr", "ep", "ld", "iat", "exp", "end", "rem", "chk", "ln", "ver", "dat"}
-	renewalNames = []string{"sid", "iat", "exp", "chk", "ln"}
+	renewalNames = []string{"sid", "ld", "iat", "exp", "chk", "ln"}
 )
 
 // members iterates over the members of an object.

@@ -69,6 +69,9 @@ func scanRenewal(b []byte, c *Renewal) bool {
 	s := scanner{b: b}
 	s.expect(`{"sid":"`)
 	s.bytes16((*[16]byte)(&c.ID))
+	if s.take(`,"ld":`) {
+		c.Loaded = s.integer()
+	}
 	s.expect(`,"iat":`)
 	c.IssuedAt = s.integer()
 	s.expect(`,"exp":`)

@@ -97,7 +97,7 @@ func (s *Sealer) sealClaims(dst []byte, k kind, c *Session, now time.Time) ([]by
 // SealRenewal appends to dst a token with the claims c, as [Sealer.SealSession] does. It returns
 // [keys.ErrSpent] sooner, so that renewals leave the last seals of a key to session tokens.
 func (s *Sealer) SealRenewal(dst []byte, c *Renewal, now time.Time) ([]byte, error) {
-	if !inRange(c.IssuedAt) || !inRange(c.Expires) || !inRange(c.Checked) {
+	if !inRange(c.Loaded) || !inRange(c.IssuedAt) || !inRange(c.Expires) || !inRange(c.Checked) {
 		return dst, ErrMalformed
 	}
 	e, err := s.current().sealing(renewal, now)

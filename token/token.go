@@ -139,6 +139,9 @@ func (c Session) Format(f fmt.State, _ rune) { io.WriteString(f, "token.Session"
 // A Renewal holds the claims of a renewal token: which session was renewed, and until when.
 type Renewal struct {
 	ID ID
+	// Loaded is that of the session token. A renewal from before or after the data was loaded again is
+	// not one of that session token.
+	Loaded int64
 	Validity
 	// KeyID is the kid of the key that opened the token, as in [Session].
 	KeyID string

@@ -161,7 +161,10 @@ func vectorTable(t *testing.T) []madeVector {
 			strong(c)
 			return sealedBearer(t, testSealer(t), c, testTime)
 		})),
-		as("seen", opens("seen", "everything a renewal token can say", renewalClaims, renewal)),
+		as("seen", opens("seen", "everything that most renewal tokens say", renewalClaims, renewal)),
+		as("seen", opens("seen-loaded", "when the data of the session was last loaded, besides everything else", string(token.AppendRenewal(nil, loadedRenewal())), func(t *testing.T) string {
+			return sealedRenewal(t, testSealer(t), loadedRenewal(), testTime)
+		})),
 		as("seen", opens("seen-least", "nothing that can be left out", `{"sid":"`+sid+`","iat":1,"exp":2}`, minted(testHeader("a", "seen+jwt"), `{"sid":"`+sid+`","iat":1,"exp":2}`))),
 		as("bearer", opens("bearer", "a bearer token, which says what a session says", fullClaims, bearer)),
 		as("bearer", opens("bearer-least", "nothing that can be left out", leastClaims, minted(testHeader("a", "bearer+jwt"), leastClaims))),

@@ -71,7 +71,7 @@ type Cookies struct {
 // for 3 bytes.
 const (
 	emptySession = 457
-	renewal      = 290
+	renewal      = 316
 )
 
 func cookiesOf(l Load) Cookies {
