@@ -45,6 +45,10 @@ func (s *Session[T]) AsOf(ctx context.Context, receipt string) error {
 	if next.status == none {
 		return st.refused(next.why)
 	}
-	st.status, st.why = next.status, next.why
+	next.asOf = st.opened.asOf
+	st.opened = next
+	if next.reloaded { // an Update that is under way begins again
+		st.version++
+	}
 	return st.err()
 }

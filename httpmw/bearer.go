@@ -80,6 +80,7 @@ func (c *core) end(ctx context.Context, open func(*opened, time.Time)) error {
 	}
 	now := time.Now()
 	st := &state{core: c, committed: true}
+	st.ending = true
 	switch open(&st.opened, now); {
 	case st.tok.ID == (token.ID{}):
 		return st.err()

@@ -59,10 +59,13 @@ func (s *state) leaving() []string {
 		return nil
 	}
 	now := time.Now()
-	if s.change != changed && (s.unattended || !s.renewalDue(now)) {
+	if s.change != changed && !s.reloaded && (s.unattended || !s.renewalDue(now)) {
 		return nil
 	}
 	v := s.core.replica.Decide(&s.query)
+	if s.reloaded && v.Outcome != replica.Refuse {
+		s.sealReloaded(v, now)
+	}
 	switch {
 	case v.Outcome == replica.Refuse:
 		n.withheld.Add(1)
@@ -78,7 +81,7 @@ func (s *state) leaving() []string {
 		}
 		n.send(sessionToken, s.lines, now)
 		return append(s.lines, s.besides(s.lines)...)
-	case v.Extend:
+	case v.Extend && !s.reloaded:
 		if line := s.renew(v, now); line != "" {
 			n.renewed.Add(1)
 			lines := []string{line}

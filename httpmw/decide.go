@@ -35,7 +35,7 @@ func (c *core) decide(ctx context.Context, o *opened) {
 		if o.verdict.Renew {
 			o.query.Checked, o.query.Term = o.verdict.Checked, o.verdict.Term
 		}
-		if o.verdict.Asks != 0 {
+		if o.verdict.Asks != 0 && !o.ending {
 			c.answerAsks(ctx, o)
 		}
 	case replica.Refuse:

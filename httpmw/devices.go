@@ -65,14 +65,14 @@ func (s *state) enlist(ctx context.Context, next *opened, start replica.Start, k
 	}
 	e := s.newcomer(next, kind)
 	e.Device, e.Began = name, time.UnixMilli(start.Epoch)
-	if s.loggedIn() && string(s.tok.Subject) == e.Subject {
+	if s.hasSubject() && string(s.tok.Subject) == e.Subject {
 		e.Previous = s.sid()
 	}
 	err := d.Begin(s.by(ctx, next.tok.SubjectTag, kind), e)
 	if e.Previous != "" {
 		return nil // the session goes on; it is listed when it is seen
 	}
-	if s.loggedIn() {
+	if s.hasSubject() {
 		d.OnEvent(ctx, s.event(EventLogout, "")) // the other subject's session has ended
 		if err != nil {
 			s.refused(ErrRevokedSession)

@@ -65,11 +65,11 @@ func (s *state) continueForeign(ctx context.Context, p foreign.Session, now time
 		return nil, err
 	}
 	switch {
-	case s.loggedIn():
+	case s.hasSubject():
 		if p.ID != (token.ID{}) {
 			s.alsoEnds(p.ID)
 		}
-		return nil, nil
+		return nil, s.err() // nil, or what has to be done before the session may be used
 	case p.ID == (token.ID{}) || p.Login.Unix() <= 0 || p.Login.After(now.Add(aheadOfUs)):
 		s.core.note(ctx, ErrMalformed, now)
 		return []Event{{Kind: EventRefused, Err: ErrMalformed, Request: s.request}}, ErrMalformed
@@ -82,6 +82,7 @@ func (s *state) continueForeign(ctx context.Context, p foreign.Session, now time
 		return nil, err
 	}
 	s.mayEnd(&o, now)
+	o.tok.Data = raw // from before what entries ask for
 	if now.Unix() >= o.tok.End {
 		o.why = ErrExpiredAbsolute
 	} else {
@@ -91,7 +92,6 @@ func (s *state) continueForeign(ctx context.Context, p foreign.Session, now time
 		return s.refuseForeign(ctx, &o, now)
 	}
 	previous := s.sid()
-	o.tok.Data = raw
 	o.tok.Checked, o.tok.Term = o.query.Checked, o.query.Term
 	if err := s.replace(&o, now); err != nil {
 		s.core.note(ctx, ErrData, now)

@@ -8,10 +8,12 @@ import (
 )
 
 // Login begins a session of id under a new session id. The data of an anonymous session, and of a
-// session of the same subject, is kept, also if that one was locked (ErrReauthenticate); that of any other session is dropped. A session that was
-// logged in before ends for good, so Login also serves to raise the level of a login. Every other
-// session whose cookie came and opened ends too, even if it has expired: a copy of its cookies may
-// be in use.
+// session of the same subject, is kept, also if that one was locked (ErrReauthenticate). If it has to
+// be loaded again (Manager.OnReload), Login does that first. The data of any other session is dropped.
+//
+// A session that was logged in before ends for good, so Login also serves to raise the level of a
+// login. Every other session whose cookie came and opened ends too, even if it has expired: a copy of
+// its cookies may be in use.
 //
 // If the store does not answer, people can still log in until the list's Grace is over. The new
 // session then begins at the last log time known, and sessions that had expired or were refused
@@ -47,7 +49,8 @@ func (s *state) login(ctx context.Context, id Identity) ([]Event, error) {
 		return nil, err
 	}
 	// Nobody inherits the data of somebody else.
-	if (s.status == alive || s.status == locked) && (len(s.tok.Subject) == 0 || string(s.tok.Subject) == id.Subject) {
+	keeps := (s.status == alive || s.status == locked) && (len(s.tok.Subject) == 0 || string(s.tok.Subject) == id.Subject)
+	if keeps {
 		next.tok.Data, next.tok.Version = s.tok.Data, s.tok.Version
 	}
 	previous := s.sid()
@@ -56,8 +59,9 @@ func (s *state) login(ctx context.Context, id Identity) ([]Event, error) {
 	}
 	login := replica.Login{Subject: next.tok.SubjectTag, Groups: next.groups(), Since: id.Since.LogTime()}
 	var start replica.Start
-	if s.loggedIn() || s.status == locked {
-		start, err = s.follow(ctx, &next, replica.Succession{Kind: replica.Relogin, Login: login}, now)
+	if s.hasSubject() {
+		keeps = keeps && s.core.load != nil && len(s.tok.Data) > 0
+		start, err = s.follow(ctx, &next, replica.Succession{Kind: replica.Relogin, Login: login, Keeps: keeps}, now)
 	} else {
 		start, err = s.core.replica.Begin(ctx, login)
 		err = listError(err)

@@ -55,7 +55,7 @@ type core struct {
 }
 
 func newCore(k keys.Source, l *revocation.List, c Config) *core {
-	return &core{cfg: c, keys: k, list: l, replica: l.Replica(), sealer: token.New(k), cookie: newCookieStyle(c), reloads: new(reloads), renewals: new(renewals), ended: new(ended)}
+	return &core{cfg: c, keys: k, list: l, replica: l.Replica(), sealer: token.New(k), cookie: newCookieStyle(c), reloads: newReloads(), renewals: new(renewals), ended: new(ended)}
 }
 
 // Handler opens the session of every request and writes cookies when the headers leave. It refuses

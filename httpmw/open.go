@@ -21,7 +21,6 @@ func (c *core) enter(ctx context.Context, s *state, fields []string, now time.Ti
 	s.bulk = f.session.size() + f.chunks.size(c.cookie.session)
 	c.pick(ctx, s, &s.opened, &f.session, &f, now)
 	if s.status == alive { // which leaves nothing to look for, nor to tell
-		s.sealReloaded(now)
 		c.count.accept(now)
 		return
 	}

@@ -2,6 +2,8 @@ package httpmw
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -10,11 +12,23 @@ import (
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 )
 
-// loadTime bounds one call of the function given to OnReload.
-const loadTime = 30 * time.Second
+const (
+	// loadTime bounds one call of the function given to OnReload.
+	loadTime = 30 * time.Second
+
+	// After a Reload of everyone, the requests of all sessions come at once. Each call of the function
+	// and each question to the store before it is one of at most loadsAtOnce, so half of the room that
+	// the list has for logins is left for logins. A request that waits for longer than loadRoom gets 503.
+	loadsAtOnce = 32
+	loadRoom    = 2 * time.Second
+
+	// loadTries is how often the data of one request is loaded, if it is asked for again meanwhile.
+	loadTries = 3
+)
 
 // OnReload sets how the data of a session is loaded again after revocation.List.Reload: load returns
 // the data that a login would begin with now, from where the application keeps roles, plans and the
@@ -49,37 +63,55 @@ func (c *core) answerAsks(ctx context.Context, o *opened) {
 	}
 }
 
-// reload loads the data of o again.
+// reload loads the data of o again, and decides about o again. Nobody works with data that is older
+// than an entry about it that this replica knows.
 func (c *core) reload(ctx context.Context, o *opened) {
-	for fresh := false; ; fresh = true {
-		l, err := c.reloads.get(ctx, c, o, fresh)
-		if err != nil {
+	next := *o
+	for range loadTries {
+		if err := c.loadAgain(ctx, &next); err != nil {
 			c.count.reloadsFailed.Add(1)
-			o.status, o.why = locked, fmt.Errorf("%w: %w", ErrReload, err)
+			o.status, o.why = locked, err
 			return
 		}
-		next := o.query
-		next.Loaded = l.at
-		v := c.replica.Decide(&next)
+		v := c.replica.Decide(&next.query)
+		if v.Outcome == replica.Ask {
+			v = c.replica.Confirm(ctx, &next.query)
+		}
 		switch {
 		case v.Outcome == replica.Refuse:
 			o.status, o.verdict, o.why = none, v, refusedBy(v.Reason)
 			return
-		case v.Asks&revlog.AsksReload != 0 && !fresh: // asked for again since another request has loaded it
-			continue
 		case v.Asks&revlog.AsksLogin != 0:
 			o.status, o.verdict, o.why = locked, v, ErrReauthenticate
 			return
+		case v.Asks&revlog.AsksReload != 0 && c.replica.ReloadUpTo(&next.query) > next.loadedFor:
+			continue // asked for again since
 		}
-		// While the store is silent, the next request loads it again.
-		o.tok.Data, o.tok.Loaded, o.query = l.data, l.at, next
+		// Where Reload is asked for still, the store is silent, and the next request loads it again.
 		if v.Outcome == replica.Accept {
-			o.verdict = v
+			next.verdict = v
+			if v.Renew {
+				next.query.Checked, next.query.Term = v.Checked, v.Term
+			}
 		}
-		o.reloaded = true
+		*o = next
 		c.count.reloaded.Add(1)
 		return
 	}
+	c.count.reloadsFailed.Add(1)
+	o.status, o.why = locked, fmt.Errorf("%w: it changed again and again meanwhile", ErrReload)
+}
+
+// loadAgain puts into o data that was loaded after every entry about it that this replica knows.
+func (c *core) loadAgain(ctx context.Context, o *opened) error {
+	upTo := c.replica.ReloadUpTo(&o.query)
+	l, err := c.reloads.get(ctx, c, o, upTo)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrReload, err)
+	}
+	o.tok.Data, o.tok.Loaded, o.query.Loaded = l.data, l.at, l.at
+	o.reloaded, o.loadedFor = true, upTo
+	return nil
 }
 
 // loadSafely calls the function given to OnReload. It runs outside the goroutine of a request, where
@@ -96,17 +128,17 @@ func (c *core) loadSafely(ctx context.Context, st *state) (data []byte, err erro
 	return c.load(ctx, st)
 }
 
-// sealReloaded writes a session whose data was loaded again, unless there is no cookie to write. If it cannot
-// be sealed, the data serves this request, and the next one loads it again.
-func (s *state) sealReloaded(now time.Time) {
-	if !s.reloaded || s.committed || s.status != alive {
-		return
-	}
+// sealReloaded makes a session whose data was loaded again one to be written. Loading is no use of the
+// session, so the idle limit stays if the request is none (DoNotRenew). If the session cannot be
+// sealed, the data served this request, and the next one loads it again. now is from before v was
+// decided.
+func (s *state) sealReloaded(v replica.Verdict, now time.Time) {
+	v.Extend = v.Extend && !s.unattended
 	next := s.opened
-	s.core.extend(&next, s.verdict, now)
+	s.core.extend(&next, v, now)
 	next.tok.Version++
 	if err := s.replace(&next, now); err != nil && s.core.warnedReload.due(now) {
-		s.core.cfg.Logger.Warn("a session whose data was loaded again cannot be sealed, so its next request loads it again",
+		s.core.cfg.Logger.Warn("a session whose data was loaded again cannot be sealed, so its next request loads it again, and it is not renewed",
 			"app", s.core.cfg.App, "error", err.Error())
 	}
 }
@@ -114,45 +146,56 @@ func (s *state) sealReloaded(now time.Time) {
 // reloads remembers for some seconds what was loaded, so that the requests of a page share it.
 type reloads struct {
 	flights singleflight.Group
+	room    *semaphore.Weighted // of loadsAtOnce
 
 	mu     sync.Mutex // owns loaded
 	loaded recent[reloaded]
 }
 
+func newReloads() *reloads { return &reloads{room: semaphore.NewWeighted(loadsAtOnce)} }
+
 // reloaded is data with the log time when it began to be loaded.
 type reloaded struct {
-	at      int64
-	version int64 // of the session, before
-	data    []byte
+	of   loading
+	at   int64
+	data []byte
 }
 
-// get loads the data of o, or returns what was loaded for the same state of the session moments ago,
-// unless fresh.
-func (r *reloads) get(ctx context.Context, c *core, o *opened, fresh bool) (reloaded, error) {
-	if have, ok := r.find(o); ok && !fresh {
+// A loading is what data is loaded from, and for which entries: two requests with the same one share the
+// data.
+type loading struct {
+	id   token.ID
+	from [sha256.Size]byte // the groups and the data before
+	upTo int64             // the highest watermark of entries that ask for it
+}
+
+func (o *opened) loading(upTo int64) loading {
+	h := sha256.New()
+	for _, g := range o.groups() {
+		h.Write(g[:])
+	}
+	h.Write([]byte{byte(o.tok.Groups)})
+	h.Write(o.tok.Data)
+	l := loading{id: o.tok.ID, upTo: upTo}
+	h.Sum(l.from[:0])
+	return l
+}
+
+// get loads the data of o, or returns what was loaded from the same moments ago, for entries up to upTo.
+func (r *reloads) get(ctx context.Context, c *core, o *opened, upTo int64) (reloaded, error) {
+	of := o.loading(upTo)
+	if have, ok := r.find(of); ok {
 		return have, nil
 	}
 	ctx, done := context.WithTimeout(ctx, loadTime) // load may not mind its context
 	defer done()
 	was := *o // the flight may outlast the request, which goes on with o
-	flight := r.flights.DoChan(string(o.tok.ID[:])+string(o.tok.Data), func() (any, error) {
-		if have, ok := r.find(&was); ok && !fresh { // another flight has just landed
+	was.status, was.why = alive, nil
+	flight := r.flights.DoChan(fmt.Sprint(of), func() (any, error) {
+		if have, ok := r.find(of); ok { // another flight has just landed
 			return have, nil
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTime)
-		defer cancel()
-		q := was.query
-		at, err := c.replica.Loading(ctx, &q)
-		if err != nil {
-			return nil, listError(err)
-		}
-		data, err := c.loadSafely(ctx, &state{core: c, committed: true, opened: was})
-		if err != nil {
-			return nil, err
-		}
-		l := reloaded{at, was.tok.Version, data}
-		r.keep(was.tok.ID, l)
-		return l, nil
+		return r.load(context.WithoutCancel(ctx), c, was, of)
 	})
 	select {
 	case <-ctx.Done():
@@ -165,15 +208,41 @@ func (r *reloads) get(ctx context.Context, c *core, o *opened, fresh bool) (relo
 	}
 }
 
-func (r *reloads) find(o *opened) (reloaded, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	have, ok := r.loaded.find(o.tok.ID)
-	return have, ok && have.version == o.tok.Version && time.Now().Unix()-r.loaded.since < 2*shareFor
+// load loads the data of was when there is room for one more.
+func (r *reloads) load(ctx context.Context, c *core, was opened, of loading) (reloaded, error) {
+	waiting, stop := context.WithTimeout(ctx, loadRoom)
+	defer stop()
+	if r.room.Acquire(waiting, 1) != nil {
+		return reloaded{}, errCrowded
+	}
+	defer r.room.Release(1)
+	ctx, cancel := context.WithTimeout(ctx, loadTime)
+	defer cancel()
+	q := was.query
+	at, err := c.replica.Loading(ctx, &q)
+	if err != nil {
+		return reloaded{}, listError(err)
+	}
+	data, err := c.loadSafely(ctx, &state{core: c, committed: true, opened: was})
+	if err != nil {
+		return reloaded{}, err
+	}
+	l := reloaded{of, at, data}
+	r.keep(l)
+	return l, nil
 }
 
-func (r *reloads) keep(id token.ID, l reloaded) {
+var errCrowded = errors.New("the data of too many sessions is being loaded")
+
+func (r *reloads) find(of loading) (reloaded, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.loaded.keep(id, l, time.Now().Unix())
+	have, ok := r.loaded.find(of.id)
+	return have, ok && have.of == of && time.Now().Unix()-r.loaded.since < 2*shareFor
+}
+
+func (r *reloads) keep(l reloaded) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.loaded.keep(l.of.id, l, time.Now().Unix())
 }

@@ -62,8 +62,12 @@ const (
 type opened struct {
 	status status
 	why    error // why there is no session, or none for now: one of the refusals
-	// reloaded: the data in tok was loaded for this request.
-	reloaded bool
+	// reloaded: the data in tok was loaded for this request, for entries up to loadedFor, and is not
+	// sealed yet.
+	reloaded  bool
+	loadedFor int64
+	// ending: it was opened only to be ended, so nothing that is asked of it is done.
+	ending bool
 
 	// tok has the Validity that counts by the reading rule: that of the renewal token if there is
 	// one, else the session token's own; Expires never after End.
@@ -119,6 +123,9 @@ func since(ms int64) time.Duration {
 }
 
 func (s *state) loggedIn() bool { return s.status == alive && len(s.tok.Subject) > 0 }
+
+// hasSubject reports whether the session is one of a subject, who may have to log in again.
+func (s *state) hasSubject() bool { return s.loggedIn() || s.status == locked }
 
 // noLogin returns why nobody is logged in, nil if somebody is.
 func (s *state) noLogin() error {
@@ -219,6 +226,7 @@ func (s *state) replace(next *opened, now time.Time) error {
 		return err
 	}
 	s.opened = *next
+	s.reloaded = false
 	s.record(next, now)
 	if listed(&next.tok) {
 		s.out = 0

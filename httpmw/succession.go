@@ -7,6 +7,7 @@ import (
 
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/revocation"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 	"github.com/wafer-sessions/wafer/token"
 )
 
@@ -67,12 +68,23 @@ func (s *state) succeed(ctx context.Context, next *opened, kind replica.Kind, wh
 }
 
 // follow ends the session in the list so that next can follow it. Afterwards there is no way back,
-// so it makes sure first that next can be sealed.
+// so it makes sure first that next can be sealed. If entries ask something of the session that this
+// replica had not heard of, or of the groups that it joins, that is done first.
 func (s *state) follow(ctx context.Context, next *opened, how replica.Succession, now time.Time) (replica.Start, error) {
 	if err := s.core.tryToSeal(&next.tok, now); err != nil {
 		return replica.Start{}, err
 	}
-	start, err := s.core.replica.Succeed(s.by(ctx, how.Login.Subject, reasons[how.Kind]), &s.query, how)
+	ctx, query := s.by(ctx, how.Login.Subject, reasons[how.Kind]), s.query
+	start, err := s.core.replica.Succeed(ctx, &query, how)
+	if asked := (*replica.AskedError)(nil); errors.As(err, &asked) {
+		if query.Loaded, err = s.comply(ctx, next, asked.Asks); err != nil {
+			return replica.Start{}, err
+		}
+		if err := s.core.tryToSeal(&next.tok, now); err != nil {
+			return replica.Start{}, err
+		}
+		start, err = s.core.replica.Succeed(ctx, &query, how)
+	}
 	switch {
 	case err == nil:
 		s.succeededBy(how.Kind)
@@ -80,6 +92,25 @@ func (s *state) follow(ctx context.Context, next *opened, how replica.Succession
 		s.refused(ErrRevokedSession)
 	}
 	return start, listError(err)
+}
+
+// comply gives next data that is loaded again, as its groups will be, and returns when that began. If
+// more is asked of the session than that, only a login can follow it.
+func (s *state) comply(ctx context.Context, next *opened, asks revlog.Asks) (loaded int64, err error) {
+	if asks != revlog.AsksReload || s.core.load == nil {
+		return 0, ErrReauthenticate
+	}
+	o := s.opened
+	o.tok.GroupTags, o.tok.Groups = next.tok.GroupTags, next.tok.Groups
+	o.query.SetGroups(next.groups()...)
+	if err := s.core.loadAgain(ctx, &o); err != nil {
+		s.core.count.reloadsFailed.Add(1)
+		return 0, err
+	}
+	s.core.count.reloaded.Add(1)
+	next.tok.Data = o.tok.Data
+	next.tok.Version++
+	return o.tok.Loaded, nil
 }
 
 // tryToSeal returns why a session cannot be sealed, before the list has said when it begins.

@@ -95,11 +95,11 @@ func (w *watch) look(ctx context.Context, now time.Time) error {
 		if v.Renew {
 			w.query.Checked, w.query.Term = v.Checked, v.Term
 		}
-		switch {
-		case v.Asks&revlog.AsksLogin != 0:
-			return ErrReauthenticate
-		case v.Asks&revlog.AsksReload != 0:
+		switch asks := v.Asks &^ revlog.Ending; {
+		case asks == revlog.AsksReload && w.st.core.load != nil:
 			return ErrReload
+		case asks != 0:
+			return ErrReauthenticate
 		}
 		return nil
 	case replica.Refuse:

@@ -66,9 +66,11 @@ func (a Adopter[T]) Format(f fmt.State, _ rune) { io.WriteString(f, "adopt.Adopt
 // Adopt makes s the continuation of p: a session of id with data. It asks the store of the list. If
 // the store does not answer, the session is undecided and the error is httpmw.ErrUndecided. A
 // session that is logged in already stays as it is, see [Adopter.EndWith]; an anonymous one is
-// replaced, together with its data.
+// replaced, together with its data. If data is to be loaded again (httpmw.Manager.OnReload), that
+// is done with data as what the session held.
 //
-// Other errors are those of Login and Set; httpmw.ErrRevoked and ErrExpired; ErrMalformed for a
+// If a login is required first, of p or of the session that is there, the error is
+// httpmw.ErrReauthenticate. Other errors are those of Login and Set; httpmw.ErrRevoked and ErrExpired; ErrMalformed for a
 // Predecessor without a credential or with an impossible time; and ErrNoLogin before Config.From
 // and from Config.Until on.
 func (a *Adopter[T]) Adopt(ctx context.Context, s *httpmw.Session[T], p Predecessor, id httpmw.Identity, data T) error {

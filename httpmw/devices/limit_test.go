@@ -179,3 +179,29 @@ func TestALoginThatCrossesAChangeOfID(t *testing.T) {
 		t.Error("the first session is alive")
 	}
 }
+
+// A session that waits for its user to log in again is the one that the login continues. The login
+// does not push another one out, which waits too and keeps its data.
+func TestALoginThatWasRequiredIsNoNewDevice(t *testing.T) {
+	r := one(t, devices.Config{Max: 2})
+	a, b := newBrowser(firefox), newBrowser(iphone)
+	laptop := a.login(t, r, "ann")
+	phone := b.login(t, r, "ann")
+	await(t, r, "both", "ann", laptop, phone)
+	if _, err := r.list.RequireLogin(t.Context(), revocation.Subject("ann"), revocation.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	again := b.login(t, r, "ann")
+	await(t, r, "after the login", "ann", laptop, again)
+	a.at(r, func(_ context.Context, s *session) {
+		if s.Locked() != "ann" {
+			t.Errorf("the other device: %v", s.Err())
+		}
+	})
+	if n := r.Registry.Stats().Evicted; n != 0 {
+		t.Errorf("%d were ended", n)
+	}
+	c := a.login(t, r, "ben") // in the place of ann
+	await(t, r, "ann has one left", "ann", again)
+	await(t, r, "ben", "ben", c)
+}

@@ -199,7 +199,7 @@ func (m *Mover[T]) look(w http.ResponseWriter, r *http.Request, now time.Time) {
 		adopt.Retire(s, m.expired, now.Before(m.config.OldUntil.Add(overlap)))
 	}
 	err := s.Err()
-	if s.LoggedIn() || errors.Is(err, httpmw.ErrExpired) && !follow || errors.Is(err, httpmw.ErrUndecided) {
+	if s.LoggedIn() || s.Locked() != "" || errors.Is(err, httpmw.ErrExpired) && !follow || errors.Is(err, httpmw.ErrUnavailable) {
 		m.beside(s, pasts) // the session says more than the old cookie
 		return
 	}

@@ -86,6 +86,21 @@ func (l *Replica) askedUpTo(k revlog.Key, v *view) int64 {
 	return w
 }
 
+// ReloadUpTo returns the highest watermark that this replica knows of entries that have the data of q
+// loaded again, or 0 or less.
+func (l *Replica) ReloadUpTo(q *Query) (w int64) {
+	v := l.view.Load()
+	if v == nil {
+		return 0
+	}
+	all, n := q.places()
+	for _, k := range all[:n] {
+		k.Effect = revlog.Reload
+		w = max(w, l.askedUpTo(k, v))
+	}
+	return w
+}
+
 // limited returns d without what a session may not have that entries ask something of. Its checked
 // position stays before them, so that no replica passes them by. A session that waits for a login
 // or for its data is not in use, so its idle limit stays as well.

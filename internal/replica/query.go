@@ -132,6 +132,9 @@ type Login struct {
 type Succession struct {
 	Kind  Kind
 	Login Login // the new session's subject and groups; of Others and SetGroups, Subject is the old one's
+	// Keeps: the new session gets the data of the old one. The other kinds keep it anyway. Then an entry
+	// that has the data loaded again still asks that after a login (R36).
+	Keeps bool
 }
 
 // A Kind of succession.

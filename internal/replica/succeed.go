@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -46,7 +47,13 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 	if err != nil {
 		return Start{}, err
 	}
-	b := l.succession(q, s, v, unless, now)
+	return l.replace(ctx, q, s, v, unless, max(v.sinceCheck(q, l.Within()), d.Checked))
+}
+
+// replace writes the end of q and returns what its successor begins with. The answer to unless must be
+// "not revoked", of a list that remembers what was revoked since checked.
+func (l *Replica) replace(ctx context.Context, q *Query, s Succession, v *view, unless revlog.Question, checked int64) (Start, error) {
+	b := l.succession(q, s, v, unless, time.Now())
 	w, err := l.send(ctx, b)
 	l.audit.succeeded(ctx, b, w, err)
 	switch {
@@ -62,7 +69,7 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 	for i, a := range b.Assertions {
 		l.keep(a.Entry().Key(), placeOf(w.Head), w.Results[i])
 	}
-	if err := v.mayMiss(max(v.sinceCheck(q, l.Within()), d.Checked), w.Head); err != nil {
+	if err := v.mayMiss(checked, w.Head); err != nil {
 		return Start{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	start, err := l.successor(ctx, s.Login, b.Then, w.Then)
@@ -71,9 +78,23 @@ func (l *Replica) Succeed(ctx context.Context, q *Query, s Succession) (Start, e
 		start.Epoch, start.Loaded = q.Epoch, q.Loaded
 	case Others:
 		start.Loaded = q.loaded()
+	case Relogin:
+		if s.Keeps { // Loaded may be from before the password was checked
+			start.Loaded = min(cmp.Or(start.Loaded, start.Epoch), q.loaded())
+		}
 	}
 	return start, err
 }
+
+// An AskedError says what entries ask of a session that was to get a successor, which it did not get.
+type AskedError struct{ Asks revlog.Asks }
+
+func (e *AskedError) Error() string {
+	return ErrUnavailable.Error() + ": this session must do first what is asked of it"
+}
+
+// Unwrap returns [ErrUnavailable].
+func (e *AskedError) Unwrap() error { return ErrUnavailable }
 
 // mayMiss says why the "not revoked" of a store with the head h means nothing, if so,
 // about a session that was checked at chk.
@@ -110,7 +131,10 @@ func (l *Replica) predecessor(q *Query, s Succession, v *view, now time.Time) (r
 	}
 	unless := l.question(q, v)
 	if s.Kind == Relogin { // that is what is asked for
-		unless.LoggedIn, unless.Loaded = revlog.Forever, revlog.Forever
+		unless.LoggedIn = revlog.Forever
+		if !s.Keeps {
+			unless.Loaded = revlog.Forever
+		}
 	}
 	if unless.Epoch < q.Epoch && ahead(q, l.logTime(now), l.Within()) {
 		return revlog.Question{}, fmt.Errorf("%w: this session began under a primary that is gone, ahead of log time", ErrUnavailable)
@@ -170,7 +194,7 @@ func (l *Replica) noSuccessor(q *Query, unless revlog.Question, a revlog.Answer)
 		return fmt.Errorf("%w: %w", ErrUnavailable, forged)
 	case found == revlog.FoundAsks:
 		l.remember(a)
-		return fmt.Errorf("%w: this session must do first what is asked of it", ErrUnavailable)
+		return &AskedError{a.Asks(unless)}
 	case found == revlog.FoundUnknown && unless.Checked < q.Checked:
 		return fmt.Errorf("%w: the list is not complete since this session began: log in again to join a group", ErrUnavailable)
 	}
