@@ -2,6 +2,7 @@ package demo_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -60,6 +61,32 @@ func TestThePageStandsAlone(t *testing.T) {
 	}
 	if resp, _ := p.get("/nothing"); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("/nothing: %s", resp.Status)
+	}
+}
+
+// The numbered steps lead through all that the page can do, in one count from 1 on.
+func TestTheStepsNameEveryControl(t *testing.T) {
+	_, html := start(t).get("/")
+	_, rest, _ := strings.Cut(html, `<div class="acts">`)
+	acts, _, _ := strings.Cut(rest, "<noscript>")
+	for control, word := range map[string]string{
+		`action="/login"`: "Sign in", `action="/note"`: "note", `id="transfer"`: "transfer", `id="factor"`: "second factor", `data-end="/logout"`: "Sign out here",
+		`id="devices"`: "devices", `id="role-button"`: "role", `data-end="/require-login"`: "Require a login", `id="everybody"`: "everybody",
+		`id="store-button"`: "Stop the store", `id="rotate-button"`: "Rotate the key",
+	} {
+		if !strings.Contains(html, control) || !strings.Contains(acts, word) {
+			t.Errorf("the page lacks %s, or its steps do not say %q", control, word)
+		}
+	}
+	n := 1
+	for _, list := range regexp.MustCompile(`(?s)<ol(?: start="(\d+)")?>(.*?)</ol>`).FindAllStringSubmatch(acts, -1) {
+		if want := fmt.Sprint(n); list[1] != want && (n > 1 || list[1] != "") {
+			t.Errorf("a list begins with %q, after %d steps", list[1], n-1)
+		}
+		n += strings.Count(list[2], "<li>")
+	}
+	if n < 9 {
+		t.Errorf("%d steps", n-1)
 	}
 }
 

@@ -198,7 +198,7 @@ async function lookAround() {
   await showDevices();
 }
 
-// ---- behind the scenes ----
+// ---- the store and the key ----
 
 function showBehind({ stopped, kid, replicas: list }) {
   const states = list.map(r => r.state);
@@ -243,6 +243,7 @@ function showMe() {
   $("outside-none").hidden = Boolean(me);
   $("why").textContent = me ? "" : left === "login_required" ? "Your session and its note wait. Sign in under the same name, and they go on." : left ? `Your session was refused: ${left.replaceAll("_", " ")}.` : "";
   for (const key of ["thief", "phone"]) show(key);
+  for (const button of document.querySelectorAll("[data-me]")) button.disabled = !me;
   if (!me) return;
   put("subject", me.subject);
   put("avatar", [...me.subject][0]);
