@@ -13,10 +13,10 @@
 //     which shares it through Redis.
 //   - [github.com/wafer-sessions/wafer/token], the tokens themselves. docs/format.md describes them
 //     for other implementations.
-//   - httpmw/admin (an API for operators), httpmw/prom and httpmw/otel (metrics), httpmw/devices
-//     ("your devices", and a limit), httpmw/backchannel (logout by an OpenID provider), httpmw/adopt
-//     and httpmw/gorilla (moving sessions from other systems), and httpmw/wafertest (for your own
-//     tests).
+//   - httpmw/admin (an API for operators), httpmw/admin/console (a page over it), httpmw/prom and
+//     httpmw/otel (metrics), httpmw/devices ("your devices", and a limit), httpmw/backchannel (logout
+//     by an OpenID provider), httpmw/adopt and httpmw/gorilla (moving sessions from other systems), and
+//     httpmw/wafertest (for your own tests).
 //   - cmd/wafer, the command: keys, revocations, a check of Redis, and a demo.
 //
 // The README has a complete program, docs/concepts.md explains the idea in two minutes, and

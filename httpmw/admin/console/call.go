@@ -68,6 +68,9 @@ func (h *held) Write(p []byte) (int, error) {
 func (h *held) Unwrap() http.ResponseWriter { return h.ResponseWriter }
 
 func (h *held) release() {
+	if h.status == 0 {
+		return
+	}
 	h.ResponseWriter.WriteHeader(h.status)
 	_, _ = h.ResponseWriter.Write(h.body.Bytes()) // an error means that the caller is gone
 }

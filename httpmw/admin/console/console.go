@@ -18,6 +18,9 @@
 // A call with a bearer token works as without the console. With [admin.Config.Authorize] there is no
 // form to sign in: the function decides about the page too.
 //
+// Signing in has an audit record, in Config.Admin.Audit, and a wrong token has one as in the API. Signing
+// out has the record of the session that it revokes.
+//
 // # Paths
 //
 //	GET  /            the page, or the form to sign in
