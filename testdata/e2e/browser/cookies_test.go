@@ -30,23 +30,58 @@ func TestCookieFlags(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, p := newSite(t, c.config), browsertest.NewProfile(t, documentCookie)
 			b := s.login(p, c.url(s), "ada")
-			found := false
-			for _, got := range p.Cookies() {
-				if got.Name != c.want.Name && got.Name != c.want.Name+"-seen" {
-					t.Errorf("a cookie %q", got.Name)
-				}
-				if !got.HTTPOnly || got.Secure != c.want.Secure || got.SameSite != c.want.SameSite || got.Domain != c.want.Domain || got.Path != "/" || !got.Session {
-					t.Errorf("the cookie is %+v", got)
-				}
-				found = found || got.Name == c.want.Name
-			}
-			if !found {
-				t.Errorf("no cookie %s", c.want.Name)
-			}
+			hasCookie(t, p, c.want)
 			if got := browsertest.Value[string](b, "document.cookie"); got != "" {
 				t.Errorf("a script reads %q", got)
 			}
 		})
+	}
+}
+
+// hasCookie checks that a browser has a cookie, perhaps the one of its renewals, and no others.
+func hasCookie(t *testing.T, p *browsertest.Profile, want network.Cookie) {
+	t.Helper()
+	found := false
+	for _, got := range p.Cookies() {
+		if got.Name != want.Name && got.Name != want.Name+"-seen" {
+			t.Errorf("a cookie %q", got.Name)
+		}
+		if !got.HTTPOnly || got.Secure != want.Secure || got.SameSite != want.SameSite || got.Domain != want.Domain || got.Path != "/" || !got.Session {
+			t.Errorf("the cookie is %+v", got)
+		}
+		found = found || got.Name == want.Name
+	}
+	if !found {
+		t.Errorf("no cookie %s", want.Name)
+	}
+}
+
+// The console's cookie is one that no other site can cause to be sent, and a page of a sibling, for which the browser sends it,
+// can do nothing with it.
+func TestTheConsolesCookie(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, httpmw.Config{})
+	user, p := browsertest.NewProfile(t), browsertest.NewProfile(t, "CookieIssue", "BlockedByResponseIssue", "ERR_BLOCKED_BY_RESPONSE", "blocked by CORS policy", "CorsIssue", "net::ERR_FAILED")
+	s.login(user, s.https(home, "/"), "ada")
+	b := p.Tab(s.https(home, "/admin/"))
+	b.Fill("#token", adminToken)
+	b.Click("form button")
+	b.Await("signed in", `document.readyState === "complete" && document.querySelector("form[action=sign-out]") !== null`)
+	hasCookie(t, p, network.Cookie{Name: "__Host-Http-wafer-console", Secure: true, SameSite: "Strict", Domain: home})
+	for _, host := range []string{sibling, foreign} {
+		evil := p.Tab(s.https(host, "/blank"))
+		for _, path := range []string{"/admin/revocations", "/admin/keys/rotate", "/admin/sign-out"} {
+			for _, body := range []string{"", `{"scope":"everyone"}`} {
+				evil.Evaluate(fmt.Sprintf(`fetch(%q, { method: "POST", mode: "no-cors", credentials: "include", body: %q }).catch(() => {})`, s.https(home, path), body))
+			}
+		}
+		evil.Evaluate(fmt.Sprintf(`fetch(%q, { credentials: "include" }).then(() => { throw "it is readable"; }, () => {})`, s.https(home, "/admin/status")))
+	}
+	if got := browsertest.Value[int](b, `fetch("/admin/status").then(r => r.status)`); got != http.StatusOK {
+		t.Errorf("then the operator gets %d", got)
+	}
+	if got := s.who(user, s.https(home, "/")); got != "ada" {
+		t.Errorf("then %q is logged in", got)
 	}
 }
 

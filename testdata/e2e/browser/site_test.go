@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/httpmw/admin"
+	"github.com/wafer-sessions/wafer/httpmw/admin/console"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 	"github.com/wafer-sessions/wafer/revocation/revlog"
@@ -25,7 +27,9 @@ const (
 	foreign = "elsewhere.test"
 )
 
-// A site is an application at home, over https and over http. Other hosts serve empty pages.
+const adminToken = "a-token-of-43-characters-for-a-site-of-tests"
+
+// A site is an application at home with a console, over https and over http. Other hosts serve empty pages.
 type site struct {
 	t                     *testing.T
 	httpPort, httpsPort   string
@@ -45,7 +49,12 @@ func newSite(t *testing.T, c httpmw.Config) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	operators, err := console.New(list, keys.Static(ring), console.Config{Admin: admin.Config{Token: adminToken, Actor: "operator", Hosts: []string{home}}, InsecureHTTP: c.InsecureHTTP, Logger: c.Logger})
+	if err != nil {
+		t.Fatal(err)
+	}
 	mux := http.NewServeMux()
+	mux.Handle(home+"/admin/", http.StripPrefix("/admin", operators))
 	mux.Handle(home+"/", http.NewCrossOriginProtection().Handler(m.Handler(s.routes(m))))
 	mux.HandleFunc("GET /blank", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `<!doctype html><html lang="en"><title>Blank</title><link rel="icon" href="data:,">`)

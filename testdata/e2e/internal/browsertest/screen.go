@@ -43,7 +43,7 @@ func (b *Tab) Screen(name string) {
 	b.Scheme("dark")
 	b.picture(name + "-dark")
 	b.Scheme("light")
-	b.Run(chromedp.EmulateViewport(phoneWidth, phoneHeight))
+	b.Run(chromedp.EmulateViewport(phoneWidth, phoneHeight, chromedp.EmulateMobile))
 	if width := Value[int](b, "document.documentElement.scrollWidth"); width > phoneWidth {
 		b.t.Errorf("%s: the page is %d pixels wide on a phone that has %d", name, width, phoneWidth)
 	}

@@ -37,8 +37,8 @@ func (b *Tab) Await(what, condition string) time.Time {
 			return time.Now()
 		}
 		if time.Now().After(deadline) {
-			html, _ := chromedp.Run(b.Ctx, chromedp.Evaluate[string]("document.documentElement.outerHTML"))
-			b.t.Fatalf("%s: not in %v, %v; the page is %s", what, Patience, err, html)
+			page, _ := chromedp.Run(b.Ctx, chromedp.Evaluate[string](`location + "\n" + document.documentElement.innerText`))
+			b.t.Fatalf("%s: not in %v, %v; the page is %s", what, Patience, err, page)
 		}
 	}
 }
@@ -98,7 +98,7 @@ func (b *Tab) TabTo(css string) {
 		}](b, fmt.Sprintf(`(() => {
 			const e = document.activeElement, style = getComputedStyle(e);
 			return { there: e.matches(%q), html: e.cloneNode(false).outerHTML,
-				visible: e === document.body || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none" };
+				visible: e === document.body || e.matches("[type^=date]") /* shows which part has it */ || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none" };
 		})()`, css))
 		if !at.Visible {
 			b.t.Errorf("nobody can see that the focus is on %s", at.HTML)
