@@ -11,10 +11,10 @@ import (
 type finding uint8
 
 const (
-	miss    finding = iota // no revocation of it
-	asks                   // no revocation of it, but perhaps something is asked of it (R36)
-	maybe                  // perhaps one: a filter hit that the recent entries do not reach back to
-	revoked                // certainly
+	miss    finding = iota // no entry about it
+	asks                   // no entry that ends it, but perhaps one that asks something of it (R36)
+	maybe                  // perhaps one that ends it: a filter hit that the recent entries do not reach back to
+	revoked                // certainly one that ends it
 )
 
 // scopes says which kinds of revocation to look for.

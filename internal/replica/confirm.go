@@ -133,8 +133,19 @@ func (l *Replica) answer(ctx context.Context, q *Query, v *view, key clearKey, n
 	case err != nil:
 		return l.unanswered(q, err), nil
 	}
+	d, keep := l.judged(q, v, question, a, found, now)
+	if keep && !v.newPrimary(l.Within()) {
+		l.cleared.Add(key, clearedTo{checkedTo{d.Checked, d.Term}, d.Asks})
+	}
+	return d, nil
+}
+
+// judged decides about q by the answer a, which agrees with v and does not revoke q. found is what a
+// says. keep reports whether the verdict may be remembered.
+func (l *Replica) judged(q *Query, v *view, question revlog.Question, a revlog.Answer, found revlog.Finding, now time.Time) (_ Verdict, keep bool) {
+	lost := Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}
 	if found != revlog.FoundUnknown && !forgotten(q.Checked, a.Head, a.Now) && forgotten(v.sinceCheck(q, l.Within()), a.Head, a.Now) {
-		return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}, nil
+		return lost, false
 	}
 	if found == revlog.FoundNothing && (ahead(q, a.Now, l.Within()) || forgotten(q.Checked, a.Head, a.Now)) {
 		found = revlog.FoundAhead
@@ -152,22 +163,19 @@ func (l *Replica) answer(ctx context.Context, q *Query, v *view, key clearKey, n
 	}
 	if accept = l.asked(q, v, accept, asks, now).limited(); accept.Outcome == Refuse {
 		accept.Fresh = true
-		return accept, nil
+		return accept, false
 	}
 	switch found {
 	case revlog.FoundAhead:
 		if !plausible(q.Epoch, now) { // nor will it ever be reached
-			return Verdict{Outcome: Refuse, Reason: ListLost, Fresh: true}, nil
+			return lost, false
 		}
-		return Verdict{Reason: Silent}, nil
+		return Verdict{Reason: Silent}, false
 	case revlog.FoundUnknown:
-		return l.unknown(q, v, a, accept), nil
+		return l.unknown(q, v, a, accept), false
 	}
 	l.denied(q, v)
-	if !v.newPrimary(l.Within()) && v.knowsEnds(a) {
-		l.cleared.Add(key, clearedTo{at, accept.Asks})
-	}
-	return accept, nil
+	return accept, v.knowsEnds(a)
 }
 
 // askedBefore decides about q from earlier answers of the store. If they do not decide, the

@@ -71,27 +71,11 @@ func (l *Replica) entriesBefore(ctx context.Context, before revlog.Position) (al
 			end = p.Entries[0].Position
 		}
 	}
-	// The first entry from low on has a number that is low enough, that from high on has not.
-	low, high := oldest.MS, end.MS
-	for back := int64(1000); end.N-oldest.N > newestPage && high-low > 1; {
-		at := (low + high) / 2
-		if near := end.MS - back; low < near && near < high { // most often it is near the end
-			at, back = near, back*8
-		}
-		p, err := l.store.Read(ctx, revlog.Cursor{List: list, From: revlog.Position{MS: at}, Limit: 1})
-		if err != nil {
-			return nil, false, err
-		}
-		switch {
-		case len(p.Entries) == 0 || p.Entries[0].Position.N > end.N-newestPage/2:
-			high = at
-		case p.Entries[0].Position.N < end.N-newestPage:
-			low = at
-		default:
-			low, high = at, at
-		}
+	near, err := l.before(ctx, list, oldest, end)
+	if err != nil {
+		return nil, false, err
 	}
-	from := revlog.Position{MS: low}
+	from := revlog.Position{MS: near}
 	for {
 		p, err := l.store.Read(ctx, revlog.Cursor{List: list, From: from, Limit: newestPage})
 		if err != nil {
@@ -111,4 +95,30 @@ func (l *Replica) entriesBefore(ctx context.Context, before revlog.Position) (al
 		last := p.Entries[len(p.Entries)-1].Position
 		from = revlog.Position{MS: last.MS, N: last.N + 1}
 	}
+}
+
+// before returns a log time from which on there are about newestPage entries before end, or the log
+// time of the oldest entry if there are fewer.
+func (l *Replica) before(ctx context.Context, list revlog.ListID, oldest, end revlog.Position) (ms int64, _ error) {
+	// The first entry from low on has a number that is low enough, that from high on has not.
+	low, high := oldest.MS, end.MS
+	for back := int64(1000); end.N-oldest.N > newestPage && high-low > 1; {
+		at := (low + high) / 2
+		if near := end.MS - back; low < near && near < high { // most often it is near the end
+			at, back = near, back*8
+		}
+		p, err := l.store.Read(ctx, revlog.Cursor{List: list, From: revlog.Position{MS: at}, Limit: 1})
+		if err != nil {
+			return 0, err
+		}
+		switch {
+		case len(p.Entries) == 0 || p.Entries[0].Position.N > end.N-newestPage/2:
+			high = at
+		case p.Entries[0].Position.N < end.N-newestPage:
+			low = at
+		default:
+			low, high = at, at
+		}
+	}
+	return low, nil
 }

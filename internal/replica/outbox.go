@@ -14,9 +14,9 @@ const (
 	subjectLimit = 64      // of sessions of one subject; more become one of the subject
 )
 
-// An outbox holds the revocations that this replica made, until its own view shows them.
-// The replica refuses what they end at once, whatever the store does, and sends them until
-// the store has them (R20).
+// An outbox holds the revocations that this replica made, of every effect, until its own view
+// shows them. The replica refuses what they end, and asks what they ask, at once and whatever
+// the store does, and sends them until the store has them (R20).
 //
 // mu serialises changes and owns the fields below it. Decisions and unsent read without it.
 type outbox struct {

@@ -18,7 +18,8 @@ import (
 // entries are few, and every replica holds all of them.
 const keyKept = 11 * 365 * 24 * time.Hour
 
-// A Revocation says what to revoke. revocation.Options documents its fields.
+// A Revocation says what to revoke, or what to ask of sessions. revocation.Options documents its
+// fields.
 type Revocation struct {
 	Scope  revlog.Scope
 	Tag    revlog.Tag // zero for everyone
@@ -93,33 +94,20 @@ func (l *Replica) Check(o Revocation) error {
 
 // revoke is Revoke without the audit record. It puts into done what belongs there.
 func (l *Replica) revoke(ctx context.Context, o Revocation, done *recorded) (Receipt, error) {
-	if l.closed.Load() {
-		return Receipt{}, ErrClosed
-	}
-	now := time.Now()
-	v := l.view.Load()
-	if v == nil && !o.key().Always() {
-		return Receipt{}, ErrNotReady // what "now" is in the list is not known yet
-	}
-	if o.key().Always() {
-		o.Before = time.Time{} // has no meaning here, nor if this becomes a revocation of the subject
-	}
-	o = l.fold(o, v)
-	k, a, err := l.assertion(o, now)
+	now, v := time.Now(), l.view.Load()
+	o, k, a, err := l.prepare(o, v, now)
 	if err != nil {
 		return Receipt{}, err
 	}
 	done.all = []revlog.Assertion{a}
 	if k.Effect == revlog.EndSlowly {
-		if err := l.slowing.Acquire(ctx, 1); err != nil {
-			return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		leave, err := l.oneAtATime(ctx, v, k, now)
+		if err != nil {
+			return Receipt{}, err
 		}
-		defer l.slowing.Release(1)
-		if l.underWay(v, k, now) {
-			return Receipt{}, ErrUnderWay
-		}
+		defer leave()
 	}
-	late := l.makeWay(ctx, v, k, now)
+	silent := l.makeWay(ctx, v, k, now)
 	s := sending{w: a.W, until: a.Until, params: a.Params, subject: o.Owner}
 	mine, before, full := l.outbox.put(k, s)
 	switch {
@@ -133,7 +121,7 @@ func (l *Replica) revoke(ctx context.Context, o Revocation, done *recorded) (Rec
 	case full == nil:
 		a.Until = mine.until // at least as long as the revocation that still waits in its place
 	}
-	w, err := revlog.Written{}, late
+	w, err := revlog.Written{}, silent
 	if err == nil {
 		w, err = l.append(ctx, v.head.ID, a, now)
 	}
@@ -159,6 +147,21 @@ func (l *Replica) revoke(ctx context.Context, o Revocation, done *recorded) (Rec
 		l.outbox.add(k, s, placed(w, l.config.Ack), w.Results[0])
 	}
 	return l.receipt(w, !o.Before.IsZero())
+}
+
+// prepare returns what to write for o, or for what is to be revoked instead of it.
+func (l *Replica) prepare(o Revocation, v *view, now time.Time) (Revocation, revlog.Key, revlog.Assertion, error) {
+	switch {
+	case l.closed.Load():
+		return o, revlog.Key{}, revlog.Assertion{}, ErrClosed
+	case o.key().Always():
+		o.Before = time.Time{} // has no meaning here, nor if this becomes a revocation of the subject
+	case v == nil: // what "now" is in the list is not known yet
+		return o, revlog.Key{}, revlog.Assertion{}, ErrNotReady
+	}
+	o = l.fold(o, v)
+	k, a, err := l.assertion(o, now)
+	return o, k, a, err
 }
 
 // append sends one revocation to the store. If a forged entry stands in its place that may hide

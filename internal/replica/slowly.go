@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -40,6 +41,19 @@ func (v *view) knowsEnds(a revlog.Answer) bool {
 	return !slices.ContainsFunc(a.Found, func(e revlog.Entry) bool {
 		return e.Does() == revlog.EndSlowly && v.globals[e.Key()].Params != e.Params
 	})
+}
+
+// oneAtATime lets one caller at a time revoke so that sessions end slowly, if those of k are not ending
+// slowly already. The caller calls leave afterwards.
+func (l *Replica) oneAtATime(ctx context.Context, v *view, k revlog.Key, now time.Time) (leave func(), _ error) {
+	if err := l.slowing.Acquire(ctx, 1); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if l.underWay(v, k, now) {
+		l.slowing.Release(1)
+		return nil, ErrUnderWay
+	}
+	return func() { l.slowing.Release(1) }, nil
 }
 
 // makeWay makes way for a revocation of k that is to end sessions slowly: where an earlier one is over,

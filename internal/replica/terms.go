@@ -34,9 +34,9 @@ func (v *view) newPrimary(within time.Duration) bool {
 	return n > 1 && v.m.MS-v.head.Terms[n-1].Opened < within.Milliseconds()
 }
 
-// began returns the time at, at which q began or its data was loaded, to use in a question. If a primary went on after its
-// term was over, or lost its last heartbeats, its log time may have been ahead of the next
-// primary's. A session that began there is taken to have begun at the latest time that the
+// began returns the time at, at which q began or its data was loaded, to use in a question. If a
+// primary went on after its term was over, or lost its last heartbeats, its log time may have been
+// ahead of the next primary's. A session that began there is taken to have begun at the latest time that the
 // first watermark of the next primary reaches. It may be refused for that, but no
 // revocation misses it.
 func (v *view) began(q *Query, at int64, within time.Duration) int64 {

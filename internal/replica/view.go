@@ -55,7 +55,7 @@ func (v *view) shows(p place) bool {
 	return i < len(recent) && recent[i].Position.N == p.n && recent[i].Chain == p.chain
 }
 
-// has reports whether v holds a revocation of k up to w.
+// has reports whether v holds an entry of k up to w.
 func (v *view) has(k revlog.Key, w int64) bool {
 	switch {
 	case inGlobals(k):

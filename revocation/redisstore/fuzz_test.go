@@ -3,6 +3,7 @@ package redisstore
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -63,6 +64,9 @@ var (
 	aHead   = []any{"1", strings.Repeat("g", 16), strings.Repeat("k", 16), "1700000000000", "3", "1700000000005", "chainsum", "0", aLine, aRaise, "0-0", "1", "2", "0"}
 	aSigned = revlog.Entry{Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Scope: revlog.ScopeSession, Tag: revlog.Tag([]byte("a tag of a thing")), MAC: [8]byte([]byte("macmacma"))}
 	aGlobal = revlog.Entry{Version: revlog.EntryVersion, Effect: revlog.End.Byte(), Scope: revlog.ScopeEveryone, Params: "later", Limit: 1_700_000_000_009, MAC: [8]byte([]byte("MACMACMA"))}
+	aReload = revlog.Entry{Version: revlog.EntryVersion, Effect: revlog.Reload.Byte(), Scope: revlog.ScopeSession, Tag: revlog.Tag([]byte("a tag of a thing")), Params: strings.Repeat("p", revlog.MaxParams), Limit: maxNumber, MAC: [8]byte([]byte("macMACma"))}
+	aSlow   = revlog.Entry{Version: revlog.EntryVersion, Effect: revlog.EndSlowly.Byte(), Scope: revlog.ScopeEveryone, Params: revlog.OverParams(time.Hour, [8]byte{7}), Limit: 1_700_000_000_009, MAC: [8]byte([]byte("MACmacMA"))}
+	aLater  = revlog.Entry{Version: 0x22, Effect: 0x9f, Scope: revlog.ScopeGroup, Params: "p", Limit: 1, MAC: [8]byte([]byte("later..."))}
 	aEntry  = string(aSigned.AppendPacked(nil)) + "chainsum"
 	aMark   = string(append6(append6(aGlobal.AppendPacked(nil), 1_700_000_000_003), 1_700_009_000_000)) + "chainsum"
 	aHeld   = string(aGlobal.AppendPacked(append(append6(nil, 1_700_000_000_003), 1)))
@@ -70,9 +74,29 @@ var (
 	aAnswer = []any{string(aSigned.AppendPacked(append(append6(nil, maxNumber), 0))), aHeld}
 	aPage   = []any{aHead, int64(12), aLog, aLog[0], int64(1_700_000_000_010), int64(4), []any{"e" + strings.Repeat("\x00", 16), aField}}
 	aField  = string(append6(append6(nil, 5), 9)) + aHeld[7:9] + aHeld[26:]
+	aAsk    = string(append6(append6(aReload.AppendPacked(nil), 1_700_000_000_003), 1_700_009_000_000)) + "chainsum"
+	aAsks   = []any{aHeldBy(aSigned), aHeldBy(aReload), aHeldBy(aSlow), aHeldBy(aLater)}
+	aMany   = aField + "+" + aFieldOf(aSlow) + "+" + aFieldOf(aReload)
 	aWrite  = []any{int64(1), aHead, int64(3), int64(1_700_000_000_006), []any{int64(1_700_000_000_005), int64(2), int64(0), int64(maxNumber), aHeld}, aAnswer}
 	aRefuse = []any{int64(0), aHead, int64(3), int64(1_700_000_000_006), []any{}, aAnswer}
 )
+
+// aHeldBy returns e as packed in exact.lua returns it, and aFieldOf as the hash of global entries holds it.
+func aHeldBy(e revlog.Entry) string {
+	return string(e.AppendPacked(append(append6(nil, 1_700_000_000_003), 1)))
+}
+
+func aFieldOf(e revlog.Entry) string {
+	b := e.AppendPacked(nil)
+	return string(append6(append6(nil, 5), 9)) + string(b[:2]) + string(b[19:])
+}
+
+// aPageWith returns a page with the value of one global entry.
+func aPageWith(value string) []any {
+	p := slices.Clone(aPage)
+	p[len(p)-1] = []any{"e" + strings.Repeat("\x00", 16), value, "v", "check"}
+	return p
+}
 
 // The seeds of the fuzz tests are valid replies.
 func TestFuzzSeedsAreReplies(t *testing.T) {
@@ -92,7 +116,13 @@ func TestFuzzSeedsAreReplies(t *testing.T) {
 	if w := d.written(aRefuse, aBatch); d.err != nil || w.Refused == nil || len(w.Refused.Found) != 2 {
 		t.Errorf("refused: %+v, %v", w, d.err)
 	}
-	for _, v := range []any{aPage, aWrite, aRefuse} {
+	if a := d.confirmed([]any{aHead, int64(0), int64(1_700_000_000_003), aAsks}); d.err != nil || len(a.Found) != 4 || a.Found[2].Over() != time.Hour || a.Found[3].Effect != 0x9f {
+		t.Errorf("answer with several effects: %+v, %v", a, d.err)
+	}
+	if p := d.page(aPageWith(aMany)); d.err != nil || len(p.Globals) != 3 || p.Globals[1].MAC != aSlow.MAC || p.Globals[2].Params != aReload.Params {
+		t.Errorf("global entries with several effects: %+v, %v", p.Globals, d.err)
+	}
+	for _, v := range []any{aPage, aPageWith(aMany), aWrite, aRefuse} {
 		again, rest := decode(encode(nil, v), 0)
 		if diff := cmp.Diff(v, again); diff != "" || len(rest) != 0 {
 			t.Errorf("encoded and decoded: %s", diff)
@@ -108,6 +138,10 @@ func FuzzReplies(f *testing.F) {
 		nil, "", "OK", int64(-1), []any{}, []any{aHead}, []any{aHead[:5], "x", nil, nil}, []any{aHead, "-1", aLog, "1-2-3"},
 		[]any{aHead, strings.Repeat("9", 40), []any{"1-1"}, "x"}, []any{aHead, int64(0), []any{[]any{"1-1", []any{"e"}}}, "1-"},
 		[]any{aHead, int64(12), []any{[]any{"5-2", []any{"0", aEntry + aEntry + aEntry}}}, "", int64(5)},
+		[]any{aHead, int64(12), []any{[]any{"5-4", []any{"0", aEntry + aAsk + aMark + aAsk}}}, "", int64(5), int64(0)},
+		[]any{aHead, int64(0), int64(7), aAsks}, []any{int64(0), aHead, int64(3), int64(7), []any{}, aAsks},
+		aPageWith(aMany), aPageWith(aMany + "+"), aPageWith("+" + aMany), aPageWith(aMany + "q"), aPageWith(aMany[:len(aMany)-1]),
+		aPageWith(strings.Repeat("+"+aFieldOf(aSlow), 20)), aPageWith(strings.Replace(aMany, "\x11", "\x00", 1)), aPageWith(strings.Replace(aMany, "@ppp", "Appp", 1)),
 	} {
 		f.Add(encode(nil, reply))
 	}
@@ -191,6 +225,12 @@ func FuzzEntry(f *testing.F) {
 	f.Add("1700000000005-2", []byte(aMark))
 	f.Add("1700000000003-2", []byte(aEntry+aMark))
 	f.Add("1700000000003-1", []byte(aMark+aEntry))
+	f.Add("1700000000003-1", []byte(aAsk))
+	f.Add("1700000000003-4", []byte(aEntry+aAsk+aMark+aAsk))
+	f.Add("1-1", []byte(strings.Replace(aAsk, "\x40\x70", "\x41\x70", 1))) // 65 bytes of parameters
+	f.Add("1-1", append6(append6(aLater.AppendPacked(nil), 1), 2))
+	f.Add("1-1", append(append6(append6(aLater.AppendPacked(nil), 1), 2), "chainsum"...))
+	f.Add("1-1", append([]byte{0}, aAsk[1:]...))
 	f.Add("1-1", []byte(aEntry+"x"))
 	f.Add("1-1", []byte(aMark[:40]))
 	f.Add("-", []byte{})
@@ -204,7 +244,7 @@ func FuzzEntry(f *testing.F) {
 		var again []byte
 		for _, e := range all {
 			again = e.AppendPacked(again)
-			if e.Scope != revlog.ScopeSession {
+			if !e.Key().Bare() {
 				again = append6(append6(again, e.W), e.Until)
 			}
 			again = append(again, e.Chain[:]...)

@@ -15,7 +15,8 @@ const (
 	reader = 1 // the version of this release as a reader
 )
 
-// An Entry is one revocation as the log and the exact set hold it.
+// An Entry is one revocation as the log and the exact set hold it, or, by its effect, what is asked of
+// sessions that go on.
 type Entry struct {
 	Position Position // in the log
 	Version  byte     // see [EntryVersion]

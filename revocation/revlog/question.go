@@ -46,7 +46,7 @@ func (q Question) Names(k Key) bool {
 	return slices.Contains(q.names(), k)
 }
 
-// An Answer holds the revocations in force among those that a Question names.
+// An Answer holds the entries in force, of every effect, among those that a Question names.
 type Answer struct {
 	Head      Head
 	Now       int64         // max(the store's clock, log time), ms
@@ -54,7 +54,7 @@ type Answer struct {
 	Found     []Entry       // with their proofs, without positions
 }
 
-// W returns the W in force for k, or 0 if k is not revoked.
+// W returns the W in force for k, or 0 if there is no entry of k.
 func (a Answer) W(k Key) (w int64) {
 	for _, e := range a.Found {
 		if e.Key() == k {

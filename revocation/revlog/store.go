@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A Store keeps one list: its head, its log and the exact set of revocations in force. Memory,
+// A Store keeps one list: its head, its log and the exact set of entries in force. Memory,
 // boltstore and redisstore are stores. Every store must pass revlogtest.TestStore. A Store is safe
 // for concurrent use and may serve several Lists.
 //
