@@ -65,7 +65,7 @@ var weaknesses = []weakness{
 	{rule: "R30", what: "a login takes its moment from a clock that runs ahead"},
 	{rule: "R36", asks: true, what: "a session is renewed past what is asked of it"},
 	{rule: "R36 loaded", asks: true, what: "data counts as loaded when it is there"},
-	{rule: "R37", asks: true, what: "sessions that end one after another end later because of a second such entry", write: slowsDown},
+	{rule: "R37", asks: true, from: 9200, what: "sessions that end one after another end later because of a second such entry", write: slowsDown},
 	{rule: "R32", what: "what the store says is believed without a proof", says: "refuses"},
 	{rule: "R32 limit", what: "a watermark is believed beyond its limit", says: "refuses"},
 	{rule: "R32 late", what: "a \"now\" that comes too late reaches as far as its limit", write: reachesItsLimit},
