@@ -30,7 +30,9 @@ export async function leave() {
   const answer = await fetch("tab/state", { cache: "no-store" }).catch(() => null);
   const state = await answer?.json().catch(() => ({}));
   leaving = Boolean(state && !state.who); // without an answer there is no form to go to
-  if (leaving) location.replace("./");
+  if (!leaving) return;
+  sessionStorage.setItem("wafer-console-ended", state.reason ?? ""); // see farewell.js
+  location.replace("./");
 }
 
 async function renew() {
