@@ -3,7 +3,7 @@
 import { $, attribute, busy, chosen, choose, element, fault, put } from "./dom.js";
 import { call, may } from "./api.js";
 import { confirm } from "./confirm.js";
-import { latest } from "./live.js";
+import { latest, on } from "./live.js";
 import { about, clock, duration, effect, seconds, target } from "./words.js";
 import { Receipt } from "./receipt.js";
 
@@ -46,6 +46,13 @@ function fit() {
   const until = scope === "session" ? "A session is revoked whenever it began." : chosen("effect") === "over" ? "One after another, all end that began until now." : "";
   $("revoke-before").disabled = Boolean(until);
   put("revoke-before-hint", until || "Sessions that began later stay.");
+}
+
+// bound leaves only the times that the list allows: at most the longest idle limit.
+function bound({ max_idle: longest }) {
+  const options = [...$("over").options];
+  for (const o of options) o.disabled = o.dataset.seconds > longest && o !== options[0];
+  if ($("over").selectedOptions[0].disabled) $("over").value = options.findLast(o => !o.disabled).value;
 }
 
 // question reads the form. It returns null if something is missing, and says what.
@@ -135,6 +142,7 @@ export function setUp() {
   for (const radio of document.querySelectorAll('input[name="scope"], input[name="effect"]')) radio.addEventListener("change", fit);
   $("over").addEventListener("focus", () => choose("effect", "over"));
   $("revoke-id").addEventListener("input", () => fault($("revoke-id"), ""));
+  on("hello", bound);
   fit();
   if (!may("revoke")) {
     $("revoke-button").disabled = true;
