@@ -71,7 +71,7 @@ function card({ effect, since, over, ended_by, until, at, who, why }) {
     [scope, since ? when(since) : "any time"],
     ended_by && ["All have ended by", when(ended_by)],
     ["Made", when(at, "longer ago than the log goes back")],
-    ["By", who || "not known to this replica; see its audit log"],
+    ["By", who || "not known here; the audit log has it"],
     ["Why", why || "no reason known"],
     ["Remembered until", when(until, "not known")],
   ];

@@ -48,7 +48,7 @@ export class Receipt {
     this.say = element("p", { class: "verdict" });
     this.fine = element("p", { class: "fine" });
     const list = element("ul", { class: "fleet" });
-    this.fleet = new Fleet(list, "not yet", this.asked.effect === "reload" ? "known" : "enforced");
+    this.fleet = new Fleet(list, "not yet", "enforced");
     const did = effect(this.asked.effect, over);
     this.card = element("li", {}, element("h4", {}, `${capital(target(scope, id))}: ${did}`), element("p", { class: "fine" }, when(new Date(present()).toISOString()), reason ? ` · ${reason}` : ""), this.say, list, this.fine);
     const cards = $("receipts");

@@ -14,10 +14,11 @@ function take({ replicas }) {
 }
 
 function show(fresh = true) {
-  if (!last) return put("replicas-say", "The store does not answer, so the replicas are not known.");
+  const silent = latest.live ? "The store does not answer." : "The application does not answer.";
+  if (!last) return put("replicas-say", `${silent} So the replicas are not known.`);
   const { replicas, at } = last;
   put("replicas-say", fresh ? "Every replica that the store heard of in the last 15 seconds."
-    : `The store does not answer. This is how the replicas were at ${clock(at)}. Each goes on by itself.`);
+    : `${silent} This is how the replicas were at ${clock(at)}. Each goes on by itself.`);
   const body = $("replicas-body"), table = columns($("replicas-table"));
   const rows = replicas.map(r => row(table, cells(r, fresh)));
   body.replaceChildren(...(rows.length ? rows : [nothing($("replicas-table"), "The store has heard of no replica. One that started just now comes within seconds.")]));
@@ -51,6 +52,11 @@ export const summary = replicas => `${replicas.filter(r => r.state === "synced")
 export function setUp() {
   on("now", take);
   on("now", ready);
-  onShow("replicas", shown => shown && show(Boolean(latest.now?.replicas)));
+  on("live", live => {
+    if (live === true) return;
+    ready({ replicas: null });
+    if (current() === "replicas") show(false);
+  });
+  onShow("replicas", shown => shown && show(Boolean(latest.live && latest.now?.replicas)));
   $("states").append(...Object.values(states).map(([word, kind, meaning]) => element("div", {}, element("dt", {}, element("span", { class: "pill " + kind }, word)), element("dd", {}, meaning))));
 }

@@ -78,13 +78,17 @@ async function ask() {
   try {
     preview = await call("POST", "revocations", { ...asked, dry_run: true });
   } catch (refusal) {
-    if (refusal.code !== "unavailable") return put("revoke-error", refusal.message);
+    if (refusal.code !== "unavailable") return put("revoke-error", refusals[refusal.code] ?? refusal.message);
   }
   confirm({
     title: title(asked), text: preview?.summary ?? blind, facts: facts(asked, preview),
     word: asked.scope === "everyone" ? "everyone" : "", action: action(asked), act: () => revoke(asked),
   });
 }
+
+const refusals = {
+  under_way: "These sessions are ending one after another already. Wait until that is over, or choose “End now”, which ends the rest at once.",
+};
 
 const blind = "The store does not answer, so it is not known what is in force already. You can revoke all the same: " +
   "the replica that gets this refuses at once, and tells the others as soon as the store answers.";
@@ -112,9 +116,15 @@ function facts(asked, preview) {
   }
   if (asked.over) all.push(["All have ended", `${duration(asked.over)} later`]);
   all.push(["In force already", inForce(preview)]);
-  if (asked.scope === "everyone") all.push(["You", "Your own session ends too. The console signs you in again at once."]);
+  if (asked.scope === "everyone" && asked.effect !== "reload") all.push(["You", yours(asked)]);
   all.push(["Reason", asked.reason || "None given"]);
   return all;
+}
+
+// yours says what becomes of the operator's own session.
+function yours({ effect, over }) {
+  if (effect === "require_login") return "You have to sign in again, too.";
+  return over ? "Your own session ends in that time, too. Then sign in again." : "Your own session ends, too. The console signs you in again at once.";
 }
 
 function inForce(preview) {

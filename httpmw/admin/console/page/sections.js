@@ -43,6 +43,8 @@ export function setUp() {
     event.preventDefault();
     go(nameOf(link));
   });
-  addEventListener("popstate", () => show(location.hash.slice(1)));
+  addEventListener("popstate", () => {
+    if (location.hash !== "#content") show(location.hash.slice(1)); // that is where the skip link leads
+  });
   show(location.hash.slice(1));
 }
