@@ -76,26 +76,13 @@ func testSizes(t *testing.T, f *fleet) {
 	}
 	rooms := map[*proxy][]room{}
 	for _, path := range []string{"", "/three"} {
-		large, n := f.filled(t, path)
-		t.Logf("the largest session of %q has %d bytes of data", path, n)
 		each(t, all, func(t *testing.T, p *proxy) {
-			answers := func(http2 bool) func(int) string {
-				return func(pad int) string { return outcome(large.copy(t, p, http2).try("POST", bulk(path, n, pad), "")) }
-			}
-			requests := func(http2 bool) func(int) string {
-				return func(other int) string {
-					b := large.copy(t, p, http2)
-					if other > 0 {
-						b.keep(&http.Cookie{Name: "o", Value: strings.Repeat("o", other-len("; o="))})
-					}
-					return outcome(b.try("GET", shop+path+"/me", ""))
-				}
-			}
-			for _, way := range []func(bool) func(int) string{answers, requests} {
-				r := measure(t, way(false))
+			for _, way := range []func(*testing.T, *proxy, string) func(bool, int) string{answers, requests} {
+				try := way(t, p, path)
+				r := measure(t, func(n int) string { return try(false, n) })
 				// HTTP/2 splits what HTTP/1.1 has in one line, and each part takes some bytes more.
 				if most := r.left - 500; most >= least && p.conf == "tested" {
-					if seen := way(true)(most); seen != "" {
+					if seen := try(true, most); seen != "" {
 						t.Errorf("%d bytes pass over HTTP/1.1, but not %d over HTTP/2: %s", r.left, most, seen)
 					}
 				}
@@ -104,6 +91,27 @@ func testSizes(t *testing.T, f *fleet) {
 		})
 	}
 	checkTable(t, all, rooms)
+}
+
+// answers returns a function that sends the largest session with n bytes of another header, and
+// returns what the user sees instead.
+func answers(t *testing.T, p *proxy, path string) func(http2 bool, n int) string {
+	large, data := p.fleet.filled(t, path)
+	return func(http2 bool, n int) string {
+		return outcome(large.copy(t, p, http2).try("POST", bulk(path, data, n), ""))
+	}
+}
+
+// requests does the same for requests, with n bytes of another cookie.
+func requests(t *testing.T, p *proxy, path string) func(http2 bool, n int) string {
+	large, _ := p.fleet.filled(t, path)
+	return func(http2 bool, n int) string {
+		b := large.copy(t, p, http2)
+		if n > 0 {
+			b.keep(&http.Cookie{Name: "o", Value: strings.Repeat("o", n-len("; o="))})
+		}
+		return outcome(b.try("GET", shop+path+"/me", ""))
+	}
 }
 
 // outcome returns what a user sees who does not get the page, and "" for the page.
