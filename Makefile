@@ -1,5 +1,5 @@
 # make test   everything that a change must pass, in about twelve minutes; CI runs it
-# make e2e    real databases; processes of their own under load, while keys change and faults fire alerts; CI runs it
+# make e2e    real databases, Prometheus and Chromium; processes of their own under load, while keys change; CI runs it
 # make alerts plays faults that fire the alerts of a real Prometheus, as make e2e does; updates docs/ops/README.md
 # make soak   all tests COUNT times, HISTORIES of the list's model, faults, each fuzz target for FUZZTIME
 # make faults FAULTS histories of each kind of fault (or of KIND) on real servers; updates docs/faults.md
