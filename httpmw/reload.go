@@ -109,7 +109,8 @@ func (c *core) loadAgain(ctx context.Context, o *opened) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrReload, err)
 	}
-	o.tok.Data, o.tok.Loaded, o.query.Loaded = l.data, l.at, l.at
+	o.tok.Data, o.tok.Loaded = l.data, l.at
+	o.query.Loaded, o.query.LoadedTerm = l.at, l.term
 	o.reloaded, o.loadedFor = true, upTo
 	return nil
 }
@@ -154,10 +155,11 @@ type reloads struct {
 
 func newReloads() *reloads { return &reloads{room: semaphore.NewWeighted(loadsAtOnce)} }
 
-// reloaded is data with the log time when it began to be loaded.
+// reloaded is data with the log time when it began to be loaded, and the term of that time.
 type reloaded struct {
 	of   loading
 	at   int64
+	term uint32
 	data []byte
 }
 
@@ -219,7 +221,7 @@ func (r *reloads) load(ctx context.Context, c *core, was opened, of loading) (re
 	ctx, cancel := context.WithTimeout(ctx, loadTime)
 	defer cancel()
 	q := was.query
-	at, err := c.replica.Loading(ctx, &q)
+	at, term, err := c.replica.Loading(ctx, &q)
 	if err != nil {
 		return reloaded{}, listError(err)
 	}
@@ -227,7 +229,7 @@ func (r *reloads) load(ctx context.Context, c *core, was opened, of loading) (re
 	if err != nil {
 		return reloaded{}, err
 	}
-	l := reloaded{of, at, data}
+	l := reloaded{of, at, term, data}
 	r.keep(l)
 	return l, nil
 }

@@ -76,7 +76,7 @@ func TestR36WhatIsAskedOfASession(t *testing.T) {
 					case revlog.AsksLogin:
 						wantAsks(t, "after a login", booted, login(t, l, 2, "ada", "tenant:7"), 0)
 					case revlog.AsksReload:
-						loaded, err := l.Replica().Loading(t.Context(), &next)
+						loaded, _, err := l.Replica().Loading(t.Context(), &next)
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -167,7 +167,7 @@ func TestR36AnOutage(t *testing.T) {
 		if v := verdict(t, l, q); v.Outcome != replica.Accept || v.Asks != revlog.AsksReload {
 			t.Errorf("%+v", v)
 		}
-		loaded, err := l.Replica().Loading(t.Context(), q)
+		loaded, _, err := l.Replica().Loading(t.Context(), q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +176,7 @@ func TestR36AnOutage(t *testing.T) {
 		next := *q
 		next.Loaded = loaded
 		wantAsks(t, "loaded during the outage", elsewhere, &next, revlog.AsksReload)
-		if next.Loaded, err = elsewhere.Replica().Loading(t.Context(), q); err != nil {
+		if next.Loaded, _, err = elsewhere.Replica().Loading(t.Context(), q); err != nil {
 			t.Fatal(err)
 		}
 		wantAsks(t, "loaded since", l, &next, 0)
@@ -391,7 +391,7 @@ func TestR36LoadedAheadOfLogTime(t *testing.T) {
 		if v := verdict(t, l, q); v.Outcome != replica.Accept || v.Asks != revlog.AsksReload || v.Renew {
 			t.Errorf("%+v", v)
 		}
-		loaded, err := l.Replica().Loading(t.Context(), q)
+		loaded, _, err := l.Replica().Loading(t.Context(), q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -401,5 +401,33 @@ func TestR36LoadedAheadOfLogTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantAsks(t, "asked for", l, q, revlog.AsksReload)
+	})
+}
+
+// R36: a session was last checked by a primary that is no more, and so the store is asked about it. Its
+// data is loaded once, and the session is renewed.
+func TestR36LoadedAfterANewPrimary(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		q := login(t, l, 1, "ada")
+		time.Sleep(time.Minute)
+		next := promote(t, store)
+		q.Checked = next.Start + 1
+		time.Sleep(time.Minute)
+		if _, err := l.Reload(t.Context(), revocation.Subject("ada"), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		wantAsks(t, "before", l, q, revlog.AsksReload)
+		loaded, term, err := l.Replica().Loading(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		q.Loaded, q.LoadedTerm = loaded, term
+		if v := verdict(t, l, q); v.Outcome != replica.Accept || v.Asks != 0 || !v.Renew {
+			t.Errorf("loaded: %+v", v)
+		}
 	})
 }

@@ -112,14 +112,14 @@ func (d Verdict) limited() Verdict {
 	return d
 }
 
-// Loading returns what to put into Query.Loaded, and into the token, once the data of the session q
-// was loaded. Call it before the data is loaded. It asks the store once, as Begin does: data that is
-// loaded from now on has everything that any entry so far asks for.
-func (l *Replica) Loading(ctx context.Context, q *Query) (int64, error) {
+// Loading returns what to put into Query.Loaded and Query.LoadedTerm, and the former into the token,
+// once the data of the session q was loaded. Call it before the data is loaded. It asks the store
+// once, as Begin does: data that is loaded from now on has everything that any entry so far asks for.
+func (l *Replica) Loading(ctx context.Context, q *Query) (at int64, term uint32, err error) {
 	s, err := l.Begin(ctx, Login{Subject: q.Subject, Groups: q.groups()})
 	if err != nil || l.store == nil {
-		return s.Epoch, err
+		return s.Epoch, s.Term, err
 	}
 	own := revlog.Key{Scope: revlog.ScopeSession, Tag: q.tag, Effect: revlog.Reload}
-	return max(s.Epoch, l.askedUpTo(own, l.view.Load())+1), nil
+	return max(s.Epoch, l.askedUpTo(own, l.view.Load())+1), s.Term, nil
 }

@@ -205,6 +205,6 @@ func (j *joining) first(p revlog.Page, globals []revlog.Entry) {
 	}
 	v.now.gap, v.lacksGlobals = trimmed, trimmed && j.forged != nil
 	v.now.from = max(start, p.Head.Born)
-	v.now.recentFrom = v.now.from
+	v.now.began, v.now.recentFrom = v.now.from, v.now.from
 	v.globals = v.globals.with(globals, 0)
 }

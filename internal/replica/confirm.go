@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -311,9 +312,9 @@ func (v *view) reached(within time.Duration) (ms int64, term uint32) {
 func (l *Replica) question(q *Query, v *view) revlog.Question {
 	out := revlog.Question{
 		List: v.head.ID, Session: q.tag, Subject: q.Subject, Groups: slices.Clone(q.groups()),
-		Epoch: v.began(q, q.Epoch, l.Within()), Checked: q.Checked, Skew: l.Within(),
+		Epoch: v.began(q.Term, q.Epoch, l.Within()), Checked: v.lastChecked(q), Skew: l.Within(),
 	}
-	out.LoggedIn, out.Loaded = out.Epoch, v.began(q, q.loaded(), l.Within())
+	out.LoggedIn, out.Loaded = out.Epoch, v.began(cmp.Or(q.LoadedTerm, q.Term), q.loaded(), l.Within())
 	for _, kid := range q.Keys {
 		if kid != "" {
 			out.Keys = append(out.Keys, l.kids.tag(l.tags, kid))

@@ -53,7 +53,7 @@ func (l *Replica) doubts(v *view, h revlog.Head) doubt {
 
 // exactSince reports whether v holds exactly all that it has read after log time at.
 func (v *view) exactSince(at int64) bool {
-	exact := func(w *window) bool { return w.to <= at || w.recentFrom <= max(at, w.from) }
+	exact := func(w *window) bool { return w.to <= at || w.recentFrom <= max(at, w.began) }
 	for w := v.kept; w != nil; w = w.earlier {
 		if !exact(w) {
 			return false

@@ -241,7 +241,7 @@ func (h *history) reload(r *member, t *modelToken, q *Query) {
 		time.Sleep(time.Nanosecond)
 	}
 	r.link.failed, r.link.answered = false, false
-	loaded, err := r.l.Loading(background, q)
+	loaded, term, err := r.l.Loading(background, q)
 	if err != nil {
 		h.say("%s does not load %d: %v", r.name, t.s.id, err)
 		return
@@ -258,8 +258,12 @@ func (h *history) reload(r *member, t *modelToken, q *Query) {
 		time.Sleep(time.Nanosecond)
 		h.meanwhile(t)
 	}
-	q.Loaded = loaded
-	switch d := r.l.Decide(q); {
+	q.Loaded, q.LoadedTerm = loaded, term
+	d := r.l.Decide(q)
+	if d.Outcome == Ask {
+		d = r.l.Confirm(background, q)
+	}
+	switch {
 	case !d.Extend:
 		h.say("%s loads %d for this request alone", r.name, t.s.id)
 		return

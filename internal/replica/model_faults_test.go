@@ -3,6 +3,7 @@ package replica_test
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -15,8 +16,8 @@ import (
 func (h *history) boot() {
 	idle := []time.Duration{20 * time.Minute, 2 * time.Hour, 6 * time.Hour}[h.pick(3)]
 	r := &member{
-		name: fmt.Sprintf("r%d", len(h.members)), idle: idle, read: map[revlog.Key]int64{},
-		link: &link{sim: h.sim, to: h.sim.primary, brings: map[revlog.Key]int64{}, old: map[revlog.Tag]revlog.Answer{}},
+		name: fmt.Sprintf("r%d", len(h.members)), idle: idle, read: map[revlog.Key]int64{}, slow: map[modelSlowEnd]bool{},
+		link: &link{sim: h.sim, to: h.sim.primary, brings: map[revlog.Key]int64{}, slow: map[modelSlowEnd]bool{}, old: map[revlog.Tag]revlog.Answer{}},
 		wall: []time.Duration{0, 0, 0, time.Hour, -time.Hour}[h.pick(5)],
 	}
 	began := h.sim.clock
@@ -64,9 +65,11 @@ func (h *history) turned(r *member, began int) {
 		for k, w := range r.link.brings {
 			r.read[k] = max(r.read[k], w)
 		}
+		maps.Copy(r.slow, r.link.slow)
 	}
 	r.link.failed, r.link.ended = false, false
 	clear(r.link.brings)
+	clear(r.link.slow)
 }
 
 func (h *history) advance() {

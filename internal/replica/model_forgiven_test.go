@@ -25,7 +25,7 @@ var exemptions = []exemption{
 	{"out of reach", "the store lost the revocation, and no replica that knows of it has reached the store for S", 0},
 	{"nobody left", "the store lost the revocation, and no running replica knows of it", 0},
 	{"forgotten early", "the store's clock jumped ahead by more than the retention, and the store forgot an entry that this replica had not read", 10300},
-	{"two log times", "the watermark or the session comes from a server that is not the primary, or the watermark was set just after a failover or a loss: it only ends sessions that began 2 S before it", 4600},
+	{"two log times", "the watermark or the session comes from a server that is not the primary, or the watermark was set just after a failover or a loss: it only ends sessions that began 2 S before it; data that was loaded then is loaded once more", 4600},
 	{"lost time", "the store also lost its log time, and the replica that revoked had just booted: its \"now\" was earlier than times that others had seen", 0},
 	{"successor elsewhere", "a session ended at one primary, and a successor of it was made at the other", 3300},
 	// A session is refused that nothing ended.
@@ -112,6 +112,10 @@ func (h *history) wronglyAsked(t *modelToken, asks revlog.Asks) string {
 			return "anonymous"
 		case h.split:
 			return "two primaries"
+		case rev.key.Effect == revlog.Reload && rev.apart: // loaded in a term that the token does not name yet
+			return "two log times"
+		case h.clocks && rev.key.Scope == revlog.ScopeGroup && t.s.joined(rev.name) && h.sim.primary.head().MS-rev.at > h.shortest.Milliseconds():
+			return "clock set" // as for a mistake
 		case lost && t.s.since.Sub(rev.acked) < 3*modelS, lost && t.loaded.Sub(rev.acked) < 3*modelS:
 			return "lost watermark"
 		case lost && h.clocks:

@@ -277,9 +277,19 @@ func (h *history) follows(r *member) bool {
 // knows reports whether r has heard of rev, or made it.
 func knows(r *member, rev *modelRevocation) bool { return rev.by == r || heard(r, rev) }
 
+// A modelSlowEnd is an entry that ends sessions slowly. A later one does not tell of an earlier one.
+type modelSlowEnd struct {
+	key  revlog.Key
+	w    int64
+	over time.Duration
+}
+
 // heard reports whether r has read rev. What was to end slowly may have been ended at once.
 func heard(r *member, rev *modelRevocation) bool {
-	return r.read[rev.key] >= rev.w || rev.key.Effect == revlog.EndSlowly && r.read[rev.whole()] >= rev.w
+	if rev.key.Effect == revlog.EndSlowly {
+		return r.slow[modelSlowEnd{rev.key, rev.w, rev.over}] || r.read[rev.whole()] >= rev.w
+	}
+	return r.read[rev.key] >= rev.w
 }
 
 func (r *modelRevocation) whole() revlog.Key { return r.key.Whole() }

@@ -22,9 +22,10 @@ type link struct {
 	ended    bool                 // some read since then reached the end of the log
 	asOf     time.Time            // and what that said was true then
 	brings   map[revlog.Key]int64 // revocations that answered reads brought since then, with their W
-	end      revlog.Position      // where a replica reads on that took the last page
-	heard    int64                // highest log time that arrived
-	said     revlog.Finding       // what the last answer that arrived says
+	slow     map[modelSlowEnd]bool
+	end      revlog.Position // where a replica reads on that took the last page
+	heard    int64           // highest log time that arrived
+	said     revlog.Finding  // what the last answer that arrived says
 
 	// Of weak stores: what was answered first about a session, and the head that this
 	// replica takes for the one it follows.
@@ -136,6 +137,7 @@ func (l *link) bring(c revlog.Cursor, p revlog.Page) {
 	case 10_000:
 		if c.From != l.end { // it does not read on
 			clear(l.brings)
+			clear(l.slow)
 		}
 		if n := len(p.Entries); n > 0 {
 			l.end = p.Entries[n-1].Position
@@ -146,6 +148,9 @@ func (l *link) bring(c revlog.Cursor, p revlog.Page) {
 	for _, e := range slices.Concat(p.Entries, p.Globals) {
 		if e.Understood() && genuine(e) { // else it cannot be read
 			l.brings[e.Key()] = max(l.brings[e.Key()], e.W)
+			if e.Does() == revlog.EndSlowly {
+				l.slow[modelSlowEnd{e.Key(), e.W, e.Over()}] = true
+			}
 		}
 	}
 }

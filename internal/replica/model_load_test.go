@@ -146,7 +146,7 @@ type loadToken struct {
 }
 
 func (c *crowd) join() {
-	l := &link{sim: c.sim, to: c.sim.primary, brings: map[revlog.Key]int64{}}
+	l := &link{sim: c.sim, to: c.sim.primary, brings: map[revlog.Key]int64{}, slow: map[modelSlowEnd]bool{}}
 	list, err := Open(c.t.Context(), slow{l, c.queue}, revlogtest.Secrets(0), Config{Within: modelS, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		c.t.Fatal(err)

@@ -147,15 +147,18 @@ func (n *server) highest(k revlog.Key) int64 { return n.holds(k).W }
 // if the list says that it lacks something until then, or that all have to ask.
 func (n *server) has(rev *modelRevocation) bool {
 	e, h := n.holds(rev.key), n.head()
-	if whole := n.holds(rev.whole()); e.W < rev.w && rev.key.Effect == revlog.EndSlowly {
-		e = whole
+	if rev.key.Effect == revlog.EndSlowly && (e.W != rev.w || e.Over() != rev.over) {
+		e = n.holds(rev.whole())
 	}
 	return e.W >= rev.w && (!e.Quiet || max(h.Born, h.Floor) >= rev.at)
 }
 
 // holdsAny reports whether n holds rev, or the end at once of what it was to end slowly.
 func (n *server) holdsAny(rev *modelRevocation) bool {
-	return n.highest(rev.key) >= rev.w || rev.key.Effect == revlog.EndSlowly && n.highest(rev.whole()) >= rev.w
+	if e := n.holds(rev.key); rev.key.Effect == revlog.EndSlowly && (e.W != rev.w || e.Over() != rev.over) {
+		return n.highest(rev.whole()) >= rev.w
+	}
+	return n.highest(rev.key) >= rev.w
 }
 
 // holds returns what n holds of k, an entry without W if nothing.

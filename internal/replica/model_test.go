@@ -40,9 +40,10 @@ type member struct {
 	idle time.Duration
 	// read holds the revocations that it read, by their key, with the highest W.
 	read  map[revlog.Key]int64
-	heard time.Time // as of when it last read a log to its end, however the turn ended
-	last  turn      // its last turn that read the log to its end
-	run   turn      // the first of those since a turn failed or it was served by another server
+	slow  map[modelSlowEnd]bool // entries read that end sessions slowly
+	heard time.Time             // as of when it last read a log to its end, however the turn ended
+	last  turn                  // its last turn that read the log to its end
+	run   turn                  // the first of those since a turn failed or it was served by another server
 }
 
 // A turn of a reader.

@@ -13,6 +13,9 @@ type Query struct {
 	Checked int64      // chk: no entry at or before this log time matched, ms
 	Loaded  int64      // ld: log time when the data of the session was loaded, ms; 0: at login
 	Term    uint32     // ln: the term of that chk
+	// LoadedTerm is the term in which Loaded was taken, as Loading returns it. Zero: not known, as for
+	// a Loaded from a token; Term counts.
+	LoadedTerm uint32
 
 	GroupTags [8]revlog.Tag // of the groups; the first Groups of them count
 	Groups    int

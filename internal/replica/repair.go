@@ -316,7 +316,7 @@ func (l *Replica) leave(v *view, h revlog.Head) *view {
 	l.odd()
 	n := *v
 	n.head, n.m, n.last, n.chain = h, h.Position(), revlog.Position{N: h.N}, h.Chain
-	n.now = &window{from: h.MS, to: h.MS, moved: h.MS, recentFrom: h.MS, watermarks: v.now.watermarks, asked: v.now.asked, gap: true}
+	n.now = &window{from: h.MS, began: v.now.began, to: h.MS, moved: h.MS, recentFrom: h.MS, watermarks: v.now.watermarks, asked: v.now.asked, gap: true}
 	n.adrift, n.lacksGlobals = true, true
 	if n.kept == nil {
 		n.kept = v.now

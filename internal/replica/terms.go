@@ -34,19 +34,47 @@ func (v *view) newPrimary(within time.Duration) bool {
 	return n > 1 && v.m.MS-v.head.Terms[n-1].Opened < within.Milliseconds()
 }
 
-// began returns the time at, at which q began or its data was loaded, to use in a question. If a
-// primary went on after its term was over, or lost its last heartbeats, its log time may have been
-// ahead of the next primary's. A session that began there is taken to have begun at the latest time that the
-// first watermark of the next primary reaches. It may be refused for that, but no
-// revocation misses it.
-func (v *view) began(q *Query, at int64, within time.Duration) int64 {
-	terms := v.head.Terms
-	for i := len(terms) - 2; i >= 0; i-- {
-		if termIn(v.head.ID, terms[i].ID) == q.Term {
-			return min(at, terms[i+1].Opened+within.Milliseconds()) // what its first W reaches
-		}
+// began returns the time at, at which a session began or its data was loaded in a term, to use in a
+// question. If a primary went on after its term was over, or lost its last heartbeats, its log time
+// may have been ahead of the next primary's. A session that began there is taken to have begun at
+// the latest time that the first watermark of the next primary reaches. It may be refused for that,
+// but no revocation misses it.
+func (v *view) began(term uint32, at int64, within time.Duration) int64 {
+	if next, ok := v.after(term); ok {
+		return min(at, next.Opened+within.Milliseconds()) // what its first W reaches
 	}
 	return at
+}
+
+// lastChecked returns when q was last checked, to use in a question. A check by another primary than
+// that of v counts up to where the term of the check ended, or up to where this term started if v does
+// not name that one. If the list has said since then that it lacks something, that primary did not
+// hear of it, however long it went on.
+func (v *view) lastChecked(q *Query) int64 {
+	terms := v.head.Terms
+	n := len(terms) - 1
+	if n < 0 || termIn(v.head.ID, terms[n].ID) == q.Term {
+		return q.Checked
+	}
+	next, ok := v.after(q.Term)
+	if !ok {
+		next = terms[n]
+	}
+	if next.Start < v.head.Born {
+		return min(q.Checked, next.Start)
+	}
+	return q.Checked
+}
+
+// after returns the term that followed the one that a token names.
+func (v *view) after(term uint32) (next revlog.Term, ok bool) {
+	terms := v.head.Terms
+	for i := len(terms) - 2; i >= 0; i-- {
+		if termIn(v.head.ID, terms[i].ID) == term {
+			return terms[i+1], true
+		}
+	}
+	return revlog.Term{}, false
 }
 
 // sinceCheck returns the time from which on the list of v must have kept everything, so that it can

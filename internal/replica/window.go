@@ -21,6 +21,9 @@ const (
 // window (R13).
 type window struct {
 	from, to int64 // log time, ms; H0 and M of the protocol
+	// began is from when this replica has read entries for the window. It stays where it is when
+	// from moves.
+	began int64
 	// moved is where from was last moved to. Something before it is not known, whatever is
 	// backfilled (R12, R14).
 	moved int64
@@ -171,7 +174,7 @@ func (w *window) behind(f *filler, retain time.Duration) *window {
 	if f.moved {
 		n.moved = max(n.moved, f.from)
 	}
-	n.from = max(f.from, n.moved)
+	n.from, n.began = max(f.from, n.moved), min(f.from, n.began)
 	n.gens = slices.Concat(f.gens, w.gens)
 	if f.near > 0 && f.near == w.recentFrom && w.trimmed == 0 { // nothing is missing between them
 		n.recentFrom = n.from
