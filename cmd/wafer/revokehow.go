@@ -21,7 +21,7 @@ func (f *howFlags) add(cmd *cobra.Command, s revlog.Scope) {
 	flags.BoolVar(&f.login, "require-login", false, "end no session, but lock them until their users log in again;\nthe sessions keep their data")
 	flags.BoolVar(&f.reload, "reload", false, "end no session, but have the application load their data again,\nas after a role changed")
 	if s == revlog.ScopeGroup || s == revlog.ScopeEveryone {
-		flags.Var(&f.over, "over", "end the sessions one after another, evenly over this `DURATION`,\nsuch as 1h (at most 1d), so that not everybody logs in at once")
+		flags.Var(&f.over, "over", "end the sessions one after another, evenly over this `DURATION`,\nsuch as 1h, so that not everybody logs in at once; at most 1d,\nand at most the longest idle limit of the application")
 	}
 }
 

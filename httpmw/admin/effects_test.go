@@ -55,6 +55,7 @@ func TestEffectsAreRefused(t *testing.T) {
 		{`"subject","id":"ada","over":"1h"`, 422, "invalid"},
 		{`"group","id":"a","over":"1h","effect":"reload"`, 422, "invalid"},
 		{`"group","id":"a","over":"1h","before":"2026-01-01T00:00:00Z"`, 422, "invalid"},
+		{`"group","id":"a","over":"3h"`, 422, "invalid"}, // longer than the longest idle limit
 		{`"group","id":"a","over":""`, 422, "invalid"},
 		{`"group","id":"a","over":"25h"`, 422, "invalid"},
 		{`"group","id":"a","over":"-1h"`, 422, "invalid"},

@@ -3,6 +3,7 @@ package adminapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/wafer-sessions/wafer/revocation"
@@ -40,8 +41,19 @@ type Way struct {
 	Over   time.Duration // of End; zero: at once
 }
 
+// check returns an error if w takes longer than the list can remember (R37).
+func (w Way) check(l *revocation.List) error {
+	if longest := min(revlog.MaxOver, l.Replica().LongestIdle()); w.Over > longest {
+		return fmt.Errorf("%w: the time over which sessions end must be at most %v, the longest idle limit of the list", revocation.ErrTarget, longest)
+	}
+	return nil
+}
+
 // Revoke revokes t. wait is [revocation.Options.Wait].
 func (w Way) Revoke(ctx context.Context, l *revocation.List, t revocation.Target, wait time.Duration) (Receipt, error) {
+	if err := w.check(l); err != nil {
+		return Receipt{}, err
+	}
 	do := l.Revoke
 	switch w.Effect {
 	case revlog.RequireLogin:

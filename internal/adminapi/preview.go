@@ -29,6 +29,9 @@ func PreviewOf(ctx context.Context, l *revocation.List, t revocation.Target, w W
 	if err := t.Check(); err != nil {
 		return Preview{}, err
 	}
+	if err := w.check(l); err != nil {
+		return Preview{}, err
+	}
 	would := replica.Revocation{Scope: t.Scope(), Tag: l.Tag(t), Effect: w.stored(), Over: w.Over, Before: w.Before}
 	if err := l.Replica().Check(would); err != nil {
 		return Preview{}, err
