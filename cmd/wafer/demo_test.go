@@ -31,7 +31,7 @@ func TestDemoSaysWhereItIs(t *testing.T) {
 			stop()
 		}
 	}
-	if code := <-ended; code != 0 || said["folder"] != dir || said["admin token"] != "the one in WAFER_ADMIN_TOKEN" {
+	if code := <-ended; code != 0 || said["folder"] != dir || said["admin token"] != "the one in WAFER_ADMIN_TOKEN" || !strings.Contains(said["console"], "/admin/ (sign in with the admin token") {
 		t.Errorf("exit status %d: %q", code, said)
 	}
 }

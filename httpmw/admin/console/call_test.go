@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,6 +104,34 @@ func TestCallsWithAToken(t *testing.T) {
 	}
 	if got := b.get("", bearer("")); got.status != http.StatusUnauthorized || len(got.cookies) > 0 {
 		t.Errorf("the page with an empty header: %d %v", got.status, got.cookies)
+	}
+	b.everywhere("status", http.StatusOK)
+}
+
+// A revocation that only asks for a login locks the operator's session too, which says so and goes on
+// with the next sign-in. One that has data loaded again changes nothing here.
+func TestWhatIsAskedOfEveryone(t *testing.T) {
+	ops, secret := token(t, "ops", admin.RoleRevoke)
+	s := start(t, 2, console.Config{Admin: admin.Config{Tokens: []admin.Token{ops}}})
+	b := s.signedIn(secret)
+	stream := b.listen("events")
+	stream.until("now")
+	if got := b.post("revocations", `{"scope":"everyone","effect":"reload"}`); got.status != http.StatusOK {
+		t.Fatalf("%d %s", got.status, got.text)
+	}
+	b.everywhere("status", http.StatusOK)
+	if got := b.post("revocations", `{"scope":"everyone","effect":"require_login"}`); got.status != http.StatusOK {
+		t.Fatalf("%d %s", got.status, got.text)
+	}
+	b.awaitEverywhere("status", http.StatusUnauthorized)
+	if e := stream.until("ended"); e.data["reason"] != "login_required" && e.data["reason"] != "revoked" {
+		t.Errorf("%v", e)
+	}
+	if got := b.get(""); !strings.Contains(got.text, "asked that everybody log in again") || !strings.Contains(got.text, `action="sign-in"`) {
+		t.Errorf("the page: %s", got.text)
+	}
+	if got := b.signIn(secret); got.status != http.StatusSeeOther {
+		t.Fatalf("%d %s", got.status, got.text)
 	}
 	b.everywhere("status", http.StatusOK)
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/admin"
 	"github.com/wafer-sessions/wafer/httpmw/admin/console"
@@ -52,7 +51,7 @@ type replica struct {
 func newReplica(ctx context.Context, number int, s *state, ac admin.Config, log *slog.Logger) (*replica, error) {
 	log = log.With(slog.Int("replica", number))
 	r := &replica{number: number, roles: &s.roles}
-	records := audit.NewTrail(log.Handler())
+	records := s.trail.WithAttrs([]slog.Attr{slog.Int("replica", number)})
 	var err error
 	if r.list, err = revocation.Open(ctx, s.store, s.ring.Ring(), revocation.Config{MaxIdle: idle, Report: s.report, Logger: log, Audit: records}); err != nil {
 		return nil, fmt.Errorf("demo: replica %d: %w", number, err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/httpmw/devices"
 	"github.com/wafer-sessions/wafer/httpmw/devices/redisdevices"
 	"github.com/wafer-sessions/wafer/keys"
@@ -30,6 +31,7 @@ type state struct {
 	devices   devices.Store
 	client    redis.UniversalClient // of devices and roles, nil if they are in memory
 	roles     roles
+	trail     *audit.Trail // what all replicas did, since they are one process
 }
 
 type ring interface {
@@ -46,17 +48,17 @@ type store interface {
 }
 
 func openState(ctx context.Context, c Config) (*state, error) {
+	s := &state{trail: audit.NewTrail(c.Logger.Handler())}
 	if c.Redis != "" {
-		return openShared(ctx, c)
+		return openShared(ctx, s, c)
 	}
-	return openFolder(ctx, c.Dir, c.Logger)
+	return openFolder(ctx, s, c.Dir, c.Logger)
 }
 
 // openShared shares ring and list with every demo at the same Redis. Unlike an application it accepts
 // a Redis that forgets everything when it restarts, because most Redis servers on a laptop do. The log
 // says so.
-func openShared(ctx context.Context, c Config) (_ *state, err error) {
-	s := &state{}
+func openShared(ctx context.Context, s *state, c Config) (_ *state, err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -83,7 +85,7 @@ func openShared(ctx context.Context, c Config) (_ *state, err error) {
 			c.Logger.Warn("demo: this Redis is good enough for a demo only: "+f.Message, slog.String("fix", f.Fix))
 		}
 	}
-	shared, err := rediskeys.Open(ctx, o, c.KEK, rediskeys.Config{Create: true, AllowVolatile: true, Poll: time.Second, Logger: c.Logger})
+	shared, err := rediskeys.Open(ctx, o, c.KEK, rediskeys.Config{Create: true, AllowVolatile: true, Poll: time.Second, Logger: c.Logger, Audit: s.trail})
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
@@ -96,8 +98,8 @@ func openShared(ctx context.Context, c Config) (_ *state, err error) {
 
 const redisTime = 10 * time.Second // for a Redis to answer
 
-func openFolder(ctx context.Context, dir string, log *slog.Logger) (_ *state, err error) {
-	s := &state{dir: dir, devices: devices.NewMemory()}
+func openFolder(ctx context.Context, s *state, dir string, log *slog.Logger) (_ *state, err error) {
+	s.dir, s.devices = dir, devices.NewMemory()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -127,7 +129,7 @@ func openFolder(ctx context.Context, dir string, log *slog.Logger) (_ *state, er
 			return nil, fmt.Errorf("demo: %w", err)
 		}
 	}
-	file, err := keys.OpenFile(ctx, path, kek, keys.FileConfig{Create: !s.temporary, Logger: log})
+	file, err := keys.OpenFile(ctx, path, kek, keys.FileConfig{Create: !s.temporary, Logger: log, Audit: s.trail})
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
