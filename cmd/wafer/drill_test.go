@@ -20,6 +20,7 @@ func TestDrill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for replicas and servers")
 	}
+	t.Parallel()
 	lax := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) // accepts everybody
 	t.Cleanup(lax.Close)
 	testscript.Run(t, testscript.Params{

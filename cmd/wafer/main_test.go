@@ -18,11 +18,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	flag.Set("test.parallel", "8") // most scripts wait: for replicas that report every five seconds, for a store that is away
+	flag.Set("test.parallel", "12") // most scripts wait: for replicas that report every five seconds, for a store that is away
 	testscript.Main(m, map[string]func(){"wafer": main, "mint": mint})
 }
 
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,

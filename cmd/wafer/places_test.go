@@ -38,6 +38,7 @@ func TestKeysInEveryPlace(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for replicas and servers")
 	}
+	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes")
 	for _, place := range []string{"file", "redis", "admin"} {
 		t.Run(place, func(t *testing.T) {

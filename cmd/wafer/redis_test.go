@@ -32,6 +32,7 @@ func TestRedisScripts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for replicas and servers")
 	}
+	t.Parallel()
 	h := &house{t: t, redis: redistest.Start(t, "--appendonly", "yes"), log: new(logtest.Log), kek: sha256.Sum256([]byte(t.Name()))}
 	unsafe := redistest.Start(t, "--maxmemory-policy", "allkeys-lru")
 	variables, writeCertificates := h.applications()

@@ -139,11 +139,16 @@ func (p *editorPlace) view(ctx context.Context, r *keys.Ring, now time.Time) rin
 
 var errNoRegistry = errors.New("name the list of revocations with --redis URL, or ask an application with --admin URL")
 
+// registryTime is how long to wait for what the replicas report. The ring can be changed without.
+const registryTime = 5 * time.Second
+
 // replicas returns the replicas that read the list of the ring.
 func (p *editorPlace) replicas(ctx context.Context) ([]revlog.Replica, error) {
 	if p.flags.redis == "" {
 		return nil, errNoRegistry
 	}
+	ctx, cancel := context.WithTimeout(ctx, registryTime)
+	defer cancel()
 	if p.registry == nil {
 		s, closeStore, err := p.flags.store(ctx)
 		if err != nil {

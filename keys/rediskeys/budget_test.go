@@ -82,6 +82,7 @@ func TestAFleetUsesUpAKey(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Parallel()
 	s := redistest.Start(t)
 	store := revlog.NewMemory()
 	l := meter.Limits{First: 4, Block: 16, Shares: 64, Tired: 150, Renewals: 300, All: 600}
@@ -147,6 +148,7 @@ func TestATiredKeyIsReplaced(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Parallel()
 	s := redistest.Start(t)
 	c := config().Counting(meter.Limits{First: 16, Block: 16, Tired: 100}, often)
 	c.RotateEvery, c.Poll = keys.Daily, 50*time.Millisecond

@@ -15,6 +15,7 @@ import (
 // A server of a Cluster dies and stays dead. The ring can be read and changed at its successor as
 // soon as the Cluster is whole.
 func TestClusterNodeThatStaysDead(t *testing.T) {
+	t.Parallel()
 	primaries, replicas := redistest.StartReplicatedCluster(t)
 	i := redistest.Owner(t, primaries, "{wafer}:ring")
 	c := config()

@@ -42,6 +42,7 @@ func TestCreateNeverReplacesARing(t *testing.T) {
 
 // Create waits for a Redis that does not answer yet, as Open does.
 func TestCreateWaitsForRedis(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	o := &redis.UniversalOptions{Addrs: []string{s.Addr}}
 	s.Do("CLIENT", "PAUSE", "1500")
@@ -63,6 +64,7 @@ func TestCreateWaitsForRedis(t *testing.T) {
 // Redis lost its ring while a process runs that has it. That process writes it back in place of the one
 // that Create stored, and Create says so.
 func TestCreateWhereARingWasLost(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name string
 		kek  keys.KEK

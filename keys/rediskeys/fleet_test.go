@@ -45,6 +45,7 @@ func reads(r *rediskeys.Ring, s session) bool {
 // Nobody is logged out: what any of the five sealed, before or meanwhile, opens on all. A key that
 // was revoked stays revoked, also where Redis has a backup of before.
 func TestFleetKeepsItsRing(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]func(s *redistest.Server, backup string){
 		"FLUSHALL":            func(s *redistest.Server, _ string) { s.Do("FLUSHALL") },
 		"the ring is deleted": func(s *redistest.Server, _ string) { s.Do("DEL", "{wafer}:ring") },
@@ -119,6 +120,7 @@ func all(t *testing.T, fleet []*rediskeys.Ring, what string, ok func(*rediskeys.
 // While Redis loses the ring again and again, processes that boot all come to the ring of the one
 // that runs.
 func TestManyBootWhileTheRingIsLost(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	id := aged(t, s, time.Hour).ID()
 	running := open(t, s, config())

@@ -232,6 +232,7 @@ func TestAUserWhoMayNotCount(t *testing.T) {
 }
 
 func TestSealsAreCountedInACluster(t *testing.T) {
+	t.Parallel()
 	nodes := redistest.StartCluster(t)
 	c := config().Counting(meter.Limits{First: 16, Block: 16}, often)
 	r, err := rediskeys.Open(t.Context(), &redis.UniversalOptions{Addrs: []string{nodes[0].Addr}, IsClusterMode: true}, kek(1), c)

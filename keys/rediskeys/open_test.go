@@ -104,6 +104,7 @@ func must(b []byte, err error) string {
 }
 
 func TestServersThatForget(t *testing.T) {
+	t.Parallel()
 	o := func(s *redistest.Server) *redis.UniversalOptions {
 		return &redis.UniversalOptions{Addrs: []string{s.Addr}}
 	}

@@ -113,6 +113,7 @@ func (c *changing) check(step string) {
 // While the KEK changes, each process is at a step of its own. All open the ring, edit it, and
 // write it back when it is lost, and what they write is under the KEK that the ring is under.
 func TestKEKChangesProcessByProcess(t *testing.T) {
+	t.Parallel()
 	c := changing{t: t, s: redistest.Start(t), conf: config(), under: kek(1)}
 	for i := range c.all {
 		c.start(i, kek(1))

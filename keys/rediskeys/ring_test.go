@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -22,6 +23,7 @@ import (
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(quiet{})
+	flag.Set("test.parallel", "6") // most tests wait: for a poll, for a server
 	os.Exit(m.Run())
 }
 
@@ -62,6 +64,7 @@ func kids(r *rediskeys.Ring) (out []string) {
 func same(a, b *rediskeys.Ring) bool { return fmt.Sprint(kids(a)) == fmt.Sprint(kids(b)) }
 
 func TestShared(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	strict := config()
 	strict.Create = false
@@ -108,6 +111,7 @@ func TestShared(t *testing.T) {
 }
 
 func TestEditsAtOnceLoseNothing(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	a, b := open(t, s, config()), open(t, s, config())
 	var wg sync.WaitGroup
@@ -136,6 +140,7 @@ func TestEditsAtOnceLoseNothing(t *testing.T) {
 }
 
 func TestLossIsMended(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	a, b := open(t, s, config()), open(t, s, config())
 	old := s.Do("GET", "{wafer}:ring")
@@ -178,11 +183,11 @@ func TestTheOlderRingWins(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Parallel()
 	s := redistest.Start(t)
 	lazy := config()
-	lazy.Poll = time.Hour
-	open(t, s, config()).Close()
-	<-time.After(1100 * time.Millisecond) // the age of a ring counts in seconds
+	lazy.Poll, lazy.Create = time.Hour, false
+	aged(t, s, time.Hour)
 	fleet := open(t, s, lazy)
 	s.Do("FLUSHALL")
 	young := open(t, s, config())
@@ -201,6 +206,7 @@ func TestTheOlderRingWins(t *testing.T) {
 }
 
 func TestSilence(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r := open(t, s, config())
 	before := r.Ring()

@@ -40,6 +40,7 @@ func TestOneOfManyRotates(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Parallel()
 	s := redistest.Start(t)
 	for range 3 {
 		s.Do("FLUSHALL")
