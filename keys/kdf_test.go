@@ -82,8 +82,17 @@ func TestWorkIsBounded(t *testing.T) {
 	if want := "argon2id with t=10, m=1048576, p=1 is too much work: the limits are t=12, m=262144, p=16"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %q", err, want)
 	}
-	if _, err := pass.Open(t.Context(), kdf(`"t":1,"m":262144,"p":16`)); !errors.Is(err, keys.ErrKEK) {
+	if _, err := pass.Open(t.Context(), kdf(`"t":12,"m":128,"p":16`)); !errors.Is(err, keys.ErrKEK) {
 		t.Errorf("what is allowed: %v, want that it is another passphrase", err)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel() // so that work which is allowed does not begin
+	for params, allowed := range map[string]bool{
+		`"t":12,"m":262144,"p":16`: true, `"t":13,"m":128,"p":16`: false, `"t":1,"m":262145,"p":1`: false, `"t":1,"m":256,"p":17`: false,
+	} {
+		if _, err := pass.Open(over, kdf(params)); errors.Is(err, context.Canceled) != allowed || errors.Is(err, keys.ErrDocument) == allowed {
+			t.Errorf("%s: %v, want it to be allowed: %v", params, err, allowed)
+		}
 	}
 }
 

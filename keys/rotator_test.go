@@ -24,7 +24,7 @@ func TestRotateEvery(t *testing.T) {
 		path := create(t, kekOf(goldenKEK), keys.Generate(0))
 		conf := keys.FileConfig{RotateEvery: keys.Daily, Poll: 5 * time.Minute, PollOnly: true, Logger: l.logger()}
 		var fleet []*keys.File
-		for range 8 {
+		for range 4 {
 			fleet = append(fleet, open(t, path, kekOf(goldenKEK), conf))
 		}
 		first := fleet[0].Ring().IssuedAt()
