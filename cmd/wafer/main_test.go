@@ -18,7 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	flag.Set("test.parallel", "12") // most scripts wait: for replicas that report every five seconds, for a store that is away
+	flag.Set("test.parallel", "8") // most scripts wait: for replicas that report every five seconds, for a store that is away
 	testscript.Main(m, map[string]func(){"wafer": main, "mint": mint})
 }
 

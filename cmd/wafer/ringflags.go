@@ -21,7 +21,7 @@ const (
 	newKEKVariable  = "WAFER_NEW_KEK"
 	copyKEKVariable = "WAFER_COPY_KEK"
 
-	lockTime   = 10 * time.Second // to wait for another process that writes
+	lockTime   = 30 * time.Second // to wait for another process that writes, and to derive a key from a passphrase
 	createTime = 30 * time.Second // to make a ring in Redis, which may be busy
 )
 
