@@ -1,6 +1,7 @@
 package httpmw
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -127,26 +128,12 @@ func (c *core) openBearer(ctx context.Context, o *opened, compact string, now ti
 // groups. Identity.Remember has no meaning here and is refused. Config.Devices lists and counts the
 // session only if Identity.Device is set, so that tokens of machines push nobody out.
 func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Duration) (string, error) {
-	c := m.core
-	if ttl == 0 {
-		ttl = c.cfg.Idle
-	}
-	longest := min(c.replica.MaxIdle(), c.keys.Ring().MaxSession())
-	switch {
-	case ttl < time.Second || ttl > longest:
-		return "", fmt.Errorf("%w: a bearer token may live from 1 s to %v, not %v", ErrIdentity, longest, ttl)
-	case id.Remember:
-		return "", fmt.Errorf("%w: a bearer token cannot be remembered: leave Remember unset", ErrIdentity)
-	}
+	c, now := m.core, time.Now()
 	raw, err := c.encode(data)
 	if err != nil {
 		return "", err
 	}
-	now := time.Now()
-	if err := c.sealable(now); err != nil {
-		return "", err
-	}
-	o, err := c.identify(id, Limits{ttl, ttl}, now)
+	o, err := c.identifyBearer(id, cmp.Or(ttl, c.cfg.Idle), now)
 	if err != nil {
 		return "", err
 	}
@@ -180,6 +167,21 @@ func (m *Manager[T]) Issue(ctx context.Context, id Identity, data T, ttl time.Du
 	e.describe(&o.tok)
 	c.tell(ctx, e)
 	return string(value), nil
+}
+
+// identifyBearer begins a session of id for a bearer token, without what the list contributes to it.
+func (c *core) identifyBearer(id Identity, ttl time.Duration, now time.Time) (opened, error) {
+	longest := min(c.replica.MaxIdle(), c.keys.Ring().MaxSession())
+	switch {
+	case ttl < time.Second || ttl > longest:
+		return opened{}, fmt.Errorf("%w: a bearer token may live from 1 s to %v, not %v", ErrIdentity, longest, ttl)
+	case id.Remember:
+		return opened{}, fmt.Errorf("%w: a bearer token cannot be remembered: leave Remember unset", ErrIdentity)
+	}
+	if err := c.sealable(now); err != nil {
+		return opened{}, err
+	}
+	return c.identify(id, Limits{ttl, ttl}, now)
 }
 
 // tokenTooLarge measures a bare token as tooLarge measures a cookie.

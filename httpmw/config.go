@@ -125,14 +125,29 @@ func (c Config) withDefaults(k keys.Source, l *revocation.List) (Config, error) 
 		return c, errors.New("httpmw: New: the revocation list was opened with the list key of another ring, so it would find no revocation of these sessions: " +
 			"open it with this ring")
 	}
+	c = c.filled(k.Ring().MaxSession(), l.Replica().MaxIdle())
+	if err := c.checkName(); err != nil {
+		return c, err
+	}
+	if err := c.checkCookie(); err != nil {
+		return c, err
+	}
+	if err := c.checkLimits(k.Ring().MaxSession(), l.Replica().MaxIdle()); err != nil {
+		return c, err
+	}
+	return c, c.checkTab()
+}
+
+// filled returns c with what is zero filled in.
+func (c Config) filled(maxSession, maxIdle time.Duration) Config {
 	if c.App == "" {
 		c.App = defaultApp
 	}
 	if c.Idle == 0 {
-		c.Idle = min(defaultIdle, l.Replica().MaxIdle())
+		c.Idle = min(defaultIdle, maxIdle)
 	}
 	if c.Absolute == 0 {
-		c.Absolute = min(defaultAbsolute, k.Ring().MaxSession())
+		c.Absolute = min(defaultAbsolute, maxSession)
 	}
 	if c.SameSite == 0 || c.SameSite == http.SameSiteDefaultMode {
 		c.SameSite = http.SameSiteLaxMode
@@ -155,16 +170,7 @@ func (c Config) withDefaults(k keys.Source, l *revocation.List) (Config, error) 
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	if err := c.checkName(); err != nil {
-		return c, err
-	}
-	if err := c.checkCookie(); err != nil {
-		return c, err
-	}
-	if err := c.checkLimits(k.Ring().MaxSession(), l.Replica().MaxIdle()); err != nil {
-		return c, err
-	}
-	return c, c.checkTab()
+	return c
 }
 
 func (c Config) checkName() error {
