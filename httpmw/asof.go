@@ -10,9 +10,9 @@ import (
 // AsOfHeader is the request header with the receipt of a revocation, see [SetAsOf].
 const AsOfHeader = "Wafer-As-Of"
 
-// SetAsOf puts the receipt of a revocation into the headers of a request to another service with
-// sessions of the same ring and list. The other service never decides about the session of that
-// request from before the revocation: it reads the list once if its view is older, and if that is
+// SetAsOf puts the receipt of a revocation, a RequireLogin or a Reload into the headers of a request to
+// another service with sessions of the same ring and list. The other service never decides about the
+// session of that request from before that call: it reads the list once if its view is older, and if that is
 // not enough, the session is undecided (503). A service that calls a third one passes the header
 // on. Without it nothing is read.
 //
@@ -28,7 +28,7 @@ func (s *state) asOf() []string {
 	return s.request.Header[AsOfHeader]
 }
 
-// AsOf decides about the session again, from no earlier than the revocation whose Receipt.AsOf is
+// AsOf decides about the session again, from no earlier than the call whose Receipt.AsOf is
 // given: a receipt that came in a message or from a database. It reads the list once if this
 // replica's view is older. The error is the one that Err returns afterwards, and ErrUndecided if
 // that read was not enough. Without a session it is nil.

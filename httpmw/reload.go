@@ -34,12 +34,14 @@ const (
 // the data that a login would begin with now, from where the application keeps roles, plans and the
 // like. It is called on the next request of each session, before any handler runs, and gets the
 // session as it was. Concurrent requests of a session share one call at each replica, and the result
-// goes into its cookie. A bearer token cannot be written again: each replica loads its data again
+// goes into its cookie. Login, SetGroups and LogoutOthers call it too, if they find that the data they
+// keep is to be loaded again. A bearer token cannot be written again: each replica loads its data again
 // every ten seconds, until the next token is issued.
 //
-// If load fails, panics, or takes longer than 30 s, there is no session for this request: Session.Err
-// returns an error that wraps ErrReload and that of load, and Require answers 503. Without OnReload, a
-// Reload asks for a login, as RequireLogin does.
+// At most 32 calls run at a time. If a request waits for longer than 2 s for its turn, or if load fails,
+// panics, or takes longer than 30 s, there is no session for this request: Session.Err returns an error
+// that wraps ErrReload and that of load, and Require answers 503. Without OnReload, a Reload asks for a
+// login, as RequireLogin does.
 //
 // Call OnReload once, before the Manager serves requests.
 func (m *Manager[T]) OnReload(load func(ctx context.Context, s *Session[T]) (T, error)) {
@@ -157,10 +159,11 @@ func newReloads() *reloads { return &reloads{room: semaphore.NewWeighted(loadsAt
 
 // reloaded is data with the log time when it began to be loaded, and the term of that time.
 type reloaded struct {
-	of   loading
-	at   int64
-	term uint32
-	data []byte
+	of     loading
+	at     int64
+	term   uint32
+	landed int64 // Unix seconds
+	data   []byte
 }
 
 // A loading is what data is loaded from, and for which entries: two requests with the same one share the
@@ -229,7 +232,7 @@ func (r *reloads) load(ctx context.Context, c *core, was opened, of loading) (re
 	if err != nil {
 		return reloaded{}, err
 	}
-	l := reloaded{of, at, term, data}
+	l := reloaded{of, at, term, time.Now().Unix(), data}
 	r.keep(l)
 	return l, nil
 }
@@ -240,11 +243,11 @@ func (r *reloads) find(of loading) (reloaded, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	have, ok := r.loaded.find(of.id)
-	return have, ok && have.of == of && time.Now().Unix()-r.loaded.since < 2*shareFor
+	return have, ok && have.of == of && time.Now().Unix()-have.landed < shareFor
 }
 
 func (r *reloads) keep(l reloaded) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.loaded.keep(l.of.id, l, time.Now().Unix())
+	r.loaded.keep(l.of.id, l, l.landed)
 }

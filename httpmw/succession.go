@@ -19,7 +19,9 @@ import (
 // SetGroups needs the store and fails with ErrUndecided if that does not answer. The session then
 // continues here as it was, unless the store did take the change; another call finds out. If the
 // list has lost data since the login, it cannot let the session into a group that it was not in,
-// and SetGroups fails with ErrUndecided until the next login.
+// and SetGroups fails with ErrUndecided until the next login. If a login is required of a group that
+// the session joins, or the session is being ended slowly, the error is ErrReauthenticate, and the
+// session continues as it was.
 func (s *Session[T]) SetGroups(ctx context.Context, groups []string) error {
 	return s.st.exclusively(ctx, func() ([]Event, error) { return s.st.regroup(ctx, groups) })
 }

@@ -10,9 +10,9 @@ import (
 
 // Watch returns a context that ends when the session does, for responses that go on for long:
 // server-sent events, WebSockets, downloads. It ends at most one and a quarter times the list's
-// Within after a revocation was acknowledged, at the session's deadlines, and when the list could
-// not be read for longer than its Grace. context.Cause is then the error that Session.Err would
-// return. When Shutdown begins, or the list is closed, it ends with ErrShutdown. It also ends with
+// Within after a revocation, a RequireLogin or a Reload was acknowledged, at the session's deadlines,
+// and when the list could not be read for longer than its Grace. context.Cause is then the error that
+// Session.Err would return. When Shutdown begins, or the list is closed, it ends with ErrShutdown. It also ends with
 // ctx, and when the returned function is called. The caller must call it when the response has
 // ended: Shutdown waits for that.
 //
