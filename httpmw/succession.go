@@ -79,7 +79,7 @@ func (s *state) follow(ctx context.Context, next *opened, how replica.Succession
 	ctx, query := s.by(ctx, how.Login.Subject, reasons[how.Kind]), s.query
 	start, err := s.core.replica.Succeed(ctx, &query, how)
 	if asked := (*replica.AskedError)(nil); errors.As(err, &asked) {
-		if query.Loaded, err = s.comply(ctx, next, asked.Asks); err != nil {
+		if err := s.comply(ctx, &query, next, asked.Asks); err != nil {
 			return replica.Start{}, err
 		}
 		if err := s.core.tryToSeal(&next.tok, now); err != nil {
@@ -96,23 +96,24 @@ func (s *state) follow(ctx context.Context, next *opened, how replica.Succession
 	return start, listError(err)
 }
 
-// comply gives next data that is loaded again, as its groups will be, and returns when that began. If
-// more is asked of the session than that, only a login can follow it.
-func (s *state) comply(ctx context.Context, next *opened, asks revlog.Asks) (loaded int64, err error) {
+// comply gives next data that is loaded again, as its groups will be, and notes in q when that began.
+// If more is asked of the session than that, only a login can follow it.
+func (s *state) comply(ctx context.Context, q *replica.Query, next *opened, asks revlog.Asks) error {
 	if asks != revlog.AsksReload || s.core.load == nil {
-		return 0, ErrReauthenticate
+		return ErrReauthenticate
 	}
 	o := s.opened
 	o.tok.GroupTags, o.tok.Groups = next.tok.GroupTags, next.tok.Groups
 	o.query.SetGroups(next.groups()...)
 	if err := s.core.loadAgain(ctx, &o); err != nil {
 		s.core.count.reloadsFailed.Add(1)
-		return 0, err
+		return err
 	}
 	s.core.count.reloaded.Add(1)
 	next.tok.Data = o.tok.Data
 	next.tok.Version++
-	return o.tok.Loaded, nil
+	q.Loaded, q.LoadedTerm = o.query.Loaded, o.query.LoadedTerm
+	return nil
 }
 
 // tryToSeal returns why a session cannot be sealed, before the list has said when it begins.
