@@ -34,7 +34,7 @@ func NewProfile(t *testing.T, tolerated ...string) *Profile {
 	t.Helper()
 	p := &Profile{t: t, tolerated: tolerated}
 	t.Cleanup(func() {
-		for _, said := range p.Complaints() {
+		for _, said := range p.complaints() {
 			t.Errorf("a console shows: %s", said)
 		}
 	})
@@ -42,11 +42,16 @@ func NewProfile(t *testing.T, tolerated ...string) *Profile {
 	return p
 }
 
-// Complaints returns what the consoles have shown so far and the test does not tolerate.
-func (p *Profile) Complaints() []string {
+// Said returns all that the consoles have shown so far.
+func (p *Profile) Said() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(p.said), func(said string) bool {
+	return slices.Clone(p.said)
+}
+
+// complaints returns what the test does not tolerate of that.
+func (p *Profile) complaints() []string {
+	return slices.DeleteFunc(p.Said(), func(said string) bool {
 		return slices.ContainsFunc(p.tolerated, func(s string) bool { return strings.Contains(said, s) })
 	})
 }
