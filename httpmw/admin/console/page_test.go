@@ -269,7 +269,7 @@ func TestThePageHasWords(t *testing.T) {
 		"revoke.js": enum(t, api, "session"),
 		"charts.js": reasons,
 		"lookup.js": {"end", "require_login", "reload"},
-		"trail.js":  {audit.Revoke, audit.RevokeMany, audit.Keys, audit.Reset, audit.Refused, audit.ViaApplication, audit.ViaSession, audit.ViaAdmin, audit.ViaCommand},
+		"trail.js":  {audit.Revoke, audit.RevokeMany, audit.Keys, audit.Reset, audit.SignIn, audit.Refused, audit.ViaApplication, audit.ViaSession, audit.ViaAdmin, audit.ViaCommand},
 	} {
 		text := pageFile(t, script)
 		for _, word := range words {

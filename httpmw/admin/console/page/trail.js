@@ -91,7 +91,8 @@ function targetOf(line) {
   if (line.target) return tag(line.target.scope, line.target.tag);
   const { added = [], removed = [], revoked = [] } = line.ring ?? {};
   if (line.call) return `${line.call.method ?? ""} ${line.call.path ?? ""}`.trim() || "–";
-  return [["added", added], ["removed", removed], ["revoked", revoked]].filter(([, kids]) => kids.length).map(([did, kids]) => element("small", {}, `${did} `, element("code", {}, kids.join(", "))));
+  const some = [["added", added], ["removed", removed], ["revoked", revoked]].filter(([, kids]) => kids.length);
+  return some.length ? some.map(([did, kids]) => element("small", {}, `${did} `, element("code", {}, kids.join(", ")))) : "–";
 }
 
 const scopes = { session: "a session", subject: "a person", group: "a group", key: "a key", everyone: "everyone" };
