@@ -431,3 +431,27 @@ func TestR36LoadedAfterANewPrimary(t *testing.T) {
 		}
 	})
 }
+
+// R27, R36: a store that may have forgotten what ended a session does not decide about it, also if
+// something is asked of it.
+func TestR27AStoreThatForgotAsksNothing(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		store := script()
+		l := open(t, store)
+		time.Sleep(time.Minute)
+		q := login(t, l, 1, "ada", "tenant:7")
+		if _, err := l.Reload(t.Context(), revocation.Subject("ada"), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		asksAll(t, l)
+		store.Hook(func(h *revlogtest.Hooks) {
+			in := h.Store
+			h.Confirm = func(ctx context.Context, q revlog.Question) (revlog.Answer, error) {
+				a, err := in.Confirm(ctx, q)
+				a.Now += (12 * time.Hour).Milliseconds() // its clock jumped after the last read
+				return a, err
+			}
+		})
+		wantVerdict(t, "forgotten", verdict(t, l, q), replica.Undecided, replica.Silent)
+	})
+}

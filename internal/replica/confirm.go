@@ -148,7 +148,7 @@ func (l *Replica) judged(q *Query, v *view, question revlog.Question, a revlog.A
 	if found != revlog.FoundUnknown && !forgotten(q.Checked, a.Head, a.Now) && forgotten(v.sinceCheck(q, l.Within()), a.Head, a.Now) {
 		return lost, false
 	}
-	if found == revlog.FoundNothing && (ahead(q, a.Now, l.Within()) || forgotten(q.Checked, a.Head, a.Now)) {
+	if (found == revlog.FoundNothing || found == revlog.FoundAsks) && (ahead(q, a.Now, l.Within()) || forgotten(q.Checked, a.Head, a.Now)) {
 		found = revlog.FoundAhead
 	}
 	at := checkedAt(a.Head.MS, a.Head)
