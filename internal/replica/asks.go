@@ -32,11 +32,8 @@ func (q *Query) places() (all [11]revlog.Key, n int) {
 }
 
 // asked adds to d, which accepts q, what entries ask of q (R36). An entry that ends sessions slowly
-// may refuse q instead (R37). f is what the window of v says of q.
-func (l *Replica) asked(q *Query, v *view, d Verdict, f finding, now time.Time) Verdict {
-	if f != asks && !v.asksMore() && l.outbox.n.Load() == 0 {
-		return d
-	}
+// may refuse q instead (R37).
+func (l *Replica) asked(q *Query, v *view, d Verdict, now time.Time) Verdict {
 	ends, why := l.endsSlowly(q, v, now)
 	if why != None {
 		return Verdict{Outcome: Refuse, Reason: why}

@@ -162,7 +162,7 @@ func (l *Replica) judged(q *Query, v *view, question revlog.Question, a revlog.A
 	if accept.Asks != 0 {
 		l.remember(a)
 	}
-	if accept = l.asked(q, v, accept, asks, now).limited(); accept.Outcome == Refuse {
+	if accept = l.asked(q, v, accept, now).limited(); accept.Outcome == Refuse {
 		accept.Fresh = true
 		return accept, false
 	}

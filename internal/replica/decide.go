@@ -84,7 +84,7 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 		return Verdict{Outcome: Refuse, Reason: Stale}
 	}
 	if !q.listed() {
-		return l.asked(q, v, Verdict{Outcome: Accept}, miss, now)
+		return l.asked(q, v, Verdict{Outcome: Accept}, now)
 	}
 	if r := l.knownTo(q, v.tail); r != None {
 		return Verdict{Outcome: Refuse, Reason: r}
@@ -108,7 +108,10 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 	case maybe:
 		return l.doubt(q, v, now)
 	}
-	return l.asked(q, v, Verdict{Outcome: Accept}, s, now)
+	if s != asks && !v.asksMore() && l.outbox.n.Load() == 0 {
+		return Verdict{Outcome: Accept}
+	}
+	return l.asked(q, v, Verdict{Outcome: Accept}, now)
 }
 
 // doubt decides about q when the window cannot: ask the store, unless q has ended slowly or the store

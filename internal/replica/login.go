@@ -136,7 +136,7 @@ func (l *Replica) knows(b Login, epoch int64) bool {
 	if l.globallyRevoked(&q, v) != None || l.known(&q, v) != None || l.answeredRevoked(&q) != None {
 		return true
 	}
-	d := l.asked(&q, v, Verdict{Outcome: Accept}, asks, time.Now())
+	d := l.asked(&q, v, Verdict{Outcome: Accept}, time.Now())
 	return d.Asks&^revlog.AsksReload != 0 || d.Outcome == Refuse
 }
 

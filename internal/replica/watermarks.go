@@ -51,11 +51,15 @@ func (m *watermarks) raw(k revlog.Key) int64 {
 
 // sees looks for k, which names a subject or a group.
 func (m *watermarks) sees(k revlog.Key, epoch int64) finding {
-	w := m.raw(k)
-	if f := upTo(w&^asksToo, epoch); f == revoked || w&asksToo == 0 {
-		return f
+	switch w := m.raw(k); {
+	case w == 0:
+		return miss
+	case upTo(w&^asksToo, epoch) == revoked:
+		return revoked
+	case w&asksToo != 0:
+		return asks
 	}
-	return asks
+	return miss
 }
 
 // named returns the name of k in the table: its tag, made different for each scope and effect.
