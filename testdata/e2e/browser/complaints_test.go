@@ -13,7 +13,8 @@ import (
 // The other tests would notice an error, an exception, and what the console's policy forbids.
 func TestComplaintsAreHeard(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, httpmw.Config{})
+	s, p := newSite(t, httpmw.Config{}), browsertest.NewProfile(t, "")
+	b := p.Tab(s.https(home, "/admin/"))
 	for script, want := range map[string]string{
 		`console.error("an error")`:                   "an error",
 		`setTimeout(() => { throw "an exception"; })`: "exception: Uncaught an exception",
@@ -21,8 +22,6 @@ func TestComplaintsAreHeard(t *testing.T) {
 		`document.body.setAttribute("style", "color: red")`:                                           "Content Security Policy",
 		`fetch("/nothing")`: "status of 404",
 	} {
-		p := browsertest.NewProfile(t, "")
-		b := p.Tab(s.https(home, "/admin/"))
 		b.Evaluate(script + "; 0")
 		heard := func() bool {
 			return slices.ContainsFunc(p.Said(), func(said string) bool { return strings.Contains(said, want) })

@@ -292,7 +292,7 @@ func TestTheConsoleStandsStill(t *testing.T) {
 	for _, name := range sections {
 		c.section(name)
 		c.Evaluate("heard = 0")
-		c.Await("some seconds", "heard >= 3")
+		c.Await("some seconds", "heard >= 2")
 	}
 	type move struct {
 		By   float64
