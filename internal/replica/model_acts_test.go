@@ -226,6 +226,7 @@ func (h *history) renew(r *member, t *modelToken, q *Query, d Verdict) {
 	}
 	next := *t
 	next.q.Checked, next.q.Term, next.checked, next.exp = now.Checked, now.Term, checked, time.Now().Add(r.wall+t.s.idle)
+	next.elsewhere = t.elsewhere && next.q.Term == t.q.Term
 	next.q.Keys[0] = h.sealing()
 	h.say("%s renews %d: chk %d ln %d", r.name, t.s.id, next.q.Checked, next.q.Term)
 	h.keep(&next)
@@ -274,6 +275,7 @@ func (h *history) reload(r *member, t *modelToken, q *Query) {
 	}
 	h.say("%s loads %d: ld %d chk %d ln %d", r.name, t.s.id, loaded, q.Checked, q.Term)
 	next.q.Loaded, next.q.Checked, next.q.Term = loaded, q.Checked, q.Term
+	next.elsewhere = q.Term != term
 	next.exp = time.Now().Add(r.wall + t.s.idle)
 	next.q.Keys[0] = h.sealing()
 	h.keep(&next)

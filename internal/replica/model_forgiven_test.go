@@ -24,9 +24,9 @@ var exemptions = []exemption{
 	{"out of touch", "this replica has not read the primary for longer than S; it may accept for G", 0},
 	{"out of reach", "the store lost the revocation, and no replica that knows of it has reached the store for S", 0},
 	{"nobody left", "the store lost the revocation, and no running replica knows of it", 0},
-	{"forgotten early", "the store's clock jumped ahead by more than the retention, and the store forgot an entry that this replica had not read", 10300},
-	{"two log times", "the watermark or the session comes from a server that is not the primary, or the watermark was set just after a failover or a loss: it only ends sessions that began 2 S before it; data that was loaded then is loaded once more", 4600},
-	{"lost time", "the store also lost its log time, and the replica that revoked had just booted: its \"now\" was earlier than times that others had seen", 0},
+	{"forgotten early", "the store's clock jumped ahead by more than the retention, and the store forgot an entry that this replica had not read", 11200},
+	{"two log times", "the watermark or the session comes from a server that is not the primary, or the watermark was set just after a failover or a loss: it only ends sessions that began 2 S before it; data that was loaded then is loaded once more", 6100},
+	{"lost time", "the store also lost its log time, and the replica that revoked had just booted: its \"now\" was earlier than times that others had seen", 1600},
 	{"successor elsewhere", "a session ended at one primary, and a successor of it was made at the other", 3300},
 	// A session is refused that nothing ended.
 	{"list lost", "the store lost data, and no replica can tell whether the session was revoked", 0},
@@ -112,7 +112,7 @@ func (h *history) wronglyAsked(t *modelToken, asks revlog.Asks) string {
 			return "anonymous"
 		case h.split:
 			return "two primaries"
-		case rev.key.Effect == revlog.Reload && rev.apart: // loaded in a term that the token does not name yet
+		case rev.key.Effect == revlog.Reload && t.elsewhere:
 			return "two log times"
 		case h.clocks && rev.key.Scope == revlog.ScopeGroup && t.s.joined(rev.name) && h.sim.primary.head().MS-rev.at > h.shortest.Milliseconds():
 			return "clock set" // as for a mistake

@@ -37,14 +37,16 @@ func (s *modelSession) joined(group string) bool {
 
 // A modelToken is one copy of a session's token; a thief keeps them all.
 type modelToken struct {
-	s       *modelSession
-	q       Query
-	loaded  time.Time // its data began to be loaded
-	apart   bool      // by the log time of a server that was not the primary
-	alone   bool      // then its replica was not in step with the primary, or had no answer
-	checked time.Time // when it was begun or last renewed
-	exp     time.Time // by the wall clock of the replica that sealed it
-	forged  bool      // by somebody who has a key: nothing but the end of that key helps
+	s      *modelSession
+	q      Query
+	loaded time.Time // its data began to be loaded
+	apart  bool      // by the log time of a server that was not the primary
+	alone  bool      // then its replica was not in step with the primary, or had no answer
+	// elsewhere: its data was loaded in another term than that of its check.
+	elsewhere bool
+	checked   time.Time // when it was begun or last renewed
+	exp       time.Time // by the wall clock of the replica that sealed it
+	forged    bool      // by somebody who has a key: nothing but the end of that key helps
 }
 
 // A modelRevocation is one call of Revoke, or what Succeed revoked.

@@ -24,7 +24,7 @@ import (
 // decides and gives out, and the store through its contract.
 
 var (
-	modelHistories = flag.Int("model.histories", 500, "random histories to run against the model; make test runs 10,000")
+	modelHistories = flag.Int("model.histories", Histories, "random histories to run against the model; make test runs 10,000")
 	modelFirst     = flag.Uint64("model.first", 1, "seed of the first history")
 	modelSeed      = flag.Uint64("model.seed", 0, "run the one history of this seed, and print it")
 )

@@ -40,7 +40,7 @@ var weaknesses = []weakness{
 	{rule: "R3", what: "a watermark is log time itself, and shares its ms", write: sharesTheMS},
 	{rule: "R3 closed", what: "a login begins in a ms in which more may be revoked", answer: opensAgain},
 	{rule: "R4", what: "a revocation is kept from its watermark on, and not quite for the retention", written: forgetsFromW},
-	{rule: "R5", what: "a later watermark is in force although it is lower", from: 3700, written: lowers},
+	{rule: "R5", what: "a later watermark is in force although it is lower", from: 5000, written: lowers},
 	{rule: "R9", what: "a primary that nobody can write to seems to have a heartbeat",
 		page:   func(_ *link, _ revlog.Cursor, p *revlog.Page) { p.Heartbeat = 0 },
 		answer: func(_ *link, _ revlog.Question, a *revlog.Answer) { a.Heartbeat = 0 }},
@@ -58,8 +58,8 @@ var weaknesses = []weakness{
 	{rule: "R20", what: "a replica does not remember what it was asked to revoke"},
 	{rule: "R21", what: "a login begins a little later than log time"},
 	{rule: "R22", what: "a successor is made without asking", from: 1300, write: asksNothing},
-	{rule: "R23", what: "nothing is decided again when the response leaves"},
-	{rule: "R24", what: "a replica that is out of step renews"},
+	{rule: "R23", what: "nothing is decided again when the response leaves", from: 500},
+	{rule: "R24", what: "a replica that is out of step renews", from: 300},
 	{rule: "R25", what: "the revocation of a key is forgotten like any other", write: forgetsKeys},
 	{rule: "R27", what: "a store forgets an hour too early, and so more by a jump of its clock than it may", from: 850, written: forgetsEarly},
 	{rule: "R30", what: "a login takes its moment from a clock that runs ahead"},
@@ -68,7 +68,7 @@ var weaknesses = []weakness{
 	{rule: "R37", asks: true, from: 9200, what: "sessions that end one after another end later because of a second such entry", write: slowsDown},
 	{rule: "R32", what: "what the store says is believed without a proof", says: "refuses"},
 	{rule: "R32 limit", what: "a watermark is believed beyond its limit", says: "refuses"},
-	{rule: "R32 late", what: "a \"now\" that comes too late reaches as far as its limit", write: reachesItsLimit},
+	{rule: "R32 late", what: "a \"now\" that comes too late reaches as far as its limit", from: 800, write: reachesItsLimit},
 }
 
 // invisible are the rules that no history can show, with the reason.

@@ -2,4 +2,7 @@
 
 package replica
 
-const manySessions = 1_000_000
+const (
+	manySessions = 1_000_000
+	Histories    = 500 // of TestModel
+)

@@ -95,7 +95,9 @@ func (a Answer) Closes(q Question, now int64) bool {
 	case q.Subject == Tag{} && len(q.Groups) == 0:
 		return a.Head.MS >= now
 	}
-	return a.Highest() == a.Head.MS+q.Skew.Milliseconds()
+	return slices.ContainsFunc(a.Found, func(e Entry) bool { // another one may lie further ahead, if it is forged
+		return e.Scope != ScopeSession && e.Scope != ScopeKey && e.W == a.Head.MS+q.Skew.Milliseconds()
+	})
 }
 
 // applies reports whether e is about the session of q.

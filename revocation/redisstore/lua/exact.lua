@@ -95,11 +95,11 @@ local function question(s)
 end
 
 -- match looks up everything that could revoke the session of q. It returns the packed entries that
--- it found, with the highest W of subject, groups and everyone, and whether the session is known to
+-- it found, with a set of the watermarks of subject, groups and everyone, and whether the session is known to
 -- be not revoked, and nothing is asked of it (Answer.Judge returns FoundNothing).
 local function match(q, e, h, now)
   local free = q.epoch <= math.max(now, h.ms) + q.skew and q.checked >= h.b and q.checked <= h.ms + q.skew
-  local a = {highest = 0}
+  local a = {watermarks = {}}
   local function look(scope, tag)
     local all = held(scope, tag, e)
     for effect = 0, 15 do
@@ -110,7 +110,7 @@ local function match(q, e, h, now)
         if effect == RELOAD then after = q.loaded end
         if effect == END then after = (scope == 's' or scope == 'k') and 0 or q.epoch end
         if found.w >= after and found.w > 0 then free = false end
-        if scope ~= 's' and scope ~= 'k' then a.highest = math.max(a.highest, found.w) end
+        if scope ~= 's' and scope ~= 'k' then a.watermarks[found.w] = true end
       end
     end
   end
@@ -126,5 +126,5 @@ end
 local function closes(q, a, h, now)
   if q.session ~= NOTAG then return false end
   if q.subject == NOTAG and #q.groups == 0 then return h.ms >= now end
-  return a.highest == h.ms + q.skew
+  return a.watermarks[h.ms + q.skew] == true
 end

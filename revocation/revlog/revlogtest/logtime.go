@@ -121,6 +121,14 @@ func (s *suite) afterALogin(t *testing.T) {
 			}
 		}
 	}
+	// An entry that lies far ahead, as a forged one may, does not hide the one that a login begins after.
+	s.write(t, revoke(revlog.ScopeSubject, 1, ask(of).Head.MS+time.Hour.Milliseconds()))
+	ended := now(revlog.ScopeGroup, 2)
+	before := s.write(t, ended).Results[0].W
+	ask(of)
+	if again := s.write(t, ended).Results[0].W; again <= before {
+		t.Errorf("revoked before a login at %d, and after it at %d", before, again)
+	}
 }
 
 func (s *suite) slower(t *testing.T) {
