@@ -50,7 +50,7 @@ var arrows = map[string][]string{
 	"httpmw":                       {"audit", "token", "keys", "revocation", "revocation/revlog", "internal/foreign", "internal/histogram", "internal/replica"},
 	"httpmw/adopt":                 {"httpmw", "token", "internal/foreign"},
 	"httpmw/admin":                 {"audit", "keys", "revocation", "revocation/revlog", "internal/adminapi", "internal/secrets"},
-	"httpmw/admin/console":         {"audit", "httpmw", "httpmw/admin", "keys", "revocation", "internal/adminapi", "internal/replica"},
+	"httpmw/admin/console":         {"audit", "httpmw", "httpmw/admin", "keys", "revocation", "revocation/revlog", "internal/adminapi", "internal/replica"},
 	"httpmw/backchannel":           {"audit", "httpmw", "revocation", "internal/strictjson"},
 	"httpmw/devices":               {"audit", "httpmw", "revocation", "internal/lograte"},
 	"httpmw/devices/devicestest":   {"httpmw", "httpmw/devices", "keys", "revocation", "revocation/revlog"},

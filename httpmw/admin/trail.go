@@ -15,7 +15,7 @@ func (a *API) showAudit(*call) (any, error) {
 		return nil, refuse(http.StatusNotImplemented, "no_trail", "This replica keeps no audit records in memory. The application gives an audit.Trail to everything that writes them.")
 	}
 	d := adminapi.Trail{Records: []json.RawMessage{}}
-	for _, line := range trail.Newest(audit.TrailSize) {
+	for _, line := range trail.Newest(2 * audit.TrailSize) {
 		d.Records = append(d.Records, line)
 	}
 	return d, nil

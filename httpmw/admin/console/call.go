@@ -2,11 +2,15 @@ package console
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 
 	"github.com/wafer-sessions/wafer/httpmw"
+	"github.com/wafer-sessions/wafer/internal/adminapi"
+	"github.com/wafer-sessions/wafer/revocation/revlog"
 )
 
 // call serves a call of the API. A revocation of everyone or of a key also ends the session of the
@@ -20,11 +24,15 @@ func (c *console) call(w http.ResponseWriter, r *http.Request) {
 	s := c.sessions.From(r.Context())
 	held := held{ResponseWriter: w}
 	id, who := identity(s), s.Value()
+	var asked bytes.Buffer // as much as the API reads
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.TeeReader(r.Body, &asked), r.Body}
 	c.api.ServeHTTP(&held, r)
 	if held.status == http.StatusOK && s.LoggedIn() {
-		// Only what this call may have done counts: if the session itself was revoked meanwhile, it stays so.
-		err := s.Set(who)
-		if errors.Is(err, httpmw.ErrRevokedEveryone) || errors.Is(err, httpmw.ErrRevokedKey) {
+		// What others revoke meanwhile ends the session for good: who calls may hold a copy of its cookie.
+		if err := s.Set(who); err != nil && ends(r.URL.Path, asked.Bytes(), err) {
 			_ = c.begin(r, id, who, "the session before was ended by this operator's own revocation") // otherwise the operator has to sign in
 		}
 	}
@@ -38,6 +46,19 @@ func presents(r *http.Request) bool { return len(r.Header.Values("Authorization"
 func revokes(r *http.Request) bool {
 	return r.Method == http.MethodPost &&
 		(r.URL.Path == "/revocations" || strings.HasPrefix(r.URL.Path, "/keys/") && strings.HasSuffix(r.URL.Path, "/revoke"))
+}
+
+// ends reports whether a call that succeeded ends every session, or those of its key, for the reason why.
+func ends(path string, body []byte, why error) bool {
+	everyone := errors.Is(why, httpmw.ErrRevokedEveryone)
+	if path == "/revocations" {
+		var asked adminapi.Revocation
+		return everyone && json.Unmarshal(body, &asked) == nil && asked.Scope == revlog.ScopeEveryone.String() && !asked.DryRun &&
+			asked.Over == nil && (asked.Effect == "" || asked.Effect == revlog.End.String())
+	}
+	var asked adminapi.KeyRevocation
+	_ = json.Unmarshal(body, &asked) // an error: the body is empty
+	return errors.Is(why, httpmw.ErrRevokedKey) || everyone && !asked.KeyOnly
 }
 
 // identity returns who goes on when a session is replaced by another one.

@@ -127,7 +127,7 @@ func TestWhatIsAskedOfEveryone(t *testing.T) {
 	if e := stream.until("ended"); e.data["reason"] != "login_required" && e.data["reason"] != "revoked" {
 		t.Errorf("%v", e)
 	}
-	if got := b.get(""); !strings.Contains(got.text, "asked that everybody log in again") || !strings.Contains(got.text, `action="sign-in"`) {
+	if got := b.get(""); !strings.Contains(got.text, "asked for a new login") || !strings.Contains(got.text, `action="sign-in"`) {
 		t.Errorf("the page: %s", got.text)
 	}
 	if got := b.signIn(secret); got.status != http.StatusSeeOther {

@@ -107,10 +107,12 @@ func farewell(err error) string {
 	case errors.Is(err, httpmw.ErrUnavailable):
 		return "The store of the list does not answer, so it is not known whether your session was revoked. It goes on when the store is back. Until then, call the API with a token."
 	case errors.Is(err, httpmw.ErrExpired):
-		return "You were signed out because the console was not used for a while. Sign in again."
+		return "You were signed out because the console was not used for a while, or because you had signed in 8 hours before. Sign in again."
 	case errors.Is(err, httpmw.ErrReauthenticate):
-		return "Somebody asked that everybody log in again, and that includes you."
-	case errors.Is(err, httpmw.ErrRevokedEveryone), errors.Is(err, httpmw.ErrRevokedKey):
+		return "An operator asked for a new login, and that includes you. Sign in to go on."
+	case errors.Is(err, httpmw.ErrRevokedKey):
+		return "The key that sealed your session was revoked. Sign in again."
+	case errors.Is(err, httpmw.ErrRevokedEveryone):
 		return "All sessions were revoked, and yours was one of them. Sign in again."
 	case errors.Is(err, httpmw.ErrRevoked):
 		return "Your session was revoked. Sign in again."

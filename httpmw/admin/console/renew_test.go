@@ -1,11 +1,13 @@
 package console_test
 
 import (
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 // A desk is an operator at a console in this process, whose time is simulated.
 type desk struct {
 	t       *testing.T
+	list    *revocation.List
 	h       http.Handler
 	secret  string
 	cookies map[string]string
@@ -38,7 +41,7 @@ func newDesk(t *testing.T) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &desk{t, h, secret, map[string]string{}}
+	return &desk{t, list, h, secret, map[string]string{}}
 }
 
 func (d *desk) do(method, path, contentType, body string) *httptest.ResponseRecorder {
@@ -131,6 +134,52 @@ func TestTheEndStaysWhereItIs(t *testing.T) {
 		time.Sleep(11 * time.Minute)
 		if w := d.get("/status"); w.Code != http.StatusUnauthorized {
 			t.Errorf("after 8 hours: %d", w.Code)
+		}
+	})
+}
+
+// A body calls arrived when it is read.
+type body struct {
+	io.Reader
+	arrived func()
+}
+
+func (b body) Read(p []byte) (int, error) {
+	b.arrived()
+	return b.Reader.Read(p)
+}
+
+// Somebody who holds a copy of the cookie keeps calls under way, and everyone is revoked during one. No
+// other session begins in its place, unless that call revokes everyone itself.
+func TestACallDoesNotOutliveARevocation(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		for asked, stays := range map[string]bool{
+			`{"scope":"subject","id":"ada"}`:                           false,
+			`{"scope":"everyone","dry_run":true}`:                      false,
+			`{"scope":"everyone","effect":"reload"}`:                   false,
+			`{"scope":"everyone"}`:                                     true,
+			`{"scope":"everyone","effect":"end","reason":"it leaked"}`: true,
+		} {
+			d.signIn()
+			time.Sleep(time.Minute)
+			everyone := sync.OnceFunc(func() {
+				if _, err := d.list.Revoke(t.Context(), revocation.Everyone(), revocation.Options{}); err != nil {
+					t.Error(err)
+				}
+			})
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://localhost/revocations", body{strings.NewReader(asked), everyone})
+			r.Header.Set("Content-Type", "application/json")
+			r.AddCookie(&http.Cookie{Name: cookieName, Value: d.cookies[cookieName]})
+			w := httptest.NewRecorder()
+			d.h.ServeHTTP(w, r)
+			began := false
+			for _, c := range w.Result().Cookies() {
+				began = began || c.Name == cookieName && c.MaxAge >= 0
+			}
+			if w.Code != http.StatusOK || began != stays {
+				t.Errorf("%s: %d, another session: %v, want %v", asked, w.Code, began, stays)
+			}
 		}
 	})
 }

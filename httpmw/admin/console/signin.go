@@ -15,13 +15,15 @@ import (
 )
 
 const (
-	maxForm  = 8 << 10
-	formTime = 10 * time.Second // for the form to arrive
+	maxForm = 8 << 10
 
 	// subject begins the subjects of the console's sessions, so that to revoke a user of the application
 	// does not end those of an operator of the same name.
 	subject = App + ":"
 )
+
+// formTime is how long a form may take to arrive.
+var formTime = 10 * time.Second
 
 // operator is what a session holds. Its subject names the token.
 type operator struct {
@@ -79,14 +81,14 @@ func (c *console) signIn(w http.ResponseWriter, r *http.Request) {
 func readToken(w http.ResponseWriter, r *http.Request) (token, sentence string) {
 	conn := http.NewResponseController(w) // the server may have no limit of its own
 	_ = conn.SetReadDeadline(time.Now().Add(formTime))
-	defer conn.SetReadDeadline(time.Time{})
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if refuseInURL(r) {
 		return "", "Never put a token into an address. This one is now in the history of the browser and in logs: replace it."
 	}
 	if err := r.ParseForm(); err != nil || len(r.PostForm["token"]) != 1 {
-		return "", "The form did not arrive whole. Try again."
+		return "", "The form did not arrive whole. Try again." // the server must not wait for the rest, so the limit stays
 	}
+	_ = conn.SetReadDeadline(time.Time{})
 	return strings.TrimSpace(r.PostForm["token"][0]), ""
 }
 

@@ -1,16 +1,49 @@
 package console_test
 
 import (
+	"crypto/tls"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/httpmw/admin"
 	"github.com/wafer-sessions/wafer/httpmw/admin/console"
 )
+
+// A form that does not arrive in time is refused, and the connection ends with it.
+func TestAFormThatDoesNotArrive(t *testing.T) {
+	defer console.SetFormTime(console.SetFormTime(10 * time.Millisecond))
+	s := start(t, 1, console.Config{Admin: admin.Config{Tokens: oneToken(t)}})
+	for _, row := range []struct{ query, length string }{
+		{"", "Content-Length: 100"},
+		{"", "Transfer-Encoding: chunked"},
+		{"?token=x", "Content-Length: 100"},
+	} {
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(s.server.URL, "https://"), &tls.Config{InsecureSkipVerify: true}) // the test server's own
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
+		fmt.Fprintf(conn, "POST /admin/sign-in%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\n%s\r\n\r\n", row.query, form, row.length)
+		got, err := io.ReadAll(conn)
+		if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 400") {
+			t.Errorf("%+v: the connection stays: %v %.20q", row, err, got)
+		}
+	}
+}
+
+func oneToken(t testing.TB) []admin.Token {
+	t.Helper()
+	made, _ := token(t, "ops", admin.RoleRead)
+	return []admin.Token{made}
+}
 
 // An operator signs in at one replica, works at all of them, signs out, and a copy of the cookie is
 // refused at all of them.

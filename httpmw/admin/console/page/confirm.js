@@ -33,8 +33,12 @@ function say(text) {
   attribute($("confirm-word"), "aria-invalid", null);
 }
 
+// What was sent goes on, so its answer has to be seen: until then nothing closes the dialog or asks again.
+const works = () => $("confirm-do").hasAttribute("aria-busy");
+
 $("confirm-form").addEventListener("submit", event => {
   event.preventDefault();
+  if (works()) return;
   const { word, act } = asked;
   if (word && $("confirm-word").value.trim().toLowerCase() !== word) return fault($("confirm-word"), `Type “${word}”, so that this does not happen by accident.`);
   say("");
@@ -47,9 +51,6 @@ function close(next) {
   next?.scrollIntoView({ block: "nearest" });
 }
 
-$("confirm-cancel").addEventListener("click", () => dialog.close());
-
-// What was sent goes on, so its answer has to be seen.
-dialog.addEventListener("cancel", event => {
-  if ($("confirm-do").getAttribute("aria-busy")) event.preventDefault();
-});
+$("confirm-cancel").addEventListener("click", () => works() || dialog.close());
+dialog.addEventListener("cancel", event => works() && event.preventDefault());
+dialog.addEventListener("close", () => works() && dialog.showModal()); // some browsers close it at the second Escape

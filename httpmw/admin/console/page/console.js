@@ -33,6 +33,10 @@ function situation({ status, replicas: all }) {
     [kind, text] = ["bad", "This application has no revocation list. Nothing can be revoked; keys can be rotated."];
   } else if (status.state === "booting") {
     [kind, text] = ["wait", "This replica has not read the list yet. Sessions get 503 until it has."];
+  } else if (status.state === "closed") {
+    [kind, text] = ["wait", "This replica is shutting down. The page connects again by itself."];
+  } else if (status.state === "stale") {
+    [kind, text] = ["wait", "This replica cannot read the list in time. It asks the store about each session, so what you revoke is enforced here too."];
   } else if (status.state !== "synced" || !all) {
     [kind, text] = ["bad", `The store does not answer. Signed-in people go on for up to ${seconds(grace)}, and what is revoked stays revoked. You can revoke: this replica refuses at once, and tells the others when the store is back. Charts and audit records go on.`];
   } else if (late) {

@@ -5,9 +5,9 @@ import { $, put } from "./dom.js";
 
 const reasons = {
   signed_out: "You signed out in another tab.",
-  expired: "You were signed out, because the console was not used for a while.",
+  expired: "You were signed out, because the console was not used for a while, or because you had signed in 8 hours before.",
   revoked: "Your session was revoked.",
-  login_required: "Your session waits for a login.",
+  login_required: "An operator asked for a new login.",
 };
 
 const reason = sessionStorage.getItem("wafer-console-ended");

@@ -31,7 +31,7 @@ export function rate(i, counter, over) {
     from = samples[j];
     if (to.t - from.t >= over * 1000 - 300) break;
   }
-  if (!from || !to.now) return null;
+  if (!from || !to.now || to.t === from.t) return null; // some arrive together after a tab was asleep
   const rise = counter(to.now) - counter(from.now);
   return rise < 0 ? null : rise / ((to.t - from.t) / 1000);
 }

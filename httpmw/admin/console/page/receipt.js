@@ -1,6 +1,6 @@
 // What became of a revocation: the replicas turn from "not yet" to "enforced".
 
-import { $, attribute, element, put } from "./dom.js";
+import { $, attribute, busy, element, put } from "./dom.js";
 import { call } from "./api.js";
 import { Fleet } from "./fleet.js";
 import { latest, on } from "./live.js";
@@ -18,6 +18,8 @@ on("now", now => {
   for (const [receipt, button] of waiting) receipt.back(button);
   waiting.clear();
 });
+
+const soon = 20; // ms; a replica that enforces it already is found within that
 
 const capital = text => text[0].toUpperCase() + text.slice(1);
 
@@ -61,7 +63,10 @@ export class Receipt {
     attribute(this.say, "class", "verdict bad");
     put(this.say, refusal.message);
     const button = element("button", { type: "button" }, "Ask again");
-    button.addEventListener("click", () => { this.card.remove(); this.again().catch(r => put("revoke-error", r.message)); });
+    button.addEventListener("click", () => busy(button, async () => {
+      waiting.delete(this);
+      await this.again().then(() => this.card.remove(), refusal => put(this.fine, refusal.message));
+    }));
     this.card.append(button);
     put(this.fine, "The other replicas do not know of it yet.");
     put("done-say", "The store has not taken it yet.");
@@ -98,16 +103,16 @@ export class Receipt {
   }
 
   turn(r) {
-    this.fleet.show(r, r.refuses, r.refuses ? seconds(r.after_ms / 1000) : "");
+    this.fleet.show(r, r.refuses, r.refuses ? r.after_ms < soon ? "at once" : seconds(r.after_ms / 1000) : "");
     if (this.fleet.turned < this.fleet.size) put(this.say, `${this.fleet.turned} of ${count(this.fleet.size, "replica")} so far.`);
   }
 
   end({ complete, refusing, took_ms, behind }) {
     if (!complete) this.fleet.lost("not confirmed");
     attribute(this.say, "class", "verdict " + (complete ? "good" : "bad"));
-    const took = seconds(took_ms / 1000);
-    const done = refusing === 1 ? `The one replica enforces it, after ${took}.` : `All ${refusing} replicas enforce it. The last one did after ${took}.`;
-    put(this.say, complete ? done : `${count(refusing, "replica")} of ${refusing + behind.length} confirmed it. The rest enforces it by the times below.`);
+    const took = took_ms < soon ? "at once" : `after ${seconds(took_ms / 1000)}`;
+    const done = refusing === 1 ? `The one replica enforces it, ${took}.` : `All ${refusing} replicas enforce it. The last one did so ${took}.`;
+    put(this.say, complete ? done : `${count(refusing, "replica")} of ${refusing + behind.length} confirmed it. The others enforce it by the times below.`);
     put("done-say", this.say.textContent);
   }
 

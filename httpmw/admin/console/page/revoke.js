@@ -4,7 +4,7 @@ import { $, attribute, busy, chosen, choose, element, fault, put } from "./dom.j
 import { call, may } from "./api.js";
 import { confirm } from "./confirm.js";
 import { latest, on } from "./live.js";
-import { about, clock, duration, effect, seconds, target } from "./words.js";
+import { about, clock, duration, effect, present, seconds, target } from "./words.js";
 import { Receipt } from "./receipt.js";
 
 // What an id is, by scope.
@@ -22,6 +22,7 @@ export function explain(field, scope) {
   put(field + "-label", label || "Everyone");
   put(field + "-hint", hint);
   $(field).disabled = scope === "everyone";
+  if ($(field).disabled) $(field).value = "";
   $(field + "-field").classList.toggle("off", scope === "everyone");
   fault($(field), "");
 }
@@ -136,10 +137,15 @@ function inForce(preview) {
 }
 
 async function revoke(asked) {
-  const receipt = new Receipt(asked, () => revoke(asked));
-  await receipt.send();
+  await send(asked);
   $("revoke-reason").value = "";
   return $("done-title");
+}
+
+// send revokes. To ask again means the sessions that began until the first time, not until then.
+function send(asked) {
+  const fixed = asked.before || asked.over || asked.scope === "session" ? asked : { ...asked, before: new Date(present()).toISOString() };
+  return new Receipt(asked, () => send(fixed)).send();
 }
 
 // propose fills the form in, for another section.

@@ -2,7 +2,7 @@
 // that ten minutes of waiting and a month of opening fit beside each other.
 
 import { svg } from "./dom.js";
-import { present } from "./words.js";
+import { count, present } from "./words.js";
 
 const marks = [["1 min", 60], ["10 min", 600], ["1 h", 3600], ["6 h", 21600], ["1 day", 86400], ["7 days", 604800], ["30 days", 2592000]];
 const farthest = 5184000, near = 30; // seconds: the edge, and below what the scale is even
@@ -56,6 +56,6 @@ export function draw(node, keys) {
     }
   });
   parts.push(svg("path", { class: "now", d: `M${x(now)} 0V${height - foot + 4}` }), svg("text", { class: "now", x: x(now), y: height - 8, "text-anchor": "middle" }, "now"));
-  const label = `Timeline of ${keys.length} keys. The table below says the same.`;
+  const label = `Timeline of ${count(keys.length, "key")}. The table below says the same.`;
   node.replaceChildren(svg("svg", { width, height, role: "img", "aria-label": label }, ...parts));
 }

@@ -10,8 +10,8 @@ const page = 50; // rows that are shown at once
 // Each source reads lines, newest first, and makes rows of them.
 const sources = {
   audit: {
-    about: "The newest 1,000 records that the answering replica wrote. Your audit log has those of all.",
-    kinds: [["", "all records"], ["revoke", "revocations"], ["keys", "changes of the ring"], ["refused", "refused calls"]],
+    about: "The newest records that the answering replica wrote: 1,000 of what operators and programs did, and 1,000 of what users did and of revocations in bulk. Your audit log has those of all replicas.",
+    kinds: [["", "all records"], ["revoke", "revocations"], ["keys", "changes of the ring"], ["refused", "refused calls"], ["sign_in", "sign-ins"]],
     has: (line, kind) => line.action === kind || kind === "revoke" && line.action === "revoke_many",
     more: async () => ({ lines: (await call("GET", "audit")).records }),
     cells: line => [when(line.time), who(line), did(line), targetOf(line), why(line)],
@@ -29,13 +29,16 @@ const sources = {
 };
 
 let lines = [], next = "", shown = page, source = "audit";
+let reads = 0; // so that only the newest answer counts
 
 async function read() {
-  const from = sources[source];
+  const from = sources[source], nth = ++reads;
   let got;
   try {
     got = await from.more($("trail-kind").value, next);
+    if (nth !== reads) return;
   } catch (refusal) {
+    if (nth !== reads) return;
     put("trail-say", refusal.message);
     if (!lines.length) $("trail-body").replaceChildren(nothing($("trail-table"), "Nothing to show now. Audit records can be read without the store."));
     return;
