@@ -12,8 +12,8 @@ const AsOfHeader = "Wafer-As-Of"
 
 // SetAsOf puts the receipt of a revocation, a RequireLogin or a Reload into the headers of a request to
 // another service with sessions of the same ring and list. The other service never decides about the
-// session of that request from before that call: it reads the list once if its view is older, and if that is
-// not enough, the session is undecided (503). A service that calls a third one passes the header
+// session of that request from before that call: it reads the list once if its view is older, and if
+// that is not enough, the session is undecided (503). A service that calls a third one passes the header
 // on. Without it nothing is read.
 //
 // Anybody can send the header. It proves nothing and permits nothing, and one that is made up only

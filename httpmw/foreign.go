@@ -69,7 +69,7 @@ func (s *state) continueForeign(ctx context.Context, p foreign.Session, now time
 		if p.ID != (token.ID{}) {
 			s.alsoEnds(p.ID)
 		}
-		return nil, s.err() // nil, or what has to be done before the session may be used
+		return nil, s.err() // not nil if something has to be done before the session may be used
 	case p.ID == (token.ID{}) || p.Login.Unix() <= 0 || p.Login.After(now.Add(aheadOfUs)):
 		s.core.note(ctx, ErrMalformed, now)
 		return []Event{{Kind: EventRefused, Err: ErrMalformed, Request: s.request}}, ErrMalformed

@@ -20,9 +20,9 @@ const (
 	// loadTime bounds one call of the function given to OnReload.
 	loadTime = 30 * time.Second
 
-	// After a Reload of everyone, the requests of all sessions come at once. Each call of the function
-	// and each question to the store before it is one of at most loadsAtOnce, so half of the room that
-	// the list has for logins is left for logins. A request that waits for longer than loadRoom gets 503.
+	// After a Reload of everyone, the requests of all sessions come at once. At most loadsAtOnce of them
+	// ask the store and call the function at a time, so half of the room that the list has for logins is
+	// left for logins. A request that waits for longer than loadRoom gets 503.
 	loadsAtOnce = 32
 	loadRoom    = 2 * time.Second
 
@@ -35,8 +35,9 @@ const (
 // like. It is called on the next request of each session, before any handler runs, and gets the
 // session as it was. Concurrent requests of a session share one call at each replica, and the result
 // goes into its cookie. Login, SetGroups and LogoutOthers call it too, if they find that the data they
-// keep is to be loaded again. A bearer token cannot be written again: each replica loads its data again
-// every ten seconds, until the next token is issued.
+// keep is to be loaded again, so load must use s and not the session of the request. A bearer token
+// cannot be written again: each replica loads its data again every ten seconds, until the next token is
+// issued.
 //
 // At most 32 calls run at a time. If a request waits for longer than 2 s for its turn, or if load fails,
 // panics, or takes longer than 30 s, there is no session for this request: Session.Err returns an error
@@ -89,7 +90,7 @@ func (c *core) reload(ctx context.Context, o *opened) {
 		case v.Asks&revlog.AsksReload != 0 && c.replica.ReloadUpTo(&next.query) > next.loadedFor:
 			continue // asked for again since
 		}
-		// Where Reload is asked for still, the store is silent, and the next request loads it again.
+		// If Reload is still asked for, the store was silent, and the next request loads the data again.
 		if v.Outcome == replica.Accept {
 			next.verdict = v
 			if v.Renew {
@@ -131,10 +132,9 @@ func (c *core) loadSafely(ctx context.Context, st *state) (data []byte, err erro
 	return c.load(ctx, st)
 }
 
-// sealReloaded makes a session whose data was loaded again one to be written. Loading is no use of the
-// session, so the idle limit stays if the request is none (DoNotRenew). If the session cannot be
-// sealed, the data served this request, and the next one loads it again. now is from before v was
-// decided.
+// sealReloaded seals a session whose data was loaded again, to be written at commit. The idle limit
+// stays if the request does not count as use (DoNotRenew). If the session cannot be sealed, the next
+// request loads the data again. now is from before v was decided.
 func (s *state) sealReloaded(v replica.Verdict, now time.Time) {
 	v.Extend = v.Extend && !s.unattended
 	next := s.opened
@@ -157,17 +157,16 @@ type reloads struct {
 
 func newReloads() *reloads { return &reloads{room: semaphore.NewWeighted(loadsAtOnce)} }
 
-// reloaded is data with the log time when it began to be loaded, and the term of that time.
+// reloaded is data that was loaded.
 type reloaded struct {
 	of     loading
-	at     int64
-	term   uint32
-	landed int64 // Unix seconds
+	at     int64  // log time when loading began
+	term   uint32 // the primary term of at
+	landed int64  // when loading ended, Unix seconds
 	data   []byte
 }
 
-// A loading is what data is loaded from, and for which entries: two requests with the same one share the
-// data.
+// A loading says which data is loaded: requests with the same loading share the result.
 type loading struct {
 	id   token.ID
 	from [sha256.Size]byte // the groups and the data before
@@ -176,10 +175,10 @@ type loading struct {
 
 func (o *opened) loading(upTo int64) loading {
 	h := sha256.New()
+	h.Write([]byte{byte(o.tok.Groups)})
 	for _, g := range o.groups() {
 		h.Write(g[:])
 	}
-	h.Write([]byte{byte(o.tok.Groups)})
 	h.Write(o.tok.Data)
 	l := loading{id: o.tok.ID, upTo: upTo}
 	h.Sum(l.from[:0])

@@ -126,8 +126,8 @@ func (s *Session[T]) DoNotRenew() {
 
 // Err returns nil if there is a session, and also if no cookie came or only the marker of a logout.
 // Otherwise it says why there is no session: ErrInvalid, ErrExpired, ErrRevoked, ErrUndecided,
-// ErrReauthenticate, ErrReload, or an error that wraps one of them. After Value or Update could not decode the data, it is ErrData,
-// though there is a session.
+// ErrReauthenticate, ErrReload, or an error that wraps one of them. After Value or Update could not
+// decode the data, it is ErrData, though there is a session.
 func (s *Session[T]) Err() error {
 	s.st.read()
 	defer s.st.mu.Unlock()

@@ -96,8 +96,8 @@ func (s *state) follow(ctx context.Context, next *opened, how replica.Succession
 	return start, listError(err)
 }
 
-// comply gives next data that is loaded again, as its groups will be, and notes in q when that began.
-// If more is asked of the session than that, only a login can follow it.
+// comply loads the data of next again, with the groups that next will have, and notes in q when that
+// began. If anything else is asked of the session, it returns ErrReauthenticate.
 func (s *state) comply(ctx context.Context, q *replica.Query, next *opened, asks revlog.Asks) error {
 	if asks != revlog.AsksReload || s.core.load == nil {
 		return ErrReauthenticate

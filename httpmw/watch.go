@@ -12,8 +12,8 @@ import (
 // server-sent events, WebSockets, downloads. It ends at most one and a quarter times the list's
 // Within after a revocation, a RequireLogin or a Reload was acknowledged, at the session's deadlines,
 // and when the list could not be read for longer than its Grace. context.Cause is then the error that
-// Session.Err would return. When Shutdown begins, or the list is closed, it ends with ErrShutdown. It also ends with
-// ctx, and when the returned function is called. The caller must call it when the response has
+// Session.Err would return. When Shutdown begins, or the list is closed, it ends with ErrShutdown. It
+// also ends with ctx, and when the returned function is called. The caller must call it when the response has
 // ended: Shutdown waits for that.
 //
 // Watching does not count as use: the idle deadline is the one from when the headers left. A client

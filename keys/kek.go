@@ -88,8 +88,8 @@ func KEKFunc(get func(context.Context) ([]byte, error)) KEK {
 
 // Passphrase derives the key from a passphrase by argon2id (RFC 9106), with random salt and the
 // parameters in the protected header. To seal, the passphrase must be at least 12 bytes long, and
-// must not repeat itself, count, or have fewer than 8 different bytes. If get fails, it is not called again for 15 s. If FIPS 140 mode is enforced, the error is [ErrKEK]:
-// argon2id is not approved.
+// must not repeat itself, count, or have fewer than 8 different bytes. If get fails, it is not called
+// again for 15 s. If FIPS 140 mode is enforced, the error is [ErrKEK]: argon2id is not approved.
 func Passphrase(get func(context.Context) ([]byte, error)) KEK {
 	k := passphrase("passphrase", get)
 	k.k.pause = new(pause)

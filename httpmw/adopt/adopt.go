@@ -70,9 +70,9 @@ func (a Adopter[T]) Format(f fmt.State, _ rune) { io.WriteString(f, "adopt.Adopt
 // is done with data as what the session held.
 //
 // If a login is required first, of p or of the session that is there, the error is
-// httpmw.ErrReauthenticate. Other errors are those of Login and Set; httpmw.ErrRevoked and ErrExpired; ErrMalformed for a
-// Predecessor without a credential or with an impossible time; and ErrNoLogin before Config.From
-// and from Config.Until on.
+// httpmw.ErrReauthenticate. Other errors are those of Login and Set; httpmw.ErrRevoked and ErrExpired;
+// ErrMalformed for a Predecessor without a credential or with an impossible time; and ErrNoLogin before
+// Config.From and from Config.Until on.
 func (a *Adopter[T]) Adopt(ctx context.Context, s *httpmw.Session[T], p Predecessor, id httpmw.Identity, data T) error {
 	if !a.active(time.Now()) {
 		return fmt.Errorf("%w: sessions are adopted only between From and Until of adopt.Config", httpmw.ErrNoLogin)

@@ -29,10 +29,10 @@
 //
 // # The limit
 //
-// With Config.Max or Config.MaxFor, a login that makes one session too many ends the one that began first. It writes
-// its own row and learns in the same atomic step which sessions are too many, and revokes these in
-// the revocation list before Login returns. So any number of logins at the same time end with Max
-// sessions.
+// With Config.Max or Config.MaxFor, a login that makes one session too many ends the one that began
+// first. It writes its own row and learns in the same atomic step which sessions are too many, and
+// revokes these in the revocation list before Login returns. So however many logins there are at the
+// same time, at most that many sessions are left.
 //
 // If the store of the list of devices or that of the revocation list does not answer, such a login
 // fails with [ErrUnavailable], and there is no session. A row leaves the list only after its session
@@ -43,7 +43,7 @@
 // that there was.
 //
 // MaxFor gives each subject a limit of its own, for example by its plan. A lower one ends sessions at
-// the next login, not before.
+// the next login, SetGroups or LogoutOthers of the subject, not before.
 //
 // # What the store learns
 //

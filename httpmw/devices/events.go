@@ -25,6 +25,9 @@ func (r *Registry) Begin(ctx context.Context, e httpmw.Event) error {
 		return nil
 	case err == nil:
 		err = r.admit(ctx, owner, d, previous, most)
+	case previous != "": // it goes on, and its row with it
+		r.later(func(ctx context.Context) error { return r.put(ctx, owner, d, previous, 0) })
+		return nil
 	}
 	if err == nil {
 		return nil
@@ -87,7 +90,8 @@ func (r *Registry) admit(ctx context.Context, owner string, d Device, previous s
 	return nil
 }
 
-// put puts d into the list and ends nothing. It forgets the oldest rows if there are more than most.
+// put puts d into the list and ends nothing. It forgets the oldest rows if there are more than most; 0
+// forgets none.
 func (r *Registry) put(ctx context.Context, owner string, d Device, previous string, most int) error {
 	excess, err := r.store.Put(ctx, owner, d, previous, most)
 	if err == nil && len(excess) > 0 {
@@ -111,7 +115,7 @@ func (r *Registry) OnEvent(_ context.Context, e httpmw.Event) {
 		if d := describe(e); r.known.add(d.ID, pause(d)) {
 			owner, most := r.owner(e.Subject), maxListed
 			if r.c.Max > 0 || r.c.MaxFor != nil {
-				most = 0 // with a limit, only who ends a session forgets its row
+				most = 0 // under a limit, a row stays until its session has ended
 			}
 			r.later(func(ctx context.Context) error { return r.put(ctx, owner, d, "", most) })
 		}
@@ -120,7 +124,7 @@ func (r *Registry) OnEvent(_ context.Context, e httpmw.Event) {
 			r.remove(e)
 		}
 	case httpmw.EventRefused:
-		// Whoever has the cookie may send it again and again.
+		// A browser may send the cookie again and again.
 		if errors.Is(e.Err, httpmw.ErrRevoked) && r.known.add("refused "+e.Session, time.Minute) {
 			r.remove(e)
 		}

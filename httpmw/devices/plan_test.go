@@ -71,6 +71,7 @@ func TestAPlanThatIsNotKnown(t *testing.T) {
 	if err := a.try(r, func(s *session, ctx context.Context) error { return s.SetGroups(ctx, []string{"g"}) }); err != nil || a.id(r) == "" || a.id(r) == first {
 		t.Errorf("other groups: %v, session %q", err, a.id(r))
 	}
+	await(t, r, "the row has the new id", "ann", a.id(r))
 	if n := r.Registry.Stats().Refused; n != 4 {
 		t.Errorf("what goes on is counted as a login: %d", n)
 	}

@@ -31,9 +31,10 @@ type Config struct {
 	// the one that began first. Zero: any number.
 	Max int
 
-	// MaxFor returns what Max is for one subject, for example by its plan. A login calls it, and waits
-	// for it as long as for the store. If it returns an error, or a number that Max may not be, the
-	// login fails with ErrUnavailable. It must not use the session. Zero: Max is for everybody.
+	// MaxFor returns what Max is for one subject, for example by its plan. It is called at each login,
+	// SetGroups and LogoutOthers, with a context that ends after Timeout. If it returns an error, or a
+	// number that Max may not be, a login fails with ErrUnavailable, and a session that goes on keeps
+	// its place. It must not use the session. Zero: Max is for everybody.
 	MaxFor func(ctx context.Context, subject string) (int, error)
 
 	// Timeout is how long a login, List and SignOut wait for each answer of the store. Zero: 1 s.
