@@ -39,37 +39,39 @@ keep it.`,
 	}
 	f.addRedis(cmd)
 	by.add(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if f.redis == "" {
-			return usagef("which list? Give --redis URL; for a list in a file, stop its application, delete the file and start the application again")
-		}
-		if err := by.check(cmd); err != nil {
-			return err
-		}
-		s, closeStore, err := f.store(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer closeStore()
-		id, what := describeList(cmd.Context(), s)
-		what += " If it is deleted, every session that was checked before now is in doubt: those that no running application knows must log in again."
-		if err := confirm(cmd, what, "Delete the list?"); err != nil {
-			return err
-		}
-		done, err := s.(*redisstore.Store).Reset(cmd.Context(), id)
-		if done || err != nil { // after an error it may be done
-			by.reset(cmd, id, err)
-		}
-		switch {
-		case err != nil:
-			return err
-		case !done:
-			return errors.New("the list changed meanwhile, and nothing was done; look again with 'wafer revocations inspect'")
-		}
-		fmt.Fprintln(cmd.OutOrStdout(), "The list is deleted. Running applications begin a new one within a second, others when they start.")
-		return nil
-	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return reset(cmd, &f, &by) }
 	return cmd
+}
+
+func reset(cmd *cobra.Command, f *listFlags, by *auditFlags) error {
+	if f.redis == "" {
+		return usagef("which list? Give --redis URL; for a list in a file, stop its application, delete the file and start the application again")
+	}
+	if err := by.check(cmd); err != nil {
+		return err
+	}
+	s, closeStore, err := f.store(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	id, what := describeList(cmd.Context(), s)
+	what += " If it is deleted, every session that was checked before now is in doubt: those that no running application knows must log in again."
+	if err := confirm(cmd, what, "Delete the list?"); err != nil {
+		return err
+	}
+	done, err := s.(*redisstore.Store).Reset(cmd.Context(), id)
+	if done || err != nil { // after an error it may be done
+		by.reset(cmd, id, err)
+	}
+	switch {
+	case err != nil:
+		return err
+	case !done:
+		return errors.New("the list changed meanwhile, and nothing was done; look again with 'wafer revocations inspect'")
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), "The list is deleted. Running applications begin a new one within a second, others when they start.")
+	return nil
 }
 
 // describeList says how much there is of the list in s.
