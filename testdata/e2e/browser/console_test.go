@@ -200,9 +200,18 @@ func TestStoreAwayUnderBothPages(t *testing.T) {
 	c.Click("#confirm-do")
 	c.Await("what is sent later", `document.querySelector("#receipts li .verdict.bad") !== null`)
 	b.Await("others stay", signedIn)
+	// A click that comes twice, and Cancel, close nothing before the answer is there.
+	c.ask("subject", "nobody")
+	c.Evaluate(`document.querySelector("#confirm-do").click(); document.querySelector("#confirm-do").click(); document.querySelector("#confirm-cancel").click(); 0`)
+	if !browsertest.Value[bool](c.Tab, isAsking+` && document.querySelector("#confirm-do").hasAttribute("aria-busy")`) {
+		t.Error("the question was closed before its answer")
+	}
+	c.Await("the answer", "!"+isAsking+` && document.querySelectorAll("#receipts li .verdict.bad").length === 2`)
 
 	redis.Restart()
 	c.Await("the console says so", isWell)
+	c.Click("#receipts > li:first-child button")
+	c.Await("asked again, and enforced", `document.querySelector("#receipts > li:first-child .verdict.good") !== null && document.querySelectorAll("#receipts > li").length === 2`)
 	b.Await("the demo says so", `document.querySelector("#store").textContent === "running"`)
 	other.Await("revoked in the meantime", browsertest.IsLocked)
 	b.Await("others stay", browsertest.IsOpen+" && "+signedIn)
