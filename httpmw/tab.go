@@ -8,26 +8,19 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"math/rand/v2"
 	"net/http"
 	"path"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/wafer-sessions/wafer/internal/eventstream"
 )
 
 //go:embed tab.js
 var tabScript []byte
 
-const (
-	tabHeartbeat = 20 * time.Second // proxies close what is silent for a minute
-	tabStalled   = 10 * time.Second // how long a client may leave an event unread
-
-	// Streams that end together, as in a restart, come back over this time, in ms.
-	tabRetry, tabRetrySpread = 1000, 4000
-)
+const tabHeartbeat = 20 * time.Second // proxies close what is silent for a minute
 
 // Tab serves what an open page needs to follow its session. Mount it under any path that ends in a
 // slash, and have pages load its script:
@@ -173,11 +166,8 @@ func (m *Manager[T]) tabEvents(w http.ResponseWriter, r *http.Request, s *Sessio
 	defer m.core.streams.leave(id)
 	ctx, cancel := s.Watch(r.Context())
 	defer cancel()
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would keep events back
-	out := eventStream{w, http.NewResponseController(w)}
-	retry := fmt.Sprintf("retry: %d\n", tabRetry+rand.IntN(tabRetrySpread))
-	if !out.send(retry + event("session", s.st.tabAnswer(time.Now()))) {
+	out := eventstream.New(w)
+	if !out.Send(eventstream.Retry() + eventstream.Event("session", s.st.tabAnswer(time.Now()))) {
 		return
 	}
 	heartbeat := time.NewTicker(tabHeartbeat)
@@ -185,43 +175,16 @@ func (m *Manager[T]) tabEvents(w http.ResponseWriter, r *http.Request, s *Sessio
 	for {
 		select {
 		case <-heartbeat.C:
-			if !out.send(":\n\n") {
+			if !out.Send(":\n\n") {
 				return
 			}
 		case <-ctx.Done():
 			if cause := context.Cause(ctx); tabReason(cause) != "signed_out" { // otherwise it may go on
-				out.send(event("ended", tabAnswer{Reason: tabReason(cause)}))
+				out.Send(eventstream.Event("ended", tabAnswer{Reason: tabReason(cause)}))
 			}
 			return
 		}
 	}
-}
-
-// event returns a server-sent event. JSON has no line breaks.
-func event(name string, a tabAnswer) string {
-	data, err := json.Marshal(a)
-	if err != nil { // no tabAnswer can fail to encode
-		panic(err)
-	}
-	return "event: " + name + "\ndata: " + string(data) + "\n\n"
-}
-
-// An eventStream sends to a client that may not read.
-type eventStream struct {
-	w       io.Writer
-	control *http.ResponseController
-}
-
-// send reports whether text was sent. The server's WriteTimeout does not count, because it is for
-// whole responses.
-func (s eventStream) send(text string) bool {
-	s.control.SetWriteDeadline(time.Now().Add(tabStalled)) // an error: the server's writer has no deadlines
-	if _, err := io.WriteString(s.w, text); err != nil {
-		return false
-	}
-	err := s.control.Flush()
-	s.control.SetWriteDeadline(time.Time{})
-	return err == nil
 }
 
 // streamsOfOne is how many streams of one session may be open. Browsers open one, or one for each

@@ -2,30 +2,23 @@ package console
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/admin"
+	"github.com/wafer-sessions/wafer/internal/eventstream"
 )
 
 const (
-	mostStreams   = 64 // of one replica
-	streamsOfOne  = 8  // of one operator
-	streamStalled = 10 * time.Second
+	mostStreams  = 64 // of one replica
+	streamsOfOne = 8  // of one operator
 
 	// A stream of a caller without a session ends after this time. The browser connects again, and the
 	// caller is looked at again.
 	streamUnwatched = 5 * time.Minute
-
-	// Streams that end together, as in a restart, come back over this time, in ms.
-	retry, retrySpread = 1000, 4000
 )
 
 // streams counts the open streams.
@@ -59,11 +52,10 @@ func (s *streams) leave(name string) {
 
 // A stream sends events to a browser that may not read.
 type stream struct {
-	ctx     context.Context // ends with the session, with the reason as its cause
-	caller  admin.Caller
-	until   time.Time // when the session ends at the latest; zero: there is none
-	w       io.Writer
-	control *http.ResponseController
+	ctx    context.Context // ends with the session, with the reason as its cause
+	caller admin.Caller
+	until  time.Time // when the session ends at the latest; zero: there is none
+	out    eventstream.Writer
 }
 
 // open begins a stream for a caller who may read, or answers with why not. The returned function must
@@ -85,11 +77,8 @@ func (c *console) open(w http.ResponseWriter, r *http.Request) (*stream, func(),
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return nil, nil, false
 	}
-	s := &stream{caller: caller, w: w, control: http.NewResponseController(w)}
+	s := &stream{caller: caller, out: eventstream.New(w)}
 	done := c.watch(s, r)
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // nginx would keep events back
 	return s, func() {
 		done()
 		c.streams.leave(caller.Name)
@@ -123,30 +112,9 @@ func (c *console) watch(s *stream, r *http.Request) context.CancelFunc {
 }
 
 // begin sends when to connect again.
-func (s *stream) begin() bool {
-	return s.write(fmt.Sprintf("retry: %d\n\n", retry+rand.IntN(retrySpread)))
-}
+func (s *stream) begin() bool { return s.out.Send(eventstream.Retry() + "\n") }
 
-// send sends an event. JSON has no line breaks.
-func (s *stream) send(name string, data any) bool {
-	text, err := json.Marshal(data)
-	if err != nil { // no value sent here can fail to encode
-		panic(err)
-	}
-	return s.write("event: " + name + "\ndata: " + string(text) + "\n\n")
-}
-
-// write reports whether text was sent. The server's WriteTimeout does not count, because it is for
-// whole responses.
-func (s *stream) write(text string) bool {
-	_ = s.control.SetWriteDeadline(time.Now().Add(streamStalled)) // an error: the server's writer has no deadlines
-	if _, err := io.WriteString(s.w, text); err != nil {
-		return false
-	}
-	err := s.control.Flush()
-	_ = s.control.SetWriteDeadline(time.Time{})
-	return err == nil
-}
+func (s *stream) send(name string, data any) bool { return s.out.Send(eventstream.Event(name, data)) }
 
 // end says why the session ended. It says nothing if the browser left or the process is shutting down:
 // then the browser connects again.
