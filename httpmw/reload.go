@@ -152,14 +152,13 @@ type reloads struct {
 	room    *semaphore.Weighted // of loadsAtOnce
 
 	mu     sync.Mutex // owns loaded
-	loaded recent[reloaded]
+	loaded recent[loading, reloaded]
 }
 
 func newReloads() *reloads { return &reloads{room: semaphore.NewWeighted(loadsAtOnce)} }
 
 // reloaded is data that was loaded.
 type reloaded struct {
-	of     loading
 	at     int64  // log time when loading began
 	term   uint32 // the primary term of at
 	landed int64  // when loading ended, Unix seconds
@@ -231,8 +230,8 @@ func (r *reloads) load(ctx context.Context, c *core, was opened, of loading) (re
 	if err != nil {
 		return reloaded{}, err
 	}
-	l := reloaded{of, at, term, time.Now().Unix(), data}
-	r.keep(l)
+	l := reloaded{at, term, time.Now().Unix(), data}
+	r.keep(of, l)
 	return l, nil
 }
 
@@ -241,12 +240,12 @@ var errCrowded = errors.New("the data of too many sessions is being loaded")
 func (r *reloads) find(of loading) (reloaded, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	have, ok := r.loaded.find(of.id)
-	return have, ok && have.of == of && time.Now().Unix()-have.landed < shareFor
+	have, ok := r.loaded.find(of)
+	return have, ok && time.Now().Unix()-have.landed < shareFor
 }
 
-func (r *reloads) keep(l reloaded) {
+func (r *reloads) keep(of loading, l reloaded) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.loaded.keep(l.of.id, l, l.landed)
+	r.loaded.keep(of, l, l.landed)
 }

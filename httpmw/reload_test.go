@@ -374,3 +374,30 @@ func TestReloadThatHangs(t *testing.T) {
 		<-release
 	})
 }
+
+// Somebody who sends two cookies of a session in turn has the data of each loaded once, and not at each
+// request.
+func TestReloadOfOldCookiesInTurn(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		a, _, r := twoReplicas(t)
+		ada := newBrowser()
+		a.login(t, ada, httpmw.Identity{Subject: "ada"})
+		a.put(t, ada, cart{Items: []string{"tea"}})
+		old := ada.copy()
+		a.put(t, ada, cart{Items: []string{"tea", "milk"}})
+		time.Sleep(10 * time.Second)
+		if _, err := a.list.Reload(t.Context(), revocation.Subject("ada"), revocation.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			for _, b := range []*browser{old.copy(), ada.copy()} {
+				if note, err := a.note(b); note != "ada is a reader" || err != nil {
+					t.Errorf("%q, %v", note, err)
+				}
+			}
+		}
+		if n := r.loads.Load(); n != 2 {
+			t.Errorf("loaded %d times", n)
+		}
+	})
+}

@@ -81,7 +81,7 @@ func (s *state) suits(have *token.Renewal, v replica.Verdict) bool {
 // share one.
 type renewals struct {
 	mu     sync.Mutex // owns all below; held through sealing, so that a renewal is sealed once
-	sealed recent[renewal]
+	sealed recent[token.ID, renewal]
 	warned minutely
 }
 
