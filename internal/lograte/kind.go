@@ -3,9 +3,16 @@ package lograte
 import (
 	"errors"
 	"io"
-	"net"
 	"strings"
 )
+
+// A netError is a [net.Error]. Package net is not imported: package keys, which package token needs, has
+// no network.
+type netError interface {
+	error
+	Timeout() bool
+	Temporary() bool
+}
 
 // Kind returns what errors have in common that are logged once: their text without digits, since ports
 // and times differ each time, and without the part that says how a connection failed. Kind of nil is "".
@@ -15,7 +22,7 @@ func Kind(err error) string {
 	}
 	text := err.Error()
 	how := io.EOF.Error()
-	if broken, ok := errors.AsType[net.Error](err); ok {
+	if broken, ok := errors.AsType[netError](err); ok {
 		how = broken.Error()
 	}
 	before, _, failed := strings.Cut(text, how)
