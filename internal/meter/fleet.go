@@ -39,6 +39,9 @@ func (m *Meter) Reserved(kid string, block, total uint64) {
 	c.total.Store(max(c.total.Load(), total))
 	c.wanted.Store(false)
 	m.limit(c)
+	if c.seals.Load() > c.ask.Load() { // it went on sealing meanwhile
+		c.want()
+	}
 }
 
 // Told notes what the fleet knows of a key.

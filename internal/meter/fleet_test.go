@@ -177,3 +177,33 @@ func TestOthersAreKnown(t *testing.T) {
 		t.Error("a key that is gone is still counted")
 	}
 }
+
+// A process seals on while a block is being reserved, more than the block holds, and then no more. The
+// fleet learns of all of it.
+func TestSealsDuringAReservationAreWantedAfterIt(t *testing.T) {
+	m := meter.NewFleet(meter.Limits{First: 16, Block: 16})
+	c, total := m.Count("k"), uint64(0)
+	seal := func() {
+		for range 40 {
+			if !c.Seal(false, start) {
+				t.Fatal("not sealed")
+			}
+		}
+	}
+	seal()
+	<-m.Wake()
+	block := m.Wanted()[0].Block
+	seal()
+	for block > 0 {
+		select {
+		case <-m.Wake():
+		default:
+		}
+		total += block
+		m.Reserved("k", block, total)
+		block = m.Wanted()[0].Block
+	}
+	if total < 80 {
+		t.Errorf("sealed 80 times, and the fleet knows of %d", total)
+	}
+}
