@@ -46,6 +46,7 @@ check:
 unit:
 	$(GO) test -race -p 4 -timeout 7m ./...
 	$(GO) test -timeout 7m -run 'TestModel' ./internal/replica -model.histories=10000
+	$(GO) test -timeout 7m ./cmd/wafer/internal/capacity
 
 # testdata/peers and testdata/bench compare with software that uses algorithms FIPS mode refuses.
 # testdata/migrate and the packages of NO_CRYPTOGRAPHY have none of their own: they count, parse, log,

@@ -68,7 +68,7 @@ func near(t *testing.T, what string, estimate, measured float64) {
 }
 
 func TestMemoryOfRedis(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || racing {
 		t.Skip("it writes tens of thousands of revocations")
 	}
 	const sessions, people = 20_000, 4_000

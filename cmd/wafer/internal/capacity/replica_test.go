@@ -13,7 +13,7 @@ import (
 
 // The window of a replica whose list is as old as the retention.
 func TestWindowOfAReplica(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || racing {
 		t.Skip("it makes a hundred thousand revocations")
 	}
 	for name, l := range map[string]Load{
