@@ -57,9 +57,9 @@ func (h *history) since(r *member, s *modelSession, b *Login) (sure bool) {
 	if h.pick(3) == 0 {
 		return false
 	}
-	r.link.failed = false
+	r.link.failed, r.link.answered = false, false
 	b.Since = r.l.Now(background)
-	sure = !r.link.failed && h.inStep(r) && r.last.term == h.sim.primary.head().Term() && time.Since(h.upset) > 3*modelS
+	sure = !r.link.failed && r.link.answered && h.inStep(r) && r.last.term == h.sim.primary.head().Term() && time.Since(h.upset) > 3*modelS
 	if h.weak.rule == "R30" {
 		b.Since = r.l.LogTime() + 2*modelS.Milliseconds()
 	}
