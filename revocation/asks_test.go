@@ -22,6 +22,16 @@ func other(q *replica.Query, n int) *replica.Query {
 	return &next
 }
 
+// wantAllEnded fails unless l refuses a hundred sessions like q.
+func wantAllEnded(t *testing.T, what string, l *revocation.List, q *replica.Query) {
+	t.Helper()
+	for i := range 100 {
+		if v := verdict(t, l, other(q, i)); v.Outcome != replica.Refuse {
+			t.Fatalf("%s: decided by %v", what, v.Outcome)
+		}
+	}
+}
+
 // wantAsks fails unless l accepts q, asks this of it, and lets it be renewed only if it asks nothing.
 func wantAsks(t *testing.T, what string, l *revocation.List, q *replica.Query, want revlog.Asks) {
 	t.Helper()
@@ -313,19 +323,11 @@ func TestR37OneAtATime(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		for _, l := range []*revocation.List{l, elsewhere, open(t, store)} {
-			for i := range 100 {
-				if v := verdict(t, l, other(first, i)); v.Outcome != replica.Refuse {
-					t.Fatalf("what the first one ended is decided by %v", v.Outcome)
-				}
-			}
+			wantAllEnded(t, "what the first one ended", l, first)
 		}
 		revoke(t, l, revocation.Everyone())
 		time.Sleep(time.Second)
-		for i := range 100 {
-			if v := verdict(t, elsewhere, other(second, i)); v.Outcome != replica.Refuse {
-				t.Fatalf("after all were ended, decided by %v", v.Outcome)
-			}
-		}
+		wantAllEnded(t, "after all were ended", elsewhere, second)
 	})
 }
 

@@ -98,11 +98,7 @@ func TestR37SentAgain(t *testing.T) {
 					t.Errorf("Outbox = %d", n)
 				}
 				time.Sleep(time.Hour)
-				for i := range 100 {
-					if v := verdict(t, elsewhere, other(q, i)); v.Outcome != replica.Refuse {
-						t.Fatalf("after the hour, decided by %v", v.Outcome)
-					}
-				}
+				wantAllEnded(t, "after the hour", elsewhere, q)
 			})
 		})
 	}
@@ -193,13 +189,8 @@ func TestR37TheNextWhileTheStoreIsSilent(t *testing.T) {
 		}
 		time.Sleep(4 * time.Minute)
 		for _, l := range []*revocation.List{l, elsewhere} {
-			for i := range 100 {
-				for what, q := range map[string]*replica.Query{"first": first, "second": second} {
-					if v := verdict(t, l, other(q, i)); v.Outcome != replica.Refuse {
-						t.Fatalf("of the %s, decided by %v", what, v.Outcome)
-					}
-				}
-			}
+			wantAllEnded(t, "of the first", l, first)
+			wantAllEnded(t, "of the second", l, second)
 		}
 	})
 }
