@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/wafer-sessions/wafer/internal/eventstream"
 	"github.com/wafer-sessions/wafer/internal/replica"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
@@ -48,7 +49,7 @@ type core struct {
 	kept     keptGroups
 	look     lookup
 	tired    tired
-	streams  streams
+	streams  eventstream.Room // of Tab
 	count    counters
 
 	warnedReload minutely

@@ -123,7 +123,7 @@ func (m *Manager[T]) Stats() Stats {
 		Ended: m.core.ended.all(), Sizes: map[string]revocation.Histogram{}, Open: n.open.Snapshot(), Commit: n.commit.Snapshot(),
 		Refused: make(map[string]uint64, len(refusals)), Seals: map[string]uint64{},
 	}
-	s.Streams, s.StreamsRefused = m.core.streams.count()
+	s.Streams, s.StreamsRefused = m.core.streams.Count()
 	for i, kind := range logoutKinds {
 		s.Logouts[string(kind)] = n.logouts[i].Load()
 	}

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"path"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/wafer-sessions/wafer/internal/eventstream"
@@ -159,11 +158,11 @@ func (m *Manager[T]) tabEvents(w http.ResponseWriter, r *http.Request, s *Sessio
 		return
 	}
 	id := s.ID()
-	if !m.core.streams.enter(id, m.core.cfg.MaxStreams) {
+	if !m.core.streams.Enter(id, m.core.cfg.MaxStreams) {
 		unavailable(w, r)
 		return
 	}
-	defer m.core.streams.leave(id)
+	defer m.core.streams.Leave(id)
 	ctx, cancel := s.Watch(r.Context())
 	defer cancel()
 	out := eventstream.New(w)
@@ -185,47 +184,4 @@ func (m *Manager[T]) tabEvents(w http.ResponseWriter, r *http.Request, s *Sessio
 			return
 		}
 	}
-}
-
-// streamsOfOne is how many streams of one session may be open. Browsers open one, or one for each
-// tab where the page is served over plain http.
-const streamsOfOne = 8
-
-// streams counts the open streams of Tab. The zero value is ready.
-type streams struct {
-	mu   sync.Mutex // owns all below
-	open int
-	of   map[string]int // by session id
-	full uint64         // how many were refused
-}
-
-// enter reports whether a session may open one more stream. If so, the caller calls leave later.
-func (s *streams) enter(id string, most int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open >= most || s.of[id] >= streamsOfOne {
-		s.full++
-		return false
-	}
-	if s.of == nil {
-		s.of = map[string]int{}
-	}
-	s.open++
-	s.of[id]++
-	return true
-}
-
-func (s *streams) leave(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open--
-	if s.of[id]--; s.of[id] == 0 {
-		delete(s.of, id)
-	}
-}
-
-func (s *streams) count() (open int, refused uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.open, s.full
 }

@@ -66,7 +66,7 @@ func (f *listFlags) stats(ctx context.Context) (s statsJSON, err error) {
 		return s, err
 	}
 	defer l.Close()
-	s.Status = adminapi.StatusOf(l.List)
+	s.Status = adminapi.StatusOf(l.List, l.List.Stats())
 	in, _ := l.SignedIn(ctx) // without the store the replicas are not known either
 	s.SignedIn = adminapi.SignedInOf(in)
 	all, err := l.Replicas(ctx)

@@ -10,4 +10,4 @@ func (a *API) replicas(c *call) (any, error) {
 	return adminapi.ReplicasOf(all), nil
 }
 
-func (a *API) status(*call) (any, error) { return adminapi.StatusOf(a.list), nil }
+func (a *API) status(*call) (any, error) { return adminapi.StatusOf(a.list, a.list.Stats()), nil }

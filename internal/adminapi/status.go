@@ -67,9 +67,9 @@ type Counters struct {
 	Pauses       uint64                       `json:"pauses"`       // of this process
 }
 
-// StatusOf describes l.
-func StatusOf(l *revocation.List) Status {
-	s, r := l.Stats(), l.Replica()
+// StatusOf describes l by its counters s.
+func StatusOf(l *revocation.List, s revocation.Stats) Status {
+	r := l.Replica()
 	return Status{
 		Ready: l.Ready(), State: s.State, Age: s.Age.Seconds(), Window: s.Window.Seconds(),
 		Position: s.Position, Entries: s.Entries, Bytes: s.Bytes, Outbox: s.Outbox,

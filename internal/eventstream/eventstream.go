@@ -1,4 +1,4 @@
-// Package eventstream writes server-sent events.
+// Package eventstream writes server-sent events, and bounds how many streams are open.
 package eventstream
 
 import (

@@ -84,7 +84,7 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 		return Verdict{Outcome: Refuse, Reason: Stale}
 	}
 	if !q.listed() {
-		return l.asked(q, v, Verdict{Outcome: Accept}, now)
+		return l.accepted(q, v, miss, now)
 	}
 	if r := l.knownTo(q, v.tail); r != None {
 		return Verdict{Outcome: Refuse, Reason: r}
@@ -108,7 +108,13 @@ func (l *Replica) local(q *Query, v *view, now time.Time) Verdict {
 	case maybe:
 		return l.doubt(q, v, now)
 	}
-	if s != asks && !v.asksMore() && l.outbox.n.Load() == 0 {
+	return l.accepted(q, v, s, now)
+}
+
+// accepted returns the verdict about q, which nothing ends at once. f is what the window of v says of
+// q. Mostly nothing is asked of q, and then this looks no further.
+func (l *Replica) accepted(q *Query, v *view, f finding, now time.Time) Verdict {
+	if f != asks && !v.asksMore() && l.outbox.n.Load() == 0 {
 		return Verdict{Outcome: Accept}
 	}
 	return l.asked(q, v, Verdict{Outcome: Accept}, now)

@@ -48,6 +48,7 @@ import (
 	"github.com/wafer-sessions/wafer/audit"
 	"github.com/wafer-sessions/wafer/httpmw"
 	"github.com/wafer-sessions/wafer/httpmw/admin"
+	"github.com/wafer-sessions/wafer/internal/eventstream"
 	"github.com/wafer-sessions/wafer/keys"
 	"github.com/wafer-sessions/wafer/revocation"
 )
@@ -85,7 +86,7 @@ func New(l *revocation.List, k keys.Source, c Config) (http.Handler, error) {
 	if c.Admin.Recall != nil {
 		return nil, fmt.Errorf("console: Config.Admin.Recall must be nil: the console has sessions of its own")
 	}
-	s := &console{list: l, ring: k, counters: c.Sessions, audit: audit.Handler(c.Admin.Audit, nil), streams: newStreams()}
+	s := &console{list: l, ring: k, counters: c.Sessions, audit: audit.Handler(c.Admin.Audit, nil)}
 	if c.Admin.Authorize == nil {
 		c.Admin.Recall = s.recall
 	}
@@ -119,7 +120,7 @@ type console struct {
 	counters func() httpmw.Stats
 	audit    slog.Handler
 	paths    map[string]http.HandlerFunc // by method and path
-	streams  *streams
+	streams  eventstream.Room            // by the name of the caller
 	roll     roll
 }
 

@@ -97,8 +97,9 @@ func (c *console) hello(s *stream) hello {
 }
 
 func (c *console) now(ctx context.Context) now {
-	n := now{Now: time.Now().UTC(), Status: adminapi.StatusOf(c.list), Replicas: c.roll.call(ctx, c.list)}
-	if took := c.list.Stats().Enforced; took.Count > 0 {
+	stats := c.list.Stats()
+	n := now{Now: time.Now().UTC(), Status: adminapi.StatusOf(c.list, stats), Replicas: c.roll.call(ctx, c.list)}
+	if took := stats.Enforced; took.Count > 0 {
 		n.Enforced = timed{took.Count, took.Quantile(0.5), took.Quantile(0.99), took.Quantile(1)}
 	}
 	if c.counters == nil {

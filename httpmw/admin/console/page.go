@@ -72,7 +72,7 @@ func (c *console) show(w http.ResponseWriter, status int, v view) {
 // page serves the application to an operator, and the form to everybody else.
 func (c *console) page(w http.ResponseWriter, r *http.Request) {
 	if refuseInURL(r) {
-		c.show(w, http.StatusBadRequest, view{Prompt: "Never put a token into an address. This one is now in the history of the browser and in logs: replace it."})
+		c.show(w, http.StatusBadRequest, view{Prompt: inURL})
 		return
 	}
 	if c.sessions == nil {

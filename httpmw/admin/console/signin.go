@@ -49,6 +49,9 @@ func (c *console) recall(r *http.Request) (t admin.Token, err error) {
 	return t, nil
 }
 
+// inURL says what to do about a token that is in an address.
+const inURL = "Never put a token into an address. This one is now in the history of the browser and in logs: replace it."
+
 // refuseInURL reports whether somebody put a token into the address.
 func refuseInURL(r *http.Request) bool {
 	q := r.URL.Query()
@@ -83,7 +86,7 @@ func readToken(w http.ResponseWriter, r *http.Request) (token, sentence string) 
 	_ = conn.SetReadDeadline(time.Now().Add(formTime))
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if refuseInURL(r) {
-		return "", "Never put a token into an address. This one is now in the history of the browser and in logs: replace it."
+		return "", inURL
 	}
 	if err := r.ParseForm(); err != nil || len(r.PostForm["token"]) != 1 {
 		return "", "The form did not arrive whole. Try again." // the server must not wait for the rest, so the limit stays

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/wafer-sessions/wafer/httpmw"
@@ -13,42 +12,12 @@ import (
 )
 
 const (
-	mostStreams  = 64 // of one replica
-	streamsOfOne = 8  // of one operator
+	mostStreams = 64 // of one replica
 
 	// A stream of a caller without a session ends after this time. The browser connects again, and the
 	// caller is looked at again.
 	streamUnwatched = 5 * time.Minute
 )
-
-// streams counts the open streams.
-type streams struct {
-	mu sync.Mutex // owns the fields below
-	n  int
-	of map[string]int // by the name of the caller
-}
-
-func newStreams() *streams { return &streams{of: map[string]int{}} }
-
-func (s *streams) enter(name string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.n >= mostStreams || s.of[name] >= streamsOfOne {
-		return false
-	}
-	s.n++
-	s.of[name]++
-	return true
-}
-
-func (s *streams) leave(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.n--
-	if s.of[name]--; s.of[name] == 0 {
-		delete(s.of, name)
-	}
-}
 
 // A stream sends events to a browser that may not read.
 type stream struct {
@@ -72,7 +41,7 @@ func (c *console) open(w http.ResponseWriter, r *http.Request) (*stream, func(),
 		refused.ServeHTTP(w, r)
 		return nil, nil, false
 	}
-	if !c.streams.enter(caller.Name) {
+	if !c.streams.Enter(caller.Name, mostStreams) {
 		w.Header().Set("Retry-After", "5")
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return nil, nil, false
@@ -81,7 +50,7 @@ func (c *console) open(w http.ResponseWriter, r *http.Request) (*stream, func(),
 	done := c.watch(s, r)
 	return s, func() {
 		done()
-		c.streams.leave(caller.Name)
+		c.streams.Leave(caller.Name)
 	}, true
 }
 
